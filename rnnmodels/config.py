@@ -1,0 +1,50 @@
+"""Settings of a recurrent model and of its training; imports no torch, so that commands start fast."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """A frozen section of a recipe: unknown keys are refused, each field is described and bounded."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Architecture(Settings):
+    """A recurrent encoder between an embedding and a pooled linear head."""
+
+    cell: Literal["rnn", "gru", "lstm"] = Field("gru", description="Recurrent cell.")
+    nonlinearity: Literal["tanh", "relu"] = Field("tanh", description="Activation of the `rnn` cell; others ignore it.")
+    embedding_size: int = Field(96, ge=1, le=4096, description="Width of the token embedding.")
+    hidden_size: int = Field(96, ge=1, le=8192, description="Width of the hidden state, per direction.")
+    num_layers: int = Field(1, ge=1, le=16, description="Stacked recurrent layers.")
+    bidirectional: bool = Field(False, description="Also read the sequence backwards, from its own last token.")
+    pooling: Literal["last", "mean", "max", "concat", "attention"] = Field(
+        "concat", description="How hidden states become one vector; `concat` joins last, mean and max."
+    )
+    embedding_dropout: float = Field(0.1, ge=0, lt=1, description="Share of vocabulary entries dropped per batch.")
+    locked_dropout: float = Field(
+        0.2, ge=0, lt=1, description="Dropout with one mask for all time steps, around layers."
+    )
+    head_dropout: float = Field(0.2, ge=0, lt=1, description="Dropout before the linear head.")
+
+
+class Training(Settings):
+    """How a model is fitted."""
+
+    epochs: int = Field(3, ge=1, le=1000, description="Passes over the training rows, at most.")
+    learning_rate: float = Field(2e-3, gt=0, le=10, description="Peak learning rate of AdamW.")
+    weight_decay: float = Field(0.01, ge=0, le=10, description="Decoupled weight decay of AdamW.")
+    schedule: Literal["one-cycle", "plateau", "constant"] = Field("one-cycle", description="Learning-rate schedule.")
+    warmup_share: float = Field(0.3, gt=0, lt=1, description="Share of the one-cycle schedule spent rising.")
+    clip_norm: float = Field(1.0, gt=0, le=1000, description="Gradients are scaled down to this global norm.")
+    batch_tokens: int = Field(14_000, ge=16, le=10_000_000, description="Padded tokens per batch.")
+    ema_decay: float = Field(0.0, ge=0, lt=1, description="Decay of the averaged weights (bias-corrected); 0 is off.")
+    patience: int = Field(2, ge=1, le=1000, description="Epochs without a lower validation loss before stopping.")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the target spread over all classes.")
+    seed: int = Field(1, ge=0, lt=2**32, description="Seed of weights, batches and dropout.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="`auto` takes CUDA where there is one.")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="Arithmetic of the recurrent layers; `auto` takes bfloat16 where it is faster."
+    )

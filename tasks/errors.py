@@ -1,0 +1,79 @@
+"""Errors a user can mend: two lines, saying where, what and the remedy.
+
+    RnnflowError          1   never raised itself
+    ├── InputError        2   bad input or configuration
+    ├── IntegrityError    3   a hash does not match, a file is damaged
+    ├── ResourceError     4   disk, memory or device
+    └── ServiceError      5   a server or download failed
+
+The number is the exit status of the command line.
+"""
+
+from pathlib import Path
+
+MAX_QUOTED = 80
+
+
+class RnnflowError(Exception):
+    """A failure with a code, a place and a remedy; its text is always two lines."""
+
+    exit_code = 1
+
+    def __init__(
+        self,
+        code: str,
+        problem: str,
+        *,
+        fix: str,
+        file: str | Path | None = None,
+        row: int | None = None,
+        column: str | None = None,
+    ) -> None:
+        self.code, self.problem, self.fix = code, problem, fix
+        self.file, self.row, self.column = file, row, column
+        super().__init__(f"{code} {self.place}{problem}\nFix: {fix}")
+
+    @property
+    def place(self) -> str:
+        """`file:row column "name": `, as far as each part is known."""
+        if self.file is None and self.column is None:
+            return ""
+        row = "" if self.row is None else f":{self.row}"
+        column = "" if self.column is None else f"column {quoted(self.column)}"
+        file = "" if self.file is None else printable(str(self.file)) + row
+        return " ".join(part for part in (file, column) if part) + ": "
+
+
+class InputError(RnnflowError):
+    """Bad input or configuration."""
+
+    exit_code = 2
+
+
+class IntegrityError(RnnflowError):
+    """Bytes on disk are not what was written."""
+
+    exit_code = 3
+
+
+class ResourceError(RnnflowError):
+    """Disk, memory or a device is missing or full."""
+
+    exit_code = 4
+
+
+class ServiceError(RnnflowError):
+    """A server or a download failed."""
+
+    exit_code = 5
+
+
+def printable(text: str) -> str:
+    """Escape control, bidirectional and line characters, so that data cannot act on a terminal."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def quoted(value: object) -> str:
+    """Show a value inside a message: escaped, quoted, cut at 80 characters."""
+    text = printable(str(value))
+    return f'"{text[: MAX_QUOTED - 1]}…"' if len(text) > MAX_QUOTED else f'"{text}"'

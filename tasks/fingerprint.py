@@ -1,0 +1,111 @@
+"""What a stage's result depends on: its configuration, its inputs, its code, its libraries.
+
+Prefect keys a task on its own source text, which serves stale results when a helper changes.
+Here the key covers every project module that a stage's module reaches through imports.
+"""
+
+import ast
+import hashlib
+import importlib.util
+import json
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+PROJECT_PACKAGES = ("tasks", "rnnmodels")
+
+# Distributions whose version can change the bytes of an artefact, by the name they are imported under.
+SHAPING_LIBRARIES = {
+    "jinja2": "jinja2",
+    "matplotlib": "matplotlib",
+    "mlflow": "mlflow",
+    "numpy": "numpy",
+    "polars": "polars",
+    "pyarrow": "pyarrow",
+    "safetensors": "safetensors",
+    "scipy": "scipy",
+    "sklearn": "scikit-learn",
+    "tokenizers": "tokenizers",
+    "torch": "torch",
+}
+
+
+def canonical_json(value: object) -> str:
+    """Serialise to one spelling per value; what JSON cannot hold is an error, never a guess."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def digest_of(value: object) -> str:
+    """SHA-256 of a JSON value, in hexadecimal."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def reached_modules(module: str) -> dict[str, Path]:
+    """Find every project module that `module` imports, directly or not, itself included."""
+    found: dict[str, Path] = {}
+    pending = [module]
+    while pending:
+        name = pending.pop()
+        path = None if name in found else _module_path(name)
+        if path is not None:
+            found[name] = path
+            pending.extend(_imported_names(path, PROJECT_PACKAGES))
+    return dict(sorted(found.items()))
+
+
+def code_digest(module: str) -> str:
+    """SHA-256 of the code a stage reaches; comments, docstrings and layout do not count."""
+    return digest_of({name: _source_digest(path) for name, path in reached_modules(module).items()})
+
+
+def library_versions(module: str) -> dict[str, str]:
+    """Versions of the libraries, reached from `module`, that can change its output."""
+    imported = {
+        name.partition(".")[0]
+        for path in reached_modules(module).values()
+        for name in _imported_names(path, tuple(SHAPING_LIBRARIES))
+    }
+    versions = {SHAPING_LIBRARIES[name]: _installed_version(SHAPING_LIBRARIES[name]) for name in sorted(imported)}
+    return {"python": f"{sys.version_info.major}.{sys.version_info.minor}", **versions}
+
+
+def _module_path(name: str) -> Path | None:
+    try:
+        spec = importlib.util.find_spec(name)
+    except ModuleNotFoundError:  # `from tasks.store import Artefact` also offers `tasks.store.Artefact`
+        return None
+    return Path(spec.origin) if spec is not None and spec.origin else None
+
+
+def _imported_names(path: Path, packages: tuple[str, ...]) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            candidates = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            candidates = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        yield from (name for name in candidates if name.partition(".")[0] in packages)
+
+
+def _source_digest(path: Path) -> str:
+    tree = ast.parse(path.read_bytes())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            _drop_docstring(node)
+    # A template beside its module (`report.html.j2` beside `report.py`) is part of its code.
+    resources = sorted(p for p in path.parent.glob(f"{path.stem}.*") if p.suffix not in (".py", ".pyc"))
+    return digest_of([ast.dump(tree), *(hashlib.sha256(p.read_bytes()).hexdigest() for p in resources)])
+
+
+def _drop_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+    if ast.get_docstring(node, clean=False) is not None:
+        node.body = node.body[1:] or [ast.Pass()]
+
+
+def _installed_version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "absent"
