@@ -1,0 +1,46 @@
+"""Text to tokens, as Polars expressions: the same ones in training and in the served model."""
+
+import polars as pl
+
+# A word may hold apostrophes ("don't", "o'clock"); every other visible character is a token of its own.
+WORD_PATTERN = r"\w+(?:['\u2019]\w+)*|[^\w\s]"  # \u2019 is the typographic apostrophe
+CHARACTER_PATTERN = r"(?s)."
+LINE_BREAK_TAG = r"<br\s*/?>"
+
+
+def normalized(text: pl.Expr, *, lowercase: bool) -> pl.Expr:
+    """Text in Unicode normal form C, line-break tags turned into spaces, lower-cased if asked.
+
+    Canonically equal texts ("é" as one or two code points) come out equal.
+    """
+    plain = text.str.replace_all(LINE_BREAK_TAG, " ")
+    cased = plain.str.to_lowercase() if lowercase else plain
+    return cased.map_batches(_compose, return_dtype=pl.String, is_elementwise=True)
+
+
+def words(text: pl.Expr) -> pl.Expr:
+    """Words, contractions whole, and single punctuation marks, as a list of strings."""
+    return text.str.extract_all(WORD_PATTERN)
+
+
+def characters(text: pl.Expr) -> pl.Expr:
+    """Code points, white space included, as a list of strings."""
+    return text.str.extract_all(CHARACTER_PATTERN)
+
+
+def truncated(tokens: pl.Expr, *, max_length: int, keep: str) -> pl.Expr:
+    """At most `max_length` tokens: the `head`, the `tail`, or half from `both` ends."""
+    if keep == "head":
+        return tokens.list.head(max_length)
+    if keep == "tail":
+        return tokens.list.tail(max_length)
+    head, tail = tokens.list.head(max_length // 2), tokens.list.tail(max_length - max_length // 2)
+    return pl.when(tokens.list.len() > max_length).then(pl.concat_list(head, tail)).otherwise(tokens)
+
+
+def _compose(texts: pl.Series) -> pl.Series:
+    # Normalizing costs as much as all the rest, and ASCII needs none: touch the other texts only.
+    beyond_ascii = texts.str.len_bytes() != texts.str.len_chars()
+    if not beyond_ascii.any():
+        return texts
+    return texts.scatter(beyond_ascii.arg_true(), texts.filter(beyond_ascii).str.normalize("NFC"))
