@@ -163,14 +163,42 @@ def write_splits(folder: Path, *, rows: Artefact, settings: SplitSettings) -> di
         texts.sink_parquet(folder / f"{name}.parquet", compression="zstd")
     dropped.write_parquet(folder / "dropped.parquet")
     train = pl.scan_parquet(folder / "train.parquet")
-    labels = train.select(pl.col("label").unique().sort()).collect()["label"].to_list()
     return {
         "rows": assigned.height,
         "splits": counts,
-        "labels": labels,
+        "labels": read_labels(folder),
         "dropped": dict(dropped.group_by("reason").len().sort("reason").rows()),
         "warnings": [*rows.summary["warnings"], *describe_dropped(dropped, rows.rows), *find_telltale_tokens(train)],
     }
+
+
+def read_labels(folder: Path) -> list[str]:
+    """Sorted label names of the training rows, which must cover those of the other splits.
+
+    Raises InputError: E-DATA-002 for fewer than two labels, E-DATA-004 for one that training never sees.
+    """
+    labels = {name: _distinct_labels(folder / f"{name}.parquet") for name in LABELLED}
+    if len(labels["train"]) < 2:  # noqa: PLR2004 - a choice takes two
+        raise InputError(
+            "E-DATA-002",
+            f"the training rows have the label(s) {', '.join(map(quoted, labels['train']))}, expected at least two.",
+            fix="add rows of another label; the dropped rows are counted in the warnings.",
+            column="label",
+        )
+    for name in ("valid", "test"):
+        if unseen := sorted(set(labels[name]) - set(labels["train"])):
+            raise InputError(
+                "E-DATA-004",
+                f"label {quoted(unseen[0])} occurs in the {name} rows and in no training row.",
+                fix="correct the label or the split column, or add training rows.",
+                column="label",
+            )
+    return labels["train"]
+
+
+def _distinct_labels(path: Path) -> list[str]:
+    labels = pl.scan_parquet(path).select(pl.col("label").unique().sort())
+    return labels.collect(engine="streaming")["label"].to_list()
 
 
 def describe_dropped(dropped: pl.DataFrame, num_rows: int) -> list[str]:

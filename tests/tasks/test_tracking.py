@@ -1,0 +1,115 @@
+"""The project's own store needs no server, knows no path and answers within bounds."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tasks import tracking
+from tasks.errors import InputError, IntegrityError, ServiceError
+
+
+def run_python(code: str, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+
+
+def test_an_artifact_address_leads_into_the_folder_of_artifacts(tmp_path):
+    path = tracking.local_artifact("mlflow-artifacts:/reviews/models/m-1/artifacts", tmp_path)
+
+    assert path == tmp_path / "reviews" / "models" / "m-1" / "artifacts"
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "/etc",
+        "file:///etc",
+        "mlflow-artifacts:/../outside",
+        "mlflow-artifacts:/a/%2e%2e/%2e%2e/outside",
+        "mlflow-artifacts://other-host/a",
+        "s3://bucket/a",
+    ],
+)
+def test_an_artifact_address_that_leads_elsewhere_is_refused(tmp_path, uri):
+    with pytest.raises(IntegrityError) as caught:
+        tracking.local_artifact(uri, tmp_path)
+
+    assert str(caught.value) == (
+        f'E-REG-004 artifact address "{uri}" leads out of {tmp_path}.\n'
+        "Fix: register the model again; only files of the project's own store are loaded."
+    )
+
+
+def test_a_link_inside_the_folder_does_not_lead_out_of_it(tmp_path):
+    (tmp_path / "link").symlink_to("/etc")
+
+    with pytest.raises(IntegrityError):
+        tracking.local_artifact("mlflow-artifacts:/link/passwd", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", "-x", "a" * 65, "a\n", "a'b", "caf\u00e9", "a:b", "a\0"])
+def test_names_that_are_unsafe_somewhere_are_refused(name):
+    with pytest.raises(InputError, match="E-NAME-001"):
+        tracking.check_name(name, what="model name")
+
+
+def test_a_refused_name_is_shown_escaped():
+    with pytest.raises(InputError) as caught:
+        tracking.check_name("evil\x1b[31m", what="model name")
+
+    assert str(caught.value) == (
+        'E-NAME-001 model name: got "evil\\x1b[31m", expected 1 to 64 letters, digits, dots, underscores or hyphens, '
+        "the first a letter or digit.\nFix: choose such a name."
+    )
+
+
+def test_the_name_of_a_store_holds_no_credentials(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@mlflow.example:5000/a")
+
+    assert tracking.store_name() == "https://mlflow.example:5000/a"
+
+
+def test_a_project_without_a_store_is_told_apart_without_mlflow(project):
+    code = "import sys; from tasks import tracking, recording; print(recording.list_runs(), 'mlflow' in sys.modules)"
+
+    assert run_python(code).stdout == "[] False\n"
+
+
+def test_the_store_is_created_whole_when_two_processes_start_at_once(project):
+    code = "from tasks import runs; print(runs.open_run(runs.RunContext(recipe='reviews', flow_run_id='f{}')))"
+    started = [
+        subprocess.Popen([sys.executable, "-c", code.format(number)], stdout=subprocess.PIPE, cwd=Path.cwd())
+        for number in (1, 2)
+    ]
+
+    outputs = [process.communicate(timeout=120)[0] for process in started]
+
+    assert [process.returncode for process in started] == [0, 0]
+    assert len(set(outputs)) == 2
+    assert len(tracking.connect().search_experiments(filter_string="name = 'reviews'")) == 1
+
+
+def test_a_dead_server_costs_seconds_and_two_lines(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    started = time.perf_counter()
+
+    with pytest.raises(ServiceError) as caught, tracking.answering():
+        tracking.connect().search_experiments()
+
+    assert time.perf_counter() - started < 20
+    assert str(caught.value).startswith('E-SVC-004 MLflow\'s store "http://127.0.0.1:9" failed: "API request to ')
+    assert str(caught.value).count("\n") == 1
+    assert caught.value.exit_code == 5
+
+
+def test_a_damaged_database_is_a_service_error(project):
+    tracking.mlruns().mkdir()
+    (tracking.mlruns() / "mlflow.db").write_bytes(b"no database" * 1000)
+
+    with pytest.raises(ServiceError, match="file is not a database"), tracking.answering():
+        tracking.connect()
