@@ -25,9 +25,12 @@ class Architecture(Settings):
     )
     embedding_dropout: float = Field(0.1, ge=0, lt=1, description="Share of vocabulary entries dropped per batch.")
     locked_dropout: float = Field(
-        0.2, ge=0, lt=1, description="Dropout with one mask for all time steps, around layers."
+        0.2, ge=0, lt=1, description="Dropout with one mask for all time steps, at the input of each layer."
     )
     head_dropout: float = Field(0.2, ge=0, lt=1, description="Dropout before the linear head.")
+    longest_lag: int = Field(
+        0, ge=0, le=1_000_000, description="Steps that gates should bridge from the start (chrono); 0 is off."
+    )
 
 
 class Training(Settings):

@@ -35,7 +35,10 @@ def with_text(rows: pl.DataFrame, row: int, text: str, label: str | None = None)
     )
 
 
-def parts_of(rows: pl.DataFrame, settings: SplitSettings = SplitSettings()) -> dict[int, str]:
+DEFAULTS = SplitSettings()
+
+
+def parts_of(rows: pl.DataFrame, settings: SplitSettings = DEFAULTS) -> dict[int, str]:
     return dict(divide(rows.lazy(), settings)[0].rows())
 
 
@@ -45,7 +48,9 @@ def test_shares_hold_for_each_label():
 
     by_label = rows.with_columns(part=pl.col("row").replace_strict(parts)).group_by("label", "part").len()
     assert sorted(by_label.rows()) == [
-        (label, part, count) for label in ("neg", "pos") for part, count in (("test", 40), ("train", 140), ("valid", 20))
+        (label, part, count)
+        for label in ("neg", "pos")
+        for part, count in (("test", 40), ("train", 140), ("valid", 20))
     ]
 
 
@@ -135,7 +140,9 @@ def test_shares_that_leave_no_training_rows_are_refused():
 
 @pytest.mark.parametrize("texts", [["", "!!!", "?"], ["one"], []])
 def test_texts_without_words_have_no_near_duplicates(texts: list[str]):
-    frame = pl.DataFrame({"row": pl.Series(range(len(texts)), dtype=pl.UInt32), "text": pl.Series(texts, dtype=pl.String)})
+    frame = pl.DataFrame(
+        {"row": pl.Series(range(len(texts)), dtype=pl.UInt32), "text": pl.Series(texts, dtype=pl.String)}
+    )
 
     assert find_clusters(frame.lazy(), threshold=0.7).height == 0
 

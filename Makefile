@@ -1,0 +1,36 @@
+# The two commands: `make run` (install, then train on the embedded reviews) and `make test`.
+PYTHON ?= python3
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+
+.PHONY: run test lint bench lock clean
+
+run: $(INSTALLED)
+	$(VENV)/bin/rnnflow train reviews
+
+test: $(INSTALLED)
+	$(VENV)/bin/python -m pytest
+
+lint: $(INSTALLED)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+bench: $(INSTALLED)
+	$(MAKE) --directory benchmarks
+
+$(INSTALLED): pyproject.toml requirements.lock
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("rnnflow needs Python 3.11 or newer; try: make PYTHON=python3.12 run")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --constraint requirements.lock --editable '.[dev,subword]'
+	@touch $@
+
+# Resolve the ranges of pyproject.toml again, for every platform and Python version they admit.
+lock:
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install --quiet uv
+	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --all-extras --upgrade --no-annotate \
+	  --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
+	rm -r .venv-lock
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache

@@ -1,0 +1,81 @@
+"""A certificate that a model's logits depend on nothing but the sequence itself.
+
+The same sequences are scored under variations that must not matter: padding, batch-mates, batch size, packing.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnmodels.batches import Batch
+from rnnmodels.classifier import SequenceClassifier
+from rnnmodels.inference import evaluating, pad_sequences, score_batch
+from rnnmodels.packed import packed_twin
+
+TOLERANCE = 1e-5
+EXTRA_STEPS = 37
+BUCKET_STEP = 64
+
+Sequences = Sequence[NDArray[np.integer]]
+Logits = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Largest |difference| / max(1, |logit|) per variation; `passed` if none exceeds the tolerance."""
+
+    deviations: dict[str, float]
+    tolerance: float
+    passed: bool
+    num_sequences: int
+
+
+def certify_invariance(model: SequenceClassifier, sequences: Sequences, *, seed: int = 0) -> Certificate:
+    """Score each sequence alone, then under each variation, and compare; `seed` draws the random ids."""
+    if not sequences:
+        raise ValueError("got no sequences, expected at least one to certify with")
+    generator = np.random.default_rng(seed)
+    together = pad_sequences(sequences)
+    batches = {
+        "batch_size": [together],
+        "batch_mates": [_with_random_mates(sequences, model.vocabulary_size, generator)],
+        "padding_content": [_with_random_padding(together, model.vocabulary_size, generator)],
+        "padding_length": [_alone(sequence, len(sequence) + EXTRA_STEPS) for sequence in sequences],
+        "bucket_width": [_alone(sequence, -(-len(sequence) // BUCKET_STEP) * BUCKET_STEP) for sequence in sequences],
+    }
+    with evaluating(model):
+        alone = _score(model, [_alone(sequence) for sequence in sequences])
+        logits = {name: _score(model, variation)[: len(sequences)] for name, variation in batches.items()}
+        logits["packing"] = _score(packed_twin(model), [together])
+    deviations = {name: _largest_deviation(alone, varied) for name, varied in logits.items()}
+    passed = all(deviation <= TOLERANCE for deviation in deviations.values())
+    return Certificate(deviations, TOLERANCE, passed, len(sequences))
+
+
+def _alone(sequence: NDArray[np.integer], width: int = 0) -> Batch:
+    return pad_sequences([sequence], width=width)
+
+
+def _with_random_mates(sequences: Sequences, vocabulary_size: int, generator: np.random.Generator) -> Batch:
+    """Follow the sequences by as many random ones, the first of them longer than any."""
+    lengths = [len(sequence) for sequence in sequences]
+    lengths[0] = max(lengths) + 1
+    mates = [generator.integers(0, vocabulary_size, length) for length in lengths]
+    return pad_sequences([*sequences, *mates])
+
+
+def _with_random_padding(batch: Batch, vocabulary_size: int, generator: np.random.Generator) -> Batch:
+    is_padding = np.arange(batch.tokens.shape[1]) >= batch.length[:, None]
+    random_ids = generator.integers(0, vocabulary_size, batch.tokens.shape)
+    return dataclasses.replace(batch, tokens=np.where(is_padding, random_ids, batch.tokens))
+
+
+def _score(model: SequenceClassifier, batches: Sequence[Batch]) -> Logits:
+    return np.concatenate([score_batch(model, batch) for batch in batches])
+
+
+def _largest_deviation(expected: Logits, actual: Logits) -> float:
+    return float((np.abs(actual - expected) / np.maximum(1, np.abs(expected))).max())

@@ -1,0 +1,93 @@
+"""Logits of rows in shards or of plain token sequences, always in float32."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rnnmodels.batches import Batch, Shards, check_tokens
+from rnnmodels.classifier import SequenceClassifier
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Logits (rows, classes) with the row ids and targets they belong to, in the order of the shards."""
+
+    row: NDArray[np.uint32]
+    target: NDArray[np.uint16]
+    logits: NDArray[np.float32]
+
+
+def predict_shards(model: SequenceClassifier, shards: Shards, *, batch_tokens: int) -> Predictions:
+    """Score every row of the shards once."""
+    shards.check_ids(vocabulary_size=model.vocabulary_size, num_classes=model.num_classes)
+    batches = list(shards.batches(batch_tokens))
+    with evaluating(model):
+        logits = [score_batch(model, batch) for batch in batches]
+    return Predictions(
+        row=np.concatenate([np.empty(0, np.uint32), *(batch.row for batch in batches)]),
+        target=np.concatenate([np.empty(0, np.uint16), *(batch.target for batch in batches)]),
+        logits=np.concatenate([np.empty((0, model.num_classes), np.float32), *logits]),
+    )
+
+
+def predict_sequences(
+    model: SequenceClassifier, sequences: Sequence[NDArray[np.integer]], *, batch_tokens: int
+) -> NDArray[np.float32]:
+    """Score token sequences of at least one token each; returns logits (sequences, classes) in their order."""
+    logits = np.empty((len(sequences), model.num_classes), np.float32)
+    with evaluating(model):
+        for batch in batches_by_length(sequences, batch_tokens):
+            check_tokens(batch.tokens, batch.row, model.vocabulary_size)
+            logits[batch.row] = score_batch(model, batch)
+    return logits
+
+
+def batches_by_length(sequences: Sequence[NDArray[np.integer]], batch_tokens: int) -> Iterator[Batch]:
+    """Sort sequences by length and pad each batch to its longest; `row` is the position in `sequences`."""
+    lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
+    if lengths.size and lengths.min() == 0:
+        raise ValueError(f"sequence {lengths.argmin()}: got no tokens, expected at least one")
+    pending = np.argsort(-lengths, kind="stable")
+    while pending.size:
+        num_rows = max(1, batch_tokens // int(lengths[pending[0]]))
+        rows, pending = pending[:num_rows], pending[num_rows:]
+        yield pad_sequences([sequences[row] for row in rows], row=rows)
+
+
+def pad_sequences(
+    sequences: Sequence[NDArray[np.integer]], *, row: NDArray[np.integer] | None = None, width: int = 0
+) -> Batch:
+    """Right-pad sequences with 0 to the longest, or to `width` where that is wider; targets are 0."""
+    lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
+    tokens = np.zeros((len(sequences), max(width, int(lengths.max()))), np.int64)
+    for position, sequence in enumerate(sequences):
+        tokens[position, : len(sequence)] = sequence
+    row = np.arange(len(sequences)) if row is None else row
+    return Batch(row, tokens, lengths, np.zeros(len(sequences), np.uint16))
+
+
+def score_batch(model: SequenceClassifier, batch: Batch) -> NDArray[np.float32]:
+    """Return the logits of one batch."""
+    device = next(model.parameters()).device
+    return model(to_int64(batch.tokens, device), to_int64(batch.length, device)).cpu().numpy()
+
+
+def to_int64(values: NDArray[np.integer], device: torch.device) -> torch.Tensor:
+    """Move ids to a device in the type torch indexes with."""
+    return torch.from_numpy(values.astype(np.int64)).to(device, non_blocking=True)
+
+
+@contextmanager
+def evaluating(model: torch.nn.Module) -> Iterator[None]:
+    """Switch dropout and gradients off for the duration of a block."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        model.train(was_training)

@@ -1,0 +1,70 @@
+"""What Prefect's dashboard shows of a run: live progress of each fit, the results, and the way to MLflow.
+
+Outside a Prefect run nothing is shown, so stages and tests work without a server.
+"""
+
+import time
+from collections.abc import Sequence
+from uuid import UUID
+
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+from prefect.client.orchestration import get_client
+from prefect.context import FlowRunContext
+
+from tasks.progress import Listener, Progress
+
+SECONDS_BETWEEN_UPDATES = 3.0
+
+
+def flow_run_id() -> str:
+    """The id of the Prefect flow run this code is part of; empty outside one."""
+    context = FlowRunContext.get()
+    return str(context.flow_run.id) if context is not None and context.flow_run is not None else ""
+
+
+def progress_bars() -> Listener:
+    """A listener that keeps one progress artifact per candidate, updated every few seconds."""
+    artifacts: dict[str, UUID] = {}
+    shown_s: dict[str, float] = {}
+
+    def listen(event: Progress) -> None:
+        if event.stage != "fit" or not event.total or not flow_run_id():
+            return
+        percent = 100 * event.done / event.total
+        if event.label not in artifacts:
+            artifacts[event.label] = create_progress_artifact(percent, key=artifact_key(f"fit-{event.label}"))
+        elif event.done >= event.total or time.monotonic() - shown_s[event.label] >= SECONDS_BETWEEN_UPDATES:
+            update_progress_artifact(artifacts[event.label], percent, description=_describe(event))
+        else:
+            return
+        shown_s[event.label] = time.monotonic()
+
+    return listen
+
+
+def show_results(table: Sequence[dict], summary: str, *, mlflow_run: str, mlflow_link: str) -> None:
+    """Attach the results table, a summary in Markdown and the link to MLflow; tag the flow run with the MLflow run."""
+    if not flow_run_id():
+        return
+    create_table_artifact(list(table), key="results", description="Candidates and baseline, with 95 % intervals.")
+    create_markdown_artifact(summary, key="summary")
+    create_link_artifact(mlflow_link, link_text="This run in MLflow", key="mlflow")
+    with get_client(sync_client=True) as client:
+        run = client.read_flow_run(UUID(flow_run_id()))
+        client.update_flow_run(run.id, tags={*run.tags, f"mlflow:{mlflow_run}"})
+
+
+def artifact_key(name: str) -> str:
+    """Turn a name into the form Prefect asks of a key: lower-case letters, digits and dashes."""
+    return "".join(char if char.isascii() and char.isalnum() else "-" for char in name.lower())
+
+
+def _describe(event: Progress) -> str:
+    figures = ", ".join(f"{name} {value:.4g}" for name, value in event.figures.items())
+    return f"{event.label}: epoch {event.done:.2f} of {event.total:g}; {figures}"

@@ -1,0 +1,160 @@
+"""Stage `fit`: one candidate, trained on the shards and scored on the rows kept back.
+
+Validation picks the epoch; the test rows are scored once, after the last decision about the weights.
+"""
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from pydantic import Field
+
+from rnnmodels.config import Architecture, Settings, Training
+from tasks import store
+from tasks.progress import Progress, emit
+from tasks.store import Artefact
+
+if TYPE_CHECKING:
+    from rnnmodels.batches import Shards
+    from rnnmodels.classifier import SequenceClassifier
+    from rnnmodels.results import EpochResult, StepResult
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
+
+class Candidate(Settings):
+    """A model to train, and how."""
+
+    name: str = Field(pattern=NAME_PATTERN, description="Name in tables, plots and MLflow.")
+    model: Architecture = Field(Architecture(), description="The network.")
+    training: Training = Field(Training(), description="How it is fitted.")
+
+
+def open_splits(shards: Artefact, layout: dict) -> "dict[str, Shards]":
+    """Memory-map the verified shards of each split."""
+    from rnnmodels.batches import open_shards
+
+    paths: dict[str, list[Path]] = {}
+    for entry in layout["files"]:
+        paths.setdefault(entry["split"], []).append(shards.file(entry["file"]))
+    return {split: open_shards(files) for split, files in paths.items()}
+
+
+def create_model(candidate: Candidate, layout: dict) -> "SequenceClassifier":
+    """Make the candidate's network with the initial weights of its seed."""
+    import torch
+
+    from rnnmodels.classifier import SequenceClassifier
+
+    torch.manual_seed(candidate.training.seed)
+    return SequenceClassifier(
+        candidate.model, vocabulary_size=layout["vocabulary_size"], num_classes=layout["num_classes"]
+    )
+
+
+def follow(candidate: Candidate, results: "Iterator[StepResult | EpochResult]") -> "list[EpochResult]":
+    """Consume a fit to its end, telling its progress; returns the epochs."""
+    from rnnmodels.results import EpochResult
+
+    epochs = []
+    for result in results:
+        if isinstance(result, EpochResult):
+            epochs.append(result)
+            emit(_epoch_progress(candidate, result))
+        else:
+            emit(_step_progress(candidate, result))
+    return epochs
+
+
+def predict_splits(model: "SequenceClassifier", splits: "dict[str, Shards]", *, batch_tokens: int) -> pl.DataFrame:
+    """Score the validation and test rows: columns split, row, target, logits."""
+    from rnnmodels.inference import predict_shards
+
+    scored = {name: predict_shards(model, splits[name], batch_tokens=batch_tokens) for name in ("valid", "test")}
+    return pl.concat(
+        pl.DataFrame(
+            {
+                "split": [name] * len(predictions.row),
+                "row": predictions.row.astype("uint32"),
+                "target": predictions.target.astype("uint16"),
+                "logits": pl.Series(list(predictions.logits), dtype=pl.List(pl.Float32)),
+            }
+        )
+        for name, predictions in scored.items()
+    )
+
+
+def write_fitted(folder: Path, *, shards: Artefact, candidate: Candidate, resume: bool) -> dict:
+    """Fill the artefact's folder: weights, history, predictions; checkpoints live there until the commit."""
+    from rnnmodels.checkpoint import save_model
+    from rnnmodels.fitting import fit as fit_epochs
+
+    layout = json.loads(shards.file("shards.json").read_bytes())
+    splits = open_splits(shards, layout)
+    model = create_model(candidate, layout)
+    checkpoints, training = folder / "checkpoints", candidate.training
+    epochs = follow(
+        candidate,
+        fit_epochs(model, splits["train"], splits["valid"], training, checkpoints=checkpoints, resume=resume),
+    )
+    predictions = predict_splits(model, splits, batch_tokens=training.batch_tokens)
+    predictions.write_parquet(folder / "predictions.parquet")
+    save_model(model, folder)
+    history = [dataclasses.asdict(epoch) for epoch in epochs]
+    (folder / "history.json").write_text(json.dumps(history, indent=1, allow_nan=False), encoding="utf-8")
+    shutil.rmtree(checkpoints)
+    return _summarize(candidate, model, epochs, num_rows=predictions.height)
+
+
+def _summarize(
+    candidate: Candidate, model: "SequenceClassifier", epochs: "list[EpochResult]", *, num_rows: int
+) -> dict:
+    return {
+        "rows": num_rows,
+        "name": candidate.name,
+        "epochs": len(epochs),
+        "best_epoch": max(epoch.epoch for epoch in epochs if epoch.is_best),
+        "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "train_s": round(sum(epoch.wall_s for epoch in epochs), 1),
+        "rows_per_s": round(sum(epoch.rows_per_s for epoch in epochs) / len(epochs), 1),
+        "device": str(next(model.parameters()).device),
+    }
+
+
+def _epoch_progress(candidate: Candidate, result: "EpochResult") -> Progress:
+    figures = dataclasses.asdict(result)
+    epoch = figures.pop("epoch")
+    return Progress(
+        stage="fit",
+        label=candidate.name,
+        done=epoch,
+        total=candidate.training.epochs,
+        unit="epochs",
+        figures=figures,
+        epoch=epoch,
+    )
+
+
+def _step_progress(candidate: Candidate, result: "StepResult") -> Progress:
+    return Progress(
+        stage="fit",
+        label=candidate.name,
+        done=result.epoch - 1 + result.step / result.num_steps,
+        total=candidate.training.epochs,
+        unit="epochs",
+        figures={"loss": result.loss, "gradient_norm": result.gradient_norm, "rows_per_s": result.rows_per_s},
+    )
+
+
+@task(name="fit", task_run_name="fit-{candidate.name}", cache_policy=NO_CACHE, persist_result=False)
+def fit(shards: Artefact, candidate: Candidate, resume: bool = False) -> Artefact:
+    """Train one candidate and score it; a killed fit continues from its last checkpoint with `resume`."""
+    write = partial(write_fitted, shards=shards, candidate=candidate, resume=resume)
+    return store.build("fit", write, module=__name__, config=candidate, inputs={"shards": shards}, resume=resume)

@@ -1,0 +1,92 @@
+"""Fixtures for stages that write to MLflow."""
+
+import random
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from rnnmodels.config import Architecture, Training
+from tasks import store, tracking
+from tasks.baseline import BaselineSettings, fit_baseline
+from tasks.contest import Contest, Lineage, Scored
+from tasks.encode import EncodeSettings, encode
+from tasks.evaluate import EvaluationSettings, evaluate
+from tasks.fit import Candidate, fit
+from tasks.shard import ShardSettings, shard
+from tasks.store import Artefact
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database without runs; creating one takes seconds, copying it nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RNNFLOW_HOME", str(tmp_path_factory.mktemp("empty")))
+        tracking.connect()
+        return tracking.mlruns() / "mlflow.db"
+
+
+@pytest.fixture
+def mlflow_store(project: Path, empty_database: Path) -> Path:
+    """The project's own MLflow store, empty; returns its folder."""
+    folder = project / "mlruns"
+    folder.mkdir()
+    shutil.copyfile(empty_database, folder / "mlflow.db")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reviews(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lineage, Contest]:
+    """Two small networks and the baseline, fitted by the real stages on 240 generated reviews."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RNNFLOW_HOME", str(tmp_path_factory.mktemp("reviews")))
+        rows = store.build("ingest", write_rows, module="tasks.store", config={})
+        splits = store.build("split", write_splits, module="tasks.store", config={"seed": 7})
+        encoded = encode.fn(splits, EncodeSettings(min_count=1))
+        shards = shard.fn(encoded, ShardSettings(max_length=20, num_widths=3))
+        lineage = Lineage(rows=rows, splits=splits, encoded=encoded, shards=shards)
+        scored = [score(fit.fn(shards, candidate), lineage) for candidate in CANDIDATES]
+        baseline = score(fit_baseline.fn(splits, BaselineSettings()), lineage)
+        return lineage, Contest(candidates=tuple(scored), baseline=baseline, settings=EVALUATION)
+
+
+CANDIDATES = [
+    Candidate(
+        name=f"{cell}-8",
+        model=Architecture(cell=cell, embedding_size=8, hidden_size=8),
+        training=Training(epochs=2, batch_tokens=400, device="cpu", precision="float32"),
+    )
+    for cell in ("gru", "lstm")
+]
+EVALUATION = EvaluationSettings(resamples=100)
+
+
+def score(model: Artefact, lineage: Lineage) -> Scored:
+    return Scored(model=model, evaluation=evaluate.fn(model, lineage.encoded, lineage.splits, EVALUATION))
+
+
+def generated_reviews(num_rows: int) -> pl.DataFrame:
+    draw = random.Random(1)
+    words = {"neg": "dull boring flat bad weak", "pos": "great moving bright good strong"}
+    fillers = "the film was a story of people in some town".split()
+    labels = [("neg", "pos")[row % 2] for row in range(num_rows)]
+    texts = [
+        " ".join(draw.choices(words[label].split() + fillers, k=draw.randint(2, 30))) for label in labels
+    ]
+    return pl.DataFrame({"text": texts, "label": labels}).with_row_index("row")
+
+
+def write_rows(folder: Path) -> dict:
+    rows = generated_reviews(240)
+    rows.write_parquet(folder / "rows.parquet")
+    return {"rows": rows.height}
+
+
+def write_splits(folder: Path) -> dict:
+    rows = generated_reviews(240)
+    parts = {"train": rows[:160], "valid": rows[160:200], "test": rows[200:]}
+    for name, part in parts.items():
+        part.write_parquet(folder / f"{name}.parquet")
+    sizes = {name: part.height for name, part in parts.items()}
+    return {"rows": rows.height, "labels": ["neg", "pos"], "splits": sizes}

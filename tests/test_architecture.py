@@ -1,0 +1,106 @@
+"""The shape of the house, read from its syntax trees."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("flows", "tasks", "rnnmodels")
+MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+
+MAY_IMPORT = {"flows": {"flows", "tasks", "rnnmodels"}, "tasks": {"tasks", "rnnmodels"}, "rnnmodels": {"rnnmodels"}}
+FOREIGN_TO = {
+    "flows": {"mlflow", "torch", "sklearn"},
+    "tasks": set(),
+    "rnnmodels": {"prefect", "mlflow", "polars", "pandas", "sklearn", "rich", "click"},
+}
+ONLY_THERE = {"mlflow": {"tracking.py", "served_model.py"}}
+HEAVY = {"torch", "mlflow", "sklearn", "matplotlib", "tokenizers", "pandas"}
+BANNED_NAMES = {"utils", "helpers", "common", "manager", "misc"}
+BANNED_CALLS = {"extractall", "unpack_archive", "eval", "exec", "pickle.load", "pickle.loads", "yaml.load"}
+
+
+def imports_of(tree: ast.AST, *, top_level: bool = False) -> set[str]:
+    nodes = ast.iter_child_nodes(tree) if top_level else ast.walk(tree)
+    names = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+def packages_of(tree: ast.AST, *, top_level: bool = False) -> set[str]:
+    return {name.partition(".")[0] for name in imports_of(tree, top_level=top_level)}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0]
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.fixture(params=MODULES, ids=name_of)
+def module(request: pytest.FixtureRequest) -> tuple[Path, ast.Module]:
+    return request.param, ast.parse(request.param.read_bytes())
+
+
+def test_imports_run_from_flows_to_tasks_to_models(module: tuple[Path, ast.Module]):
+    path, tree = module
+
+    assert packages_of(tree) & set(ROOMS) <= MAY_IMPORT[room_of(path)]
+    assert not packages_of(tree) & FOREIGN_TO[room_of(path)]
+
+
+def test_mlflow_has_two_doors(module: tuple[Path, ast.Module]):
+    path, tree = module
+
+    assert "mlflow" not in packages_of(tree) or path.name in ONLY_THERE["mlflow"]
+
+
+def test_heavy_libraries_are_imported_where_they_are_used(module: tuple[Path, ast.Module]):
+    path, tree = module
+    if room_of(path) == "rnnmodels" or path.name == "served_model.py":
+        pytest.skip("loaded only by code that trains or serves")
+
+    assert not packages_of(tree, top_level=True) & HEAVY
+
+
+def test_no_module_is_a_drawer_for_odds_and_ends(module: tuple[Path, ast.Module]):
+    assert not set(module[0].stem.split("_")) & BANNED_NAMES
+
+
+def test_no_call_runs_or_unpacks_what_it_was_given(module: tuple[Path, ast.Module]):
+    calls = {ast.unparse(node.func) for node in ast.walk(module[1]) if isinstance(node, ast.Call)}
+    keywords = {ast.unparse(node) for node in ast.walk(module[1]) if isinstance(node, ast.keyword)}
+
+    assert not {call for call in calls if call in BANNED_CALLS or call.rpartition(".")[2] in BANNED_CALLS - {"eval"}}
+    assert not keywords & {"shell=True", "weights_only=False"}
+
+
+def test_modules_stay_small(module: tuple[Path, ast.Module]):
+    assert len(module[0].read_text().splitlines()) <= 260
+
+
+def test_every_stage_ends_with_its_one_task():
+    stages = {"ingest", "split", "encode", "shard", "fit", "baseline", "evaluate", "register", "report"}
+    for stage in stages:
+        tree = ast.parse((ROOT / "tasks" / f"{stage}.py").read_bytes())
+        functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+        tasks = [node for node in functions if any("task" in ast.unparse(d) for d in node.decorator_list)]
+        assert tasks == functions[-1:], stage
+        assert len(tasks[0].body) <= 15, stage
+
+
+def test_importing_the_command_line_loads_nothing_heavy():
+    code = "import flows.cli, sys; print(sorted({'torch', 'mlflow', 'prefect', 'polars', 'pydantic'} & set(sys.modules)))"
+
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+
+    assert shown.stdout.strip() == "[]"
