@@ -23,7 +23,8 @@ class AveragedWeights:
         """Take the model's present weights into the average."""
         self.num_updates += 1
         newest_share = (1 - self.decay) / (1 - self.decay**self.num_updates)
-        torch._foreach_lerp_(list(self.weights.values()), list(model.parameters()), newest_share)
+        names, newest = zip(*model.named_parameters(), strict=True)
+        torch._foreach_lerp_([self.weights[name] for name in names], newest, newest_share)
 
     @contextmanager
     def applied(self, model: nn.Module) -> Iterator[None]:

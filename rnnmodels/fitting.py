@@ -55,6 +55,7 @@ def fit(
             folder.save(run.take_snapshot())
         yield run.history[-1]
     copy_weights(run.best_weights, model)
+    model.eval()
 
 
 @dataclass
