@@ -16,8 +16,10 @@ from prefect.artifacts import (
 )
 from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
+from prefect.settings import PREFECT_UI_URL
 
 from tasks.progress import Listener, Progress
+from tasks.runs import RunContext
 
 SECONDS_BETWEEN_UPDATES = 3.0
 
@@ -26,6 +28,13 @@ def flow_run_id() -> str:
     """The id of the Prefect flow run this code is part of; empty outside one."""
     context = FlowRunContext.get()
     return str(context.flow_run.id) if context is not None and context.flow_run is not None else ""
+
+
+def run_context(recipe: str) -> RunContext:
+    """Name the flow run to MLflow: Prefect's id, name and page of it."""
+    run = FlowRunContext.get().flow_run
+    page = f"{PREFECT_UI_URL.value()}/runs/flow-run/{run.id}" if PREFECT_UI_URL.value() else ""
+    return RunContext(recipe=recipe, flow_run_id=str(run.id), flow_run_name=run.name, flow_run_url=page)
 
 
 def progress_bars() -> Listener:
@@ -48,13 +57,13 @@ def progress_bars() -> Listener:
     return listen
 
 
-def show_results(table: Sequence[dict], summary: str, *, mlflow_run: str, mlflow_link: str) -> None:
+def show_results(table: Sequence[dict], summary: str, *, mlflow_run: str, mlflow_page: str) -> None:
     """Attach the results table, a summary in Markdown and the link to MLflow; tag the flow run with the MLflow run."""
     if not flow_run_id():
         return
     create_table_artifact(list(table), key="results", description="Candidates and baseline, with 95 % intervals.")
     create_markdown_artifact(summary, key="summary")
-    create_link_artifact(mlflow_link, link_text="This run in MLflow", key="mlflow")
+    create_link_artifact(mlflow_page, link_text="This run in MLflow", key="mlflow")
     with get_client(sync_client=True) as client:
         run = client.read_flow_run(UUID(flow_run_id()))
         client.update_flow_run(run.id, tags={*run.tags, f"mlflow:{mlflow_run}"})

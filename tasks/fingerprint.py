@@ -71,11 +71,13 @@ def library_versions(module: str) -> dict[str, str]:
 
 
 def _module_path(name: str) -> Path | None:
-    try:
-        spec = importlib.util.find_spec(name)
-    except ModuleNotFoundError:  # `from tasks.store import Artefact` also offers `tasks.store.Artefact`
+    # Asking importlib for `tasks.store.Artefact` would import `tasks.store`; looking for files imports nothing.
+    package, *parts = name.split(".")
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
         return None
-    return Path(spec.origin) if spec is not None and spec.origin else None
+    path = Path(spec.origin).parent.joinpath(*parts)
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
 
 
 def _imported_names(path: Path, packages: tuple[str, ...]) -> Iterator[str]:

@@ -18,6 +18,7 @@ from pydantic import Field
 
 from rnnmodels.config import Architecture, Settings, Training
 from tasks import store
+from tasks.errors import InputError, quoted
 from tasks.progress import Progress, emit
 from tasks.store import Artefact
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from rnnmodels.results import EpochResult, StepResult
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
+
+TIMINGS = ("rows_per_s", "wall_s")
 
 
 class Candidate(Settings):
@@ -49,13 +53,13 @@ def open_splits(shards: Artefact, layout: dict) -> "dict[str, Shards]":
 
 def create_model(candidate: Candidate, layout: dict) -> "SequenceClassifier":
     """Make the candidate's network with the initial weights of its seed."""
-    import torch
-
     from rnnmodels.classifier import SequenceClassifier
 
-    torch.manual_seed(candidate.training.seed)
     return SequenceClassifier(
-        candidate.model, vocabulary_size=layout["vocabulary_size"], num_classes=layout["num_classes"]
+        candidate.model,
+        vocabulary_size=layout["vocabulary_size"],
+        num_classes=layout["num_classes"],
+        seed=candidate.training.seed,
     )
 
 
@@ -64,12 +68,19 @@ def follow(candidate: Candidate, results: "Iterator[StepResult | EpochResult]") 
     from rnnmodels.results import EpochResult
 
     epochs = []
-    for result in results:
-        if isinstance(result, EpochResult):
-            epochs.append(result)
-            emit(_epoch_progress(candidate, result))
-        else:
-            emit(_step_progress(candidate, result))
+    try:
+        for result in results:
+            if isinstance(result, EpochResult):
+                epochs.append(result)
+                emit(_epoch_progress(candidate, result))
+            else:
+                emit(_step_progress(candidate, result))
+    except FloatingPointError as error:
+        raise InputError(
+            "E-TRN-001",
+            f"candidate {quoted(candidate.name)} stopped before its weights were damaged: {error}.",
+            fix="lower its training.learning_rate or training.clip_norm.",
+        ) from error
     return epochs
 
 
@@ -84,7 +95,7 @@ def predict_splits(model: "SequenceClassifier", splits: "dict[str, Shards]", *, 
                 "split": [name] * len(predictions.row),
                 "row": predictions.row.astype("uint32"),
                 "target": predictions.target.astype("uint16"),
-                "logits": pl.Series(list(predictions.logits), dtype=pl.List(pl.Float32)),
+                "logits": pl.Series(predictions.logits).arr.to_list(),
             }
         )
         for name, predictions in scored.items()
@@ -107,7 +118,8 @@ def write_fitted(folder: Path, *, shards: Artefact, candidate: Candidate, resume
     predictions = predict_splits(model, splits, batch_tokens=training.batch_tokens)
     predictions.write_parquet(folder / "predictions.parquet")
     save_model(model, folder)
-    history = [dataclasses.asdict(epoch) for epoch in epochs]
+    # Timings differ from run to run; they go to the summary, so that equal fits have equal content.
+    history = [{k: v for k, v in dataclasses.asdict(epoch).items() if k not in TIMINGS} for epoch in epochs]
     (folder / "history.json").write_text(json.dumps(history, indent=1, allow_nan=False), encoding="utf-8")
     shutil.rmtree(checkpoints)
     return _summarize(candidate, model, epochs, num_rows=predictions.height)
@@ -116,6 +128,9 @@ def write_fitted(folder: Path, *, shards: Artefact, candidate: Candidate, resume
 def _summarize(
     candidate: Candidate, model: "SequenceClassifier", epochs: "list[EpochResult]", *, num_rows: int
 ) -> dict:
+    from rnnmodels.device import resolve_precision
+
+    device = next(model.parameters()).device
     return {
         "rows": num_rows,
         "name": candidate.name,
@@ -124,7 +139,8 @@ def _summarize(
         "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
         "train_s": round(sum(epoch.wall_s for epoch in epochs), 1),
         "rows_per_s": round(sum(epoch.rows_per_s for epoch in epochs) / len(epochs), 1),
-        "device": str(next(model.parameters()).device),
+        "device": device.type,
+        "precision": str(resolve_precision(candidate.training, candidate.model, device)).removeprefix("torch."),
     }
 
 

@@ -14,6 +14,8 @@ from tasks.contest import Contest, Lineage, Scored
 from tasks.encode import EncodeSettings, encode
 from tasks.evaluate import EvaluationSettings, evaluate
 from tasks.fit import Candidate, fit
+from tasks.register import RegistrySettings, register
+from tasks.runs import RunContext, close_run
 from tasks.shard import ShardSettings, shard
 from tasks.store import Artefact
 
@@ -51,6 +53,22 @@ def reviews(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lineage, Contest]
         return lineage, Contest(candidates=tuple(scored), baseline=baseline, settings=EVALUATION)
 
 
+@pytest.fixture(scope="session")
+def registered_home(
+    tmp_path_factory: pytest.TempPathFactory, empty_database: Path, reviews: tuple[Lineage, Contest]
+) -> Path:
+    """A project folder in which the best of the models for generated reviews is registered; not to be written to."""
+    home = tmp_path_factory.mktemp("registered")
+    (home / "mlruns").mkdir()
+    shutil.copyfile(empty_database, home / "mlruns" / "mlflow.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RNNFLOW_HOME", str(home))
+        register.fn(RunContext(recipe="reviews", flow_run_id="flow-1"), *reviews, REGISTRY)
+        close_run("flow-1", "FINISHED")
+    return home
+
+
+REGISTRY = RegistrySettings(certificate_rows=8)
 CANDIDATES = [
     Candidate(
         name=f"{cell}-8",
@@ -69,11 +87,9 @@ def score(model: Artefact, lineage: Lineage) -> Scored:
 def generated_reviews(num_rows: int) -> pl.DataFrame:
     draw = random.Random(1)
     words = {"neg": "dull boring flat bad weak", "pos": "great moving bright good strong"}
-    fillers = "the film was a story of people in some town".split()
+    fillers = ["the", "film", "was", "a", "story", "of", "people", "in", "some", "town"]
     labels = [("neg", "pos")[row % 2] for row in range(num_rows)]
-    texts = [
-        " ".join(draw.choices(words[label].split() + fillers, k=draw.randint(2, 30))) for label in labels
-    ]
+    texts = [" ".join(draw.choices(words[label].split() + fillers, k=draw.randint(2, 30))) for label in labels]
     return pl.DataFrame({"text": texts, "label": labels}).with_row_index("row")
 
 

@@ -1,6 +1,5 @@
 """One MLflow run per flow run, and none left open."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -115,7 +114,7 @@ def test_the_folder_may_move(mlflow_store, tmp_path, monkeypatch):
     runs.close_run("flow-1", "FINISHED")
     moved = tmp_path / "elsewhere"
     moved.mkdir()
-    os.rename(mlflow_store, moved / "mlruns")
+    mlflow_store.rename(moved / "mlruns")
     monkeypatch.setenv("RNNFLOW_HOME", str(moved))
 
     assert [run.name for run in recording.list_runs()] == ["amber-fox"]

@@ -1,0 +1,145 @@
+"""The command `rnnflow`; imports click alone, so that help and mistakes are answered at once."""
+
+import dataclasses
+import json
+import traceback
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flows.failures import Terminated, describe_failure, exit_status, failure_as_json
+from tasks.errors import InputError
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+
+
+class Command(click.Command):
+    """A command that ends with two lines and an exit status instead of a traceback."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (click's own parameters)
+        super().__init__(*args, **kwargs)
+        self.params.append(
+            click.Option(
+                ["--debug"],
+                is_flag=True,
+                help="Show logs and tracebacks.",
+                expose_value=False,
+                callback=_remember_debug,
+            )
+        )
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except (Exception, KeyboardInterrupt, Terminated) as error:  # noqa: BLE001 (nothing lies above but the user)
+            if ctx.meta["debug"]:
+                traceback.print_exception(error)
+            click.echo(describe_failure(error), err=True)
+            if ctx.params.get("as_json"):
+                click.echo(json.dumps(failure_as_json(error)))
+            ctx.exit(exit_status(error))
+
+
+def _remember_debug(ctx: click.Context, _option: click.Parameter, value: bool) -> None:
+    ctx.meta["debug"] = value
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="rnnflow")
+def main() -> None:
+    """Train recurrent models on your texts, from raw rows to a registered model."""
+
+
+main.command_class = Command
+
+
+@main.command()
+@click.argument("recipe")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a field, as in training.epochs=1.")
+@click.option("--from-file", metavar="PATH", help="Read the rows from here (sets source.path).")
+@click.option("--resume", is_flag=True, help="Continue fits that were interrupted.")
+@click.option("--refresh", is_flag=True, help="Compute every stage again.")
+@as_json_option
+@click.pass_context
+def train(ctx: click.Context, as_json: bool, **order: Any) -> None:  # noqa: ANN401 (the options above)
+    """Train models as a recipe says. RECIPE is a shipped name, or the path of a TOML file."""
+    from flows.launch import Order, launch_training
+
+    outcome = launch_training(Order(**order, debug=ctx.meta["debug"]))
+    if as_json:
+        click.echo(json.dumps(outcome.as_json()))
+        return
+    from rich.console import Console
+
+    from flows.summary import print_summary
+
+    print_summary(outcome, Console())
+
+
+@main.command()
+@click.argument("model")
+@click.argument("input_path", metavar="INPUT", type=click.Path(path_type=Path))
+@click.argument("output_path", metavar="OUTPUT", type=click.Path(path_type=Path))
+@click.option("--text-column", default="text", show_default=True, help="Column of a table that holds the text.")
+@click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
+@click.option("--skip-bad", is_flag=True, help="Succeed although some rows could not be read.")
+@as_json_option
+@click.pass_context
+def predict(ctx: click.Context, skip_bad: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
+    """Classify the texts of a file. MODEL is NAME, NAME@alias or NAME/3; OUTPUT gets one line per text of INPUT."""
+    from flows.launch import launch_prediction
+
+    predicted = launch_prediction(**options, debug=ctx.meta["debug"])
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(predicted), default=str))
+    else:
+        click.echo(f"{predicted.output}: {predicted.rows - predicted.bad:,} rows classified by {predicted.model}.")
+    if predicted.bad:
+        click.echo(f"{predicted.errors}: {predicted.bad:,} rows could not be read, each with its reason.", err=True)
+        ctx.exit(0 if skip_bad else InputError.exit_code)
+
+
+@main.command()
+@as_json_option
+def runs(as_json: bool) -> None:
+    """List past runs, the newest first."""
+    from flows.run_table import print_runs
+    from tasks.recording import list_runs
+
+    tracked = list_runs()
+    if as_json:
+        click.echo(json.dumps({"runs": [dataclasses.asdict(run) for run in tracked]}, default=str))
+    else:
+        print_runs(tracked)
+
+
+@main.command()
+@as_json_option
+@click.pass_context
+def doctor(ctx: click.Context, as_json: bool) -> None:
+    """Check this machine and folder. Exits with 1 if something must be mended."""
+    from flows.doctor import FAIL, describe_finding, examine
+
+    findings = examine()
+    if as_json:
+        click.echo(json.dumps({"findings": [dataclasses.asdict(finding) for finding in findings]}))
+    else:
+        click.echo("\n".join(describe_finding(finding) for finding in findings))
+    ctx.exit(any(finding.status == FAIL for finding in findings))
+
+
+@main.command()
+def recipes() -> None:
+    """List the shipped recipes."""
+    from flows.recipe_file import describe_recipe, shipped_recipes
+
+    for name, path in shipped_recipes().items():
+        click.echo(f"{name:12} {describe_recipe(path)}")
+
+
+if __name__ == "__main__":
+    main()

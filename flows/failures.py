@@ -1,0 +1,75 @@
+"""How a command ends when it does not succeed: words for a person, an exit status for a script."""
+
+import contextlib
+import errno
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+from tasks.errors import ResourceError, RnnflowError, quoted
+
+INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+KEPT = "Finished stages are kept: the same command goes on after them, and with --resume inside a fit."
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived; not an Exception, so that only the end of the command catches it."""
+
+
+@contextlib.contextmanager
+def stopping_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM unwind this block as Ctrl-C does, so that everything open is closed."""
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def exit_status(error: BaseException) -> int:
+    """The exit status that stands for an error."""
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    if isinstance(error, Terminated):
+        return TERMINATED
+    return as_rnnflow_error(error).exit_code
+
+
+def describe_failure(error: BaseException) -> str:
+    """What a person reads about an error: two lines."""
+    if isinstance(error, KeyboardInterrupt):
+        return f"Interrupted.\n{KEPT}"
+    if isinstance(error, Terminated):
+        return f"Stopped by SIGTERM.\n{KEPT}"
+    return str(as_rnnflow_error(error))
+
+
+def failure_as_json(error: BaseException) -> dict:
+    """What a script reads about an error."""
+    if isinstance(error, KeyboardInterrupt | Terminated):
+        details = {"code": "", "problem": describe_failure(error).partition("\n")[0], "fix": KEPT}
+    else:
+        known = as_rnnflow_error(error)
+        file = None if known.file is None else str(known.file)
+        details = {"code": known.code, "problem": known.problem, "fix": known.fix}
+        details |= {"file": file, "row": known.row, "column": known.column}
+    return {"error": details, "exit_status": exit_status(error)}
+
+
+def as_rnnflow_error(error: BaseException) -> RnnflowError:
+    """Return an error that has a remedy as it is, and find words for any other."""
+    if isinstance(error, RnnflowError):
+        return error
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ResourceError("E-RES-001", "the disk is full.", fix="free space, then repeat.", file=error.filename)
+    if isinstance(error, MemoryError):
+        return ResourceError("E-RES-002", "out of memory.", fix="lower batch_tokens or max_length, or use fewer rows.")
+    return RnnflowError(
+        "E-BUG-001",
+        f"unexpected {type(error).__name__}: {quoted(error)}.",
+        fix="this is our fault: please report it with the traceback, which --debug shows.",
+    )

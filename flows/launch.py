@@ -1,0 +1,103 @@
+"""Runs the flow from a command line: with a server, a log and progress around it, and a clean end whatever happens."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from flows.console import showing_progress
+from flows.failures import stopping_on_sigterm
+from flows.outcome import Outcome
+from flows.recipe_file import locate_recipe, read_table
+from flows.run_log import logging_run
+from flows.services import PrefectServer, prefect_server
+from tasks.errors import ServiceError, quoted
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import FlowRun, State
+    from prefect.flows import Flow
+
+    from tasks.predict import PredictedFile
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What the user asked to train."""
+
+    recipe: str
+    settings: tuple[str, ...] = ()
+    from_file: str | None = None
+    resume: bool = False
+    refresh: bool = False
+    debug: bool = False
+
+
+def launch_training(order: Order) -> Outcome:
+    """Run the flow to its end; progress goes to stderr, nothing to stdout.
+
+    Raises RnnflowError of any kind, KeyboardInterrupt, Terminated.
+    """
+    path = locate_recipe(order.recipe)
+    table = read_table(path)
+    console = Console(stderr=True)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(stopping_on_sigterm())
+        stack.enter_context(logging_run(path.stem, console, verbose=order.debug))
+        with console.status("Starting the Prefect server"):
+            server = stack.enter_context(prefect_server())
+            # Imported while the server starts; these import Prefect, which reads its settings at once.
+            from flows.recipe import build_recipe
+            from flows.train import train
+
+            recipe = build_recipe(path, table, settings=order.settings, from_file=order.from_file)
+            server.wait_until_ready()
+        with _flow_of(server, train) as flow, showing_progress(console):
+            return flow(recipe, resume=order.resume, refresh=order.refresh)
+
+
+def launch_prediction(
+    model: str, input_path: Path, output_path: Path, *, text_column: str, overwrite: bool, debug: bool
+) -> "PredictedFile":
+    """Classify the texts of a file, with progress on stderr.
+
+    Raises RnnflowError of any kind, KeyboardInterrupt, Terminated.
+    """
+    console = Console(stderr=True)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(stopping_on_sigterm())
+        stack.enter_context(logging_run("predict", console, verbose=debug))
+        from tasks.predict import predict_file
+
+        stack.enter_context(showing_progress(console))
+        return predict_file(model, input_path, output_path, text_column=text_column, overwrite=overwrite)
+
+
+@contextlib.contextmanager
+def _flow_of(server: PrefectServer, flow: "Flow") -> Iterator["Flow"]:
+    """Lend a flow that runs on this server, and let it be recorded to its end.
+
+    Heartbeats serve automations, of which a single command has none; their thread takes a second to end.
+    """
+    import httpx
+    from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    flow_run_ids: list[str] = []
+
+    def remember(_flow: "Flow", flow_run: "FlowRun", _state: "State") -> None:
+        flow_run_ids.append(str(flow_run.id))
+
+    with temporary_settings({PREFECT_API_URL: server.url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        try:
+            yield flow.with_options(on_running=[*flow.on_running_hooks, remember])
+        except httpx.TransportError as error:
+            raise ServiceError(
+                "E-SVC-005",
+                f"the Prefect server at {server.url} stopped answering: {quoted(error)}.",
+                fix="run the same command again: finished stages are kept.",
+            ) from error
+        finally:
+            for flow_run_id in flow_run_ids:
+                server.wait_until_recorded(flow_run_id)

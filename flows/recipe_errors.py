@@ -1,0 +1,95 @@
+"""Words for a recipe that does not fit: which key, what it holds, what it may hold."""
+
+import difflib
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from flows.recipe_file import line_of, suggestion
+from tasks.errors import InputError, quoted
+
+NAME_RULE = "1 to 64 letters, digits, dots, underscores or hyphens, the first a letter or digit"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where the values of a raw recipe come from: its file, and the keys changed on the command line."""
+
+    path: Path
+    changed: Collection[str] = ()
+
+    def error(self, code: str, keys: tuple[str, ...], problem: str, *, fix: str) -> InputError:
+        """Say where a key is set, then what is wrong with it."""
+        key = ".".join(keys)
+        if any(key == name or key.startswith(f"{name}.") for name in self.changed):
+            return InputError(code, f"--set {key}: {problem}", fix=fix)
+        row = line_of(self.path, keys) if keys else None
+        return InputError(code, f"{key}: {problem}" if key else problem, fix=fix, file=self.path, row=row)
+
+
+def explain(error: ValidationError, *, schema: dict, raw: dict, origin: Origin, section: str = "") -> InputError:
+    """Turn the first problem of a raw recipe, or of one section, into an error of two lines."""
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    keys = (*filter(None, [section]), *keys_of(first["loc"], raw))
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        known = subschema(schema, first["loc"][:-1])["properties"]
+        return origin.error("E-CFG-003", keys, f"unknown key{more}.", fix=_fix_of_unknown(keys, list(known)))
+    field = subschema(schema, first["loc"])
+    code = "E-NAME-001" if first["type"] == "string_pattern_mismatch" else "E-CFG-004"
+    return origin.error(code, keys, f"{_complaint(first)}{more}.", fix=_fix_of_value(first, keys, field))
+
+
+def keys_of(location: tuple[int | str, ...], raw: object) -> tuple[str, ...]:
+    """Name each step into a raw recipe; members of a list go by their `name`, or else by their number."""
+    keys = []
+    for step in location:
+        reachable = (isinstance(raw, dict) and step in raw) or isinstance(step, int)
+        raw = raw[step] if reachable else None
+        name = raw.get("name") if isinstance(step, int) and isinstance(raw, dict) else None
+        keys.append(str(step if name is None else name))
+    return tuple(keys)
+
+
+def subschema(schema: dict, location: tuple[int | str, ...]) -> dict:
+    """Follow a location into a JSON schema; what lies beyond it is empty."""
+    node = schema
+    for step in location:
+        target = schema["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node
+        node = target.get("items", {}) if isinstance(step, int) else target.get("properties", {}).get(step, {})
+    return {**(schema["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else {}), **node}
+
+
+def _complaint(problem: ErrorDetails) -> str:
+    if problem["type"] == "missing":
+        return "is missing"
+    if problem["type"] == "value_error":
+        return problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "string_pattern_mismatch":
+        return f"got {quoted(problem['input'])}, expected {NAME_RULE}"
+    expected = re.sub(r"^(Input|String|List|Tuple|Dictionary) should (be |have )?", "", problem["msg"])
+    expected = re.sub(r"a valid dictionary or instance of \w+", "a section", expected.replace(" after validation", ""))
+    return f"got {quoted(problem['input'])}, expected {expected}"
+
+
+def _fix_of_unknown(keys: tuple[str, ...], known: list[str]) -> str:
+    *section, wrong = keys
+    nearest = difflib.get_close_matches(wrong, known, n=1)
+    if nearest:
+        return f'write "{".".join([*section, nearest[0]])}".'
+    return f"remove it; {'.'.join(section) or 'a recipe'} takes {', '.join(known)}."
+
+
+def _fix_of_value(problem: ErrorDetails, keys: tuple[str, ...], field: dict) -> str:
+    if "enum" in field:
+        return f"{suggestion(str(problem['input']), field['enum'], 'choose one of')}."
+    if problem["type"] == "value_error" or "description" not in field:
+        return f"change {'.'.join(keys) or 'the recipe'} so that this no longer holds."
+    meaning = field["description"].rstrip(".")
+    verb = "add" if problem["type"] == "missing" else "change"
+    return f"{verb} {'.'.join(keys)}: {meaning[:1].lower()}{meaning[1:]}."

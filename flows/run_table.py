@@ -1,0 +1,31 @@
+"""The list of runs, as a table."""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from tasks.errors import printable
+from tasks.recording import TrackedRun
+
+
+def print_runs(runs: Sequence[TrackedRun]) -> None:
+    """Write one line per run to stdout."""
+    console = Console()
+    if not runs:
+        console.print("No runs yet; start one with: rnnflow train reviews")
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for header in ("started", "recipe", "run", "status", "test acc., %", "version"):
+        table.add_column(header, overflow="fold", justify="right" if header.startswith("test") else "left")
+    for run in runs:
+        table.add_row(
+            run.started.astimezone().strftime("%Y-%m-%d %H:%M"),
+            printable(run.recipe),
+            printable(run.name),
+            run.status.lower(),
+            "" if run.test_accuracy is None else f"{100 * run.test_accuracy:.2f}",
+            printable(run.version),
+        )
+    console.print(table)

@@ -1,0 +1,261 @@
+"""A Prefect server for one command: the one that PREFECT_API_URL names, else one of our own.
+
+Our own is started at once and awaited later, so that its start overlaps with our imports. It ends with the command;
+its SQLite database in `data/prefect` stays, so that a dashboard opened later shows the run and all its task runs.
+Commands that run at the same time start a server each, on the same database: none can take another's away.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from tasks.errors import ServiceError, quoted
+from tasks.store import home
+
+logger = logging.getLogger(__name__)
+
+START_LIMIT_S = 120  # a first start creates the database: 11 s on an idle machine, 27 s on a busy one
+ANSWER_LIMIT_S = 10
+STOP_LIMIT_S = 10
+RECORD_LIMIT_S = 15
+POLL_S = 0.1
+QUIET_POLLS = 3
+
+# They serve schedules, workers and automations, of which a single command has none.
+IDLE_SERVICES = (
+    "CANCELLATION_CLEANUP",
+    "CLEANUP_RECONCILER",
+    "FOREMAN",
+    "LATE_RUNS",
+    "PAUSE_EXPIRATIONS",
+    "REPOSSESSOR",
+    "SCHEDULER",
+    "TRIGGERS",
+)
+UNFINISHED = ("SCHEDULED", "PENDING", "RUNNING", "CANCELLING")
+PR_SET_PDEATHSIG = 1
+SERVER_COMMAND = ("-m", "prefect", "server", "start")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnProcess:
+    """The server process that this command started, and what tells how its start went."""
+
+    process: subprocess.Popen
+    log: Path
+    log_start: int
+    start_lock: IO[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrefectServer:
+    """A server that may still be starting; `own` is None for one that others run."""
+
+    url: str
+    own: OwnProcess | None = None
+
+    @property
+    def dashboard(self) -> str:
+        """Address of the pages for people."""
+        return self.url.removesuffix("/api")
+
+    def wait_until_ready(self) -> None:
+        """Return once the server answers.
+
+        Raises ServiceError: E-SVC-001 for a server of others, E-SVC-002 and E-SVC-003 for our own.
+        """
+        deadline = time.monotonic() + START_LIMIT_S
+        while not _answers(self.url):
+            if self.own is None:
+                raise _silent_server(self.url)
+            if self.own.process.poll() is not None or time.monotonic() > deadline:
+                raise _failed_start(self.own)
+            time.sleep(POLL_S)
+        if self.own is not None:
+            self.own.start_lock.close()
+
+    def wait_until_recorded(self, flow_run_id: str) -> None:
+        """Return once our own server has stored the final states of a flow run's task runs.
+
+        They travel as events behind the flow's back; a server stopped too early loses some.
+        """
+        if self.own is None:
+            return
+        _send_pending_events()
+        deadline = time.monotonic() + RECORD_LIMIT_S
+        seen, quiet = (-1, -1), 0
+        while quiet < QUIET_POLLS:
+            if time.monotonic() > deadline:
+                logger.warning("The dashboard may miss the end of some tasks of flow run %s.", flow_run_id)
+                return
+            counts = count_task_runs(self.url, flow_run_id), count_task_runs(self.url, flow_run_id, UNFINISHED)
+            quiet = quiet + 1 if counts == seen and counts[1] == 0 else 0
+            seen = counts
+            time.sleep(POLL_S)
+
+
+@contextlib.contextmanager
+def prefect_server() -> Iterator[PrefectServer]:
+    """Name a server to Prefect for the duration of a block; enter it before Prefect is imported."""
+    if given := os.environ.get("PREFECT_API_URL"):
+        yield PrefectServer(url=given.rstrip("/"))
+        return
+    folder = home() / "data" / "prefect"
+    folder.mkdir(parents=True, exist_ok=True)
+    # One start at a time: two servers that create the database at once break each other.
+    with (folder / "start.lock").open("w") as start_lock:
+        fcntl.flock(start_lock, fcntl.LOCK_EX)
+        server = _start_server(folder, start_lock)
+        try:
+            with _exported(_client_environment(folder, server.url)):
+                yield server
+        finally:
+            _stop(server.own)
+
+
+def count_task_runs(url: str, flow_run_id: str, states: tuple[str, ...] = ()) -> int:
+    """Count the task runs that a server has stored for a flow run, of all states or of some."""
+    query: dict = {"flow_runs": {"id": {"any_": [flow_run_id]}}}
+    if states:
+        query["task_runs"] = {"state": {"type": {"any_": states}}}
+    with _open(f"{url}/task_runs/count", json.dumps(query).encode()) as response:
+        return json.load(response)
+
+
+def _start_server(folder: Path, start_lock: IO[str]) -> PrefectServer:
+    port = _free_port()
+    log = folder / "server.log"
+    with log.open("ab") as output:
+        log_start = output.tell()
+        process = subprocess.Popen(  # noqa: S603 (a constant)
+            [sys.executable, *SERVER_COMMAND],
+            env={**os.environ, **_server_environment(folder, port)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            process_group=0,  # Ctrl-C ends the flow first; it must not take the server away from it
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 (calls into libc only)
+        )
+    own = OwnProcess(process=process, log=log, log_start=log_start, start_lock=start_lock)
+    return PrefectServer(url=f"http://127.0.0.1:{port}/api", own=own)
+
+
+def _server_environment(folder: Path, port: int) -> dict[str, str]:
+    return {
+        "PREFECT_HOME": str(folder),
+        "PREFECT_SERVER_API_HOST": "127.0.0.1",
+        "PREFECT_SERVER_API_PORT": str(port),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "true",
+        **{f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in IDLE_SERVICES},
+    }
+
+
+def _client_environment(folder: Path, url: str) -> dict[str, str]:
+    """What Prefect reads at its import; the folder keeps a profile of the user's from adding to it."""
+    without_proxy = ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"]))
+    return {"PREFECT_API_URL": url, "PREFECT_HOME": str(folder), "DO_NOT_TRACK": "true", "NO_PROXY": without_proxy}
+
+
+@contextlib.contextmanager
+def _exported(environment: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+
+
+def _end_with_parent() -> None:
+    """Have the kernel end this process when the one that started it dies, however it dies."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _stop(own: OwnProcess) -> None:
+    """End the server; one that has not started yet is killed, as each migration is one transaction."""
+    if not own.start_lock.closed:
+        own.process.kill()
+    own.process.terminate()
+    try:
+        own.process.wait(STOP_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        own.process.kill()
+        own.process.wait()
+
+
+def _send_pending_events() -> None:
+    """Empty the queues of task-run states and log lines that Prefect sends from threads."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (EventsWorker, APILogWorker):
+        worker.drain_all(timeout=RECORD_LIMIT_S, at_exit=False)
+
+
+def _answers(url: str) -> bool:
+    """Tell whether a server speaks at all; one that wants a password first does."""
+    try:
+        with _open(f"{url}/health"):
+            return True
+    except urllib.error.HTTPError as error:
+        return error.code in (401, 403)
+    except (OSError, ValueError):
+        return False
+
+
+def _open(url: str, body: bytes | None = None) -> IO[bytes]:
+    """Send a request, to a server on this machine without the proxy that the environment may name."""
+    local = url.startswith("http://127.0.0.1:")
+    opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if local else []))
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 (URL of the user's)
+    return opener.open(request, timeout=ANSWER_LIMIT_S)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _silent_server(url: str) -> ServiceError:
+    return ServiceError(
+        "E-SVC-001",
+        f"no Prefect server answers at PREFECT_API_URL={quoted(url)}.",
+        fix="start that server, or unset PREFECT_API_URL: the command then starts one of its own.",
+    )
+
+
+def _failed_start(own: OwnProcess) -> ServiceError:
+    text = own.log.read_bytes()[own.log_start :].decode(errors="replace")
+    database = own.log.with_name("prefect.db")
+    if "file is not a database" in text or "disk image is malformed" in text:
+        return ServiceError(
+            "E-SVC-003",
+            "the database of the Prefect server is damaged.",
+            fix=f"move it away (mv {database} {database}.damaged); only the history on the dashboard goes with it.",
+            file=database,
+        )
+    last_line = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "nothing")
+    return ServiceError(
+        "E-SVC-002",
+        f"the Prefect server did not start; its log ends with {quoted(last_line)}.",
+        fix=f"pip install -r requirements.lock (fastapi and sqlalchemy are pinned); the whole log: {own.log}",
+    )

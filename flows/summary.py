@@ -1,0 +1,118 @@
+"""What a person reads when a run has ended: the scores, what was registered, and what to try next."""
+
+import os
+import shlex
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flows.outcome import Outcome
+from tasks.errors import printable
+from tasks.store import home
+
+
+def print_summary(outcome: Outcome, console: Console) -> None:
+    """Write the summary of a run; only commands may be wider than the console, so that they can be copied."""
+    console.print(score_table(outcome))
+    console.print(Text(verdict(outcome)))
+    console.print(Text(f"Report: {_shown(Path(outcome.report))}"), soft_wrap=True)
+    console.print(Text(describe_stages(outcome), style="dim"))
+    console.print(Text("\nNext:"))
+    for purpose, command in next_commands(outcome).items():
+        console.print(Text(f"  {purpose}", style="dim"))
+        console.print(Text(f"    {printable(command)}"), soft_wrap=True)
+
+
+def score_table(outcome: Outcome) -> Table:
+    """Candidates by validation accuracy, then the baseline; the best candidate is marked."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("model", overflow="fold")
+    for header in ("valid accuracy, %", "test accuracy, %", "test loss", "fit"):
+        table.add_column(header, justify="right", no_wrap=True)
+    ranked = sorted(outcome.candidates, key=lambda model: -model["metrics"]["valid"]["accuracy"]["value"])
+    for model in ranked:
+        is_best = model["name"] == outcome.best
+        table.add_row(*_score_row(model, marked=is_best), style="bold" if is_best else "")
+    table.add_row(*_score_row(outcome.baseline, marked=False))
+    return table
+
+
+def verdict(outcome: Outcome) -> str:
+    """Say what was registered, and plainly if the baseline is better."""
+    registered = outcome.registered
+    name, version, alias = (printable(str(registered[key])) for key in ("name", "version", "alias"))
+    sentence = f"{printable(outcome.best)} was registered as {name}, version {version}, alias {alias}."
+    if outcome.baseline_wins:
+        sentence += (
+            f"\nThe baseline {printable(outcome.baseline['name'])} scores better: "
+            "a linear model is enough here, or the candidates need more training."
+        )
+    return sentence
+
+
+def describe_stages(outcome: Outcome) -> str:
+    """How long the run took and how much of it was reused."""
+    num_cached = sum(stage["cached"] for stage in outcome.stages)
+    return f"{len(outcome.stages)} stages in {duration(outcome.wall_s)}, {num_cached} of them reused from earlier runs."
+
+
+def next_commands(outcome: Outcome) -> dict[str, str]:
+    """Three commands that work as they stand, by what they are good for."""
+    registered = outcome.registered
+    return {
+        "classify the rows of a file": (
+            f"rnnflow predict {registered['name']}@{registered['alias']} INPUT.csv OUTPUT.csv"
+        ),
+        "compare runs in MLflow": mlflow_command(),
+        "see flow runs in Prefect": prefect_command(),
+    }
+
+
+def mlflow_command() -> str:
+    """How to look at the runs: a server on the project's own store, or the address of the one in use."""
+    if tracking_uri := os.environ.get("MLFLOW_TRACKING_URI"):
+        return f"open {tracking_uri}"
+    mlruns = home() / "mlruns"
+    database, artifacts = _shown(mlruns / "mlflow.db"), _shown(mlruns / "artifacts")
+    return (
+        f"mlflow ui --workers 1 --backend-store-uri {shlex.quote(f'sqlite:///{database}')} "
+        f"--artifacts-destination {shlex.quote(str(artifacts))}"
+    )
+
+
+def prefect_command() -> str:
+    """How to look at the flow runs: a server on the project's own database, or the address of the one in use."""
+    if api_url := os.environ.get("PREFECT_API_URL"):
+        return f"open {api_url.removesuffix('/').removesuffix('/api')}"
+    return f"PREFECT_HOME={shlex.quote(str(_shown(home() / 'data' / 'prefect')))} prefect server start"
+
+
+def duration(wall_s: float) -> str:
+    """Seconds as people say them."""
+    minutes, seconds = divmod(round(wall_s), 60)
+    return f"{minutes} min {seconds:02d} s" if minutes else f"{wall_s:.1f} s"
+
+
+def _score_row(model: dict, *, marked: bool) -> list[str]:
+    metrics = model["metrics"]
+    return [
+        printable(model["name"]) + (" (best)" if marked else ""),
+        percent(metrics["valid"]["accuracy"]),
+        percent(metrics["test"]["accuracy"]),
+        f"{metrics['test']['loss']['value']:.3f}",
+        f"{model['train_s']:,.0f} s",
+    ]
+
+
+def percent(metric: dict) -> str:
+    """A share in percent, with its confidence interval."""
+    value, low, high = (100 * metric[name] for name in ("value", "low", "high"))
+    return f"{value:.2f} [{low:.1f}, {high:.1f}]"
+
+
+def _shown(path: Path) -> Path:
+    """The path as one types it here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

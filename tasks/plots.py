@@ -1,0 +1,191 @@
+"""Plots of a run: quiet, colour-blind-safe, and the same bytes for the same figures.
+
+Each function returns a Figure of its own; pyplot and its process-wide state are never touched.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tasks.errors import printable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe & Ito (2008), without the yellow that vanishes on white.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+INK, FAINT, GRID = "#222222", "#8a8a8a", "#e4e4e4"
+WIDTH_INCHES, HEIGHT_INCHES, DOTS_PER_INCH = 5.6, 3.4, 180
+MAX_LABEL = 40
+MAX_ANNOTATED_CLASSES = 12
+
+
+def draw_comparison(scores: Mapping[str, Mapping[str, Mapping[str, float]]], confidence: float) -> "Figure":
+    """Accuracy of each model on validation and test; `scores[model][split]` is an interval."""
+    axes = _new_axes(f"Accuracy with {confidence:.0%} intervals", height=1.2 + 0.5 * len(scores))
+    for column, (split, colour) in enumerate((("valid", FAINT), ("test", PALETTE[0]))):
+        places = np.arange(len(scores)) + 0.16 * (2 * column - 1)
+        _draw_intervals(axes, [score[split] for score in scores.values()], places, color=colour, label=split)
+    _name_rows(axes, list(scores))
+    _add_legend(axes)
+    return axes.figure
+
+
+def draw_loss_curves(
+    histories: Mapping[str, Sequence[Mapping[str, float]]], best_epochs: Mapping[str, int]
+) -> "Figure":
+    """Training and validation loss by epoch of each candidate, its best epoch ringed."""
+    axes = _new_axes("Loss by epoch: training dashed, validation solid")
+    for position, (name, epochs) in enumerate(histories.items()):
+        colour = PALETTE[position % len(PALETTE)]
+        epoch, train, valid = ([one[column] for one in epochs] for column in ("epoch", "train_loss", "valid_loss"))
+        best = epoch.index(best_epochs[name])
+        axes.plot(epoch, train, color=colour, linestyle="--", linewidth=1, marker=".", alpha=0.7)
+        axes.plot(epoch, valid, color=colour, linewidth=1.8, marker="o", markersize=4, label=_plain(name))
+        axes.plot(epoch[best], valid[best], "o", markersize=9, markerfacecolor="none", markeredgecolor=colour)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set(xlabel="epoch", ylabel="cross-entropy (nats)")
+    _add_legend(axes)
+    return axes.figure
+
+
+def draw_lengths(histogram: Sequence[tuple[int, int]], widths: Sequence[int]) -> "Figure":
+    """Rows by length with the bucket widths; `histogram` pairs lengths with rows."""
+    axes = _new_axes("Lengths of the training rows, and bucket widths")
+    lengths, rows = np.array(histogram).T
+    edges = np.linspace(0, max(widths), 61)
+    axes.hist(lengths, bins=edges, weights=rows, color=PALETTE[4], edgecolor="white", linewidth=0.4)
+    for width in widths:
+        axes.axvline(width, color=PALETTE[1], linewidth=0.8)
+    axes.set(xlabel="length after truncation (tokens)", ylabel="rows", xlim=(0, max(widths) * 1.01))
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    return axes.figure
+
+
+def draw_confusion(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> "Figure":
+    """Rows by label and prediction, shaded by the share of the label's rows."""
+    counts = np.array(confusion)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = min(2.6 + 0.5 * len(labels), 9)
+    axes = _new_axes("Label against prediction, test rows", width=side + 1, height=side)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.grid(visible=False)
+    ticks = np.arange(len(labels))
+    names = [_plain(label) for label in labels]
+    slanted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if len(labels) > 2 else {}  # noqa: PLR2004
+    axes.set_xticks(ticks, names, parse_math=False, **slanted)
+    axes.set_yticks(ticks, names, parse_math=False)
+    axes.set(xlabel="predicted", ylabel="label")
+    if len(labels) <= MAX_ANNOTATED_CLASSES:
+        for (row, column), count in np.ndenumerate(counts):
+            colour = "white" if shares[row, column] > 0.5 else INK  # noqa: PLR2004
+            text = f"{count:,}\n{shares[row, column]:.1%}"
+            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
+    return axes.figure
+
+
+def draw_calibration(before: Sequence[Mapping], after: Sequence[Mapping], temperature: float) -> "Figure":
+    """Accuracy against confidence in bins, before and after temperature scaling; the diagonal is perfect."""
+    axes = _new_axes("Calibration: accuracy of the test rows by confidence", height=4.4)
+    axes.axline((0, 0), slope=1, color=FAINT, linewidth=1, linestyle=":")
+    for bins, colour, marker, label in (
+        (before, PALETTE[0], "o", "as the model gives it"),
+        (after, PALETTE[1], "s", f"after dividing the logits by {temperature:.2f}"),
+    ):
+        confidence = [one["confidence"] for one in bins]
+        accuracy = [one["accuracy"] for one in bins]
+        _draw_intervals(axes, accuracy, confidence, vertical=True, color=colour, marker=marker, label=label)
+    bins = [*before, *after]
+    left, bottom = min(one["confidence"] for one in bins), min(one["accuracy"]["low"] for one in bins)
+    axes.set(xlabel="mean confidence", ylabel="accuracy", xlim=(left - 0.03, 1.02), ylim=(bottom - 0.03, 1.02))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(_percent)
+    _add_legend(axes)
+    return axes.figure
+
+
+def draw_slices(slices: Sequence[Mapping], accuracy: float) -> "Figure":
+    """Accuracy on each slice of the test rows; the line is the accuracy on all of them."""
+    names, intervals, places, place = [], [], [], 0.0
+    for by, group in groupby(slices, key=lambda one: one["by"]):
+        for one in group:
+            names.append(f"{by}: {one['slice']}")
+            intervals.append(one["accuracy"])
+            places.append(place)
+            place += 1
+        place += 0.6
+    axes = _new_axes("Accuracy by slice of the test rows; the line is all rows", height=1.2 + 0.27 * place)
+    axes.axvline(accuracy, color=FAINT, linewidth=1, linestyle=":")
+    _draw_intervals(axes, intervals, places, color=PALETTE[0])
+    _name_rows(axes, names, places)
+    return axes.figure
+
+
+def write_png(figure: "Figure", path: Path) -> Path:
+    """Write a figure without the version of the library that drew it, so that equal figures have equal bytes."""
+    figure.savefig(path, format="png", metadata={"Software": None})
+    return path
+
+
+def _new_axes(title: str, *, width: float = WIDTH_INCHES, height: float = HEIGHT_INCHES) -> "Axes":
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained", facecolor="white")
+    axes = figure.add_subplot()
+    axes.set_title(title, loc="left", fontsize=10, color=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(FAINT)
+    axes.tick_params(colors=INK, labelsize=8, length=3)
+    axes.grid(color=GRID, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.xaxis.label.set(size=9, color=INK)
+    axes.yaxis.label.set(size=9, color=INK)
+    return axes
+
+
+def _draw_intervals(
+    axes: "Axes",
+    intervals: Sequence[Mapping[str, float]],
+    places: Sequence[float],
+    *,
+    vertical: bool = False,
+    marker: str = "o",
+    **style: str,
+) -> None:
+    value, low, high = (np.array([one[bound] for one in intervals]) for bound in ("value", "low", "high"))
+    spread = np.clip([value - low, high - value], 0, None)
+    style = {"fmt": marker, "markersize": 4, "linewidth": 1.2, "capsize": 2, **style}
+    if vertical:
+        axes.errorbar(places, value, yerr=spread, **style)
+    else:
+        axes.errorbar(value, places, xerr=spread, **style)
+
+
+def _name_rows(axes: "Axes", names: Sequence[str], places: Sequence[float] | None = None) -> None:
+    """Put names on the vertical axis, the first on top, and accuracy on the other."""
+    places = range(len(names)) if places is None else places
+    axes.set_yticks(places, [_plain(name) for name in names], parse_math=False)
+    axes.grid(visible=False, axis="y")
+    axes.set(xlabel="accuracy", ylim=(max(places) + 0.6, min(places) - 0.6))
+    axes.xaxis.set_major_formatter(_percent)
+
+
+def _add_legend(axes: "Axes") -> None:
+    """Name the colours below the axes, where no data can lie beneath them."""
+    handles, names = axes.get_legend_handles_labels()
+    legend = axes.figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def _percent(share: float, _position: int) -> str:
+    return f"{100 * share:.4g}%"
+
+
+def _plain(name: str) -> str:
+    """A name from the data, short and without control characters."""
+    return printable(name if len(name) <= MAX_LABEL else f"{name[: MAX_LABEL - 1]}…")

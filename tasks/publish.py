@@ -1,0 +1,61 @@
+"""Stage `publish`: the report into MLflow, the results into Prefect's dashboard, and a way from each to the other."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks import dashboard, recording, store, tracking
+from tasks.contest import Contest, Scored
+from tasks.store import Artefact
+
+REPORT_FOLDER = "report"
+
+
+def results_row(scored: Scored) -> dict[str, str]:
+    """One line of the results table: accuracy and loss on validation and test, with intervals."""
+    row = {"model": scored.name}
+    for split in ("valid", "test"):
+        for metric in ("accuracy", "loss"):
+            one = scored.evaluation.summary["metrics"][split][metric]
+            row[f"{split} {metric}"] = f"{one['value']:.4f} ({one['low']:.4f} to {one['high']:.4f})"
+    return row
+
+
+def verdict(registration: dict) -> str:
+    """Say in Markdown what was registered, and plainly if the baseline is better."""
+    sentence = (
+        f"**{registration['best']}** was registered as `{registration['name']}` version {registration['version']}, "
+        f"alias `{registration['alias']}`."
+    )
+    return sentence + (" The baseline scores better." if registration["baseline_wins"] else "")
+
+
+def send_report(folder: Path, *, page: Artefact, registration: dict) -> dict:
+    """Copy the page and its figures into the MLflow run, and note that it was done.
+
+    Raises ServiceError (E-SVC-004).
+    """
+    files = [page.file(name) for name in page.manifest["files"]]
+    recording.record_files(registration["mlflow_run"], files, REPORT_FOLDER)
+    (folder / "published.json").write_text(json.dumps({"mlflow_run": registration["mlflow_run"]}), encoding="utf-8")
+    return {"rows": len(files)}
+
+
+@task(name="publish", cache_policy=NO_CACHE, persist_result=False)
+def publish(page: Artefact, registered: Artefact, contest: Contest) -> Artefact:
+    """Show the results of a run where people look for them."""
+    registration = json.loads(registered.file("registration.json").read_bytes())
+    dashboard.show_results(
+        [results_row(scored) for scored in contest.everyone],
+        verdict(registration),
+        mlflow_run=registration["mlflow_run"],
+        mlflow_page=registration["mlflow_page"],
+    )
+    write = partial(send_report, page=page, registration=registration)
+    config = {"store": tracking.store_name()}
+    return store.build(
+        "publish", write, module=__name__, config=config, inputs={"page": page, "registered": registered}
+    )

@@ -1,0 +1,47 @@
+"""Every kind of source through one door: files in, checked rows out, in batches."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import groupby
+
+import polars as pl
+
+from tasks.errors import InputError
+from tasks.inputs import InputFile
+from tasks.intake import Intake
+from tasks.reading_csv import read_csv
+from tasks.reading_documents import read_archive, read_documents
+from tasks.reading_jsonl import read_jsonl
+from tasks.reading_parquet import read_parquet
+from tasks.row_checks import check_rows
+
+TABLE_READERS: dict[str, Callable[[InputFile, Intake], Iterator[pl.DataFrame]]] = {
+    "archive": read_archive,
+    "csv": read_csv,
+    "jsonl": read_jsonl,
+    "parquet": read_parquet,
+    "tsv": read_csv,
+}
+
+
+def read_files(files: Sequence[InputFile], intake: Intake) -> Iterator[pl.DataFrame]:
+    """Yield checked rows (text, label, source, split) in batches, in the order of the files.
+
+    Raises RnnflowError only. With `on_bad_rows = "skip"` bad rows and files that are bad input are left out,
+    after the rows before the fault; damaged archives and exceeded caps always stop.
+    """
+    for frames in _frames_by_file(files, intake):
+        try:
+            for frame in frames():
+                yield check_rows(frame, intake)
+        except InputError as error:
+            intake.reject(error)
+
+
+def _frames_by_file(files: Sequence[InputFile], intake: Intake) -> Iterator[Callable[[], Iterator[pl.DataFrame]]]:
+    """Pair each table or archive with its reader; documents that follow one another are read together."""
+    for are_documents, group in groupby(files, key=lambda file: file.kind == "document"):
+        if are_documents:
+            yield partial(read_documents, list(group), intake)
+        else:
+            yield from (partial(TABLE_READERS[file.kind], file, intake) for file in group)

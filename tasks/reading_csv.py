@@ -1,0 +1,139 @@
+"""CSV and TSV to raw rows, with the physical line of every fault.
+
+The parser is the standard library's: Polars fills short rows with nulls, renames repeated columns,
+reads UTF-16 as garbage and names neither file nor line in its errors.
+"""
+
+import contextlib
+import csv
+from collections.abc import Callable, Iterator
+
+import polars as pl
+
+from tasks.decoding import Lines, open_decompressed
+from tasks.errors import InputError, quoted
+from tasks.inputs import InputFile
+from tasks.intake import Intake, RawRow, batched, check_columns, wanted_columns
+
+DELIMITERS = {"csv": ",", "tsv": "\t"}
+
+
+def read_csv(file: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
+    """Yield the wanted columns in batches; a row's line is the physical line on which it begins.
+
+    Raises InputError: E-CSV-002 to -004, E-DATA-008, E-ENC, E-SRC-004, -005, -010.
+    """
+    return batched(_rows(file, intake), list(wanted_columns(intake.settings)))
+
+
+def _rows(file: InputFile, intake: Intake) -> Iterator[RawRow]:
+    place = str(file.path)
+    with open_decompressed(file, intake) as stream, _field_limit(intake.settings.max_document_bytes):
+        records = _records(Lines(stream, file, intake), file, intake)
+        header_line, header = next(records, (0, []))
+        wanted = wanted_columns(intake.settings).values()
+        check_columns(wanted, header, file=file, line=header_line or None)
+        positions = [header.index(column) for column in wanted]
+        has_rows = False
+        for line, fields in records:
+            has_rows = True
+            if len(fields) == len(header):
+                yield RawRow(place, line, file.name, [fields[position] for position in positions])
+            else:
+                intake.reject(_wrong_length(file, line, got=len(fields), expected=len(header)))
+        if not has_rows:
+            raise InputError("E-SRC-004", "has a header and no rows.", fix="remove the file, or fill it.", file=place)
+
+
+def _records(lines: Lines, file: InputFile, intake: Intake) -> Iterator[tuple[int, list[str]]]:
+    """Yield each record with the line it begins on; blank lines are counted, broken records rejected."""
+    pending: list[str] = []
+    quoting = csv.QUOTE_MINIMAL if intake.settings.quoted else csv.QUOTE_NONE
+    delimiter = DELIMITERS[file.kind]
+    reader = csv.reader(_remembered(lines, pending), delimiter=delimiter, quoting=quoting, strict=True)
+    while True:
+        pending.clear()
+        first_line = lines.number + 1
+        try:
+            fields = next(reader, None)
+            fault = lines.take_fault()
+        except csv.Error as error:
+            fields, fault = [], lines.take_fault() or _csv_error(error, file, first_line, pending)
+        if fault:
+            intake.reject(fault)
+        elif fields is None:
+            return
+        elif fields:
+            yield first_line, fields
+        else:
+            intake.blank_lines += 1
+
+
+def _remembered(lines: Iterator[str], pending: list[str]) -> Iterator[str]:
+    for line in lines:
+        pending.append(line)
+        yield line
+
+
+@contextlib.contextmanager
+def _field_limit(limit: int) -> Iterator[None]:
+    # The limit belongs to the whole process, so it is put back.
+    previous = csv.field_size_limit(limit)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(previous)
+
+
+def _wrong_length(file: InputFile, line: int, *, got: int, expected: int) -> InputError:
+    return InputError(
+        "E-CSV-002",
+        f"got {got} fields, expected {expected}.",
+        fix="quote fields that hold the delimiter or a line end, or fill in the missing ones.",
+        file=file.path,
+        row=line,
+    )
+
+
+def _csv_error(error: csv.Error, file: InputFile, first_line: int, pending: list[str]) -> InputError:
+    """Word what the parser found; it knows no codes, so its message is matched."""
+    wordings: dict[str, Callable[[], InputError]] = {
+        "unexpected end of data": lambda: _unclosed_quote(file, first_line, pending),
+        "field larger than": lambda: _field_too_large(file, first_line),
+    }
+    matching = (describe for wording, describe in wordings.items() if str(error).startswith(wording))
+    describe = next(matching, lambda: _stray_character(error, file, first_line + len(pending) - 1))
+    return describe()
+
+
+def _unclosed_quote(file: InputFile, first_line: int, pending: list[str]) -> InputError:
+    # A lenient parser takes all that follows the open quote for the last field: its lines lead back to the quote.
+    last_field = next(csv.reader(pending, delimiter=DELIMITERS[file.kind]))[-1]
+    num_lines = last_field.count("\n") + (not last_field.endswith("\n"))
+    return InputError(
+        "E-CSV-003",
+        'opens a quote (") that is never closed.',
+        fix="close it, double quotes inside a field, or set quoted = false.",
+        file=file.path,
+        row=first_line + len(pending) - num_lines,
+    )
+
+
+def _field_too_large(file: InputFile, line: int) -> InputError:
+    return InputError(
+        "E-DATA-008",
+        "begins a record with a field beyond max_document_bytes, perhaps because a quote is never closed.",
+        fix="close the quote, cut the field, or raise max_document_bytes.",
+        file=file.path,
+        row=line,
+    )
+
+
+def _stray_character(error: csv.Error, file: InputFile, line: int) -> InputError:
+    return InputError(
+        "E-CSV-004",
+        f"is no CSV ({quoted(error)}).",
+        fix='double quotes inside a quoted field (""), end lines with \\n or \\r\\n, or set quoted = false.',
+        file=file.path,
+        row=line,
+    )

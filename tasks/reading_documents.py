@@ -1,0 +1,95 @@
+"""Text documents, one per file or archive member, to raw rows: folder name = label, folder above = official split."""
+
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+
+from tasks.archives import read_members
+from tasks.decoding import decode, document_too_large, has_utf8_mark, open_decompressed, refuse_foreign_encoding
+from tasks.errors import InputError
+from tasks.inputs import InputFile
+from tasks.intake import Intake, RawRow, batched
+from tasks.row_checks import SPLIT_NAMES
+
+ROLES = ("text", "label", "split")
+UTF8_MARK_BYTES = 3
+
+
+def read_documents(files: Sequence[InputFile], intake: Intake) -> Iterator[pl.DataFrame]:
+    """Yield the documents of files in batches.
+
+    Raises InputError: E-ENC-001, E-ENC-002, E-DATA-008, E-SRC-007, E-SRC-011.
+    """
+    _refuse_column_settings(files[0], intake)
+    return batched(_rows(_contents(files, intake), intake), ROLES)
+
+
+def read_archive(file: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
+    """Yield the documents of an archive in batches; raises what `read_documents` and `read_members` raise."""
+    _refuse_column_settings(file, intake)
+    members = ((f"{file.path}!{name}", name, data) for name, data in read_members(file, intake))
+    return batched(_rows(members, intake), ROLES)
+
+
+def _contents(files: Sequence[InputFile], intake: Intake) -> Iterator[tuple[str, str, bytes]]:
+    limit = intake.settings.max_document_bytes
+    for file in files:
+        with open_decompressed(file, intake) as stream:
+            data = stream.read(limit + 1)
+        if len(data) > limit:
+            intake.reject(document_too_large(limit, place=str(file.path)))
+        else:
+            yield str(file.path), file.name, data
+
+
+def _rows(contents: Iterator[tuple[str, str, bytes]], intake: Intake) -> Iterator[RawRow]:
+    folders = _ClassFolders()
+    for place, name, data in contents:
+        try:
+            label, split = folders.classify(name, place)
+            text = _decode_document(data, place, intake.settings.encoding)
+        except InputError as error:
+            intake.reject(error)
+        else:
+            yield RawRow(place, None, name, (text, label, split))
+
+
+class _ClassFolders:
+    """Reads label and split from folder names; all class folders of a source lie equally deep.
+
+    Otherwise a stray text beside the class folders would found a class of its own.
+    """
+
+    def __init__(self) -> None:
+        self._depth: int | None = None
+
+    def classify(self, name: str, place: str) -> tuple[str | None, str | None]:
+        folders = name.split("/")[:-1]
+        parent, above = [*reversed(folders), "", ""][:2]
+        if SPLIT_NAMES.get(parent) == "unlabelled":
+            return None, "unlabelled"
+        self._depth = self._depth or len(folders)
+        if parent in ("", *SPLIT_NAMES) or len(folders) != self._depth:
+            raise InputError(
+                "E-SRC-007",
+                "lies in no class folder, or not as deep as the documents before it.",
+                fix='use folders [split/]class/document, or narrow include, for example to "*/*/*.txt".',
+                file=place,
+            )
+        return parent, SPLIT_NAMES.get(above)
+
+
+def _decode_document(data: bytes, place: str, encoding: str) -> str:
+    refuse_foreign_encoding(data, place)
+    start = UTF8_MARK_BYTES if has_utf8_mark(data, encoding) else 0
+    return decode(data[start:], encoding, place=place, line=1, offset=start)
+
+
+def _refuse_column_settings(file: InputFile, intake: Intake) -> None:
+    if intake.settings.where or intake.settings.split_column:
+        raise InputError(
+            "E-SRC-011",
+            "is a document without columns, but `where` or `split_column` names one.",
+            fix="remove the setting.",
+            file=file.path,
+        )

@@ -1,0 +1,154 @@
+"""JSON Lines to raw rows, with the line of every fault.
+
+The parser is the standard library's: Polars turns a column into strings where its type changes, reads a lone
+surrogate as NUL, takes the last of repeated keys and names no line in its errors.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+
+import polars as pl
+
+from tasks.decoding import Lines, open_decompressed
+from tasks.errors import InputError, quoted
+from tasks.inputs import InputFile
+from tasks.intake import Intake, RawRow, batched, missing_column, wanted_columns
+
+JSON_TYPES = {
+    bool: "a boolean",
+    dict: "an object",
+    float: "a float",
+    int: "an integer",
+    list: "an array",
+    str: "a string",
+    type(None): "null",
+}
+ALLOWED = {"text": (str,), "label": (str, int), "split": (str,)}
+
+
+def read_jsonl(file: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
+    """Yield the wanted keys in batches, integers as strings; blank lines are counted and skipped.
+
+    Raises InputError: E-JSON-001 to -007, E-DATA-008, E-DATA-013, E-ENC, E-SRC-004, E-SRC-005.
+    """
+    return batched(_rows(file, intake), list(wanted_columns(intake.settings)))
+
+
+def _rows(file: InputFile, intake: Intake) -> Iterator[RawRow]:
+    columns = wanted_columns(intake.settings)
+    with open_decompressed(file, intake) as stream:
+        lines = Lines(stream, file, intake)
+        parser = _LineParser(file, columns)
+        for line in lines:
+            fault = lines.take_fault()
+            if not fault and not line.strip():
+                intake.blank_lines += 1
+                continue
+            try:
+                if fault:
+                    raise fault
+                cells = parser.parse(line, lines.number)
+            except InputError as error:
+                intake.reject(error)
+            else:
+                yield RawRow(str(file.path), lines.number, file.name, cells)
+
+
+class _LineError(ValueError):
+    """What is wrong with a line, before its place is known."""
+
+    def __init__(self, code: str, problem: str, fix: str, column: str | None = None) -> None:
+        super().__init__(problem)
+        self.code, self.fix, self.column = code, fix, column
+
+
+class _LineParser:
+    """Turns lines of one file into cells; remembers the type that labels have in this file."""
+
+    def __init__(self, file: InputFile, columns: Mapping[str, str]) -> None:
+        self._file, self._columns = file, columns
+        self._label_type: type | None = None
+
+    def parse(self, line: str, number: int) -> list[str | None]:
+        try:
+            record = _parse_object(line)
+            for column in self._columns.values():
+                if column not in record:
+                    raise missing_column(column, list(record), file=self._file, line=number)
+            cells = [_cell(role, column, record[column]) for role, column in self._columns.items()]
+            self._refuse_drift(record[self._columns["label"]])
+            if "\\u" in line:
+                _refuse_lone_surrogates(cells)
+        except _LineError as fault:
+            raise InputError(
+                fault.code, str(fault), fix=fault.fix, file=self._file.path, row=number, column=fault.column
+            ) from None
+        return cells
+
+    def _refuse_drift(self, label: str | int | None) -> None:
+        if label is None:
+            return
+        self._label_type = self._label_type or type(label)
+        if type(label) is not self._label_type:
+            raise _LineError(
+                "E-JSON-003",
+                f"got {_shown(label)}, expected {JSON_TYPES[self._label_type]} as in the lines before.",
+                "write all labels as strings, or all as integers.",
+                self._columns["label"],
+            )
+
+
+def _parse_object(line: str) -> dict:
+    try:
+        record = DECODER.decode(line)
+    except RecursionError:
+        raise _LineError("E-JSON-005", "is nested too deeply.", "flatten the object.") from None
+    except _LineError:
+        raise
+    except ValueError as error:
+        reason = f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else error
+        raise _LineError("E-JSON-001", f"is no JSON ({reason}).", "write one whole JSON object per line.") from None
+    if not isinstance(record, dict):
+        raise _LineError("E-JSON-002", f"got {_shown(record)}, expected an object.", "write one JSON object per line.")
+    return record
+
+
+def _unique_keys(pairs: list[tuple[str, object]]) -> dict:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        keys = [key for key, _ in pairs]
+        repeated = next(key for key in keys if keys.count(key) > 1)
+        raise _LineError("E-JSON-004", f"has the key {quoted(repeated)} twice.", "keep one of the two.")
+    return record
+
+
+def _refuse_constant(name: str) -> None:
+    raise _LineError("E-JSON-007", f"got {name}, which JSON does not have.", "write null, or leave the line out.")
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+
+
+def _cell(role: str, column: str, value: object) -> str | None:
+    if role.startswith("where"):
+        return value if isinstance(value, str | None) else json.dumps(value)
+    if value is None or type(value) in ALLOWED[role]:
+        return None if value is None else str(value)
+    code = "E-DATA-013" if role == "label" and isinstance(value, bool | float) else "E-JSON-003"
+    expected = " or ".join(JSON_TYPES[kind] for kind in ALLOWED[role])
+    raise _LineError(code, f"got {_shown(value)}, expected {expected}.", f"write {expected}.", column)
+
+
+def _shown(value: object) -> str:
+    return f"{JSON_TYPES[type(value)]} ({quoted(value if isinstance(value, str) else json.dumps(value))})"
+
+
+def _refuse_lone_surrogates(cells: list[str | None]) -> None:
+    for cell in cells:
+        try:
+            (cell or "").encode()
+        except UnicodeEncodeError as error:
+            escape = f"\\u{ord(cell[error.start]):04x}"
+            raise _LineError(
+                "E-JSON-006", f"holds half a surrogate pair ({escape}).", "write the other half, or leave it out."
+            ) from None

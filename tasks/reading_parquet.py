@@ -1,0 +1,156 @@
+"""Parquet to raw rows: caps from the footer before anything is decoded, and again before values are expanded.
+
+Arrow reads it, because its errors are exceptions; damaged files make Polars panic.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tasks.decoding import parsing
+from tasks.errors import InputError, ResourceError, quoted
+from tasks.inputs import InputFile
+from tasks.intake import BATCH_BYTES, BATCH_ROWS, Intake, check_columns, wanted_columns
+
+MAGIC = b"PAR1"
+MIN_BYTES = 12
+
+
+def read_parquet(file: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
+    """Yield the wanted columns in batches, integers as strings; a row's line is its 1-based number in the file.
+
+    Raises InputError: E-PQ-001, E-PQ-003, E-SRC-004, -005, -010; IntegrityError (E-PQ-004) for damage;
+    ResourceError: E-PQ-002, E-SRC-009, E-ARC-004.
+    """
+    columns = wanted_columns(intake.settings)
+    _refuse_other_formats(file)
+    with _opened(file) as parquet:
+        num_announced = parquet.metadata.num_rows
+        _refuse_beyond_caps(parquet.metadata, file, intake)
+        check_columns(columns.values(), parquet.schema_arrow.names, file=file)
+        _check_types(parquet.schema_arrow, columns, file)
+    num_rows = 0
+    # As a dictionary, a text that repeats takes memory once until its expanded size has been checked.
+    with _opened(file, read_dictionary=[columns["text"]]) as parquet:
+        for piece in _pieces(parquet, columns, file, intake):
+            with parsing(file.path, code="E-PQ-004", what=f"is damaged after row {num_rows}"):
+                frame = _raw_frame(piece, columns, file, first_row=num_rows + 1)
+            num_rows += frame.height
+            yield frame
+    with parsing(file.path, code="E-PQ-004", what="is damaged"):
+        if num_rows != num_announced:
+            raise ValueError(f"{num_rows} rows, {num_announced} in the footer")
+
+
+def _refuse_other_formats(file: InputFile) -> None:
+    num_bytes = file.path.stat().st_size
+    with file.path.open("rb") as opened:
+        head = opened.read(len(MAGIC))
+        opened.seek(max(0, num_bytes - len(MAGIC)))
+        tail = opened.read()
+    if num_bytes < MIN_BYTES or not head == tail == MAGIC:
+        shown = " and ".join(quoted(end.decode("latin-1")) for end in (head, tail))
+        raise InputError(
+            "E-PQ-001",
+            f'is cut off or no Parquet: begins and ends with {shown}, expected "PAR1" twice.',
+            fix="fetch or write the file again.",
+            file=file.path,
+        )
+
+
+def _opened(file: InputFile, *, read_dictionary: list[str] | None = None) -> pq.ParquetFile:
+    with parsing(file.path, code="E-PQ-004", what="has a damaged footer"):
+        return pq.ParquetFile(file.path, read_dictionary=read_dictionary, page_checksum_verification=True)
+
+
+def _refuse_beyond_caps(footer: pq.FileMetaData, file: InputFile, intake: Intake) -> None:
+    num_bytes = sum(footer.row_group(i).total_byte_size for i in range(footer.num_row_groups))
+    if footer.num_rows == 0:
+        raise InputError("E-SRC-004", "has no rows.", fix="remove the file, or fill it.", file=file.path)
+    for name, announced in (("max_rows", footer.num_rows), ("max_bytes", num_bytes)):
+        if announced > getattr(intake.settings, name):
+            raise ResourceError(
+                "E-PQ-002",
+                f"announces {announced}, expected at most {name} = {getattr(intake.settings, name)}.",
+                fix=f"raise {name} if the file is meant to be that large.",
+                file=file.path,
+            )
+    intake.check_ratio(num_bytes, file.path.stat().st_size, file=file)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    values = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return any(test(values) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view))
+
+
+def _is_text_or_integer(kind: pa.DataType) -> bool:
+    return _is_text(kind) or pa.types.is_integer(kind)
+
+
+def _check_types(schema: pa.Schema, columns: Mapping[str, str], file: InputFile) -> None:
+    accepts: dict[str, tuple[Callable[[pa.DataType], bool], str]] = {
+        "text": (_is_text, "strings"),
+        "split": (_is_text, "strings"),
+    }
+    for role, column in columns.items():
+        accept, expected = accepts.get(role, (_is_text_or_integer, "strings or integers"))
+        kind = schema.field(column).type
+        if not accept(kind) and not pa.types.is_null(kind):
+            raise InputError(
+                "E-DATA-013" if role == "label" else "E-PQ-003",
+                f"got {kind}, expected {expected}.",
+                fix=f"write the column as {expected}.",
+                file=file.path,
+                column=column,
+            )
+
+
+def _pieces(
+    parquet: pq.ParquetFile, columns: Mapping[str, str], file: InputFile, intake: Intake
+) -> Iterator[pa.RecordBatch]:
+    """Decode batch by batch, check each, and cut it so that no piece expands to much more than 16 MB."""
+    with parsing(file.path, code="E-PQ-004", what="is damaged"):
+        batches = parquet.iter_batches(BATCH_ROWS, columns=sorted(set(columns.values())))
+    num_bytes = 0
+    while True:
+        with parsing(file.path, code="E-PQ-004", what="is damaged"):
+            batch = next(batches, None)
+            if batch is None:
+                return
+            batch.validate(full=True)  # Arrow takes bytes for valid UTF-8 without a look
+            ends = np.cumsum(_text_bytes(batch.column(columns["text"])))
+        num_bytes += int(ends[-1])
+        intake.count_bytes(int(ends[-1]), file=file)
+        intake.check_ratio(num_bytes, file.path.stat().st_size, file=file)
+        cuts = [0, *(np.flatnonzero(np.diff(ends // BATCH_BYTES)) + 1).tolist(), batch.num_rows]
+        for start, stop in pairwise(cuts):
+            yield batch.slice(start, stop - start)
+
+
+def _text_bytes(texts: pa.Array) -> np.ndarray:
+    """Bytes of each text once expanded, null as 0."""
+    if pa.types.is_null(texts.type):
+        return np.zeros(len(texts), np.int64)
+    lengths = pc.take(pc.binary_length(texts.dictionary), texts.indices)
+    return pc.fill_null(lengths.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
+
+
+def _raw_frame(piece: pa.RecordBatch, columns: Mapping[str, str], file: InputFile, *, first_row: int) -> pl.DataFrame:
+    cells = {role: pl.from_arrow(_expanded(piece.column(column))) for role, column in columns.items()}
+    return pl.DataFrame(
+        {
+            "file": pl.repeat(str(file.path), piece.num_rows, eager=True),
+            "line": pl.int_range(first_row, first_row + piece.num_rows, dtype=pl.UInt64, eager=True),
+            "source": pl.repeat(file.name, piece.num_rows, eager=True),
+        }
+        | {role: series.cast(pl.String) for role, series in cells.items()}
+    )
+
+
+def _expanded(cells: pa.Array) -> pa.Array:
+    return cells.dictionary_decode() if pa.types.is_dictionary(cells.type) else cells

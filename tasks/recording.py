@@ -1,0 +1,228 @@
+"""What MLflow's runs hold: each candidate's settings, curves and metrics, and the data they came from.
+
+Recording is a projection of artefacts on disk: it may be repeated and adds only what is missing. So epochs lost
+with a server while fitting are completed when the model is registered.
+"""
+
+import datetime
+import json
+import logging
+import math
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks import tracking
+from tasks.errors import ServiceError
+from tasks.progress import Listener, Progress
+from tasks.runs import FLOW_RUN, PARENT_RUN, RunContext, find_run, open_run
+from tasks.store import Artefact
+from tasks.tracking import check_name
+
+if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput, Run
+
+logger = logging.getLogger(__name__)
+
+VERSION = "rnnflow.version"
+MAX_DIGEST = 36  # characters MLflow keeps of a data set's digest
+MAX_METRICS = 1000  # in one call
+
+Point = tuple[str, int, float]  # metric, step, value
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateRecord:
+    """What is known of one fitted model: flat parameters, one dict of figures per epoch, final metrics, tags."""
+
+    name: str
+    params: Mapping[str, object] = field(default_factory=dict)
+    history: Sequence[Mapping[str, float]] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackedRun:
+    """One flow run as MLflow knows it; `version` is the model version it registered (`name/3`), else empty."""
+
+    run_id: str
+    recipe: str
+    name: str
+    flow_run_id: str
+    started: datetime.datetime
+    status: str
+    test_accuracy: float | None
+    version: str
+
+
+def live_metrics(context: RunContext) -> Listener:
+    """Return a listener that sends each epoch of a fit to the child run of its candidate.
+
+    It falls silent at the first failure, so that training never waits for MLflow twice.
+    """
+    run_ids: dict[str, str] = {}
+    failures: list[ServiceError] = []
+
+    def listen(event: Progress) -> None:
+        if event.stage != "fit" or event.epoch is None or failures:
+            return
+        try:
+            if event.label not in run_ids:
+                run_ids[event.label] = open_child_run(open_run(context), event.label)
+            record_metrics(run_ids[event.label], epoch_points([{**event.figures, "epoch": event.epoch}]))
+        except ServiceError as error:
+            failures.append(error)
+            logger.warning("Metrics will be recorded when the model is registered. %s", error)
+
+    return listen
+
+
+def open_child_run(parent_id: str, name: str) -> str:
+    """Return the id of the child run of that name, creating it at the first call.
+
+    Raises ServiceError (E-SVC-004).
+    """
+    condition = f"tags.{PARENT_RUN} = '{parent_id}' AND attributes.run_name = '{check_name(name, what='candidate')}'"
+    with tracking.answering():
+        client = tracking.connect()
+        experiment_id = client.get_run(parent_id).info.experiment_id
+        run = find_run(client, [experiment_id], condition)
+        return (run or client.create_run(experiment_id, run_name=name, tags={PARENT_RUN: parent_id})).info.run_id
+
+
+def record_candidate(parent_id: str, record: CandidateRecord) -> str:
+    """Write a fitted model into its child run, end that run and return its id; repeating it changes nothing.
+
+    Raises ServiceError (E-SVC-004).
+    """
+    run_id = open_child_run(parent_id, record.name)
+    record_settings(run_id, params=record.params, tags=record.tags)
+    record_metrics(run_id, [*epoch_points(record.history), *final_points(record.metrics)])
+    with tracking.answering():
+        tracking.connect().set_terminated(run_id, "FINISHED")
+    return run_id
+
+
+def record_settings(
+    run_id: str, *, params: Mapping[str, object] | None = None, tags: Mapping[str, str] | None = None
+) -> None:
+    """Write parameters, which MLflow lets nobody change, and tags.
+
+    Raises ServiceError (E-SVC-004).
+    """
+    with tracking.answering():
+        entities = tracking.load_mlflow().entities
+        tracking.connect().log_batch(
+            run_id,
+            params=[entities.Param(name, str(value)) for name, value in (params or {}).items()],
+            tags=[entities.RunTag(name, value) for name, value in (tags or {}).items()],
+        )
+
+
+def record_metrics(run_id: str, points: Iterable[Point]) -> None:
+    """Write the points the run does not hold; MLflow stores infinity as 1.8e308, so such a point becomes a tag.
+
+    Raises ServiceError (E-SVC-004).
+    """
+    points = list(points)
+    finite = [point for point in points if math.isfinite(point[2])]
+    others = {
+        f"not_finite.{name}": f"{value} at step {step}" for name, step, value in points if not math.isfinite(value)
+    }
+    with tracking.answering():
+        client, metric = tracking.connect(), tracking.load_mlflow().entities.Metric
+        names = {name for name, _, _ in finite}
+        known = {(name, logged.step) for name in names for logged in client.get_metric_history(run_id, name)}
+        now_ms = int(time.time() * 1000)
+        missing = [metric(name, value, now_ms, step) for name, step, value in finite if (name, step) not in known]
+        for start in range(0, len(missing), MAX_METRICS):
+            client.log_batch(run_id, metrics=missing[start : start + MAX_METRICS])
+    if others:
+        record_settings(run_id, tags=others)
+
+
+def record_lineage(run_id: str, data: Mapping[str, Artefact]) -> None:
+    """Name the artefacts a run was computed from as MLflow data sets, under the digest of their content.
+
+    Raises ServiceError (E-SVC-004).
+    """
+    with tracking.answering():
+        datasets = [_dataset_input(context, artefact) for context, artefact in data.items()]
+        tracking.connect().log_inputs(run_id, datasets=datasets)
+
+
+def record_json(run_id: str, file: str, value: dict) -> None:
+    """Write a JSON file among a run's artifacts.
+
+    Raises ServiceError (E-SVC-004).
+    """
+    with tracking.answering():
+        tracking.connect().log_dict(run_id, value, file)
+
+
+def record_files(run_id: str, files: Iterable[Path], folder: str) -> None:
+    """Copy files into a folder of a run's artifacts.
+
+    Raises ServiceError (E-SVC-004).
+    """
+    with tracking.answering():
+        for file in files:
+            tracking.connect().log_artifact(run_id, str(file), folder)
+
+
+def list_runs(limit: int = 100) -> list[TrackedRun]:
+    """List flow runs of all recipes, newest first; a project without a store has none.
+
+    Raises ServiceError (E-SVC-004).
+    """
+    if tracking.is_absent():
+        return []
+    with tracking.answering():
+        client = tracking.connect()
+        recipes = {experiment.experiment_id: experiment.name for experiment in client.search_experiments()}
+        order = ["attributes.start_time DESC"]
+        runs = client.search_runs([*recipes], f"tags.{FLOW_RUN} LIKE '%'", max_results=limit, order_by=order)
+    return [_tracked_run(run, recipes[run.info.experiment_id]) for run in runs]
+
+
+def epoch_points(history: Iterable[Mapping[str, float]]) -> list[Point]:
+    """Curves of a fit: one point per figure and epoch."""
+    return [
+        (f"fit/{name}", int(figures["epoch"]), float(value))
+        for figures in history
+        for name, value in figures.items()
+        if name != "epoch" and not isinstance(value, bool)
+    ]
+
+
+def final_points(metrics: Mapping[str, float]) -> list[Point]:
+    """Metrics without a course over epochs."""
+    return [(name, 0, float(value)) for name, value in metrics.items()]
+
+
+def _dataset_input(context: str, artefact: Artefact) -> "DatasetInput":
+    entities = tracking.load_mlflow().entities
+    dataset = entities.Dataset(
+        name=context,
+        digest=artefact.digest[:MAX_DIGEST],
+        source_type="rnnflow",
+        source=json.dumps({"path": f"data/{artefact.stage}/{artefact.key}", "sha256": artefact.digest}),
+        profile=json.dumps({"rows": artefact.rows}),
+    )
+    return entities.DatasetInput(dataset, tags=[entities.InputTag("mlflow.data.context", artefact.stage)])
+
+
+def _tracked_run(run: "Run", recipe: str) -> TrackedRun:
+    return TrackedRun(
+        run_id=run.info.run_id,
+        recipe=recipe,
+        name=run.info.run_name,
+        flow_run_id=run.data.tags[FLOW_RUN],
+        started=datetime.datetime.fromtimestamp(run.info.start_time / 1000, datetime.UTC),
+        status=run.info.status,
+        test_accuracy=run.data.metrics.get("test/accuracy"),
+        version=run.data.tags.get(VERSION, ""),
+    )

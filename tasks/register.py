@@ -1,0 +1,203 @@
+"""Stage `register`: record every candidate, register the best as a model that reads raw text, and prove it.
+
+What is served must be what was evaluated: the registered version is loaded back, fed raw texts, and compared with
+the logits on which it was judged, before any alias points to it.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+
+import polars as pl
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from pydantic import Field
+
+from rnnmodels.config import Settings
+from tasks import proof, recording, registry, runs, store
+from tasks.contest import Contest, Lineage, Scored
+from tasks.fit import open_splits
+from tasks.recording import CandidateRecord
+from tasks.runs import RunContext
+from tasks.store import Artefact
+from tasks.text_classifier import Serving, TextClassifier, write_serving
+from tasks.tracking import NAME, store_name
+
+
+class RegistrySettings(Settings):
+    """Under which name the best candidate is registered, and how closely it is examined."""
+
+    model_name: str | None = Field(None, pattern=f"^{NAME.pattern}$", description="Name; by default the recipe's.")
+    certificate_rows: int = Field(256, ge=1, le=100_000, description="Validation rows of the invariance certificate.")
+
+
+def flatten(settings: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    """Flatten nested settings to `training.seed` and so on."""
+    flat: dict[str, object] = {}
+    for name, value in settings.items():
+        flat |= flatten(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return flat
+
+
+def candidate_record(scored: Scored) -> CandidateRecord:
+    """Gather what MLflow shows of a candidate: settings, curves, metrics, where it came from."""
+    manifest = scored.model.manifest
+    summary = {name: value for name, value in manifest["summary"].items() if name not in ("rows", "name")}
+    figures = {name: value for name, value in summary.items() if isinstance(value, int | float)}
+    return CandidateRecord(
+        name=scored.name,
+        params={**flatten(manifest["config"]), **{name: summary[name] for name in summary.keys() - figures.keys()}},
+        history=json.loads(scored.model.file("history.json").read_bytes()),
+        metrics={**figures, **scored.metrics},
+        tags={"rnnflow.artefact": f"{manifest['stage']}/{scored.model.key}", "rnnflow.code": manifest["code"]},
+    )
+
+
+def record_all(run: RunContext, lineage: Lineage, contest: Contest) -> tuple[str, str]:
+    """Record the flow run, its data and every model in MLflow; returns the ids of its run and of the best one's."""
+    parent_id = runs.open_run(run)
+    recording.record_lineage(parent_id, lineage.by_name())
+    recording.record_settings(parent_id, params=data_settings(lineage), tags=provenance(lineage, contest))
+    recording.record_metrics(parent_id, recording.final_points(contest.best.metrics))
+    run_ids = {}
+    for scored in contest.everyone:
+        run_ids[scored.name] = recording.record_candidate(parent_id, candidate_record(scored))
+        recording.record_lineage(run_ids[scored.name], {"shards": lineage.shards, "splits": lineage.splits})
+    return parent_id, run_ids[contest.best.name]
+
+
+def data_settings(lineage: Lineage) -> dict[str, object]:
+    """Settings of the stages that made the data, seeds included: `split.seed`, `encode.max_size` and so on."""
+    stages = (lineage.splits, lineage.encoded, lineage.shards)
+    return flatten({stage.stage: stage.manifest["config"] for stage in stages})
+
+
+def provenance(lineage: Lineage, contest: Contest) -> dict[str, str]:
+    """Name the data, the vocabulary and the code behind a model."""
+    return {
+        "rnnflow.best": contest.best.name,
+        "rnnflow.data": lineage.rows.digest,
+        "rnnflow.vocabulary": lineage.encoded.manifest["files"]["vocabulary.json"]["sha256"],
+        "rnnflow.code": contest.best.model.manifest["code"],
+        "rnnflow.package": metadata.version("rnnflow"),
+    }
+
+
+def assemble_classifier(folder: Path, lineage: Lineage, best: Scored) -> None:
+    """Gather in a folder what is needed to classify raw texts as the evaluated model did."""
+    parts = {"model.safetensors": best.model, "model.json": best.model}
+    parts |= {"vocabulary.json": lineage.encoded, "labels.json": lineage.encoded}
+    folder.mkdir()
+    for name, artefact in parts.items():
+        shutil.copyfile(artefact.file(name), folder / name)
+    layout = json.loads(lineage.shards.file("shards.json").read_bytes())
+    serving = Serving(
+        name=best.name,
+        max_length=layout["max_length"],
+        keep=layout["keep"],
+        temperature=json.loads(best.evaluation.file("metrics.json").read_bytes())["temperature"],
+        batch_tokens=best.model.manifest["config"]["training"]["batch_tokens"],
+    )
+    write_serving(folder, serving)
+
+
+def gather_judged(lineage: Lineage, best: Scored) -> proof.Judged:
+    """Take some test rows of the best model as it was evaluated on them."""
+    layout = json.loads(lineage.shards.file("shards.json").read_bytes())
+    batch_tokens = best.model.manifest["config"]["training"]["batch_tokens"]
+    return proof.judged_rows(
+        open_splits(lineage.shards, layout)["test"].batches(batch_tokens),
+        texts=pl.scan_parquet(lineage.splits.file("test.parquet")),
+        predictions=pl.scan_parquet(best.model.file("predictions.parquet")).filter(split="test"),
+        device=best.model.summary["device"],
+    )
+
+
+def sample_texts(path: Path, num_rows: int) -> list[str]:
+    """Take texts evenly spread over a split."""
+    texts = pl.read_parquet(path, columns=["text"])["text"]
+    return texts.gather_every(max(1, len(texts) // num_rows)).head(num_rows).to_list()
+
+
+def describe(contest: Contest, name: str) -> str:
+    """Say in Markdown what a version is, what it scores and how to load it."""
+    accuracy = contest.best.evaluation.summary["metrics"]["test"]["accuracy"]
+    return (
+        f"`{contest.best.name}`: test accuracy {accuracy['value']:.4f} "
+        f"({accuracy['low']:.4f} to {accuracy['high']:.4f}). It takes raw texts.\n\n"
+        "    import mlflow\n"
+        '    mlflow.set_tracking_uri("http://127.0.0.1:5000")  # the address of this page\n'
+        f'    model = mlflow.pyfunc.load_model("models:/{name}@{registry.CHAMPION}")\n'
+        '    model.predict(["One of the best films of the year."])\n'
+    )
+
+
+def register_best(
+    folder: Path, *, run: RunContext, lineage: Lineage, contest: Contest, settings: RegistrySettings
+) -> dict:
+    """Record everything, register the best candidate, prove it and only then give it an alias.
+
+    Raises IntegrityError (E-REG-005, E-REG-006) if the registered model is not the one that was judged.
+    """
+    best = contest.best
+    parent_id, run_id = record_all(run, lineage, contest)
+    with tempfile.TemporaryDirectory() as temporary:
+        classifier = Path(temporary) / "classifier"
+        assemble_classifier(classifier, lineage, best)
+        texts = sample_texts(lineage.splits.file("valid.parquet"), settings.certificate_rows)
+        certificate = proof.certify(TextClassifier.load(classifier), texts)
+        name = settings.model_name or run.recipe
+        tags = {**provenance(lineage, contest), "rnnflow.flow_run": run.flow_run_id}
+        model = registry.log_version(name, classifier, run_id=run_id, tags=tags, description=describe(contest, name))
+    smoke = proof.prove_served(registry.load_pyfunc(model), gather_judged(lineage, best))
+    registration = {
+        "name": model.name,
+        "version": model.version,
+        "alias": registry.assign_alias(model),
+        "mlflow_run": parent_id,
+        "mlflow_page": runs.run_page(parent_id),
+        "model_uri": f"models:/{model.label}",
+        "artifact_uri": model.artifact_uri,
+        "best": best.name,
+        "baseline_wins": contest.baseline_wins,
+        "certificate": certificate,
+        "smoke": smoke,
+    }
+    record_registration(registration, run_id=run_id)
+    (folder / "registration.json").write_text(json.dumps(registration, indent=1, allow_nan=False), encoding="utf-8")
+    return {"rows": 1, **registration}
+
+
+def record_registration(registration: dict, *, run_id: str) -> None:
+    """Write what was registered and proved into the flow run's MLflow run and into the best model's."""
+    parent_id, certificate = registration["mlflow_run"], registration["certificate"]
+    recording.record_settings(parent_id, tags={recording.VERSION: f"{registration['name']}/{registration['version']}"})
+    deviations = {f"invariance/{name}": value for name, value in certificate["deviations"].items()}
+    recording.record_metrics(run_id, recording.final_points(deviations))
+    recording.record_json(run_id, "certificate.json", certificate)
+    recording.record_json(parent_id, "registration.json", registration)
+
+
+def is_held(registered: Artefact) -> bool:
+    """Tell whether MLflow still holds what a cached registration names; its folder may have been deleted."""
+    registration = json.loads(registered.file("registration.json").read_bytes())
+    return registry.holds_version(registration["name"], registration["version"], registration["artifact_uri"])
+
+
+@task(name="register", cache_policy=NO_CACHE, persist_result=False)
+def register(run: RunContext, lineage: Lineage, contest: Contest, settings: RegistrySettings) -> Artefact:
+    """Register the best candidate as a model that takes raw text; the flow run's id is no part of the key."""
+    write = partial(register_best, run=run, lineage=lineage, contest=contest, settings=settings)
+    config = {"recipe": run.recipe, "store": store_name(), "select_by": contest.settings.select_by}
+    config["settings"] = settings.model_dump(mode="json")
+    inputs = {**lineage.by_name(), **contest.inputs()}
+    build = partial(store.build, "register", write, module=__name__, config=config, inputs=inputs)
+    registered = build()
+    if registered.cached and not is_held(registered):
+        with store.refreshing(True):
+            return build()
+    return registered

@@ -1,0 +1,214 @@
+"""Registered models: packaged so that they load anywhere, found by name, loaded only if whole.
+
+A version's content is the SHA-256 over its files, its code and its requirements; the same content registered twice
+is one version.
+"""
+
+import contextlib
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks import tracking
+from tasks.errors import InputError, IntegrityError, quoted
+from tasks.packaging import content_of, package_model
+from tasks.store import sha256_of_file
+from tasks.text_classifier import SERVING
+from tasks.tracking import check_name
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.pyfunc import PyFuncModel
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+CONTENT, FILES = "rnnflow.content", "rnnflow.files"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelReference:
+    """A registered model's name with an alias or a version number."""
+
+    name: str
+    alias: str = ""
+    version: str = ""
+
+    def __str__(self) -> str:
+        """`name@alias` or `name/version`."""
+        return f"{self.name}@{self.alias}" if self.alias else f"{self.name}/{self.version}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegisteredModel:
+    """One version on this machine's disk: `folder` is what `mlflow.pyfunc.load_model` takes."""
+
+    name: str
+    version: str
+    artifact_uri: str
+    folder: Path
+
+    @property
+    def label(self) -> str:
+        """`name/version`."""
+        return f"{self.name}/{self.version}"
+
+    @property
+    def classifier(self) -> Path:
+        """The folder that TextClassifier reads."""
+        return self.folder / "artifacts" / "classifier"
+
+
+def parse_reference(text: str) -> ModelReference:
+    """Read `NAME`, `NAME@alias`, `NAME/3` or either of them after `models:/`; a bare name means its champion.
+
+    Raises InputError (E-NAME-001, E-REG-002).
+    """
+    name, separator, rest = re.fullmatch(r"(?:models:/)?([^@/]*)([@/]?)(.*)", text, re.DOTALL).groups()
+    check_name(name, what="model name")
+    if separator != "/":
+        return ModelReference(name=name, alias=check_name(rest if separator else CHAMPION, what="alias"))
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", rest):
+        raise InputError(
+            "E-REG-002",
+            f"got model version {quoted(rest)}, expected a number.",
+            fix=f"write {name}, {name}@{CHAMPION} or {name}/1.",
+        )
+    return ModelReference(name=name, version=rest)
+
+
+def resolve_model(text: str) -> RegisteredModel:
+    """Find a registered version and bring its files to this disk; see `parse_reference` for what names it.
+
+    Raises InputError (E-REG-001) if there is none, IntegrityError (E-REG-003) if its files are not what was registered.
+    """
+    reference = parse_reference(text)
+    version = None if tracking.is_absent() else _find_version(reference)
+    if version is None:
+        raise InputError(
+            "E-REG-001",
+            f"model {quoted(reference)} is not registered in {quoted(tracking.store_name())}.",
+            fix="`rnnflow runs` lists what was registered.",
+        )
+    return checked_model(_localize(version), version.tags.get(FILES, ""))
+
+
+def checked_model(model: RegisteredModel, files_sha256: str) -> RegisteredModel:
+    """Return the model if the digest list of its files is the registered one.
+
+    Raises IntegrityError (E-REG-003).
+    """
+    path = model.classifier / SERVING
+    if not path.is_file() or sha256_of_file(path) != files_sha256:
+        raise IntegrityError(
+            "E-REG-003",
+            f"the files of model {model.label} are missing or are not those that were registered.",
+            fix="restore `mlruns/`, or run the recipe again to register a new version.",
+            file=path,
+        )
+    return model
+
+
+def load_pyfunc(model: RegisteredModel) -> "PyFuncModel":
+    """Load a version as any user of MLflow would.
+
+    Raises IntegrityError (E-INT-001) if a file is damaged.
+    """
+    with _unchanged_import_path():
+        return tracking.load_mlflow().pyfunc.load_model(str(model.folder))
+
+
+def log_version(
+    name: str, classifier: Path, *, run_id: str, tags: Mapping[str, str], description: str
+) -> RegisteredModel:
+    """Package a classifier's folder, log it to a run and register it, unless a whole version has its content.
+
+    Raises ServiceError (E-SVC-004).
+    """
+    tags = {CONTENT: content_of(classifier), FILES: sha256_of_file(classifier / SERVING), **tags}
+    with tracking.answering():
+        same = tracking.connect().search_model_versions(f"name = '{name}' AND tags.`{CONTENT}` = '{tags[CONTENT]}'")
+        model = next(filter(None, map(_whole_model, same)), None)
+        if model is None:
+            model = _localize(_create_version(name, classifier, run_id=run_id, tags=tags, description=description))
+    return checked_model(model, tags[FILES])
+
+
+def assign_alias(model: RegisteredModel) -> str:
+    """Decide what a new version is called: `champion` if there is none that is whole, else `challenger`.
+
+    The one place that moves an alias; a gated promotion replaces this decision.
+    """
+    champion = _find_version(ModelReference(name=model.name, alias=CHAMPION))
+    vacant = champion is None or str(champion.version) == model.version or _whole_model(champion) is None
+    alias = CHAMPION if vacant else CHALLENGER
+    with tracking.answering():
+        tracking.connect().set_registered_model_alias(model.name, alias, model.version)
+    return alias
+
+
+def holds_version(name: str, version: str, artifact_uri: str) -> bool:
+    """Tell whether the store still holds a version; for the project's own store this needs no MLflow."""
+    if tracking.store_uri() == tracking.local_store_uri():
+        return not tracking.is_absent() and tracking.local_artifact(artifact_uri, tracking.artifacts_folder()).is_dir()
+    return _find_version(ModelReference(name=name, version=version)) is not None
+
+
+def _create_version(
+    name: str, classifier: Path, *, run_id: str, tags: Mapping[str, str], description: str
+) -> "ModelVersion":
+    client, entities = tracking.connect(), tracking.load_mlflow().entities
+    experiment_id = client.get_run(run_id).info.experiment_id
+    logged = client.create_logged_model(experiment_id, name=name, source_run_id=run_id, model_type="classifier")
+    with tempfile.TemporaryDirectory() as folder:
+        package = Path(folder) / "model"
+        package_model(
+            classifier, package, artifact_path=logged.artifact_location, run_id=run_id, model_id=logged.model_id
+        )
+        client.log_model_artifacts(logged.model_id, str(package))
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(run_id, [entities.LoggedModelOutput(logged.model_id, step=0)])
+    # The version comes last: a cut upload leaves none.
+    with contextlib.suppress(tracking.load_mlflow().MlflowException):
+        client.create_registered_model(name)
+    return client.create_model_version(
+        name, logged.artifact_location, run_id, tags=tags, description=description, model_id=logged.model_id
+    )
+
+
+def _find_version(reference: ModelReference) -> "ModelVersion | None":
+    with tracking.answering():
+        client = tracking.connect()
+        try:
+            if reference.alias:
+                return client.get_model_version_by_alias(reference.name, reference.alias)
+            return client.get_model_version(reference.name, reference.version)
+        except tracking.load_mlflow().MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+
+
+def _localize(version: "ModelVersion") -> RegisteredModel:
+    with tracking.answering():
+        uri = tracking.connect().get_model_version_download_uri(version.name, version.version)
+        folder = tracking.fetch_artifacts(uri)
+    return RegisteredModel(name=version.name, version=str(version.version), artifact_uri=uri, folder=folder)
+
+
+def _whole_model(version: "ModelVersion") -> RegisteredModel | None:
+    with contextlib.suppress(IntegrityError):
+        return checked_model(_localize(version), version.tags.get(FILES, ""))
+    return None
+
+
+@contextlib.contextmanager
+def _unchanged_import_path() -> Iterator[None]:
+    """Undo what MLflow adds to `sys.path`: in this process the project's own modules stay in charge."""
+    before = list(sys.path)
+    try:
+        yield
+    finally:
+        sys.path[:] = before

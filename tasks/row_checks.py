@@ -1,0 +1,158 @@
+"""What every row must be, whichever reader found it: one table of checks, evaluated a batch at a time."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from tasks.errors import InputError, quoted
+from tasks.intake import Intake
+from tasks.sources import SourceSettings
+
+# The names of official splits in the wild, and ours.
+SPLIT_NAMES = {
+    "train": "train",
+    "valid": "valid",
+    "val": "valid",
+    "validation": "valid",
+    "dev": "valid",
+    "test": "test",
+    "unlabelled": "unlabelled",
+    "unlabeled": "unlabelled",
+    "unsup": "unlabelled",
+    "unsupervised": "unlabelled",
+}
+ROW_COLUMNS = ("text", "label", "source", "split")
+
+NUMBER = r"(?i)^\s*[+-]?(\d+[.,]\d*|[.,]\d+|\d+([.,]\d*)?e[+-]?\d+|nan|inf|infinity)\s*$"
+FULL_WIDTH_NUMBER = r"^\d*[^\D0-9]\d*$"
+
+
+@dataclass(frozen=True)
+class Check:
+    """A fault a row can have: where `bad` holds, the row is refused with this code, problem and remedy."""
+
+    code: str
+    column: str
+    bad: pl.Expr
+    problem: str
+    fix: str
+
+
+def row_checks(settings: SourceSettings) -> list[Check]:
+    """List the checks in the order in which they speak; `{value}` in a problem stands for the cell."""
+    text, label, split = pl.col("text"), pl.col("label"), pl.col("split")
+    allowed, limit = ", ".join(settings.labels), settings.max_document_bytes
+    return [
+        Check("E-DATA-020", "text", text.is_null(), "got null, expected a text.", "fill the text in, or drop the row."),
+        Check("E-ENC-004", "text", _holds_nul(text), "holds a NUL character.", "remove it."),
+        Check(
+            "E-DATA-008",
+            "text",
+            text.str.len_bytes() > limit,
+            f"is longer than {limit} bytes.",
+            "cut the document, or raise max_document_bytes.",
+        ),
+        Check(
+            "E-DATA-022",
+            "split",
+            ~split.is_in([*SPLIT_NAMES.values()]) if settings.split_column else pl.lit(False),
+            f"got {{value}}, expected one of {', '.join(SPLIT_NAMES)}.",
+            "write one of these names.",
+        ),
+        Check(
+            "E-DATA-021",
+            "label",
+            label.is_null() & split.ne_missing("unlabelled"),
+            "got nothing, expected a label.",
+            'fill the label in, drop the row, or put it in the split "unlabelled".',
+        ),
+        Check("E-ENC-004", "label", _holds_nul(label), "holds a NUL character.", "remove it."),
+        Check(
+            "E-DATA-013",
+            "label",
+            label.str.contains(NUMBER),
+            "got {value}, expected a name or an integer.",
+            "write class names or integers, without decimal point or comma; a quantity to predict is no label.",
+        ),
+        Check(
+            "E-DATA-013",
+            "label",
+            label.str.contains(FULL_WIDTH_NUMBER),
+            "got {value}, expected digits 0 to 9.",
+            "write the number with ASCII digits.",
+        ),
+        Check(
+            "E-DATA-013",
+            "label",
+            label.str.strip_chars() == "-100",
+            "got {value}, which training would ignore.",
+            'drop the row, or put it in the split "unlabelled".',
+        ),
+        Check(
+            "E-DATA-013",
+            "label",
+            label.str.strip_chars() != label,
+            "got {value}, expected no white space around it.",
+            "remove the white space.",
+        ),
+        Check(
+            "E-DATA-012",
+            "label",
+            ~label.is_in(list(settings.labels)) if settings.labels else pl.lit(False),
+            f"got {{value}}, expected one of {allowed}.",
+            "correct the label, or add it to `labels`.",
+        ),
+    ]
+
+
+def check_rows(raw: pl.DataFrame, intake: Intake) -> pl.DataFrame:
+    """Filter by `where`, refuse bad rows, and return the rest: text, label, source, split.
+
+    Labels of the split `unlabelled` are not read.
+    """
+    rows = _filtered(raw, intake).with_columns(split=_split(raw)).with_columns(label=_label())
+    checks = row_checks(intake.settings)
+    faults = [pl.when(check.bad).then(number) for number, check in enumerate(checks)]
+    rows = rows.with_columns(fault=pl.coalesce(faults))
+    for row in rows.filter(pl.col("fault").is_not_null()).iter_rows(named=True):
+        intake.reject(_error(checks[row["fault"]], row, intake.settings))
+    names = intake.settings.labels
+    renamed = pl.col("label").replace(names) if names else pl.col("label")
+    return rows.filter(pl.col("fault").is_null()).with_columns(renamed).select(ROW_COLUMNS)
+
+
+def _filtered(raw: pl.DataFrame, intake: Intake) -> pl.DataFrame:
+    rows = raw
+    for column, value in intake.settings.where.items():
+        kept = rows.filter(pl.col(f"where {column}") == value)
+        intake.filtered[column] += rows.height - kept.height
+        rows = kept
+    return rows
+
+
+def _split(raw: pl.DataFrame) -> pl.Expr:
+    """The official split under our names; a name we do not know stays, for its check to find."""
+    return pl.col("split").replace(SPLIT_NAMES) if "split" in raw.columns else pl.lit(None, pl.String)
+
+
+def _label() -> pl.Expr:
+    """The label, null where it is empty or not to be read."""
+    absent = (pl.col("label") == "") | pl.col("split").eq_missing("unlabelled")
+    return pl.when(~absent).then("label")
+
+
+def _holds_nul(cell: pl.Expr) -> pl.Expr:
+    return cell.str.contains("\0", literal=True)
+
+
+def _error(check: Check, row: dict, settings: SourceSettings) -> InputError:
+    names = {"text": settings.text_column, "label": settings.label_column, "split": settings.split_column}
+    value = "null" if row[check.column] is None else quoted(row[check.column])
+    return InputError(
+        check.code,
+        check.problem.replace("{value}", value),
+        fix=check.fix,
+        file=row["file"],
+        row=row["line"],
+        column=names[check.column],
+    )

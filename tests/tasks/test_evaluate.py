@@ -1,0 +1,196 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tasks import store
+from tasks.evaluate import EvaluationSettings, best_of, cut_in_quarters, evaluate
+from tasks.store import Artefact
+
+LABELS = ["neg", "pos"]
+SIZES = {"valid": 400, "test": 300}
+SETTINGS = EvaluationSettings(resamples=100, num_mistakes=5)
+
+
+def write_artefact(stage: str, frames: dict[str, pl.DataFrame], **summary: object) -> Artefact:
+    """An artefact of some Parquet files; equal names and summaries need equal frames."""
+
+    def write(folder: Path) -> dict:
+        for name, frame in frames.items():
+            frame.write_parquet(folder / f"{name}.parquet")
+        return {"rows": sum(frame.height for frame in frames.values()), **summary}
+
+    with store.refreshing(True):
+        return store.build(stage, write, module="tasks.store", config=summary)
+
+
+def row_ids(split: str) -> np.ndarray:
+    return np.arange(SIZES[split]) * 3 + (split == "test")
+
+
+@pytest.fixture
+def targets() -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(2)
+    return {split: generator.integers(2, size=size) for split, size in SIZES.items()}
+
+
+@pytest.fixture
+def encoded(targets: dict[str, np.ndarray]) -> Artefact:
+    """Lengths run from 1 to 20 tokens; every tenth row has one unknown token."""
+
+    def frame(split: str) -> pl.DataFrame:
+        tokens = [[1 if index % 10 == 0 else 7] + [7] * (index % 20) for index in range(SIZES[split])]
+        columns = {"row": row_ids(split), "tokens": tokens, "target": targets[split]}
+        return pl.DataFrame(columns, schema={"row": pl.UInt32, "tokens": pl.List(pl.UInt16), "target": pl.UInt16})
+
+    return write_artefact("encode", {split: frame(split) for split in SIZES}, labels=LABELS)
+
+
+@pytest.fixture
+def splits(targets: dict[str, np.ndarray]) -> Artefact:
+    texts = [f"text of row {row} " + "long " * 100 for row in row_ids("test")]
+    labels = [LABELS[target] for target in targets["test"]]
+    test = pl.DataFrame({"row": row_ids("test"), "text": texts, "label": labels}, schema_overrides={"row": pl.UInt32})
+    return write_artefact("split", {"test": test}, labels=LABELS)
+
+
+def write_model(name: str, targets: dict[str, np.ndarray], *, share_wrong: dict[str, float]) -> Artefact:
+    """A model that is wrong on the first rows of each split; its confidence falls with the row."""
+
+    def frame(split: str) -> pl.DataFrame:
+        size = SIZES[split]
+        wrong = np.arange(size) < round(share_wrong[split] * size)
+        sign = np.where(wrong ^ (targets[split] == 1), 1, -1)
+        logits = np.column_stack([np.zeros(size), sign * np.linspace(3, 1, size)])
+        columns = {"split": [split] * size, "row": row_ids(split), "target": targets[split], "logits": logits.tolist()}
+        schema = {"split": pl.String, "row": pl.UInt32, "target": pl.UInt16, "logits": pl.List(pl.Float32)}
+        return pl.DataFrame(columns, schema=schema)
+
+    # In any order: predictions come as batches were drawn.
+    predictions = pl.concat([frame("test"), frame("valid")]).sample(fraction=1, shuffle=True, seed=4)
+    return write_artefact("fit", {"predictions": predictions}, name=name)
+
+
+@pytest.fixture
+def evaluation(targets: dict[str, np.ndarray], encoded: Artefact, splits: Artefact) -> Artefact:
+    model = write_model("gru", targets, share_wrong={"valid": 0.2, "test": 0.1})
+    return evaluate.fn(model, encoded, splits, SETTINGS)
+
+
+def read_metrics(evaluation: Artefact) -> dict:
+    return json.loads(evaluation.file("metrics.json").read_bytes())
+
+
+def test_planted_mistakes_give_the_accuracy_and_the_confusion(
+    evaluation: Artefact, targets: dict[str, np.ndarray]
+) -> None:
+    result = read_metrics(evaluation)
+    assert result["metrics"]["valid"]["accuracy"]["value"] == pytest.approx(0.8)
+    assert result["metrics"]["test"]["accuracy"]["value"] == pytest.approx(0.9)
+    wrong, right = (np.bincount(part, minlength=2) for part in (targets["test"][:30], targets["test"][30:]))
+    assert result["confusion"] == [[right[0], wrong[0]], [wrong[1], right[1]]]
+
+
+def test_the_artefact_holds_every_figure(evaluation: Artefact) -> None:
+    result = read_metrics(evaluation)
+    names = {"name", "labels", "metrics", "temperature", "confusion", "calibration", "slices"}
+    assert set(result) == names
+    assert set(result["metrics"]["test"]) == {"loss", "accuracy", "f1", "auc", "ece", "loss_scaled", "ece_scaled"}
+    assert all(set(interval) == {"value", "low", "high"} for interval in result["metrics"]["valid"].values())
+    assert evaluation.summary == {"rows": 300, "name": "gru", "metrics": result["metrics"]}
+    for bins in result["calibration"].values():
+        assert sum(one["rows"] for one in bins) == 300
+
+
+def test_the_temperature_is_fitted_on_validation(
+    evaluation: Artefact, targets: dict[str, np.ndarray], encoded: Artefact, splits: Artefact
+) -> None:
+    other_test = write_model("gru", targets, share_wrong={"valid": 0.2, "test": 0.4})
+    changed = evaluate.fn(other_test, encoded, splits, SETTINGS)
+    assert changed.digest != evaluation.digest
+    assert read_metrics(changed)["temperature"] == read_metrics(evaluation)["temperature"]
+
+
+def test_each_kind_of_slice_holds_every_row_once(evaluation: Artefact) -> None:
+    slices = read_metrics(evaluation)["slices"]
+    for by in ("label", "length", "unknown tokens"):
+        parts = [one for one in slices if one["by"] == by]
+        assert sum(one["rows"] for one in parts) == 300
+        assert sum(one["rows"] * one["accuracy"]["value"] for one in parts) == pytest.approx(270)
+    assert [one["slice"] for one in slices if one["by"] == "length"] == [
+        "1 to 5 tokens",
+        "6 to 10 tokens",
+        "11 to 15 tokens",
+        "16 to 20 tokens",
+    ]
+
+
+def test_a_slice_with_planted_mistakes_stands_out(
+    evaluation: Artefact, targets: dict[str, np.ndarray], encoded: Artefact, splits: Artefact
+) -> None:
+    model = write_model("gru", targets, share_wrong={"valid": 0.2, "test": 0.0})
+    predictions = pl.read_parquet(model.file("predictions.parquet"))
+    opposite = pl.col("logits").list.eval(-pl.element())
+    unknown = (pl.col("row").is_in(row_ids("test")[::10])) & (pl.col("split") == "test")
+    flipped = predictions.with_columns(pl.when(unknown).then(opposite).otherwise("logits").alias("logits"))
+    scored = evaluate.fn(write_artefact("fit", {"predictions": flipped}, name="flipped"), encoded, splits, SETTINGS)
+    accuracies = {
+        one["slice"]: one["accuracy"]["value"]
+        for one in read_metrics(scored)["slices"]
+        if one["by"] == "unknown tokens"
+    }
+    assert accuracies == {"0.0% to 0.0%": 1.0, "9.1% to 100.0%": 0.0}
+
+
+def test_the_most_confident_mistakes_are_listed_first(evaluation: Artefact, targets: dict[str, np.ndarray]) -> None:
+    mistakes = pl.read_parquet(evaluation.file("mistakes.parquet"))
+    assert mistakes["row"].to_list() == row_ids("test")[:5].tolist()
+    assert mistakes["confidence"].is_sorted(descending=True)
+    assert mistakes["label"].to_list() == [LABELS[target] for target in targets["test"][:5]]
+    assert (mistakes["label"] != mistakes["predicted"]).all()
+    assert mistakes["text"][1] == ("text of row 4 " + "long " * 100)[:300] + "…"
+
+
+def test_confidence_is_that_after_temperature_scaling(evaluation: Artefact) -> None:
+    mistakes = pl.read_parquet(evaluation.file("mistakes.parquet"))
+    scaled = 3 / read_metrics(evaluation)["temperature"]
+    assert mistakes["confidence"][0] == pytest.approx(1 / (1 + np.exp(-scaled)))
+
+
+def test_predictions_that_miss_a_row_are_never_scored(
+    targets: dict[str, np.ndarray], encoded: Artefact, splits: Artefact
+) -> None:
+    model = write_model("gru", targets, share_wrong={"valid": 0.2, "test": 0.1})
+    incomplete = pl.read_parquet(model.file("predictions.parquet"))[1:]
+    with pytest.raises(AssertionError, match="does not predict each"):
+        evaluate.fn(write_artefact("fit", {"predictions": incomplete}, name="gru"), encoded, splits, SETTINGS)
+
+
+def test_equal_values_stay_in_one_quarter() -> None:
+    values = np.array([0] * 90 + [1] * 10)
+    assert [(low, high, int(inside.sum())) for low, high, inside in cut_in_quarters(values)] == [(0, 0, 90), (1, 1, 10)]
+
+
+def evaluation_with(name: str, *, valid: dict[str, float], test: dict[str, float]) -> Artefact:
+    metrics = {
+        split: {metric: {"value": value} for metric, value in values.items()}
+        for split, values in (("valid", valid), ("test", test))
+    }
+    return write_artefact("evaluate", {}, name=name, metrics=metrics)
+
+
+def test_the_best_model_is_chosen_on_validation_alone() -> None:
+    low_loss = evaluation_with("a", valid={"loss": 0.2, "accuracy": 0.8}, test={"loss": 0.9, "accuracy": 0.1})
+    accurate = evaluation_with("b", valid={"loss": 0.3, "accuracy": 0.9}, test={"loss": 0.8, "accuracy": 0.2})
+    best_on_test = evaluation_with("c", valid={"loss": 0.4, "accuracy": 0.7}, test={"loss": 0.1, "accuracy": 0.9})
+    models = [best_on_test, accurate, low_loss]
+    assert best_of(models, EvaluationSettings(select_by="loss")) is low_loss
+    assert best_of(models, EvaluationSettings(select_by="accuracy")) is accurate
+
+
+def test_of_equal_models_the_first_is_best() -> None:
+    same = {"loss": 0.2, "accuracy": 0.8}
+    models = [evaluation_with(name, valid=same, test=same) for name in ("first", "second")]
+    assert best_of(models, EvaluationSettings()) is models[0]

@@ -1,0 +1,178 @@
+"""Only what is served as it was evaluated gets an alias, and nothing is registered twice."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasks import proof, recording, registry, store, tracking
+from tasks.errors import IntegrityError, ServiceError
+from tasks.register import RegistrySettings, describe, flatten, register, sample_texts
+from tasks.runs import RunContext
+from tasks.text_classifier import TextClassifier
+
+RUN = RunContext(recipe="reviews", flow_run_id="flow-1", flow_run_name="amber-fox")
+SETTINGS = RegistrySettings(certificate_rows=8)
+
+
+@pytest.fixture
+def registered(mlflow_store, reviews):
+    return register.fn(RUN, *reviews, SETTINGS)
+
+
+@pytest.fixture
+def registration(registered_home, monkeypatch):
+    monkeypatch.setenv("RNNFLOW_HOME", str(registered_home))
+    [path] = registered_home.glob("data/register/*/registration.json")
+    return json.loads(path.read_bytes())
+
+
+def test_the_best_on_validation_is_registered_as_champion(registration, reviews):
+    assert (registration["name"], registration["version"], registration["alias"]) == ("reviews", "1", "champion")
+    assert registration["best"] == reviews[1].best.name
+    assert registration["model_uri"] == "models:/reviews/1"
+    assert registration["baseline_wins"] is True
+
+
+def test_the_served_model_repeats_the_evaluation_bit_for_bit(registration):
+    smoke = registration["smoke"]
+
+    assert smoke["bitwise"] is True
+    assert smoke["deviations"]["logits"] == 0.0
+    assert smoke["deviations"]["probabilities"] < 1e-6
+    assert smoke["rows"] >= 20
+
+
+def test_the_certificate_is_recorded_with_the_model(registration):
+    model = registry.resolve_model("reviews")
+    version = tracking.connect().get_model_version("reviews", model.version)
+
+    run = tracking.connect().get_run(version.run_id)
+
+    assert registration["certificate"]["passed"] is True
+    assert run.data.metrics["invariance/padding_length"] == registration["certificate"]["deviations"]["padding_length"]
+    assert {file.path for file in tracking.connect().list_artifacts(version.run_id)} == {"certificate.json"}
+
+
+def test_every_model_has_a_child_run_with_its_metrics_and_its_data(registration, reviews):
+    client = tracking.connect()
+    parent = client.get_run(registration["mlflow_run"])
+    children = client.search_runs([parent.info.experiment_id], f"tags.mlflow.parentRunId = '{parent.info.run_id}'")
+
+    assert {child.info.status for child in children} == {"FINISHED"}
+    assert {child.info.run_name: child.data.metrics["test/accuracy_low"] for child in children} == {
+        scored.name: scored.metrics["test/accuracy_low"] for scored in (*reviews[1].candidates, reviews[1].baseline)
+    }
+    for child in children:
+        assert {logged.dataset.name for logged in child.inputs.dataset_inputs} == {"splits", "shards"}
+
+
+def test_the_flow_run_names_its_data_its_seeds_and_its_version(registration, reviews):
+    lineage, contest = reviews
+    parent = tracking.connect().get_run(registration["mlflow_run"])
+    [listed] = recording.list_runs()
+
+    datasets = {logged.dataset.name: logged.dataset.digest for logged in parent.inputs.dataset_inputs}
+    assert datasets == {name: one.digest[:36] for name, one in lineage.by_name().items()}
+    assert parent.data.tags["rnnflow.data"] == lineage.rows.digest
+    assert parent.data.params["split.seed"] == "7"
+    assert (listed.version, listed.status) == ("reviews/1", "FINISHED")
+    assert listed.test_accuracy == contest.best.metrics["test/accuracy"]
+
+
+def test_nothing_is_written_outside_the_project(registration, registered_home):
+    assert sorted(path.name for path in registered_home.iterdir()) == ["data", "mlruns"]
+    assert not Path("mlflow.db").exists()
+
+
+def test_the_same_models_are_registered_once(registered, reviews):
+    cached = register.fn(RunContext(recipe="reviews", flow_run_id="flow-2"), *reviews, SETTINGS)
+    with store.refreshing(True):
+        repeated = register.fn(RUN, *reviews, SETTINGS)
+
+    assert (cached.cached, cached.key) == (True, registered.key)
+    assert (repeated.cached, repeated.summary["version"], repeated.summary["alias"]) == (False, "1", "champion")
+    assert len(tracking.connect().search_model_versions("name = 'reviews'")) == 1
+    assert len(recording.list_runs()) == 1
+
+
+def test_a_registration_whose_model_was_deleted_is_made_again(registered, reviews):
+    shutil.rmtree(tracking.artifacts_folder() / "reviews" / "models")
+    assert not registry.holds_version("reviews", "1", registered.summary["artifact_uri"])
+
+    again = register.fn(RUN, *reviews, SETTINGS)
+
+    assert not again.cached
+    assert registry.resolve_model("reviews").folder.is_dir()
+
+
+def test_a_second_model_becomes_challenger(registered, reviews):
+    lineage, contest = reviews
+    worse = dataclasses.replace(contest, candidates=contest.candidates[1:])
+
+    second = register.fn(RunContext(recipe="reviews", flow_run_id="flow-2"), lineage, worse, SETTINGS)
+
+    assert (second.summary["version"], second.summary["alias"]) == ("2", "challenger")
+    assert registry.resolve_model("reviews").version == "1"
+    assert registry.resolve_model("reviews@challenger").version == "2"
+
+
+def test_a_model_that_reads_texts_otherwise_gets_no_alias(mlflow_store, reviews, monkeypatch):
+    load = TextClassifier.load.__func__
+
+    def skewed(cls, folder):
+        classifier = load(cls, folder)
+        encoder = dataclasses.replace(classifier.encoder, max_length=3)
+        return dataclasses.replace(classifier, encoder=encoder)
+
+    monkeypatch.setattr(TextClassifier, "load", classmethod(skewed))
+
+    with pytest.raises(IntegrityError, match=r"E-REG-005 row [0-9]+: the served model cuts its text into other tokens"):
+        register.fn(RUN, *reviews, SETTINGS)
+
+    assert tracking.connect().get_registered_model("reviews").aliases == {}
+
+
+def test_a_model_with_other_weights_gets_no_alias(mlflow_store, reviews, monkeypatch):
+    load = TextClassifier.load.__func__
+
+    def changed(cls, folder):
+        classifier = load(cls, folder)
+        next(classifier.model.parameters()).data.add_(0.01)
+        return classifier
+
+    monkeypatch.setattr(TextClassifier, "load", classmethod(changed))
+
+    with pytest.raises(IntegrityError, match="E-REG-006 the registered model's logits differ"):
+        register.fn(RUN, *reviews, SETTINGS)
+
+    assert tracking.connect().get_registered_model("reviews").aliases == {}
+
+
+def test_deviation_is_relative_to_large_values_only():
+    assert proof.largest_deviation(np.array([101.0, 0.1]), np.array([100.0, 0.0])) == pytest.approx(0.1)
+
+
+def test_nested_settings_become_dotted_names():
+    assert flatten({"name": "a", "training": {"seed": 1}}) == {"name": "a", "training.seed": 1}
+
+
+def test_sampled_texts_are_spread_over_the_split(reviews):
+    path = reviews[0].splits.file("valid.parquet")
+
+    assert len(sample_texts(path, 8)) == 8
+    assert len(sample_texts(path, 1000)) == 40
+
+
+def test_the_description_says_how_to_load_the_model(reviews):
+    assert 'mlflow.pyfunc.load_model("models:/reviews@champion")' in describe(reviews[1], "reviews")
+
+
+def test_a_dead_server_leaves_the_fits_and_says_so(reviews, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+
+    with pytest.raises(ServiceError, match="E-SVC-004"):
+        register.fn(RUN, *reviews, SETTINGS)
