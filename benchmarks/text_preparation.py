@@ -102,7 +102,7 @@ def equality_lines(counted: dict, compared: dict[str, dict]) -> str:
     return "\n".join([ours, *rivals])
 
 
-def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.text_preparation", description=__doc__)
     parser.add_argument("--archive", type=Path, required=True, help="aclImdb archive (.tar.gz), official layout")
@@ -113,12 +113,12 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--rivals", nargs="*", choices=RIVALS, default=RIVALS, help="who encodes beside rnnflow")
     parser.add_argument("--threads", type=int, default=2, help="threads of each contender")
     parser.add_argument("--output", type=Path, help="Markdown file to write")
-    return parser.parse_args(arguments)
+    return parser.parse_args()
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main() -> None:
     """Run the benchmark and publish its report."""
-    options = parse_arguments(arguments)
+    options = parse_arguments()
     present, skipped = measure.split_by_presence(
         {name: CONTENDERS[name].modules for name in (RNNFLOW, *options.rivals)}
     )

@@ -66,7 +66,7 @@ def _loader_share(rounds: list[dict]) -> str:
     return f"{median(shares):.2%}" if shares else "in the background"
 
 
-def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
@@ -79,7 +79,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--rivals", nargs="*", choices=RIVALS, default=RIVALS, help="who trains beside rnnflow")
     parser.add_argument("--curves", action="store_true", help="also fit an epoch on each device and draw the losses")
     parser.add_argument("--output", type=Path, help="Markdown file to write; curves go beside it")
-    return parser.parse_args(arguments)
+    return parser.parse_args()
 
 
 def choose_contenders(options: argparse.Namespace) -> tuple[list[str], list[str]]:
@@ -110,9 +110,9 @@ def report(options: argparse.Namespace, scratch: Path) -> str:
     return "\n\n".join(sections)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main() -> None:
     """Run the benchmark and publish its report."""
-    options = parse_arguments(arguments)
+    options = parse_arguments()
     with tempfile.TemporaryDirectory() as scratch:
         text = report(options, Path(scratch))
     measure.publish(text, options.output)

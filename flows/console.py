@@ -55,11 +55,11 @@ class LiveProgress:
         if name not in self.task_ids:
             self._finish_all()
             self.task_ids[name] = self.bars.add_task(name, total=None, count="", detail="")
-        figures = self.figures.setdefault(name, {})
-        figures.update(event.figures)
+        kept = {} if event.epoch is not None else self.figures.get(name, {})
+        figures = self.figures[name] = {**kept, **event.figures}
         self.bars.update(
             self.task_ids[name],
-            completed=event.done,
+            completed=max(event.done, 1) if event.finished else event.done,
             total=max(event.done, 1) if event.finished else event.total,
             count=describe_count(event) if event.done or event.total else "",
             detail=printable(event.note) or describe_figures(figures, SHORT_FIGURES),

@@ -10,7 +10,6 @@ from rich.console import Console
 
 from flows.console import showing_progress
 from flows.failures import stopping_on_sigterm
-from flows.outcome import Outcome
 from flows.recipe_file import locate_recipe, read_table
 from flows.run_log import logging_run
 from flows.services import PrefectServer, prefect_server
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun, State
     from prefect.flows import Flow
 
+    from flows.outcome import Outcome
     from tasks.predict import PredictedFile
 
 
@@ -35,7 +35,7 @@ class Order:
     debug: bool = False
 
 
-def launch_training(order: Order) -> Outcome:
+def launch_training(order: Order) -> "Outcome":
     """Run the flow to its end; progress goes to stderr, nothing to stdout.
 
     Raises RnnflowError of any kind, KeyboardInterrupt, Terminated.

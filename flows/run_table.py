@@ -17,8 +17,8 @@ def print_runs(runs: Sequence[TrackedRun]) -> None:
         console.print("No runs yet; start one with: rnnflow train reviews")
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for header in ("started", "recipe", "run", "status", "test acc., %", "version"):
-        table.add_column(header, overflow="fold", justify="right" if header.startswith("test") else "left")
+    for header in ("started", "recipe", "run", "status", "test, %", "version"):
+        table.add_column(header, overflow="fold", no_wrap=header not in ("recipe", "run"))
     for run in runs:
         table.add_row(
             run.started.astimezone().strftime("%Y-%m-%d %H:%M"),

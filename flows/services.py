@@ -8,7 +8,6 @@ Commands that run at the same time start a server each, on the same database: no
 import contextlib
 import ctypes
 import fcntl
-import json
 import logging
 import os
 import signal
@@ -16,20 +15,18 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from flows.prefect_api import UNFINISHED, answers, count_task_runs
 from tasks.errors import ServiceError, quoted
 from tasks.store import home
 
 logger = logging.getLogger(__name__)
 
 START_LIMIT_S = 120  # a first start creates the database: 11 s on an idle machine, 27 s on a busy one
-ANSWER_LIMIT_S = 10
 STOP_LIMIT_S = 10
 RECORD_LIMIT_S = 15
 POLL_S = 0.1
@@ -46,7 +43,6 @@ IDLE_SERVICES = (
     "SCHEDULER",
     "TRIGGERS",
 )
-UNFINISHED = ("SCHEDULED", "PENDING", "RUNNING", "CANCELLING")
 PR_SET_PDEATHSIG = 1
 SERVER_COMMAND = ("-m", "prefect", "server", "start")
 
@@ -79,7 +75,7 @@ class PrefectServer:
         Raises ServiceError: E-SVC-001 for a server of others, E-SVC-002 and E-SVC-003 for our own.
         """
         deadline = time.monotonic() + START_LIMIT_S
-        while not _answers(self.url):
+        while not answers(self.url):
             if self.own is None:
                 raise _silent_server(self.url)
             if self.own.process.poll() is not None or time.monotonic() > deadline:
@@ -95,17 +91,13 @@ class PrefectServer:
         """
         if self.own is None:
             return
-        _send_pending_events()
-        deadline = time.monotonic() + RECORD_LIMIT_S
-        seen, quiet = (-1, -1), 0
-        while quiet < QUIET_POLLS:
-            if time.monotonic() > deadline:
-                logger.warning("The dashboard may miss the end of some tasks of flow run %s.", flow_run_id)
-                return
-            counts = count_task_runs(self.url, flow_run_id), count_task_runs(self.url, flow_run_id, UNFINISHED)
-            quiet = quiet + 1 if counts == seen and counts[1] == 0 else 0
-            seen = counts
-            time.sleep(POLL_S)
+        try:
+            _send_pending_events()
+            recorded = _is_recorded(self.url, flow_run_id)
+        except OSError:  # the server has died, and why the flow ended matters more
+            recorded = False
+        if not recorded:
+            logger.warning("The dashboard may miss the end of some tasks of flow run %s.", flow_run_id)
 
 
 @contextlib.contextmanager
@@ -127,21 +119,12 @@ def prefect_server() -> Iterator[PrefectServer]:
             _stop(server.own)
 
 
-def count_task_runs(url: str, flow_run_id: str, states: tuple[str, ...] = ()) -> int:
-    """Count the task runs that a server has stored for a flow run, of all states or of some."""
-    query: dict = {"flow_runs": {"id": {"any_": [flow_run_id]}}}
-    if states:
-        query["task_runs"] = {"state": {"type": {"any_": states}}}
-    with _open(f"{url}/task_runs/count", json.dumps(query).encode()) as response:
-        return json.load(response)
-
-
 def _start_server(folder: Path, start_lock: IO[str]) -> PrefectServer:
     port = _free_port()
     log = folder / "server.log"
     with log.open("ab") as output:
         log_start = output.tell()
-        process = subprocess.Popen(  # noqa: S603 (a constant)
+        process = subprocess.Popen(
             [sys.executable, *SERVER_COMMAND],
             env={**os.environ, **_server_environment(folder, port)},
             stdin=subprocess.DEVNULL,
@@ -210,23 +193,16 @@ def _send_pending_events() -> None:
         worker.drain_all(timeout=RECORD_LIMIT_S, at_exit=False)
 
 
-def _answers(url: str) -> bool:
-    """Tell whether a server speaks at all; one that wants a password first does."""
-    try:
-        with _open(f"{url}/health"):
-            return True
-    except urllib.error.HTTPError as error:
-        return error.code in (401, 403)
-    except (OSError, ValueError):
-        return False
-
-
-def _open(url: str, body: bytes | None = None) -> IO[bytes]:
-    """Send a request, to a server on this machine without the proxy that the environment may name."""
-    local = url.startswith("http://127.0.0.1:")
-    opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if local else []))
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 (URL of the user's)
-    return opener.open(request, timeout=ANSWER_LIMIT_S)
+def _is_recorded(url: str, flow_run_id: str) -> bool:
+    """Wait until no task run is open and none has been added for a while."""
+    deadline = time.monotonic() + RECORD_LIMIT_S
+    seen, quiet = (-1, -1), 0
+    while quiet < QUIET_POLLS and time.monotonic() < deadline:
+        counts = count_task_runs(url, flow_run_id), count_task_runs(url, flow_run_id, UNFINISHED)
+        quiet = quiet + 1 if counts == seen and counts[1] == 0 else 0
+        seen = counts
+        time.sleep(POLL_S)
+    return quiet == QUIET_POLLS
 
 
 def _free_port() -> int:

@@ -18,7 +18,7 @@ def print_summary(outcome: Outcome, console: Console) -> None:
     """Write the summary of a run; only commands may be wider than the console, so that they can be copied."""
     console.print(score_table(outcome))
     console.print(Text(verdict(outcome)))
-    console.print(Text(f"Report: {_shown(Path(outcome.report))}"), soft_wrap=True)
+    console.print(Text(f"Report: {printable(str(_shown(Path(outcome.report))))}"), soft_wrap=True)
     console.print(Text(describe_stages(outcome), style="dim"))
     console.print(Text("\nNext:"))
     for purpose, command in next_commands(outcome).items():

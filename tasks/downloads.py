@@ -21,8 +21,6 @@ from tasks.progress import Progress, emit
 
 logger = logging.getLogger(__name__)
 
-CHUNK_BYTES = 2**18
-
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteFile:
@@ -155,7 +153,7 @@ class _Transfer:
 
     def _copy(self, response: httpx.Response, file: BinaryIO, total: int | None) -> None:
         num_bytes = file.tell()
-        for chunk in response.iter_raw(CHUNK_BYTES):
+        for chunk in response.iter_raw():  # as they come: a chunk size would hold bytes back when the line breaks
             if num_bytes == 0:
                 refuse_html(response, chunk)
             num_bytes += len(chunk)

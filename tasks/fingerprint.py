@@ -5,11 +5,13 @@ Here the key covers every project module that a stage's module reaches through i
 """
 
 import ast
+import functools
 import hashlib
 import importlib.util
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -81,24 +83,42 @@ def _module_path(name: str) -> Path | None:
 
 
 def _imported_names(path: Path, packages: tuple[str, ...]) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, ast.Import):
-            candidates = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            candidates = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        yield from (name for name in candidates if name.partition(".")[0] in packages)
+    return (name for name in _read_module(path.read_bytes()).imports if name.partition(".")[0] in packages)
 
 
 def _source_digest(path: Path) -> str:
-    tree = ast.parse(path.read_bytes())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            _drop_docstring(node)
     # A template beside its module (`report.html.j2` beside `report.py`) is part of its code.
     resources = sorted(p for p in path.parent.glob(f"{path.stem}.*") if p.suffix not in (".py", ".pyc"))
-    return digest_of([ast.dump(tree), *(hashlib.sha256(p.read_bytes()).hexdigest() for p in resources)])
+    digests = [hashlib.sha256(resource.read_bytes()).hexdigest() for resource in resources]
+    return digest_of([_read_module(path.read_bytes()).code, *digests])
+
+
+@dataclass(frozen=True)
+class _Module:
+    """What counts of a module's source: the names it imports anywhere, and its code without prose."""
+
+    imports: tuple[str, ...]
+    code: str
+
+
+@functools.cache
+def _read_module(source: bytes) -> _Module:
+    tree = ast.parse(source)
+    nodes = list(ast.walk(tree))
+    imports = [name for node in nodes for name in _names_imported_by(node)]
+    for node in nodes:
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            _drop_docstring(node)
+    return _Module(tuple(imports), ast.dump(tree))
+
+
+def _names_imported_by(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.module:
+        # `from tasks import store` may name a module; whether it does is seen when its file is looked for.
+        return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return []
 
 
 def _drop_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> None:

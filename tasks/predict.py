@@ -73,16 +73,12 @@ def predict_file(
     registered = registry.resolve_model(model)
     classifier = TextClassifier.load(registered.classifier)
     intake = PredictionIntake(intake_settings(input_path, text_column))
-    with (
-        open_table(output_path) as write_rows,
-        replacing(errors_path) as unfinished_errors,
-        unfinished_errors.open("w", encoding="utf-8") as errors,
-    ):
-        num_bad = num_rows = 0
+    with open_table(output_path) as write_rows, open_errors(errors_path) as write_faults:
+        num_rows = num_bad = 0
         for chunk in read_texts(source, intake):
             readable, faults = part_readable(chunk, intake)
             write_rows(score_texts(classifier, readable, model=registered.label))
-            errors.writelines(f"{json.dumps(fault, ensure_ascii=False)}\n" for fault in faults)
+            write_faults(faults)
             num_bad, num_rows = num_bad + len(faults), num_rows + len(faults) + readable.height
             emit(Progress(stage="predict", done=num_rows))
     if not num_bad:
@@ -197,6 +193,13 @@ def open_table(path: Path) -> Iterator[Callable[[pl.DataFrame], None]]:
     """Offer a function that appends frames to a table; it appears under its name when the block ends well."""
     with replacing(path) as unfinished, TABLE_WRITERS[path.suffix](unfinished) as write:
         yield write
+
+
+@contextlib.contextmanager
+def open_errors(path: Path) -> Iterator[Callable[[list[dict]], None]]:
+    """Offer a function that appends faults to a JSON Lines file, which appears when the block ends well."""
+    with replacing(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
+        yield lambda faults: file.writelines(f"{json.dumps(fault, ensure_ascii=False)}\n" for fault in faults)
 
 
 @contextlib.contextmanager

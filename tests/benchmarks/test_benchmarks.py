@@ -1,4 +1,5 @@
 import json
+import sys
 from itertools import repeat
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from benchmarks import loss_curves, measure, reviews, text_contenders, text_preparation, training
 from benchmarks.training_contenders import Meter, Setup, shuffled_batches
+from rnnmodels import fitting
 from rnnmodels.batches import Batch
 from tasks import store
 from tasks.shard import ShardSettings, shard
@@ -89,12 +91,13 @@ def test_text_preparation_publishes_times_memory_and_scaling(
 
     monkeypatch.setattr(measure, "run_fresh", run_without_archive)
     output = tmp_path / "results" / "text.md"
-    options = ["--rounds", "1", "--scales", "2", "--rivals", "--output", str(output)]
-    text_preparation.main(["--archive", "aclImdb.tar.gz", *options])
+    arguments = ["--archive", "/data/aclImdb.tar.gz", "--rounds", "1", "--scales", "2", "--rivals"]
+    monkeypatch.setattr(sys, "argv", ["text_preparation.py", *arguments, "--output", str(output)])
+    text_preparation.main()
     report = output.read_text()
-    assert "- rnnflow: 19 tokens, 5.26% outside the vocabulary" in report
+    assert "`python -m benchmarks.text_preparation --archive aclImdb.tar.gz --rounds 1" in report
+    assert "- rnnflow: 16 tokens, 6.25% outside the vocabulary" in report
     assert "| 2x |" in report
-    assert "- Commit: " in report
 
 
 def test_the_hugging_face_rival_makes_the_same_tokens(rows: Path, tmp_path: Path):
@@ -104,7 +107,7 @@ def test_the_hugging_face_rival_makes_the_same_tokens(rows: Path, tmp_path: Path
         folder.mkdir()
         text_contenders.encode(name, rows, folder)
     # Only rnnflow gives an empty text a token, <unk>; all other rows agree.
-    assert text_contenders.compare(ours, theirs) == {"num_tokens": 18, "agreement": 18 / 19}
+    assert text_contenders.compare(ours, theirs) == {"num_tokens": 15, "agreement": 15 / 16}
 
 
 def test_a_batch_counts_as_trained_on_when_the_next_one_is_asked_for():
@@ -127,13 +130,33 @@ def test_shuffled_batches_hold_every_row_once_per_pass_with_its_own_target(shard
     assert all((np.count_nonzero(batch.tokens, axis=1) == batch.length).all() for batch in taken)
 
 
-def test_training_publishes_ratios_and_loss_curves(shards: Path, tmp_path: Path):
+def test_smoothed_losses_are_means_of_twenty_steps_and_of_the_rest():
+    assert loss_curves.smoothed([1.0] * 20 + [2.0, 4.0]) == [1.0, 3.0]
+
+
+def test_losses_are_recorded_step_by_step_and_compared(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(fitting, "SECONDS_BETWEEN_STEP_RESULTS", 0.5)  # restored afterwards
+    setup = Setup(shards, "cpu", batch_tokens=200)
+    curve = loss_curves.record_losses(setup, "float32")
+    assert len(curve["losses"]) == setup.open_split("train").num_batches(200)
+    shifted = {**curve, "losses": [loss + 0.25 for loss in curve["losses"]]}
+    loss_curves.save_curves({"cpu": curve, "cuda": shifted}, tmp_path / "curves.md")
+    assert json.loads((tmp_path / "curves.json").read_text())["cpu"] == curve
+    assert (tmp_path / "curves.png").stat().st_size > 1_000
+    *_, cpu, cuda = loss_curves.curve_table({"cpu": curve, "cuda": shifted}).splitlines()
+    assert cpu.startswith("| cpu | 0.0e+00 | 0.000 |")
+    assert cuda.startswith("| cuda | 2.5e-01 | 0.250 |")
+
+
+def test_training_publishes_rows_per_second_and_ratios(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     output = tmp_path / "training.md"
-    turns = ["--rounds", "2", "--seconds", "0.6", "--warm-up-s", "0.1", "--threads", "1", "--batch-tokens", "200"]
-    training.main(["--shards", str(shards), "--rivals", "packed", "--curves", *turns, "--output", str(output)])
-    report = output.read_text()
-    assert [line for line in report.splitlines() if line.startswith("| rnnflow | ") and "| 1.00 |" in line]
-    assert "| packed |" in report
-    curves = json.loads(output.with_suffix(".json").read_text())
-    assert len(curves["cpu float32"]["losses"]) == len(loss_curves.smoothed(curves["cpu float32"]["losses"])) * 20 - 8
-    assert output.with_suffix(".png").stat().st_size > 1_000
+    turns = ["--rounds", "1", "--seconds", "0.6", "--warm-up-s", "0.1", "--threads", "1", "--batch-tokens", "200"]
+    arguments = ["--shards", str(shards), "--rivals", "packed", *turns, "--output", str(output)]
+    monkeypatch.setattr(sys, "argv", ["training.py", *arguments])
+    training.main()
+    table = [
+        line.split(" | ") for line in output.read_text().splitlines() if line.startswith(("| rnnflow", "| packed"))
+    ]
+    assert [cells[0] for cells in table] == ["| rnnflow", "| packed"]
+    assert table[0][2] == "1.00"
+    assert all(float(cells[1].split(" ")[0].replace(",", "")) > 0 for cells in table)

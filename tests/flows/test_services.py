@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from flows import services
+from flows.prefect_api import answers
 from flows.services import PrefectServer, prefect_server
 from tasks.errors import ServiceError
 
@@ -149,7 +150,7 @@ def test_no_server_outlives_its_command(history: tuple[Project, dict[str, Comman
     ports = [int(line.rpartition(":")[2]) for line in log.splitlines() if "dashboard at http" in line]
 
     assert len(ports) == 3
-    assert not any(services._answers(f"http://127.0.0.1:{port}/api") for port in ports)
+    assert not any(answers(f"http://127.0.0.1:{port}/api") for port in ports)
 
 
 def test_a_given_server_that_is_silent_is_reported(monkeypatch: pytest.MonkeyPatch):

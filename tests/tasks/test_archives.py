@@ -87,7 +87,9 @@ def test_documents_are_read_in_the_order_of_the_archive(tmp_path, name, data):
 
 def test_labels_splits_and_sources_come_from_the_names_of_members(tmp_path):
     path = tmp_path / "c.tar"
-    path.write_bytes(tar_of({"./x/train/pos/1.txt": b"one", "./x/test/neg/1.txt": b"two", "./x/train/unsup/1.txt": b""}))
+    path.write_bytes(
+        tar_of({"./x/train/pos/1.txt": b"one", "./x/test/neg/1.txt": b"two", "./x/train/unsup/1.txt": b""})
+    )
     source = SourceSettings(path=str(path))
 
     (rows,) = read_files(find_inputs(source).files, Intake(source))
@@ -309,8 +311,7 @@ def test_a_member_beyond_the_document_cap_is_named(tmp_path):
     error = error_of(path, tar_of({"a/1.txt": b"x" * 2000, "a/2.txt": b"fine"}), max_document_bytes=1000)
 
     assert str(error) == (
-        f"E-DATA-008 {path}!a/1.txt: is longer than 1000 bytes.\n"
-        "Fix: cut the document, or raise max_document_bytes."
+        f"E-DATA-008 {path}!a/1.txt: is longer than 1000 bytes.\nFix: cut the document, or raise max_document_bytes."
     )
     assert members_of(path, max_document_bytes=1000, on_bad_rows="skip")[0] == [("a/2.txt", b"fine")]
 

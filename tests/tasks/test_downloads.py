@@ -245,7 +245,7 @@ def test_a_login_page_is_recognised(tmp_path, serve, headers):
     remote = serve(lambda handler: handler.send(200, page, **headers))
 
     assert str(failure_of(remote, tmp_path)) == (
-        f'E-NET-005 {remote.url}: got HTML that begins with "\\n<!DOCTYPE html><html><title>Log in</title>\\x1b[31mxxxxxxxxxxx", '
+        f'E-NET-005 {remote.url}: got HTML that begins with "\\n<!DOCTYPE html><html><title>Log in</title>\\x1b[31mxxxxxxxxxxxx", '
         f"expected a file; a login page may stand before the network.\nFix: {FIX_LOCAL}"
     )
     assert not (tmp_path / "corpus.bin.part").stat().st_size

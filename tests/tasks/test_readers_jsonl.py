@@ -47,12 +47,10 @@ def test_blank_lines_are_skipped_and_counted(tmp_path):
 
 PLACED_FAULTS = {
     '{"text": "x", "label": ': (
-        'E-JSON-001 {place}: is no JSON (Expecting value at character 25).\nFix: write one whole JSON object per line.'
+        "E-JSON-001 {place}: is no JSON (Expecting value at character 25).\nFix: write one whole JSON object per line."
     ),
     "[1, 2]": 'E-JSON-002 {place}: got an array ("[1, 2]"), expected an object.\nFix: write one JSON object per line.',
-    '"text"': (
-        'E-JSON-002 {place}: got a string ("text"), expected an object.\nFix: write one JSON object per line.'
-    ),
+    '"text"': ('E-JSON-002 {place}: got a string ("text"), expected an object.\nFix: write one JSON object per line.'),
     '{"text": 5, "label": "a"}': (
         'E-JSON-003 {place} column "text": got an integer ("5"), expected a string.\nFix: write a string.'
     ),

@@ -1,14 +1,19 @@
 """The project's own store needs no server, knows no path and answers within bounds."""
 
+import contextlib
 import os
+import shutil
+import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tasks import tracking
+from tasks import recording, registry, tracking
 from tasks.errors import InputError, IntegrityError, ServiceError
 
 
@@ -52,6 +57,39 @@ def test_a_link_inside_the_folder_does_not_lead_out_of_it(tmp_path):
         tracking.local_artifact("mlflow-artifacts:/link/passwd", tmp_path)
 
 
+@pytest.mark.slow
+def test_an_mlflow_server_shows_what_was_written_without_one(registered_home, tmp_path, monkeypatch):
+    home = shutil.copytree(registered_home, tmp_path / "moved")
+    monkeypatch.setenv("RNNFLOW_HOME", str(home))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, **tracking.SERVER_ENVIRONMENT}
+    server = subprocess.Popen(tracking.server_command(port), env=environment, cwd=tmp_path, start_new_session=True)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/health")
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+        [listed] = recording.list_runs()
+        model = registry.resolve_model("reviews")
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
+
+    assert listed.version == "reviews/1"
+    assert model.folder.parent == home / "data" / "models"
+    assert len(registry.load_pyfunc(model).predict(["a great film"])) == 1
+
+
+def wait_for(url: str, *, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(httpx.HTTPError):
+            if httpx.get(url, timeout=1).is_success:
+                return
+        time.sleep(0.2)
+    pytest.fail(f"{url} did not answer within {seconds} s")
+
+
 @pytest.mark.parametrize("name", ["../x", "a/b", "", "-x", "a" * 65, "a\n", "a'b", "caf\u00e9", "a:b", "a\0"])
 def test_names_that_are_unsafe_somewhere_are_refused(name):
     with pytest.raises(InputError, match="E-NAME-001"):
@@ -92,6 +130,24 @@ def test_the_store_is_created_whole_when_two_processes_start_at_once(project):
     assert [process.returncode for process in started] == [0, 0]
     assert len(set(outputs)) == 2
     assert len(tracking.connect().search_experiments(filter_string="name = 'reviews'")) == 1
+
+
+def test_no_experiment_of_the_store_holds_a_path(mlflow_store):
+    locations = {one.artifact_location for one in tracking.connect().search_experiments()}
+
+    assert locations == {"mlflow-artifacts:/0"}
+
+
+def test_a_server_is_given_the_store_and_this_machine_only(project):
+    command = tracking.server_command(5001)
+
+    assert command[1:8] == ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", "5001"]
+    assert command[8:] == [
+        "--backend-store-uri",
+        f"sqlite:///{project}/mlruns/mlflow.db",
+        "--artifacts-destination",
+        f"{project}/mlruns/artifacts",
+    ]
 
 
 def test_a_dead_server_costs_seconds_and_two_lines(monkeypatch):

@@ -1,0 +1,161 @@
+"""The whole flow, once on small data, under Prefect's own test server."""
+
+import asyncio
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+from prefect.testing.utilities import prefect_test_harness
+
+from flows.outcome import Outcome
+from flows.recipe import Recipe, build_recipe
+from flows.train import train
+from tasks import runs, tracking
+from tasks.recording import list_runs
+from tasks.registry import load_pyfunc, resolve_model
+
+TABLE = {
+    "name": "small",
+    "source": {"dataset": "files", "path": "rows.csv"},
+    "training": {"epochs": 2, "device": "cpu"},
+    "registry": {"certificate_rows": 8},
+    "evaluate": {"resamples": 100},
+    "candidates": [
+        {"name": "gru", "model": {"cell": "gru", "embedding_size": 8, "hidden_size": 8}},
+        {"name": "rnn", "model": {"cell": "rnn", "embedding_size": 8, "hidden_size": 8}},
+    ],
+}
+STAGES = [
+    *("ingest", "split", "encode", "shard", "fit gru", "fit rnn", "baseline"),
+    *("evaluate gru", "evaluate rnn", "evaluate tfidf-logistic", "register", "report", "publish"),
+]
+
+
+def write_rows(path: Path) -> None:
+    rng = random.Random(0)
+    words = {label: [f"{label}{i}" for i in range(60)] + [f"word{i}" for i in range(60)] for label in ("neg", "pos")}
+    lines = [f"{' '.join(rng.choices(words[label], k=12))},{label}" for label in ("neg", "pos") for _ in range(100)]
+    path.write_text("\n".join(["text,label", *lines, ""]))
+
+
+def small_recipe(*settings: str) -> Recipe:
+    return build_recipe(Path("small.toml"), TABLE, settings=settings)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A project folder and a Prefect server that this module's tests share."""
+    folder = tmp_path_factory.mktemp("project")
+    write_rows(folder / "rows.csv")
+    with pytest.MonkeyPatch.context() as patch, prefect_test_harness(server_startup_timeout=120):
+        patch.setenv("RNNFLOW_HOME", str(folder))
+        patch.chdir(folder)
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def here(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNNFLOW_HOME", str(home))
+
+
+@pytest.fixture(scope="module")
+def first(home: Path) -> Outcome:
+    return train(small_recipe())
+
+
+def flow_run_of(outcome: Outcome) -> dict:
+    async def read() -> dict:
+        async with get_client() as client:
+            run = await client.read_flow_run(outcome.flow_run)
+            of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]))
+            artifacts = await client.read_artifacts(artifact_filter=of_run)
+            return {"state": run.state.name, "tags": set(run.tags), "artifacts": {one.key: one for one in artifacts}}
+
+    return asyncio.run(read())
+
+
+def test_every_stage_runs_in_order_and_the_outcome_is_plain_json(first: Outcome):
+    described = json.loads(json.dumps(first.as_json(), allow_nan=False))
+
+    assert [stage["name"] for stage in described["stages"]] == STAGES
+    assert not any(stage["cached"] for stage in described["stages"])
+    assert [candidate["name"] for candidate in described["candidates"]] == ["gru", "rnn"]
+    assert set(described["candidates"][0]["metrics"]["test"]["accuracy"]) == {"value", "low", "high"}
+    assert described["registered"] == {"name": "small", "version": "1", "alias": "champion"}
+    assert Path(described["report"]).is_file()
+
+
+def test_a_linear_baseline_that_wins_is_said_to_win(first: Outcome):
+    assert first.baseline["metrics"]["valid"]["accuracy"]["value"] == 1.0
+    assert first.baseline_wins
+
+
+def test_prefect_and_mlflow_name_each_other(first: Outcome):
+    flow_run = flow_run_of(first)
+    run = tracking.connect().get_run(first.mlflow_run)
+
+    assert flow_run["state"] == "Completed"
+    assert f"mlflow:{first.mlflow_run}" in flow_run["tags"]
+    assert {"results", "summary", "mlflow", "fit-gru", "fit-rnn"} <= set(flow_run["artifacts"])
+    assert first.mlflow_run in flow_run["artifacts"]["mlflow"].data
+    assert run.data.tags[runs.FLOW_RUN] == first.flow_run
+    assert run.info.status == "FINISHED"
+
+
+def test_mlflow_holds_curves_report_and_model(first: Outcome):
+    client = tracking.connect()
+    children = client.search_runs(
+        [client.get_run(first.mlflow_run).info.experiment_id], f"tags.{runs.PARENT_RUN} = '{first.mlflow_run}'"
+    )
+    files = {file.path for file in client.list_artifacts(first.mlflow_run, "report")}
+
+    assert {child.info.run_name for child in children} == {"gru", "rnn", "tfidf-logistic"}
+    assert {child.info.status for child in children} == {"FINISHED"}
+    gru = next(child for child in children if child.info.run_name == "gru")
+    assert len(client.get_metric_history(gru.info.run_id, "fit/valid_loss")) == 2
+    assert {"report/report.html", "report/losses.png", "report/calibration.png"} <= files
+    assert [run.run_id for run in list_runs()][-1:] == [first.mlflow_run]
+
+
+def test_the_registered_model_reads_raw_text(first: Outcome):
+    model = load_pyfunc(resolve_model("small@champion"))
+
+    answers = model.predict(["pos1 pos2 word3", ""])
+
+    assert len(answers) == 2
+
+
+def test_a_second_run_reuses_every_stage_and_opens_no_mlflow_run(first: Outcome):
+    before = len(list_runs())
+
+    second = train(small_recipe())
+
+    assert [stage["name"] for stage in second.stages if not stage["cached"]] == []
+    assert second.mlflow_run == first.mlflow_run
+    assert len(list_runs()) == before
+    assert set(flow_run_of(second)["artifacts"]) == {"results", "summary", "mlflow"}
+
+
+def test_a_later_best_model_is_registered_as_challenger(first: Outcome):
+    outcome = train(small_recipe("candidates=gru", "training.seed=2"))
+
+    assert outcome.registered == {"name": "small", "version": "2", "alias": "challenger"}
+    assert {stage["name"] for stage in outcome.stages if stage["cached"]} == {
+        *("ingest", "split", "encode", "shard", "baseline", "evaluate tfidf-logistic")
+    }
+
+
+def test_a_failed_flow_leaves_no_run_open(first: Outcome, monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: object) -> None:
+        raise RuntimeError("the machine caught fire")
+
+    monkeypatch.setattr("tasks.proof.certify", fail)
+    with pytest.raises(RuntimeError, match="caught fire"):
+        train(small_recipe("candidates=gru", "training.seed=3"))
+
+    assert [run.status for run in list_runs()].count("FAILED") == 1
+    assert {run.status for run in list_runs()} == {"FINISHED", "FAILED"}
