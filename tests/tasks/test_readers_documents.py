@@ -130,7 +130,7 @@ def test_compressed_tables_and_documents_are_read_and_damage_is_found(tmp_path, 
 @pytest.mark.parametrize("suffix", COMPRESS)
 def test_a_bomb_stops_at_the_ratio_in_little_memory(tmp_path, suffix):
     path = tmp_path / f"rows.csv{suffix}"
-    path.write_bytes(COMPRESS[suffix](b"text,label\n") + COMPRESS[suffix](b"same text,a\n" * 100_000) * 40)
+    path.write_bytes(COMPRESS[suffix](b"text,label\n") + COMPRESS[suffix](b"same text,a\n" * 100_000) * 80)
     tracemalloc.start()
     text = error_of(path, max_ratio=20)
     peak_bytes = tracemalloc.get_traced_memory()[1]
@@ -138,7 +138,7 @@ def test_a_bomb_stops_at_the_ratio_in_little_memory(tmp_path, suffix):
 
     assert text.startswith(f"E-ARC-004 {path}: grew ")
     assert text.endswith("expected at most 20-fold.\nFix: raise max_ratio if the file is meant to be that repetitive.")
-    assert peak_bytes < 10_000_000
+    assert peak_bytes < 20_000_000  # of 96 MB
 
 
 def test_the_byte_cap_counts_all_files_together(tmp_path):
@@ -209,7 +209,7 @@ def test_a_bad_label_is_reported_on_its_row(tmp_path, label):
         )
 
 
-@pytest.mark.parametrize("label", ["1", "-1", "01", "true", "None", "a b", "4.x", "１つ星"])  # noqa: RUF001
+@pytest.mark.parametrize("label", ["1", "-1", "01", "true", "None", "a b", "4.x", "１つ星"])
 def test_names_and_integers_are_labels(tmp_path, label):
     path = tmp_path / "rows.csv"
     path.write_text(f"text,label\nhello,{label}\n")
