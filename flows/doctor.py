@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 from packaging.requirements import Requirement
 
+from flows.prefect_api import without_credentials
 from flows.services import PrefectServer
 from tasks.errors import ServiceError, printable
 from tasks.store import MANIFEST, home, sha256_of_file
@@ -133,12 +134,13 @@ def examine_environment() -> Iterator[Finding]:
     if url := os.environ.get("PREFECT_API_URL"):
         try:
             PrefectServer(url=url.rstrip("/")).wait_until_ready()
-            yield Finding(OK, "prefect server", url)
+            yield Finding(OK, "prefect server", without_credentials(url))
         except ServiceError as error:
             yield Finding(FAIL, "prefect server", error.problem, error.fix)
     else:
         yield Finding(OK, "prefect server", "each run starts one; history in data/prefect")
-    yield Finding(OK, "mlflow store", os.environ.get("MLFLOW_TRACKING_URI") or "mlruns/mlflow.db")
+    tracking_uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    yield Finding(OK, "mlflow store", without_credentials(tracking_uri) or "mlruns/mlflow.db")
 
 
 def examine_data_sets() -> Iterator[Finding]:

@@ -66,6 +66,9 @@ def as_rnnflow_error(error: BaseException) -> RnnflowError:
         return error
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return ResourceError("E-RES-001", "the disk is full.", fix="free space, then repeat.", file=error.filename)
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        fix = "change its permissions, or set RNNFLOW_HOME to a folder of yours."
+        return ResourceError("E-RES-003", "access is denied.", fix=fix, file=error.filename)
     if isinstance(error, MemoryError):
         return ResourceError("E-RES-002", "out of memory.", fix="lower batch_tokens or max_length, or use fewer rows.")
     return RnnflowError(

@@ -54,6 +54,7 @@ def launch_training(order: Order) -> "Outcome":
 
             recipe = build_recipe(path, table, settings=order.settings, from_file=order.from_file)
             server.wait_until_ready()
+        console.print(f"Watch this run at {server.dashboard}", style="dim", markup=False)
         with _flow_of(server, train) as flow, showing_progress(console):
             return flow(recipe, resume=order.resume, refresh=order.refresh)
 

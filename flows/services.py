@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from flows.prefect_api import UNFINISHED, answers, count_task_runs
+from flows.prefect_api import UNFINISHED, answers, count_task_runs, without_credentials
 from tasks.errors import ServiceError, quoted
 from tasks.store import home
 
@@ -44,6 +44,7 @@ IDLE_SERVICES = (
     "TRIGGERS",
 )
 PR_SET_PDEATHSIG = 1
+LATER_DASHBOARD = "http://127.0.0.1:4200"  # where `prefect server start` listens by default
 SERVER_COMMAND = ("-m", "prefect", "server", "start")
 
 
@@ -67,7 +68,7 @@ class PrefectServer:
     @property
     def dashboard(self) -> str:
         """Address of the pages for people."""
-        return self.url.removesuffix("/api")
+        return without_credentials(self.url.removesuffix("/api"))
 
     def wait_until_ready(self) -> None:
         """Return once the server answers.
@@ -85,15 +86,13 @@ class PrefectServer:
             self.own.start_lock.close()
 
     def wait_until_recorded(self, flow_run_id: str) -> None:
-        """Return once our own server has stored the final states of a flow run's task runs.
+        """Return once everything is sent, and our own server has stored the final states of a flow run's task runs.
 
         They travel as events behind the flow's back; a server stopped too early loses some.
         """
-        if self.own is None:
-            return
+        _send_pending_events()
         try:
-            _send_pending_events()
-            recorded = _is_recorded(self.url, flow_run_id)
+            recorded = self.own is None or _is_recorded(self.url, flow_run_id)
         except OSError:  # the server has died, and why the flow ended matters more
             recorded = False
         if not recorded:
@@ -104,7 +103,8 @@ class PrefectServer:
 def prefect_server() -> Iterator[PrefectServer]:
     """Name a server to Prefect for the duration of a block; enter it before Prefect is imported."""
     if given := os.environ.get("PREFECT_API_URL"):
-        yield PrefectServer(url=given.rstrip("/"))
+        with _exported({"DO_NOT_TRACK": "true"}):
+            yield PrefectServer(url=given.rstrip("/"))
         return
     folder = home() / "data" / "prefect"
     folder.mkdir(parents=True, exist_ok=True)
@@ -149,9 +149,17 @@ def _server_environment(folder: Path, port: int) -> dict[str, str]:
 
 
 def _client_environment(folder: Path, url: str) -> dict[str, str]:
-    """What Prefect reads at its import; the folder keeps a profile of the user's from adding to it."""
-    without_proxy = ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"]))
-    return {"PREFECT_API_URL": url, "PREFECT_HOME": str(folder), "DO_NOT_TRACK": "true", "NO_PROXY": without_proxy}
+    """What Prefect reads at its import; the folder keeps a profile of the user's from adding to it.
+
+    Links to a run's page outlive this server, so they name the address of the dashboard that is opened later.
+    """
+    return {
+        "PREFECT_API_URL": url,
+        "PREFECT_UI_URL": LATER_DASHBOARD,
+        "PREFECT_HOME": str(folder),
+        "DO_NOT_TRACK": "true",
+        "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"])),
+    }
 
 
 @contextlib.contextmanager
@@ -214,7 +222,7 @@ def _free_port() -> int:
 def _silent_server(url: str) -> ServiceError:
     return ServiceError(
         "E-SVC-001",
-        f"no Prefect server answers at PREFECT_API_URL={quoted(url)}.",
+        f"no Prefect server answers at PREFECT_API_URL={quoted(without_credentials(url))}.",
         fix="start that server, or unset PREFECT_API_URL: the command then starts one of its own.",
     )
 

@@ -2,6 +2,8 @@
 
 import os
 import shlex
+import shutil
+import sys
 from pathlib import Path
 
 from rich import box
@@ -10,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.outcome import Outcome
+from flows.prefect_api import without_credentials
+from flows.services import PrefectServer
 from tasks.errors import printable
 from tasks.store import home
 
@@ -62,9 +66,10 @@ def describe_stages(outcome: Outcome) -> str:
 def next_commands(outcome: Outcome) -> dict[str, str]:
     """Three commands that work as they stand, by what they are good for."""
     registered = outcome.registered
+    model = f"{registered['name']}@{registered['alias']}"
     return {
-        "classify the rows of a file": (
-            f"rnnflow predict {registered['name']}@{registered['alias']} INPUT.csv OUTPUT.csv"
+        "classify a text": (
+            f'echo "One of the best of the year." > texts.txt && {_command("rnnflow")} predict {model} texts.txt answers.csv'
         ),
         "compare runs in MLflow": mlflow_command(),
         "see flow runs in Prefect": prefect_command(),
@@ -74,11 +79,11 @@ def next_commands(outcome: Outcome) -> dict[str, str]:
 def mlflow_command() -> str:
     """How to look at the runs: a server on the project's own store, or the address of the one in use."""
     if tracking_uri := os.environ.get("MLFLOW_TRACKING_URI"):
-        return f"open {tracking_uri}"
+        return f"open {without_credentials(tracking_uri)}"
     mlruns = home() / "mlruns"
     database, artifacts = _shown(mlruns / "mlflow.db"), _shown(mlruns / "artifacts")
     return (
-        f"mlflow ui --workers 1 --backend-store-uri {shlex.quote(f'sqlite:///{database}')} "
+        f"{_command('mlflow')} ui --workers 1 --backend-store-uri {shlex.quote(f'sqlite:///{database}')} "
         f"--artifacts-destination {shlex.quote(str(artifacts))}"
     )
 
@@ -86,8 +91,15 @@ def mlflow_command() -> str:
 def prefect_command() -> str:
     """How to look at the flow runs: a server on the project's own database, or the address of the one in use."""
     if api_url := os.environ.get("PREFECT_API_URL"):
-        return f"open {api_url.removesuffix('/').removesuffix('/api')}"
-    return f"PREFECT_HOME={shlex.quote(str(_shown(home() / 'data' / 'prefect')))} prefect server start"
+        return f"open {PrefectServer(url=api_url.removesuffix('/')).dashboard}"
+    return f"PREFECT_HOME={shlex.quote(str(_shown(home() / 'data' / 'prefect')))} {_command('prefect')} server start"
+
+
+def _command(name: str) -> str:
+    """How to call a command of this installation: by its name where the shell finds it, else by its path."""
+    path = Path(sys.executable).with_name(name)
+    found = shutil.which(name)
+    return name if found is not None and Path(found) == path else shlex.quote(str(_shown(path)))
 
 
 def duration(wall_s: float) -> str:
@@ -110,7 +122,7 @@ def _score_row(model: dict, *, marked: bool) -> list[str]:
 def percent(metric: dict) -> str:
     """A share in percent, with its confidence interval."""
     value, low, high = (100 * metric[name] for name in ("value", "low", "high"))
-    return f"{value:.2f} [{low:.1f}, {high:.1f}]"
+    return f"{value:.1f} [{low:.1f}, {high:.1f}]"
 
 
 def _shown(path: Path) -> Path:

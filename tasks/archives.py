@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from tasks.decoding import BUFFER_BYTES, document_too_large, open_decompressed, parsing
 from tasks.errors import InputError, IntegrityError, ResourceError, quoted
@@ -39,8 +39,13 @@ PLAIN_MODES = (0, stat.S_IFREG, stat.S_IFDIR)
 END_OF_ZIP = b"PK\x05\x06"
 NESTED = {*COMPRESSIONS, *(suffix for suffix, kind in FORMATS.items() if kind == "archive")}
 
-Member = tuple[str, Callable[[], IO[bytes]] | None]
-"""A member's name and, unless it is a folder, how to open it; only until the next member is asked for."""
+
+class Member(NamedTuple):
+    """A member as announced; unless it is a folder it can be opened until the next one is asked for."""
+
+    name: str
+    num_bytes: int
+    open: Callable[[], IO[bytes]] | None
 
 
 def read_members(file: InputFile, intake: Intake) -> Iterator[tuple[str, bytes]]:
@@ -51,14 +56,14 @@ def read_members(file: InputFile, intake: Intake) -> Iterator[tuple[str, bytes]]
     """
     members = _zip_members if suffixes_of(file.name)[0] == ".zip" else _tar_members
     roll = _Roll(file, intake)
-    for name, open_member in members(file, intake):
+    for member in members(file, intake):
         try:
-            data = _read_document(name, open_member, file, intake) if roll.admits(name, open_member) else None
+            data = _read_document(member, file, intake) if roll.admits(member) else None
         except InputError as error:
             intake.reject(error)
             continue
         if data is not None:
-            yield _normalized(name), data
+            yield _normalized(member.name), data
 
 
 @dataclass
@@ -70,13 +75,14 @@ class _Roll:
     num_members: int = 0
     names: dict[str, str] = field(default_factory=dict)
 
-    def admits(self, name: str, open_member: Callable | None) -> bool:
+    def admits(self, member: Member) -> bool:
         """Tell whether a member is a document to read."""
         self._count()
-        self._refuse_unsafe(name)
-        if open_member is None:
+        self._refuse_unsafe(member.name)
+        if member.open is None:
             return False
-        self._refuse_repeated(_normalized(name))
+        name = _normalized(member.name)
+        self._refuse_repeated(name)
         if not {*suffixes_of(name)}.isdisjoint(NESTED):
             raise InputError(
                 "E-ARC-008",
@@ -84,7 +90,7 @@ class _Roll:
                 fix='unpack it yourself, or leave it out with on_bad_rows = "skip".',
                 file=f"{self.file.path}!{name}",
             )
-        if is_document(_normalized(name), self.intake.settings.include):
+        if is_document(name, self.intake.settings.include):
             return True
         self.intake.ignore(name)
         return False
@@ -112,14 +118,12 @@ def _normalized(name: str) -> str:
     return posixpath.normpath(name)
 
 
-def _read_document(name: str, open_member: Callable[[], IO[bytes]], file: InputFile, intake: Intake) -> bytes:
-    limit = intake.settings.max_document_bytes
-    place = f"{file.path}!{name}"
-    with parsing(place, code="E-ARC-006", what="is damaged or cut off"), open_member() as member:
-        data = member.read(limit + 1)
-    if len(data) > limit:
-        raise document_too_large(limit, place=place)
-    return data
+def _read_document(member: Member, file: InputFile, intake: Intake) -> bytes:
+    place = f"{file.path}!{member.name}"
+    if member.num_bytes > intake.settings.max_document_bytes:
+        raise document_too_large(intake.settings.max_document_bytes, place=place)
+    with parsing(place, code="E-ARC-006", what="is damaged or cut off"), member.open() as opened:
+        return opened.read(member.num_bytes)  # more than announced cannot come
 
 
 def _tar_members(file: InputFile, intake: Intake) -> Iterator[Member]:
@@ -127,7 +131,7 @@ def _tar_members(file: InputFile, intake: Intake) -> Iterator[Member]:
         with parsing(file.path, code="E-ARC-006", what="is no tar archive, or damaged at its start"):
             tar = tarfile.open(fileobj=stream, mode="r|", tarinfo=_strict_header(file))  # noqa: SIM115 (holds no file)
         while (member := _next_member(tar, file)) is not None:
-            yield member.name, None if member.isdir() else partial(tar.extractfile, member)
+            yield Member(member.name, member.size, None if member.isdir() else partial(tar.extractfile, member))
             tar.members.clear()  # the library remembers all members
         while stream.read(BUFFER_BYTES):  # the check sum of a compressed file stands at its end
             continue
@@ -179,7 +183,7 @@ def _zip_members(file: InputFile, intake: Intake) -> Iterator[Member]:
             intake.check_ratio(intake.num_bytes - counted + info.file_size, file.path.stat().st_size, file=file)
             intake.count_bytes(info.file_size, file=file)
             is_folder = info.orig_filename.endswith("/")
-            yield info.orig_filename, None if is_folder else partial(archive.open, info)
+            yield Member(info.orig_filename, info.file_size, None if is_folder else partial(archive.open, info))
 
 
 def _announced_members(path: Path) -> int:

@@ -21,6 +21,7 @@ from rnnmodels.config import Settings
 from tasks import proof, recording, registry, runs, store
 from tasks.contest import Contest, Lineage, Scored
 from tasks.fit import open_splits
+from tasks.progress import Progress, emit
 from tasks.recording import CandidateRecord
 from tasks.runs import RunContext
 from tasks.store import Artefact
@@ -144,15 +145,18 @@ def register_best(
     Raises IntegrityError (E-REG-005, E-REG-006) if the registered model is not the one that was judged.
     """
     best = contest.best
+    emit(Progress("register", note="recording the candidates in MLflow"))
     parent_id, run_id = record_all(run, lineage, contest)
     with tempfile.TemporaryDirectory() as temporary:
         classifier = Path(temporary) / "classifier"
         assemble_classifier(classifier, lineage, best)
+        emit(Progress("register", note=f"certifying that {best.name} ignores padding and batch-mates"))
         texts = sample_texts(lineage.splits.file("valid.parquet"), settings.certificate_rows)
         certificate = proof.certify(TextClassifier.load(classifier), texts)
         name = settings.model_name or run.recipe
         tags = {**provenance(lineage, contest), "rnnflow.flow_run": run.flow_run_id}
         model = registry.log_version(name, classifier, run_id=run_id, tags=tags, description=describe(contest, name))
+    emit(Progress("register", note=f"proving that {model.label} answers as it was evaluated"))
     smoke = proof.prove_served(registry.load_pyfunc(model), gather_judged(lineage, best))
     registration = {
         "name": model.name,

@@ -64,6 +64,12 @@ print([name for name in {HEAVY} if name in sys.modules])
     assert printed.splitlines()[-1] == "[]"
 
 
+def test_prefect_is_not_imported_before_its_server_is_named():
+    code = "import sys, flows.launch; print([name for name in ('prefect', 'polars') if name in sys.modules])"
+
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
 def test_help_is_answered_at_once():
     def seconds() -> float:
         started = time.perf_counter()
@@ -119,6 +125,12 @@ def test_a_person_reads_a_summary(training_ends_with, outcome: Outcome):
             OSError(errno.ENOSPC, "No space left on device", "data/x"),
             4,
             "E-RES-001 data/x: the disk is full.\nFix: free space, then repeat.\n",
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "data/x"),
+            4,
+            "E-RES-003 data/x: access is denied.\n"
+            "Fix: change its permissions, or set RNNFLOW_HOME to a folder of yours.\n",
         ),
         (
             MemoryError(),

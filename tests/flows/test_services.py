@@ -1,6 +1,7 @@
 """Commands with a real Prefect server around them, as a shell would start them."""
 
 import json
+import re
 import signal
 import sqlite3
 import subprocess
@@ -86,7 +87,10 @@ def progress_lines(text: str) -> list[str]:
 
 
 def other_lines(text: str) -> list[str]:
-    return [line for line in text.splitlines() if " s  stage " not in line]
+    """All lines but progress, after the one that every run begins with."""
+    first, *lines = [line for line in text.splitlines() if " s  stage " not in line]
+    assert re.fullmatch(r"Watch this run at http://127\.0\.0\.1:\d+", first)
+    return lines
 
 
 def test_json_is_all_there_is_on_stdout(history: tuple[Project, dict[str, Command]]):
@@ -153,13 +157,13 @@ def test_no_server_outlives_its_command(history: tuple[Project, dict[str, Comman
     assert not any(answers(f"http://127.0.0.1:{port}/api") for port in ports)
 
 
-def test_a_given_server_that_is_silent_is_reported(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api/")
+def test_a_given_server_that_is_silent_is_reported_without_its_password(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PREFECT_API_URL", "http://me:secret@127.0.0.1:9/api/")
 
     with prefect_server() as server, pytest.raises(ServiceError) as caught:
         server.wait_until_ready()
 
-    assert server == PrefectServer(url="http://127.0.0.1:9/api")
+    assert server == PrefectServer(url="http://me:secret@127.0.0.1:9/api")
     assert str(caught.value) == (
         'E-SVC-001 no Prefect server answers at PREFECT_API_URL="http://127.0.0.1:9/api".\n'
         "Fix: start that server, or unset PREFECT_API_URL: the command then starts one of its own."
@@ -210,3 +214,27 @@ def test_the_environment_is_as_before_when_the_server_is_gone(monkeypatch: pytes
     failing_server("gone")
 
     assert dict(services.os.environ) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux alone ends a process with its parent")
+def test_a_killed_command_takes_its_server_along(project: Path):
+    code = """
+import time
+from flows import services
+services.SERVER_COMMAND = ("-c", "import time; time.sleep(100)")
+with services.prefect_server() as server:
+    print(server.own.process.pid, flush=True)
+    time.sleep(100)
+"""
+    command = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    status = Path("/proc", command.stdout.readline().strip(), "status")
+    while "python" not in status.read_text().partition("\n")[0]:
+        time.sleep(0.01)
+    command.kill()
+    command.communicate()
+
+    deadline = time.monotonic() + 10
+    while status.exists() and "State:\tZ" not in status.read_text() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    assert not status.exists() or "State:\tZ" in status.read_text()

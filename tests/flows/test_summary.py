@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,25 +21,26 @@ def summary_of(outcome: Outcome) -> str:
 @pytest.fixture(autouse=True)
 def _inside_the_project(project: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(project)
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
 
 
 def test_the_summary_fits_into_80_columns(outcome: Outcome):
     assert (
         summary_of(outcome)
         == """
- model             valid accuracy, %     test accuracy, %   test loss     fit
- ────────────────────────────────────────────────────────────────────────────
- gru (best)       89.11 [88.1, 90.1]   88.91 [88.4, 89.4]       0.271   134 s
- lstm             87.12 [86.1, 88.1]   86.92 [86.4, 87.4]       0.271    61 s
- tfidf-logistic   88.10 [87.1, 89.1]   87.90 [87.4, 88.4]       0.271    31 s
+ model            valid accuracy, %    test accuracy, %   test loss     fit
+ ──────────────────────────────────────────────────────────────────────────
+ gru (best)       89.1 [88.1, 90.1]   88.9 [88.4, 89.4]       0.271   134 s
+ lstm             87.1 [86.1, 88.1]   86.9 [86.4, 87.4]       0.271    61 s
+ tfidf-logistic   88.1 [87.1, 89.1]   87.9 [87.4, 88.4]       0.271    31 s
 
 gru was registered as reviews, version 3, alias champion.
 Report: data/report/c3/report.html
 2 stages in 7 min 12 s, 1 of them reused from earlier runs.
 
 Next:
-  classify the rows of a file
-    rnnflow predict reviews@champion INPUT.csv OUTPUT.csv
+  classify a text
+    echo "One of the best of the year." > texts.txt && rnnflow predict reviews@champion texts.txt answers.csv
   compare runs in MLflow
     mlflow ui --workers 1 --backend-store-uri sqlite:///mlruns/mlflow.db --artifacts-destination mlruns/artifacts
   see flow runs in Prefect
@@ -61,7 +63,7 @@ def test_a_long_name_is_folded_and_no_figure_cut(outcome: Outcome):
 
     text = summary_of(long)
 
-    assert "89.11 [88.1, 90.1]   88.91 [88.4, 89.4]       0.271   134 s" in text
+    assert "89.1 [88.1, 90.1]   88.9 [88.4, 89.4]       0.271   134 s" in text
     assert "…" not in text
 
 
@@ -79,9 +81,15 @@ def test_commands_work_from_another_folder(tmp_path_factory: pytest.TempPathFact
     assert prefect_command() == f"PREFECT_HOME={project}/data/prefect prefect server start"
 
 
-def test_servers_in_use_are_named_instead(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("PREFECT_API_URL", "http://prefect.example:4200/api")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.example:5000")
+def test_commands_that_the_shell_does_not_find_are_named_by_path(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+
+    assert prefect_command().endswith(f" {Path(sys.executable).with_name('prefect')} server start")
+
+
+def test_servers_in_use_are_named_instead_without_their_passwords(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PREFECT_API_URL", "http://me:secret@prefect.example:4200/api/")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@mlflow.example:5000")
 
     assert prefect_command() == "open http://prefect.example:4200"
     assert mlflow_command() == "open http://mlflow.example:5000"
