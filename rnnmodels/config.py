@@ -46,6 +46,12 @@ class Training(Settings):
     ema_decay: float = Field(0.0, ge=0, lt=1, description="Decay of the averaged weights (bias-corrected); 0 is off.")
     patience: int = Field(2, ge=1, le=1000, description="Epochs without a lower validation loss before stopping.")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the target spread over all classes.")
+    class_ratio_scale: float = Field(
+        1.0,
+        ge=0,
+        le=10,
+        description="One embedding column per class starts at the tokens' log-count ratio, times this; 0 is off.",
+    )
     seed: int = Field(1, ge=0, lt=2**32, description="Seed of weights, batches and dropout.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="`auto` takes CUDA where there is one.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(

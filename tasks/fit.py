@@ -51,16 +51,20 @@ def open_splits(shards: Artefact, layout: dict) -> "dict[str, Shards]":
     return {split: open_shards(files) for split, files in paths.items()}
 
 
-def create_model(candidate: Candidate, layout: dict) -> "SequenceClassifier":
-    """Make the candidate's network with the initial weights of its seed."""
+def create_model(candidate: Candidate, train: "Shards", layout: dict) -> "SequenceClassifier":
+    """Make the candidate's network with its initial weights, a function of the seed and the training rows."""
     from rnnmodels.classifier import SequenceClassifier
+    from rnnmodels.naive_bayes import start_from_class_ratios
 
-    return SequenceClassifier(
+    model = SequenceClassifier(
         candidate.model,
         vocabulary_size=layout["vocabulary_size"],
         num_classes=layout["num_classes"],
         seed=candidate.training.seed,
     )
+    if candidate.training.class_ratio_scale:
+        start_from_class_ratios(model, train, scale=candidate.training.class_ratio_scale)
+    return model
 
 
 def follow(candidate: Candidate, results: "Iterator[StepResult | EpochResult]") -> "list[EpochResult]":
@@ -109,7 +113,7 @@ def write_fitted(folder: Path, *, shards: Artefact, candidate: Candidate, resume
 
     layout = json.loads(shards.file("shards.json").read_bytes())
     splits = open_splits(shards, layout)
-    model = create_model(candidate, layout)
+    model = create_model(candidate, splits["train"], layout)
     checkpoints, training = folder / "checkpoints", candidate.training
     epochs = follow(
         candidate,

@@ -300,7 +300,7 @@ def test_memory_stays_flat_as_the_input_grows(tmp_path):
         "    ingest.fn(SourceSettings(path=path))\n"
         "    print(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])\n"
     )
-    sizes = (20_000, 80_000)
+    sizes = (40_000, 160_000)
     paths = [
         csv_of(tmp_path / f"{size}.csv", [("word " * 200, "ab"[row % 2]) for row in range(size)]) for size in sizes
     ]
@@ -314,7 +314,8 @@ def test_memory_stays_flat_as_the_input_grows(tmp_path):
     )
 
     peak_small_kb, peak_large_kb = map(int, finished.stdout.split())
-    assert peak_large_kb - peak_small_kb < 20_000  # the larger file is 60 MB larger
+    # The larger file is 120 MB larger; from run to run the allocator alone makes up to about 20 MB of difference.
+    assert peak_large_kb - peak_small_kb < 40_000
 
 
 @pytest.mark.slow
