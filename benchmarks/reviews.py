@@ -17,7 +17,7 @@ def write_rows(archive: Path, home: Path, path: Path) -> int:
     import polars as pl
 
     from tasks.ingest import ROWS_FILE, ingest
-    from tasks.sources import SourceSettings
+    from tasks.sources.settings import SourceSettings
 
     os.environ["RNNFLOW_HOME"] = str(home)
     reviews = ingest.fn(SourceSettings(dataset="imdb", path=str(archive)))
@@ -48,7 +48,7 @@ def build_shards(home: Path) -> Path:
     from tasks.encode import EncodeSettings, encode
     from tasks.ingest import ingest
     from tasks.shard import ShardSettings, shard
-    from tasks.sources import SourceSettings
+    from tasks.sources.settings import SourceSettings
     from tasks.split import SplitSettings, split
 
     os.environ["RNNFLOW_HOME"] = str(home)

@@ -69,7 +69,7 @@ def train_word_level(texts: Iterable[list[str]]) -> "Tokenizer":
     """Train Hugging Face's WordLevel model with the rules of rnnflow's `word` tokenizer."""
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-    from tasks.tokenizers import LINE_BREAK_TAG, WORD_PATTERN
+    from tasks.text.tokenizers import LINE_BREAK_TAG, WORD_PATTERN
 
     tokenizer = Tokenizer(models.WordLevel(unk_token="<unk>"))
     no_tags = normalizers.Replace(Regex(LINE_BREAK_TAG), " ")
@@ -125,7 +125,7 @@ def translated(our_ids: "pl.Series", ours: Path, theirs: Path) -> "pl.Series":
     """Turn our ids into the ids that the other vocabulary gives to the same words."""
     import polars as pl
 
-    from tasks.vocabulary import Vocabulary
+    from tasks.text.vocabulary import Vocabulary
 
     their_id_of = json.loads((theirs / "vocabulary.json").read_bytes())["model"]["vocab"]
     words = [*SPECIALS, *Vocabulary.load(ours / "vocabulary.json").tokens]

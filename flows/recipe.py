@@ -17,7 +17,7 @@ from tasks.evaluate import EvaluationSettings
 from tasks.fit import NAME_PATTERN, Candidate
 from tasks.register import RegistrySettings
 from tasks.shard import ShardSettings
-from tasks.sources import SourceSettings
+from tasks.sources.settings import SourceSettings
 from tasks.split import SplitSettings
 
 Validated = TypeVar("Validated", bound=Settings)

@@ -66,11 +66,9 @@ def describe_stages(outcome: Outcome) -> str:
 def next_commands(outcome: Outcome) -> dict[str, str]:
     """Three commands that work as they stand, by what they are good for."""
     registered = outcome.registered
-    model = f"{registered['name']}@{registered['alias']}"
+    predict = f"{_command('rnnflow')} predict {registered['name']}@{registered['alias']} texts.txt answers.csv"
     return {
-        "classify a text": (
-            f'echo "One of the best of the year." > texts.txt && {_command("rnnflow")} predict {model} texts.txt answers.csv'
-        ),
+        "classify a text": f'echo "One of the best of the year." > texts.txt && {predict}',
         "compare runs in MLflow": mlflow_command(),
         "see flow runs in Prefect": prefect_command(),
     }

@@ -22,9 +22,9 @@ from rnnmodels.config import Settings
 from tasks import store
 from tasks.errors import InputError
 from tasks.metrics import log_softmax, mean_loss
-from tasks.ngrams import count_ngrams, learn_ngrams, split_words
 from tasks.progress import Progress, emit
 from tasks.store import Artefact
+from tasks.text.ngrams import count_ngrams, learn_ngrams, split_words
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

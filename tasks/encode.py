@@ -19,8 +19,8 @@ from tasks import store
 from tasks.errors import InputError
 from tasks.progress import Progress, emit
 from tasks.store import Artefact
-from tasks.subwords import learn_subwords
-from tasks.vocabulary import UNKNOWN_ID, Vocabulary, tokens_of_text
+from tasks.text.subwords import learn_subwords
+from tasks.text.vocabulary import UNKNOWN_ID, Vocabulary, tokens_of_text
 
 SPLITS = ("train", "valid", "test")
 

@@ -29,7 +29,7 @@ from tasks.metrics import (
 )
 from tasks.progress import Progress, emit
 from tasks.store import Artefact
-from tasks.vocabulary import UNKNOWN_ID
+from tasks.text.vocabulary import UNKNOWN_ID
 
 QUARTILES = (0.25, 0.5, 0.75)
 QUOTED_CHARACTERS = 300

@@ -16,11 +16,11 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import store
 from tasks.errors import InputError, IntegrityError, ResourceError, quoted
-from tasks.inputs import Inputs, find_inputs
-from tasks.intake import Intake
 from tasks.progress import Progress, emit
-from tasks.readers import read_files
-from tasks.sources import SourceSettings
+from tasks.sources.inputs import Inputs, find_inputs
+from tasks.sources.intake import Intake
+from tasks.sources.readers import read_files
+from tasks.sources.settings import SourceSettings
 from tasks.store import Artefact
 
 ROWS_FILE = "rows.parquet"

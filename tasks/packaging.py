@@ -45,10 +45,11 @@ def package_model(classifier: Path, folder: Path, **mlflow_model: object) -> Non
 
 def copy_served_code(folder: Path) -> list[Path]:
     """Copy the modules that the served model reaches, and no others; returns their packages."""
-    for package in fingerprint.PROJECT_PACKAGES:
-        (folder / package).mkdir()
-        (folder / package / "__init__.py").touch()
     for name, path in fingerprint.reached_modules(SERVED_MODEL).items():
         if name not in fingerprint.PROJECT_PACKAGES:
-            shutil.copyfile(path, folder / f"{name.replace('.', '/')}.py")
+            target = folder / f"{name.replace('.', '/')}.py"
+            for package in target.relative_to(folder).parents[:-1]:
+                (folder / package).mkdir(exist_ok=True, parents=True)
+                (folder / package / "__init__.py").touch()
+            shutil.copyfile(path, target)
     return [folder / package for package in fingerprint.PROJECT_PACKAGES]

@@ -16,13 +16,13 @@ import numpy as np
 import polars as pl
 
 from tasks import registry
-from tasks.decoding import Lines, open_decompressed
 from tasks.errors import InputError, quoted
-from tasks.inputs import FORMATS, InputFile, suffixes_of
-from tasks.intake import Intake, RawRow, batched
 from tasks.progress import Progress, emit
-from tasks.readers import TABLE_READERS
-from tasks.sources import SourceSettings
+from tasks.sources.decoding import Lines, open_decompressed
+from tasks.sources.inputs import FORMATS, InputFile, suffixes_of
+from tasks.sources.intake import Intake, RawRow, batched
+from tasks.sources.readers import TABLE_READERS
+from tasks.sources.settings import SourceSettings
 from tasks.text_classifier import TextClassifier, fault_of_text
 
 

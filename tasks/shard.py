@@ -23,7 +23,7 @@ from tasks.buckets import choose_widths, fill_of
 from tasks.encode import SPLITS
 from tasks.progress import Progress, emit
 from tasks.store import Artefact
-from tasks.tokenizers import truncated
+from tasks.text.tokenizers import truncated
 
 RECORD_BATCH_ROWS = 4_096
 READ_ROWS = 20_000

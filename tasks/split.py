@@ -15,10 +15,10 @@ from pydantic import Field, model_validator
 from rnnmodels.config import Settings
 from tasks import store
 from tasks.errors import InputError, quoted
-from tasks.near_duplicates import find_clusters
 from tasks.progress import Progress, emit
 from tasks.store import Artefact
-from tasks.telltales import find_telltale_tokens
+from tasks.text.near_duplicates import find_clusters
+from tasks.text.telltales import find_telltale_tokens
 
 # Of rows that repeat one another, the one in the earliest of these splits is kept.
 PRECEDENCE = pl.Enum(["test", "valid", "train", "undecided", "unlabelled"])

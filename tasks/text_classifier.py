@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasks.errors import InputError, IntegrityError, quoted
-from tasks.vocabulary import TextEncoder
+from tasks.text.vocabulary import TextEncoder
 
 if TYPE_CHECKING:
     from rnnmodels.classifier import SequenceClassifier

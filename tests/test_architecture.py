@@ -49,7 +49,7 @@ def name_of(path: Path) -> str:
 class WithoutTypeChecking(ast.NodeTransformer):
     """Drops what is only imported for the eyes of a type checker."""
 
-    def visit_If(self, node: ast.If) -> ast.If | None:  # noqa: N802
+    def visit_If(self, node: ast.If) -> ast.If | None:
         return None if ast.unparse(node.test) == "TYPE_CHECKING" else node
 
 

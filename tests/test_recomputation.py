@@ -24,7 +24,7 @@ from tasks.evaluate import EvaluationSettings, evaluate
 from tasks.fit import Candidate, fit
 from tasks.ingest import ingest
 from tasks.shard import ShardSettings, shard
-from tasks.sources import SourceSettings
+from tasks.sources.settings import SourceSettings
 from tasks.split import SplitSettings, split
 
 changed = json.loads(sys.argv[1])
@@ -109,11 +109,11 @@ def refactor_helper(module: str) -> Callable[[Project], None]:
 CODE_CHANGES = {
     "one byte of the input": (flip_one_byte, set(STAGES)),
     # Recomputed where it is reached; the same bytes come out, so nothing spreads further.
-    "the tokenizer": (refactor_helper("tasks/tokenizers.py"), {"split", "encode", "shard", "evaluate"}),
+    "the tokenizer": (refactor_helper("tasks/text/tokenizers.py"), {"split", "encode", "shard", "evaluate"}),
     "a helper of shard": (refactor_helper("tasks/buckets.py"), {"shard"}),
     "a module of the network": (refactor_helper("rnnmodels/pooling.py"), {"fit"}),
     "the metrics": (refactor_helper("tasks/metrics.py"), {"baseline", "evaluate"}),
-    "a comment and a docstring": (lambda p: p.append("tasks/tokenizers.py", "\n# More about tokens.\n"), set()),
+    "a comment and a docstring": (lambda p: p.append("tasks/text/tokenizers.py", "\n# More about tokens.\n"), set()),
     "a module no stage here reaches": (refactor_helper("tasks/dashboard.py"), set()),
 }
 

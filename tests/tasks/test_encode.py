@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tasks import store
 from tasks.encode import EncodeSettings, encode
 from tasks.errors import InputError
-from tasks.tokenizers import truncated
-from tasks.vocabulary import TextEncoder, Vocabulary, smallest_unsigned, tokens_of_text
+from tasks.text.tokenizers import truncated
+from tasks.text.vocabulary import TextEncoder, Vocabulary, smallest_unsigned, tokens_of_text
 
 TRAIN = ["The cat sat.<br /><br />It didn't purr!", "the dog sat", "A cat, a dog", "the end"]
 

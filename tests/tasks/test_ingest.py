@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from tasks import ingest as ingest_module
 from tasks.errors import InputError, IntegrityError, ResourceError, RnnflowError
 from tasks.ingest import SourceSettings, ingest
-from tasks.inputs import BUILT_IN, find_inputs
 from tasks.progress import listening
+from tasks.sources.inputs import BUILT_IN, find_inputs
 from tasks.store import Artefact
 
 IMDB = os.environ.get("RNNFLOW_IMDB", "")

@@ -6,9 +6,9 @@ import pytest
 
 from tasks import store
 from tasks.errors import InputError
-from tasks.near_duplicates import find_clusters
 from tasks.split import SplitSettings, divide, split
-from tasks.telltales import find_telltale_tokens
+from tasks.text.near_duplicates import find_clusters
+from tasks.text.telltales import find_telltale_tokens
 
 WORDS = [f"word{i}" for i in range(2000)]
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import polars as pl
 
 from tasks.errors import InputError
-from tasks.tokenizers import normalized
-from tasks.vocabulary import Vocabulary
+from tasks.text.tokenizers import normalized
+from tasks.text.vocabulary import Vocabulary
 
 BATCH_ROWS = 2_000
 

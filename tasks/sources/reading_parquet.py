@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.decoding import parsing
 from tasks.errors import InputError, ResourceError, quoted
-from tasks.inputs import InputFile
-from tasks.intake import BATCH_BYTES, BATCH_ROWS, Intake, check_columns, wanted_columns
+from tasks.sources.decoding import parsing
+from tasks.sources.inputs import InputFile
+from tasks.sources.intake import BATCH_BYTES, BATCH_ROWS, Intake, check_columns, wanted_columns
 
 MAGIC = b"PAR1"
 MIN_BYTES = 12

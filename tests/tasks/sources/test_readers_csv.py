@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 
 from tasks.errors import InputError
-from tasks.inputs import find_inputs
-from tasks.intake import Intake
-from tasks.readers import read_files
-from tasks.sources import SourceSettings
+from tasks.sources.inputs import find_inputs
+from tasks.sources.intake import Intake
+from tasks.sources.readers import read_files
+from tasks.sources.settings import SourceSettings
 
 FIX_COLUMN = "name the column in the recipe or in the file"
 

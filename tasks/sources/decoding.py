@@ -16,8 +16,8 @@ from typing import BinaryIO
 import polars as pl
 
 from tasks.errors import InputError, IntegrityError, RnnflowError, printable
-from tasks.inputs import InputFile
-from tasks.intake import Intake
+from tasks.sources.inputs import InputFile
+from tasks.sources.intake import Intake
 
 BUFFER_BYTES = 2**18
 SNIFFED_BYTES = 2**10

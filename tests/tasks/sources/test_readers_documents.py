@@ -11,10 +11,10 @@ import pytest
 import zstandard
 
 from tasks.errors import InputError, IntegrityError, ResourceError, RnnflowError
-from tasks.inputs import find_inputs
-from tasks.intake import Intake
-from tasks.readers import read_files
-from tasks.sources import SourceSettings
+from tasks.sources.inputs import find_inputs
+from tasks.sources.intake import Intake
+from tasks.sources.readers import read_files
+from tasks.sources.settings import SourceSettings
 
 COMPRESS = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": zstandard.compress}
 

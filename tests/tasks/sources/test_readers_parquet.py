@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.errors import InputError, IntegrityError, ResourceError, RnnflowError
-from tasks.inputs import find_inputs
-from tasks.intake import BATCH_BYTES, Intake
-from tasks.readers import read_files
-from tasks.reading_parquet import read_parquet
-from tasks.sources import SourceSettings
+from tasks.sources.inputs import find_inputs
+from tasks.sources.intake import BATCH_BYTES, Intake
+from tasks.sources.readers import read_files
+from tasks.sources.reading_parquet import read_parquet
+from tasks.sources.settings import SourceSettings
 
 
 def read(path: Path, **settings) -> pl.DataFrame:

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 
 import polars as pl
 
-from tasks.decoding import Lines, open_decompressed
 from tasks.errors import InputError, quoted
-from tasks.inputs import InputFile
-from tasks.intake import Intake, RawRow, batched, missing_column, wanted_columns
+from tasks.sources.decoding import Lines, open_decompressed
+from tasks.sources.inputs import InputFile
+from tasks.sources.intake import Intake, RawRow, batched, missing_column, wanted_columns
 
 JSON_TYPES = {
     bool: "a boolean",

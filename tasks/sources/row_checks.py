@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from tasks.errors import InputError, quoted
-from tasks.intake import Intake
-from tasks.sources import SourceSettings
+from tasks.sources.intake import Intake
+from tasks.sources.settings import SourceSettings
 
 # The names of official splits in the wild, and ours.
 SPLIT_NAMES = {

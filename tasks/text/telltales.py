@@ -3,7 +3,7 @@
 import polars as pl
 
 from tasks.errors import quoted
-from tasks.tokenizers import words
+from tasks.text.tokenizers import words
 
 SAMPLED_ROWS = 5_000
 # A token is suspicious if it marks at least this share of a label's rows and hardly any other row.

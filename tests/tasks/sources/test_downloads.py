@@ -11,10 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tasks.downloads import Patience, RemoteFile, download
 from tasks.errors import IntegrityError, RnnflowError, ServiceError
-from tasks.inputs import IMDB_SHA256, IMDB_URL
 from tasks.progress import listening
+from tasks.sources.downloads import Patience, RemoteFile, download
+from tasks.sources.inputs import IMDB_SHA256, IMDB_URL
 
 CONTENT = random.Random(1).randbytes(300_000)
 FIX_LOCAL = "check the network, or take a local copy: --from-file PATH."

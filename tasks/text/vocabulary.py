@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from tasks.tokenizers import characters, normalized, truncated, words
+from tasks.text.tokenizers import characters, normalized, truncated, words
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 
-from tasks.ngrams import count_ngrams, learn_ngrams, split_words
+from tasks.text.ngrams import count_ngrams, learn_ngrams, split_words
 
 WORDS = ["good", "bad", "film", "plot", "Été", "naïve", "x", "2", "42", "the", "don't", "日本", "rare_one"]
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from tasks.archives import read_members
-from tasks.decoding import decode, document_too_large, has_utf8_mark, open_decompressed, refuse_foreign_encoding
 from tasks.errors import InputError
-from tasks.inputs import InputFile
-from tasks.intake import Intake, RawRow, batched
-from tasks.row_checks import SPLIT_NAMES
+from tasks.sources.archives import read_members
+from tasks.sources.decoding import decode, document_too_large, has_utf8_mark, open_decompressed, refuse_foreign_encoding
+from tasks.sources.inputs import InputFile
+from tasks.sources.intake import Intake, RawRow, batched
+from tasks.sources.row_checks import SPLIT_NAMES
 
 ROLES = ("text", "label", "split")
 UTF8_MARK_BYTES = 3

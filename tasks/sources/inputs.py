@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tasks import fingerprint, store
 from tasks.errors import InputError, ResourceError, quoted
-from tasks.sources import GIB, SourceSettings
+from tasks.sources.settings import GIB, SourceSettings
 
 FORMATS = {
     ".csv": "csv",
@@ -110,7 +110,7 @@ def _reviews_path(_settings: SourceSettings) -> Path:
 
 
 def _imdb_path(settings: SourceSettings) -> Path:
-    from tasks.downloads import RemoteFile, download
+    from tasks.sources.downloads import RemoteFile, download
 
     remote = RemoteFile(url=IMDB_URL, sha256=IMDB_SHA256, max_bytes=min(GIB, settings.max_bytes))
     return download(remote, store.home() / "data" / "downloads")

@@ -17,10 +17,10 @@ from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from tasks.decoding import BUFFER_BYTES, document_too_large, open_decompressed, parsing
 from tasks.errors import InputError, IntegrityError, ResourceError, quoted
-from tasks.inputs import COMPRESSIONS, FORMATS, InputFile, is_document, suffixes_of
-from tasks.intake import Intake
+from tasks.sources.decoding import BUFFER_BYTES, document_too_large, open_decompressed, parsing
+from tasks.sources.inputs import COMPRESSIONS, FORMATS, InputFile, is_document, suffixes_of
+from tasks.sources.intake import Intake
 
 MAX_NAME_CHARS = 1024
 # The library searches extended headers with expressions that take quadratic time.

@@ -16,8 +16,8 @@ from httpx import codes
 
 from tasks import store
 from tasks.errors import IntegrityError, ServiceError, quoted
-from tasks.http_answers import LOCAL_COPY, Interruption, opened_from, refuse_html, refuse_status
 from tasks.progress import Progress, emit
+from tasks.sources.http_answers import LOCAL_COPY, Interruption, opened_from, refuse_html, refuse_status
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import polars as pl
 
 from tasks.errors import InputError, ResourceError, RnnflowError, quoted
-from tasks.inputs import InputFile
-from tasks.sources import SourceSettings
+from tasks.sources.inputs import InputFile
+from tasks.sources.settings import SourceSettings
 
 BATCH_ROWS = 10_000
 BATCH_BYTES = 16 * 2**20

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 
 import polars as pl
 
-from tasks.decoding import Lines, open_decompressed
 from tasks.errors import InputError, quoted
-from tasks.inputs import InputFile
-from tasks.intake import Intake, RawRow, batched, check_columns, wanted_columns
+from tasks.sources.decoding import Lines, open_decompressed
+from tasks.sources.inputs import InputFile
+from tasks.sources.intake import Intake, RawRow, batched, check_columns, wanted_columns
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 

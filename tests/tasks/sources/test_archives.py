@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from tasks import archives
-from tasks.archives import read_members
 from tasks.errors import InputError, IntegrityError, ResourceError, RnnflowError
-from tasks.inputs import InputFile, find_inputs
-from tasks.intake import Intake
-from tasks.readers import read_files
-from tasks.sources import SourceSettings
+from tasks.sources import archives
+from tasks.sources.archives import read_members
+from tasks.sources.inputs import InputFile, find_inputs
+from tasks.sources.intake import Intake
+from tasks.sources.readers import read_files
+from tasks.sources.settings import SourceSettings
 
 FIX_HOSTILE = "do not trust this archive; pack the plain files again yourself."
 DOCUMENTS = {f"{label}/{number}.txt": f"{label} {number}".encode() for label in "ab" for number in range(20)}

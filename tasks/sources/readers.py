@@ -7,13 +7,13 @@ from itertools import groupby
 import polars as pl
 
 from tasks.errors import InputError
-from tasks.inputs import InputFile
-from tasks.intake import Intake
-from tasks.reading_csv import read_csv
-from tasks.reading_documents import read_archive, read_documents
-from tasks.reading_jsonl import read_jsonl
-from tasks.reading_parquet import read_parquet
-from tasks.row_checks import check_rows
+from tasks.sources.inputs import InputFile
+from tasks.sources.intake import Intake
+from tasks.sources.reading_csv import read_csv
+from tasks.sources.reading_documents import read_archive, read_documents
+from tasks.sources.reading_jsonl import read_jsonl
+from tasks.sources.reading_parquet import read_parquet
+from tasks.sources.row_checks import check_rows
 
 TABLE_READERS: dict[str, Callable[[InputFile, Intake], Iterator[pl.DataFrame]]] = {
     "archive": read_archive,
