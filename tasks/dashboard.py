@@ -16,7 +16,7 @@ from prefect.artifacts import (
 )
 from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
-from prefect.settings import PREFECT_UI_URL
+from prefect.utilities.urls import url_for
 
 from tasks.progress import Listener, Progress
 from tasks.runs import RunContext
@@ -33,7 +33,7 @@ def flow_run_id() -> str:
 def run_context(recipe: str) -> RunContext:
     """Name the flow run to MLflow: Prefect's id, name and page of it."""
     run = FlowRunContext.get().flow_run
-    page = f"{PREFECT_UI_URL.value()}/runs/flow-run/{run.id}" if PREFECT_UI_URL.value() else ""
+    page = url_for("flow-run", obj_id=run.id) or ""
     return RunContext(recipe=recipe, flow_run_id=str(run.id), flow_run_name=run.name, flow_run_url=page)
 
 

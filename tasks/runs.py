@@ -64,7 +64,7 @@ def run_page(run_id: str) -> str:
     """
     with tracking.answering():
         experiment_id = tracking.connect().get_run(run_id).info.experiment_id
-    return f"{tracking.pages_address()}/#/experiments/{experiment_id}/runs/{run_id}"
+    return f"{tracking.pages_address()}/#/experiments/{experiment_id}/runs/{run_id}?workflowType=machine_learning"
 
 
 def close_run(flow_run_id: str, status: Literal["FINISHED", "FAILED", "KILLED"]) -> None:

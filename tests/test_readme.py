@@ -71,3 +71,14 @@ def test_the_page_of_recipes_is_up_to_date():
 def test_no_page_speaks_of_one_machine():
     for page in PAGES:
         assert not re.search(r"/home/|/root/|/tmp/|/work/", page.read_text()), page
+
+
+def test_every_error_code_is_explained():
+    sources = "".join(path.read_text() for room in ("flows", "tasks") for path in (ROOT / room).rglob("*.py"))
+    explained: set[str] = set()
+    for family, first, last in re.findall(
+        r"E-([A-Z]+)-(\d{3})(?: to E-[A-Z]+-(\d{3}))?", (ROOT / "docs/errors.md").read_text()
+    ):
+        explained |= {f"E-{family}-{number:03}" for number in range(int(first), int(last or first) + 1)}
+
+    assert set(re.findall(r'"(E-[A-Z]+-\d{3})"', sources)) <= explained

@@ -1,8 +1,7 @@
 import json
-import multiprocessing
-import os
 import signal
-import time
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -123,42 +122,43 @@ def test_the_manifest_names_files_parents_and_versions():
     assert json.dumps(manifest, allow_nan=False)
 
 
-def _build_slowly(home: Path, log: Path) -> None:
-    os.environ["RNNFLOW_HOME"] = str(home)
+BUILD_SLOWLY = """
+import pathlib, sys, time
+from tasks import store
 
-    def write(folder: Path) -> dict:
-        with log.open("a") as file:
-            file.write("built\n")
-        time.sleep(0.2)
-        return write_numbers(folder)
+def write(folder):
+    with pathlib.Path(sys.argv[1]).open("a") as log:
+        log.write("built\\n")
+    time.sleep(1)
+    (folder / "numbers.txt").write_text("1 2 3")
+    return {"rows": 3}
 
-    build_numbers(write=write)
+store.build("numbers", write, module="tasks.store", config={"size": 3})
+"""
+DIE_WHILE_BUILDING = """
+import os, signal
+from tasks import store
+
+store.build(
+    "numbers", lambda folder: os.kill(os.getpid(), signal.SIGKILL), module="tasks.store", config={"size": 3}
+)
+"""
+
+
+def start_python(script: str, *arguments: str) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-c", script, *arguments], cwd=Path(__file__).parents[2])
 
 
 def test_of_many_processes_one_builds_and_the_others_wait(project: Path):
     log = project / "log.txt"
-    context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=_build_slowly, args=(project, log)) for _ in range(6)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
+    processes = [start_python(BUILD_SLOWLY, str(log)) for _ in range(4)]
 
+    assert [process.wait() for process in processes] == [0] * 4
     assert log.read_text() == "built\n"
-    assert [process.exitcode for process in processes] == [0] * 6
-
-
-def _die_while_building(home: Path) -> None:
-    os.environ["RNNFLOW_HOME"] = str(home)
-    build_numbers(write=lambda folder: os.kill(os.getpid(), signal.SIGKILL))
 
 
 def test_a_killed_builder_blocks_nobody(project: Path):
-    process = multiprocessing.get_context("fork").Process(target=_die_while_building, args=(project,))
-    process.start()
-    process.join()
-
-    assert process.exitcode == -signal.SIGKILL
+    assert start_python(DIE_WHILE_BUILDING).wait() == -signal.SIGKILL
     assert not build_numbers().cached
 
 
