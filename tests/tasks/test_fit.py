@@ -1,0 +1,125 @@
+"""The stage `fit`, on the generated reviews."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from rnnmodels.config import Architecture, Training
+from tasks import store
+from tasks.contest import Contest, Lineage
+from tasks.errors import InputError
+from tasks.fit import Candidate, fit, follow
+from tasks.progress import Progress, listening
+from tasks.store import Artefact
+
+TRAINING = Training(epochs=3, batch_tokens=400, device="cpu", precision="float32", ema_decay=0.9)
+TINY = Candidate(name="tiny", model=Architecture(cell="gru", embedding_size=4, hidden_size=4), training=TRAINING)
+
+
+@pytest.fixture
+def shards(reviews: tuple[Lineage, Contest]) -> Artefact:
+    return reviews[0].shards
+
+
+def test_a_fitted_model_comes_with_its_history_and_predictions(shards: Artefact):
+    artefact = fit.fn(shards, TINY)
+
+    history = json.loads(artefact.file("history.json").read_bytes())
+    predictions = pl.read_parquet(artefact.file("predictions.parquet"))
+    assert [epoch["epoch"] for epoch in history] == [1, 2, 3]
+    assert predictions.schema == {
+        "split": pl.String,
+        "row": pl.UInt32,
+        "target": pl.UInt16,
+        "logits": pl.List(pl.Float32),
+    }
+    assert set(predictions["split"]) == {"valid", "test"}
+    assert predictions["row"].is_unique().all()
+    assert artefact.summary["name"] == "tiny"
+    assert artefact.summary["precision"] == "float32"
+    assert set(artefact.manifest["files"]) == {"history.json", "model.json", "model.safetensors", "predictions.parquet"}
+
+
+def test_one_seed_gives_one_content_and_another_seed_another(shards: Artefact):
+    first = fit.fn(shards, TINY)
+    with store.refreshing(True):
+        second = fit.fn(shards, TINY)
+    other = fit.fn(shards, TINY.model_copy(update={"training": TRAINING.model_copy(update={"seed": 2})}))
+
+    assert second.digest == first.digest
+    assert other.digest != first.digest
+
+
+def interrupt_after_first_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(event: Progress) -> None:
+        # The first epoch is reported after its checkpoint was written.
+        if event.epoch == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("tasks.fit.emit", interrupt)
+
+
+@pytest.fixture(autouse=True)
+def _every_step_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rnnmodels.fitting.SECONDS_BETWEEN_STEP_RESULTS", 0.0)
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_an_interrupted_fit_ends_as_an_uninterrupted_one(
+    shards: Artefact, project: Path, monkeypatch: pytest.MonkeyPatch, resume: bool
+):
+    with monkeypatch.context() as patch:
+        interrupt_after_first_epoch(patch)
+        with pytest.raises(KeyboardInterrupt):
+            fit.fn(shards, TINY)
+    left = list((project / "data" / "fit").glob("*.partial/checkpoints/*"))
+
+    events: list[Progress] = []
+    with listening(events.append):
+        resumed = fit.fn(shards, TINY, resume=resume)
+    monkeypatch.setenv("RNNFLOW_HOME", str(project / "elsewhere"))
+    uninterrupted = fit.fn(shards, TINY)
+
+    assert left
+    assert resumed.digest == uninterrupted.digest
+    steps = [event for event in events if event.epoch is None and event.done <= 1]
+    assert bool(steps) is not resume  # a resumed fit tells of the first epoch without running it again
+
+
+def test_a_loss_that_is_not_finite_is_explained():
+    def explode() -> None:
+        raise FloatingPointError("epoch 1 step 2: the loss is nan; rows of the batch: 3, 5")
+        yield
+
+    with pytest.raises(InputError) as error:
+        follow(TINY, explode())
+
+    assert str(error.value) == (
+        'E-TRN-001 candidate "tiny" stopped before its weights were damaged: '
+        "epoch 1 step 2: the loss is nan; rows of the batch: 3, 5.\n"
+        "Fix: lower its training.learning_rate or training.clip_norm."
+    )
+
+
+def test_epochs_are_told_as_they_end(shards: Artefact):
+    events: list[Progress] = []
+    with listening(events.append):
+        fit.fn(shards, TINY)
+
+    epochs = [event for event in events if event.epoch is not None]
+    assert [(event.label, event.done, event.total) for event in epochs] == [
+        ("tiny", 1, 3),
+        ("tiny", 2, 3),
+        ("tiny", 3, 3),
+    ]
+    assert {"train_loss", "valid_loss", "valid_accuracy", "rows_per_s"} <= set(epochs[0].figures)
+
+
+def test_a_listener_that_fails_does_not_stop_the_fit(shards: Artefact):
+    def fail(event: Progress) -> None:
+        raise OSError("the terminal is gone")
+
+    with listening(fail):
+        assert fit.fn(shards, TINY).summary["epochs"] == 3
