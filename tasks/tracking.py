@@ -182,15 +182,29 @@ def _artifact_repository(
 
 @functools.cache
 def _client(uri: str) -> "MlflowClient":
-    if uri != local_store_uri():
-        return load_mlflow().MlflowClient(uri)
+    if uri == local_store_uri():
+        _create_store()
+    return load_mlflow().MlflowClient(uri)
+
+
+def _create_store() -> None:
+    """Create the project's database, unless it exists, in a folder of its own, and move it into place whole.
+
+    MLflow makes its tables in many transactions: a kill among them would leave a database that opens no more,
+    and two processes that make them at once break each other.
+    """
+    database, draft = mlruns() / "mlflow.db", mlruns() / "creating"
     mlruns().mkdir(parents=True, exist_ok=True)
-    # Two processes that create MLflow's tables at once break each other.
-    with (mlruns() / "mlflow.lock").open("w") as lock, _location_free_artifacts():
+    with (mlruns() / "mlflow.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        client = load_mlflow().MlflowClient(uri)
-        client.search_registered_models(max_results=1)
-    return client
+        if database.exists():
+            return
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
+        with _location_free_artifacts():
+            load_mlflow().MlflowClient(f"sqlite:///{draft / database.name}").search_registered_models(max_results=1)
+        (draft / database.name).rename(database)
+        draft.rmdir()
 
 
 @contextlib.contextmanager

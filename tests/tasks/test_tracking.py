@@ -118,6 +118,24 @@ def test_a_project_without_a_store_is_told_apart_without_mlflow(project):
     assert run_python(code).stdout == "[] False\n"
 
 
+def test_a_creation_that_is_cut_short_leaves_no_store_and_the_next_one_starts_anew(project, monkeypatch):
+    def cut_short(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    database = project / "mlruns" / "mlflow.db"
+    client = tracking.load_mlflow().MlflowClient
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "search_registered_models", cut_short)
+        with pytest.raises(KeyboardInterrupt):
+            tracking.connect()
+    (project / "mlruns" / "creating" / "mlflow.db").write_bytes(b"half a database")
+
+    assert not database.exists()
+    assert tracking.connect().search_experiments()
+    assert database.exists()
+    assert not (project / "mlruns" / "creating").exists()
+
+
 def test_the_store_is_created_whole_when_two_processes_start_at_once(project):
     code = "from tasks import runs; print(runs.open_run(runs.RunContext(recipe='reviews', flow_run_id='f{}')))"
     started = [
