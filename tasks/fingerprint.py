@@ -61,7 +61,7 @@ def code_digest(module: str) -> str:
     return digest_of({name: _source_digest(path) for name, path in reached_modules(module).items()})
 
 
-def library_versions(module: str) -> dict[str, str]:
+def installed_versions(module: str) -> dict[str, str]:
     """Versions of the libraries, reached from `module`, that can change its output."""
     imported = {
         name.partition(".")[0]

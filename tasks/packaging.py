@@ -21,7 +21,7 @@ def content_of(classifier: Path) -> str:
 
 def pip_requirements() -> list[str]:
     """Exact versions of the libraries that the served code imports."""
-    versions = {**fingerprint.library_versions(SERVED_MODEL), "pydantic": metadata.version("pydantic")}
+    versions = {**fingerprint.installed_versions(SERVED_MODEL), "pydantic": metadata.version("pydantic")}
     installed = {name: version for name, version in versions.items() if name != "python" and version != "absent"}
     # A build tag such as `+cpu` is no release that a package index offers.
     return [f"{name}=={version.partition('+')[0]}" for name, version in sorted(installed.items())]

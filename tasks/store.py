@@ -142,7 +142,7 @@ def _origin(
         "config": config.model_dump(mode="json") if isinstance(config, BaseModel) else dict(config),
         "inputs": {name: value.digest if isinstance(value, Artefact) else value for name, value in inputs.items()},
         "code": fingerprint.code_digest(module),
-        "libraries": fingerprint.library_versions(module),
+        "libraries": fingerprint.installed_versions(module),
     }
 
 

@@ -59,8 +59,8 @@ def test_a_template_beside_a_module_is_part_of_it(code: Path):
 
 
 def test_versions_are_those_of_reached_libraries(code: Path):
-    assert list(fingerprint.library_versions("rooms.stage")) == ["python", "numpy"]
-    assert list(fingerprint.library_versions("rooms.stranger")) == ["python"]
+    assert list(fingerprint.installed_versions("rooms.stage")) == ["python", "numpy"]
+    assert list(fingerprint.installed_versions("rooms.stranger")) == ["python"]
 
 
 def test_what_json_cannot_hold_is_refused():
