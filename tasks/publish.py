@@ -33,6 +33,14 @@ def verdict(registration: dict) -> str:
     return sentence + (" The baseline scores better." if registration["baseline_wins"] else "")
 
 
+def summarize(contest: Contest, registration: dict, page: Artefact) -> str:
+    """Sum a run up in Markdown: the verdict, a line per model, where the report is."""
+    rows = [results_row(scored) for scored in contest.everyone]
+    table = [" | ".join(rows[0]), " | ".join("---" for _ in rows[0]), *(" | ".join(row.values()) for row in rows)]
+    report = f"The report with all plots: `{page.path / 'report.html'}`, and among the artifacts of the MLflow run."
+    return "\n".join([verdict(registration), "", *(f"| {line} |" for line in table), "", report])
+
+
 def send_report(folder: Path, *, page: Artefact, registration: dict) -> dict:
     """Copy the page and its figures into the MLflow run, and note that it was done.
 
@@ -50,7 +58,7 @@ def publish(page: Artefact, registered: Artefact, contest: Contest) -> Artefact:
     registration = json.loads(registered.file("registration.json").read_bytes())
     dashboard.show_results(
         [results_row(scored) for scored in contest.everyone],
-        verdict(registration),
+        summarize(contest, registration, page),
         mlflow_run=registration["mlflow_run"],
         mlflow_page=registration["mlflow_page"],
     )

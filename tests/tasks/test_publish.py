@@ -7,7 +7,7 @@ import pytest
 
 from tasks import recording, store
 from tasks.contest import Contest, Lineage
-from tasks.publish import publish, results_row, verdict
+from tasks.publish import publish, results_row, summarize, verdict
 from tasks.store import Artefact
 
 REGISTRATION = {
@@ -71,3 +71,14 @@ def test_the_verdict_says_what_was_registered_and_whether_the_baseline_is_better
 
     assert sentence.startswith("**gru-8** was registered as `reviews` version 3, alias `challenger`.")
     assert ("The baseline scores better." in sentence) is baseline_wins
+
+
+def test_the_summary_is_a_table_of_all_models_with_the_way_to_the_report(
+    page: Artefact, reviews: tuple[Lineage, Contest]
+):
+    lines = summarize(reviews[1], REGISTRATION, page).splitlines()
+
+    assert [line.split(" | ")[0] for line in lines if line.startswith("|")] == [
+        *("| model", "| ---", "| gru-8", "| lstm-8", "| tfidf-logistic")
+    ]
+    assert f"`{page.path}/report.html`" in lines[-1]
