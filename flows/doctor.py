@@ -21,8 +21,9 @@ from packaging.requirements import Requirement
 
 from flows.prefect_api import without_credentials
 from flows.services import PrefectServer
+from rnnmodels.durable import sha256_of_file
 from tasks.errors import ServiceError, printable
-from tasks.store import MANIFEST, home, sha256_of_file
+from tasks.store import MANIFEST, home
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 GIB = 2**30

@@ -14,6 +14,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rnnmodels.durable import sha256_of_file
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -44,7 +46,7 @@ class Shards:
     @cached_property
     def digest(self) -> str:
         """SHA-256 over the files' contents, in hexadecimal."""
-        digests = [_sha256_of_file(path) for path in self.paths]
+        digests = [sha256_of_file(path) for path in self.paths]
         return hashlib.sha256("".join(digests).encode()).hexdigest()
 
     def batches(self, batch_tokens: int, *, seed: int | None = None, epoch: int = 0) -> Iterator[Batch]:
@@ -109,8 +111,3 @@ def _check_range(values: NDArray, row: NDArray, low: int, high: int, what: str) 
         return
     position = tuple(np.argwhere((values < low) | (values > high))[0])
     raise ValueError(f"row {row[position[0]]}: got {what} {values[position]}, expected {low} to {high}")
-
-
-def _sha256_of_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,7 +7,6 @@ checked before any parser sees the bytes. It appears by one rename, so a kill le
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from rnnmodels.classifier import SequenceClassifier
 from rnnmodels.config import Architecture
+from rnnmodels.durable import write_durably
 
 logger = logging.getLogger(__name__)
 
@@ -53,8 +53,8 @@ def save_model(model: SequenceClassifier, folder: Path) -> None:
         "num_classes": model.num_classes,
         "sha256": hashlib.sha256(content).hexdigest(),
     }
-    _write_durably(folder / "model.safetensors", content)
-    _write_durably(folder / "model.json", json.dumps(description, indent=2).encode())
+    write_durably(folder / "model.safetensors", content)
+    write_durably(folder / "model.json", json.dumps(description, indent=2).encode())
 
 
 def load_model(folder: Path, device: str = "cpu") -> SequenceClassifier:
@@ -86,7 +86,7 @@ class CheckpointFolder:
         header = {"format": FORMAT, "identity": self.identity, "epoch": snapshot.epoch, "state": snapshot.state}
         content = safetensors.torch.save(snapshot.tensors, {"header": json.dumps(header)})
         digest = hashlib.sha256(content).hexdigest()
-        _write_durably(self.path / f"epoch-{snapshot.epoch:05d}.{digest}.safetensors", content)
+        write_durably(self.path / f"epoch-{snapshot.epoch:05d}.{digest}.safetensors", content)
         for old in self._newest_first()[NUM_KEPT:]:
             old.unlink()
         for unfinished in self.path.glob("*.tmp"):
@@ -140,17 +140,3 @@ def _differences(saved: object, present: object, name: str = "") -> list[str]:
         for key in sorted(saved.keys() | present.keys())
         for difference in _differences(saved.get(key), present.get(key), f"{name}.{key}" if name else key)
     ]
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f"{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

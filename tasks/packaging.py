@@ -5,8 +5,8 @@ import tempfile
 from importlib import metadata
 from pathlib import Path
 
+from rnnmodels.durable import sha256_of_file
 from tasks import fingerprint, tracking
-from tasks.store import sha256_of_file
 from tasks.text_classifier import SERVING
 
 SERVED_MODEL = "tasks.served_model"

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rnnmodels.durable import sha256_of_file
 from tasks import tracking
 from tasks.errors import InputError, IntegrityError, quoted
 from tasks.packaging import content_of, package_model
-from tasks.store import sha256_of_file
 from tasks.text_classifier import SERVING
 from tasks.tracking import check_name
 

@@ -1,4 +1,4 @@
-"""Artefacts on disk: the only durable writer and the only door to what stages exchange.
+"""Artefacts on disk: the only writer of what lasts and the only door to what stages exchange.
 
 An artefact is a folder `data/<stage>/<key>/` whose `manifest.json` names each file with size and SHA-256.
 It is built in `<key>.partial/`, synced, and committed by one rename, so a reader sees all of it or nothing.
@@ -8,7 +8,6 @@ Stages may run more than once; each commit takes effect once, under one builder 
 import contextlib
 import datetime
 import fcntl
-import hashlib
 import json
 import logging
 import os
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from rnnmodels.durable import sha256_of_file, sync, write_durably
 from tasks import fingerprint
 from tasks.errors import IntegrityError
 
@@ -116,23 +116,6 @@ def build(
     return _reference(folder, cached=cached, wall_s=time.perf_counter() - started)
 
 
-def sha256_of_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Replace a file's content so that a crash leaves the old or the new, never a mixture."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    _sync(path.parent)
-
-
 def _origin(
     stage: str, module: str, config: BaseModel | Mapping[str, object], inputs: Mapping[str, str | Artefact]
 ) -> dict:
@@ -190,7 +173,7 @@ def _compute(folder: Path, write: Callable[[Path], dict], origin: dict, *, resum
 def _commit(partial: Path, folder: Path, origin: dict, summary: dict, *, wall_s: float) -> None:
     files = sorted(path for path in partial.rglob("*") if path.is_file() and path.name != MANIFEST)
     for path in files:
-        _sync(path)
+        sync(path)
     manifest = {
         "format": MANIFEST_FORMAT,
         **origin,
@@ -205,7 +188,7 @@ def _commit(partial: Path, folder: Path, origin: dict, summary: dict, *, wall_s:
     write_durably(partial / MANIFEST, json.dumps(manifest, indent=2, allow_nan=False).encode())
     with _moved_aside(folder):
         partial.rename(folder)
-    _sync(folder.parent)
+    sync(folder.parent)
 
 
 @contextlib.contextmanager
@@ -230,11 +213,3 @@ def _reference(folder: Path, *, cached: bool, wall_s: float) -> Artefact:
         cached=cached,
         wall_s=round(wall_s, 3),
     )
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

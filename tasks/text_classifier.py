@@ -5,7 +5,6 @@ Its folder holds `model.safetensors`, `model.json`, `vocabulary.json`, `labels.j
 how texts are cut and names the SHA-256 of the other four.
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rnnmodels.durable import sha256_of_file
 from tasks.errors import InputError, IntegrityError, quoted
 from tasks.text.vocabulary import TextEncoder
 
@@ -116,21 +116,16 @@ def check_texts(texts: Sequence[object]) -> None:
 
 def write_serving(folder: Path, serving: Serving) -> None:
     """Complete a folder that holds the other parts with `serving.json`."""
-    sha256 = {name: _sha256_of_file(folder / name) for name in PARTS}
+    sha256 = {name: sha256_of_file(folder / name) for name in PARTS}
     fields = {"format": SERVING_FORMAT, "serving": asdict(serving), "sha256": sha256}
     (folder / SERVING).write_text(json.dumps(fields, indent=2, sort_keys=True), encoding="utf-8")
 
 
 def _check_file(path: Path, sha256: str) -> None:
-    if not path.is_file() or _sha256_of_file(path) != sha256:
+    if not path.is_file() or sha256_of_file(path) != sha256:
         raise IntegrityError(
             "E-INT-001",
             "is not the file that was registered (its SHA-256 differs or it is missing).",
             fix="restore the file, or register the model again.",
             file=path,
         )
-
-
-def _sha256_of_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,7 +12,6 @@ import functools
 import os
 import re
 import shutil
-import sys
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,9 +41,6 @@ CLIENT_ENVIRONMENT = {
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
-
-# Background jobs are for MLflow's judges; without them the server is two processes that start in half the time.
-SERVER_ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
 def check_name(name: str, *, what: str) -> str:
@@ -96,12 +92,6 @@ def pages_address() -> str:
 def is_absent() -> bool:
     """Tell whether the store is the project's own and was never written; needs no MLflow."""
     return store_uri() == local_store_uri() and not (mlruns() / "mlflow.db").exists()
-
-
-def server_command(port: int) -> list[str]:
-    """Command line of an MLflow server on this machine that shows the project's own store, with SERVER_ENVIRONMENT."""
-    artifacts = ["--backend-store-uri", local_store_uri(), "--artifacts-destination", str(artifacts_folder())]
-    return [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), *artifacts]
 
 
 def local_artifact(uri: str, artifacts: Path) -> Path:

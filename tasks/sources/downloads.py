@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 from httpx import codes
 
-from tasks import store
+from rnnmodels.durable import sha256_of_file
 from tasks.errors import IntegrityError, ServiceError, quoted
 from tasks.progress import Progress, emit
 from tasks.sources.http_answers import LOCAL_COPY, Interruption, opened_from, refuse_html, refuse_status
@@ -76,7 +76,7 @@ def download(remote: RemoteFile, folder: Path, *, patience: Patience = PATIENCE)
 
 
 def _is_right(path: Path, remote: RemoteFile) -> bool:
-    return path.is_file() and store.sha256_of_file(path) == remote.sha256
+    return path.is_file() and sha256_of_file(path) == remote.sha256
 
 
 @contextlib.contextmanager
@@ -87,7 +87,7 @@ def _sole_writer(part: Path) -> Iterator[None]:
 
 
 def _accept(part: Path, target: Path, remote: RemoteFile) -> None:
-    got = store.sha256_of_file(part)
+    got = sha256_of_file(part)
     if got == remote.sha256:
         part.replace(target)
         return

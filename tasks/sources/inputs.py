@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rnnmodels.durable import sha256_of_file
 from tasks import fingerprint, store
 from tasks.errors import InputError, ResourceError, quoted
 from tasks.sources.settings import GIB, SourceSettings
@@ -183,7 +184,7 @@ def _sha256(path: Path) -> str:
     with _readable(path):
         if not stat.S_ISREG(path.stat().st_mode):  # opening a named pipe would wait for its writer
             raise OSError(errno.EINVAL, "not a regular file")
-        return store.sha256_of_file(path)
+        return sha256_of_file(path)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import logging
 import pytest
 import torch
 
-from rnnmodels import checkpoint
+from rnnmodels import checkpoint, durable
 from rnnmodels.checkpoint import (
     CheckpointFolder,
     DamagedCheckpointError,
@@ -129,7 +129,7 @@ def test_a_failed_write_leaves_the_previous_checkpoint_and_its_remains_are_swept
     def disk_full(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint.os, "fsync", disk_full)
+    monkeypatch.setattr(durable.os, "fsync", disk_full)
     with pytest.raises(OSError, match="No space left"):
         folder.save(snapshot(2))
     monkeypatch.undo()

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rnnmodels.durable import sha256_of_file
 from tasks import store
 from tasks.encode import EncodeSettings, encode
 from tasks.errors import InputError
@@ -95,7 +96,7 @@ def test_what_the_training_rows_lack_becomes_unknown_and_is_measured():
 
 def test_row_order_never_changes_the_vocabulary():
     digests = {
-        store.sha256_of_file(
+        sha256_of_file(
             encode.fn(
                 make_splits(list(np.random.default_rng(seed).permutation(TRAIN))), EncodeSettings(min_count=1)
             ).file("vocabulary.json")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rnnmodels.durable import write_durably
 from tasks import store
 from tasks.errors import IntegrityError
 
@@ -124,6 +125,7 @@ def test_the_manifest_names_files_parents_and_versions():
 
 BUILD_SLOWLY = """
 import pathlib, sys, time
+from rnnmodels.durable import write_durably
 from tasks import store
 
 def write(folder):
@@ -137,6 +139,7 @@ store.build("numbers", write, module="tasks.store", config={"size": 3})
 """
 DIE_WHILE_BUILDING = """
 import os, signal
+from rnnmodels.durable import write_durably
 from tasks import store
 
 store.build(
@@ -164,8 +167,8 @@ def test_a_killed_builder_blocks_nobody(project: Path):
 
 def test_durable_writes_replace_the_whole_file(tmp_path: Path):
     path = tmp_path / "state.json"
-    store.write_durably(path, b"old" * 1000)
-    store.write_durably(path, b"new")
+    write_durably(path, b"old" * 1000)
+    write_durably(path, b"new")
 
     assert path.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [path]

@@ -64,8 +64,19 @@ def test_an_mlflow_server_shows_what_was_written_without_one(registered_home, tm
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = {**os.environ, **tracking.SERVER_ENVIRONMENT}
-    server = subprocess.Popen(tracking.server_command(port), env=environment, cwd=tmp_path, start_new_session=True)
+    store = [
+        "--backend-store-uri",
+        tracking.local_store_uri(),
+        "--artifacts-destination",
+        str(home / "mlruns/artifacts"),
+    ]
+    # Background jobs are for MLflow's judges; without them the server starts in half the time.
+    server = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), *store],
+        env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        cwd=tmp_path,
+        start_new_session=True,
+    )
     try:
         wait_for(f"http://127.0.0.1:{port}/health")
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
@@ -154,18 +165,6 @@ def test_no_experiment_of_the_store_holds_a_path(mlflow_store):
     locations = {one.artifact_location for one in tracking.connect().search_experiments()}
 
     assert locations == {"mlflow-artifacts:/0"}
-
-
-def test_a_server_is_given_the_store_and_this_machine_only(project):
-    command = tracking.server_command(5001)
-
-    assert command[1:8] == ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", "5001"]
-    assert command[8:] == [
-        "--backend-store-uri",
-        f"sqlite:///{project}/mlruns/mlflow.db",
-        "--artifacts-destination",
-        f"{project}/mlruns/artifacts",
-    ]
 
 
 def test_a_dead_server_costs_seconds_and_two_lines(monkeypatch):
