@@ -11,6 +11,7 @@ import fcntl
 import json
 import logging
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +23,7 @@ from pydantic import BaseModel
 
 from rnnmodels.durable import sha256_of_file, sync, write_durably
 from tasks import fingerprint
-from tasks.errors import IntegrityError
+from tasks.errors import IntegrityError, quoted
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,11 @@ class Artefact:
     rows: int
     cached: bool
     wall_s: float
+
+    @property
+    def reference(self) -> str:
+        """What names the artefact in this project: `stage/key`."""
+        return f"{self.stage}/{self.key}"
 
     @property
     def manifest(self) -> dict:
@@ -107,13 +113,27 @@ def build(
     """
     started = time.perf_counter()
     origin = _origin(stage, module, config, inputs)
-    key = fingerprint.digest_of(origin)[:24]
-    folder = home() / "data" / stage / key
+    folder = _folder_of(origin)
     with _sole_builder(folder):
         cached = not _refresh.get() and _is_whole(folder)
         if not cached:
             _compute(folder, write, origin, resume=resume)
     return _reference(folder, cached=cached, wall_s=time.perf_counter() - started)
+
+
+def open_artefact(reference: str) -> Artefact:
+    """Find a committed artefact by its reference, `stage/key`.
+
+    Raises IntegrityError (E-INT-004) if this project holds none.
+    """
+    folder = home() / "data" / reference
+    if not re.fullmatch(r"[a-z]+/[0-9a-f]{24}", reference) or not (folder / MANIFEST).is_file():
+        raise IntegrityError(
+            "E-INT-004",
+            f"no artefact {quoted(reference)} lies in {home() / 'data'}.",
+            fix="let the worker see the project folder of the run that made it (RNNFLOW_HOME), or run that stage again.",
+        )
+    return _reference(folder, cached=True, wall_s=0.0)
 
 
 def _origin(
@@ -127,6 +147,10 @@ def _origin(
         "code": fingerprint.code_digest(module),
         "libraries": fingerprint.installed_versions(module),
     }
+
+
+def _folder_of(origin: dict) -> Path:
+    return home() / "data" / origin["stage"] / fingerprint.digest_of(origin)[:24]
 
 
 @contextlib.contextmanager
