@@ -73,21 +73,41 @@ def load_model(folder: Path, device: str = "cpu") -> SequenceClassifier:
     return model.to(device).eval()
 
 
-class CheckpointFolder:
-    """The newest checkpoints of one training run, which `identity` (nested JSON values) tells from others."""
+def newest_first(folder: Path) -> list[Path]:
+    """The checkpoints in a folder."""
+    files = folder.glob("epoch-*.safetensors")
+    return sorted(files, key=lambda path: (path.name[:11], path.stat().st_mtime_ns), reverse=True)
 
-    def __init__(self, path: Path, identity: Mapping[str, object]) -> None:
+
+def read_tracked_as(folder: Path) -> str:
+    """Where the interrupted training run in a folder was tracked; empty if no checkpoint tells."""
+    for path in newest_first(folder):
+        content = path.read_bytes()
+        if _is_intact(path, content):
+            return json.loads(_metadata(content)["header"]).get("tracked_as", "")
+    return ""
+
+
+class CheckpointFolder:
+    """The newest checkpoints of one training run, which `identity` (nested JSON values) tells from others.
+
+    `tracked_as` is stored with each checkpoint, so that whoever continues the run can track it in the same place.
+    """
+
+    def __init__(self, path: Path, identity: Mapping[str, object], *, tracked_as: str = "") -> None:
         self.path = path
         self.identity = json.loads(json.dumps(identity))
+        self.tracked_as = tracked_as
 
     def save(self, snapshot: Snapshot) -> None:
         """Commit a snapshot and delete all but the newest two."""
         self.path.mkdir(parents=True, exist_ok=True)
         header = {"format": FORMAT, "identity": self.identity, "epoch": snapshot.epoch, "state": snapshot.state}
+        header["tracked_as"] = self.tracked_as
         content = safetensors.torch.save(snapshot.tensors, {"header": json.dumps(header)})
         digest = hashlib.sha256(content).hexdigest()
         write_durably(self.path / f"epoch-{snapshot.epoch:05d}.{digest}.safetensors", content)
-        for old in self._newest_first()[NUM_KEPT:]:
+        for old in newest_first(self.path)[NUM_KEPT:]:
             old.unlink()
         for unfinished in self.path.glob("*.tmp"):
             unfinished.unlink()
@@ -97,19 +117,15 @@ class CheckpointFolder:
 
         Raises DamagedCheckpointError when none is intact, MismatchedCheckpointError for one of another run.
         """
-        paths = self._newest_first()
+        paths = newest_first(self.path)
         for path in paths:
             content = path.read_bytes()
-            if hashlib.sha256(content).hexdigest() == path.name.split(".")[1]:
+            if _is_intact(path, content):
                 return self._parse(content, path)
             logger.warning("Checkpoint %s is damaged; trying the one before.", path)
         if paths:
             raise DamagedCheckpointError(f"{self.path}: none of {[path.name for path in paths]} is intact")
         return None
-
-    def _newest_first(self) -> list[Path]:
-        files = self.path.glob("epoch-*.safetensors")
-        return sorted(files, key=lambda path: (path.name[:11], path.stat().st_mtime_ns), reverse=True)
 
     def _parse(self, content: bytes, path: Path) -> Snapshot:
         header = json.loads(_metadata(content)["header"])
@@ -118,6 +134,10 @@ class CheckpointFolder:
         if differences:
             raise MismatchedCheckpointError(f"{path} is of another run: {'; '.join(differences)}")
         return Snapshot(header["epoch"], safetensors.torch.load(content), header["state"])
+
+
+def _is_intact(path: Path, content: bytes) -> bool:
+    return hashlib.sha256(content).hexdigest() == path.name.split(".")[1]
 
 
 def _metadata(content: bytes) -> dict[str, str]:

@@ -32,11 +32,13 @@ def fit(
     *,
     checkpoints: Path | None = None,
     resume: bool = False,
+    tracked_as: str = "",
 ) -> Iterator[StepResult | EpochResult]:
     """Train, yielding a StepResult now and then and an EpochResult per epoch; then the model holds the best weights.
 
-    With `checkpoints`, each epoch ends with one. With `resume`, the newest intact one is continued: its epochs are
-    yielded again first, and on the same kind of machine the end is bit by bit that of an uninterrupted run.
+    With `checkpoints`, each epoch ends with one, which also stores `tracked_as`. With `resume`, the newest intact one
+    is continued: its epochs are yielded again first, and on the same kind of machine the end is bit by bit that of an
+    uninterrupted run.
     Raises NonFiniteError before an update that would damage the weights, ValueError for rows the model cannot read.
     """
     _check_rows(model, train, valid)
@@ -44,7 +46,8 @@ def fit(
     if device.type == "cpu":
         use_physical_cores()
     run = start_run(model, training, device, steps_per_epoch=train.num_batches(training.batch_tokens))
-    folder = CheckpointFolder(checkpoints, _identity(model, train, valid, training)) if checkpoints else None
+    identity = _identity(model, train, valid, training)
+    folder = CheckpointFolder(checkpoints, identity, tracked_as=tracked_as) if checkpoints else None
     snapshot = folder.load_newest() if folder and resume else None
     if snapshot is not None:
         run.restore(snapshot)

@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from rnnmodels.results import EpochResult, StepResult
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-
-
+CHECKPOINTS = "checkpoints"
 TIMINGS = ("rows_per_s", "wall_s")
 
 
@@ -51,10 +50,13 @@ def open_splits(shards: Artefact, layout: dict) -> "dict[str, Shards]":
     return {split: open_shards(files) for split, files in paths.items()}
 
 
-def create_model(candidate: Candidate, train: "Shards", layout: dict) -> "SequenceClassifier":
-    """Make the candidate's network with its initial weights, a function of the seed and the training rows."""
+def create_model(
+    candidate: Candidate, train: "Shards", layout: dict, initial: Artefact | None = None
+) -> "SequenceClassifier":
+    """Make the candidate's network with its initial weights, a function of seed, training rows and `initial`."""
     from rnnmodels.classifier import SequenceClassifier
     from rnnmodels.naive_bayes import start_from_class_ratios
+    from rnnmodels.warm_start import start_from
 
     model = SequenceClassifier(
         candidate.model,
@@ -64,6 +66,12 @@ def create_model(candidate: Candidate, train: "Shards", layout: dict) -> "Sequen
     )
     if candidate.training.class_ratio_scale:
         start_from_class_ratios(model, train, scale=candidate.training.class_ratio_scale)
+    if initial is not None:
+        ids = json.loads(initial.file("ids.json").read_bytes())
+        initial.file("model.safetensors")
+        warm = start_from(model, initial.file("model.json").parent, token_ids=ids["tokens"], class_ids=ids["classes"])
+        how = "from the champion's weights" if warm else "afresh, as the champion is of another architecture"
+        emit(Progress("fit", candidate.name, note=f"starts {how}"))
     return model
 
 
@@ -106,19 +114,19 @@ def predict_splits(model: "SequenceClassifier", splits: "dict[str, Shards]", *, 
     )
 
 
-def write_fitted(folder: Path, *, shards: Artefact, candidate: Candidate, resume: bool) -> dict:
+def write_fitted(
+    folder: Path, *, shards: Artefact, candidate: Candidate, initial: Artefact | None, resume: bool, tracked_as: str
+) -> dict:
     """Fill the artefact's folder: weights, history, predictions; checkpoints live there until the commit."""
     from rnnmodels.checkpoint import save_model
     from rnnmodels.fitting import fit as fit_epochs
 
     layout = json.loads(shards.file("shards.json").read_bytes())
     splits = open_splits(shards, layout)
-    model = create_model(candidate, splits["train"], layout)
-    checkpoints, training = folder / "checkpoints", candidate.training
-    epochs = follow(
-        candidate,
-        fit_epochs(model, splits["train"], splits["valid"], training, checkpoints=checkpoints, resume=resume),
-    )
+    model = create_model(candidate, splits["train"], layout, initial)
+    checkpoints, training = folder / CHECKPOINTS, candidate.training
+    durability = {"checkpoints": checkpoints, "resume": resume, "tracked_as": tracked_as}
+    epochs = follow(candidate, fit_epochs(model, splits["train"], splits["valid"], training, **durability))
     predictions = predict_splits(model, splits, batch_tokens=training.batch_tokens)
     predictions.write_parquet(folder / "predictions.parquet")
     save_model(model, folder)
@@ -173,8 +181,34 @@ def _step_progress(candidate: Candidate, result: "StepResult") -> Progress:
     )
 
 
+def origin_of(shards: Artefact, candidate: Candidate, initial: Artefact | None) -> dict:
+    """All that a fit depends on, as the store wants to know it."""
+    inputs = {"shards": shards} if initial is None else {"shards": shards, "initial": initial}
+    return {"module": __name__, "config": candidate, "inputs": inputs}
+
+
+def find_fitted(shards: Artefact, candidate: Candidate, initial: Artefact | None) -> Artefact | None:
+    """Return the candidate's fit if it is done."""
+    return store.find_whole(store.locate("fit", **origin_of(shards, candidate, initial)))
+
+
+def find_tracked(shards: Artefact, candidate: Candidate, initial: Artefact | None) -> str:
+    """Where the candidate's interrupted fit was tracked, as its checkpoint tells; empty if there is none."""
+    from rnnmodels.checkpoint import read_tracked_as
+
+    folder = store.locate("fit", **origin_of(shards, candidate, initial))
+    return read_tracked_as(store.partial_of(folder) / CHECKPOINTS)
+
+
 @task(name="fit", task_run_name="fit-{candidate.name}", cache_policy=NO_CACHE, persist_result=False)
-def fit(shards: Artefact, candidate: Candidate, resume: bool = False) -> Artefact:
+def fit(
+    shards: Artefact,
+    candidate: Candidate,
+    resume: bool = False,
+    initial: Artefact | None = None,
+    tracked_as: str = "",
+) -> Artefact:
     """Train one candidate and score it; a killed fit continues from its last checkpoint with `resume`."""
-    write = partial(write_fitted, shards=shards, candidate=candidate, resume=resume)
-    return store.build("fit", write, module=__name__, config=candidate, inputs={"shards": shards}, resume=resume)
+    settings = {"initial": initial, "resume": resume, "tracked_as": tracked_as}
+    write = partial(write_fitted, shards=shards, candidate=candidate, **settings)
+    return store.build("fit", write, **origin_of(shards, candidate, initial), resume=resume)

@@ -2,6 +2,7 @@
 
 No two splits share a text, be it exactly (after folding case and white space) or nearly. An official split
 is kept: its test rows all stay, and what repeats them elsewhere goes. Otherwise rows are drawn by label.
+Rows held from an earlier split are treated as an official one, so that models of different days can be compared.
 """
 
 from functools import partial
@@ -23,6 +24,7 @@ from tasks.text.telltales import find_telltale_tokens
 # Of rows that repeat one another, the one in the earliest of these splits is kept.
 PRECEDENCE = pl.Enum(["test", "valid", "train", "undecided", "unlabelled"])
 LABELLED = ("train", "valid", "test")
+HELD = ("valid", "test")
 
 
 class SplitSettings(Settings):
@@ -43,12 +45,30 @@ class SplitSettings(Settings):
         return self
 
 
+def folded_text() -> pl.Expr:
+    """A text without the differences that do not count: case and white space."""
+    return pl.col("text").str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars()
+
+
+def put_held_rows_first(rows: pl.LazyFrame, held: Artefact, num_rows: int) -> pl.LazyFrame:
+    """Add the validation and test rows of an earlier split, in place of the rows that repeat their texts.
+
+    They keep label and split although the source may have changed or lost them; their row ids follow `num_rows`.
+    """
+    parts = [pl.scan_parquet(held.file(f"{name}.parquet")).with_columns(split=pl.lit(name)) for name in HELD]
+    kept = pl.concat(parts).with_columns(row=pl.int_range(pl.len(), dtype=pl.UInt32) + pl.lit(num_rows, pl.UInt32))
+    identity = {"a": folded_text().hash(0), "b": folded_text().hash(1)}
+    others = rows.with_columns(**identity).join(kept.select(**identity), on=["a", "b"], how="anti")
+    columns = ["row", "text", "label", "split"]
+    return pl.concat([kept.select(columns), others.select(columns)])
+
+
 def read_identities(rows: pl.LazyFrame, seed: int) -> pl.DataFrame:
     """What the split is decided on, without the texts: row, label, part, and two hashes of the folded text.
 
     `part` is the official split, `undecided` where the source has none; `draw` orders texts at random by seed.
     """
-    folded = pl.col("text").str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars()
+    folded = folded_text()
     part = pl.coalesce("split", pl.when(pl.col("label").is_null()).then(pl.lit("unlabelled")), pl.lit("undecided"))
     identities = rows.select(
         "row",
@@ -152,9 +172,11 @@ def _clusters_of(rows: pl.LazyFrame, kept: pl.DataFrame, settings: SplitSettings
     return joined.select(pl.coalesce("cluster", "row")).to_series()
 
 
-def write_splits(folder: Path, *, rows: Artefact, settings: SplitSettings) -> dict:
+def write_splits(folder: Path, *, rows: Artefact, held: Artefact | None, settings: SplitSettings) -> dict:
     """Fill the artefact's folder: one file per split, and `dropped.parquet` with the reason for each missing row."""
     frame = pl.scan_parquet(rows.file("rows.parquet"))
+    if held is not None:
+        frame = put_held_rows_first(frame, held, rows.rows)
     assigned, dropped = divide(frame, settings)
     counts = dict(assigned.group_by("part").len().sort("part").rows())
     for name in counts:
@@ -210,8 +232,21 @@ def describe_dropped(dropped: pl.DataFrame, num_rows: int) -> list[str]:
     ]
 
 
+def must_hold(held: Artefact | None, rows: Artefact, settings: SplitSettings) -> bool:
+    """Tell whether rows of an earlier split have to be kept in place.
+
+    An official test split needs no help, and the same rows under the same settings are divided the same anyway.
+    """
+    if held is None or "test" in rows.summary["splits"]:
+        return False
+    origin = held.manifest
+    return origin["inputs"] != {"rows": rows.digest} or origin["config"] != settings.model_dump(mode="json")
+
+
 @task(name="split", cache_policy=NO_CACHE, persist_result=False)
-def split(rows: Artefact, settings: SplitSettings) -> Artefact:
-    """Divide the rows into splits that share no text."""
-    write = partial(write_splits, rows=rows, settings=settings)
-    return store.build("split", write, module=__name__, config=settings, inputs={"rows": rows})
+def split(rows: Artefact, settings: SplitSettings, held: Artefact | None = None) -> Artefact:
+    """Divide the rows into splits that share no text; validation and test rows of `held` stay what they were."""
+    held = held if must_hold(held, rows, settings) else None
+    write = partial(write_splits, rows=rows, held=held, settings=settings)
+    inputs = {"rows": rows} if held is None else {"rows": rows, "held": held}
+    return store.build("split", write, module=__name__, config=settings, inputs=inputs)

@@ -127,13 +127,34 @@ def open_artefact(reference: str) -> Artefact:
     Raises IntegrityError (E-INT-004) if this project holds none.
     """
     folder = home() / "data" / reference
-    if not re.fullmatch(r"[a-z]+/[0-9a-f]{24}", reference) or not (folder / MANIFEST).is_file():
+    if not re.fullmatch(r"[a-z_]+/[0-9a-f]{24}", reference) or not (folder / MANIFEST).is_file():
         raise IntegrityError(
             "E-INT-004",
             f"no artefact {quoted(reference)} lies in {home() / 'data'}.",
-            fix="let the worker see the project folder of the run that made it (RNNFLOW_HOME), or run that stage again.",
+            fix="set RNNFLOW_HOME to the project folder of the run that made it, or run that stage again.",
         )
     return _reference(folder, cached=True, wall_s=0.0)
+
+
+def locate(
+    stage: str,
+    *,
+    module: str,
+    config: BaseModel | Mapping[str, object],
+    inputs: Mapping[str, str | Artefact] = {},
+) -> Path:
+    """Return the folder in which `build` puts what it computes from the same arguments."""
+    return _folder_of(_origin(stage, module, config, inputs))
+
+
+def partial_of(folder: Path) -> Path:
+    """The folder in which an artefact is built, and which a killed build leaves behind."""
+    return folder.with_name(f"{folder.name}.partial")
+
+
+def find_whole(folder: Path) -> Artefact | None:
+    """Return the artefact in a folder if it is committed and undamaged."""
+    return _reference(folder, cached=True, wall_s=0.0) if _is_whole(folder) else None
 
 
 def _origin(
@@ -185,7 +206,7 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _compute(folder: Path, write: Callable[[Path], dict], origin: dict, *, resume: bool) -> None:
-    partial = folder.with_name(f"{folder.name}.partial")
+    partial = partial_of(folder)
     if not resume:
         shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True, exist_ok=True)

@@ -169,7 +169,7 @@ def test_a_token_that_tells_the_label_is_reported():
 def ingested(rows: pl.DataFrame) -> store.Artefact:
     def write(folder: Path) -> dict:
         rows.write_parquet(folder / "rows.parquet")
-        return {"rows": rows.height, "warnings": ["from ingest"]}
+        return {"rows": rows.height, "splits": {}, "warnings": ["from ingest"]}
 
     digest = str(rows.hash_rows().sum())
     return store.build("ingest", write, module="tasks.store", config={}, inputs={"rows": digest})
@@ -207,3 +207,62 @@ def test_a_test_label_that_training_never_sees_is_an_error():
 def test_one_label_is_not_a_choice():
     with pytest.raises(InputError, match=r'E-DATA-002 column "label": the training rows have the label\(s\) "same"'):
         split.fn(ingested(make_rows().with_columns(label=pl.lit("same"))), SplitSettings())
+
+
+def texts_of(splits: store.Artefact, name: str) -> pl.DataFrame:
+    return pl.read_parquet(splits.file(f"{name}.parquet")).select("text", "label").sort("text")
+
+
+def test_rows_held_from_an_earlier_split_keep_their_side_when_rows_come_and_go():
+    first = split.fn(ingested(make_rows(400)), DEFAULTS)
+    tested = texts_of(first, "test")
+    lost, relabelled = tested["text"][0], tested["text"][1]
+    later = pl.concat([make_rows(400).filter(pl.col("text") != lost), make_rows(200, seed=9)])
+    flipped = pl.when(pl.col("label") == "neg").then(pl.lit("pos")).otherwise(pl.lit("neg"))
+    later = later.with_columns(
+        row=pl.int_range(pl.len(), dtype=pl.UInt32),
+        label=pl.when(pl.col("text") == relabelled).then(flipped).otherwise("label"),
+    )
+
+    second = split.fn(ingested(later), DEFAULTS, first)
+
+    assert texts_of(second, "test").equals(tested)
+    assert texts_of(second, "valid").equals(texts_of(first, "valid"))
+    assert second.summary["splits"]["train"] == first.summary["splits"]["train"] + 200
+    assert not set(texts_of(second, "train")["text"]) & set(tested["text"])
+
+
+def test_without_held_rows_new_rows_move_old_ones():
+    first = split.fn(ingested(make_rows(400)), DEFAULTS)
+
+    second = split.fn(
+        ingested(
+            pl.concat([make_rows(400), make_rows(200, seed=9)]).with_row_index("n").drop("row").rename({"n": "row"})
+        ),
+        DEFAULTS,
+    )
+
+    assert not texts_of(second, "test").equals(texts_of(first, "test"))
+
+
+def test_a_near_copy_of_a_held_test_row_is_not_trained_on():
+    first = split.fn(ingested(make_rows(400)), DEFAULTS)
+    near_copy = f"{texts_of(first, 'test')['text'][0]} really"
+    later = with_text(
+        pl.concat([make_rows(400), make_rows(1, seed=9)]).with_columns(row=pl.int_range(pl.len(), dtype=pl.UInt32)),
+        400,
+        near_copy,
+    )
+
+    second = split.fn(ingested(later), DEFAULTS, first)
+
+    assert near_copy not in texts_of(second, "train")["text"].to_list()
+
+
+def test_the_same_rows_under_the_same_settings_are_divided_once():
+    rows = ingested(make_rows(400))
+    first = split.fn(rows, DEFAULTS)
+
+    assert split.fn(rows, DEFAULTS, first).cached
+    assert not split.fn(rows, SplitSettings(seed=5), first).cached
+    assert texts_of(split.fn(rows, SplitSettings(seed=5), first), "test").equals(texts_of(first, "test"))

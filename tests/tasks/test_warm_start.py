@@ -1,0 +1,84 @@
+"""A fit may start from the champion's weights, and then is another fit."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tasks import store
+from tasks.contest import Contest, Lineage
+from tasks.errors import InputError
+from tasks.fit import Candidate, find_fitted, find_tracked, fit
+from tasks.progress import Progress, listening
+from tasks.text.vocabulary import Vocabulary
+from tasks.warm_start import match_tokens, warm_start
+from tests.tasks.conftest import CANDIDATES
+
+
+def test_tokens_keep_the_id_they_had():
+    earlier = Vocabulary("word", lowercase=True, tokens=("the", "film", "dull"))
+    present = Vocabulary("word", lowercase=True, tokens=("film", "new", "the"))
+
+    assert match_tokens(present, earlier) == [0, 1, 3, -1, 2]
+
+
+def notes_of(**arguments: object) -> tuple[store.Artefact, list[str]]:
+    events: list[Progress] = []
+    with listening(events.append):
+        artefact = fit.fn(**arguments)
+    return artefact, [event.note for event in events if event.note]
+
+
+def first_loss(artefact: store.Artefact) -> float:
+    return json.loads(artefact.file("history.json").read_bytes())[0]["train_loss"]
+
+
+def test_a_fit_that_starts_warm_begins_better_and_has_a_key_of_its_own(
+    registered_home: Path, reviews: tuple[Lineage, Contest], monkeypatch: pytest.MonkeyPatch
+):
+    lineage, contest = reviews
+    champion = next(candidate for candidate in CANDIDATES if candidate.name == contest.best.name)
+    monkeypatch.setenv("RNNFLOW_HOME", str(registered_home))
+    initial = warm_start.fn("reviews/1", lineage.encoded)
+
+    assert initial.summary["known_tokens"] == initial.rows
+    assert find_fitted(lineage.shards, champion, initial) is None
+    warm, notes = notes_of(shards=lineage.shards, candidate=champion, initial=initial)
+
+    assert notes == ["starts from the champion's weights"]
+    assert first_loss(warm) < first_loss(contest.best.model)
+    assert warm.key != contest.best.model.key
+    assert find_fitted(lineage.shards, champion, initial) == store.open_artefact(warm.reference)
+
+
+def test_a_candidate_of_another_architecture_starts_afresh_and_says_so(
+    registered_home: Path, reviews: tuple[Lineage, Contest], monkeypatch: pytest.MonkeyPatch
+):
+    lineage, contest = reviews
+    other = next(candidate for candidate in CANDIDATES if candidate.name != contest.best.name)
+    monkeypatch.setenv("RNNFLOW_HOME", str(registered_home))
+
+    _, notes = notes_of(shards=lineage.shards, candidate=other, initial=warm_start.fn("reviews/1", lineage.encoded))
+
+    assert notes == ["starts afresh, as the champion is of another architecture"]
+
+
+def test_there_is_no_warm_start_without_a_registered_model(reviews: tuple[Lineage, Contest]):
+    with pytest.raises(InputError, match="E-REG-001"):
+        warm_start.fn("absent", reviews[0].encoded)
+
+
+def test_an_interrupted_fit_tells_where_it_was_tracked(
+    reviews: tuple[Lineage, Contest], monkeypatch: pytest.MonkeyPatch
+):
+    shards, candidate = reviews[0].shards, CANDIDATES[0].model_copy(update={"name": "cut-short"})
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tasks.fit.predict_splits", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        fit.fn(shards, candidate, tracked_as="run-1")
+
+    assert find_tracked(shards, candidate, None) == "run-1"
+    assert find_tracked(shards, Candidate(name="never-begun"), None) == ""
