@@ -2,13 +2,12 @@
 
 import dataclasses
 import json
-from pathlib import Path
 from typing import Any
 
 import click
 
 from flows.commands.base import Command, as_json_option
-from tasks.errors import InputError
+from flows.commands.serving import predict, serve
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -18,6 +17,8 @@ def main() -> None:
 
 
 main.command_class = Command
+for command in (predict, serve):
+    main.add_command(command)
 
 
 @main.command()
@@ -41,29 +42,6 @@ def train(ctx: click.Context, as_json: bool, **order: Any) -> None:  # noqa: ANN
     from flows.summary import print_summary
 
     print_summary(outcome, Console())
-
-
-@main.command()
-@click.argument("model")
-@click.argument("input_path", metavar="INPUT", type=click.Path(path_type=Path))
-@click.argument("output_path", metavar="OUTPUT", type=click.Path(path_type=Path))
-@click.option("--text-column", default="text", show_default=True, help="Column of a table that holds the text.")
-@click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
-@click.option("--skip-bad", is_flag=True, help="Succeed although some rows could not be read.")
-@as_json_option
-@click.pass_context
-def predict(ctx: click.Context, skip_bad: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
-    """Classify the texts of a file. MODEL is NAME, NAME@alias or NAME/3; OUTPUT gets one line per text of INPUT."""
-    from flows.launch import launch_prediction
-
-    predicted = launch_prediction(**options, debug=ctx.meta["debug"])
-    if as_json:
-        click.echo(json.dumps(dataclasses.asdict(predicted), default=str))
-    else:
-        click.echo(f"{predicted.output}: {predicted.rows - predicted.bad:,} rows classified by {predicted.model}.")
-    if predicted.bad:
-        click.echo(f"{predicted.errors}: {predicted.bad:,} rows could not be read, each with its reason.", err=True)
-        ctx.exit(0 if skip_bad else InputError.exit_code)
 
 
 @main.command()

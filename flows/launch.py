@@ -60,9 +60,9 @@ def launch_training(order: Order) -> "Outcome":
 
 
 def launch_prediction(
-    model: str, input_path: Path, output_path: Path, *, text_column: str, overwrite: bool, debug: bool
+    model: str, input_path: Path, output_path: Path, *, debug: bool, **options: str | bool | None
 ) -> "PredictedFile":
-    """Classify the texts of a file, with progress on stderr.
+    """Classify the texts of a file, with progress on stderr; `options` are those of `predict_file`.
 
     Raises RnnflowError of any kind, KeyboardInterrupt, Terminated.
     """
@@ -73,7 +73,7 @@ def launch_prediction(
         from tasks.predict import predict_file
 
         stack.enter_context(showing_progress(console))
-        return predict_file(model, input_path, output_path, text_column=text_column, overwrite=overwrite)
+        return predict_file(model, input_path, output_path, **options)
 
 
 @contextlib.contextmanager

@@ -1,11 +1,11 @@
 """What a run of the flow came to: the answer of `rnnflow train`."""
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flows.recipe import Recipe
-from tasks.report import ReportContents
+from tasks import spool
+from tasks.contest import Contest, Lineage
 from tasks.store import Artefact
 
 NAMED_STAGES = ("fit", "evaluate")
@@ -18,7 +18,8 @@ class Outcome:
     stages: `name`, `key`, `cached`, `wall_s` of each, in the order they ran.
     candidates, baseline: `name`, `metrics` by split and metric, each with `value`, `low`, `high`, and `train_s`,
     the seconds the fit took when it was computed.
-    registered: `name`, `version`, `alias` of the model; report: path of the page.
+    registered: `name`, `version`, `alias` of the model; gate: `verdict` and its `reasons`; report: path of the page.
+    pending: why model and report are still to come; all four of these are then empty.
     """
 
     recipe: str
@@ -32,7 +33,9 @@ class Outcome:
     best: str
     baseline_wins: bool
     registered: dict
+    gate: dict
     report: str
+    pending: str = ""
 
     def as_json(self) -> dict:
         """The one object that `rnnflow train --json` prints."""
@@ -59,24 +62,52 @@ def describe_model(model: Artefact, evaluation: Artefact) -> dict:
     }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """What follows the contest: the registered model, the gate's verdict, the report and where it was sent."""
+
+    registered: Artefact
+    gated: Artefact
+    page: Artefact
+    published: Artefact
+
+
 def conclude(
-    recipe: Recipe, *, flow_run: str, wall_s: float, contents: ReportContents, pages: Sequence[Artefact]
+    recipe: Recipe, *, flow_run: str, wall_s: float, lineage: Lineage, contest: Contest, delivery: Delivery | None
 ) -> Outcome:
-    """Gather the outcome from the artefacts of a run; `pages` are the report and what followed it."""
-    contest, registration = contents.contest, contents.registered.summary
-    artefacts = (*contents.lineage.by_name().values(), *contest.inputs().values(), contents.registered, *pages)
+    """Gather the outcome from the artefacts of a run; without a delivery it is pending."""
+    artefacts = [*lineage.by_name().values(), *contest.inputs().values()]
     *candidates, baseline = (describe_model(scored.model, scored.evaluation) for scored in contest.everyone)
+    delivered = describe_pending(flow_run)
+    if delivery is not None:
+        artefacts += [getattr(delivery, field.name) for field in dataclasses.fields(delivery)]
+        delivered = describe_delivery(delivery)
     return Outcome(
         recipe=recipe.name,
         kind=recipe.kind,
         flow_run=flow_run,
-        mlflow_run=registration["mlflow_run"],
         wall_s=round(wall_s, 3),
         stages=[describe_stage(artefact) for artefact in artefacts],
         candidates=candidates,
         baseline=baseline,
-        best=registration["best"],
-        baseline_wins=registration["baseline_wins"],
-        registered={name: registration[name] for name in ("name", "version", "alias")},
-        report=str(pages[0].path / "report.html"),
+        best=contest.best.name,
+        baseline_wins=contest.baseline_wins,
+        **delivered,
     )
+
+
+def describe_delivery(delivery: Delivery) -> dict:
+    """The part of the outcome that the stages after the contest decide."""
+    registration, gate = delivery.registered.summary, delivery.gated.summary
+    return {
+        "mlflow_run": registration["mlflow_run"],
+        "registered": {"name": registration["name"], "version": registration["version"], "alias": gate["alias"]},
+        "gate": {"verdict": gate["verdict"], "reasons": gate["reasons"]},
+        "report": str(delivery.page.path / "report.html"),
+    }
+
+
+def describe_pending(flow_run: str) -> dict:
+    """The same part while MLflow does not answer."""
+    pending = f"pending sync: {spool.pending(flow_run)} records and the registration wait for MLflow."
+    return {"mlflow_run": "", "registered": {}, "gate": {}, "report": "", "pending": pending}

@@ -1,13 +1,19 @@
 """What we ask a Prefect server without Prefect, whose import takes seconds."""
 
+import base64
+import datetime
 import json
+import os
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Sequence
 from typing import IO
 
 ANSWER_LIMIT_S = 10
+PAGE_SIZE = 200  # the most that a server returns at once
 UNFINISHED = ("SCHEDULED", "PENDING", "RUNNING", "CANCELLING")
+NOT_FOUND = 404
 
 
 def answers(url: str) -> bool:
@@ -21,13 +27,62 @@ def answers(url: str) -> bool:
         return False
 
 
+def ask(url: str, body: dict | None = None, *, method: str | None = None) -> object:
+    """Get what an address holds, or what it answers to a JSON body; None for no content.
+
+    Raises OSError.
+    """
+    with _open(url, None if body is None else json.dumps(body).encode(), method) as response:
+        content = response.read()
+    return json.loads(content) if content else None
+
+
+def exists(url: str) -> bool:
+    """Tell whether an address of the API holds something.
+
+    Raises OSError if the server cannot tell.
+    """
+    try:
+        ask(url)
+    except urllib.error.HTTPError as error:
+        if error.code == NOT_FOUND:
+            return False
+        raise
+    return True
+
+
 def count_task_runs(url: str, flow_run_id: str, states: tuple[str, ...] = ()) -> int:
     """Count the task runs that a server has stored for a flow run, of all states or of some."""
     query: dict = {"flow_runs": {"id": {"any_": [flow_run_id]}}}
     if states:
         query["task_runs"] = {"state": {"type": {"any_": states}}}
-    with _open(f"{url}/task_runs/count", json.dumps(query).encode()) as response:
-        return json.load(response)
+    return ask(f"{url}/task_runs/count", query)
+
+
+def worker_heartbeats(url: str, pool: str) -> dict[str, float]:
+    """When each worker of a pool that counts as online last spoke, in seconds since 1970."""
+    workers = ask(f"{url}/work_pools/{pool}/workers/filter", {"limit": PAGE_SIZE})
+    return {
+        worker["name"]: datetime.datetime.fromisoformat(worker["last_heartbeat_time"]).timestamp()
+        for worker in workers
+        if worker["status"] == "ONLINE"
+    }
+
+
+def deployed_names(url: str, names: Sequence[str]) -> set[str]:
+    """Which of these deployments exist."""
+    found = ask(f"{url}/deployments/filter", {"deployments": {"name": {"any_": list(names)}}, "limit": PAGE_SIZE})
+    return {deployment["name"] for deployment in found}
+
+
+def read_state(url: str, flow_run_id: str) -> str:
+    """The type of a flow run's state, such as RUNNING."""
+    return ask(f"{url}/flow_runs/{flow_run_id}")["state_type"]
+
+
+def set_state(url: str, flow_run_id: str, state: dict, *, force: bool = False) -> None:
+    """Propose a state (`type`, `name`, `message`) for a flow run; `force` leaves the server no choice."""
+    ask(f"{url}/flow_runs/{flow_run_id}/set_state", {"state": state, "force": force})
 
 
 def without_credentials(url: str) -> str:
@@ -36,9 +91,19 @@ def without_credentials(url: str) -> str:
     return urllib.parse.urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def _open(url: str, body: bytes | None = None) -> IO[bytes]:
+def _open(url: str, body: bytes | None = None, method: str | None = None) -> IO[bytes]:
     """Send a request, to a server on this machine without the proxy that the environment may name."""
     local = url.startswith("http://127.0.0.1:")
     opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if local else []))
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 (URL of the user's)
+    headers = {"Content-Type": "application/json", **_authorization()}
+    request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310 (URL of the user's)
     return opener.open(request, timeout=ANSWER_LIMIT_S)
+
+
+def _authorization() -> dict[str, str]:
+    """Who we are, as Prefect's own settings say it: an API key, or `user:password`."""
+    if key := os.environ.get("PREFECT_API_KEY"):
+        return {"Authorization": f"Bearer {key}"}
+    if pair := os.environ.get("PREFECT_API_AUTH_STRING"):
+        return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+    return {}

@@ -15,6 +15,7 @@ from tasks.baseline import BaselineSettings
 from tasks.encode import EncodeSettings
 from tasks.evaluate import EvaluationSettings
 from tasks.fit import NAME_PATTERN, Candidate
+from tasks.promotion.settings import PromotionSettings
 from tasks.register import RegistrySettings
 from tasks.shard import ShardSettings
 from tasks.sources.settings import SourceSettings
@@ -37,12 +38,18 @@ class Recipe(Settings):
     split: SplitSettings = Field(SplitSettings(), description="How rows are divided.")
     encode: EncodeSettings = Field(EncodeSettings(), description="How texts become token ids.")
     shard: ShardSettings = Field(ShardSettings(), description="How sequences are cut, bucketed and padded.")
-    candidates: list[Candidate] = Field(
+    candidates: tuple[Candidate, ...] = Field(
         DEFAULT_CANDIDATES, min_length=1, max_length=32, description="Models to fit and compare."
     )
     baseline: BaselineSettings = Field(BaselineSettings(), description="The linear model to beat.")
     evaluate: EvaluationSettings = Field(EvaluationSettings(), description="How models are scored and compared.")
     registry: RegistrySettings = Field(RegistrySettings(), description="How the best model is registered.")
+    promotion: PromotionSettings = Field(PromotionSettings(), description="What a new model must show to take over.")
+
+    @property
+    def model_name(self) -> str:
+        """Name under which the best candidate is registered."""
+        return self.registry.model_name or self.name
 
     @model_validator(mode="after")
     def _names_each_candidate_once(self) -> "Recipe":

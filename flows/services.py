@@ -1,4 +1,4 @@
-"""A Prefect server for one command: the one that PREFECT_API_URL names, else one of our own.
+"""A Prefect server for one command: the one that PREFECT_API_URL names, else the place's if it is up, else an own one.
 
 Our own is started at once and awaited later, so that its start overlaps with our imports. It ends with the command;
 its SQLite database in `data/prefect` stays, so that a dashboard opened later shows the run and all its task runs.
@@ -15,14 +15,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from flows.environment import exported
+from flows.place.parts import client_environment, prefect_folder
+from flows.place.settings import PlaceSettings
+from flows.place.status import running_place
 from flows.prefect_api import UNFINISHED, answers, count_task_runs, without_credentials
 from tasks.errors import ServiceError, quoted
-from tasks.store import home
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +47,7 @@ IDLE_SERVICES = (
     "TRIGGERS",
 )
 PR_SET_PDEATHSIG = 1
-LATER_DASHBOARD = "http://127.0.0.1:4200"  # where `prefect server start` listens by default
+LATER_DASHBOARD = "http://127.0.0.1:4200/v2"  # where the place, or `prefect server start`, listens by default
 SERVER_COMMAND = ("-m", "prefect", "server", "start")
 
 
@@ -68,7 +71,8 @@ class PrefectServer:
     @property
     def dashboard(self) -> str:
         """Address of the pages for people."""
-        return without_credentials(self.url.removesuffix("/api"))
+        base = self.url.removesuffix("/api")
+        return without_credentials(self.url if base == self.url else f"{base}/v2")
 
     def wait_until_ready(self) -> None:
         """Return once the server answers.
@@ -103,17 +107,21 @@ class PrefectServer:
 def prefect_server() -> Iterator[PrefectServer]:
     """Name a server to Prefect for the duration of a block; enter it before Prefect is imported."""
     if given := os.environ.get("PREFECT_API_URL"):
-        with _exported({"DO_NOT_TRACK": "true"}):
+        with exported({"DO_NOT_TRACK": "true"}):
             yield PrefectServer(url=given.rstrip("/"))
         return
-    folder = home() / "data" / "prefect"
+    if place := running_place():
+        with exported(_place_environment(place)):
+            yield PrefectServer(url=place.prefect_api)
+        return
+    folder = prefect_folder()
     folder.mkdir(parents=True, exist_ok=True)
     # One start at a time: two servers that create the database at once break each other.
     with (folder / "start.lock").open("w") as start_lock:
         fcntl.flock(start_lock, fcntl.LOCK_EX)
         server = _start_server(folder, start_lock)
         try:
-            with _exported(_client_environment(folder, server.url)):
+            with exported(_client_environment(folder, server.url)):
                 yield server
         finally:
             _stop(server.own)
@@ -162,17 +170,12 @@ def _client_environment(folder: Path, url: str) -> dict[str, str]:
     }
 
 
-@contextlib.contextmanager
-def _exported(environment: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in environment}
-    os.environ.update(environment)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
+def _place_environment(place: PlaceSettings) -> dict[str, str]:
+    """What a command needs to show its run in both dashboards of a place; another choice of MLflow is respected."""
+    environment = client_environment(place)
+    if os.environ.get("MLFLOW_TRACKING_URI") or not answers(place.mlflow):
+        del environment["MLFLOW_TRACKING_URI"]
+    return environment
 
 
 def _end_with_parent() -> None:

@@ -21,6 +21,9 @@ from tasks.store import home
 def print_summary(outcome: Outcome, console: Console) -> None:
     """Write the summary of a run; only commands may be wider than the console, so that they can be copied."""
     console.print(score_table(outcome))
+    if outcome.pending:
+        console.print(Text(f"Nothing is lost; {outcome.pending}\nOnce MLflow runs: {_command('rnnflow')} sync"))
+        return
     console.print(Text(verdict(outcome)))
     console.print(Text(f"Report: {printable(str(_shown(Path(outcome.report))))}"), soft_wrap=True)
     console.print(Text(describe_stages(outcome), style="dim"))
@@ -48,7 +51,8 @@ def verdict(outcome: Outcome) -> str:
     """Say what was registered, and plainly if the baseline is better."""
     registered = outcome.registered
     name, version, alias = (printable(str(registered[key])) for key in ("name", "version", "alias"))
-    sentence = f"{printable(outcome.best)} was registered as {name}, version {version}, alias {alias}."
+    reasons = printable(" ".join(outcome.gate["reasons"]))
+    sentence = f"{printable(outcome.best)} was registered as {name}, version {version}, alias {alias}.\n{reasons}"
     if outcome.baseline_wins:
         sentence += (
             f"\nThe baseline {printable(outcome.baseline['name'])} scores better: "

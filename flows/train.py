@@ -3,57 +3,93 @@
 import time
 
 from prefect import flow
-from prefect.client.schemas.objects import FlowRun, State
-from prefect.flows import Flow
 
-from flows.outcome import Outcome, conclude
+from flows.gpu_pool import FitOrder, fit_all
+from flows.lifecycle import LIFECYCLE
+from flows.outcome import Delivery, Outcome, conclude
 from flows.recipe import Recipe
-from tasks import dashboard, store
+from flows.trigger import trigger_of
+from tasks import dashboard, spool, store
 from tasks.baseline import fit_baseline
 from tasks.contest import Contest, Lineage
 from tasks.encode import encode
+from tasks.errors import ServiceError
 from tasks.evaluate import evaluate
-from tasks.fit import fit
+from tasks.gate import gate
+from tasks.holdout import find_held_split
 from tasks.ingest import ingest
 from tasks.progress import listening
 from tasks.publish import publish
-from tasks.recording import live_metrics
 from tasks.register import register
 from tasks.report import ReportContents, report
-from tasks.runs import STATUS_OF_STATE, close_run
+from tasks.runs import RunContext
 from tasks.shard import shard
 from tasks.split import split
+from tasks.warm_start import warm_start as start_from_champion
 
 
-def close_mlflow_run(_flow: Flow, flow_run: FlowRun, state: State) -> None:
-    """End the MLflow run as the flow run ended, so that the two never disagree."""
-    close_run(str(flow_run.id), STATUS_OF_STATE[state.type.value])
+@flow(**LIFECYCLE)
+def train(recipe: Recipe, resume: bool = False, refresh: bool = False, warm_start: bool = False) -> Outcome:
+    """Train the recipe's candidates, compare them with the baseline, register the best, and judge it by the gate.
 
-
-AT_THE_END = [close_mlflow_run]
-
-
-@flow(on_completion=AT_THE_END, on_failure=AT_THE_END, on_cancellation=AT_THE_END, on_crashed=AT_THE_END)
-def train(recipe: Recipe, resume: bool = False, refresh: bool = False) -> Outcome:
-    """Train the recipe's candidates, compare them with the baseline, and register the best.
-
-    `resume` continues fits that were interrupted; `refresh` computes every stage again.
+    Args:
+        recipe: What to train on which rows.
+        resume: Continue fits that were interrupted.
+        refresh: Compute every stage again.
+        warm_start: Start from the champion's weights where the architecture is the same.
     """
     started_s = time.perf_counter()
     run = dashboard.run_context(recipe.name)
-    with store.refreshing(refresh), listening(dashboard.progress_bars(), live_metrics(run)):
+    resume = resume or dashboard.is_retry()
+    with store.refreshing(refresh), listening(dashboard.progress_bars()):
         rows = ingest(recipe.source)
-        splits = split(rows, recipe.split)
+        splits = split(rows, recipe.split, find_held_split(recipe.model_name))
         encoded = encode(splits, recipe.encode)
         shards = shard(encoded, recipe.shard)
+        initial = start_from_champion(recipe.model_name, encoded) if warm_start else None
         baseline = fit_baseline(splits, recipe.baseline)
-        models = [*(fit(shards, candidate, resume) for candidate in recipe.candidates), baseline]
+        order = FitOrder(
+            run=run, shards=shards, candidates=recipe.candidates, initial=initial, resume=resume, refresh=refresh
+        ).continued()
+        models = [*fit_all(order), baseline]
         evaluations = [evaluate(model, encoded, splits, recipe.evaluate) for model in models]
         lineage = Lineage(rows=rows, splits=splits, encoded=encoded, shards=shards)
         contest = Contest.between(models, evaluations, recipe.evaluate)
-        registered = register(run, lineage, contest, recipe.registry)
-        contents = ReportContents(recipe_name=recipe.name, lineage=lineage, contest=contest, registered=registered)
-        page = report(contents)
-        published = publish(page, registered, contest)
+        delivery = deliver_or_defer(order.run, recipe, lineage, contest)
     wall_s = time.perf_counter() - started_s
-    return conclude(recipe, flow_run=run.flow_run_id, wall_s=wall_s, contents=contents, pages=[page, published])
+    return conclude(
+        recipe, flow_run=run.flow_run_id, wall_s=wall_s, lineage=lineage, contest=contest, delivery=delivery
+    )
+
+
+def deliver_or_defer(run: RunContext, recipe: Recipe, lineage: Lineage, contest: Contest) -> Delivery | None:
+    """Deliver the best model; if MLflow does not answer, note down what is left to do and return None."""
+    try:
+        return deliver(run, recipe, lineage, contest)
+    except ServiceError as error:
+        if error.code != "E-SVC-004":
+            raise
+        spool.defer({"flow_run_id": run.flow_run_id, "recipe": recipe.model_dump(mode="json"), "why": error.problem})
+        return None
+
+
+def deliver(run: RunContext, recipe: Recipe, lineage: Lineage, contest: Contest) -> Delivery:
+    """Register the best model, let the gate judge it, and report where people look."""
+    registered = register(run, lineage, contest, recipe.registry)
+    gated = gate(run, lineage, registered, recipe.promotion, trigger_of(recipe, lineage.source_digest))
+    contents = ReportContents(
+        recipe_name=recipe.name, lineage=lineage, contest=contest, registered=registered, gated=gated
+    )
+    page = report(contents)
+    return Delivery(registered=registered, gated=gated, page=page, published=publish(page, registered, gated, contest))
+
+
+def finish_deferred(order: dict) -> str:
+    """Do what was left undone while MLflow did not answer; finished stages are found, not repeated.
+
+    Raises ServiceError (E-SVC-004) if it still does not answer.
+    """
+    outcome = train(Recipe.model_validate(order["recipe"]))
+    if outcome.pending:
+        raise ServiceError("E-SVC-004", outcome.pending, fix="start MLflow's server, then run: rnnflow sync")
+    return "registered {name}/{version} as {alias}".format_map(outcome.registered)

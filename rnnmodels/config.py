@@ -8,7 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 class Settings(BaseModel):
     """A frozen section of a recipe: unknown keys are refused, each field is described and bounded."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # The title heads the section of a form.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", model_title_generator=lambda model: model.__name__.removesuffix("Settings")
+    )
 
 
 class Architecture(Settings):

@@ -17,6 +17,11 @@ class Lineage:
     encoded: Artefact
     shards: Artefact
 
+    @property
+    def source_digest(self) -> str:
+        """SHA-256 over the source's files, as `ingest` found them."""
+        return self.rows.manifest["inputs"]["files"]
+
     def by_name(self) -> dict[str, Artefact]:
         """The artefacts under their names."""
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

@@ -30,11 +30,16 @@ def flow_run_id() -> str:
     return str(context.flow_run.id) if context is not None and context.flow_run is not None else ""
 
 
-def run_context(recipe: str) -> RunContext:
-    """Name the flow run to MLflow: Prefect's id, name and page of it."""
+def run_context(recipe: str, **tracked_in: str) -> RunContext:
+    """Name the flow run to MLflow: Prefect's id, name and page of it, and where it is `tracked_in` if that is known."""
     run = FlowRunContext.get().flow_run
     page = url_for("flow-run", obj_id=run.id) or ""
-    return RunContext(recipe=recipe, flow_run_id=str(run.id), flow_run_name=run.name, flow_run_url=page)
+    return RunContext(recipe=recipe, flow_run_id=str(run.id), flow_run_name=run.name, flow_run_url=page, **tracked_in)
+
+
+def is_retry() -> bool:
+    """Tell whether Prefect runs this flow run again, after it failed or crashed."""
+    return FlowRunContext.get().flow_run.run_count > 1
 
 
 def progress_bars() -> Listener:
@@ -57,12 +62,13 @@ def progress_bars() -> Listener:
     return listen
 
 
-def show_results(table: Sequence[dict], summary: str, *, mlflow_run: str, mlflow_page: str) -> None:
-    """Attach the results table, a summary in Markdown and the link to MLflow; tag the flow run with the MLflow run."""
+def show_results(table: Sequence[dict], *, summary: str, verdict: str, mlflow_run: str, mlflow_page: str) -> None:
+    """Attach results, summary, verdict and the link to MLflow; tag the flow run with the MLflow run."""
     if not flow_run_id():
         return
     create_table_artifact(list(table), key="results", description="Candidates and baseline, with 95 % intervals.")
     create_markdown_artifact(summary, key="summary")
+    create_markdown_artifact(verdict, key="verdict", description="Whether the new model took over, and why.")
     create_link_artifact(mlflow_page, link_text="This run in MLflow", key="mlflow")
     with get_client(sync_client=True) as client:
         run = client.read_flow_run(UUID(flow_run_id()))

@@ -1,34 +1,39 @@
 """Batch prediction: a file of raw texts in, one line per text out, bad rows aside with their reasons.
 
-Rows stream through in chunks, so memory does not grow with the file; a chunk is scored in order of length.
-The result appears under its name only when it is complete.
+Rows stream through in windows, so memory does not grow with the file. A finished window is kept: the same command,
+run again after a kill, goes on behind it, with the model version it began with. The result appears under its name only
+when it is complete.
 """
 
-import contextlib
-import json
+import logging
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from operator import itemgetter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import polars as pl
-
-from tasks import registry
-from tasks.errors import InputError, quoted
+from rnnmodels.durable import sha256_of_file, sync
+from tasks import registry, seen
+from tasks.errors import InputError, IntegrityError
+from tasks.prediction.answering import answer_window, one_thread_per_batch, prefetched, read_window
+from tasks.prediction.job import Job, Order, check_job
+from tasks.prediction.tables import join_files
+from tasks.prediction.unfinished import Tally, Unfinished, claimed
+from tasks.prediction.windows import Columns, read_windows
+from tasks.profile import UNLISTED, Profile
 from tasks.progress import Progress, emit
-from tasks.sources.decoding import Lines, open_decompressed
-from tasks.sources.inputs import FORMATS, InputFile, suffixes_of
-from tasks.sources.intake import Intake, RawRow, batched
-from tasks.sources.readers import TABLE_READERS
-from tasks.sources.settings import SourceSettings
-from tasks.text_classifier import TextClassifier, fault_of_text
+from tasks.registry import RegisteredModel
+from tasks.text_classifier import SERVING, TextClassifier
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PredictedFile:
-    """What became of a file: `bad` rows are in `errors`, all others in `output`."""
+    """What became of a file: `bad` rows are in `errors`, all others in `output`.
+
+    `kept_rows` were answered by an earlier call that was cut off, all others at `rows_per_s`. Of the `labelled_rows`,
+    whose true label the model knows, the share `accuracy` was answered right; `unlisted_rows` have another label.
+    """
 
     model: str
     rows: int
@@ -36,26 +41,21 @@ class PredictedFile:
     output: Path
     errors: Path | None
     wall_s: float
-
-
-@dataclass
-class PredictionIntake(Intake):
-    """An intake that keeps every refused row, until `take_faults` hands them on."""
-
-    faults: list[InputError] = field(default_factory=list)
-
-    def reject(self, error: InputError) -> None:
-        """Keep a refused row and go on."""
-        self.faults.append(error)
-
-    def take_faults(self) -> list[InputError]:
-        """Return the rows refused since the last call."""
-        taken, self.faults = self.faults, []
-        return taken
+    rows_per_s: float
+    kept_rows: int
+    labelled_rows: int
+    unlisted_rows: int
+    accuracy: float | None
 
 
 def predict_file(
-    model: str, input_path: Path, output_path: Path, *, text_column: str = "text", overwrite: bool = False
+    model: str,
+    input_path: Path,
+    output_path: Path,
+    *,
+    text_column: str = "text",
+    label_column: str | None = None,
+    overwrite: bool = False,
 ) -> PredictedFile:
     """Classify every text of a file with a registered model; see `parse_reference` for what names one.
 
@@ -63,182 +63,110 @@ def predict_file(
     output is CSV, JSON Lines or Parquet by its suffix, with the columns `row` (line of the input, or number of a
     Parquet row from 1), `label`, `probability_<class>` and `model`. Bad rows go to `<output>.errors.jsonl`.
 
-    Raises InputError for the files (E-OUT-001, E-OUT-002, E-SRC-001, E-SRC-003 and what the readers raise) and for
-    the model (E-NAME-001, E-REG-001, E-REG-002), IntegrityError (E-INT-001, E-REG-003) for a damaged one.
+    Raises InputError for the files (E-OUT-001 to E-OUT-003, E-SRC-001, E-SRC-003, E-SRC-011 and what the readers raise)
+    and for the model (E-NAME-001, E-REG-001, E-REG-002); IntegrityError for a damaged model (E-INT-001, E-REG-003) and
+    for an input that changed meanwhile (E-INT-003).
     """
-    started = time.perf_counter()
-    source = named_input(input_path)
-    errors_path = output_path.with_name(f"{output_path.name}.errors.jsonl")
-    check_outputs(output_path, errors_path, source=input_path, overwrite=overwrite)
-    registered = registry.resolve_model(model)
-    classifier = TextClassifier.load(registered.classifier)
-    intake = PredictionIntake(intake_settings(input_path, text_column))
-    with open_table(output_path) as write_rows, open_errors(errors_path) as write_faults:
-        num_rows = num_bad = 0
-        for chunk in read_texts(source, intake):
-            readable, faults = part_readable(chunk, intake)
-            write_rows(score_texts(classifier, readable, model=registered.label))
-            write_faults(faults)
-            num_bad, num_rows = num_bad + len(faults), num_rows + len(faults) + readable.height
-            emit(Progress(stage="predict", done=num_rows))
-    if not num_bad:
-        errors_path.unlink()
-    return PredictedFile(
-        model=registered.label,
-        rows=num_rows,
-        bad=num_bad,
-        output=output_path,
-        errors=errors_path if num_bad else None,
-        wall_s=round(time.perf_counter() - started, 3),
-    )
+    started_s = time.perf_counter()
+    columns = Columns(text=text_column, label=label_column)
+    job = check_job(model, input_path, output_path, columns=columns, overwrite=overwrite)
+    with claimed(output_path) as unfinished:
+        report = _finished_report(job, unfinished) or _complete(job, unfinished)
+        _publish(job, unfinished, bad=report["bad"])
+        profile = Profile.from_json(report.pop("profile"))
+        seen.record_seen(report["model"], profile, source="predict", batch=job.order.input_sha256)
+        unfinished.forget()
+    errors = job.errors if report["bad"] else None
+    wall_s = round(time.perf_counter() - started_s, 3)
+    return PredictedFile(**report, output=output_path, errors=errors, wall_s=wall_s)
 
 
-def named_input(path: Path) -> InputFile:
-    """Tell by its suffix how a file is read.
-
-    Raises InputError (E-SRC-001, E-SRC-003).
-    """
-    suffix, compression = suffixes_of(path.name)
-    kind = FORMATS.get(suffix, "")
-    if not path.exists():
-        raise InputError("E-SRC-001", "does not exist.", fix="check the path.", file=path)
-    if not path.is_file() or kind in ("", "archive"):
-        suffixes = ", ".join(suffix for suffix, kind in FORMATS.items() if kind != "archive")
-        raise InputError(
-            "E-SRC-003",
-            f"got {quoted(path.suffix)}, expected a file that ends in one of {suffixes}.",
-            fix="convert the file.",
-            file=path,
-        )
-    return InputFile(path, path.name, kind, compression)
+def choose_version(order: Order, unfinished: Unfinished) -> RegisteredModel:
+    """Return the version that an order was begun with, else begin with the one that the model's name means now."""
+    begun = unfinished.version_begun(order)
+    if begun is not None:
+        model = _find_again(begun["label"])
+        if model is not None and _describe(model) == begun:
+            return model
+        logger.warning("Version %s, which answered so far, is gone: all rows are answered anew.", begun["label"])
+    model = registry.resolve_model(order.model)
+    unfinished.begin(order, _describe(model))
+    return model
 
 
-def check_outputs(output: Path, errors: Path, *, source: Path, overwrite: bool) -> None:
-    """Refuse an output that cannot or must not be written.
-
-    Raises InputError (E-OUT-001, E-OUT-002).
-    """
-    if output.suffix not in TABLE_WRITERS:
-        expected = ", ".join(TABLE_WRITERS)
-        raise InputError(
-            "E-OUT-002",
-            f"got suffix {quoted(output.suffix)}, expected one of {expected}.",
-            fix="name the output by its format.",
-            file=output,
-        )
-    if not output.parent.is_dir():
-        raise InputError("E-OUT-002", "lies in a folder that does not exist.", fix="create the folder.", file=output)
-    for path in (output, errors):
-        if path.exists() and (not overwrite or path.samefile(source)):
-            raise InputError("E-OUT-001", "exists already.", fix="name another output, or use --overwrite.", file=path)
+def answer_windows(job: Job, model: RegisteredModel, unfinished: Unfinished, *, skip: int) -> Iterator[Tally]:
+    """Classify the windows of a file behind the first `skip`, and keep each as soon as it is done."""
+    classifier = TextClassifier.load(model.classifier)
+    windows = enumerate(read_windows(job.source, job.columns))
+    ahead = prefetched((number, read_window(classifier, window)) for number, window in windows if number >= skip)
+    with one_thread_per_batch() as cores:
+        for number, read in ahead:
+            yield unfinished.add(number, answer_window(classifier, read, model=model.label, cores=cores))
 
 
-def intake_settings(path: Path, text_column: str) -> SourceSettings:
-    """Ask the readers of the stage `ingest` for texts alone: what they take for the label is the text again."""
-    settings = SourceSettings(path=str(path), on_bad_rows="skip")
-    return settings.model_copy(update={"text_column": text_column, "label_column": text_column})
-
-
-def read_texts(source: InputFile, intake: PredictionIntake) -> Iterator[pl.DataFrame]:
-    """Yield `line` and `text` in chunks; refused rows stay with the intake."""
-    reader = read_lines if source.kind == "document" else TABLE_READERS[source.kind]
-    for frame in reader(source, intake):
-        yield frame.select("line", "text")
-
-
-def read_lines(source: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
-    """Yield a text file's lines as documents."""
-    return batched(_line_rows(source, intake), ["text"])
-
-
-def part_readable(chunk: pl.DataFrame, intake: PredictionIntake) -> tuple[pl.DataFrame, list[dict]]:
-    """Part a chunk into rows that can be classified, and the faults of the others in the order of their rows."""
-    faults = [{"row": fault.row, "code": fault.code, "reason": fault.problem} for fault in intake.take_faults()]
-    reasons = [fault_of_text(text) for text in chunk["text"]]
-    for row, reason in zip(chunk["line"], reasons, strict=True):
-        if reason is not None:
-            faults.append({"row": row, "code": "E-TEXT-001", "reason": reason})
-    readable = chunk.filter(pl.Series([reason is None for reason in reasons], dtype=pl.Boolean))
-    return readable, sorted(faults, key=itemgetter("row"))
-
-
-def score_texts(classifier: TextClassifier, texts: pl.DataFrame, *, model: str) -> pl.DataFrame:
-    """Classify a chunk: columns row, label, one probability per class, model."""
-    probabilities = classifier.predict_probabilities(texts["text"].to_list())
-    labels = np.array(classifier.labels, dtype=object)[probabilities.argmax(axis=1)]
-    columns = {f"probability_{label}": probabilities[:, index] for index, label in enumerate(classifier.labels)}
-    return pl.DataFrame(
-        {
-            "row": texts["line"],
-            "label": pl.Series(labels, dtype=pl.String),
-            **columns,
-            "model": pl.repeat(model, texts.height, dtype=pl.String, eager=True),
-        }
-    )
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Offer a temporary name beside a file and rename it when all went well; nothing is left otherwise."""
-    unfinished = path.with_name(f".{path.name}.partial")
+def _complete(job: Job, unfinished: Unfinished) -> dict:
+    """Answer what is not answered yet and join all windows; bad input leaves nothing behind."""
+    for path in (job.output, job.errors):
+        job.refuse_existing(path)
+    model = choose_version(job.order, unfinished)
+    kept = total = unfinished.count_done()
+    started_s, rows_per_s = time.perf_counter(), 0.0
     try:
-        yield unfinished
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        for window in answer_windows(job, model, unfinished, skip=kept.windows):
+            total += window
+            rows_per_s = round((total.rows - kept.rows) / (time.perf_counter() - started_s), 1)
+            emit(Progress(stage="predict", done=total.rows, figures={"rows_per_s": rows_per_s}))
+        job.refuse_changed_input()
+    except (InputError, IntegrityError):
+        unfinished.forget()
+        raise
+    emit(Progress(stage="predict", done=total.rows, total=total.rows, finished=True))
+    report = {"model": model.label, "kept_rows": kept.rows, "rows_per_s": rows_per_s, **_counts(total)}
+    join_files(map(unfinished.answers_of, range(total.windows)), unfinished.answers)
+    join_files(map(unfinished.faults_of, range(total.windows)), unfinished.faults)
+    unfinished.finish(report)
+    return report
 
 
-@contextlib.contextmanager
-def open_table(path: Path) -> Iterator[Callable[[pl.DataFrame], None]]:
-    """Offer a function that appends frames to a table; it appears under its name when the block ends well."""
-    with replacing(path) as unfinished, TABLE_WRITERS[path.suffix](unfinished) as write:
-        yield write
+def _counts(total: Tally) -> dict:
+    unlisted_rows = total.profile.true.get(UNLISTED, 0)
+    labelled_rows = total.profile.labelled_rows - unlisted_rows
+    return {
+        "rows": total.rows,
+        "bad": total.bad,
+        "labelled_rows": labelled_rows,
+        "unlisted_rows": unlisted_rows,
+        "accuracy": total.profile.hits / labelled_rows if labelled_rows else None,
+        "profile": total.profile.as_json(),
+    }
 
 
-@contextlib.contextmanager
-def open_errors(path: Path) -> Iterator[Callable[[list[dict]], None]]:
-    """Offer a function that appends faults to a JSON Lines file, which appears when the block ends well."""
-    with replacing(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
-        yield lambda faults: file.writelines(f"{json.dumps(fault, ensure_ascii=False)}\n" for fault in faults)
+def _finished_report(job: Job, unfinished: Unfinished) -> dict | None:
+    """Return the report of a call that was cut off while it gave the files their names."""
+    if unfinished.version_begun(job.order) is None or not (unfinished.answers.exists() or job.output.exists()):
+        return None
+    return unfinished.read_finished()
 
 
-@contextlib.contextmanager
-def _csv_writer(path: Path) -> Iterator[Callable[[pl.DataFrame], None]]:
-    with path.open("wb") as file:
-        yield lambda frame: frame.write_csv(file, include_header=file.tell() == 0)
+def _publish(job: Job, unfinished: Unfinished, *, bad: int) -> None:
+    """Give the joined files their names, the answers last; what an interrupted call has moved stays moved."""
+    if not bad and unfinished.answers.exists():
+        unfinished.faults.unlink(missing_ok=True)
+        job.refuse_existing(job.errors)
+        job.errors.unlink(missing_ok=True)
+    for path, name in ((unfinished.faults, job.errors), (unfinished.answers, job.output)):
+        if path.exists():
+            job.refuse_existing(name)
+            path.replace(name)
+    sync(job.output.parent)
 
 
-@contextlib.contextmanager
-def _jsonl_writer(path: Path) -> Iterator[Callable[[pl.DataFrame], None]]:
-    with path.open("wb") as file:
-        yield lambda frame: frame.write_ndjson(file)
+def _find_again(label: str) -> RegisteredModel | None:
+    try:
+        return registry.resolve_model(label)
+    except InputError:
+        return None
 
 
-@contextlib.contextmanager
-def _parquet_writer(path: Path) -> Iterator[Callable[[pl.DataFrame], None]]:
-    import pyarrow.parquet as pq
-
-    with contextlib.ExitStack() as stack:
-        writers: list[pq.ParquetWriter] = []
-
-        def write(frame: pl.DataFrame) -> None:
-            table = frame.to_arrow()
-            if not writers:
-                writers.append(stack.enter_context(pq.ParquetWriter(path, table.schema)))
-            writers[0].write_table(table)
-
-        yield write
-
-
-TABLE_WRITERS = {".csv": _csv_writer, ".jsonl": _jsonl_writer, ".parquet": _parquet_writer}
-
-
-def _line_rows(source: InputFile, intake: Intake) -> Iterator[RawRow]:
-    with open_decompressed(source, intake) as stream:
-        lines = Lines(stream, source, intake)
-        for line in lines:
-            fault = lines.take_fault()
-            if fault:
-                intake.reject(fault)
-            else:
-                yield RawRow(str(source.path), lines.number, source.name, [line.rstrip("\r\n")])
+def _describe(model: RegisteredModel) -> dict:
+    return {"label": model.label, "content": sha256_of_file(model.classifier / SERVING)}

@@ -24,21 +24,28 @@ def results_row(scored: Scored) -> dict[str, str]:
     return row
 
 
-def verdict(registration: dict) -> str:
+def describe_registration(registration: dict, alias: str) -> str:
     """Say in Markdown what was registered, and plainly if the baseline is better."""
     sentence = (
         f"**{registration['best']}** was registered as `{registration['name']}` version {registration['version']}, "
-        f"alias `{registration['alias']}`."
+        f"alias `{alias}`."
     )
     return sentence + (" The baseline scores better." if registration["baseline_wins"] else "")
 
 
-def summarize(contest: Contest, registration: dict, page: Artefact) -> str:
-    """Sum a run up in Markdown: the verdict, a line per model, where the report is."""
+def describe_verdict(gate: dict) -> str:
+    """The gate's verdict in Markdown, with its reasons."""
+    return "\n".join([f"**{gate['verdict']}**", "", *(f"- {reason}" for reason in gate["reasons"])])
+
+
+def summarize(contest: Contest, registration: dict, gate: dict, page: Artefact) -> str:
+    """Sum a run up in Markdown: what was registered, a line per model, where the report is."""
     rows = [results_row(scored) for scored in contest.everyone]
     table = [" | ".join(rows[0]), " | ".join("---" for _ in rows[0]), *(" | ".join(row.values()) for row in rows)]
     report = f"The report with all plots: `{page.path / 'report.html'}`, and among the artifacts of the MLflow run."
-    return "\n".join([verdict(registration), "", *(f"| {line} |" for line in table), "", report])
+    return "\n".join(
+        [describe_registration(registration, gate["alias"]), "", *(f"| {line} |" for line in table), "", report]
+    )
 
 
 def send_report(folder: Path, *, page: Artefact, registration: dict) -> dict:
@@ -53,12 +60,13 @@ def send_report(folder: Path, *, page: Artefact, registration: dict) -> dict:
 
 
 @task(name="publish", cache_policy=NO_CACHE, persist_result=False)
-def publish(page: Artefact, registered: Artefact, contest: Contest) -> Artefact:
+def publish(page: Artefact, registered: Artefact, gated: Artefact, contest: Contest) -> Artefact:
     """Show the results of a run where people look for them."""
     registration = json.loads(registered.file("registration.json").read_bytes())
     dashboard.show_results(
         [results_row(scored) for scored in contest.everyone],
-        summarize(contest, registration, page),
+        summary=summarize(contest, registration, gated.summary, page),
+        verdict=describe_verdict(gated.summary),
         mlflow_run=registration["mlflow_run"],
         mlflow_page=registration["mlflow_page"],
     )

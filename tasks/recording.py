@@ -6,31 +6,34 @@ with a server while fitting are completed when the model is registered.
 
 import datetime
 import json
-import logging
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tasks import tracking
-from tasks.errors import ServiceError
-from tasks.progress import Listener, Progress
-from tasks.runs import FLOW_RUN, PARENT_RUN, RunContext, find_run, open_run
+from tasks.runs import FITTED_BY, FLOW_RUN, PARENT_RUN, RunContext, find_run, link_tags
 from tasks.store import Artefact
 from tasks.tracking import check_name
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from mlflow.entities import DatasetInput, Run
-
-logger = logging.getLogger(__name__)
 
 VERSION = "rnnflow.version"
 MAX_DIGEST = 36  # characters MLflow keeps of a data set's digest
 MAX_METRICS = 1000  # in one call
 
-Point = tuple[str, int, float]  # metric, step, value
+
+class Point(NamedTuple):
+    """One value of a metric; `at_ms` is when it was seen, in milliseconds since 1970, None if just now."""
+
+    metric: str
+    step: int
+    value: float
+    at_ms: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,39 +61,24 @@ class TrackedRun:
     version: str
 
 
-def live_metrics(context: RunContext) -> Listener:
-    """Return a listener that sends each epoch of a fit to the child run of its candidate.
-
-    It falls silent at the first failure, so that training never waits for MLflow twice.
-    """
-    run_ids: dict[str, str] = {}
-    failures: list[ServiceError] = []
-
-    def listen(event: Progress) -> None:
-        if event.stage != "fit" or event.epoch is None or failures:
-            return
-        try:
-            if event.label not in run_ids:
-                run_ids[event.label] = open_child_run(open_run(context), event.label)
-            record_metrics(run_ids[event.label], epoch_points([{**event.figures, "epoch": event.epoch}]))
-        except ServiceError as error:
-            failures.append(error)
-            logger.warning("Metrics will be recorded when the model is registered. %s", error)
-
-    return listen
-
-
-def open_child_run(parent_id: str, name: str) -> str:
+def open_child_run(parent_id: str, name: str, *, fitted_by: RunContext | None = None, reopen: bool = False) -> str:
     """Return the id of the child run of that name, creating it at the first call.
 
+    A new one leads to the flow run that fits the candidate, `fitted_by`; with `reopen` an old one does, and runs again.
     Raises ServiceError (E-SVC-004).
     """
     condition = f"tags.{PARENT_RUN} = '{parent_id}' AND attributes.run_name = '{check_name(name, what='candidate')}'"
+    tags = {} if fitted_by is None else {FITTED_BY: fitted_by.flow_run_id, **link_tags(fitted_by)}
     with tracking.answering():
         client = tracking.connect()
         experiment_id = client.get_run(parent_id).info.experiment_id
         run = find_run(client, [experiment_id], condition)
-        return (run or client.create_run(experiment_id, run_name=name, tags={PARENT_RUN: parent_id})).info.run_id
+        if run is None:
+            run = client.create_run(experiment_id, run_name=name, tags={PARENT_RUN: parent_id, **tags})
+        elif reopen and (run.info.status, run.data.tags.get(FITTED_BY)) != ("RUNNING", tags[FITTED_BY]):
+            client.update_run(run.info.run_id, status="RUNNING")
+            record_settings(run.info.run_id, tags=tags)
+    return run.info.run_id
 
 
 def record_candidate(parent_id: str, record: CandidateRecord) -> str:
@@ -122,26 +110,24 @@ def record_settings(
         )
 
 
-def record_metrics(run_id: str, points: Iterable[Point]) -> None:
-    """Write the points the run does not hold; MLflow stores infinity as 1.8e308, so such a point becomes a tag.
+def record_metrics(run_id: str, points: Iterable[tuple]) -> None:
+    """Write the points (see `Point`) the run does not hold; what is not finite becomes a tag, as MLflow distorts it.
 
     Raises ServiceError (E-SVC-004).
     """
-    points = list(points)
-    finite = [point for point in points if math.isfinite(point[2])]
-    others = {
-        f"not_finite.{name}": f"{value} at step {step}" for name, step, value in points if not math.isfinite(value)
-    }
+    points = [Point(*point) for point in points]
+    finite = [point for point in points if math.isfinite(point.value)]
+    distorted = [point for point in points if not math.isfinite(point.value)]
     with tracking.answering():
         client, metric = tracking.connect(), tracking.load_mlflow().entities.Metric
-        names = {name for name, _, _ in finite}
-        known = {(name, logged.step) for name in names for logged in client.get_metric_history(run_id, name)}
+        known = _known_steps(client, run_id, finite)
         now_ms = int(time.time() * 1000)
-        missing = [metric(name, value, now_ms, step) for name, step, value in finite if (name, step) not in known]
+        missing = [metric(p.metric, p.value, p.at_ms or now_ms, p.step) for p in finite if p[:2] not in known]
         for start in range(0, len(missing), MAX_METRICS):
             client.log_batch(run_id, metrics=missing[start : start + MAX_METRICS])
-    if others:
-        record_settings(run_id, tags=others)
+    if distorted:
+        tags = {f"not_finite.{point.metric}": f"{point.value} at step {point.step}" for point in distorted}
+        record_settings(run_id, tags=tags)
 
 
 def record_lineage(run_id: str, data: Mapping[str, Artefact]) -> None:
@@ -201,6 +187,13 @@ def epoch_points(history: Iterable[Mapping[str, float]]) -> list[Point]:
 def final_points(metrics: Mapping[str, float]) -> list[Point]:
     """Metrics without a course over epochs."""
     return [(name, 0, float(value)) for name, value in metrics.items()]
+
+
+def _known_steps(client: "MlflowClient", run_id: str, points: Sequence[Point]) -> set[tuple[str, int]]:
+    """Which metrics a run holds at which steps, as far as some points ask; a metric it never had costs no call."""
+    logged = client.get_run(run_id).data.metrics
+    names = {point.metric for point in points} & logged.keys()
+    return {(name, known.step) for name in names for known in client.get_metric_history(run_id, name)}
 
 
 def _dataset_input(context: str, artefact: Artefact) -> "DatasetInput":

@@ -1,7 +1,7 @@
 """Stage `register`: record every candidate, register the best as a model that reads raw text, and prove it.
 
 What is served must be what was evaluated: the registered version is loaded back, fed raw texts, and compared with
-the logits on which it was judged, before any alias points to it.
+the logits on which it was judged, before the gate decides about it.
 """
 
 import json
@@ -18,11 +18,12 @@ from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
 from rnnmodels.config import Settings
-from tasks import proof, recording, registry, runs, store
+from tasks import proof, recording, registry, runs, spool, store
 from tasks.contest import Contest, Lineage, Scored
 from tasks.fit import open_splits
 from tasks.progress import Progress, emit
 from tasks.recording import CandidateRecord
+from tasks.reference import reference_profile
 from tasks.runs import RunContext
 from tasks.store import Artefact
 from tasks.text_classifier import Serving, TextClassifier, write_serving
@@ -103,7 +104,7 @@ def assemble_classifier(folder: Path, lineage: Lineage, best: Scored) -> None:
         temperature=json.loads(best.evaluation.file("metrics.json").read_bytes())["temperature"],
         batch_tokens=best.model.manifest["config"]["training"]["batch_tokens"],
     )
-    write_serving(folder, serving)
+    write_serving(folder, serving, reference_profile(best, lineage))
 
 
 def gather_judged(lineage: Lineage, best: Scored) -> proof.Judged:
@@ -140,11 +141,12 @@ def describe(contest: Contest, name: str) -> str:
 def register_best(
     folder: Path, *, run: RunContext, lineage: Lineage, contest: Contest, settings: RegistrySettings
 ) -> dict:
-    """Record everything, register the best candidate, prove it and only then give it an alias.
+    """Record everything, register the best candidate and prove it; the gate decides what it is called.
 
     Raises IntegrityError (E-REG-005, E-REG-006) if the registered model is not the one that was judged.
     """
     best = contest.best
+    spool.settle(run)
     emit(Progress("register", note="recording the candidates in MLflow"))
     parent_id, run_id = record_all(run, lineage, contest)
     with tempfile.TemporaryDirectory() as temporary:
@@ -161,7 +163,6 @@ def register_best(
     registration = {
         "name": model.name,
         "version": model.version,
-        "alias": registry.assign_alias(model),
         "mlflow_run": parent_id,
         "mlflow_page": runs.run_page(parent_id),
         "model_uri": f"models:/{model.label}",

@@ -5,6 +5,7 @@ is one version.
 """
 
 import contextlib
+import json
 import re
 import sys
 import tempfile
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.pyfunc import PyFuncModel
 
-CHAMPION, CHALLENGER = "champion", "challenger"
+CHAMPION, CHALLENGER, PREVIOUS = ALIASES = "champion", "challenger", "previous"
 CONTENT, FILES = "rnnflow.content", "rnnflow.files"
 
 
@@ -100,14 +101,7 @@ def checked_model(model: RegisteredModel, files_sha256: str) -> RegisteredModel:
 
     Raises IntegrityError (E-REG-003).
     """
-    path = model.classifier / SERVING
-    if not path.is_file() or sha256_of_file(path) != files_sha256:
-        raise IntegrityError(
-            "E-REG-003",
-            f"the files of model {model.label} are missing or are not those that were registered.",
-            fix="restore `mlruns/`, or run the recipe again to register a new version.",
-            file=path,
-        )
+    _check_file(model, model.classifier / SERVING, files_sha256)
     return model
 
 
@@ -136,17 +130,48 @@ def log_version(
     return checked_model(model, tags[FILES])
 
 
-def assign_alias(model: RegisteredModel) -> str:
-    """Decide what a new version is called: `champion` if there is none that is whole, else `challenger`.
+def resolve_whole_model(text: str) -> RegisteredModel:
+    """Find a registered version as `resolve_model` does, and check each of its files.
 
-    The one place that moves an alias; a gated promotion replaces this decision.
+    Raises what `resolve_model` does.
     """
-    champion = _find_version(ModelReference(name=model.name, alias=CHAMPION))
-    vacant = champion is None or str(champion.version) == model.version or _whole_model(champion) is None
-    alias = CHAMPION if vacant else CHALLENGER
+    model = resolve_model(text)
+    for name, sha256 in json.loads((model.classifier / SERVING).read_bytes())["sha256"].items():
+        _check_file(model, model.classifier / name, sha256)
+    return model
+
+
+def read_aliases(name: str) -> dict[str, str]:
+    """Versions of a registered model by alias; a model that is not registered has none.
+
+    Raises ServiceError (E-SVC-004).
+    """
+    if tracking.is_absent():
+        return {}
     with tracking.answering():
-        tracking.connect().set_registered_model_alias(model.name, alias, model.version)
-    return alias
+        found = tracking.connect().search_registered_models(f"name = '{check_name(name, what='model name')}'")
+        return {alias: str(version) for model in found for alias, version in model.aliases.items()}
+
+
+def list_registered() -> list[str]:
+    """Names of all registered models.
+
+    Raises ServiceError (E-SVC-004).
+    """
+    if tracking.is_absent():
+        return []
+    with tracking.answering():
+        return sorted(model.name for model in tracking.connect().search_registered_models())
+
+
+def tag_version(name: str, version: str, tags: Mapping[str, str]) -> None:
+    """Write tags to a version.
+
+    Raises ServiceError (E-SVC-004).
+    """
+    with tracking.answering():
+        for key, value in tags.items():
+            tracking.connect().set_model_version_tag(name, version, key, value)
 
 
 def holds_version(name: str, version: str, artifact_uri: str) -> bool:
@@ -154,6 +179,16 @@ def holds_version(name: str, version: str, artifact_uri: str) -> bool:
     if tracking.store_uri() == tracking.local_store_uri():
         return not tracking.is_absent() and tracking.local_artifact(artifact_uri, tracking.artifacts_folder()).is_dir()
     return _find_version(ModelReference(name=name, version=version)) is not None
+
+
+def _check_file(model: RegisteredModel, path: Path, sha256: str) -> None:
+    if not path.is_file() or sha256_of_file(path) != sha256:
+        raise IntegrityError(
+            "E-REG-003",
+            f"the files of model {model.label} are missing or are not those that were registered.",
+            fix=f"restore `mlruns/`, or return to an earlier champion: rnnflow rollback {model.name} --reason TEXT",
+            file=path,
+        )
 
 
 def _create_version(

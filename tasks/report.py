@@ -37,10 +37,11 @@ class ReportContents:
     lineage: Lineage
     contest: Contest
     registered: Artefact
+    gated: Artefact
 
     def by_name(self) -> dict[str, Artefact]:
         """Every artefact under a name of its own, in the order of the run."""
-        return {**self.lineage.by_name(), **self.contest.inputs(), "registered": self.registered}
+        return {**self.lineage.by_name(), **self.contest.inputs(), "registered": self.registered, "gated": self.gated}
 
 
 def gather_facts(contents: ReportContents) -> dict:
@@ -64,6 +65,7 @@ def gather_facts(contents: ReportContents) -> dict:
         "mistakes": read_mistakes(best.evaluation),
         "registered_on": manifests["registered"]["created"].partition("T")[0],
         "registration": read_json(contents.registered, "registration.json"),
+        "gate": contents.gated.summary,
         "lineage": [(name, artefact, manifests[name]) for name, artefact in artefacts.items()],
         "settings": {name: json.dumps(manifest["config"], indent=2) for name, manifest in manifests.items()},
         "libraries": dict(sorted(libraries)),

@@ -1,8 +1,9 @@
 """A fitted classifier as it is served: raw texts in, a probability per class out.
 
 This module and all it reaches travel with the registered model, so it knows neither Prefect nor MLflow.
-Its folder holds `model.safetensors`, `model.json`, `vocabulary.json`, `labels.json` and `serving.json`, which says
-how texts are cut and names the SHA-256 of the other four.
+Its folder holds `model.safetensors`, `model.json`, `vocabulary.json`, `labels.json`, `profile.json` (what the
+validation rows looked like) and `serving.json`, which says how texts are cut and names the SHA-256 of the other five.
+A folder of format 1 has no profile; it predicts as any other.
 """
 
 import json
@@ -13,17 +14,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 
 from rnnmodels.durable import sha256_of_file
 from tasks.errors import InputError, IntegrityError, quoted
-from tasks.text.vocabulary import TextEncoder
+from tasks.profile import Profile, profile_rows
+from tasks.text.tokenizers import truncated
+from tasks.text.vocabulary import UNKNOWN_ID, TextEncoder
 
 if TYPE_CHECKING:
     from rnnmodels.classifier import SequenceClassifier
 
 SERVING = "serving.json"
-SERVING_FORMAT = 1
-PARTS = ("model.safetensors", "model.json", "vocabulary.json", "labels.json")
+SERVING_FORMAT = 2
+PROFILE = "profile.json"
+PARTS = ("model.safetensors", "model.json", "vocabulary.json", "labels.json", PROFILE)
 MAX_CHARACTERS = 1_000_000
 SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -37,6 +42,22 @@ class Serving:
     keep: str
     temperature: float
     batch_tokens: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """Texts as a model reads them: ids after truncation, and what truncation would hide.
+
+    `length` [n] counts the tokens before truncation, `oov_share` [n] is the share of them outside the vocabulary.
+    """
+
+    sequences: list[np.ndarray]
+    length: np.ndarray
+    oov_share: np.ndarray
+
+    def __len__(self) -> int:
+        """Number of texts."""
+        return len(self.sequences)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,21 +89,55 @@ class TextClassifier:
             serving=serving,
         )
 
-    def predict_logits(self, texts: Sequence[str]) -> np.ndarray:
-        """Logits [n, classes] of raw texts, in their order; an empty text counts as one unknown token.
+    def read(self, texts: Sequence[str]) -> Reading:
+        """Cut texts into ids, once for all that is asked of them; an empty text counts as one unknown token.
 
         Raises InputError (E-TEXT-001) naming the first text that cannot be read.
         """
-        from rnnmodels.inference import predict_sequences
-
         check_texts(texts)
-        if not texts:
-            return np.empty((0, len(self.labels)), dtype=np.float32)
-        return predict_sequences(self.model, self.encoder.encode(texts), batch_tokens=self.serving.batch_tokens)
+        encoder = self.encoder
+        frame = pl.DataFrame({"text": pl.Series(texts, dtype=pl.String)})
+        whole = frame.select(ids=encoder.vocabulary.ids_of_text(pl.col("text")))
+        ids, length = pl.col("ids"), pl.col("ids").list.len()
+        read = whole.select(
+            sequence=truncated(ids, max_length=encoder.max_length, keep=encoder.keep),
+            length=length.cast(pl.Int64),
+            oov_share=ids.list.count_matches(UNKNOWN_ID) / length,
+        )
+        return Reading(
+            sequences=[sequence.to_numpy() for sequence in read["sequence"]],
+            length=read["length"].to_numpy(),
+            oov_share=read["oov_share"].to_numpy(),
+        )
+
+    def score(self, reading: Reading) -> np.ndarray:
+        """Calibrated probabilities [n, classes] of texts that were read."""
+        return calibrated_probabilities(self._logits(reading), self.serving.temperature)
+
+    def profile(
+        self, reading: Reading, probabilities: np.ndarray, true_labels: Sequence[str | None] | None = None
+    ) -> Profile:
+        """Count what was read and answered; a true label is None where it is unknown."""
+        return profile_rows(
+            length=reading.length,
+            oov_share=reading.oov_share,
+            probabilities=probabilities,
+            labels=self.labels,
+            true_labels=true_labels,
+        )
+
+    def predict_logits(self, texts: Sequence[str]) -> np.ndarray:
+        """Logits [n, classes] of raw texts, in their order; raises as `read` does."""
+        return self._logits(self.read(texts))
 
     def predict_probabilities(self, texts: Sequence[str]) -> np.ndarray:
-        """Calibrated probabilities [n, classes] of raw texts; raises as `predict_logits` does."""
-        return calibrated_probabilities(self.predict_logits(texts), self.serving.temperature)
+        """Calibrated probabilities [n, classes] of raw texts; raises as `read` does."""
+        return self.score(self.read(texts))
+
+    def _logits(self, reading: Reading) -> np.ndarray:
+        from rnnmodels.inference import predict_sequences
+
+        return predict_sequences(self.model, reading.sequences, batch_tokens=self.serving.batch_tokens)
 
 
 def calibrated_probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
@@ -114,8 +169,21 @@ def check_texts(texts: Sequence[object]) -> None:
             raise InputError("E-TEXT-001", f"text {index}: {fault}.", fix="leave this text out or mend it.")
 
 
-def write_serving(folder: Path, serving: Serving) -> None:
-    """Complete a folder that holds the other parts with `serving.json`."""
+def read_reference(folder: Path) -> Profile | None:
+    """Read what a model's validation rows looked like, without the model; None from a folder of format 1.
+
+    Raises IntegrityError (E-INT-001).
+    """
+    sha256 = json.loads((folder / SERVING).read_bytes())["sha256"]
+    if PROFILE not in sha256:
+        return None
+    _check_file(folder / PROFILE, sha256[PROFILE])
+    return Profile.from_json(json.loads((folder / PROFILE).read_bytes()))
+
+
+def write_serving(folder: Path, serving: Serving, reference: Profile) -> None:
+    """Complete a folder that holds model, vocabulary and labels with `profile.json` and `serving.json`."""
+    (folder / PROFILE).write_text(json.dumps(reference.as_json()), encoding="utf-8")
     sha256 = {name: sha256_of_file(folder / name) for name in PARTS}
     fields = {"format": SERVING_FORMAT, "serving": asdict(serving), "sha256": sha256}
     (folder / SERVING).write_text(json.dumps(fields, indent=2, sort_keys=True), encoding="utf-8")

@@ -2,16 +2,19 @@
 
 All state lies under `mlruns/`: `mlflow.db`, and `artifacts/` under addresses (`mlflow-artifacts:/...`) that hold no
 path, so the folder can be moved and `mlflow server` reads what was written without one. With MLFLOW_TRACKING_URI
-set, the same calls go to that server. Only `MlflowClient` with explicit run ids is used: the active run of the
-fluent interface belongs to a thread and would mix runs.
+set, the same calls go to that server; if it is the one that `rnnflow up` has started over `mlruns/`, the store is still
+the project's own and its artifacts are read from the disk. Only `MlflowClient` with explicit run ids is used: the
+active run of the fluent interface belongs to a thread and would mix runs.
 """
 
 import contextlib
-import fcntl
 import functools
+import json
+import math
 import os
 import re
 import shutil
+import time
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from tasks.errors import InputError, IntegrityError, ServiceError, quoted
 from tasks.fingerprint import digest_of
+from tasks.new_store import ARTIFACT_SCHEME, DATABASE, create_store
 from tasks.store import home
 
 if TYPE_CHECKING:
@@ -27,14 +31,16 @@ if TYPE_CHECKING:
     from mlflow.store.artifact.artifact_repo import ArtifactRepository
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-ARTIFACT_SCHEME = "mlflow-artifacts"
-ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"
+
+WAIT_SETTING, WAIT_S = "RNNFLOW_MLFLOW_WAIT_S", 30.0
+PROMPT_S = 3.0  # registering takes dozens of calls
+POLL_S = 0.5
 
 # MLflow's own defaults let one call wait four minutes for a dead server; a user's settings win over these.
 CLIENT_ENVIRONMENT = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -70,7 +76,7 @@ def artifacts_folder() -> Path:
 
 def local_store_uri() -> str:
     """Address of the project's own database."""
-    return f"sqlite:///{mlruns() / 'mlflow.db'}"
+    return f"sqlite:///{mlruns() / DATABASE}"
 
 
 def store_uri() -> str:
@@ -78,20 +84,35 @@ def store_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or local_store_uri()
 
 
+def server_address() -> str:
+    """Address of the server that `rnnflow up` runs over this project's store; empty if none runs."""
+    with contextlib.suppress(FileNotFoundError):
+        return json.loads((mlruns() / "server.json").read_bytes())["address"]
+    return ""
+
+
+def is_own_store() -> bool:
+    """Tell whether runs go to `mlruns/`, be it directly or through the server that `rnnflow up` runs over it."""
+    return store_uri() == local_store_uri() or store_uri().rstrip("/") == server_address()
+
+
 def store_name() -> str:
     """Name the store without credentials; `mlruns` for the project's own, wherever the folder lies."""
-    parts = urllib.parse.urlsplit(os.environ.get("MLFLOW_TRACKING_URI", ""))
+    if is_own_store():
+        return "mlruns"
+    parts = urllib.parse.urlsplit(store_uri())
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.scheme else "mlruns"
 
 
 def pages_address() -> str:
     """Where MLflow's pages are: the server in use, else the default address of `mlflow ui`."""
-    return store_name() if store_name().startswith("http") else "http://127.0.0.1:5000"
+    remote = "" if is_own_store() or not store_name().startswith("http") else store_name()
+    return remote or server_address() or "http://127.0.0.1:5000"
 
 
 def is_absent() -> bool:
     """Tell whether the store is the project's own and was never written; needs no MLflow."""
-    return store_uri() == local_store_uri() and not (mlruns() / "mlflow.db").exists()
+    return store_uri() == local_store_uri() and not (mlruns() / DATABASE).exists()
 
 
 def local_artifact(uri: str, artifacts: Path) -> Path:
@@ -136,16 +157,37 @@ def answering() -> Iterator[None]:
     try:
         yield
     except (load_mlflow().MlflowException, RequestException, SQLAlchemyError) as error:
-        raise ServiceError(
-            "E-SVC-004",
-            f"MLflow's store {quoted(store_name())} failed: {quoted(str(error).partition(chr(10))[0])}.",
-            fix="see that it runs and is writable, then run the same command again: finished stages are kept.",
-        ) from error
+        raise _failed_store(str(error).partition("\n")[0]) from error
+
+
+def ask() -> float:
+    """Ask MLflow something small; returns the seconds it took to answer.
+
+    Raises ServiceError (E-SVC-004).
+    """
+    with answering():
+        client = connect()
+        started = time.monotonic()
+        client.search_experiments(max_results=1)
+        return time.monotonic() - started
+
+
+def wait_until_answering() -> None:
+    """Return once MLflow answers promptly; a server that its supervisor restarts is awaited for a while.
+
+    Raises ServiceError (E-SVC-004) after RNNFLOW_MLFLOW_WAIT_S, by default 30.
+    """
+    waits = store_uri() != local_store_uri()  # what is wrong with a file does not pass
+    deadline = time.monotonic() + (_wait_limit_s() if waits else 0)
+    while (failure := _failure_to_answer()) is not None:
+        if time.monotonic() >= deadline:
+            raise failure
+        time.sleep(POLL_S)
 
 
 def fetch_artifacts(uri: str) -> Path:
     """Return a folder on this disk that holds an artifact: its own place in the project's store, else a download."""
-    if store_uri() == local_store_uri():
+    if is_own_store():
         return local_artifact(uri, artifacts_folder())
     target = home() / "data" / "models" / digest_of([store_name(), uri])[:24]
     if not target.exists():
@@ -159,13 +201,39 @@ def fetch_artifacts(uri: str) -> Path:
     return target
 
 
+def _failure_to_answer() -> ServiceError | None:
+    try:
+        wall_s = ask()
+    except ServiceError as error:
+        return error
+    return None if wall_s <= PROMPT_S else _failed_store(f"it takes {wall_s:.1f} s to answer")
+
+
+def _wait_limit_s() -> float:
+    text = os.environ.get(WAIT_SETTING, str(WAIT_S))
+    with contextlib.suppress(ValueError):
+        if 0 <= float(text) < math.inf:
+            return float(text)
+    raise InputError(
+        "E-SVC-022", f"{WAIT_SETTING}: got {quoted(text)}, expected seconds.", fix="write 30, or unset it."
+    )
+
+
+def _failed_store(problem: str) -> ServiceError:
+    return ServiceError(
+        "E-SVC-004",
+        f"MLflow's store {quoted(store_name())} failed: {quoted(problem)}.",
+        fix="see that it runs and is writable, then run the same command again: finished stages are kept.",
+    )
+
+
 def _artifact_repository(
     artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None
 ) -> "ArtifactRepository":
     from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
     from mlflow.store.artifact.mlflow_artifacts_repo import MlflowArtifactsRepository
 
-    if (tracking_uri or store_uri()) == local_store_uri():
+    if (tracking_uri or store_uri()).rstrip("/") in (local_store_uri(), server_address()):
         return LocalArtifactRepository(str(local_artifact(artifact_uri, artifacts_folder())))
     return MlflowArtifactsRepository(artifact_uri, tracking_uri, registry_uri)
 
@@ -173,35 +241,5 @@ def _artifact_repository(
 @functools.cache
 def _client(uri: str) -> "MlflowClient":
     if uri == local_store_uri():
-        _create_store()
+        create_store(mlruns(), lambda new: load_mlflow().MlflowClient(new).search_registered_models(max_results=1))
     return load_mlflow().MlflowClient(uri)
-
-
-def _create_store() -> None:
-    """Create the project's database, unless it exists, in a folder of its own, and move it into place whole.
-
-    MLflow makes its tables in many transactions: a kill among them would leave a database that opens no more,
-    and two processes that make them at once break each other.
-    """
-    database, draft = mlruns() / "mlflow.db", mlruns() / "creating"
-    mlruns().mkdir(parents=True, exist_ok=True)
-    with (mlruns() / "mlflow.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if database.exists():
-            return
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir()
-        with _location_free_artifacts():
-            load_mlflow().MlflowClient(f"sqlite:///{draft / database.name}").search_registered_models(max_results=1)
-        (draft / database.name).rename(database)
-        draft.rmdir()
-
-
-@contextlib.contextmanager
-def _location_free_artifacts() -> Iterator[None]:
-    """Have a store that is created in this block place artifacts as `mlflow server` does; else it stores a path."""
-    os.environ[ARTIFACT_ROOT] = f"{ARTIFACT_SCHEME}:/"
-    try:
-        yield
-    finally:
-        del os.environ[ARTIFACT_ROOT]

@@ -1,4 +1,4 @@
-"""Stage `warm_start`: the champion's weights, and which of its ids each token and class of new data had.
+"""Stage `initial`: the champion's weights, and which of its ids each token and class of new data had.
 
 Vocabularies of different days differ; what a fit starts from is an artefact, so that its key says so.
 """
@@ -59,4 +59,4 @@ def warm_start(model: str, encoded: Artefact) -> Artefact:
     write = partial(write_initial, champion=champion, encoded=encoded)
     serving = sha256_of_file(champion.classifier / registry.SERVING)
     inputs = {"champion": serving, "encoded": encoded}
-    return store.build("warm_start", write, module=__name__, config={}, inputs=inputs)
+    return store.build("initial", write, module=__name__, config={}, inputs=inputs)

@@ -31,7 +31,7 @@ TABLE = {
 }
 STAGES = [
     *("ingest", "split", "encode", "shard", "fit gru", "fit rnn", "baseline"),
-    *("evaluate gru", "evaluate rnn", "evaluate tfidf-logistic", "register", "report", "publish"),
+    *("evaluate gru", "evaluate rnn", "evaluate tfidf-logistic", "register", "gate", "report", "publish"),
 ]
 
 
@@ -100,7 +100,7 @@ def test_prefect_and_mlflow_name_each_other(first: Outcome):
 
     assert flow_run["state"] == "Completed"
     assert f"mlflow:{first.mlflow_run}" in flow_run["tags"]
-    assert {"results", "summary", "mlflow", "fit-gru", "fit-rnn"} <= set(flow_run["artifacts"])
+    assert {"results", "summary", "verdict", "mlflow", "fit-gru", "fit-rnn"} <= set(flow_run["artifacts"])
     assert first.mlflow_run in flow_run["artifacts"]["mlflow"].data
     assert run.data.tags[runs.FLOW_RUN] == first.flow_run
     assert run.info.status == "FINISHED"
@@ -137,7 +137,7 @@ def test_a_second_run_reuses_every_stage_and_opens_no_mlflow_run(first: Outcome)
     assert [stage["name"] for stage in second.stages if not stage["cached"]] == []
     assert second.mlflow_run == first.mlflow_run
     assert len(list_runs()) == before
-    assert set(flow_run_of(second)["artifacts"]) == {"results", "summary", "mlflow"}
+    assert set(flow_run_of(second)["artifacts"]) == {"results", "summary", "verdict", "mlflow"}
 
 
 def test_a_later_best_model_is_registered_as_challenger(first: Outcome):

@@ -14,9 +14,11 @@ from tasks.contest import Contest, Lineage, Scored
 from tasks.encode import EncodeSettings, encode
 from tasks.evaluate import EvaluationSettings, evaluate
 from tasks.fit import Candidate, fit
+from tasks.gate import PromotionSettings, gate
 from tasks.register import RegistrySettings, register
-from tasks.runs import RunContext, close_run
+from tasks.runs import RunContext
 from tasks.shard import ShardSettings, shard
+from tasks.spool import end_run
 from tasks.store import Artefact
 
 
@@ -57,15 +59,45 @@ def reviews(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lineage, Contest]
 def registered_home(
     tmp_path_factory: pytest.TempPathFactory, empty_database: Path, reviews: tuple[Lineage, Contest]
 ) -> Path:
-    """A project folder in which the best of the models for generated reviews is registered; not to be written to."""
+    """A project folder in which the best of the models for generated reviews is champion; not to be written to."""
     home = tmp_path_factory.mktemp("registered")
     (home / "mlruns").mkdir()
     shutil.copyfile(empty_database, home / "mlruns" / "mlflow.db")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNNFLOW_HOME", str(home))
-        register.fn(RunContext(recipe="reviews", flow_run_id="flow-1"), *reviews, REGISTRY)
-        close_run("flow-1", "FINISHED")
+        run = RunContext(recipe="reviews", flow_run_id="flow-1")
+        registered = register.fn(run, *reviews, REGISTRY)
+        gate.fn(run, reviews[0], registered, PromotionSettings())
+        end_run("flow-1", "COMPLETED")
     return home
+
+
+@pytest.fixture(scope="session")
+def rivals_home(
+    tmp_path_factory: pytest.TempPathFactory, registered_home: Path, reviews: tuple[Lineage, Contest]
+) -> Path:
+    """The same project with a second version, the other network, that the gate has not seen; not to be written to."""
+    home = tmp_path_factory.mktemp("rivals") / "home"
+    shutil.copytree(registered_home, home)
+    lineage, contest = reviews
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RNNFLOW_HOME", str(home))
+        others = tuple(scored for scored in contest.candidates if scored is not contest.best)
+        rival = Contest(candidates=others, baseline=contest.baseline, settings=contest.settings)
+        register.fn(RunContext(recipe="reviews", flow_run_id="flow-2"), lineage, rival, REGISTRY)
+        end_run("flow-2", "COMPLETED")
+    return home
+
+
+@pytest.fixture
+def rivals(project: Path, rivals_home: Path) -> dict[str, Artefact]:
+    """What registered the champion (version 1) and its unjudged rival (version 2), in a project of the test's own."""
+    for room in ("data", "mlruns"):
+        shutil.copytree(rivals_home / room, project / room)
+    found = [
+        store.open_artefact(f"register/{path.parent.name}") for path in project.glob("data/register/*/manifest.json")
+    ]
+    return {artefact.summary["version"]: artefact for artefact in found}
 
 
 REGISTRY = RegistrySettings(certificate_rows=8)

@@ -1,21 +1,29 @@
 """Every row of a file is in the output once, or among the errors with its reason."""
 
 import json
+import shutil
 
 import polars as pl
 import pytest
 
 from tasks import registry
 from tasks.errors import InputError
-from tasks.predict import open_table, predict_file
+from tasks.predict import predict_file
 from tasks.text_classifier import TextClassifier
 
 TEXTS = ["a great and moving film", "dull, boring and flat", "so so"]
 
 
+@pytest.fixture(scope="module")
+def own_home(registered_home, tmp_path_factory):
+    """A project folder of this module's own: predictions record what they saw."""
+    return shutil.copytree(registered_home, tmp_path_factory.mktemp("predicting") / "home")
+
+
 @pytest.fixture(autouse=True)
-def home(registered_home, monkeypatch):
-    monkeypatch.setenv("RNNFLOW_HOME", str(registered_home))
+def home(own_home, monkeypatch):
+    monkeypatch.setenv("RNNFLOW_HOME", str(own_home))
+    return own_home
 
 
 def expected_probabilities():
@@ -171,15 +179,3 @@ def test_files_that_cannot_be_read_or_written_are_named(tmp_path, source, output
 
     with pytest.raises(InputError, match=code):
         predict_file("reviews", tmp_path / source, tmp_path / output)
-
-
-def test_a_table_that_failed_half_way_does_not_appear(tmp_path):
-    def write_half():
-        with open_table(tmp_path / "out.parquet") as write:
-            write(pl.DataFrame({"row": [1]}))
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_half()
-
-    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,84 @@
+"""Commands on registered models: who is champion, since when and why, and a person's word on it."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from flows.commands.base import Command, as_json_option
+from tasks.errors import printable
+
+if TYPE_CHECKING:
+    from tasks.promotion.ledger import Entry
+
+COLUMNS = ("number", "created", "action", "champion", "challenger", "reason", "actor")
+
+reason_option = click.option("--reason", required=True, help="Why; it stays in the ledger.")
+
+
+@click.command(cls=Command)
+@click.argument("version", metavar="NAME/VERSION")
+@reason_option
+@as_json_option
+def promote(version: str, reason: str, as_json: bool) -> None:
+    """Make a registered version the champion, whatever the gate said. NAME@challenger names one, too."""
+    from tasks.promotion.overrides import promote as promote_version
+
+    show_champion(promote_version(version, reason=reason), as_json=as_json)
+
+
+@click.command(cls=Command)
+@click.argument("name")
+@reason_option
+@as_json_option
+def rollback(name: str, reason: str, as_json: bool) -> None:
+    """Return to the champion before the present one; repeated, further back."""
+    from tasks.promotion.overrides import roll_back
+
+    show_champion(roll_back(name, reason=reason), as_json=as_json)
+
+
+@click.command(cls=Command)
+@click.argument("name")
+@as_json_option
+def history(name: str, as_json: bool) -> None:
+    """Show who was champion since when, why, and on whose word."""
+    from tasks.promotion.ledger import read_entries
+    from tasks.tracking import check_name
+
+    entries = read_entries(check_name(name, what="model name"))
+    if as_json:
+        click.echo(json.dumps({"entries": [dataclasses.asdict(entry) for entry in entries]}))
+    else:
+        print_history(name, entries)
+
+
+def show_champion(entry: "Entry", *, as_json: bool) -> None:
+    """Say who is champion now, and how to return."""
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(entry)))
+        return
+    click.echo(f"{entry.model}/{entry.champion} is champion (entry {entry.number}: {entry.action}).")
+    if entry.previous:
+        click.echo(f"Back to {entry.model}/{entry.previous}: rnnflow rollback {entry.model} --reason TEXT")
+
+
+def print_history(name: str, entries: "Sequence[Entry]") -> None:
+    """Write one line per entry to stdout, the newest last."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if not entries:
+        click.echo(f"No champion of {name} was ever chosen; `rnnflow runs` lists what was trained.")
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in COLUMNS:
+        table.add_column(column, overflow="fold", no_wrap=column in ("number", "created", "action"))
+    for entry in entries:
+        cells = {**dataclasses.asdict(entry), "created": entry.created[:16].replace("T", " ")}
+        table.add_row(*(Text(printable(str(cells[column]))) for column in COLUMNS))
+    Console().print(table)

@@ -1,0 +1,72 @@
+"""Commands that ask a registered model: for a file of texts, or for whoever comes."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flows.commands.base import Command, as_json_option
+from tasks.errors import InputError
+
+if TYPE_CHECKING:
+    from tasks.predict import PredictedFile
+
+
+@click.command(cls=Command)
+@click.argument("model")
+@click.argument("input_path", metavar="INPUT", type=click.Path(path_type=Path))
+@click.argument("output_path", metavar="OUTPUT", type=click.Path(path_type=Path))
+@click.option("--text-column", default="text", show_default=True, help="Column of a table that holds the text.")
+@click.option("--label-column", help="Column of a table that holds the true label, where it is known.")
+@click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
+@click.option("--skip-bad", is_flag=True, help="Succeed although some rows could not be read.")
+@as_json_option
+@click.pass_context
+def predict(ctx: click.Context, skip_bad: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
+    """Classify the texts of a file. MODEL is NAME, NAME@alias or NAME/3; OUTPUT gets one line per text of INPUT.
+
+    A call that was cut off goes on when the same command is run again, with the model version it began with.
+    """
+    from flows.launch import launch_prediction
+
+    predicted = launch_prediction(**options, debug=ctx.meta["debug"])
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(predicted), default=str))
+    else:
+        click.echo(describe_prediction(predicted))
+    if predicted.bad:
+        click.echo(f"{predicted.errors}: {predicted.bad:,} rows could not be read, each with its reason.", err=True)
+        ctx.exit(0 if skip_bad else InputError.exit_code)
+
+
+@click.command(cls=Command)
+@click.argument("model", required=False)
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Beyond loopback RNNFLOW_SERVE_TOKEN must be set.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a cap, as in max_texts=1000.")
+@click.pass_context
+def serve(ctx: click.Context, model: str | None, host: str, port: int, settings: tuple[str, ...]) -> None:
+    """Answer requests with a registered model. MODEL is NAME, NAME@alias or NAME/3; one that is alone needs no name.
+
+    An alias, of which NAME alone means the champion, is followed: a newly promoted version takes over within seconds.
+    """
+    from flows.serve import launch_serving
+
+    launch_serving(model, host=host, port=port, settings=settings, debug=ctx.meta["debug"])
+
+
+def describe_prediction(predicted: "PredictedFile") -> str:
+    """Say in a line or two what became of a file."""
+    kept = f", {predicted.kept_rows:,} of them in an earlier call" if predicted.kept_rows else ""
+    num_answered = predicted.rows - predicted.bad
+    lines = [
+        f"{predicted.output}: {num_answered:,} rows classified by {predicted.model} "
+        f"({predicted.rows_per_s:,.0f} rows/s{kept})."
+    ]
+    if predicted.accuracy is not None:
+        lines.append(f"Accuracy {predicted.accuracy:.2%} on {predicted.labelled_rows:,} labelled rows.")
+    if predicted.unlisted_rows:
+        lines.append(f"{predicted.unlisted_rows:,} rows have a label that the model does not know.")
+    return "\n".join(lines)

@@ -1,0 +1,37 @@
+"""The flow of one candidate: what a worker of the GPU pool runs for the flow `train`."""
+
+from prefect import flow
+
+from flows.lifecycle import LIFECYCLE
+from tasks import dashboard, store
+from tasks.fit import Candidate, fit
+from tasks.progress import listening
+from tasks.spool import spooling
+
+
+@flow(name="fit", **LIFECYCLE)
+def fit_candidate(
+    shards: str,
+    candidate: Candidate,
+    *,
+    resume: bool = True,
+    refresh: bool = False,
+    initial: str = "",
+    parent: str = "",
+    mlflow_run: str = "",
+) -> str:
+    """Fit one candidate and return the artefact's reference; the flow train sends its candidates here.
+
+    Args:
+        shards: The shards to fit on, `shard/<key>`.
+        candidate: The model, and how it is trained.
+        resume: Go on from the last checkpoint of an interrupted fit.
+        refresh: Fit although the result is there.
+        initial: Weights to start from, `initial/<key>`; empty starts afresh.
+        parent: The flow run that sent the candidate.
+        mlflow_run: The MLflow run of that flow run, under which the curves appear.
+    """
+    run = dashboard.run_context("", parent_flow_run_id=parent, mlflow_run=mlflow_run)
+    start = store.open_artefact(initial) if initial else None
+    with store.refreshing(refresh), spooling(run) as live, listening(dashboard.progress_bars(), live):
+        return fit(store.open_artefact(shards), candidate, resume, start, parent or run.flow_run_id).reference

@@ -1,0 +1,34 @@
+"""What every flow does at its start and at its end, whatever its body does: Prefect's hooks.
+
+Prefect calls them in the process of the flow run; if that was cancelled or killed, its worker calls those for
+cancelled and crashed runs instead.
+"""
+
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.flows import Flow
+
+from tasks import leases, spool
+
+
+def begin_run(_flow: Flow, flow_run: FlowRun, _state: State) -> None:
+    """Take the lease that tells the living from the dead."""
+    leases.hold(str(flow_run.id))
+
+
+def end_run(_flow: Flow, flow_run: FlowRun, state: State) -> None:
+    """End the MLflow run as the flow run ended, so that the two never disagree, and give up the lease.
+
+    One that is still cancelling keeps its lease: its process may die before Prefect knows that it is cancelled.
+    """
+    spool.end_run(str(flow_run.id), state.type.value)
+    if state.is_final():
+        leases.release(str(flow_run.id))
+
+
+LIFECYCLE = {
+    "on_running": [begin_run],
+    "on_completion": [end_run],
+    "on_failure": [end_run],
+    "on_cancellation": [end_run],
+    "on_crashed": [end_run],
+}

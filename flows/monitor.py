@@ -1,0 +1,44 @@
+"""The flow that watches whether a model still sees what it was validated on."""
+
+from typing import Annotated
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.states import Completed, State
+from pydantic import Field
+
+from tasks.alarm import alarm_once
+from tasks.dashboard import artifact_key
+from tasks.monitoring import DriftReport, examine_drift
+
+
+@flow(name="monitor")
+def monitor(
+    model: Annotated[str, Field(description="NAME (its champion), NAME@alias or NAME/3.")],
+    window_days: Annotated[int, Field(ge=1, le=3650, description="Days of predictions to look at.")] = 30,
+    min_rows: Annotated[int, Field(ge=1, description="Fewer rows than this are not judged.")] = 500,
+    psi_limit: Annotated[float, Field(gt=0, le=10, description="Population stability index that is drift.")] = 0.2,
+) -> State[dict]:
+    """Compare what a model saw lately with its validation rows; a drift emits the event `rnnflow.drift` once."""
+    report = examine_drift(model, window_days=window_days, min_rows=min_rows, psi_limit=psi_limit)
+    show_drift(report)
+    alarmed = alarm_once(report)
+    return Completed(message=report.sentence, data={**report.as_json(), "alarmed": alarmed})
+
+
+def show_drift(report: DriftReport) -> None:
+    """Attach the figures as a table, and the finding with what to make of it in Markdown."""
+    key = artifact_key(f"drift-{report.name}")
+    if report.comparisons:
+        create_table_artifact(report.table(), key=f"{key}-table", description=report.sentence)
+    create_markdown_artifact(describe_drift(report), key=key)
+
+
+def describe_drift(report: DriftReport) -> str:
+    """Say in Markdown what was found and by which rule."""
+    return (
+        f"# {report.model}: {report.status}\n\n{report.sentence}\n\n"
+        f"{report.labelled_rows:,} of the rows came with their label. A feature counts as drifted if its population "
+        f"stability index (PSI) is above {report.psi_limit:g} and above what chance alone would show; the accuracy, if "
+        "it fell by more than two points and beyond its interval. KS is the Kolmogorov-Smirnov distance.\n"
+    )

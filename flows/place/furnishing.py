@@ -1,0 +1,148 @@
+"""What a Prefect server is told of us: pools, deployments and automations, brought up to date when they changed."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import flows
+from flows.environment import exported
+from flows.place.automations import AUTOMATIONS, update_automations
+from flows.place.parts import CPU_POOL, FIT_QUEUE, GPU_POOL, client_environment
+from flows.place.settings import PlaceSettings, place_folder
+from flows.prefect_api import ask, deployed_names, exists
+from rnnmodels.durable import write_durably
+from tasks.errors import InputError, ServiceError, quoted
+from tasks.fingerprint import digest_of
+from tasks.store import home
+
+DEPLOYMENTS_FILE = "prefect.yaml"
+CODE = Path(flows.__file__).parents[1]
+ROOMS = ("flows", "tasks", "rnnmodels")
+DEPLOY_COMMAND = ("-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file")
+
+
+def furnish(settings: PlaceSettings) -> bool:
+    """Bring pools, deployments and automations up to date; False if they were.
+
+    Raises InputError (E-CFG-013), ServiceError (E-SVC-013).
+    """
+    file = deployments_file()
+    wanted = _digest(settings, file)
+    if _is_furnished(settings, file, wanted):
+        return False
+    ensure_pools(settings)
+    deploy(settings, file)
+    with exported(client_environment(settings)):
+        from prefect.client.orchestration import get_client
+
+        with get_client(sync_client=True) as client:
+            update_automations(client)
+    write_durably(_record(), json.dumps({"digest": wanted}).encode())
+    return True
+
+
+def deployments_file() -> Path:
+    """The project's own `prefect.yaml`, else the one beside this code.
+
+    Raises InputError (E-CFG-013).
+    """
+    candidates = (home() / DEPLOYMENTS_FILE, CODE / DEPLOYMENTS_FILE)
+    found = next((path for path in candidates if path.is_file()), None)
+    if found is None:
+        raise InputError(
+            "E-CFG-013",
+            "there is no such file, which says what to deploy.",
+            fix="copy it from the repository of rnnflow into the project folder.",
+            file=candidates[0],
+        )
+    return found
+
+
+def ensure_pools(settings: PlaceSettings) -> None:
+    """Create the two pools and the queue of fits, which takes one run per GPU at a time."""
+    api = settings.prefect_api
+    for pool in (CPU_POOL, GPU_POOL):
+        if not exists(f"{api}/work_pools/{pool}"):
+            ask(f"{api}/work_pools/", {"name": pool, "type": "process"})
+    queues = f"{api}/work_pools/{GPU_POOL}/queues"
+    limit = {"name": FIT_QUEUE, "concurrency_limit": len(settings.devices)}
+    if exists(f"{queues}/{FIT_QUEUE}"):
+        ask(f"{queues}/{FIT_QUEUE}", limit, method="PATCH")
+    else:
+        ask(queues, limit)
+
+
+def deploy(settings: PlaceSettings, file: Path) -> None:
+    """Deploy everything in a file, as `prefect deploy --all` does.
+
+    Raises ServiceError (E-SVC-013).
+    """
+    environment = {**os.environ, **client_environment(settings)}
+    environment.pop("RNNFLOW_HOME", None)  # it stays a placeholder in what is deployed: each worker has its own
+    command = [sys.executable, *DEPLOY_COMMAND, str(file)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    log = place_folder() / "deploy.log"
+    log.write_text(done.stdout + done.stderr, encoding="utf-8")
+    missing = set(deployment_names(file)) - deployed_names(settings.prefect_api, deployment_names(file))
+    if done.returncode or missing:
+        said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()] or ["nothing"]
+        raise ServiceError(
+            "E-SVC-013",
+            f"not everything was deployed; Prefect said {quoted(said[-1])}.",
+            fix=f"mend what the log names ({log}), then run `rnnflow up` again.",
+            file=file,
+        )
+
+
+def deployment_names(file: Path) -> list[str]:
+    """The names of the deployments in a file.
+
+    Raises InputError (E-CFG-013).
+    """
+    import yaml
+
+    try:
+        return [deployment["name"] for deployment in yaml.safe_load(file.read_bytes())["deployments"]]
+    except (yaml.YAMLError, TypeError, KeyError) as error:
+        raise InputError(
+            "E-CFG-013", f"lists no named deployments: {quoted(error)}.", fix="mend the file, or remove it.", file=file
+        ) from error
+
+
+def _is_furnished(settings: PlaceSettings, file: Path, digest: str) -> bool:
+    """Tell whether this was deployed before and is still all there; a database may have been moved away."""
+    record = _record()
+    if not record.exists() or json.loads(record.read_bytes()) != {"digest": digest}:
+        return False
+    api, names = settings.prefect_api, deployment_names(file)
+    return set(names) == deployed_names(api, names) and set(AUTOMATIONS) <= _automation_names(api)
+
+
+def _automation_names(api: str) -> set[str]:
+    return {automation["name"] for automation in ask(f"{api}/automations/filter", {})}
+
+
+def _digest(settings: PlaceSettings, file: Path) -> str:
+    """What the server was told depends on the file, on our code (which shapes the forms) and on Prefect."""
+    return digest_of(
+        {
+            "file": hashlib.sha256(file.read_bytes()).hexdigest(),
+            "code": [hashlib.sha256(path.read_bytes()).hexdigest() for path in _sources()],
+            "prefect": metadata.version("prefect"),
+            "server": settings.prefect_api,
+            "devices": settings.devices,
+        }
+    )
+
+
+def _sources() -> Iterator[Path]:
+    return (path for room in ROOMS for path in sorted((CODE / room).rglob("*.py")))
+
+
+def _record() -> Path:
+    return place_folder() / "furnished.json"

@@ -1,0 +1,187 @@
+"""Bring a place up: start what is missing, wait until it answers, deploy."""
+
+import contextlib
+import fcntl
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from rich.console import Console
+
+from flows.place.access import check_access
+from flows.place.furnishing import furnish
+from flows.place.missed import request_tidy, skip_missed_runs
+from flows.place.parts import Part, parts_of, prefect_folder
+from flows.place.ports import check_port
+from flows.place.processes import end_processes, leftovers_of_place
+from flows.place.settings import (
+    PREFECT,
+    PlaceSettings,
+    load_settings,
+    mlflow_address_file,
+    place_folder,
+    save_settings,
+)
+from flows.place.status import is_ready
+from flows.place.supervision import (
+    DEAD_STATES,
+    RUNNING_STATES,
+    is_supervised,
+    last_lines,
+    log_of,
+    part_states,
+    start_part,
+    start_supervisor,
+)
+from flows.services import PrefectServer
+from rnnmodels.durable import write_durably
+from tasks.errors import InputError, ServiceError, quoted
+
+ANSWER_LIMIT_S = 180  # a first start creates two databases: 25 s on an idle machine
+POLL_S = 0.2
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrival:
+    """What `up` did: the settings in force, the parts that it started, whether it deployed, what it skipped."""
+
+    settings: PlaceSettings
+    started: tuple[str, ...]
+    deployed: bool
+    skipped_runs: int
+
+
+def bring_up(wanted: PlaceSettings, console: Console) -> Arrival:
+    """Start everything that does not run, and return when all of it answers.
+
+    Raises InputError (E-CFG-010, E-CFG-012 to E-CFG-014), ServiceError (E-SVC-001, E-SVC-010 to E-SVC-013).
+    """
+    check_access(wanted)
+    with sole_change(), console.status("Looking at what runs") as status:
+        settings = _supervise(wanted)
+        missing = missing_parts(settings)
+        start_servers(settings, missing, status.update)
+        status.update("Deploying flows")
+        deployed = furnish(settings)
+        skipped = skip_missed_runs(settings) if missing else 0
+        start_workers(settings, missing, status.update)
+        if missing:
+            request_tidy(settings)
+    names = tuple(part.name for part in missing)
+    return Arrival(settings=settings, started=names, deployed=deployed, skipped_runs=skipped)
+
+
+@contextlib.contextmanager
+def sole_change() -> Iterator[None]:
+    """Let one `up` or `down` work on a place at a time; others wait for it."""
+    with (place_folder() / "change.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def missing_parts(settings: PlaceSettings) -> list[Part]:
+    """The parts that do not run."""
+    states = part_states()
+    return [part for part in parts_of(settings) if states[part.name].state not in RUNNING_STATES]
+
+
+def start_servers(settings: PlaceSettings, missing: Sequence[Part], tell: Tell) -> None:
+    """Start the missing servers at the same time, and wait for all servers in use."""
+    servers = [part for part in missing if not part.is_worker]
+    check_ports(settings, servers)
+    with _sole_start_of_prefect(servers):
+        for part in servers:
+            start_part(part.name)
+        for part in parts_of(settings):
+            if not part.is_worker:
+                tell(f"Waiting for the {part.title}")
+                await_part(settings, part)
+    if settings.given_prefect:
+        PrefectServer(url=settings.given_prefect).wait_until_ready()
+    if not settings.given_mlflow:
+        write_durably(mlflow_address_file(), json.dumps({"address": settings.mlflow}).encode())
+
+
+def start_workers(settings: PlaceSettings, missing: Sequence[Part], tell: Tell) -> None:
+    """Start the missing workers at the same time, and wait for all of them."""
+    for part in missing:
+        if part.is_worker:
+            start_part(part.name)
+    for part in parts_of(settings):
+        if part.is_worker:
+            tell(f"Waiting for the {part.title}")
+            await_part(settings, part)
+
+
+def await_part(settings: PlaceSettings, part: Part) -> None:
+    """Return once a part answers.
+
+    Raises ServiceError (E-SVC-011) with the end of its log.
+    """
+    deadline = time.monotonic() + ANSWER_LIMIT_S
+    while True:
+        state = part_states()[part.name]
+        if state.state in DEAD_STATES or time.monotonic() > deadline:
+            raise _failed_part(part)
+        if state.state in RUNNING_STATES and is_ready(settings, part, state):
+            return
+        time.sleep(POLL_S)
+
+
+def check_ports(settings: PlaceSettings, servers: Sequence[Part]) -> None:
+    """Refuse to start servers where others listen.
+
+    Raises ServiceError (E-SVC-010).
+    """
+    for server in servers:
+        check_port(settings.host, settings.ports[server.name], server=server.name)
+
+
+def _supervise(wanted: PlaceSettings) -> PlaceSettings:
+    """Have a supervisor; returns the settings in force, which a running place keeps until it goes down."""
+    if is_supervised():
+        return _settings_in_force(wanted)
+    end_processes(leftovers_of_place())  # a supervisor that was killed leaves its parts running
+    check_ports(wanted, [part for part in parts_of(wanted) if not part.is_worker])
+    save_settings(wanted)
+    start_supervisor(parts_of(wanted))
+    return wanted
+
+
+def _settings_in_force(wanted: PlaceSettings) -> PlaceSettings:
+    running = load_settings()
+    if replace(running, devices=wanted.devices) != wanted:
+        raise InputError(
+            "E-CFG-014",
+            f"this place is up with other settings: {quoted(_describe(running))}, not {quoted(_describe(wanted))}.",
+            fix="give the same options and variables, or run `rnnflow down` first.",
+        )
+    return running
+
+
+@contextlib.contextmanager
+def _sole_start_of_prefect(servers: Sequence[Part]) -> Iterator[None]:
+    """Wait for commands that start a server on the same database, and have them wait: two would break each other."""
+    if all(part.name != PREFECT for part in servers):
+        yield
+        return
+    prefect_folder().mkdir(parents=True, exist_ok=True)
+    with (prefect_folder() / "start.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _describe(settings: PlaceSettings) -> str:
+    return f"host {settings.host}, Prefect {settings.prefect_api}, MLflow {settings.mlflow}"
+
+
+def _failed_part(part: Part) -> ServiceError:
+    said = (last_lines(part.name, 1) or ["nothing"])[-1]
+    return ServiceError(
+        "E-SVC-011",
+        f"the {part.title} does not answer; its log ends with {quoted(said)}.",
+        fix=f"see `rnnflow status` or the whole log ({log_of(part.name)}), then run `rnnflow up` again.",
+    )

@@ -1,0 +1,36 @@
+"""The flow behind a schedule: look whether there is anything new, and train only then."""
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from flows.lifecycle import LIFECYCLE
+from flows.outcome import Outcome
+from flows.recipe import Recipe
+from flows.train import train
+from flows.trigger import current_trigger
+from tasks.promotion import ledger
+
+
+@flow(**LIFECYCLE)
+def retrain(recipe: Recipe, warm_start: bool = False, force: bool = False) -> Outcome | State:
+    """Train if rows, recipe, code or libraries changed since the gate last judged a model; else say so and end.
+
+    Args:
+        recipe: What to train on which rows.
+        warm_start: Start from the champion's weights where the architecture is the same.
+        force: Train although nothing changed.
+    """
+    skipped = "" if force else describe_nothing_new(recipe)
+    if skipped:
+        return Completed(name="Skipped", message=skipped)
+    return train(recipe, warm_start=warm_start)
+
+
+def describe_nothing_new(recipe: Recipe) -> str:
+    """Say that the champion is current; empty if there is something new to train on, or no champion yet."""
+    entries = ledger.read_entries(recipe.model_name)
+    trained = [entry for entry in entries if entry.trigger]
+    if not trained or trained[-1].trigger != current_trigger(recipe):
+        return ""
+    return f"skipped, champion v{entries[-1].champion} is current"

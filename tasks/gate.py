@@ -1,0 +1,123 @@
+"""Stage `gate`: whether the model just registered takes the champion's place.
+
+Both are scored on the same test rows. The decision is an entry of the ledger, made only if nobody else decided
+meanwhile; the artefact, MLflow's aliases and its tags are projections of that entry and may be repeated.
+"""
+
+import json
+import logging
+from functools import partial
+from pathlib import Path
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks import recording, registry, store, tracking
+from tasks.contest import Lineage
+from tasks.errors import IntegrityError
+from tasks.progress import Progress, emit
+from tasks.promotion import aliases, ledger, standing
+from tasks.promotion.judging import judge, recall
+from tasks.promotion.ledger import ChampionChanged, Entry
+from tasks.promotion.scoring import read_holdout
+from tasks.promotion.settings import PromotionSettings
+from tasks.promotion.verdicts import Case, Challenge, Verdict
+from tasks.runs import RunContext
+from tasks.store import Artefact
+
+__all__ = ["PromotionSettings", "gate"]
+
+logger = logging.getLogger(__name__)
+
+VERDICT, REASON = "rnnflow.verdict", "rnnflow.verdict_reason"
+
+
+def open_challenge(run: RunContext, lineage: Lineage, registered: Artefact, trigger: str) -> Challenge:
+    """Gather who challenges, on which rows, and from which run."""
+    registration = json.loads(registered.file("registration.json").read_bytes())
+    return Challenge(
+        model=registration["name"],
+        version=registration["version"],
+        holdout=read_holdout(lineage.splits),
+        splits=lineage.splits.reference,
+        trigger=trigger,
+        flow_run=run.flow_run_id,
+        mlflow_run=registration["mlflow_run"],
+    )
+
+
+def decide(challenge: Challenge, settings: PromotionSettings) -> tuple[Verdict, Entry]:
+    """Return the verdict on a challenge and the entry that holds it, judging again whenever another was faster.
+
+    Raises ServiceError (E-SVC-004, E-LED-003), IntegrityError (E-LED-002).
+    """
+    while True:
+        entries = ledger.read_entries(challenge.model)
+        if not entries and aliases.adopt(challenge.model) is not None:
+            continue
+        try:
+            return settle(Case(entries=entries, challenge=challenge, settings=settings))
+        except ChampionChanged as error:
+            emit(Progress("gate", challenge.label, note=f"judging again: {error.problem}"))
+
+
+def settle(case: Case) -> tuple[Verdict, Entry]:
+    """Recall or reach a verdict, and commit what is new about it.
+
+    Raises ChampionChanged if the ledger has grown since the case was opened.
+    """
+    known = recall(case)
+    if known is None:
+        verdict = judge(case)
+        about = standing.find_latest_about(case.entries, case.challenge.version)
+        if about is None or about.verdict != verdict.as_json():
+            return verdict, ledger.append(case.draft(verdict), expected=len(case.entries))
+        known = verdict, about  # refused once more, for the same reasons
+    if case.challenge.trigger and not standing.has_last_trigger(case.entries, case.challenge.trigger):
+        ledger.append(case.draft(known[0], action="noted"), expected=len(case.entries))
+    return known
+
+
+def write_verdict(folder: Path, *, verdict: dict, model: str, mlflow_run: str) -> dict:
+    """Fill the artefact's folder with `verdict.json`, and show the verdict in MLflow, at the run and at the version.
+
+    Raises ServiceError (E-SVC-004).
+    """
+    if mlflow_run:
+        tags = {VERDICT: verdict["verdict"], REASON: verdict["reasons"][0]}
+        recording.record_settings(mlflow_run, tags=tags)
+        recording.record_json(mlflow_run, "verdict.json", verdict)
+        registry.tag_version(model, verdict["challenger"], tags)
+    (folder / "verdict.json").write_text(json.dumps(verdict, indent=1, allow_nan=False), encoding="utf-8")
+    return {"rows": 1, **verdict}
+
+
+def keep_verdict(verdict: Verdict, entry: Entry, mlflow_run: str) -> Artefact:
+    """Keep a verdict as an artefact, shown in an MLflow run the first time."""
+    shown = {**verdict.as_json(), "entry": entry.number}
+    write = partial(write_verdict, verdict=shown, model=entry.model, mlflow_run=mlflow_run)
+    config = {"verdict": shown, "model": entry.model, "mlflow_run": mlflow_run, "store": tracking.store_name()}
+    return store.build("gate", write, module=__name__, config=config)
+
+
+def project_aliases(model: str) -> None:
+    """Have MLflow's aliases follow the ledger; a champion that is gone is reported, as the verdict says it too."""
+    try:
+        aliases.project(model)
+    except IntegrityError as error:
+        logger.error("%s", error)  # noqa: TRY400 (a user's fault needs no traceback)
+
+
+@task(name="gate", cache_policy=NO_CACHE, persist_result=False)
+def gate(
+    run: RunContext, lineage: Lineage, registered: Artefact, settings: PromotionSettings, trigger: str = ""
+) -> Artefact:
+    """Decide whether a registered model becomes champion; `trigger` is what the training run was started from."""
+    challenge = open_challenge(run, lineage, registered, trigger)
+    verdict, entry = decide(challenge, settings)
+    project_aliases(challenge.model)
+    emit(Progress("gate", challenge.label, note=verdict.reasons[0]))
+    own = entry.mlflow_run == challenge.mlflow_run
+    kept = keep_verdict(Verdict.from_json(entry.verdict) if own else verdict, entry, challenge.mlflow_run)
+    # A champion's own run goes on showing what made it champion.
+    return kept if kept.summary["verdict"] == verdict.verdict else keep_verdict(verdict, entry, "")

@@ -1,0 +1,42 @@
+"""How the project's own MLflow database comes into being: whole or not at all, and without a path in it."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+DATABASE = "mlflow.db"
+ARTIFACT_SCHEME = "mlflow-artifacts"
+ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"
+
+
+def create_store(folder: Path, open_store: Callable[[str], object]) -> None:
+    """Create the database, unless it exists, in a folder of its own, and move it into place whole.
+
+    MLflow makes its tables in many transactions when `open_store` opens the address it is given: a kill among them
+    would leave a database that opens no more, and two processes that make them at once break each other.
+    """
+    database, draft = folder / DATABASE, folder / "creating"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "mlflow.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if database.exists():
+            return
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
+        with _location_free_artifacts():
+            open_store(f"sqlite:///{draft / DATABASE}")
+        (draft / DATABASE).rename(database)
+        draft.rmdir()
+
+
+@contextlib.contextmanager
+def _location_free_artifacts() -> Iterator[None]:
+    """Have a store that is created in this block place artifacts as `mlflow server` does; else it stores a path."""
+    os.environ[ARTIFACT_ROOT] = f"{ARTIFACT_SCHEME}:/"
+    try:
+        yield
+    finally:
+        del os.environ[ARTIFACT_ROOT]

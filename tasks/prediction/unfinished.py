@@ -1,0 +1,200 @@
+"""A prediction under way, in the hidden folder `.<output>.partial`, so that a killed one goes on where it was.
+
+- `lock` is held by the process that works here; the kernel frees it on any death.
+- `order.json` says what was asked, and which model version answers.
+- `window-000000.csv` holds a window's answers; beside it lie its refused rows and a record with the hashes of both.
+- `finished.json` says that all windows are joined: what remains is to give the files their names.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+from rnnmodels.durable import sha256_of_file, sync, write_durably
+from tasks.errors import InputError
+from tasks.prediction.answering import Answers
+from tasks.prediction.job import Order
+from tasks.prediction.tables import write_faults, write_table
+from tasks.profile import Profile
+
+LOCK, ORDER, FINISHED = "lock", "order.json", "finished.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """Finished windows counted: their rows, how many of them were bad, and what all looked like."""
+
+    windows: int
+    rows: int
+    bad: int
+    profile: Profile
+
+    def __add__(self, other: "Tally") -> "Tally":
+        """Count the windows of both."""
+        counts = {name: getattr(self, name) + getattr(other, name) for name in ("windows", "rows", "bad", "profile")}
+        return Tally(**counts)
+
+
+NOTHING_DONE = Tally(windows=0, rows=0, bad=0, profile=Profile.empty())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unfinished:
+    """The folder of a prediction that this process alone works on."""
+
+    folder: Path
+    suffix: str
+
+    @property
+    def answers(self) -> Path:
+        """The joined answers, until they get their name."""
+        return self.folder / f"answers{self.suffix}"
+
+    @property
+    def faults(self) -> Path:
+        """The joined refused rows, until they get their name."""
+        return self.folder / "errors.jsonl"
+
+    def answers_of(self, number: int) -> Path:
+        """The answers of a window."""
+        return self.folder / f"window-{number:06d}{self.suffix}"
+
+    def faults_of(self, number: int) -> Path:
+        """The refused rows of a window."""
+        return self.folder / f"window-{number:06d}.errors.jsonl"
+
+    def version_begun(self, order: Order) -> dict | None:
+        """Return the model version that this order was begun with; None if there is none or it was another order."""
+        with contextlib.suppress(FileNotFoundError):
+            begun = json.loads((self.folder / ORDER).read_bytes())
+            if begun["format"] == FORMAT and begun["order"] == asdict(order):
+                return begun["version"]
+        return None
+
+    def begin(self, order: Order, version: dict) -> None:
+        """Empty the folder, and note what is asked and which version answers."""
+        self.forget()
+        for path in self.folder.iterdir():
+            if path.name != LOCK:
+                path.unlink()
+        fields = {"format": FORMAT, "order": asdict(order), "version": version}
+        write_durably(self.folder / ORDER, json.dumps(fields, indent=1).encode())
+
+    def forget(self) -> None:
+        """Say that nothing here is wanted any more, before any of it goes."""
+        (self.folder / ORDER).unlink(missing_ok=True)
+        sync(self.folder)
+
+    def add(self, number: int, answers: Answers) -> Tally:
+        """Keep a window's answers; they count once its record is there."""
+        files = (self.answers_of(number), self.faults_of(number))
+        write_table(answers.table, files[0], is_first=number == 0)
+        write_faults(answers.faults, files[1])
+        bad = len(answers.faults)
+        tally = Tally(windows=1, rows=answers.table.height + bad, bad=bad, profile=answers.profile)
+        fields = {
+            "sha256": {path.name: sha256_of_file(path) for path in files},
+            "tally": {**asdict(tally), "profile": tally.profile.as_json()},
+        }
+        write_durably(self._record(number), json.dumps(fields).encode())
+        return tally
+
+    def count_done(self) -> Tally:
+        """Count the finished windows, up to the first that is missing or whose files are not whole."""
+        total = NOTHING_DONE
+        while (window := self._read_window(total.windows)) is not None:
+            total += window
+        return total
+
+    def read_finished(self) -> dict | None:
+        """Return what `finish` noted; None if the files are not joined yet."""
+        with contextlib.suppress(FileNotFoundError):
+            return json.loads((self.folder / FINISHED).read_bytes())
+        return None
+
+    def finish(self, fields: dict) -> None:
+        """Note that the joined files are whole, and what to report of them."""
+        write_durably(self.folder / FINISHED, json.dumps(fields, allow_nan=False).encode())
+
+    def _record(self, number: int) -> Path:
+        return self.folder / f"window-{number:06d}.json"
+
+    def _read_window(self, number: int) -> Tally | None:
+        if not self._record(number).is_file():
+            return None
+        fields = json.loads(self._record(number).read_bytes())
+        for name, sha256 in fields["sha256"].items():
+            path = self.folder / name
+            if not path.is_file() or sha256_of_file(path) != sha256:
+                return None
+        return Tally(**{**fields["tally"], "profile": Profile.from_json(fields["tally"]["profile"])})
+
+
+@contextlib.contextmanager
+def claimed(output: Path) -> Iterator[Unfinished]:
+    """Lend the folder of an output's prediction to this process alone; it goes unless something unfinished is in it.
+
+    Raises InputError (E-OUT-003) while another process has it.
+    """
+    folder = output.with_name(f".{output.name}.partial")
+    with _locked(folder, output):
+        shutil.rmtree(_remains(folder), ignore_errors=True)
+        try:
+            yield Unfinished(folder=folder, suffix=output.suffix)
+        finally:
+            if not (folder / ORDER).exists():
+                _discard(folder)
+
+
+def _discard(folder: Path) -> None:
+    """Remove a folder as one act: who waits for its lock finds another folder, or none."""
+    folder.rename(_remains(folder))
+    shutil.rmtree(_remains(folder))
+
+
+def _remains(folder: Path) -> Path:
+    return folder.with_suffix(".discarded")
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, output: Path) -> Iterator[None]:
+    lock = None
+    while lock is None:
+        lock = _lock_of(folder, output)
+    with lock:
+        yield
+
+
+def _lock_of(folder: Path, output: Path) -> IO[str] | None:
+    """Lock a folder; None if it was discarded while we did."""
+    folder.mkdir(exist_ok=True)
+    with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as stack:
+        lock = stack.enter_context((folder / LOCK).open("a+", encoding="utf-8"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _occupied(output, lock) from None
+        if os.path.samestat(os.fstat(lock.fileno()), (folder / LOCK).stat()):
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            stack.pop_all()
+            return lock
+    return None
+
+
+def _occupied(output: Path, lock: IO[str]) -> InputError:
+    lock.seek(0)
+    return InputError(
+        "E-OUT-003",
+        f"is being written by another prediction (process {lock.read() or 'unknown'}).",
+        fix="wait for it to end, or name another output.",
+        file=output,
+    )

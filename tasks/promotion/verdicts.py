@@ -1,0 +1,173 @@
+"""What the gate says of a challenger: one word, its reasons in sentences, the figures behind them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+from tasks.promotion.comparison import Comparison, percent, shown
+from tasks.promotion.ledger import DECISIONS, Draft, Entry
+from tasks.promotion.scoring import Holdout
+from tasks.promotion.settings import PromotionSettings
+from tasks.promotion.wear import alpha_of_decision
+
+GATE = "gate"
+DECIDING = ("first", "promoted", "kept")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Challenge:
+    """A version that wants to be champion, the test rows that decide, and the run that brought it."""
+
+    model: str
+    version: str
+    holdout: Holdout
+    splits: str
+    trigger: str
+    flow_run: str
+    mlflow_run: str
+
+    @property
+    def label(self) -> str:
+        """`name/version` of the challenger."""
+        return f"{self.model}/{self.version}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The gate's word; `champion` is the version that is champion from now on, `alias` what the challenger is called.
+
+    `decisions` counts how often these rows have decided, this time included, and `alpha` is what the test was granted.
+    """
+
+    verdict: Literal["first", "promoted", "kept", "current", "refused"]
+    reasons: Sequence[str]
+    champion: str
+    challenger: str
+    holdout: str
+    splits: str
+    alpha: float
+    decisions: int
+    figures: dict = field(default_factory=dict)
+    settings: dict = field(default_factory=dict)
+
+    @property
+    def alias(self) -> str:
+        """`champion` or `challenger`."""
+        return "champion" if self.champion == self.challenger else "challenger"
+
+    def as_json(self) -> dict:
+        """JSON value of everything."""
+        return {**asdict(self), "alias": self.alias}
+
+    @classmethod
+    def from_json(cls, value: dict) -> "Verdict":
+        """Read what `as_json` wrote."""
+        return cls(**{name: one for name, one in value.items() if name != "alias"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A challenge with all that is known of its model, and the rules by which it is judged."""
+
+    entries: Sequence[Entry]
+    challenge: Challenge
+    settings: PromotionSettings
+
+    @property
+    def champion(self) -> str:
+        """The version that is champion now; empty if none is."""
+        return self.entries[-1].champion if self.entries else ""
+
+    @property
+    def rows_in_force(self) -> tuple[str, str]:
+        """Digest of the test rows on which the champion stands, and their split."""
+        return (self.entries[-1].holdout, self.entries[-1].splits) if self.entries else ("", "")
+
+    @property
+    def decisions(self) -> int:
+        """How often the rows of the challenge have decided so far."""
+        digest = self.challenge.holdout.digest
+        return sum(entry.action in DECISIONS and entry.holdout == digest for entry in self.entries)
+
+    def rule(self, verdict: str, reasons: Sequence[str]) -> Verdict:
+        """A verdict without figures, which leaves the champion and the wear of the rows as they are."""
+        return Verdict(
+            verdict=verdict,
+            reasons=list(reasons),
+            champion=self.champion,
+            challenger=self.challenge.version,
+            holdout=self.challenge.holdout.digest,
+            splits=self.challenge.splits,
+            alpha=alpha_of_decision(self.settings.alpha, self.decisions + 1),
+            decisions=self.decisions,
+            settings=self.settings.model_dump(mode="json"),
+        )
+
+    def draft(self, verdict: Verdict, *, action: str = "") -> Draft:
+        """Write a verdict down; where rows have decided, they are those in force from now on."""
+        challenge, head = self.challenge, self.entries[-1] if self.entries else None
+        decided = (challenge.holdout.digest, challenge.splits)
+        holdout, splits = decided if (action or verdict.verdict) in DECIDING else self.rows_in_force
+        previous = head.previous if head else ""
+        return Draft(
+            model=challenge.model,
+            action=action or verdict.verdict,
+            champion=verdict.champion,
+            previous=self.champion if verdict.verdict == "promoted" else previous,
+            challenger=challenge.version,
+            reason=verdict.reasons[0],
+            actor=GATE,
+            verdict=verdict.as_json(),
+            holdout=holdout,
+            splits=splits,
+            trigger=challenge.trigger,
+            flow_run=challenge.flow_run,
+            mlflow_run=challenge.mlflow_run,
+        )
+
+
+def state_decision(verdict: str, comparison: Comparison, *, metric: str, alpha: float, number: int) -> str:
+    """The first sentence of a decision: both figures, the rows, the test."""
+    p_value = comparison.p_values[metric]
+    pair = f"{shown(comparison.challenger, metric)} against {shown(comparison.champion, metric)}"
+    sign = "<=" if p_value <= alpha else ">"
+    return (
+        f"{verdict}: {pair} of champion v{comparison.champion['version']} on {comparison.rows:,} rows; "
+        f"{comparison.won:,} rows won, {comparison.lost:,} lost; "
+        f"p = {p_value:.2g} {sign} alpha {alpha:.2g} (decision {number} on these rows)."
+    )
+
+
+def state_first(figures: dict, rows: int) -> str:
+    """The sentence on a model that has no champion yet."""
+    return f"first: no champion yet; {percent(figures['accuracy'])} on {rows:,} rows is where later ones start from."
+
+
+def state_current(crowning: Entry) -> str:
+    """The sentence on a challenger that is the champion already."""
+    since = f"since {crowning.created[:10]} (entry {crowning.number}: {crowning.action})"
+    return f"current: v{crowning.champion} is the champion already, {since}."
+
+
+def state_rolled_back(rollback: Entry) -> list[str]:
+    """The sentences on a challenger from which a person returned to an earlier version."""
+    return [
+        f"kept: v{rollback.challenger} was taken back on {rollback.created[:10]} by {rollback.actor} "
+        f"(entry {rollback.number}: {rollback.reason}), so it does not return by itself.",
+        f"Fix: to accept it all the same: {promote_command(rollback.model, rollback.challenger)}",
+    ]
+
+
+def state_worn(decisions: int, settings: PromotionSettings) -> list[str]:
+    """A warning that the test rows have decided more often than is good for them; else nothing."""
+    if decisions <= settings.max_decisions:
+        return []
+    return [
+        f"These test rows have decided {decisions} times, more than {settings.max_decisions}: they are worn. "
+        "Collect new ones, train on a split with them, and accept the first model by hand."
+    ]
+
+
+def promote_command(model: str, version: str) -> str:
+    """How a person makes a version champion against the gate's word."""
+    return f"rnnflow promote {model}/{version} --reason TEXT"

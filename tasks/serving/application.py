@@ -1,0 +1,127 @@
+"""The REST service: addresses, what they answer, and what runs beside them."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from tasks.serving.answers import Answerer, ErrorAnswer, ModelAnswer, PredictAnswer, Question, ReadyAnswer
+from tasks.serving.batching import MicroBatcher
+from tasks.serving.bodies import read_body, refuse
+from tasks.serving.champion import ModelFollower
+from tasks.serving.faults import RequestError, failed_answer, unknown_address
+from tasks.serving.gate import Gate
+from tasks.serving.questions import parse_texts
+from tasks.serving.seen_inputs import SeenInputs
+from tasks.serving.settings import ServingSettings
+
+DESCRIPTION = "Classifies texts with the champion of the registry and follows its changes."
+REFUSALS = {
+    400: "The body is no strict JSON.",
+    401: "The bearer token is missing or wrong.",
+    408: "The body did not arrive in time.",
+    413: "The body is too large.",
+    415: "The body is not announced as JSON.",
+    422: "A field is missing, unknown, of another type or beyond a cap.",
+    503: "Too many requests at once; repeat after the seconds in Retry-After.",
+}
+CLIENT_GONE = 499  # as nginx has it; nobody is there to read it
+
+
+def create_application(follower: ModelFollower, settings: ServingSettings, *, token: str = "") -> Gate:
+    """Build the service around a loaded model; with a token, all but `/health` asks for it."""
+    seen = SeenInputs()
+    batcher = MicroBatcher(
+        Answerer(follower=follower, seen=seen, max_tokens=settings.max_tokens), max_texts=settings.batch_texts
+    )
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with batcher.running():
+            periodic = (follower.follow(settings.poll_s), _flush(seen, settings.flush_s))
+            beside = [asyncio.create_task(work) for work in periodic]
+            yield
+            for task in beside:
+                task.cancel()
+        seen.flush()
+
+    app = FastAPI(title="rnnflow", description=DESCRIPTION, lifespan=lifespan)
+    app.add_exception_handler(RequestError, _answer_fault)
+    app.add_exception_handler(HTTPException, _answer_unknown_address)
+    _add_predictions(app, batcher, settings)
+    _add_state(app, follower, settings)
+    return Gate(app, token, settings.max_requests)
+
+
+def _add_predictions(app: FastAPI, batcher: MicroBatcher, settings: ServingSettings) -> None:
+    body = {"required": True, "content": {"application/json": {"schema": Question.model_json_schema()}}}
+    refusals = {status: {"model": ErrorAnswer, "description": text} for status, text in REFUSALS.items()}
+
+    @app.post(
+        "/v1/predict",
+        responses={200: {"model": PredictAnswer}, **refusals},
+        openapi_extra={"requestBody": body},
+        summary="Classify texts",
+    )
+    async def predict(request: Request) -> Response:
+        """Return a prediction per text, in their order, and the model version that made them."""
+        try:
+            texts = parse_texts(await read_body(request, settings), settings)
+            return JSONResponse(await batcher.submit(texts))
+        except RequestError as fault:
+            return refuse(request, fault)
+        except ClientDisconnect:
+            return Response(status_code=CLIENT_GONE)
+        except Exception:  # noqa: BLE001 (logged where it happened; a client gets no traceback)
+            return failed_answer().as_response()
+
+
+def _add_state(app: FastAPI, follower: ModelFollower, settings: ServingSettings) -> None:
+    @app.get("/health", summary="Is the process alive?")
+    async def health() -> dict[str, str]:
+        """Answer as long as the process does."""
+        return {"status": "alive"}
+
+    @app.get("/ready", summary="Does a model answer, and is it the one that should?")
+    async def ready() -> ReadyAnswer:
+        """Say which version answers, and why it is not the newest, if it is not."""
+        status = "degraded" if follower.problem else "ready"
+        return ReadyAnswer(status=status, model=follower.current.label, problem=follower.problem or None)
+
+    @app.get("/v1/model", summary="Which model answers?")
+    async def model() -> ModelAnswer:
+        """Describe the version that answers, and the caps on requests."""
+        served = follower.current
+        return ModelAnswer(
+            model=served.label,
+            follows=str(follower.reference) if follower.reference.alias else None,
+            loaded=served.loaded,
+            labels=list(served.classifier.labels),
+            max_length=served.classifier.serving.max_length,
+            keep=served.classifier.serving.keep,
+            limits={name: value for name, value in settings.model_dump().items() if name.startswith("max_")},
+        )
+
+
+async def _flush(seen: SeenInputs, period_s: float) -> None:
+    while True:
+        await asyncio.sleep(period_s)
+        await asyncio.to_thread(seen.flush)
+
+
+async def _answer_fault(request: Request, fault: Exception) -> Response:
+    assert isinstance(fault, RequestError)
+    return refuse(request, fault)
+
+
+async def _answer_unknown_address(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    headers = dict(error.headers or {})
+    if error.status_code not in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+        return failed_answer().as_response()
+    return refuse(request, unknown_address(error.status_code, headers))

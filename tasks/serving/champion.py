@@ -1,0 +1,134 @@
+"""The model that answers, and what follows its alias: a new champion takes over between two requests, or never."""
+
+import asyncio
+import datetime
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from rnnmodels.durable import sha256_of_file, write_durably
+from tasks import registry
+from tasks.errors import IntegrityError, RnnflowError, ServiceError, quoted
+from tasks.registry import ModelReference, RegisteredModel
+from tasks.store import home
+from tasks.text_classifier import SERVING, TextClassifier
+
+logger = logging.getLogger(__name__)
+
+SMOKE_TEXTS = ["One of the best films of the year.", ""]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedModel:
+    """A version in memory that has answered once."""
+
+    registered: RegisteredModel
+    classifier: TextClassifier
+    loaded: str
+
+    @property
+    def label(self) -> str:
+        """`name/version`."""
+        return self.registered.label
+
+
+def load_served(registered: RegisteredModel) -> ServedModel:
+    """Read a version and have it answer, so that the first request finds it warm.
+
+    Raises IntegrityError (E-INT-001, E-SRV-005).
+    """
+    classifier = TextClassifier.load(registered.classifier)
+    probabilities = classifier.score(classifier.read(SMOKE_TEXTS))
+    if not np.isfinite(probabilities).all():
+        raise IntegrityError(
+            "E-SRV-005",
+            f"model {registered.label} answers with numbers that are not finite.",
+            fix="promote another version.",
+        )
+    loaded = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return ServedModel(registered=registered, classifier=classifier, loaded=loaded)
+
+
+@dataclass
+class ModelFollower:
+    """Holds the model that a reference names; `problem` says why a newer one does not answer, or is empty."""
+
+    reference: ModelReference
+    current: ServedModel
+    problem: str = ""
+    load: Callable[[RegisteredModel], ServedModel] = field(default=load_served)
+
+    async def follow(self, poll_s: float) -> None:
+        """Look for a new version every few seconds, if the reference is an alias, until cancelled."""
+        while self.reference.alias:
+            await asyncio.sleep(poll_s)
+            await asyncio.to_thread(self.look)
+
+    def look(self) -> None:
+        """Take over the version that the alias names now, unless it cannot be had or does not work."""
+        try:
+            found = registry.resolve_model(str(self.reference))
+            if found != self.current.registered:
+                self.current = self.load(found)
+                remember(self.reference, found)
+                logger.warning("Now answering with %s.", found.label)
+            problem = ""
+        except RnnflowError as error:
+            problem = str(error).partition("\n")[0]
+        except Exception as error:  # noqa: BLE001 (whatever a broken model does, the old one goes on)
+            problem = f"unexpected {type(error).__name__}: {quoted(error)}"
+        if problem and problem != self.problem:
+            logger.warning("Still answering with %s: %s", self.current.label, problem)
+        self.problem = problem
+
+
+def start_following(text: str) -> ModelFollower:
+    """Load the model that a reference names; if it cannot be had, the one that it named last on this machine.
+
+    Raises InputError (E-NAME-001, E-REG-001, E-REG-002), IntegrityError or ServiceError if there is neither.
+    """
+    reference = registry.parse_reference(text)
+    try:
+        found = registry.resolve_model(text)
+        served = load_served(found)
+    except (ServiceError, IntegrityError) as error:
+        known = recall(reference)
+        if known is None:
+            raise
+        problem = str(error).partition("\n")[0]
+        logger.warning("Answering with %s from this machine: %s", known.label, problem)
+        return ModelFollower(reference, load_served(known), problem)
+    remember(reference, found)
+    return ModelFollower(reference, served)
+
+
+def remember(reference: ModelReference, model: RegisteredModel) -> None:
+    """Note on this machine where the files of the version lie that a reference names."""
+    path = _memory(reference)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fields = {
+        "name": model.name,
+        "version": model.version,
+        "artifact_uri": model.artifact_uri,
+        "folder": str(model.folder.relative_to(home())),
+        "files_sha256": sha256_of_file(model.classifier / SERVING),
+    }
+    write_durably(path, json.dumps(fields, indent=1).encode())
+
+
+def recall(reference: ModelReference) -> RegisteredModel | None:
+    """Return what was remembered, None if nothing was; raises IntegrityError (E-REG-003) if its files have changed."""
+    path = _memory(reference)
+    if not path.is_file():
+        return None
+    fields = json.loads(path.read_bytes())
+    files_sha256 = fields.pop("files_sha256")
+    return registry.checked_model(RegisteredModel(**{**fields, "folder": home() / fields["folder"]}), files_sha256)
+
+
+def _memory(reference: ModelReference) -> Path:
+    return home() / "data" / "serving" / reference.name / f"{reference.alias or reference.version}.json"

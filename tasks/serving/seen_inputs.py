@@ -1,0 +1,48 @@
+"""What the served models saw, as one running profile per version and hour, recorded now and then."""
+
+import datetime
+import logging
+import os
+import secrets
+import threading
+from dataclasses import dataclass, field
+
+from tasks import seen
+from tasks.profile import Profile
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class SeenInputs:
+    """Running profiles of this process, by model version; a batch name stands for the hour they belong to."""
+
+    batch: str = ""
+    profiles: dict[str, Profile] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    mark: str = field(default_factory=lambda: f"{os.getpid()}-{secrets.token_hex(4)}")
+
+    def add(self, model: str, profile: Profile) -> None:
+        """Count a batch that a version (`name/version`) answered."""
+        with self.lock:
+            self._turn_hour()
+            self.profiles[model] = self.profiles.get(model, Profile.empty()) + profile
+
+    def flush(self) -> None:
+        """Record the running profiles; what cannot be written is kept for the next time."""
+        with self.lock:
+            self._record()
+
+    def _turn_hour(self) -> None:
+        batch = f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H}-{self.mark}"
+        if batch != self.batch and self._record():
+            self.batch, self.profiles = batch, {}
+
+    def _record(self) -> bool:
+        try:
+            for model, profile in self.profiles.items():
+                seen.record_seen(model, profile, source="serve", batch=self.batch)
+        except OSError as error:
+            logger.warning("What the model saw could not be recorded: %s", error.strerror)
+            return False
+        return True

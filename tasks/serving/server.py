@@ -1,0 +1,145 @@
+"""One process that serves: checked before it starts, bound before it loads, stopped without losing a request."""
+
+import asyncio
+import ipaddress
+import os
+import signal
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from pydantic import ValidationError
+
+from tasks import tracking
+from tasks.errors import InputError, ResourceError, quoted
+from tasks.serving.application import create_application
+from tasks.serving.champion import start_following
+from tasks.serving.settings import ServingSettings
+
+TOKEN = "RNNFLOW_SERVE_TOKEN"  # noqa: S105 (the name of a variable)
+MIN_TOKEN_CHARACTERS = 16
+MAX_HEADER_BYTES = 16 * 2**10
+KEEP_ALIVE_S = 30
+CONNECTIONS_PER_REQUEST = 16
+
+
+def serve_model(
+    model: str, *, host: str, port: int, settings: ServingSettings, announce: Callable[[str], None]
+) -> None:
+    """Answer requests until SIGTERM or SIGINT; `announce` gets the line that says where.
+
+    Raises InputError (E-SRV-001, E-SRV-003, E-NAME-001, E-REG-001, E-REG-002), ResourceError (E-SRV-002),
+    IntegrityError and ServiceError if the model cannot be had.
+    """
+    token = check_access(host, os.environ.get(TOKEN, ""))
+    with bind(host, port) as listener:
+        follower = start_following(model)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                create_application(follower, settings, token=token),
+                http="h11",  # bounds the size of headers
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+                limit_concurrency=CONNECTIONS_PER_REQUEST * settings.max_requests,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=max(1, round(settings.drain_s)),
+            )
+        )
+        address = f"http://{_authority(listener)}"
+        announce(f"Answering with {follower.current.label} at {address}/v1/predict; how to ask: {address}/docs")
+        _leave_signals_to_uvicorn()
+        asyncio.run(server.serve(sockets=[listener]))
+
+
+def check_access(host: str, token: str) -> str:
+    """Return the token that clients must show, empty for none.
+
+    Raises InputError: E-SRV-001 for a host beyond loopback without a token, E-SRV-003 for a token that can be guessed.
+    """
+    if token and (len(token) < MIN_TOKEN_CHARACTERS or not token.isascii() or not token.isprintable()):
+        raise InputError(
+            "E-SRV-003",
+            f"{TOKEN} is not at least {MIN_TOKEN_CHARACTERS} printable ASCII characters.",
+            fix=f'make one: export {TOKEN}="$(openssl rand -hex 24)"',
+        )
+    if not token and not _is_loopback(host):
+        raise InputError(
+            "E-SRV-001",
+            f"got host {quoted(host)} without a token: anyone who reaches this machine could ask.",
+            fix=f'export {TOKEN}="$(openssl rand -hex 24)" and give clients that token, or leave --host out.',
+        )
+    return token
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Listen on a port, before the seconds are spent that a model takes.
+
+    Raises ResourceError (E-SRV-002).
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise ResourceError(
+            "E-SRV-002",
+            f"cannot listen at {quoted(host)}, port {port} ({os.strerror(error.errno or 0)}).",
+            fix="stop what listens there, or choose another --port; --port 0 takes a free one.",
+        ) from error
+
+
+def check_settings(values: dict[str, object]) -> ServingSettings:
+    """Build the settings.
+
+    Raises InputError (E-SRV-004) naming the first that is unknown or out of bounds.
+    """
+    try:
+        return ServingSettings(**values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(map(str, first["loc"]))
+        known = ", ".join(ServingSettings.model_fields)
+        raise InputError(
+            "E-SRV-004",
+            f"--set {name}: got {quoted(first['input'])}: {first['msg']}.",
+            fix=f"set one of {known} within its bounds.",
+        ) from error
+
+
+def sole_model() -> str:
+    """Name the one registered model.
+
+    Raises InputError (E-SRV-006) if there are several, or none; ServiceError (E-SVC-004).
+    """
+    names: list[str] = []
+    if not tracking.is_absent():
+        with tracking.answering():
+            names = [model.name for model in tracking.connect().search_registered_models()]
+    if len(names) != 1:
+        raise InputError(
+            "E-SRV-006",
+            f"{len(names) or 'no'} models are registered{': ' if names else ''}{', '.join(map(quoted, names))}.",
+            fix="name one: rnnflow serve NAME" if names else "train one first: rnnflow train reviews",
+        )
+    return names[0]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _authority(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _leave_signals_to_uvicorn() -> None:
+    """Uvicorn ends on these signals, then raises them again for whoever was there before it: nobody."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)

@@ -1,0 +1,215 @@
+"""The flow and the command that watch a model, and the automation that answers a drift, on a server of their own."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.events.actions import RunDeployment
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.events.worker import EventsWorker
+from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+from flows.commands.monitoring import monitor as monitor_command
+from flows.monitor import monitor
+from flows.prefect_api import answers
+from rnnmodels.durable import sha256_of_file
+from tasks import registry
+from tasks.profile import Profile, profile_rows
+from tasks.registry import RegisteredModel
+from tasks.seen import record_seen
+
+START_LIMIT_S, REACTION_LIMIT_S = 120, 20
+
+
+def rows(num_rows: int, *, length: float) -> Profile:
+    rng = np.random.default_rng(num_rows)
+    positive = rng.random(num_rows) * 0.9 + 0.05
+    return profile_rows(
+        length=np.round(rng.lognormal(np.log(length), 0.3, num_rows)),
+        oov_share=rng.binomial(50, 0.05, num_rows) / 50,
+        probabilities=np.column_stack([1 - positive, positive]),
+        labels=("neg", "pos"),
+    )
+
+
+@pytest.fixture(autouse=True)
+def champion(project: Path, monkeypatch: pytest.MonkeyPatch) -> RegisteredModel:
+    """A registered version, of which the monitor needs the reference alone."""
+    model = RegisteredModel(name="reviews", version="3", artifact_uri="", folder=project / "model")
+    model.classifier.mkdir(parents=True)
+    reference = model.classifier / "profile.json"
+    reference.write_text(json.dumps(rows(1000, length=100).as_json()))
+    serving = {"format": 2, "sha256": {"profile.json": sha256_of_file(reference)}}
+    (model.classifier / "serving.json").write_text(json.dumps(serving))
+    monkeypatch.setattr(registry, "resolve_model", lambda _: model)
+    return model
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Prefect server that evaluates automations, which the one of Prefect's test harness does not."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
+        "PREFECT_SERVER_API_HOST": "127.0.0.1",
+        "PREFECT_SERVER_API_PORT": str(port),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    }
+    command = [sys.executable, "-m", "prefect", "server", "start", "--no-ui"]
+    process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}/api"
+    try:
+        wait_until(lambda: answers(url), limit_s=START_LIMIT_S)
+        EventsWorker.drain_all(timeout=1, at_exit=False)  # one that another test left knows another server
+        with temporary_settings({PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            yield url
+    finally:
+        EventsWorker.drain_all(timeout=1, at_exit=False)
+        process.terminate()
+        process.wait(30)
+
+
+def wait_until(happens: Callable[[], object], *, limit_s: float) -> None:
+    deadline = time.monotonic() + limit_s
+    while not happens():
+        assert time.monotonic() < deadline, f"not within {limit_s} s"
+        time.sleep(0.1)
+
+
+def ask(url: str, path: str, **body: object) -> dict | list:
+    return httpx.post(f"{url}/{path}", json=body, trust_env=False).raise_for_status().json()
+
+
+@flow(name="retrain")
+def stand_in() -> None:
+    """Stands for the training that an automation starts."""
+
+
+def automate_retraining() -> None:
+    """Start the deployment `retrain` at each drift of this model; no worker takes its runs."""
+    deployment_id = stand_in.from_source(
+        source=str(Path(__file__).parent), entrypoint="test_monitor.py:stand_in"
+    ).deploy(name="retrain", work_pool_name="cpu", build=False, push=False, print_next_steps=False)
+    trigger = EventTrigger(
+        expect={"rnnflow.drift"},
+        match={"prefect.resource.id": "rnnflow.model.reviews"},
+        posture=Posture.Reactive,
+        threshold=1,
+    )
+    action = RunDeployment(source="selected", deployment_id=deployment_id)
+    with get_client(sync_client=True) as client:
+        client.create_automation(AutomationCore(name="retrain on drift", trigger=trigger, actions=[action]))
+
+
+def test_a_drift_starts_one_training_within_seconds_however_often_it_is_seen(server, champion):
+    ask(server, "work_pools/", name="cpu", type="process")
+    automate_retraining()
+    record_seen(champion.label, rows(600, length=200), source="predict", batch="a")
+
+    found = [monitor("reviews") for _ in range(2)]
+
+    started = lambda: [run for run in ask(server, "flow_runs/filter") if run["deployment_id"]]  # noqa: E731
+    wait_until(started, limit_s=REACTION_LIMIT_S)
+    assert [one["alarmed"] for one in found] == [True, False]
+    assert [one["drifted"] for one in found] == [True, True]
+    monitor("reviews")
+    assert len(started()) == 1
+    [event] = ask(server, "events/filter", filter={"event": {"name": ["rnnflow.drift"]}})["events"]
+    assert event["resource"]["prefect.resource.id"] == "rnnflow.model.reviews"
+    assert event["payload"]["sentence"].startswith(
+        "reviews/3 saw 600 rows in 30 days that differ from its validation rows: mean length from 104."
+    )
+
+
+def test_the_run_shows_its_finding_in_words_and_figures(server, champion):
+    record_seen(champion.label, rows(600, length=100), source="predict", batch="a")
+
+    state = monitor("reviews", return_state=True)
+
+    assert state.message == ("reviews/3 saw 600 rows in 30 days: they are like its validation rows, within the limits.")
+    run_id = str(state.state_details.flow_run_id)
+    artifacts = {one["key"]: one for one in ask(server, "artifacts/filter") if one["flow_run_id"] == run_id}
+    table = json.loads(artifacts["drift-reviews-table"]["data"])
+    assert [row["what"] for row in table][:3] == ["mean length", "mean share of unknown tokens", "mean confidence"]
+    assert {row["drifted"] for row in table} == {"no"}
+    assert artifacts["drift-reviews"]["data"].startswith("# reviews/3: stable\n\nreviews/3 saw 600 rows")
+
+
+def test_few_rows_end_without_a_table(server):
+    state = monitor("reviews", return_state=True)
+
+    assert state.is_completed()
+    assert state.message == "reviews/3 saw 0 rows in 30 days: too few rows yet to tell, at least 500 are needed."
+
+
+@pytest.mark.parametrize("parameter", ["window_days", "min_rows", "psi_limit", "model"])
+def test_every_parameter_of_the_form_is_described(parameter):
+    from prefect.utilities.callables import parameter_schema
+
+    field = parameter_schema(monitor).properties[parameter]
+
+    assert field["description"].endswith(".")
+    assert "minimum" in field or "exclusiveMinimum" in field or parameter == "model"
+
+
+def test_the_command_prints_one_json_object(champion):
+    record_seen(champion.label, rows(600, length=200), source="serve", batch="a")
+
+    result = CliRunner().invoke(monitor_command, ["reviews", "--json"])
+
+    fields = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert (fields["model"], fields["drifted"], fields["rows"]) == ("reviews/3", True, 600)
+
+
+def test_the_command_says_what_moved(champion):
+    record_seen(champion.label, rows(600, length=200), source="serve", batch="a")
+
+    result = CliRunner().invoke(monitor_command, ["reviews", "--window-days", "7"])
+
+    assert result.exit_code == 0
+    assert result.stdout.startswith(
+        "reviews/3 saw 600 rows in 7 days that differ from its validation rows: mean length"
+    )
+    assert "mean share of unknown tokens" in result.stdout
+
+
+def test_the_command_only_looks(champion, project):
+    record_seen(champion.label, rows(600, length=200), source="serve", batch="a")
+
+    CliRunner().invoke(monitor_command, ["reviews"])
+
+    assert [path.name for path in (project / "data" / "seen" / "reviews").iterdir()] == ["3"]
+
+
+def test_the_command_names_a_model_without_a_reference(champion):
+    (champion.classifier / "serving.json").write_text(json.dumps({"format": 1, "sha256": {}}))
+
+    result = CliRunner().invoke(monitor_command, ["reviews", "--json"])
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith(
+        "E-MON-001 model reviews/3 was registered without a profile of its validation rows."
+    )
+    assert json.loads(result.stdout)["error"]["code"] == "E-MON-001"
+
+
+def test_looking_needs_neither_prefect_nor_torch():
+    code = "import tasks.monitoring, sys; print(sorted({'prefect', 'mlflow', 'torch'} & set(sys.modules)))"
+
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert shown.stdout.strip() == "[]"

@@ -1,0 +1,323 @@
+"""The gate decides once, says why, and leaves its word where people look."""
+
+import dataclasses
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tasks import registry, store, tracking
+from tasks.errors import IntegrityError, ServiceError
+from tasks.gate import PromotionSettings, gate
+from tasks.promotion import aliases, ledger, overrides, scoring
+from tasks.runs import RunContext
+from tasks.text_classifier import TextClassifier
+
+ROOT = Path(__file__).parents[2]
+RUN = RunContext(recipe="reviews", flow_run_id="flow-2")
+SETTINGS = PromotionSettings(min_slice_rows=5, resamples=1000)
+
+
+@pytest.fixture
+def challenge(rivals, reviews):
+    """Calls the gate with the second version; settings and trigger may be given."""
+
+    def call(settings=SETTINGS, trigger=""):
+        return gate.fn(RUN, reviews[0], rivals["2"], settings, trigger)
+
+    return call
+
+
+def set_hits(patch, hits_of):
+    """Replace the scores of versions by the given numbers of right answers, the first rows of the holdout."""
+
+    def score(model, holdout):
+        hits = np.arange(holdout.rows) < hits_of[model.version]
+        losses = np.where(hits, 0.1, 2.0)
+        return scoring.Scores(version=model.version, hits=hits, losses=losses, undefined=0)
+
+    patch.setattr("tasks.promotion.judging.score_model", score)
+
+
+def test_the_first_model_becomes_champion_and_anchors_later_ones(registered_home, reviews, monkeypatch):
+    monkeypatch.setenv("RNNFLOW_HOME", str(registered_home))
+    [entry] = ledger.read_entries("reviews")
+
+    accuracy = reviews[1].best.metrics["test/accuracy"]
+    assert (entry.action, entry.champion, entry.previous, entry.number) == ("first", "1", "", 1)
+    assert entry.reason == f"first: no champion yet; {100 * accuracy:.2f} % on 40 rows is where later ones start from."
+    assert entry.verdict["figures"]["anchor"]["accuracy"] == accuracy
+    assert (entry.splits, entry.flow_run) == (reviews[0].splits.reference, "flow-1")
+    assert registry.read_aliases("reviews") == {"champion": "1"}
+
+
+def test_an_equal_challenger_is_kept_out_and_told_why(challenge, monkeypatch):
+    set_hits(monkeypatch, {"1": 30, "2": 31})
+
+    verdict = challenge().summary
+
+    assert (verdict["verdict"], verdict["alias"], verdict["champion"], verdict["challenger"]) == (
+        "kept",
+        "challenger",
+        "1",
+        "2",
+    )
+    assert verdict["reasons"] == [
+        "kept: 77.50 % against 75.00 % of champion v1 on 40 rows; 1 rows won, 0 lost; "
+        "p = 0.5 > alpha 0.05 (decision 1 on these rows)."
+    ]
+    assert (verdict["alpha"], verdict["decisions"], verdict["entry"]) == (0.05, 1, 2)
+    assert registry.read_aliases("reviews") == {"champion": "1", "challenger": "2"}
+
+
+def test_a_better_challenger_takes_over(challenge, monkeypatch):
+    set_hits(monkeypatch, {"1": 20, "2": 32})
+
+    verdict = challenge().summary
+
+    assert (verdict["verdict"], verdict["alias"], verdict["champion"]) == ("promoted", "champion", "2")
+    assert verdict["reasons"] == [
+        "promoted: 80.00 % against 50.00 % of champion v1 on 40 rows; 12 rows won, 0 lost; "
+        "p = 0.00024 <= alpha 0.05 (decision 1 on these rows)."
+    ]
+    assert registry.read_aliases("reviews") == {"champion": "2", "previous": "1"}
+
+
+def test_real_models_are_scored_by_their_registered_files(challenge, reviews):
+    figures = challenge().summary["figures"]
+
+    accuracies = {scored.name: scored.metrics["test/accuracy"] for scored in reviews[1].candidates}
+    assert figures["champion"]["accuracy"] == accuracies.pop(reviews[1].best.name)
+    assert figures["challenger"]["accuracy"] == accuracies.popitem()[1]
+    assert figures["rows"] == 40
+    assert sum(one["rows"] for one in figures["slices"] if one["by"] == "label") == 40
+
+
+def test_the_same_decision_is_made_once(challenge):
+    decided = challenge()
+
+    repeated = challenge(PromotionSettings(alpha=0.5))
+
+    assert (repeated.key, repeated.cached) == (decided.key, True)
+    assert len(ledger.read_entries("reviews")) == 2
+    assert ledger.count_decisions("reviews", decided.summary["holdout"]) == 1
+
+
+def test_a_champion_that_comes_again_is_current_and_wears_nothing(rivals, reviews):
+    verdict = gate.fn(RUN, reviews[0], rivals["1"], SETTINGS).summary
+
+    [entry] = ledger.read_entries("reviews")
+    assert (verdict["verdict"], verdict["alias"], verdict["entry"], verdict["decisions"]) == (
+        "current",
+        "champion",
+        1,
+        0,
+    )
+    assert verdict["reasons"] == [f"current: v1 is the champion already, since {entry.created[:10]} (entry 1: first)."]
+    run = tracking.connect().get_run(rivals["1"].summary["mlflow_run"])
+    assert run.data.tags["rnnflow.verdict"] == "first"
+
+
+def test_a_new_trigger_is_noted_once(challenge):
+    challenge(trigger="monday")
+    challenge(trigger="monday")
+    challenge(trigger="tuesday")
+    challenge(trigger="tuesday")
+
+    entries = ledger.read_entries("reviews")
+    assert [(entry.action, entry.trigger) for entry in entries[1:]] == [("kept", "monday"), ("noted", "tuesday")]
+    assert ledger.count_decisions("reviews", entries[0].holdout) == 1
+
+
+def test_the_verdict_is_shown_at_the_run_and_at_the_version(challenge, rivals):
+    gated = challenge()
+
+    client, run_id = tracking.connect(), rivals["2"].summary["mlflow_run"]
+    run, version = client.get_run(run_id), client.get_model_version("reviews", "2")
+    assert run.data.tags["rnnflow.verdict"] == version.tags["rnnflow.verdict"] == gated.summary["verdict"]
+    assert run.data.tags["rnnflow.verdict_reason"] == gated.summary["reasons"][0]
+    assert "verdict.json" in {file.path for file in client.list_artifacts(run_id)}
+    assert json.loads(gated.file("verdict.json").read_bytes())["entry"] == 2
+
+
+def test_alpha_shrinks_with_every_decision_on_the_same_rows(challenge, monkeypatch):
+    set_hits(monkeypatch, {"1": 20, "2": 20})
+    [first] = ledger.read_entries("reviews")
+    for number in range(2, 5):
+        earlier = {"action": "kept", "challenger": str(number + 10), "reason": "earlier", "actor": "gate"}
+        rows = {"holdout": first.holdout, "splits": first.splits, "verdict": first.verdict}
+        draft = ledger.Draft(model="reviews", champion="1", **earlier, **rows)
+        ledger.append(draft, expected=number - 1)
+
+    verdict = challenge(PromotionSettings(max_decisions=3)).summary
+
+    assert (verdict["decisions"], verdict["alpha"]) == (4, 0.0125)
+    assert verdict["reasons"][0].endswith("p = 1 > alpha 0.013 (decision 4 on these rows).")
+    assert verdict["reasons"][1] == (
+        "These test rows have decided 4 times, more than 3: they are worn. "
+        "Collect new ones, train on a split with them, and accept the first model by hand."
+    )
+
+
+def test_other_test_rows_are_refused_until_a_person_accepts_them(rivals, reviews):
+    other = store.build("split", write_other_rows, module="tasks.store", config={"seed": 8})
+    lineage = dataclasses.replace(reviews[0], splits=other)
+
+    verdict = gate.fn(RUN, lineage, rivals["2"], SETTINGS).summary
+
+    old = reviews[0].splits.reference
+    assert (verdict["verdict"], verdict["alias"], verdict["figures"]) == ("refused", "challenger", {})
+    assert verdict["reasons"] == [
+        f"refused: champion v1 was decided on the test rows of {old} and may have been trained on some of the "
+        f"20 test rows of {other.reference}.",
+        f"Fix: train with the test rows of {old}, or take the new ones over together with this version: "
+        "rnnflow promote reviews/2 --reason TEXT",
+    ]
+    assert (ledger.head("reviews").splits, ledger.head("reviews").action) == (old, "refused")
+    gate.fn(RUN, lineage, rivals["2"], SETTINGS)
+    assert len(ledger.read_entries("reviews")) == 2
+    assert overrides.promote("reviews/2", reason="new rows").splits == other.reference
+
+
+def test_a_champion_without_its_files_is_not_compared(challenge, rivals):
+    shutil.rmtree(registry.resolve_model("reviews/1").folder)
+
+    verdict = challenge().summary
+
+    assert (verdict["verdict"], verdict["champion"]) == ("refused", "1")
+    assert verdict["reasons"][0].startswith("refused: v1 cannot be scored: E-REG-003 ")
+    assert verdict["reasons"][1] == (
+        "Fix: restore `mlruns/`; or return to the last champion that is whole: rnnflow rollback reviews --reason TEXT; "
+        "or accept this version: rnnflow promote reviews/2 --reason TEXT"
+    )
+
+
+def test_undefined_answers_are_refused(challenge, monkeypatch):
+    predict = TextClassifier.predict_logits
+
+    def undefined(classifier, texts):
+        logits = predict(classifier, texts)
+        logits[:3] = np.nan
+        return logits
+
+    monkeypatch.setattr(TextClassifier, "predict_logits", undefined)
+
+    assert challenge().summary["reasons"][0] == "refused: v2 gives no defined answer to 3 of 40 rows."
+
+
+def test_a_version_taken_back_by_a_person_does_not_return_by_itself(challenge, monkeypatch):
+    set_hits(monkeypatch, {"1": 20, "2": 32})
+    challenge()
+    rollback = overrides.roll_back("reviews", reason="rude to customers")
+
+    verdict = challenge().summary
+
+    assert (verdict["verdict"], verdict["champion"], verdict["entry"]) == ("kept", "1", 3)
+    assert verdict["reasons"] == [
+        f"kept: v2 was taken back on {rollback.created[:10]} by {rollback.actor} (entry 3: rude to customers), "
+        "so it does not return by itself.",
+        "Fix: to accept it all the same: rnnflow promote reviews/2 --reason TEXT",
+    ]
+
+
+def test_a_champion_older_than_the_ledger_is_adopted_and_compared(challenge):
+    (tracking.mlruns() / "ledger.db").unlink()
+
+    verdict = challenge().summary
+
+    actions = [entry.action for entry in ledger.read_entries("reviews")]
+    assert actions == ["adopt", verdict["verdict"]]
+    assert verdict["figures"]["anchor"]["version"] == "1"
+
+
+def test_a_loser_of_a_race_judges_again(challenge, monkeypatch):
+    append, expected_numbers = ledger.append, []
+
+    def overtaken(draft, *, expected):
+        if not expected_numbers:
+            rival = ledger.Draft(model="reviews", action="promote", champion="1", reason="faster", actor="eve")
+            append(rival, expected=expected)
+        expected_numbers.append(expected)
+        return append(draft, expected=expected)
+
+    monkeypatch.setattr(ledger, "append", overtaken)
+
+    assert challenge().summary["entry"] == 3
+    assert expected_numbers == [1, 2]
+
+
+GATE = """
+import os, signal, sys
+from tasks import store
+from tasks.contest import Lineage
+from tasks.gate import PromotionSettings, gate
+from tasks.promotion import aliases
+from tasks.runs import RunContext
+if sys.argv[3:] == ["killed"]:
+    aliases.project = lambda model: os.kill(os.getpid(), signal.SIGKILL)
+registered, splits = map(store.open_artefact, sys.argv[1:3])
+lineage = Lineage(rows=splits, splits=splits, encoded=splits, shards=splits)
+gated = gate.fn(RunContext(recipe="reviews", flow_run_id="flow-2"), lineage, registered, PromotionSettings())
+print(gated.summary["verdict"], sorted({"torch", "mlflow", "scipy"} & set(sys.modules)))
+"""
+
+
+def run_gate(registered, splits, *arguments):
+    """Call the gate in a process of its own."""
+    if not (store.home() / "data" / splits.reference).exists():
+        shutil.copytree(splits.path, store.home() / "data" / splits.reference)
+    command = [sys.executable, "-c", GATE, registered.reference, splits.reference, *arguments]
+    return subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False)
+
+
+def test_a_kill_between_the_ledger_and_the_aliases_is_healed(rivals, reviews):
+    assert run_gate(rivals["2"], reviews[0].splits, "killed").returncode == -9
+    entry = ledger.head("reviews")
+    assert (entry.number, entry.challenger) == (2, "2")
+    assert registry.read_aliases("reviews") == {"champion": "1"}
+
+    [finding] = aliases.reconcile()
+
+    assert finding.sentence == f"reviews: the aliases were not written for entry 2 ({entry.action}); now they are."
+    assert registry.read_aliases("reviews") == aliases.aliases_of(entry)
+    again = gate.fn(RUN, reviews[0], rivals["2"], PromotionSettings())
+    assert (again.summary["entry"], again.summary["verdict"]) == (2, entry.action)
+
+
+def test_a_known_verdict_needs_neither_torch_nor_mlflow(challenge, rivals, reviews):
+    challenge()
+
+    shown = {version: run_gate(rivals[version], reviews[0].splits).stdout.strip() for version in "12"}
+
+    assert shown == {"1": "current []", "2": "kept []"}
+
+
+def test_a_dead_server_leaves_no_decision(rivals, reviews, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+
+    with pytest.raises(ServiceError, match="E-SVC-004"):
+        gate.fn(RUN, reviews[0], rivals["2"], SETTINGS)
+
+    assert ledger.read_entries("reviews") == []
+
+
+def test_a_damaged_ledger_stops_the_gate(challenge):
+    with sqlite3.connect(tracking.mlruns() / "ledger.db") as database:
+        database.execute("DROP TRIGGER promotions_refuse_update")
+        database.execute("UPDATE promotions SET champion = '2'")
+
+    with pytest.raises(IntegrityError, match=r'E-LED-002 .*entry 1 of model "reviews"'):
+        challenge()
+
+
+def write_other_rows(folder: Path) -> dict:
+    rows = pl.DataFrame({"row": range(20), "text": [f"text {i}" for i in range(20)], "label": ["neg", "pos"] * 10})
+    rows.write_parquet(folder / "test.parquet")
+    return {"rows": 20}
