@@ -6,19 +6,39 @@ from typing import Any
 
 import click
 
+from flows.commands import monitoring, place, registry, serving, upkeep
 from flows.commands.base import Command, as_json_option
-from flows.commands.serving import predict, serve
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Sections(click.Group):
+    """A group whose help lists commands by what they are for."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write one section per purpose, in the order of a user's day."""
+        for title, names in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, self.commands[name].get_short_help_str(100)) for name in names])
+
+
+SECTIONS = {
+    "Train": ("train", "recipes", "runs", "doctor"),
+    "Use": ("predict", "serve", "monitor"),
+    "Decide": ("history", "promote", "rollback"),
+    "Operate": ("up", "status", "down", "tidy", "sync"),
+}
+
+
+@click.group(cls=Sections, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="rnnflow")
 def main() -> None:
     """Train recurrent models on your texts, from raw rows to a registered model."""
 
 
 main.command_class = Command
-for command in (predict, serve):
-    main.add_command(command)
+for module in (place, registry, serving, monitoring, upkeep):
+    for command in vars(module).values():
+        if isinstance(command, click.Command):
+            main.add_command(command)
 
 
 @main.command()
@@ -27,6 +47,7 @@ for command in (predict, serve):
 @click.option("--from-file", metavar="PATH", help="Read the rows from here (sets source.path).")
 @click.option("--resume", is_flag=True, help="Continue fits that were interrupted.")
 @click.option("--refresh", is_flag=True, help="Compute every stage again.")
+@click.option("--warm-start", is_flag=True, help="Start from the champion's weights.")
 @as_json_option
 @click.pass_context
 def train(ctx: click.Context, as_json: bool, **order: Any) -> None:  # noqa: ANN401 (the options above)

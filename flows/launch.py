@@ -32,6 +32,7 @@ class Order:
     from_file: str | None = None
     resume: bool = False
     refresh: bool = False
+    warm_start: bool = False
     debug: bool = False
 
 
@@ -50,13 +51,15 @@ def launch_training(order: Order) -> "Outcome":
             server = stack.enter_context(prefect_server())
             # Imported while the server starts; these import Prefect, which reads its settings at once.
             from flows.recipe import build_recipe
+            from flows.tidy import tidy_up
             from flows.train import train
 
             recipe = build_recipe(path, table, settings=order.settings, from_file=order.from_file)
             server.wait_until_ready()
+            tidy_up()
         console.print(f"Watch this run at {server.dashboard}", style="dim", markup=False)
         with _flow_of(server, train) as flow, showing_progress(console):
-            return flow(recipe, resume=order.resume, refresh=order.refresh)
+            return flow(recipe, resume=order.resume, refresh=order.refresh, warm_start=order.warm_start)
 
 
 def launch_prediction(

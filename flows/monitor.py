@@ -14,12 +14,19 @@ from tasks.monitoring import DriftReport, examine_drift
 
 @flow(name="monitor")
 def monitor(
-    model: Annotated[str, Field(description="NAME (its champion), NAME@alias or NAME/3.")],
-    window_days: Annotated[int, Field(ge=1, le=3650, description="Days of predictions to look at.")] = 30,
-    min_rows: Annotated[int, Field(ge=1, description="Fewer rows than this are not judged.")] = 500,
-    psi_limit: Annotated[float, Field(gt=0, le=10, description="Population stability index that is drift.")] = 0.2,
+    model: str,
+    window_days: Annotated[int, Field(ge=1, le=3650)] = 30,
+    min_rows: Annotated[int, Field(ge=1)] = 500,
+    psi_limit: Annotated[float, Field(gt=0, le=10)] = 0.2,
 ) -> State[dict]:
-    """Compare what a model saw lately with its validation rows; a drift emits the event `rnnflow.drift` once."""
+    """Compare what a model saw lately with its validation rows; a drift emits the event `rnnflow.drift` once.
+
+    Args:
+        model: NAME (its champion), NAME@alias or NAME/3.
+        window_days: Days of predictions to look at.
+        min_rows: Fewer rows than this are not judged.
+        psi_limit: Population stability index above which a feature has drifted.
+    """
     report = examine_drift(model, window_days=window_days, min_rows=min_rows, psi_limit=psi_limit)
     show_drift(report)
     alarmed = alarm_once(report)

@@ -4,6 +4,7 @@ import base64
 import datetime
 import json
 import os
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -11,9 +12,11 @@ from collections.abc import Sequence
 from typing import IO
 
 ANSWER_LIMIT_S = 10
+BUSY_LIMIT_S, BUSY_PAUSE_S = 30, 0.5
 PAGE_SIZE = 200  # the most that a server returns at once
 UNFINISHED = ("SCHEDULED", "PENDING", "RUNNING", "CANCELLING")
 NOT_FOUND = 404
+BUSY = (429, 502, 503)  # such as a SQLite database that another request has locked: to be asked again
 
 
 def answers(url: str) -> bool:
@@ -30,11 +33,19 @@ def answers(url: str) -> bool:
 def ask(url: str, body: dict | None = None, *, method: str | None = None) -> object:
     """Get what an address holds, or what it answers to a JSON body; None for no content.
 
-    Raises OSError.
+    Raises OSError; a server that is busy for a moment is asked again.
     """
-    with _open(url, None if body is None else json.dumps(body).encode(), method) as response:
-        content = response.read()
-    return json.loads(content) if content else None
+    data = None if body is None else json.dumps(body).encode()
+    deadline = time.monotonic() + BUSY_LIMIT_S
+    while True:
+        try:
+            with _open(url, data, method) as response:
+                content = response.read()
+            return json.loads(content) if content else None
+        except urllib.error.HTTPError as error:
+            if error.code not in BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(BUSY_PAUSE_S)
 
 
 def exists(url: str) -> bool:

@@ -38,7 +38,7 @@ class Recipe(Settings):
     split: SplitSettings = Field(SplitSettings(), description="How rows are divided.")
     encode: EncodeSettings = Field(EncodeSettings(), description="How texts become token ids.")
     shard: ShardSettings = Field(ShardSettings(), description="How sequences are cut, bucketed and padded.")
-    candidates: tuple[Candidate, ...] = Field(
+    candidates: list[Candidate] = Field(
         DEFAULT_CANDIDATES, min_length=1, max_length=32, description="Models to fit and compare."
     )
     baseline: BaselineSettings = Field(BaselineSettings(), description="The linear model to beat.")

@@ -14,7 +14,7 @@ from tasks.promotion import ledger
 
 @flow(**LIFECYCLE)
 def retrain(recipe: Recipe, warm_start: bool = False, force: bool = False) -> Outcome | State:
-    """Train if rows, recipe, code or libraries changed since the gate last judged a model; else say so and end.
+    """Train if rows, recipe, code or libraries are new to the gate's ledger; else say so and end.
 
     Args:
         recipe: What to train on which rows.
@@ -30,7 +30,7 @@ def retrain(recipe: Recipe, warm_start: bool = False, force: bool = False) -> Ou
 def describe_nothing_new(recipe: Recipe) -> str:
     """Say that the champion is current; empty if there is something new to train on, or no champion yet."""
     entries = ledger.read_entries(recipe.model_name)
-    trained = [entry for entry in entries if entry.trigger]
-    if not trained or trained[-1].trigger != current_trigger(recipe):
+    judged = {entry.trigger for entry in entries}
+    if not entries or current_trigger(recipe) not in judged:
         return ""
     return f"skipped, champion v{entries[-1].champion} is current"

@@ -1,6 +1,5 @@
 """What a person reads when a run has ended: the scores, what was registered, and what to try next."""
 
-import os
 import shlex
 import shutil
 import sys
@@ -12,10 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.outcome import Outcome
-from flows.prefect_api import without_credentials
-from flows.services import PrefectServer
 from tasks.errors import printable
-from tasks.store import home
 
 
 def print_summary(outcome: Outcome, console: Console) -> None:
@@ -68,33 +64,13 @@ def describe_stages(outcome: Outcome) -> str:
 
 
 def next_commands(outcome: Outcome) -> dict[str, str]:
-    """Three commands that work as they stand, by what they are good for."""
-    registered = outcome.registered
-    predict = f"{_command('rnnflow')} predict {registered['name']}@{registered['alias']} texts.txt answers.csv"
+    """Commands that work as they stand, by what they are good for."""
+    registered, rnnflow = outcome.registered, _command("rnnflow")
+    predict = f"{rnnflow} predict {registered['name']}/{registered['version']} texts.txt answers.csv"
     return {
         "classify a text": f'echo "One of the best of the year." > texts.txt && {predict}',
-        "compare runs in MLflow": mlflow_command(),
-        "see flow runs in Prefect": prefect_command(),
+        "see this run in Prefect's and MLflow's pages": f"{rnnflow} up",
     }
-
-
-def mlflow_command() -> str:
-    """How to look at the runs: a server on the project's own store, or the address of the one in use."""
-    if tracking_uri := os.environ.get("MLFLOW_TRACKING_URI"):
-        return f"open {without_credentials(tracking_uri)}"
-    mlruns = home() / "mlruns"
-    database, artifacts = _shown(mlruns / "mlflow.db"), _shown(mlruns / "artifacts")
-    return (
-        f"{_command('mlflow')} ui --workers 1 --backend-store-uri {shlex.quote(f'sqlite:///{database}')} "
-        f"--artifacts-destination {shlex.quote(str(artifacts))}"
-    )
-
-
-def prefect_command() -> str:
-    """How to look at the flow runs: a server on the project's own database, or the address of the one in use."""
-    if api_url := os.environ.get("PREFECT_API_URL"):
-        return f"open {PrefectServer(url=api_url.removesuffix('/')).dashboard}"
-    return f"PREFECT_HOME={shlex.quote(str(_shown(home() / 'data' / 'prefect')))} {_command('prefect')} server start"
 
 
 def _command(name: str) -> str:

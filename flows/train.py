@@ -49,7 +49,7 @@ def train(recipe: Recipe, resume: bool = False, refresh: bool = False, warm_star
         initial = start_from_champion(recipe.model_name, encoded) if warm_start else None
         baseline = fit_baseline(splits, recipe.baseline)
         order = FitOrder(
-            run=run, shards=shards, candidates=recipe.candidates, initial=initial, resume=resume, refresh=refresh
+            run=run, shards=shards, candidates=tuple(recipe.candidates), initial=initial, resume=resume, refresh=refresh
         ).continued()
         models = [*fit_all(order), baseline]
         evaluations = [evaluate(model, encoded, splits, recipe.evaluate) for model in models]

@@ -58,11 +58,11 @@ class Delivery:
 
     def _open(self, records: Sequence[dict]) -> None:
         self._context, self._children = RunContext(**records[-1]["context"]), {}
-        self.run_id = runs.reach_run(tracking.connect(), self._context)
+        self.run_id = runs.reach_run(tracking.connect(), self._context, live=self._live)
 
     def _record(self, records: Sequence[dict]) -> None:
         name = records[0]["child"]
-        self.run_id = self.run_id or runs.reach_run(tracking.connect(), self._context)
+        self.run_id = self.run_id or runs.reach_run(tracking.connect(), self._context, live=self._live)
         if name not in self._children:
             child = recording.open_child_run(self.run_id, name, fitted_by=self._context, reopen=self._live)
             self._children[name] = child

@@ -23,8 +23,8 @@ LEAST_EXPECTED = 5  # reference rows per group, below which chi-square is no gui
 SMOOTHING = 0.5  # rows added to each group, so that one that nobody falls into stays finite
 LEAST_FALL = 0.02  # of accuracy: choosing a model by the reference rows flatters it there by less
 SHOWN_AS = {
-    "length": ("mean length", "{:.1f} tokens"),
-    "oov_share": ("mean share of unknown tokens", "{:.1%}"),
+    "length": ("mean length in tokens", "{:.1f}"),
+    "oov_share": ("share of unknown tokens", "{:.1%}"),
     "confidence": ("mean confidence", "{:.1%}"),
     "predicted": ("share of predicted label", "{:.1%}"),
     "true": ("share of label", "{:.1%}"),

@@ -62,8 +62,8 @@ class DriftReport:
         return [
             {
                 "what": one.title,
-                "validation rows": one.shown[0],
-                "rows seen": one.shown[1],
+                "reference": one.shown[0],
+                "seen": one.shown[1],
                 "PSI": "" if one.psi is None else f"{one.psi:.3f}",
                 "limit": "" if one.chance is None else f"{max(self.psi_limit, one.chance):.3f}",
                 "KS": "" if one.ks is None else f"{one.ks:.3f}",

@@ -85,10 +85,10 @@ class Profile:
         for feature, counts in histograms.items():
             if len(counts) != len(BOUNDS[feature]) - 1:
                 raise ValueError(f"got {len(counts)} bins of {feature}, expected {len(BOUNDS[feature]) - 1}")
-        counts = {
-            kind: {str(label): int(rows) for label, rows in dict(fields[kind]).items()} for kind in ("predicted", "true")
-        }
-        return cls(histograms=histograms, hits=int(fields["hits"]), **counts)
+        predicted, true = (
+            {str(label): int(rows) for label, rows in dict(fields[kind]).items()} for kind in ("predicted", "true")
+        )
+        return cls(histograms=histograms, predicted=predicted, true=true, hits=int(fields["hits"]))
 
 
 def profile_rows(

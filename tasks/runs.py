@@ -77,9 +77,10 @@ def journal_run(context: RunContext) -> None:
     open_journal(context.flow_run_id).begin(dataclasses.asdict(context))
 
 
-def reach_run(client: "MlflowClient", context: RunContext) -> str:
-    """Find or create a flow run's MLflow run and make it run; call it within `tracking.answering`.
+def reach_run(client: "MlflowClient", context: RunContext, *, live: bool = True) -> str:
+    """Find or create a flow run's MLflow run; call it within `tracking.answering`.
 
+    A `live` flow run makes it its own and has it run; what is only sent later leaves it to whoever owns it by then.
     Raises ServiceError (E-SVC-023) for a guest whose parent has opened none yet.
     """
     if context.parent_flow_run_id:
@@ -89,9 +90,10 @@ def reach_run(client: "MlflowClient", context: RunContext) -> str:
     if run is None:
         tags = {FLOW_RUN: context.flow_run_id, FLOW_RUNS: context.flow_run_id, **link_tags(context)}
         return client.create_run(experiment_id, run_name=context.flow_run_name or None, tags=tags).info.run_id
-    if run.data.tags.get(FLOW_RUN) != context.flow_run_id:
+    is_new_owner = context.flow_run_id not in run.data.tags.get(FLOW_RUNS, "").split(",")
+    if is_new_owner or (live and run.data.tags.get(FLOW_RUN) != context.flow_run_id):
         _take_over(client, run, context)
-    if run.info.status != "RUNNING":
+    if (is_new_owner or live) and run.info.status != "RUNNING":
         client.update_run(run.info.run_id, status="RUNNING")
     return run.info.run_id
 

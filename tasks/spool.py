@@ -85,7 +85,7 @@ def settle(context: RunContext) -> None:
     What is recorded afterwards then adds only what is missing. Raises ServiceError (E-SVC-004).
     """
     tracking.wait_until_answering()
-    Delivery(open_journal(context.flow_run_id)).send()
+    Delivery(open_journal(context.flow_run_id), live=True).send()
 
 
 def end_run(flow_run_id: str, state_type: str) -> None:
@@ -112,7 +112,7 @@ def pending(flow_run_id: str = "") -> int:
 
 def replay() -> Replayed:
     """Send what every journal of the store in use holds; a failure of one does not stop the others."""
-    failure = _failure_of_store() if pending() else None
+    failure = _failure_of_store() if pending() or deferred() else None
     sent: list[int] = []
     for journal in sorted(list_journals(), key=_is_guest) if failure is None else ():
         try:

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 
 from flows.place.parts import Part, parts_of
+from flows.place.processes import processes_of_place
 from flows.place.settings import MLFLOW, PREFECT, PlaceSettings, load_settings
 from flows.place.supervision import RUNNING_STATES, PartState, is_supervised, last_lines, log_of, part_states
 from flows.prefect_api import answers, without_credentials, worker_heartbeats
@@ -37,9 +38,13 @@ class PartStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class PlaceStatus:
-    """Whether a place is up, and all its parts, the servers of others among them."""
+    """Whether a place is up, and all its parts, the servers of others among them.
+
+    `orphans` counts the processes that still run although what kept them running is gone.
+    """
 
     is_up: bool
+    orphans: int = 0
     parts: tuple[PartStatus, ...] = ()
 
     @property
@@ -52,7 +57,7 @@ def look_at_place() -> PlaceStatus:
     """Ask the supervisor and each part how they are."""
     settings = load_settings()
     if settings is None or not is_supervised():
-        return PlaceStatus(is_up=False)
+        return PlaceStatus(is_up=False, orphans=len(processes_of_place()))
     states = part_states()
     own = [look_at_part(settings, part, states.get(part.name)) for part in parts_of(settings)]
     return PlaceStatus(is_up=True, parts=(*given_servers(settings), *own))

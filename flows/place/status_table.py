@@ -15,7 +15,7 @@ def print_status(place: PlaceStatus) -> None:
     """Write one line per part to stdout, and the end of the log of each that is not well."""
     console = Console(highlight=False)
     if not place.is_up:
-        console.print("The place is not up; start it with: rnnflow up")
+        console.print(describe_absence(place))
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for header in ("part", "state", "at", "since", "restarts"):
@@ -28,6 +28,14 @@ def print_status(place: PlaceStatus) -> None:
     for part in place.parts:
         if part.log_tail:
             console.print(Text(describe_trouble(part)), soft_wrap=True)
+
+
+def describe_absence(place: PlaceStatus) -> str:
+    """Say that a place is not up, and whether something of it is left."""
+    if place.orphans:
+        left = f"The supervisor of this place is gone, but {place.orphans} of its processes still run."
+        return f"{left}\n`rnnflow up` replaces them, `rnnflow down` ends them."
+    return "The place is not up; start it with: rnnflow up"
 
 
 def describe_trouble(part: PartStatus) -> str:

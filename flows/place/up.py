@@ -4,7 +4,7 @@ import contextlib
 import fcntl
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rich.console import Console
@@ -16,6 +16,7 @@ from flows.place.parts import Part, parts_of, prefect_folder
 from flows.place.ports import check_port
 from flows.place.processes import end_processes, leftovers_of_place
 from flows.place.settings import (
+    MLFLOW,
     PREFECT,
     PlaceSettings,
     load_settings,
@@ -65,9 +66,13 @@ def bring_up(wanted: PlaceSettings, console: Console) -> Arrival:
         missing = missing_parts(settings)
         start_servers(settings, missing, status.update)
         status.update("Deploying flows")
-        deployed = furnish(settings)
+        deployed = furnish(settings)  # needs Prefect alone; MLflow starts meanwhile
         skipped = skip_missed_runs(settings) if missing else 0
-        start_workers(settings, missing, status.update)
+        for part in missing:
+            start_part(part.name)
+        for part in parts_of(settings):
+            status.update(f"Waiting for the {part.title}")
+            await_part(settings, part)
         if missing:
             request_tidy(settings)
     names = tuple(part.name for part in missing)
@@ -89,31 +94,20 @@ def missing_parts(settings: PlaceSettings) -> list[Part]:
 
 
 def start_servers(settings: PlaceSettings, missing: Sequence[Part], tell: Tell) -> None:
-    """Start the missing servers at the same time, and wait for all servers in use."""
-    servers = [part for part in missing if not part.is_worker]
+    """Start the missing servers, and return when Prefect's answers, be it our own or given."""
+    servers = {part.name: part for part in missing if not part.is_worker}
     check_ports(settings, servers)
-    with _sole_start_of_prefect(servers):
-        for part in servers:
-            start_part(part.name)
-        for part in parts_of(settings):
-            if not part.is_worker:
-                tell(f"Waiting for the {part.title}")
-                await_part(settings, part)
-    if settings.given_prefect:
-        PrefectServer(url=settings.given_prefect).wait_until_ready()
+    if MLFLOW in servers:
+        start_part(MLFLOW)
+    if PREFECT in servers:
+        with _sole_start_of_prefect():
+            start_part(PREFECT)
+            tell("Waiting for the Prefect server")
+            await_part(settings, servers[PREFECT])
+    PrefectServer(url=settings.prefect_api).wait_until_ready()
     if not settings.given_mlflow:
+        mlflow_address_file().parent.mkdir(exist_ok=True)
         write_durably(mlflow_address_file(), json.dumps({"address": settings.mlflow}).encode())
-
-
-def start_workers(settings: PlaceSettings, missing: Sequence[Part], tell: Tell) -> None:
-    """Start the missing workers at the same time, and wait for all of them."""
-    for part in missing:
-        if part.is_worker:
-            start_part(part.name)
-    for part in parts_of(settings):
-        if part.is_worker:
-            tell(f"Waiting for the {part.title}")
-            await_part(settings, part)
 
 
 def await_part(settings: PlaceSettings, part: Part) -> None:
@@ -131,13 +125,13 @@ def await_part(settings: PlaceSettings, part: Part) -> None:
         time.sleep(POLL_S)
 
 
-def check_ports(settings: PlaceSettings, servers: Sequence[Part]) -> None:
+def check_ports(settings: PlaceSettings, servers: Iterable[str]) -> None:
     """Refuse to start servers where others listen.
 
     Raises ServiceError (E-SVC-010).
     """
     for server in servers:
-        check_port(settings.host, settings.ports[server.name], server=server.name)
+        check_port(settings.host, settings.ports[server], server=server)
 
 
 def _supervise(wanted: PlaceSettings) -> PlaceSettings:
@@ -145,7 +139,7 @@ def _supervise(wanted: PlaceSettings) -> PlaceSettings:
     if is_supervised():
         return _settings_in_force(wanted)
     end_processes(leftovers_of_place())  # a supervisor that was killed leaves its parts running
-    check_ports(wanted, [part for part in parts_of(wanted) if not part.is_worker])
+    check_ports(wanted, [part.name for part in parts_of(wanted) if not part.is_worker])
     save_settings(wanted)
     start_supervisor(parts_of(wanted))
     return wanted
@@ -163,11 +157,8 @@ def _settings_in_force(wanted: PlaceSettings) -> PlaceSettings:
 
 
 @contextlib.contextmanager
-def _sole_start_of_prefect(servers: Sequence[Part]) -> Iterator[None]:
+def _sole_start_of_prefect() -> Iterator[None]:
     """Wait for commands that start a server on the same database, and have them wait: two would break each other."""
-    if all(part.name != PREFECT for part in servers):
-        yield
-        return
     prefect_folder().mkdir(parents=True, exist_ok=True)
     with (prefect_folder() / "start.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -45,13 +45,13 @@ def aliases_of(entry: Entry) -> dict[str, str]:
     }
 
 
-def project(model: str) -> None:
-    """Have MLflow's aliases say what the ledger says; costs nothing where they were written for its last entry.
+def project(model: str, *, anew: bool = False) -> None:
+    """Have MLflow's aliases say what the ledger says; without `anew`, free where that was done for its last entry.
 
     Raises IntegrityError (E-REG-007) if the champion's version is gone, ServiceError (E-SVC-004, E-LED-003).
     """
     entry = ledger.head(model)
-    if entry is None or _noted_number(model) == entry.number:
+    if entry is None or (_noted_number(model) == entry.number and not anew):
         return
     with _sole_writer():
         written = None
@@ -94,8 +94,7 @@ def reconcile_model(model: str) -> Finding | None:
     found, by_hand = _read(model), _noted_number(model) == entry.number
     if found == aliases_of(entry):
         return None
-    _note(model).unlink(missing_ok=True)
-    project(model)
+    project(model, anew=True)
     if found == _read(model):  # a version that is not champion was deleted
         return None
     return _restored(entry, found) if by_hand else _completed(entry)

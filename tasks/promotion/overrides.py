@@ -26,7 +26,7 @@ def promote(reference: str, *, reason: str) -> Entry:
         entry = ledger.append(_draft_promotion(model, entries, reason), expected=len(entries))
     else:
         entry = entries[-1]
-    aliases.project(model.name)
+    aliases.project(model.name, anew=True)
     return entry
 
 
@@ -44,7 +44,7 @@ def roll_back(name: str, *, reason: str) -> Entry:
         entry = entries[-1]
     else:
         entry = ledger.append(_draft_rollback(name, entries, reason), expected=len(entries))
-    aliases.project(name)
+    aliases.project(name, anew=True)
     return entry
 
 

@@ -23,6 +23,7 @@ def outcome() -> Outcome:
         best="gru",
         baseline_wins=False,
         registered={"name": "reviews", "version": "3", "alias": "champion"},
+        gate={"verdict": "first", "reasons": ["First model."]},
         report="data/report/c3/report.html",
     )
 

@@ -25,7 +25,7 @@ def make_flow(_name: str):
             time.sleep(60)
 
     @flow
-    def train(recipe, resume: bool = False, refresh: bool = False) -> Outcome:
+    def train(recipe, resume: bool = False, refresh: bool = False, warm_start: bool = False) -> Outcome:
         try:
             for number in range(12):
                 stage(number, recipe.name)
@@ -43,6 +43,7 @@ def make_flow(_name: str):
             best="",
             baseline_wins=False,
             registered={},
+            gate={},
             report="",
         )
 

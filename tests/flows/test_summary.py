@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from flows.outcome import Outcome
-from flows.summary import duration, mlflow_command, prefect_command, print_summary
+from flows.summary import duration, next_commands, print_summary
 
 
 def summary_of(outcome: Outcome) -> str:
@@ -35,16 +35,15 @@ def test_the_summary_fits_into_80_columns(outcome: Outcome):
  tfidf-logistic   88.1 [87.1, 89.1]   87.9 [87.4, 88.4]       0.271    31 s
 
 gru was registered as reviews, version 3, alias champion.
+First model.
 Report: data/report/c3/report.html
 2 stages in 7 min 12 s, 1 of them reused from earlier runs.
 
 Next:
   classify a text
-    echo "One of the best of the year." > texts.txt && rnnflow predict reviews@champion texts.txt answers.csv
-  compare runs in MLflow
-    mlflow ui --workers 1 --backend-store-uri sqlite:///mlruns/mlflow.db --artifacts-destination mlruns/artifacts
-  see flow runs in Prefect
-    PREFECT_HOME=data/prefect prefect server start"""
+    echo "One of the best of the year." > texts.txt && rnnflow predict reviews/3 texts.txt answers.csv
+  see this run in Prefect's and MLflow's pages
+    rnnflow up"""
     )
 
 
@@ -53,6 +52,7 @@ def test_a_better_baseline_is_named_plainly(outcome: Outcome):
 
     assert (
         "gru was registered as reviews, version 3, alias champion.\n"
+        "First model.\n"
         "The baseline tfidf-logistic scores better: a linear model is enough here, or the\n"
         "candidates need more training.\n"
     ) in summary_of(beaten)
@@ -71,28 +71,17 @@ def test_names_cannot_act_on_the_terminal(outcome: Outcome):
     assert "\x1b" not in summary_of(dataclasses.replace(outcome, best="\x1b[31m", report="data/\x1b[2J"))
 
 
-def test_commands_work_from_another_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch, project: Path):
-    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
-
-    assert mlflow_command() == (
-        f"mlflow ui --workers 1 --backend-store-uri sqlite:///{project}/mlruns/mlflow.db "
-        f"--artifacts-destination {project}/mlruns/artifacts"
-    )
-    assert prefect_command() == f"PREFECT_HOME={project}/data/prefect prefect server start"
-
-
-def test_commands_that_the_shell_does_not_find_are_named_by_path(monkeypatch: pytest.MonkeyPatch):
+def test_commands_that_the_shell_does_not_find_are_named_by_path(outcome: Outcome, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", "/nowhere")
 
-    assert prefect_command().endswith(f" {Path(sys.executable).with_name('prefect')} server start")
+    assert f"{Path(sys.executable).with_name('rnnflow')} up" in next_commands(outcome).values()
 
 
-def test_servers_in_use_are_named_instead_without_their_passwords(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("PREFECT_API_URL", "http://me:secret@prefect.example:4200/api/")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@mlflow.example:5000")
+def test_a_run_that_mlflow_did_not_answer_says_what_is_left_to_do(outcome: Outcome):
+    pending = "pending sync: 3 records and the registration wait for MLflow."
+    waiting = dataclasses.replace(outcome, registered={}, gate={}, report="", pending=pending)
 
-    assert prefect_command() == "open http://prefect.example:4200"
-    assert mlflow_command() == "open http://mlflow.example:5000"
+    assert f"Nothing is lost; {pending}\nOnce MLflow runs: rnnflow sync" in summary_of(waiting)
 
 
 @pytest.mark.parametrize(

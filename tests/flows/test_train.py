@@ -2,10 +2,14 @@
 
 import asyncio
 import json
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
@@ -13,8 +17,11 @@ from prefect.testing.utilities import prefect_test_harness
 
 from flows.outcome import Outcome
 from flows.recipe import Recipe, build_recipe
-from flows.train import train
-from tasks import runs, tracking
+from flows.retrain import retrain
+from flows.train import finish_deferred, train
+from tasks import runs, spool, store, tracking
+from tasks.errors import ServiceError
+from tasks.promotion import ledger
 from tasks.recording import list_runs
 from tasks.registry import load_pyfunc, resolve_model
 
@@ -147,6 +154,75 @@ def test_a_later_best_model_is_registered_as_challenger(first: Outcome):
     assert {stage["name"] for stage in outcome.stages if stage["cached"]} == {
         *("ingest", "split", "encode", "shard", "baseline", "evaluate tfidf-logistic")
     }
+
+
+def skip_message() -> str:
+    state = retrain(small_recipe(), return_state=True)
+    return state.message if state.name == "Skipped" else ""
+
+
+def test_a_tick_without_news_is_skipped_in_seconds_and_loads_neither_torch_nor_mlflow(first: Outcome, home: Path):
+    code = (
+        "import sys; from pathlib import Path; from tests.flows.test_train import small_recipe;"
+        "from flows.retrain import describe_nothing_new as describe;"
+        "print(describe(small_recipe()), sorted({'torch', 'mlflow', 'sklearn'} & set(sys.modules)))"
+    )
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+
+    command = [sys.executable, "-c", code]
+    shown = subprocess.run(command, check=False, capture_output=True, text=True, cwd=home, env=environment)
+
+    assert shown.stdout == "skipped, champion v1 is current []\n", shown.stderr
+    assert skip_message() == "skipped, champion v1 is current"
+
+
+def test_a_changed_recipe_is_news(first: Outcome):
+    assert retrain_reason("training.seed=9") == ""
+    assert retrain_reason("evaluate.resamples=101") == ""
+    assert retrain_reason() == "skipped, champion v1 is current"
+
+
+def retrain_reason(*settings: str) -> str:
+    from flows.retrain import describe_nothing_new
+
+    return describe_nothing_new(small_recipe(*settings))
+
+
+def test_new_rows_are_trained_on_from_the_champion_and_judged_on_the_old_test_rows(first: Outcome, home: Path):
+    before = ledger.read_entries("small")
+    held = store.open_artefact(before[0].splits)
+    with (home / "rows.csv").open("a") as rows:
+        rows.write("neg1 neg2 neg3 brandnew1,neg\npos1 pos2 pos3 brandnew2,pos\n")
+
+    outcome = retrain(small_recipe("candidates=gru"), warm_start=True)
+
+    entry = ledger.read_entries("small")[-1]
+    splits = store.open_artefact(entry.splits)
+    texts = [pl.read_parquet(one.file("test.parquet"))["text"].sort().to_list() for one in (held, splits)]
+    assert texts[0] == texts[1]
+    assert splits.summary["splits"]["train"] == held.summary["splits"]["train"] + 2
+    assert entry.holdout == before[0].holdout
+    assert entry.action == outcome.gate["verdict"] in ("kept", "promoted")
+    assert retrain(small_recipe("candidates=gru"), return_state=True).name == "Skipped"
+
+
+def test_a_run_that_mlflow_does_not_answer_completes_and_is_delivered_later(
+    first: Outcome, monkeypatch: pytest.MonkeyPatch
+):
+    with monkeypatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+        patch.setenv("RNNFLOW_MLFLOW_WAIT_S", "0.5")
+        outcome = train(small_recipe("candidates=gru", "training.seed=4"))
+        waiting = spool.deferred()
+        with pytest.raises(ServiceError, match="E-SVC-004"):
+            finish_deferred(waiting[0])
+
+    assert flow_run_of(outcome)["state"] == "Completed"
+    assert (outcome.registered, outcome.report) == ({}, "")
+    assert outcome.pending == "pending sync: 3 records and the registration wait for MLflow."
+    assert [order["flow_run_id"] for order in waiting] == [outcome.flow_run]
+    assert finish_deferred(waiting[0]).startswith("registered small/")
 
 
 def test_a_failed_flow_leaves_no_run_open(first: Outcome, monkeypatch: pytest.MonkeyPatch):

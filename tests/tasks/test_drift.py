@@ -50,8 +50,8 @@ def compare(reference: Profile, seen: Profile, *, min_rows: int = 500, psi_limit
     ("shift", "moved", "said"),
     [
         ({}, set(), ""),
-        ({"longer": 2}, {"length"}, r"mean length from 17\d\.\d tokens to 3[45]\d\.\d tokens"),
-        ({"unknown": 0.08}, {"oov_share"}, r"mean share of unknown tokens from 1\.\d% to 7\.\d%"),
+        ({"longer": 2}, {"length"}, r"mean length in tokens from 17\d\.\d to 3[45]\d\.\d"),
+        ({"unknown": 0.08}, {"oov_share"}, r"share of unknown tokens from 1\.\d% to 7\.\d%"),
         ({"surer": 2}, {"confidence"}, r"mean confidence from 92\.\d% to 8[23]\.\d%"),
         (
             {"positive": 0.8},
@@ -144,7 +144,7 @@ def test_a_reference_of_one_value_still_shows_what_lies_beside_it():
 
     assert (same.psi, same.drifted) == (0, False)
     assert foreign.drifted
-    assert foreign.describe() == "mean share of unknown tokens from 0.0% to 89.9%"
+    assert foreign.describe() == "share of unknown tokens from 0.0% to 89.9%"
 
 
 def test_rare_and_unlisted_labels_share_a_group():

@@ -7,25 +7,25 @@ import pytest
 
 from tasks import recording, store
 from tasks.contest import Contest, Lineage
-from tasks.publish import publish, results_row, summarize, verdict
+from tasks.publish import describe_registration, describe_verdict, publish, results_row, summarize
 from tasks.store import Artefact
 
 REGISTRATION = {
     "name": "reviews",
     "version": "3",
-    "alias": "challenger",
     "best": "gru-8",
     "baseline_wins": False,
     "mlflow_run": "run-1",
     "mlflow_page": "http://127.0.0.1:5000/#/experiments/1/runs/run-1",
 }
+GATE = {"verdict": "kept", "reasons": ["No better than the champion.", "p = 0.4."], "alias": "challenger"}
 
 
-def build_artefact(stage: str, files: dict[str, str]) -> Artefact:
+def build_artefact(stage: str, files: dict[str, str], summary: dict | None = None) -> Artefact:
     def write(folder: Path) -> dict:
         for name, text in files.items():
             (folder / name).write_text(text)
-        return {"rows": 1}
+        return {"rows": 1, **(summary or {})}
 
     return store.build(stage, write, module="tasks.store", config={"files": files})
 
@@ -40,16 +40,25 @@ def registered() -> Artefact:
     return build_artefact("register", {"registration.json": json.dumps(REGISTRATION)})
 
 
+@pytest.fixture
+def gated() -> Artefact:
+    return build_artefact("gate", {}, GATE)
+
+
 def test_the_page_and_its_figures_are_sent_to_the_run_once(
-    page: Artefact, registered: Artefact, reviews: tuple[Lineage, Contest], monkeypatch: pytest.MonkeyPatch
+    page: Artefact,
+    registered: Artefact,
+    gated: Artefact,
+    reviews: tuple[Lineage, Contest],
+    monkeypatch: pytest.MonkeyPatch,
 ):
     sent = []
     monkeypatch.setattr(
         recording, "record_files", lambda run, files, folder: sent.append((run, [f.name for f in files]))
     )
 
-    first = publish.fn(page, registered, reviews[1])
-    second = publish.fn(page, registered, reviews[1])
+    first = publish.fn(page, registered, gated, reviews[1])
+    second = publish.fn(page, registered, gated, reviews[1])
 
     assert sent == [("run-1", ["losses.png", "report.html"])]
     assert (first.cached, second.cached) == (False, True)
@@ -66,8 +75,8 @@ def test_the_results_row_holds_estimates_with_intervals(reviews: tuple[Lineage, 
 
 
 @pytest.mark.parametrize("baseline_wins", [True, False])
-def test_the_verdict_says_what_was_registered_and_whether_the_baseline_is_better(baseline_wins: bool):
-    sentence = verdict({**REGISTRATION, "baseline_wins": baseline_wins})
+def test_it_says_what_was_registered_and_whether_the_baseline_is_better(baseline_wins: bool):
+    sentence = describe_registration({**REGISTRATION, "baseline_wins": baseline_wins}, "challenger")
 
     assert sentence.startswith("**gru-8** was registered as `reviews` version 3, alias `challenger`.")
     assert ("The baseline scores better." in sentence) is baseline_wins
@@ -76,9 +85,13 @@ def test_the_verdict_says_what_was_registered_and_whether_the_baseline_is_better
 def test_the_summary_is_a_table_of_all_models_with_the_way_to_the_report(
     page: Artefact, reviews: tuple[Lineage, Contest]
 ):
-    lines = summarize(reviews[1], REGISTRATION, page).splitlines()
+    lines = summarize(reviews[1], REGISTRATION, GATE, page).splitlines()
 
     assert [line.split(" | ")[0] for line in lines if line.startswith("|")] == [
         *("| model", "| ---", "| gru-8", "| lstm-8", "| tfidf-logistic")
     ]
     assert f"`{page.path}/report.html`" in lines[-1]
+
+
+def test_the_verdict_comes_with_its_reasons():
+    assert describe_verdict(GATE) == "**kept**\n\n- No better than the champion.\n- p = 0.4."

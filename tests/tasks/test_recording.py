@@ -1,11 +1,9 @@
 """What is recorded can be recorded again, and never holds what MLflow would distort."""
 
-import logging
 import math
 import time
 
-from tasks import recording, runs, tracking
-from tasks.progress import Progress, emit, listening
+from tasks import recording, runs, spool, tracking
 from tasks.recording import CandidateRecord
 from tasks.runs import RunContext
 from tasks.store import build
@@ -21,7 +19,7 @@ GRU = CandidateRecord(
 
 
 def curve(run_id: str, name: str) -> list[tuple[int, float]]:
-    return [(point.step, point.value) for point in tracking.connect().get_metric_history(run_id, name)]
+    return sorted((point.step, point.value) for point in tracking.connect().get_metric_history(run_id, name))
 
 
 def test_a_candidate_is_recorded_in_a_child_run_that_ends(mlflow_store):
@@ -48,28 +46,28 @@ def test_recording_a_candidate_again_changes_nothing(mlflow_store):
     assert curve(child, "test/accuracy") == [(0, 0.9)]
 
 
-def test_epochs_seen_live_are_completed_not_doubled(mlflow_store):
-    with listening(recording.live_metrics(REVIEWS)):
-        emit(Progress(stage="fit", label="gru-96", epoch=1, figures={"train_loss": 0.7, "valid_loss": 0.6}))
-        emit(Progress(stage="fit", label="gru-96", figures={"train_loss": 0.65}))
-        emit(Progress(stage="encode", label="gru-96", epoch=1))
+def test_a_point_keeps_the_time_at_which_it_was_seen(mlflow_store):
+    parent = runs.open_run(REVIEWS)
 
-    child = recording.open_child_run(runs.open_run(REVIEWS), "gru-96")
-    assert tracking.connect().get_run(child).info.status == "RUNNING"
-    assert recording.record_candidate(runs.open_run(REVIEWS), GRU) == child
-    assert curve(child, "fit/valid_loss") == [(1, 0.6), (2, 0.4)]
+    recording.record_metrics(parent, [("loss", 1, 0.5, 1_700_000_000_000), ("loss", 2, 0.4)])
+
+    first, second = tracking.connect().get_metric_history(parent, "loss")
+    assert first.timestamp == 1_700_000_000_000
+    assert second.timestamp > 1_790_000_000_000
 
 
-def test_a_dead_server_silences_live_metrics_once(monkeypatch, caplog):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    started = time.perf_counter()
+def test_the_same_request_served_twice_adds_nothing(mlflow_store, monkeypatch):
+    parent = runs.open_run(REVIEWS)
+    monkeypatch.setattr(recording, "_known_steps", lambda *_: set())
 
-    with caplog.at_level(logging.WARNING, "tasks.recording"), listening(recording.live_metrics(REVIEWS)):
-        for epoch in range(1, 50):
-            emit(Progress(stage="fit", label="gru-96", epoch=epoch, figures={"train_loss": 0.7}))
+    for _ in range(2):
+        recording.record_metrics(parent, [("loss", 1, 0.5, 1_700_000_000_000)])
+    assert curve(parent, "loss") == [(1, 0.5)]
 
-    assert time.perf_counter() - started < 20
-    assert sum("Metrics will be recorded when the model is registered." in text for text in caplog.messages) == 1
+    for now in (1, 2):  # without a time of its own it would be doubled
+        monkeypatch.setattr(time, "time", lambda now=now: now)
+        recording.record_metrics(parent, [("loss", 2, 0.4)])
+    assert curve(parent, "loss") == [(1, 0.5), (2, 0.4), (2, 0.4)]
 
 
 def test_values_that_are_not_finite_become_tags(mlflow_store):
@@ -114,7 +112,7 @@ def test_runs_are_listed_newest_first_without_their_children(mlflow_store):
     recording.record_candidate(first, GRU)
     recording.record_metrics(first, recording.final_points({"test/accuracy": 0.9}))
     recording.record_settings(first, tags={"rnnflow.version": "reviews/3"})
-    runs.close_run("flow-1", "FINISHED")
+    spool.end_run("flow-1", "COMPLETED")
     time.sleep(0.01)
     runs.open_run(RunContext(recipe="other", flow_run_id="flow-2"))
 

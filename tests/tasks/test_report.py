@@ -32,7 +32,6 @@ def write_registration(best: str, *, baseline_wins: bool) -> Artefact:
     registration = {
         "name": "reviews",
         "version": "3",
-        "alias": "champion",
         "mlflow_run": "0123456789abcdef",
         "model_uri": "models:/reviews/3",
         "best": best,
@@ -88,6 +87,7 @@ def contents(home: Path, reviews: tuple[Lineage, Contest]) -> ReportContents:
             ),
         ),
         registered=write_registration(contest.best.name, baseline_wins=contest.baseline_wins),
+        gated=write_artefact("gate", {"alias": "champion", "verdict": "first", "reasons": ["First model."]}),
     )
 
 

@@ -83,7 +83,7 @@ def test_a_temperature_softens_and_keeps_the_order():
     assert 0.5 < soft[0] < sharp[0]
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "model.json", "vocabulary.json", "labels.json"])
+@pytest.mark.parametrize("name", ["model.safetensors", "model.json", "vocabulary.json", "labels.json", "profile.json"])
 def test_a_changed_file_is_refused_before_it_is_read(model, tmp_path, name):
     folder = shutil.copytree(model.classifier, tmp_path / "classifier")
     content = bytearray((folder / name).read_bytes())

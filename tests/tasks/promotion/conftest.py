@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
 from tasks import tracking
 from tasks.promotion import aliases, ledger, overrides
@@ -30,7 +31,7 @@ class Registry:
 
     def set_registered_model_alias(self, model, alias, version):
         if version not in self.versions.get(model, ()):
-            raise tracking.load_mlflow().MlflowException("no such version", error_code=5)
+            raise tracking.load_mlflow().MlflowException("no such version", error_code=RESOURCE_DOES_NOT_EXIST)
         self.aliases[model][alias] = version
 
     def delete_registered_model_alias(self, model, alias):
@@ -39,11 +40,7 @@ class Registry:
 
 @pytest.fixture
 def registry(monkeypatch):
-    return install_registry(monkeypatch)
-
-
-def install_registry(patch):
-    """Have the code under test see an empty registry in memory."""
+    """The code under test sees an empty registry in memory."""
     known = Registry()
 
     def resolve(reference):
@@ -54,9 +51,9 @@ def install_registry(patch):
             raise overrides.InputError("E-REG-001", "is not registered.", fix="register it.")
         return SimpleNamespace(name=name, version=version)
 
-    patch.setattr(tracking, "connect", lambda: known)
-    patch.setattr(tracking, "is_absent", lambda: False)
-    patch.setattr(overrides, "resolve_whole_model", resolve)
+    monkeypatch.setattr(tracking, "connect", lambda: known)
+    monkeypatch.setattr(tracking, "is_absent", lambda: False)
+    monkeypatch.setattr(overrides, "resolve_whole_model", resolve)
     return known
 
 

@@ -112,7 +112,7 @@ def test_a_chain_that_was_rewritten_in_one_place_breaks_at_the_next(file):
     row = ledger._row_of(Draft(**{**DRAFT.__dict__, "champion": "9"}), entries[:1])
     tamper(file, f"UPDATE promotions SET champion = '9', digest = '{row['digest']}' WHERE number = 2")
 
-    with pytest.raises(IntegrityError, match="entry [23] of model"):
+    with pytest.raises(IntegrityError, match=r"entry [23] of model"):
         read_entries("reviews")
 
 
@@ -195,7 +195,8 @@ for number in range(rounds):
     while len(read_entries("race")) < number:
         pass
     try:
-        append(Draft(model="race", action="promote", champion=author, reason=str(number), actor=author), expected=number)
+        draft = Draft(model="race", action="promote", champion=author, reason=str(number), actor=author)
+        append(draft, expected=number)
         won += 1
     except ChampionChanged:
         pass
@@ -203,7 +204,7 @@ print(won)
 """
 
 
-@pytest.mark.parametrize(("authors", "rounds"), [(2, 40), (8, 10)])
+@pytest.mark.parametrize(("authors", "rounds"), [(2, 25), (8, 8)])
 def test_of_authors_at_once_one_wins_each_round_and_no_update_is_lost(authors, rounds):
     command = [sys.executable, "-c", RACE]
     racers = [
@@ -234,8 +235,9 @@ append(Draft(model="reviews", action="first", champion="1", reason="r", actor="a
 
 def test_a_kill_while_the_ledger_is_created_leaves_none_or_a_protected_one(file):
     outcomes = []
-    for at in range(8):
-        killed = subprocess.run([sys.executable, "-c", KILLED.replace("AT", str(at))], cwd=ROOT, env=os.environ)
+    for at in range(20):
+        command = [sys.executable, "-c", KILLED.replace("AT", str(at))]
+        killed = subprocess.run(command, cwd=ROOT, env=os.environ, check=False)
         outcomes.append((killed.returncode, len(read_entries("reviews"))))
         if killed.returncode == 0:
             break

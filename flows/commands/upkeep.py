@@ -1,0 +1,45 @@
+"""The commands `sync` and `tidy`: what a fault has left open or unsent."""
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Iterator
+
+import click
+
+from flows.commands.base import Command, as_json_option
+
+
+@click.command(cls=Command)
+@as_json_option
+def sync(as_json: bool) -> None:
+    """Send MLflow what it missed while it was down, and register what could not be registered."""
+    from flows.sync import synchronize
+
+    synchronized = synchronize(_ready_server)
+    if as_json and synchronized.is_complete:
+        replayed = {**dataclasses.asdict(synchronized.replayed), "failure": ""}
+        click.echo(json.dumps({**replayed, "finished": synchronized.finished}))
+    elif not as_json:
+        click.echo(synchronized.describe())
+    synchronized.check()
+
+
+@click.command(cls=Command)
+@as_json_option
+def tidy(as_json: bool) -> None:
+    """Close what killed processes left open, in Prefect and in MLflow, and send what MLflow missed."""
+    with _ready_server():
+        from flows.tidy import describe, tidy_up
+
+        summary = tidy_up()
+    click.echo(json.dumps(summary) if as_json else describe(summary))
+
+
+@contextlib.contextmanager
+def _ready_server() -> Iterator[None]:
+    from flows.services import prefect_server
+
+    with prefect_server() as server:
+        server.wait_until_ready()
+        yield

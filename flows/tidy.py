@@ -1,0 +1,97 @@
+"""The flow that closes what the dead left open, in Prefect and in MLflow, and sends what MLflow is still owed."""
+
+import logging
+from collections.abc import Callable
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+from prefect.client.orchestration import get_client
+
+from flows.dead_runs import cancel_lost_fits, crash_dead_runs, reading_states
+from flows.lifecycle import LIFECYCLE
+from flows.sync import synchronize
+from tasks import leases, leftovers, orphans, tracking
+from tasks.errors import RnnflowError
+from tasks.orphans import StateOf
+
+logger = logging.getLogger(__name__)
+
+# What each entry of the summary says, in the order of work.
+ENTRIES = {
+    "crashed": "flow runs whose process had died",
+    "cancelled": "fits whose training run is over",
+    "ended": "flow runs whose MLflow run was still owed an end",
+    "closed": "MLflow runs that were left running",
+    "sent": "deliveries to MLflow",
+    "registered": "registrations made up for",
+    "aliases": "aliases brought to what the ledger says",
+    "deleted": "half-built artefacts older than a week",
+    "failures": "what could not be done",
+}
+
+
+@flow(name="tidy", **LIFECYCLE)
+def tidy() -> dict:
+    """Close what killed processes left open: flow runs, MLflow runs, GPU slots; send what MLflow missed."""
+    summary = tidy_up()
+    create_markdown_artifact(describe(summary), key="tidy", description="What was closed, sent and deleted.")
+    return summary
+
+
+def tidy_up() -> dict:
+    """Do all that `tidy` does; returns what was done, under the names of `ENTRIES`, in JSON values.
+
+    A step that fails is named among `failures` and stops none of the others. Needs PREFECT_API_URL.
+    """
+    summary: dict = {name: [] for name in ENTRIES}
+    with get_client(sync_client=True) as client:
+        state_of = reading_states(client)
+        steps: dict[str, Callable[[], list[str]]] = {
+            "crashed": lambda: crash_dead_runs(client),
+            "cancelled": lambda: cancel_lost_fits(client),
+            "ended": lambda: orphans.end_journals(state_of),
+            "sent": lambda: _synchronize(summary),
+            "closed": lambda: [] if tracking.is_absent() else orphans.end_orphans(state_of),
+            "aliases": _reconcile_aliases,
+            "deleted": leftovers.delete_stale_partials,
+        }
+        for name, work in steps.items():
+            _attempt(summary, name, work)
+        _discard_leases(state_of)
+    return summary
+
+
+def describe(summary: dict) -> str:
+    """Say in Markdown what was done; nothing to do is worth a sentence."""
+    lines = [f"- {len(found)} {ENTRIES[name]}: {', '.join(found)}" for name, found in summary.items() if found]
+    return "\n".join(lines) or "Nothing was left open."
+
+
+def _attempt(summary: dict, name: str, work: Callable[[], list[str]]) -> None:
+    try:
+        summary[name] = work()
+    except RnnflowError as error:
+        logger.warning("%s", error)
+        summary["failures"].append(error.problem)
+
+
+def _synchronize(summary: dict) -> list[str]:
+    synchronized = synchronize()
+    summary["registered"] = synchronized.finished
+    summary["failures"] += synchronized.failures
+    if synchronized.replayed.failure is not None:
+        raise synchronized.replayed.failure
+    return [synchronized.describe()] if synchronized.replayed.records else []
+
+
+def _reconcile_aliases() -> list[str]:
+    from tasks.promotion import aliases
+
+    return [finding.sentence for finding in aliases.reconcile()]
+
+
+def _discard_leases(state_of: StateOf) -> None:
+    """Delete the leases of flow runs that are over; what still runs elsewhere keeps its own."""
+    for flow_run_id in leases.list_dead():
+        if state_of(flow_run_id) in (None, *orphans.OVER):
+            leases.discard(flow_run_id)

@@ -1,0 +1,70 @@
+"""The flow `predict`: the same work as the command's, shown on the dashboard."""
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prefect.artifacts import Artifact
+from prefect.testing.utilities import prefect_test_harness
+
+from flows import predict as predict_flow
+from flows.predict import describe, predict
+from tasks.predict import PredictedFile, predict_file
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server() -> Iterator[None]:
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+def predicted(**changes: object) -> PredictedFile:
+    fields = {
+        "model": "reviews/3", "rows": 1200, "bad": 0, "output": Path("out|1.csv"), "errors": None, "wall_s": 1.5,
+        "rows_per_s": 812.4, "kept_rows": 400, "labelled_rows": 0, "unlisted_rows": 0, "accuracy": None,
+    }  # fmt: skip
+    return PredictedFile(**fields | changes)
+
+
+def test_the_flow_does_what_the_command_does_within_the_project_folder(project: Path, monkeypatch: pytest.MonkeyPatch):
+    calls = []
+
+    def stand_in(*arguments: object, **options: object) -> PredictedFile:
+        calls.append((arguments, options))
+        return predicted()
+
+    monkeypatch.setattr(predict_flow, "classify_file", stand_in)
+
+    assert predict("reviews", "in.csv", "/elsewhere/out.csv", label_column="stars") == predicted()
+
+    assert calls == [
+        (
+            ("reviews", project / "in.csv", Path("/elsewhere/out.csv")),
+            {"text_column": "text", "label_column": "stars", "overwrite": False},
+        )
+    ]
+    artifact = Artifact.get("prediction")
+    assert "| rows per second | 812 |" in artifact.data
+    assert "| output | `out&#124;1.csv` |" in artifact.data
+
+
+def test_the_task_is_the_function_of_the_command():
+    assert predict_flow.classify_file.fn is predict_file
+    assert list(inspect.signature(predict_file).parameters) == list(inspect.signature(predict.fn).parameters)
+
+
+def test_the_form_shows_bounds_and_explains_each_field():
+    fields = predict.parameters.model_dump()["properties"]
+
+    assert all(field["description"] for field in fields.values())
+    assert fields["model"]["minLength"] == 1
+    assert predict.parameters.required == ["model", "input_path", "output_path"]
+
+
+def test_what_is_not_known_is_not_shown():
+    assert "accuracy" not in describe(predicted())
+    text = describe(predicted(bad=2, errors=Path("e.jsonl"), accuracy=0.91234, labelled_rows=50, unlisted_rows=3))
+    assert "| accuracy | 91.23% of 50 labelled rows |" in text
+    assert "| rows that could not be read | 2, with their reasons in `e.jsonl` |" in text
+    assert "| labels that the model does not know | 3 |" in text
