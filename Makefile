@@ -1,15 +1,19 @@
-# The two commands: `make run` (install, then train on the embedded reviews) and `make test`.
+# The three commands: `make run` (install, then train on the embedded reviews), `make test`, and `make up`
+# (install, then start the dashboards and workers of this folder).
 PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: run test lint bench lock clean
+.PHONY: run test up lint bench lock clean
 
 run: $(INSTALLED)
 	$(VENV)/bin/rnnflow train reviews
 
 test: $(INSTALLED)
 	$(VENV)/bin/python -m pytest
+
+up: $(INSTALLED)
+	$(VENV)/bin/rnnflow up
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .

@@ -32,7 +32,7 @@ from benchmarks.measure import describe_run, markdown_table
 
 PREFECT_PORT, MLFLOW_PORT = 4310, 5310
 RNNFLOW = Path(sys.executable).with_name("rnnflow")
-RUN_LIMIT_S, SETTLE_LIMIT_S, POLL_S = 240, 180, 0.05
+RUN_LIMIT_S, SETTLE_LIMIT_S, ASK_LIMIT_S, POLL_S = 240, 180, 60, 0.05
 OPEN_IN_PREFECT = ("RUNNING", "CANCELLING", "PENDING", "SCHEDULED")
 MOMENTS = ("ingest", "split", "shard", "fit", "evaluate", "register")
 EPOCHS = 12
@@ -84,12 +84,24 @@ class Place:
             text=True,
         )
 
+    def ask(self, path: str, body: dict | None = None) -> dict | list:
+        """Ask Prefect's server, again while it is busy, as its own client does."""
+        deadline = time.monotonic() + ASK_LIMIT_S
+        while True:
+            try:
+                answer = self.api.get(path) if body is None else self.api.post(path, json=body)
+                if answer.status_code not in (429, 502, 503):
+                    return answer.raise_for_status().json()
+            except httpx.TransportError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(1)
+
     def start_training(self, seed: int, *, resume: bool) -> str:
         """Trigger the deployment `train` as the dashboard does; returns the flow run's id."""
-        deployment = self.api.get("/deployments/name/train/train").raise_for_status().json()
+        deployment = self.ask("/deployments/name/train/train")
         body = {"parameters": {"recipe": recipe_of(seed), "resume": resume}, "state": {"type": "SCHEDULED"}}
-        answer = self.api.post(f"/deployments/{deployment['id']}/create_flow_run", json=body)
-        return answer.raise_for_status().json()["id"]
+        return self.ask(f"/deployments/{deployment['id']}/create_flow_run", body)["id"]
 
     def state_of(self, flow_run: str) -> str:
         """The type of a flow run's state; empty while the server does not answer."""
@@ -100,13 +112,12 @@ class Place:
     def cancel(self, flow_run: str) -> None:
         """Cancel a flow run as the dashboard does."""
         body = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
-        self.api.post(f"/flow_runs/{flow_run}/set_state", json=body).raise_for_status()
+        self.ask(f"/flow_runs/{flow_run}/set_state", body)
 
     def count_open_flow_runs(self) -> int:
         """Flow runs in Prefect that have not ended, schedules of the future aside."""
         query = {"flow_runs": {"state": {"type": {"any_": OPEN_IN_PREFECT}}}}
-        runs = self.api.post("/flow_runs/filter", json=query).raise_for_status().json()
-        return sum(not run["auto_scheduled"] for run in runs)
+        return sum(not run["auto_scheduled"] for run in self.ask("/flow_runs/filter", query))
 
     def query_mlflow(self, sql: str) -> list[tuple]:
         """Read MLflow's database."""
@@ -138,7 +149,7 @@ class Place:
     def running_fits(self) -> set[str]:
         """Flow runs of the deployment `fit` that are running."""
         query = {"flows": {"name": {"any_": ["fit"]}}, "flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}}}
-        return {run["id"] for run in self.api.post("/flow_runs/filter", json=query).raise_for_status().json()}
+        return {run["id"] for run in self.ask("/flow_runs/filter", query)}
 
     def _listens(self, process: psutil.Process, port: int) -> bool:
         return any(one.laddr.port == port for one in process.net_connections("tcp") if one.status == "LISTEN")

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from flows.console import showing_progress
 from flows.failures import stopping_on_sigterm
+from flows.place.parts import HEARTBEAT_S
 from flows.recipe_file import locate_recipe, read_table
 from flows.run_log import logging_run
 from flows.services import PrefectServer, prefect_server
@@ -83,7 +84,8 @@ def launch_prediction(
 def _flow_of(server: PrefectServer, flow: "Flow") -> Iterator["Flow"]:
     """Lend a flow that runs on this server, and let it be recorded to its end.
 
-    Heartbeats serve automations, of which a single command has none; their thread takes a second to end.
+    Heartbeats tell a lasting server that this process lives; on one that ends with the command nobody listens, and
+    their thread takes a second to end.
     """
     import httpx
     from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
@@ -93,7 +95,8 @@ def _flow_of(server: PrefectServer, flow: "Flow") -> Iterator["Flow"]:
     def remember(_flow: "Flow", flow_run: "FlowRun", _state: "State") -> None:
         flow_run_ids.append(str(flow_run.id))
 
-    with temporary_settings({PREFECT_API_URL: server.url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+    heartbeat_s = None if server.own else HEARTBEAT_S
+    with temporary_settings({PREFECT_API_URL: server.url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: heartbeat_s}):
         try:
             yield flow.with_options(on_running=[*flow.on_running_hooks, remember])
         except httpx.TransportError as error:

@@ -1,39 +1,44 @@
 """What we ask a Prefect server without Prefect, whose import takes seconds."""
 
 import base64
+import contextlib
 import datetime
+import http.client
 import json
 import os
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import IO
 
-ANSWER_LIMIT_S = 10
+from tasks.errors import ServiceError, quoted
+
+ANSWER_LIMIT_S, HEALTH_LIMIT_S = 60, 5  # a server on a busy disk answers late
 BUSY_LIMIT_S, BUSY_PAUSE_S = 30, 0.5
 PAGE_SIZE = 200  # the most that a server returns at once
 UNFINISHED = ("SCHEDULED", "PENDING", "RUNNING", "CANCELLING")
 NOT_FOUND = 404
+SILENCE = (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException)
 BUSY = (429, 502, 503)  # such as a SQLite database that another request has locked: to be asked again
 
 
 def answers(url: str) -> bool:
     """Tell whether a server speaks at all; one that wants a password first does."""
     try:
-        with _open(f"{url}/health"):
+        with _open(f"{url}/health", limit_s=HEALTH_LIMIT_S):
             return True
     except urllib.error.HTTPError as error:
         return error.code in (401, 403)
-    except (OSError, ValueError):
+    except (*SILENCE, ValueError):
         return False
 
 
 def ask(url: str, body: dict | None = None, *, method: str | None = None) -> object:
     """Get what an address holds, or what it answers to a JSON body; None for no content.
 
-    Raises OSError; a server that is busy for a moment is asked again.
+    Raises one of SILENCE; a server that is busy for a moment is asked again.
     """
     data = None if body is None else json.dumps(body).encode()
     deadline = time.monotonic() + BUSY_LIMIT_S
@@ -51,7 +56,7 @@ def ask(url: str, body: dict | None = None, *, method: str | None = None) -> obj
 def exists(url: str) -> bool:
     """Tell whether an address of the API holds something.
 
-    Raises OSError if the server cannot tell.
+    Raises one of SILENCE if the server cannot tell.
     """
     try:
         ask(url)
@@ -96,19 +101,32 @@ def set_state(url: str, flow_run_id: str, state: dict, *, force: bool = False) -
     ask(f"{url}/flow_runs/{flow_run_id}/set_state", {"state": state, "force": force})
 
 
+@contextlib.contextmanager
+def answering(url: str) -> Iterator[None]:
+    """Turn a server's silence or refusal in this block into a ServiceError (E-SVC-014)."""
+    try:
+        yield
+    except SILENCE as error:
+        raise ServiceError(
+            "E-SVC-014",
+            f"the Prefect server at {quoted(without_credentials(url))} failed: {quoted(error)}.",
+            fix="see `rnnflow status`, then run the same command again: what runs already stays.",
+        ) from error
+
+
 def without_credentials(url: str) -> str:
     """An address as it may be shown."""
     parts = urllib.parse.urlsplit(url)
     return urllib.parse.urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def _open(url: str, body: bytes | None = None, method: str | None = None) -> IO[bytes]:
+def _open(url: str, body: bytes | None = None, method: str | None = None, limit_s: float = ANSWER_LIMIT_S) -> IO[bytes]:
     """Send a request, to a server on this machine without the proxy that the environment may name."""
     local = url.startswith("http://127.0.0.1:")
     opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if local else []))
     headers = {"Content-Type": "application/json", **_authorization()}
     request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310 (URL of the user's)
-    return opener.open(request, timeout=ANSWER_LIMIT_S)
+    return opener.open(request, timeout=limit_s)
 
 
 def _authorization() -> dict[str, str]:

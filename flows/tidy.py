@@ -10,7 +10,7 @@ from prefect.client.orchestration import get_client
 from flows.dead_runs import cancel_lost_fits, crash_dead_runs, reading_states
 from flows.lifecycle import LIFECYCLE
 from flows.sync import synchronize
-from tasks import leases, leftovers, orphans, tracking
+from tasks import leases, leftovers, orphans, spool, tracking
 from tasks.errors import RnnflowError
 from tasks.orphans import StateOf
 
@@ -33,15 +33,16 @@ ENTRIES = {
 @flow(name="tidy", **LIFECYCLE)
 def tidy() -> dict:
     """Close what killed processes left open: flow runs, MLflow runs, GPU slots; send what MLflow missed."""
-    summary = tidy_up()
+    summary = tidy_up(thorough=True)
     create_markdown_artifact(describe(summary), key="tidy", description="What was closed, sent and deleted.")
     return summary
 
 
-def tidy_up() -> dict:
-    """Do all that `tidy` does; returns what was done, under the names of `ENTRIES`, in JSON values.
+def tidy_up(*, thorough: bool = False) -> dict:
+    """Close and send; returns what was done, under the names of `ENTRIES`, in JSON values. Needs PREFECT_API_URL.
 
-    A step that fails is named among `failures` and stops none of the others. Needs PREFECT_API_URL.
+    Unless `thorough` it is what a command can do before its own work: MLflow is sent what it is owed for at most 10 s,
+    and else not asked. A step that fails is named among `failures` and stops none of the others.
     """
     summary: dict = {name: [] for name in ENTRIES}
     with get_client(sync_client=True) as client:
@@ -50,11 +51,11 @@ def tidy_up() -> dict:
             "crashed": lambda: crash_dead_runs(client),
             "cancelled": lambda: cancel_lost_fits(client),
             "ended": lambda: orphans.end_journals(state_of),
-            "sent": lambda: _synchronize(summary),
-            "closed": lambda: [] if tracking.is_absent() else orphans.end_orphans(state_of),
-            "aliases": _reconcile_aliases,
-            "deleted": leftovers.delete_stale_partials,
+            "sent": lambda: _synchronize(summary) if thorough else _send_briefly(),
         }
+        if thorough:
+            steps["closed"] = lambda: [] if tracking.is_absent() else orphans.end_orphans(state_of)
+            steps |= {"aliases": _reconcile_aliases, "deleted": leftovers.delete_stale_partials}
         for name, work in steps.items():
             _attempt(summary, name, work)
         _discard_leases(state_of)
@@ -82,6 +83,11 @@ def _synchronize(summary: dict) -> list[str]:
     if synchronized.replayed.failure is not None:
         raise synchronized.replayed.failure
     return [synchronized.describe()] if synchronized.replayed.records else []
+
+
+def _send_briefly() -> list[str]:
+    spool.replay_briefly()
+    return []
 
 
 def _reconcile_aliases() -> list[str]:

@@ -9,6 +9,7 @@ n rows seen; Yurdakul & Naranjo, Journal of Risk Model Validation 14(4), 2020), 
 the limit and above what chance exceeds with probability ALPHA over all features together (Bonferroni).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -80,16 +81,20 @@ def compare_profiles(reference: Profile, seen: Profile, *, min_rows: int, psi_li
 
 
 def compare_accuracy(reference: Profile, seen: Profile) -> Comparison:
-    """Compare the shares of hits: a fall counts if it exceeds LEAST_FALL and the two Wilson intervals do not meet."""
-    level = 1 - ALPHA / NUM_FEATURES
+    """Compare the shares of hits: a fall counts if it exceeds LEAST_FALL and its interval lies above zero.
+
+    The interval is Newcombe's (Statistics in Medicine 17, 1998, method 10), made of the two Wilson intervals.
+    """
+    level = 1 - 2 * ALPHA / NUM_FEATURES
     before = share_with_interval(reference.hits, reference.labelled_rows, level)
     now = share_with_interval(seen.hits, seen.labelled_rows, level)
+    fall = before["value"] - now["value"]
     return Comparison(
         feature="accuracy",
         rows=seen.labelled_rows,
         before=before["value"],
         now=now["value"],
-        drifted=now["high"] < before["low"] and before["value"] - now["value"] > LEAST_FALL,
+        drifted=fall > max(LEAST_FALL, math.hypot(before["value"] - before["low"], now["high"] - now["value"])),
     )
 
 

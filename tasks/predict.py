@@ -94,14 +94,15 @@ def choose_version(order: Order, unfinished: Unfinished) -> RegisteredModel:
     return model
 
 
-def answer_windows(job: Job, model: RegisteredModel, unfinished: Unfinished, *, skip: int) -> Iterator[Tally]:
+def answer_windows(
+    job: Job, unfinished: Unfinished, classifier: TextClassifier, *, model: str, skip: int
+) -> Iterator[Tally]:
     """Classify the windows of a file behind the first `skip`, and keep each as soon as it is done."""
-    classifier = TextClassifier.load(model.classifier)
     windows = enumerate(read_windows(job.source, job.columns))
     ahead = prefetched((number, read_window(classifier, window)) for number, window in windows if number >= skip)
     with one_thread_per_batch() as cores:
         for number, read in ahead:
-            yield unfinished.add(number, answer_window(classifier, read, model=model.label, cores=cores))
+            yield unfinished.add(number, answer_window(classifier, read, model=model, cores=cores))
 
 
 def _complete(job: Job, unfinished: Unfinished) -> dict:
@@ -110,9 +111,10 @@ def _complete(job: Job, unfinished: Unfinished) -> dict:
         job.refuse_existing(path)
     model = choose_version(job.order, unfinished)
     kept = total = unfinished.count_done()
-    started_s, rows_per_s = time.perf_counter(), 0.0
     try:
-        for window in answer_windows(job, model, unfinished, skip=kept.windows):
+        classifier = TextClassifier.load(model.classifier)
+        started_s, rows_per_s = time.perf_counter(), 0.0
+        for window in answer_windows(job, unfinished, classifier, model=model.label, skip=kept.windows):
             total += window
             rows_per_s = round((total.rows - kept.rows) / (time.perf_counter() - started_s), 1)
             emit(Progress(stage="predict", done=total.rows, figures={"rows_per_s": rows_per_s}))

@@ -9,6 +9,7 @@ import contextlib
 import datetime
 import json
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -120,6 +121,14 @@ def replay() -> Replayed:
         except ServiceError as error:
             failure = error
     return Replayed(records=sum(sent), runs=sum(map(bool, sent)), pending=pending(), failure=failure)
+
+
+def replay_briefly() -> None:
+    """Replay for at most 10 s; what is left goes with the next replay."""
+    if pending():
+        thread = threading.Thread(target=replay, name="mlflow-replay", daemon=True)
+        thread.start()
+        thread.join(END_LIMIT_S)
 
 
 def defer(order: dict) -> None:

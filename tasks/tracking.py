@@ -10,6 +10,7 @@ active run of the fluent interface belongs to a thread and would mix runs.
 import contextlib
 import functools
 import json
+import logging
 import math
 import os
 import re
@@ -135,6 +136,7 @@ def load_mlflow() -> ModuleType:
     """Import MLflow, with bounded waits and with artifacts of the project's own store read and written directly."""
     for name, value in CLIENT_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # its retries end in an error that is told
     import mlflow
     from mlflow.store.artifact import artifact_repository_registry
 

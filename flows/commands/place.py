@@ -53,7 +53,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
         from flows.place.status_table import print_status
 
         print_status(place)
-    ctx.exit(not place.is_well)
+    ctx.exit(0 if place.is_well else 1)
 
 
 @click.command(cls=Command)

@@ -1,6 +1,7 @@
 """Commands on registered models: who is champion, since when and why, and a person's word on it."""
 
 import dataclasses
+import datetime
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from tasks.errors import printable
 if TYPE_CHECKING:
     from tasks.promotion.ledger import Entry
 
-COLUMNS = ("number", "created", "action", "champion", "challenger", "reason", "actor")
+COLUMNS = ("number", "when", "action", "champion", "challenger", "reason", "actor")
 
 reason_option = click.option("--reason", required=True, help="Why; it stays in the ledger.")
 
@@ -77,8 +78,9 @@ def print_history(name: str, entries: "Sequence[Entry]") -> None:
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in COLUMNS:
-        table.add_column(column, overflow="fold", no_wrap=column in ("number", "created", "action"))
+        table.add_column(column, overflow="fold", no_wrap=column in ("number", "when", "action"))
     for entry in entries:
-        cells = {**dataclasses.asdict(entry), "created": entry.created[:16].replace("T", " ")}
+        when = datetime.datetime.fromisoformat(entry.created).astimezone().strftime("%Y-%m-%d %H:%M")
+        cells = {**dataclasses.asdict(entry), "when": when}
         table.add_row(*(Text(printable(str(cells[column]))) for column in COLUMNS))
     Console().print(table)

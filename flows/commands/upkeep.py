@@ -32,7 +32,7 @@ def tidy(as_json: bool) -> None:
     with _ready_server():
         from flows.tidy import describe, tidy_up
 
-        summary = tidy_up()
+        summary = tidy_up(thorough=True)
     click.echo(json.dumps(summary) if as_json else describe(summary))
 
 

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 if TYPE_CHECKING:
-    from prefect.client.orchestration import SyncPrefectClient
     from prefect.events.schemas.automations import AutomationCore
 
 ZOMBIES, DRIFT = "rnnflow: crash runs without heartbeat", "rnnflow: retrain on drift"
@@ -19,14 +18,17 @@ SILENCE_LIMIT = timedelta(seconds=90)  # three heartbeats
 LAST_WORDS = ("Completed", "Failed", "Crashed", "Cancelled", "Skipped", "Suspended", "Paused", "AwaitingRetry")
 
 
-def update_automations(client: "SyncPrefectClient") -> None:
-    """Create what is shipped, or bring it up to date; one that was switched off in the dashboard stays off."""
-    for wanted in (crash_zombies(), retrain_on_drift(client.read_deployment_by_name(RETRAIN).id)):
-        existing = client.read_automations_by_name(wanted.name)
-        if existing:
-            client.update_automation(existing[0].id, wanted.model_copy(update={"enabled": existing[0].enabled}))
-        else:
-            client.create_automation(wanted)
+def update_automations() -> None:
+    """Create what is shipped on the server in use, or bring it up to date; what was switched off there stays off."""
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        for wanted in (crash_zombies(), retrain_on_drift(client.read_deployment_by_name(RETRAIN).id)):
+            existing = client.read_automations_by_name(wanted.name)
+            if existing:
+                client.update_automation(existing[0].id, wanted.model_copy(update={"enabled": existing[0].enabled}))
+            else:
+                client.create_automation(wanted)
 
 
 def crash_zombies() -> "AutomationCore":

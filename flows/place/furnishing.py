@@ -38,10 +38,7 @@ def furnish(settings: PlaceSettings) -> bool:
     ensure_pools(settings)
     deploy(settings, file)
     with exported(client_environment(settings)):
-        from prefect.client.orchestration import get_client
-
-        with get_client(sync_client=True) as client:
-            update_automations(client)
+        update_automations()
     write_durably(_record(), json.dumps({"digest": wanted}).encode())
     return True
 

@@ -16,11 +16,6 @@ def processes_of_place() -> list[psutil.Process]:
     return [process for process, _ in _marked()]
 
 
-def leftovers_of_place() -> list[psutil.Process]:
-    """Its servers, workers and supervisor, but no flow runs, which may well come to their end."""
-    return [process for process, environment in _marked() if FLOW_RUN_VARIABLE not in environment]
-
-
 def processes_of_part(name: str) -> list[psutil.Process]:
     """What an earlier life of a part left, but no flow runs of a worker."""
     return [

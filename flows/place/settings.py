@@ -1,9 +1,12 @@
 """What a place is made of: where its servers listen, or which servers of others it uses, and its devices."""
 
+import contextlib
 import dataclasses
+import fcntl
 import ipaddress
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,6 +103,14 @@ def load_settings() -> PlaceSettings | None:
     except FileNotFoundError:
         return None
     return PlaceSettings(**{**saved, "devices": tuple(saved["devices"])})
+
+
+@contextlib.contextmanager
+def sole_change() -> Iterator[None]:
+    """Let one `up` or `down` work on a place at a time; others wait for it."""
+    with (place_folder() / "change.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def mlflow_address_file() -> Path:

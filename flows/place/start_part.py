@@ -21,7 +21,7 @@ def main(name: str) -> None:
     end_processes(processes_of_part(name))
     os.chdir(home())
     environment = part.full_environment()
-    if name == MLFLOW:
+    if name == MLFLOW and not (home() / "mlruns" / "mlflow.db").exists():
         # MLflow's server would create its tables in place, where a kill among them leaves a store that opens no more.
         subprocess.run([sys.executable, "-c", CREATE_STORE], env=environment, check=True)
     os.execve(part.command[0], part.command, environment)  # noqa: S606 (a list of words, no shell)

@@ -7,11 +7,11 @@ from flows.place.parts import Part, parts_of
 from flows.place.processes import processes_of_place
 from flows.place.settings import MLFLOW, PREFECT, PlaceSettings, load_settings
 from flows.place.supervision import RUNNING_STATES, PartState, is_supervised, last_lines, log_of, part_states
-from flows.prefect_api import answers, without_credentials, worker_heartbeats
+from flows.prefect_api import SILENCE, answers, without_credentials, worker_heartbeats
 
 LOG_LINES = 8
 ANSWERING, STARTING, SILENT, DEAD, ABSENT = "running", "starting", "not answering", "crashed", "not running"
-WAITING = "waiting for Prefect"  # a worker that lives, of which the silent server cannot tell more
+WAITING = "waiting"  # a worker that lives, of which a silent Prefect cannot tell more
 QUIET = (ANSWERING, WAITING)
 
 
@@ -116,7 +116,7 @@ def is_ready(settings: PlaceSettings, part: Part, state: PartState) -> bool:
     since = 0.0 if settings.given_prefect else state.started  # another machine has another clock
     try:
         return worker_heartbeats(settings.prefect_api, part.pool).get(part.name, -1.0) >= since
-    except OSError:
+    except SILENCE:
         return False
 
 
@@ -131,9 +131,9 @@ def describe_age(started: float) -> str:
 
 def _condition(settings: PlaceSettings, part: Part, state: PartState) -> str:
     if state.state in RUNNING_STATES:
-        if is_ready(settings, part, state):
-            return ANSWERING
         if part.is_worker and not answers(settings.prefect_api):
             return WAITING
+        if is_ready(settings, part, state):
+            return ANSWERING
         return STARTING if state.state == "STARTING" else SILENT
     return ABSENT if state.state in ("STOPPED", "STOPPING") else DEAD

@@ -10,19 +10,20 @@ from dataclasses import dataclass, replace
 from rich.console import Console
 
 from flows.place.access import check_access
+from flows.place.down import end_place
 from flows.place.furnishing import furnish
-from flows.place.missed import request_tidy, skip_missed_runs
+from flows.place.missed import crash_lost_runs, request_tidy, skip_missed_runs
 from flows.place.parts import Part, parts_of, prefect_folder
 from flows.place.ports import check_port
-from flows.place.processes import end_processes, leftovers_of_place
+from flows.place.processes import processes_of_place
 from flows.place.settings import (
     MLFLOW,
     PREFECT,
     PlaceSettings,
     load_settings,
     mlflow_address_file,
-    place_folder,
     save_settings,
+    sole_change,
 )
 from flows.place.status import is_ready
 from flows.place.supervision import (
@@ -35,6 +36,7 @@ from flows.place.supervision import (
     start_part,
     start_supervisor,
 )
+from flows.prefect_api import answering
 from flows.services import PrefectServer
 from rnnmodels.durable import write_durably
 from tasks.errors import InputError, ServiceError, quoted
@@ -58,33 +60,22 @@ class Arrival:
 def bring_up(wanted: PlaceSettings, console: Console) -> Arrival:
     """Start everything that does not run, and return when all of it answers.
 
-    Raises InputError (E-CFG-010, E-CFG-012 to E-CFG-014), ServiceError (E-SVC-001, E-SVC-010 to E-SVC-013).
+    Raises InputError (E-CFG-010, E-CFG-012 to E-CFG-014), ServiceError (E-SVC-001, E-SVC-010 to E-SVC-014).
     """
     check_access(wanted)
     with sole_change(), console.status("Looking at what runs") as status:
-        settings = _supervise(wanted)
+        settings = _supervise(wanted, status.update)
         missing = missing_parts(settings)
-        start_servers(settings, missing, status.update)
-        status.update("Deploying flows")
-        deployed = furnish(settings)  # needs Prefect alone; MLflow starts meanwhile
-        skipped = skip_missed_runs(settings) if missing else 0
-        for part in missing:
-            start_part(part.name)
-        for part in parts_of(settings):
-            status.update(f"Waiting for the {part.title}")
-            await_part(settings, part)
-        if missing:
-            request_tidy(settings)
+        with answering(settings.prefect_api):
+            start_servers(settings, missing, status.update)
+            status.update("Deploying flows")
+            deployed = furnish(settings)  # needs Prefect alone; MLflow starts meanwhile
+            skipped = close_missed_runs(settings, missing)
+            start_workers(settings, missing, status.update)
+            if missing:
+                request_tidy(settings)
     names = tuple(part.name for part in missing)
     return Arrival(settings=settings, started=names, deployed=deployed, skipped_runs=skipped)
-
-
-@contextlib.contextmanager
-def sole_change() -> Iterator[None]:
-    """Let one `up` or `down` work on a place at a time; others wait for it."""
-    with (place_folder() / "change.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def missing_parts(settings: PlaceSettings) -> list[Part]:
@@ -108,6 +99,24 @@ def start_servers(settings: PlaceSettings, missing: Sequence[Part], tell: Tell) 
     if not settings.given_mlflow:
         mlflow_address_file().parent.mkdir(exist_ok=True)
         write_durably(mlflow_address_file(), json.dumps({"address": settings.mlflow}).encode())
+
+
+def close_missed_runs(settings: PlaceSettings, missing: Sequence[Part]) -> int:
+    """Close what nobody saw to while no worker ran; returns the number of scheduled runs that were skipped."""
+    if not all(part in missing for part in parts_of(settings) if part.is_worker):
+        return 0
+    crash_lost_runs(settings)
+    return skip_missed_runs(settings)
+
+
+def start_workers(settings: PlaceSettings, missing: Sequence[Part], tell: Tell) -> None:
+    """Start the missing workers, and return when every part answers."""
+    for part in missing:
+        if part.is_worker:
+            start_part(part.name)
+    for part in parts_of(settings):
+        tell(f"Waiting for the {part.title}")
+        await_part(settings, part)
 
 
 def await_part(settings: PlaceSettings, part: Part) -> None:
@@ -134,11 +143,12 @@ def check_ports(settings: PlaceSettings, servers: Iterable[str]) -> None:
         check_port(settings.host, settings.ports[server], server=server)
 
 
-def _supervise(wanted: PlaceSettings) -> PlaceSettings:
+def _supervise(wanted: PlaceSettings, tell: Tell) -> PlaceSettings:
     """Have a supervisor; returns the settings in force, which a running place keeps until it goes down."""
     if is_supervised():
         return _settings_in_force(wanted)
-    end_processes(leftovers_of_place())  # a supervisor that was killed leaves its parts running
+    if processes_of_place():  # a supervisor that was killed leaves its parts running
+        end_place(tell)
     check_ports(wanted, [part.name for part in parts_of(wanted) if not part.is_worker])
     save_settings(wanted)
     start_supervisor(parts_of(wanted))

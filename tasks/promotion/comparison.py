@@ -15,8 +15,8 @@ from tasks.promotion.settings import PromotionSettings
 class Comparison:
     """A challenger against a champion; gains are positive where the challenger is better.
 
-    `anchor` holds the figures of the first champion that was scored on these rows, `slices` one record for each label
-    and each quarter by length.
+    `p_value` is that of the metric that decides, `anchor` holds the figures of the first champion that was scored on
+    these rows, `slices` one record for each label and each quarter by length.
     """
 
     rows: int
@@ -25,7 +25,7 @@ class Comparison:
     anchor: dict
     won: int
     lost: int
-    p_values: dict[str, float]
+    p_value: float
     slices: list[dict]
 
     def gain_over(self, other: dict, metric: str) -> float:
@@ -39,7 +39,7 @@ class Comparison:
 
     def figures(self) -> dict:
         """JSON value of everything, gains included."""
-        return {**asdict(self), "gain": {metric: self.gain(metric) for metric in self.p_values}}
+        return {**asdict(self), "gain": {metric: self.gain(metric) for metric in ("accuracy", "loss")}}
 
 
 def compare_scores(
@@ -48,7 +48,11 @@ def compare_scores(
     """Compare two models row by row; without an earlier `anchor` the champion is it."""
     won = int((challenger.hits & ~champion.hits).sum())
     lost = int((champion.hits & ~challenger.hits).sum())
-    gains = champion.losses - challenger.losses
+    if settings.metric == "accuracy":
+        p_value = mcnemar_p_value(won, lost)
+    else:
+        gains = champion.losses - challenger.losses
+        p_value = bootstrap_p_value(gains, resamples=settings.resamples, seed=settings.seed)
     return Comparison(
         rows=holdout.rows,
         champion=champion.figures,
@@ -56,21 +60,15 @@ def compare_scores(
         anchor=anchor or champion.figures,
         won=won,
         lost=lost,
-        p_values={
-            "accuracy": mcnemar_p_value(won, lost),
-            "loss": bootstrap_p_value(gains, resamples=settings.resamples, seed=settings.seed),
-        },
-        slices=[
-            {
-                "by": by,
-                "slice": name,
-                "rows": int(inside.sum()),
-                "champion": float(champion.hits[inside].mean()),
-                "challenger": float(challenger.hits[inside].mean()),
-            }
-            for by, name, inside in slice_holdout(holdout)
-        ],
+        p_value=p_value,
+        slices=[_compare_slice(champion, challenger, by, name, inside) for by, name, inside in slice_holdout(holdout)],
     )
+
+
+def _compare_slice(champion: Scores, challenger: Scores, by: str, name: str, inside: np.ndarray) -> dict:
+    accuracies = {"champion": champion.hits[inside].mean(), "challenger": challenger.hits[inside].mean()}
+    figures = {side: float(accuracy) for side, accuracy in accuracies.items()}
+    return {"by": by, "slice": name, "rows": int(inside.sum()), **figures}
 
 
 def slice_holdout(holdout: Holdout) -> Iterator[tuple[str, str, np.ndarray]]:

@@ -64,12 +64,30 @@ def writing() -> Iterator[Connection]:
         engine = _engine(ledger_url())
         if engine.dialect.name == SQLITE:
             Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
-        with engine.begin() as connection:
-            if engine.dialect.name == SQLITE:
-                # Python's driver begins no transaction for DDL by itself: a kill would leave a table half protected.
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            PROMOTIONS.metadata.create_all(connection)
+        _create_table(engine)
+        with _transaction(engine) as connection:
             yield connection
+
+
+def _create_table(engine: Engine) -> None:
+    if inspect(engine).has_table(PROMOTIONS.name):
+        return
+    try:
+        with _transaction(engine) as connection:
+            PROMOTIONS.metadata.create_all(connection)
+    except SQLAlchemyError:
+        # Another process may have been faster; its table is as good as ours.
+        if not inspect(engine).has_table(PROMOTIONS.name):
+            raise
+
+
+@contextlib.contextmanager
+def _transaction(engine: Engine) -> Iterator[Connection]:
+    with engine.begin() as connection:
+        if engine.dialect.name == SQLITE:
+            # Python's driver begins no transaction for DDL by itself: a kill would leave a table half protected.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        yield connection
 
 
 @functools.cache

@@ -58,7 +58,7 @@ def decide_on(case: Case, comparison: Comparison) -> Verdict:
     """Promote a challenger whose gain is no luck and to which nothing objects; one more decision of these rows."""
     undecided, metric = case.rule("kept", []), case.settings.metric
     number, alpha = undecided.decisions + 1, undecided.alpha
-    significant = comparison.p_values[metric] <= alpha
+    significant = comparison.p_value <= alpha
     objections = find_objections(comparison, case.settings) if significant else []
     word = "promoted" if significant and not objections else "kept"
     sentence = verdicts.state_decision(word, comparison, metric=metric, alpha=alpha, number=number)

@@ -128,13 +128,12 @@ class Case:
 
 def state_decision(verdict: str, comparison: Comparison, *, metric: str, alpha: float, number: int) -> str:
     """The first sentence of a decision: both figures, the rows, the test."""
-    p_value = comparison.p_values[metric]
     pair = f"{shown(comparison.challenger, metric)} against {shown(comparison.champion, metric)}"
-    sign = "<=" if p_value <= alpha else ">"
+    sign = "<=" if comparison.p_value <= alpha else ">"
     return (
         f"{verdict}: {pair} of champion v{comparison.champion['version']} on {comparison.rows:,} rows; "
         f"{comparison.won:,} rows won, {comparison.lost:,} lost; "
-        f"p = {p_value:.2g} {sign} alpha {alpha:.2g} (decision {number} on these rows)."
+        f"p = {comparison.p_value:.2g} {sign} alpha {alpha:.2g} (decision {number} on these rows)."
     )
 
 

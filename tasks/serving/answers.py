@@ -63,7 +63,7 @@ class ModelAnswer(BaseModel):
     labels: list[str]
     max_length: int
     keep: str
-    limits: dict[str, float]
+    limits: dict[str, int]
 
 
 class ReadyAnswer(BaseModel):

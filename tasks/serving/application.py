@@ -51,7 +51,6 @@ def create_application(follower: ModelFollower, settings: ServingSettings, *, to
         seen.flush()
 
     app = FastAPI(title="rnnflow", description=DESCRIPTION, lifespan=lifespan)
-    app.add_exception_handler(RequestError, _answer_fault)
     app.add_exception_handler(HTTPException, _answer_unknown_address)
     _add_predictions(app, batcher, settings)
     _add_state(app, follower, settings)
@@ -71,12 +70,15 @@ def _add_predictions(app: FastAPI, batcher: MicroBatcher, settings: ServingSetti
     async def predict(request: Request) -> Response:
         """Return a prediction per text, in their order, and the model version that made them."""
         try:
-            texts = parse_texts(await read_body(request, settings), settings)
-            return JSONResponse(await batcher.submit(texts))
+            body = await read_body(request, settings)
         except RequestError as fault:
-            return refuse(request, fault)
+            return refuse(fault)
         except ClientDisconnect:
             return Response(status_code=CLIENT_GONE)
+        try:
+            return JSONResponse(await batcher.submit(parse_texts(body, settings)))
+        except RequestError as fault:
+            return fault.as_response()
         except Exception:  # noqa: BLE001 (logged where it happened; a client gets no traceback)
             return failed_answer().as_response()
 
@@ -114,14 +116,9 @@ async def _flush(seen: SeenInputs, period_s: float) -> None:
         await asyncio.to_thread(seen.flush)
 
 
-async def _answer_fault(request: Request, fault: Exception) -> Response:
-    assert isinstance(fault, RequestError)
-    return refuse(request, fault)
-
-
-async def _answer_unknown_address(request: Request, error: Exception) -> Response:
+async def _answer_unknown_address(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     headers = dict(error.headers or {})
     if error.status_code not in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
         return failed_answer().as_response()
-    return refuse(request, unknown_address(error.status_code, headers))
+    return refuse(unknown_address(error.status_code, headers))

@@ -1,10 +1,11 @@
 """A request's body under caps: counted while it streams in, given up in time, and never kept beyond the cap."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
 
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
 
 from tasks.serving.faults import RequestError, not_json_media, too_large, too_slow
 from tasks.serving.settings import ServingSettings
@@ -40,21 +41,24 @@ async def _read_within(request: Request, max_bytes: int) -> bytes:
     return bytes(body)
 
 
-def refuse(request: Request, fault: RequestError) -> Response:
-    """Answer with a fault; the connection ends, after what the client is still sending was thrown away.
+class ClosingResponse(JSONResponse):
+    """An answer after which the connection ends, once what the client is still sending was thrown away.
 
     A connection closed while bytes arrive is reset, and the client would never see the answer.
     """
-    plain = fault.as_response()
-    headers = {**dict(plain.headers), "Connection": "close"}
-    return StreamingResponse(_answer_then_drain(request, plain), fault.status, headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 (ASGI has three)
+        """Send the answer, then read on for a while."""
+        self.headers["Connection"] = "close"
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                while (await receive()).get("more_body", False):
+                    pass
+        await send({"type": "http.response.body", "body": b""})
 
 
-async def _answer_then_drain(request: Request, response: JSONResponse) -> AsyncIterator[bytes]:
-    yield bytes(response.body)
-    try:
-        async with asyncio.timeout(LINGER_S):
-            while (await request.receive()).get("more_body", False):
-                pass
-    except (TimeoutError, ClientDisconnect):
-        return
+def refuse(fault: RequestError) -> ClosingResponse:
+    """Answer a request whose body has not been read, or not to its end."""
+    return ClosingResponse(fault.as_json(), fault.status, fault.headers)

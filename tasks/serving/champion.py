@@ -4,8 +4,7 @@ import asyncio
 import datetime
 import json
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ logger = logging.getLogger(__name__)
 SMOKE_TEXTS = ["One of the best films of the year.", ""]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ServedModel:
     """A version in memory that has answered once."""
 
@@ -60,7 +59,6 @@ class ModelFollower:
     reference: ModelReference
     current: ServedModel
     problem: str = ""
-    load: Callable[[RegisteredModel], ServedModel] = field(default=load_served)
 
     async def follow(self, poll_s: float) -> None:
         """Look for a new version every few seconds, if the reference is an alias, until cancelled."""
@@ -70,20 +68,19 @@ class ModelFollower:
 
     def look(self) -> None:
         """Take over the version that the alias names now, unless it cannot be had or does not work."""
+        served, problem = self.current, ""
         try:
             found = registry.resolve_model(str(self.reference))
             if found != self.current.registered:
-                self.current = self.load(found)
+                served = load_served(found)
                 remember(self.reference, found)
-                logger.warning("Now answering with %s.", found.label)
-            problem = ""
         except RnnflowError as error:
             problem = str(error).partition("\n")[0]
         except Exception as error:  # noqa: BLE001 (whatever a broken model does, the old one goes on)
             problem = f"unexpected {type(error).__name__}: {quoted(error)}"
-        if problem and problem != self.problem:
-            logger.warning("Still answering with %s: %s", self.current.label, problem)
-        self.problem = problem
+        if (served, problem) != (self.current, self.problem):
+            logger.warning("Answering with %s%s", served.label, f", still: {problem}" if problem else " now.")
+        self.current, self.problem = served, problem
 
 
 def start_following(text: str) -> ModelFollower:

@@ -4,7 +4,6 @@ import hmac
 import logging
 from dataclasses import dataclass
 
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tasks.errors import printable
@@ -38,8 +37,7 @@ class Gate:
         send = self._logging_refusals(scope, send)
         fault = self._fault_of(scope)
         if fault is not None:
-            request = Request(scope, receive)
-            await refuse(request, fault)(scope, receive, send)
+            await refuse(fault)(scope, receive, send)
             return
         self.in_work += 1
         try:

@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import click
 import pytest
@@ -17,9 +16,8 @@ from flows import launch
 from flows.cli import main
 from flows.failures import Terminated
 from flows.outcome import Outcome
-from tasks import predict, recording
+from tasks import recording
 from tasks.errors import InputError, IntegrityError, ServiceError
-from tasks.predict import PredictedFile
 from tasks.recording import TrackedRun
 
 HEAVY = ("torch", "mlflow", "prefect", "polars", "pydantic", "rich", "sklearn")
@@ -193,57 +191,6 @@ def test_a_mistyped_recipe_costs_no_server():
     assert result.stderr == (
         'E-CFG-001 no recipe is named "imdd".\nFix: write "imdb", or give the path of a TOML file.\n'
     )
-
-
-@pytest.fixture
-def predicted(monkeypatch: pytest.MonkeyPatch):
-    """Replace the prediction by its result; returns what it was called with."""
-
-    def replace(*, bad: int) -> list:
-        calls = []
-
-        def predict_file(*arguments: object, **options: object) -> PredictedFile:
-            calls.append((arguments, options))
-            errors = Path("o.csv.errors.jsonl") if bad else None
-            return PredictedFile(model="reviews/3", rows=1200, bad=bad, output=Path("o.csv"), errors=errors, wall_s=1.5)
-
-        monkeypatch.setattr(predict, "predict_file", predict_file)
-        return calls
-
-    return replace
-
-
-def test_a_prediction_says_what_it_wrote(predicted):
-    calls = predicted(bad=0)
-
-    result = invoke("predict", "reviews@champion", "i.csv", "o.csv", "--text-column", "body", "--overwrite")
-
-    assert calls == [(("reviews@champion", Path("i.csv"), Path("o.csv")), {"text_column": "body", "overwrite": True})]
-    assert (result.exit_code, result.stdout) == (0, "o.csv: 1,200 rows classified by reviews/3.\n")
-
-
-@pytest.mark.parametrize(("options", "status"), [([], 2), (["--skip-bad"], 0)])
-def test_bad_rows_fail_a_prediction_unless_they_may_be_skipped(predicted, options: list[str], status: int):
-    predicted(bad=3)
-
-    result = invoke("predict", "reviews", "i.csv", "o.csv", *options)
-
-    assert result.exit_code == status
-    assert result.stdout == "o.csv: 1,197 rows classified by reviews/3.\n"
-    assert result.stderr == "o.csv.errors.jsonl: 3 rows could not be read, each with its reason.\n"
-
-
-def test_a_prediction_as_json(predicted):
-    predicted(bad=3)
-
-    assert json.loads(invoke("predict", "reviews", "i.csv", "o.csv", "--json").stdout) == {
-        "model": "reviews/3",
-        "rows": 1200,
-        "bad": 3,
-        "output": "o.csv",
-        "errors": "o.csv.errors.jsonl",
-        "wall_s": 1.5,
-    }
 
 
 def test_runs_are_listed(monkeypatch: pytest.MonkeyPatch):

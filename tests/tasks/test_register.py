@@ -30,8 +30,8 @@ def registration(registered_home, monkeypatch):
     return json.loads(path.read_bytes())
 
 
-def test_the_best_on_validation_is_registered_as_champion(registration, reviews):
-    assert (registration["name"], registration["version"], registration["alias"]) == ("reviews", "1", "champion")
+def test_the_best_on_validation_is_registered(registration, reviews):
+    assert (registration["name"], registration["version"]) == ("reviews", "1")
     assert registration["best"] == reviews[1].best.name
     assert registration["model_uri"] == "models:/reviews/1"
     assert registration["baseline_wins"] is True
@@ -94,7 +94,7 @@ def test_the_same_models_are_registered_once(registered, reviews):
         repeated = register.fn(RUN, *reviews, SETTINGS)
 
     assert (cached.cached, cached.key) == (True, registered.key)
-    assert (repeated.cached, repeated.summary["version"], repeated.summary["alias"]) == (False, "1", "champion")
+    assert (repeated.cached, repeated.summary["version"]) == (False, "1")
     assert len(tracking.connect().search_model_versions("name = 'reviews'")) == 1
     assert len(recording.list_runs()) == 1
 
@@ -106,18 +106,18 @@ def test_a_registration_whose_model_was_deleted_is_made_again(registered, review
     again = register.fn(RUN, *reviews, SETTINGS)
 
     assert not again.cached
-    assert registry.resolve_model("reviews").folder.is_dir()
+    assert registry.resolve_model(f"reviews/{again.summary['version']}").folder.is_dir()
 
 
-def test_a_second_model_becomes_challenger(registered, reviews):
+def test_a_second_model_becomes_a_version_without_an_alias(registered, reviews):
     lineage, contest = reviews
     worse = dataclasses.replace(contest, candidates=contest.candidates[1:])
 
     second = register.fn(RunContext(recipe="reviews", flow_run_id="flow-2"), lineage, worse, SETTINGS)
 
-    assert (second.summary["version"], second.summary["alias"]) == ("2", "challenger")
-    assert registry.resolve_model("reviews").version == "1"
-    assert registry.resolve_model("reviews@challenger").version == "2"
+    assert second.summary["version"] == "2"
+    assert registry.resolve_model("reviews/2").version == "2"
+    assert registry.read_aliases("reviews") == {}
 
 
 def test_a_model_that_reads_texts_otherwise_gets_no_alias(mlflow_store, reviews, monkeypatch):

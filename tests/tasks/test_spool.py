@@ -194,7 +194,7 @@ def test_epochs_arrive_while_training_and_the_run_ends_with_the_flow_run(proxy, 
 def test_training_does_not_wait_and_nothing_is_lost_or_doubled(proxy, run, mode):
     proxy.mode = mode
     with spool.spooling(run) as live, listening(live):
-        assert train(range(1, NUM_EPOCHS + 1)) < 0.2
+        assert train(range(1, NUM_EPOCHS + 1)) < SLOW_S / 2
         leaving = time.perf_counter()
     spool.end_run(run.flow_run_id, "COMPLETED")
     assert time.perf_counter() - leaving < 2

@@ -1,6 +1,7 @@
 """The project's own store needs no server, knows no path and answers within bounds."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -13,8 +14,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tasks import recording, registry, tracking
+from tasks import recording, registry, runs, tracking
 from tasks.errors import InputError, IntegrityError, ServiceError
+
+
+def write_address(address: str) -> None:
+    """Tell that `rnnflow up` runs a server over this project's store."""
+    tracking.mlruns().mkdir(exist_ok=True)
+    (tracking.mlruns() / "server.json").write_text(json.dumps({"address": address}))
 
 
 def run_python(code: str, **environment: str) -> subprocess.CompletedProcess:
@@ -77,18 +84,64 @@ def test_an_mlflow_server_shows_what_was_written_without_one(registered_home, tm
         cwd=tmp_path,
         start_new_session=True,
     )
+    address = f"http://127.0.0.1:{port}"
     try:
-        wait_for(f"http://127.0.0.1:{port}/health")
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+        wait_for(f"{address}/health")
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
         [listed] = recording.list_runs()
-        model = registry.resolve_model("reviews")
+        downloaded = registry.resolve_model("reviews")
+        write_address(address)
+        own = registry.resolve_model("reviews")
+        run_id = runs.open_run(runs.RunContext(recipe="reviews", flow_run_id="flow-2"))
+        recording.record_json(run_id, "a.json", {"a": 1})
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait()
 
     assert listed.version == "reviews/1"
-    assert model.folder.parent == home / "data" / "models"
-    assert len(registry.load_pyfunc(model).predict(["a great film"])) == 1
+    assert downloaded.folder.parent == home / "data" / "models"
+    assert own.folder.is_relative_to(home / "mlruns" / "artifacts")
+    assert len(list((home / "mlruns" / "artifacts").rglob("a.json"))) == 1
+    assert len(registry.load_pyfunc(downloaded).predict(["a great film"])) == 1
+
+
+def test_the_server_over_this_projects_store_is_the_projects_own_store(project, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5001/")
+    assert not tracking.is_own_store()
+    assert tracking.store_name() == "http://127.0.0.1:5001/"
+
+    write_address("http://127.0.0.1:5001")
+
+    assert tracking.is_own_store()
+    assert tracking.store_name() == "mlruns"
+    assert tracking.fetch_artifacts("mlflow-artifacts:/1/a") == project / "mlruns" / "artifacts" / "1" / "a"
+
+
+def test_a_server_over_another_store_is_not_taken_for_our_own(project, monkeypatch):
+    write_address("http://127.0.0.1:5001")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5002")
+
+    assert not tracking.is_own_store()
+    assert tracking.pages_address() == "http://127.0.0.1:5002"
+
+
+def test_pages_are_those_of_the_running_server_else_of_mlflow_ui(project):
+    assert tracking.pages_address() == "http://127.0.0.1:5000"
+
+    write_address("http://127.0.0.1:5001")
+
+    assert tracking.pages_address() == "http://127.0.0.1:5001"
+
+
+def test_a_file_that_is_damaged_is_not_awaited(project):
+    tracking.mlruns().mkdir()
+    (tracking.mlruns() / "mlflow.db").write_bytes(b"no database" * 1000)
+    started = time.perf_counter()
+
+    with pytest.raises(ServiceError, match="file is not a database"):
+        tracking.wait_until_answering()
+
+    assert time.perf_counter() - started < 20
 
 
 def wait_for(url: str, *, seconds: float = 120) -> None:

@@ -127,6 +127,9 @@ def test_a_rollback_saves_a_model_whose_champion_was_deleted(registry, crown):
     assert aliases.reconcile() == []
 
 
+SEARCH = settings(max_examples=40, stateful_step_count=20, deadline=None, derandomize=True, database=None)
+
+
 class Life(RuleBasedStateMachine):
     """Whatever people, gates, kills and hands do to a model: one line of entries, and aliases that follow it."""
 
@@ -244,4 +247,4 @@ class Life(RuleBasedStateMachine):
 def test_whatever_happens_the_ledger_is_one_line_and_the_aliases_follow(registry):
     Life.registry = registry
 
-    run_state_machine_as_test(Life, settings=settings(max_examples=40, stateful_step_count=20, deadline=None))
+    run_state_machine_as_test(Life, settings=SEARCH)

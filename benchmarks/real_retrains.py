@@ -1,0 +1,85 @@
+"""The same candidate fitted again with other seeds: real models of equal worth, judged pair by pair."""
+
+import itertools
+import json
+import os
+import random
+import statistics
+import tempfile
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from benchmarks.simulated_retraining import World
+from rnnmodels.config import Architecture, Training
+from tasks.encode import EncodeSettings, encode
+from tasks.fit import Candidate, fit
+from tasks.ingest import ingest
+from tasks.promotion.paired_tests import mcnemar_p_value
+from tasks.promotion.scoring import Holdout, Scores, log_losses
+from tasks.promotion.settings import PromotionSettings
+from tasks.promotion.wear import most_false_promotions
+from tasks.shard import ShardSettings, shard
+from tasks.sources.settings import SourceSettings
+from tasks.split import SplitSettings, split
+from tasks.store import Artefact
+from tasks.text_classifier import calibrated_probabilities
+
+MODEL = Architecture(cell="gru", embedding_size=32, hidden_size=32, embedding_dropout=0.3, head_dropout=0.3)
+TRAINING = {"epochs": 2, "learning_rate": 4e-3, "precision": "float32", "device": "cpu"}
+ORDERS = 200
+
+
+def fit_seeds(count: int) -> tuple[Holdout, list[Scores]]:
+    """Fit the candidate on the embedded reviews once per seed, and score each on the test rows."""
+    splits = split.fn(ingest.fn(SourceSettings(dataset="reviews")), SplitSettings(seed=7))
+    encoded = encode.fn(splits, EncodeSettings())
+    shards = shard.fn(encoded, ShardSettings(max_length=100))
+    labels = json.loads(encoded.file("labels.json").read_bytes())
+    test = pl.read_parquet(splits.file("test.parquet")).sort("row")
+    holdout = Holdout(texts=test["text"], labels=test["label"], digest="rows")
+    models = [
+        fit.fn(shards, Candidate(name="gru", model=MODEL, training=Training(seed=seed, **TRAINING)))
+        for seed in range(1, count + 1)
+    ]
+    return holdout, [read_scores(model, str(seed), labels, holdout) for seed, model in enumerate(models, start=1)]
+
+
+def read_scores(model: Artefact, version: str, labels: Sequence[str], holdout: Holdout) -> Scores:
+    """Score the predictions that a fit stored."""
+    stored = pl.read_parquet(model.file("predictions.parquet")).filter(split="test").sort("row")
+    logits = np.array(stored["logits"].to_list())
+    predicted = np.array(labels)[logits.argmax(axis=1)]
+    losses = log_losses(calibrated_probabilities(logits, 1.0), tuple(labels), holdout.labels)
+    return Scores(version=version, hits=predicted == holdout.labels.to_numpy(), losses=losses, undefined=0)
+
+
+def count_promotions(holdout: Holdout, scores: Sequence[Scores]) -> int:
+    """Judge the models one after another by the gate, and count how often the champion changes."""
+    world = World(np.random.default_rng(1), holdout.rows, PromotionSettings())
+    world.holdout, world.scores = holdout, {one.version: one for one in scores}
+    return sum(world.judge(one).verdict == "promoted" for one in scores)
+
+
+def describe_retrains(count: int) -> str:
+    """Fit as many seeds as asked for, and say how often one is taken for better than another."""
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["RNNFLOW_HOME"] = home
+        holdout, scores = fit_seeds(count)
+    alpha = PromotionSettings().alpha
+    pairs = list(itertools.permutations(scores, 2))
+    wins = [(int((b.hits & ~a.hits).sum()), int((a.hits & ~b.hits).sum())) for a, b in pairs]
+    passed = sum(mcnemar_p_value(won, lost) <= alpha for won, lost in wins)
+    differing = statistics.mean((won + lost) / holdout.rows for won, lost in wins)
+    draw = random.Random(1)
+    careers = [count_promotions(holdout, draw.sample(scores, len(scores))) for _ in range(ORDERS)]
+    accuracies = [100 * one.figures["accuracy"] for one in scores]
+    return (
+        f"{count} fits of a small GRU on the embedded reviews, other seeds: {min(accuracies):.2f} % to "
+        f"{max(accuracies):.2f} % on {holdout.rows:,} test rows; two of them differ on {differing:.1%} of the rows. "
+        f"Of {len(pairs)} ordered pairs {passed} pass the test at alpha {alpha:g} ({passed / len(pairs):.1%}). "
+        f"Judged one after another in {ORDERS} random orders, {statistics.mean(careers):.3f} are promoted on average "
+        f"of {count - 1}; the bound for equal models is {most_false_promotions(alpha, count - 1):.3f}. Fits of other "
+        f"seeds are not equal: some are truly better, on all rows there are."
+    )

@@ -1,0 +1,52 @@
+import http.client
+import http.server
+import threading
+
+from benchmarks.mlflow_outage import ANSWERING, DEAD, NOWHERE, SLOW, free_port, outage_table, relaying
+
+
+class Echo(http.server.BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(201)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_the_relay_passes_requests_and_answers_on():
+    with http.server.HTTPServer(("127.0.0.1", 0), Echo) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = free_port()
+        with relaying(port, server.server_address[1], 0):
+            connection = http.client.HTTPConnection("127.0.0.1", port)
+            connection.request("POST", "/a", b"text")
+            response = connection.getresponse()
+            assert (response.status, response.read()) == (201, b"text")
+            connection.close()
+        server.shutdown()
+
+
+def test_each_state_of_mlflow_is_compared_within_its_round():
+    def figures(train_s: float) -> dict:
+        counts = {"pending": 3, "points": 28, "lost": 0, "doubled": 0}
+        return {"train_s": train_s, "leave_s": 0.5, **counts}
+
+    rounds = [
+        {NOWHERE: figures(1.0), ANSWERING: figures(2.0), DEAD: figures(2.0), SLOW: figures(3.0)},
+        {NOWHERE: figures(2.0), ANSWERING: figures(4.0), DEAD: figures(4.4), SLOW: figures(4.0)},
+    ]
+
+    *_, nowhere, _answering, dead, _slow = outage_table(rounds).splitlines()
+
+    assert nowhere == (
+        "| no tracking | 1.50 (1.00 to 2.00) | 1.000 (1.000 to 1.000) | 0.500 (0.500 to 0.500) | 0.50 (0.50 to 0.50)"
+        " |  |  |  |  |"
+    )
+    assert dead == (
+        "| dead | 3.20 (2.00 to 4.40) | 2.100 (2.000 to 2.200) | 1.050 (1.000 to 1.100) | 0.50 (0.50 to 0.50)"
+        " | 3 | 56 | 0 | 0 |"
+    )

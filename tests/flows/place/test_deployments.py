@@ -1,0 +1,133 @@
+"""What is told to a Prefect server: the file of deployments, automations and base job templates."""
+
+import importlib
+import json
+import re
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+import yaml
+from prefect.cli.deploy._models import PrefectYamlModel
+from prefect.flows import Flow
+from prefect.server.schemas.actions import WorkPoolCreate
+from prefect.utilities.callables import parameter_schema
+from prefect.utilities.schema_tools import validate
+
+from flows.place.automations import crash_zombies, retrain_on_drift
+from flows.place.furnishing import deployment_names, deployments_file
+from flows.recipe import Recipe, load_recipe
+from tasks.errors import InputError
+
+ROOT = Path(__file__).parents[3]
+FILE = yaml.safe_load((ROOT / "prefect.yaml").read_text())
+DEPLOYMENTS = {deployment["name"]: deployment for deployment in FILE["deployments"]}
+POOLS = ROOT / "docs" / "work-pools"
+COLLECTIONS = "server/api/collections_data/views/aggregate-worker-metadata.json"
+
+
+def load_flow(entrypoint: str) -> Flow:
+    module, _, name = entrypoint.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+def test_prefect_reads_the_file_as_it_is_meant():
+    model = PrefectYamlModel.model_validate(FILE)
+
+    assert [deployment.name for deployment in model.deployments] == list(DEPLOYMENTS)
+    assert {name: one["work_pool"] for name, one in DEPLOYMENTS.items()} == {
+        "train": {"name": "cpu"},
+        "fit": {"name": "gpu", "work_queue_name": "fits"},
+        "retrain": {"name": "cpu"},
+        "predict": {"name": "cpu"},
+        "monitor": {"name": "cpu"},
+        "tidy": {"name": "cpu"},
+    }
+
+
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_every_entrypoint_is_a_flow_of_that_name_that_takes_the_parameters(name: str):
+    flow = load_flow(DEPLOYMENTS[name]["entrypoint"])
+
+    assert flow.name == name
+    schema = parameter_schema(flow).model_dump(exclude_unset=True)
+    assert validate(DEPLOYMENTS[name].get("parameters", {}), schema, raise_on_error=True, ignore_required=True) == []
+
+
+@pytest.mark.parametrize("name", ["train", "retrain"])
+def test_the_form_starts_with_the_shipped_recipe(name: str):
+    assert Recipe.model_validate(DEPLOYMENTS[name]["parameters"]["recipe"]) == load_recipe("reviews")
+
+
+def test_schedules_have_a_slug_a_time_zone_and_never_overlap():
+    scheduled = {name: one for name, one in DEPLOYMENTS.items() if "schedules" in one}
+
+    assert set(scheduled) == {"retrain", "tidy"}
+    for deployment in scheduled.values():
+        assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
+        for schedule in deployment["schedules"]:
+            assert schedule["slug"]
+            assert "active" not in schedule  # it would switch on again what someone switched off
+            assert "interval" in schedule or schedule["timezone"]
+
+
+def test_a_project_brings_its_own_file(project: Path):
+    assert deployments_file() == ROOT / "prefect.yaml"
+
+    (project / "prefect.yaml").write_text("deployments: [{name: mine}]")
+
+    assert deployments_file() == project / "prefect.yaml"
+    assert deployment_names(deployments_file()) == ["mine"]
+
+
+@pytest.mark.parametrize("content", ["", "deployments: 3", "deployments: [{}]", "deployments: [", "- a"])
+def test_a_file_without_named_deployments_is_refused(project: Path, content: str):
+    (project / "prefect.yaml").write_text(content)
+
+    with pytest.raises(InputError, match=r"E-CFG-013 .*prefect\.yaml: lists no named deployments"):
+        deployment_names(project / "prefect.yaml")
+
+
+def test_a_run_is_a_zombie_after_three_missed_heartbeats_and_no_last_word():
+    trigger = crash_zombies().trigger
+
+    assert trigger.within == timedelta(seconds=90)
+    assert trigger.after == {"prefect.flow-run.heartbeat"}
+    assert {"prefect.flow-run.heartbeat", "prefect.flow-run.Completed", "prefect.flow-run.Skipped"} <= trigger.expect
+    assert crash_zombies().actions[0].state == "CRASHED"
+
+
+def test_drift_starts_the_deployment_retrain():
+    deployment_id = UUID(int=7)
+
+    automation = retrain_on_drift(deployment_id)
+
+    assert automation.trigger.expect == {"rnnflow.drift"}
+    assert automation.actions[0].deployment_id == deployment_id
+
+
+@pytest.mark.parametrize("kind", ["docker", "kubernetes"])
+def test_base_job_templates_extend_those_of_prefect(kind: str):
+    import prefect
+
+    bundled = json.loads((Path(prefect.__file__).parent / COLLECTIONS).read_text())
+    original = bundled[f"prefect-{kind}"][kind]["default_base_job_configuration"]
+    template = json.loads((POOLS / f"{kind}.json").read_text())
+
+    WorkPoolCreate(name="gpu", type=kind, base_job_template=template)
+    used = set(re.findall(r"{{ (\w+) }}", json.dumps(template["job_configuration"])))
+    assert used == set(template["variables"]["properties"])
+    assert set(original["variables"]["properties"]) <= set(template["variables"]["properties"])
+    assert set(original["job_configuration"]) <= set(template["job_configuration"])
+    defaults = {name: one.get("default") for name, one in template["variables"]["properties"].items()}
+    assert defaults["env"]["RNNFLOW_HOME"] == "/project"
+    assert defaults["image"] == "rnnflow:latest"
+
+
+def test_a_template_with_a_placeholder_that_means_nothing_is_refused():
+    template = json.loads((POOLS / "docker.json").read_text())
+    template["job_configuration"]["gpus"] = "{{ gpus }}"
+
+    with pytest.raises(ValueError, match="gpus"):
+        WorkPoolCreate(name="gpu", type="docker", base_job_template=template)

@@ -1,0 +1,425 @@
+"""The process that serves: hostile clients, a change of champion and the end, all over real sockets."""
+
+import contextlib
+import http.client
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tasks import tracking
+from tasks.errors import InputError, ResourceError
+from tasks.serving.server import bind, check_access, check_settings, sole_model
+
+ROOT = Path(__file__).parents[3]
+JSON = {"Content-Type": "application/json"}
+CAPS = ("poll_s=0.3", "body_timeout_s=1", "max_body_bytes=1000000", "max_texts=50", "max_requests=40")
+
+
+@dataclass
+class Server:
+    process: subprocess.Popen
+    port: int
+    log: Path
+
+    def connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+
+    def ask(self, body: bytes, *, path: str = "/v1/predict", method: str = "POST", headers: dict = JSON) -> tuple:
+        with contextlib.closing(self.connect()) as connection:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            return response.status, json.loads(response.read()), dict(response.getheaders())
+
+    def send_raw(self, request: bytes) -> bytes:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as raw:
+            raw.sendall(request)
+            return b"".join(iter(lambda: raw.recv(65536), b""))
+
+
+def read_answer(raw: socket.socket) -> tuple[int, dict]:
+    response = http.client.HTTPResponse(raw)
+    response.begin()
+    return response.status, json.loads(response.read())["error"]
+
+
+@contextlib.contextmanager
+def serving(home: Path, *caps: str) -> Iterator[Server]:
+    command = [sys.executable, "-m", "flows.cli", "serve", "--port", "0"]
+    log = home / "serve.log"
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            [*command, *(part for cap in caps for part in ("--set", cap))],
+            cwd=ROOT,
+            env={**os.environ, "RNNFLOW_HOME": str(home), "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+    try:
+        line = process.stdout.readline()
+        server = Server(process, int(line.partition("127.0.0.1:")[2].partition("/")[0]), log)
+        assert line == (
+            f"Answering with reviews/1 at http://127.0.0.1:{server.port}/v1/predict; "
+            f"how to ask: http://127.0.0.1:{server.port}/docs\n"
+        )
+        wait_until_alive(server)
+        yield server
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def wait_until_alive(server: Server) -> None:
+    """The socket listens before the service does; what arrives meanwhile waits in its queue."""
+    assert server.ask(b"", path="/health", method="GET")[0] == 200
+
+
+@pytest.fixture(scope="module")
+def server(own_home: Path) -> Iterator[Server]:
+    with serving(own_home, *CAPS) as running:
+        yield running
+
+
+def test_a_body_beyond_the_cap_is_refused_while_it_streams_in(server: Server):
+    watched = psutil.Process(server.process.pid)
+    before = watched.memory_info().rss
+    chunk = b"x" * 2**20
+
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as raw:
+        raw.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n")
+        raw.sendall(b"Transfer-Encoding: chunked\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            for _ in range(200):
+                raw.sendall(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+            raw.sendall(b"0\r\n\r\n")
+        status, _ = read_answer(raw)
+
+    assert status == 413
+    assert watched.memory_info().rss - before < 50 * 2**20
+
+
+def test_an_announced_body_beyond_the_cap_is_refused_at_once(server: Server):
+    head = b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 1000001\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as raw:
+        raw.sendall(head)
+        status, answer = read_answer(raw)
+
+    assert status == 413
+    assert answer == {
+        "code": "E-SRV-010",
+        "field": None,
+        "problem": "the body has more than max_body_bytes = 1000000 bytes.",
+        "fix": "send fewer texts per request.",
+    }
+
+
+def test_a_body_that_does_not_arrive_is_given_up(server: Server):
+    head = b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+    started = time.monotonic()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as raw:
+        raw.sendall(head)
+        status, answer = read_answer(raw)
+
+    assert (status, answer["code"]) == (408, "E-SRV-011")
+    assert 0.9 < time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 404),
+        ("GET", "/v1/models/..%2f..%2fetc%2fpasswd", 404),
+        ("GET", "/v1/predict", 405),
+        ("DELETE", "/v1/model", 405),
+        ("POST", "/%0d%0aSet-Cookie:%20a=b", 404),
+        ("BREW", "/health", 405),
+    ],
+)
+def test_an_unknown_address_or_method_is_refused_as_json(server: Server, method: str, path: str, status: int):
+    found, answer, headers = server.ask(b"", method=method, path=path)
+
+    assert (found, answer["error"]["code"]) == (status, "E-SRV-017")
+    assert "Set-Cookie" not in headers
+
+
+def test_a_body_that_is_not_announced_as_json_is_refused(server: Server):
+    for headers in ({}, {"Content-Type": "text/plain"}, {"Content-Type": "multipart/form-data; boundary=x"}):
+        status, answer, _ = server.ask(b'{"texts": ["a"]}', headers=headers)
+        assert (status, answer["error"]["field"]) == (415, "Content-Type")
+
+
+@pytest.mark.parametrize(
+    "request_head",
+    [
+        b"GET /health HTTP/1.1\r\nHost: a\r\nbroken header\r\n\r\n",
+        b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n",
+        b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    ],
+)
+def test_what_is_no_http_is_refused(server: Server, request_head: bytes):
+    assert server.send_raw(request_head + b"\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+
+
+def test_headers_without_end_are_not_gathered(server: Server):
+    watched = psutil.Process(server.process.pid)
+    before = watched.memory_info().rss
+
+    with contextlib.suppress(ConnectionError):
+        server.send_raw(b"GET /health HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 100 * 2**20)
+
+    assert watched.memory_info().rss - before < 10 * 2**20
+    wait_until_alive(server)
+
+
+NASTY = [
+    b"", b"{", b"null", b"[]", b"{}", b'"a"', b"1e999", b"-0", b"\x00", b"\xff\xfe", b"{}{}", b'{"texts"}',
+    b'{"texts":}',
+    b'{"texts": NaN}', b'{"texts": [Infinity]}', b'{"texts": ["\\ud800"]}', b'{"\\ud800": 1}', b'{"texts": [["a"]]}',
+    b'{"texts": ["a"], "texts": ["b"]}', b'{"texts": ["a"]}x', b'{"texts": ["a",]}', b"{'texts': ['a']}",
+    b'{"texts": ["' + b"\\u0000" * 1_000 + b'"]}', b'{"texts": ["' + b"=cmd|' /C calc'!A0" + b'"]}',
+    b'{"texts": ["<script>alert(1)</script>", "../../etc/passwd", "\\u202e\\u0007"]}', b"9" * 10_000,
+    b'{"texts": ["\xed\xa0\x80"]}', b'{"texts": ["\xf5\x80\x80\x80"]}',
+    '{"texts": ["a"]}'.encode("utf-16"), '{"texts": ["a"]}'.encode("utf-32"), b'\xef\xbb\xbf{"texts": ["a"]}',
+    json.dumps({"texts": ["a"] * 51}).encode(), json.dumps({"texts": [""] * 50}).encode(), b'{"texts": [1e400]}',
+    b'{"texts": [' + b"1" * 4_301 + b"]}", b'{"__proto__": {"texts": ["a"]}}', b'{"texts": {"0": "a", "length": 1}}',
+    json.dumps({"texts": ["e" + "\u0301" * 5_000, "\U0010ffff", "\ufdd0", "\u2028"]}).encode(),
+]  # fmt: skip
+LARGE = [
+    b'{"texts": ' + b"[" * 100_000, b'{"a":' * 20_000, b'{"texts": ["' + b"." * 900_000 + b'"]}',
+    b'{"texts": ["' + b"a " * 400_000 + b'"]}',
+]  # fmt: skip
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=20),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.sampled_from(["texts", "a"]) | st.text(), inner),
+    max_leaves=8,
+)
+LIKE_A_QUESTION = st.fixed_dictionaries(
+    {"texts": st.lists(st.text(st.characters(), max_size=20), max_size=4) | st.lists(ANY_JSON, max_size=3)},
+    optional={"model": ANY_JSON},
+)
+
+
+def mutated(body: bytes, at: int, change: bytes) -> bytes:
+    position = at % (len(body) + 1)
+    return body[:position] + change + body[position + len(change) // 2 :]
+
+
+BODIES = st.one_of(
+    st.sampled_from(NASTY),
+    st.binary(max_size=200),
+    ANY_JSON.map(lambda value: json.dumps(value).encode()),
+    LIKE_A_QUESTION.map(lambda value: json.dumps(value).encode()),
+    st.builds(
+        mutated,
+        LIKE_A_QUESTION.map(lambda value: json.dumps(value).encode()),
+        st.integers(0, 10_000),
+        st.binary(max_size=4),
+    ),
+)
+
+
+def hostile_bodies(number: int) -> list[bytes]:
+    bodies: list[bytes] = []
+    rules = settings(max_examples=number, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+
+    @rules
+    @given(BODIES)
+    def keep(body: bytes) -> None:
+        bodies.append(body)
+
+    keep()
+    return bodies
+
+
+def test_two_thousand_hostile_bodies_are_answered_or_refused_and_the_process_lives(server: Server):
+    bodies = NASTY + LARGE + hostile_bodies(2_000)
+
+    def send(part: list[bytes]) -> list[tuple[int, set[str], bytes]]:
+        with contextlib.closing(server.connect()) as connection:
+            answers = []
+            for body in part:
+                connection.request("POST", "/v1/predict", body, JSON)
+                response = connection.getresponse()
+                answers.append((response.status, set(json.loads(response.read())), body))
+            return answers
+
+    with ThreadPoolExecutor(8) as clients:
+        answers = [answer for part in clients.map(send, [bodies[i::8] for i in range(8)]) for answer in part]
+
+    shapes = {200: {"model", "predictions"}, 400: {"error"}, 422: {"error"}}
+    assert [answer for answer in answers if shapes.get(answer[0]) != answer[1]] == []
+    statuses = Counter(status for status, _, _ in answers)
+    assert statuses.total() >= 2_000
+    assert min(statuses[200], statuses[400], statuses[422]) > 50
+    assert server.process.poll() is None
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_what_clients_send_cannot_act_on_the_log(server: Server):
+    server.ask(b"", path="/%1b[31m%0aINFO%20forged", method="GET")
+
+    lines = [line for line in server.log.read_text().splitlines() if "forged" in line]
+    assert [line.partition(": ")[2] for line in lines] == ["GET /\\x1b[31m\\nINFO forged: 404"]
+
+
+def test_no_request_fails_while_the_champion_changes(server: Server, home: Path):
+    client = tracking.connect()
+    stop, answers, failures = threading.Event(), Counter(), []
+
+    def ask_on() -> None:
+        connection = server.connect()
+        draw = random.Random(threading.get_ident())
+        while not stop.is_set():
+            texts = ["a great film"] * draw.randint(1, 20)
+            connection.request("POST", "/v1/predict", json.dumps({"texts": texts}), JSON)
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+            if response.status != 200 or len(answer["predictions"]) != len(texts):
+                failures.append((response.status, answer))
+            answers[answer.get("model")] += 1
+        connection.close()
+
+    threads = [threading.Thread(target=ask_on) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for version in ("2", "1", "2"):
+        client.set_registered_model_alias("reviews", "champion", version)
+        wait_for_version(server, f"reviews/{version}")
+    stop.set()
+    for thread in threads:
+        thread.join()
+
+    assert failures == []
+    assert set(answers) == {"reviews/1", "reviews/2"}
+    assert min(answers.values()) > 10
+
+
+def wait_for_version(server: Server, label: str) -> None:
+    deadline = time.monotonic() + 20
+    while server.ask(b"", path="/ready", method="GET")[1] != {"status": "ready", "model": label, "problem": None}:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_champion_that_is_damaged_on_disk_is_not_taken_and_ready_says_why(server: Server, home: Path):
+    now = server.ask(b"", path="/ready", method="GET")[1]["model"].partition("/")[2]
+    other = "1" if now == "2" else "2"
+    client = tracking.connect()
+    uri = client.get_model_version_download_uri("reviews", other)
+    weights = tracking.fetch_artifacts(uri) / "artifacts" / "classifier" / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+
+    client.set_registered_model_alias("reviews", "champion", other)
+    deadline = time.monotonic() + 20
+    while (state := server.ask(b"", path="/ready", method="GET")[1])["status"] == "ready":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+    assert state["model"] == f"reviews/{now}"
+    assert state["problem"].startswith("E-INT-001 ")
+    assert server.ask(b'{"texts": ["a"]}')[1]["model"] == f"reviews/{now}"
+    weights.write_bytes(whole)
+    wait_for_version(server, f"reviews/{other}")
+    client.set_registered_model_alias("reviews", "champion", "1")
+
+
+def test_requests_in_work_are_finished_before_the_process_ends(own_home: Path, home: Path):
+    tracking.connect().set_registered_model_alias("reviews", "champion", "1")
+    body = json.dumps({"texts": ["a great and moving film " * 20] * 100}).encode()
+    with serving(own_home, "drain_s=5") as server:
+        connections = [server.connect() for _ in range(6)]
+        for connection in connections:
+            connection.request("POST", "/v1/predict", body, JSON)
+        time.sleep(0.1)
+        started = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        statuses = [connection.getresponse().status for connection in connections]
+        answered_s = time.monotonic() - started
+        status = server.process.wait(30)
+
+    assert statuses == [200] * 6
+    assert status == 0
+    assert answered_s < 5.5
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_a_port_that_is_taken_costs_no_model():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ResourceError) as caught:
+            bind("127.0.0.1", port)
+
+    assert str(caught.value) == (
+        f'E-SRV-002 cannot listen at "127.0.0.1", port {port} (Address already in use).\n'
+        "Fix: stop what listens there, or choose another --port; --port 0 takes a free one."
+    )
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org", ""])
+def test_beyond_loopback_a_token_is_needed(host: str):
+    with pytest.raises(InputError) as caught:
+        check_access(host, "")
+
+    assert str(caught.value) == (
+        f'E-SRV-001 got host "{host}" without a token: anyone who reaches this machine could ask.\n'
+        'Fix: export RNNFLOW_SERVE_TOKEN="$(openssl rand -hex 24)" and give clients that token, or leave --host out.'
+    )
+    assert check_access(host, "0123456789abcdef") == "0123456789abcdef"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.8.8.8"])
+def test_on_loopback_no_token_is_needed(host: str):
+    assert check_access(host, "") == ""
+
+
+@pytest.mark.parametrize("token", ["short", "0123456789abcde\n", "ä" * 16])
+def test_a_token_that_can_be_guessed_or_not_be_sent_is_refused(token: str):
+    with pytest.raises(InputError, match="E-SRV-003"):
+        check_access("127.0.0.1", token)
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        (
+            {"max_text": 3},
+            'E-SRV-004 --set max_text: got "3": Extra inputs are not permitted.\nFix: set one of',
+        ),
+        ({"max_texts": 0}, 'E-SRV-004 --set max_texts: got "0": Input should be greater than or equal to 1.\nFix: set'),
+    ],
+)
+def test_a_setting_that_does_not_exist_or_fit_is_named(values: dict, text: str):
+    with pytest.raises(InputError) as caught:
+        check_settings(values)
+
+    assert str(caught.value).startswith(text)
+
+
+def test_a_model_that_is_alone_needs_no_name(home: Path):
+    assert sole_model() == "reviews"
+
+
+def test_without_a_model_there_is_nothing_to_serve(project: Path):
+    with pytest.raises(InputError) as caught:
+        sole_model()
+
+    assert str(caught.value) == "E-SRV-006 no models are registered.\nFix: train one first: rnnflow train reviews"
