@@ -21,8 +21,8 @@ EXPLANATION = f"""\
 Median (least to most) over the rounds; a round answers the whole CSV file, from reading to a line per row on disk, \
 imports and loading excluded. `one-by-one` gets every {ONE_BY_ONE_SHARE}th of the rows. All read with the same reader, \
 encode with the same encoder and score with the same model in float32: `rnnflow` is what the command runs, durable \
-windows included; the others call the encoder once per batch. The ratio per CPU second is what less padding saves; what \
-the ratio of rows/s has above it comes from giving each core its own batch instead of dividing every batch among them."""
+windows included; the others call the encoder once per batch. The ratio per CPU second is what less padding saves; \
+what the ratio of rows/s has above it comes from giving each core its own batch instead of dividing each among them."""
 
 
 def run_rounds(cell: str, files: dict[str, Path], options: argparse.Namespace) -> dict[str, list[dict]]:

@@ -44,7 +44,7 @@ class FitOrder:
     def continued(self) -> "FitOrder":
         """This order, tracked where its interrupted fits were, as their checkpoints tell."""
         earlier = [find_tracked(self.shards, candidate, self.initial) for candidate in self.candidates]
-        if not self.resume or not any(earlier):
+        if self.run.continues or not self.resume or not any(earlier):
             return self
         run = dataclasses.replace(self.run, continues=next(filter(None, earlier)))
         return dataclasses.replace(self, run=run)

@@ -29,7 +29,9 @@ from tasks.warm_start import warm_start as start_from_champion
 
 
 @flow(**LIFECYCLE)
-def train(recipe: Recipe, resume: bool = False, refresh: bool = False, warm_start: bool = False) -> Outcome:
+def train(
+    recipe: Recipe, resume: bool = False, refresh: bool = False, warm_start: bool = False, continues: str = ""
+) -> Outcome:
     """Train the recipe's candidates, compare them with the baseline, register the best, and judge it by the gate.
 
     Args:
@@ -37,9 +39,10 @@ def train(recipe: Recipe, resume: bool = False, refresh: bool = False, warm_star
         resume: Continue fits that were interrupted.
         refresh: Compute every stage again.
         warm_start: Start from the champion's weights where the architecture is the same.
+        continues: An earlier flow run that this one finishes, in the same MLflow run.
     """
     started_s = time.perf_counter()
-    run = dashboard.run_context(recipe.name)
+    run = dashboard.run_context(recipe.name, continues=continues)
     resume = resume or dashboard.is_retry()
     with store.refreshing(refresh), listening(dashboard.progress_bars()):
         rows = ingest(recipe.source)
@@ -69,7 +72,8 @@ def deliver_or_defer(run: RunContext, recipe: Recipe, lineage: Lineage, contest:
     except ServiceError as error:
         if error.code != "E-SVC-004":
             raise
-        spool.defer({"flow_run_id": run.flow_run_id, "recipe": recipe.model_dump(mode="json"), "why": error.problem})
+        order = {"flow_run_id": run.continues or run.flow_run_id, "recipe": recipe.model_dump(mode="json")}
+        spool.defer({**order, "why": error.problem})
         return None
 
 
@@ -89,7 +93,7 @@ def finish_deferred(order: dict) -> str:
 
     Raises ServiceError (E-SVC-004) if it still does not answer.
     """
-    outcome = train(Recipe.model_validate(order["recipe"]))
+    outcome = train(Recipe.model_validate(order["recipe"]), continues=order["flow_run_id"])
     if outcome.pending:
         raise ServiceError("E-SVC-004", outcome.pending, fix="start MLflow's server, then run: rnnflow sync")
     return "registered {name}/{version} as {alias}".format_map(outcome.registered)

@@ -176,7 +176,7 @@ def tag_version(name: str, version: str, tags: Mapping[str, str]) -> None:
 
 def holds_version(name: str, version: str, artifact_uri: str) -> bool:
     """Tell whether the store still holds a version; for the project's own store this needs no MLflow."""
-    if tracking.store_uri() == tracking.local_store_uri():
+    if tracking.is_own_store():
         return not tracking.is_absent() and tracking.local_artifact(artifact_uri, tracking.artifacts_folder()).is_dir()
     return _find_version(ModelReference(name=name, version=version)) is not None
 

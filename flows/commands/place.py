@@ -78,10 +78,12 @@ def down(as_json: bool) -> None:
 
 
 def _arrival_as_json(arrival: "Arrival") -> dict:
+    from flows.prefect_api import without_credentials
+
     settings = arrival.settings
     addresses = {"prefect_api": settings.prefect_api, "prefect": settings.prefect_pages, "mlflow": settings.mlflow}
     return {
-        **addresses,
+        **{name: without_credentials(address) for name, address in addresses.items()},
         "devices": list(settings.devices),
         "started": list(arrival.started),
         "deployed": arrival.deployed,

@@ -89,7 +89,7 @@ def progress_lines(text: str) -> list[str]:
 def other_lines(text: str) -> list[str]:
     """All lines but progress, after the one that every run begins with."""
     first, *lines = [line for line in text.splitlines() if " s  stage " not in line]
-    assert re.fullmatch(r"Watch this run at http://127\.0\.0\.1:\d+", first)
+    assert re.fullmatch(r"Watch this run at http://127\.0\.0\.1:\d+/v2", first)
     return lines
 
 

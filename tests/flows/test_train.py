@@ -217,6 +217,7 @@ def test_a_run_that_mlflow_does_not_answer_completes_and_is_delivered_later(
         waiting = spool.deferred()
         with pytest.raises(ServiceError, match="E-SVC-004"):
             finish_deferred(waiting[0])
+        assert [order["flow_run_id"] for order in spool.deferred()] == [outcome.flow_run]
 
     assert flow_run_of(outcome)["state"] == "Completed"
     assert (outcome.registered, outcome.report) == ({}, "")

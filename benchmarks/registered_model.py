@@ -1,0 +1,52 @@
+"""A champion for `serving` to be asked: made and registered in a process that ends before the clock starts.
+
+A driver asks for it with `HOME TEXTS`: a project folder, and a CSV file of texts that gives the vocabulary.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from benchmarks import measure
+
+NAME, CELL = "bench", "gru"
+
+
+def register_champion(home: Path, texts: Path) -> Path:
+    """Register a model with random weights as champion; returns the folder that MLflow loads."""
+    os.environ["RNNFLOW_HOME"] = str(home)
+    from tasks import registry, tracking
+    from tasks.runs import RunContext, open_run
+
+    folder = write_classifier(home / "classifier", texts)
+    run_id = open_run(RunContext(recipe=NAME, flow_run_id=NAME))
+    model = registry.log_version(NAME, folder, run_id=run_id, tags={}, description="")
+    tracking.connect().set_registered_model_alias(NAME, registry.CHAMPION, model.version)
+    return model.folder
+
+
+def write_classifier(folder: Path, texts: Path) -> Path:
+    """Write a classifier's folder as the stage `register` does."""
+    from benchmarks.prediction_contenders import build_classifier
+    from rnnmodels.checkpoint import save_model
+    from tasks.profile import Profile
+    from tasks.text_classifier import write_serving
+
+    classifier = build_classifier(texts, CELL)
+    save_model(classifier.model, folder)
+    classifier.encoder.vocabulary.save(folder / "vocabulary.json")
+    (folder / "labels.json").write_text(json.dumps(classifier.labels))
+    write_serving(folder, classifier.serving, Profile.empty())
+    return folder
+
+
+def main() -> None:
+    """Do what a driver asks."""
+    home, texts = map(Path, sys.argv[1:])
+    with measure.answering() as out:
+        measure.answer({"folder": str(register_champion(home, texts))}, out)
+
+
+if __name__ == "__main__":
+    main()
