@@ -10,11 +10,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.measure import ROOT, describe_run, markdown_table, publish
-from benchmarks.promotion_workers import quality_of
+from benchmarks.promotion_workers import INCUMBENT, quality_of
 from benchmarks.real_retrains import describe_retrains
 from benchmarks.simulated_retraining import Career, live_often, promoted_share
 from tasks import tracking
@@ -83,9 +84,12 @@ def race(kind: str, num_authors: int, rounds: int) -> None:
         subprocess.Popen([*command, str(author + 1), str(num_authors), str(rounds)], cwd=ROOT, env=os.environ)
         for author in range(num_authors)
     ]
-    codes = [racer.wait() for racer in racers]
-    if any(codes):
-        raise RuntimeError("an author of a race failed")
+    while any(racer.poll() is None for racer in racers):
+        if any(racer.poll() for racer in racers):
+            for racer in racers:
+                racer.kill()
+            raise RuntimeError("an author of a race failed")
+        time.sleep(0.1)
 
 
 def best_of_race(num_authors: int, round_number: int) -> str:
@@ -109,7 +113,8 @@ def alias_race_row(num_authors: int, rounds: int) -> list[str]:
     """Race over MLflow's alias alone, and count wrong champions."""
     client = tracking.connect()
     for round_number in range(rounds):
-        register_versions(f"race-{round_number}", num_authors)
+        register_versions(f"race-{round_number}", int(INCUMBENT))
+        client.set_registered_model_alias(f"race-{round_number}", "champion", INCUMBENT)
     race("alias", num_authors, rounds)
     champions = [client.get_registered_model(f"race-{number}").aliases["champion"] for number in range(rounds)]
     wrong = sum(str(champion) != best_of_race(num_authors, number) for number, champion in enumerate(champions))
@@ -154,6 +159,13 @@ def ledger_rows(*, quick: bool) -> Iterator[list[str]]:
             yield row()
 
 
+def shown(rows: Iterator[list[str]]) -> Iterator[list[str]]:
+    """Pass rows on, and show each as soon as it is known."""
+    for row in rows:
+        print(*row, sep=" | ", file=sys.stderr, flush=True)
+        yield row
+
+
 def main() -> None:
     """Simulate, race, kill, train, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -166,20 +178,21 @@ def main() -> None:
     times = options.times // 10 if options.quick else options.times
     sample = list(live_often([ACCURACY] * 2, times=50, num_rows=options.rows, settings=SETTINGS))
     disagreement = statistics.mean(career.disagreement for career in sample)
-    retrains = describe_retrains(options.retrains) if options.retrains else "Not asked for (`--retrains 12`)."
-    sections = {
-        "Equal models": markdown_table(["challengers", "promoted", "bound"], list(null_rows(times, options.rows))),
-        f"Decay of {100 * DECAY:g} points in each of {RETRAINS} retrains": markdown_table(
-            ["who decides", "ended truly worse", "mean loss (points)", "worst"], list(decay_rows(times, options.rows))
+    tables = {
+        "Equal models": (["challengers", "promoted", "bound"], null_rows(times, options.rows)),
+        f"Decay of {100 * DECAY:g} points in each of {RETRAINS} retrains": (
+            ["who decides", "ended truly worse", "mean loss (points)", "worst"],
+            decay_rows(times, options.rows),
         ),
-        "Better models: share promoted": markdown_table(
-            ["challenger", *(f"decision {number}" for number in DECISIONS)], list(power_rows(times // 4))
+        "Better models: share promoted": (
+            ["challenger", *(f"decision {number}" for number in DECISIONS)],
+            power_rows(times // 4),
         ),
-        "Real retrains with other seeds": retrains,
-        "Races and kills": markdown_table(
-            ["what", "times", "lost updates", "wrong champions"], list(ledger_rows(quick=options.quick))
-        ),
+        "Races and kills": (["what", "times", "lost updates", "wrong champions"], ledger_rows(quick=options.quick)),
     }
+    sections = {title: markdown_table(header, list(shown(rows))) for title, (header, rows) in tables.items()}
+    if options.retrains:
+        sections["Real retrains with other seeds"] = describe_retrains(options.retrains)
     parts = ["# Promotion", describe_run(["numpy", "scipy", "sqlalchemy", "mlflow"])]
     parts.append(EXPLANATION.format(rows=options.rows, disagreement=disagreement))
     publish("\n\n".join([*parts, *(f"## {title}\n\n{text}" for title, text in sections.items())]), options.output)

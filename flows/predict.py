@@ -8,6 +8,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
+from flows.lifecycle import LIFECYCLE
 from tasks.errors import printable
 from tasks.predict import PredictedFile, predict_file
 from tasks.store import home
@@ -18,7 +19,7 @@ ColumnName = Annotated[str, Field(min_length=1, max_length=256)]
 classify_file = task(predict_file, name="predict", cache_policy=NO_CACHE, persist_result=False)
 
 
-@flow(name="predict")
+@flow(name="predict", **LIFECYCLE)
 def predict(
     model: Annotated[str, Field(min_length=1, max_length=256)],
     input_path: PathText,

@@ -117,7 +117,6 @@ def gate(
     verdict, entry = decide(challenge, settings)
     project_aliases(challenge.model)
     emit(Progress("gate", challenge.label, note=verdict.reasons[0]))
+    # A model's own run goes on showing what was said of it then, so that running it again changes nothing.
     own = entry.mlflow_run == challenge.mlflow_run
-    kept = keep_verdict(Verdict.from_json(entry.verdict) if own else verdict, entry, challenge.mlflow_run)
-    # A champion's own run goes on showing what made it champion.
-    return kept if kept.summary["verdict"] == verdict.verdict else keep_verdict(verdict, entry, "")
+    return keep_verdict(Verdict.from_json(entry.verdict) if own else verdict, entry, challenge.mlflow_run)

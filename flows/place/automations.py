@@ -23,7 +23,9 @@ def update_automations() -> None:
     from prefect.client.orchestration import get_client
 
     with get_client(sync_client=True) as client:
-        for wanted in (crash_zombies(), retrain_on_drift(client.read_deployment_by_name(RETRAIN).id)):
+        retrain = client.read_deployment_by_name(RETRAIN)
+        model = model_of(retrain.parameters["recipe"])
+        for wanted in (crash_zombies(), retrain_on_drift(retrain.id, model)):
             existing = client.read_automations_by_name(wanted.name)
             if existing:
                 client.update_automation(existing[0].id, wanted.model_copy(update={"enabled": existing[0].enabled}))
@@ -54,14 +56,25 @@ def crash_zombies() -> "AutomationCore":
     )
 
 
-def retrain_on_drift(deployment_id: UUID) -> "AutomationCore":
-    """Start the deployment `retrain` when `monitor` reports drift."""
+def model_of(recipe: dict) -> str:
+    """Name of the model that a deployed recipe registers."""
+    return recipe.get("registry", {}).get("model_name") or recipe["name"]
+
+
+def retrain_on_drift(deployment_id: UUID, model: str) -> "AutomationCore":
+    """Start the deployment `retrain` when `monitor` reports drift of the model that it trains."""
     from prefect.events.actions import RunDeployment
     from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+    from prefect.events.schemas.events import ResourceSpecification
 
     return AutomationCore(
         name=DRIFT,
-        description=f"Starts {RETRAIN} at each event {DRIFT_EVENT}, which the flow monitor emits.",
-        trigger=EventTrigger(expect={DRIFT_EVENT}, posture=Posture.Reactive, threshold=1),
+        description=f"Starts {RETRAIN} at each event {DRIFT_EVENT} that the flow monitor emits about {model}.",
+        trigger=EventTrigger(
+            expect={DRIFT_EVENT},
+            match=ResourceSpecification({"prefect.resource.id": f"rnnflow.model.{model}"}),
+            posture=Posture.Reactive,
+            threshold=1,
+        ),
         actions=[RunDeployment(source="selected", deployment_id=deployment_id)],
     )

@@ -26,6 +26,7 @@ from flows.monitor import monitor
 from flows.prefect_api import answers
 from rnnmodels.durable import sha256_of_file
 from tasks import registry
+from tasks.errors import InputError
 from tasks.profile import Profile, profile_rows
 from tasks.registry import RegisteredModel
 from tasks.seen import record_seen
@@ -113,6 +114,17 @@ def automate_retraining() -> None:
     action = RunDeployment(source="selected", deployment_id=deployment_id)
     with get_client(sync_client=True) as client:
         client.create_automation(AutomationCore(name="retrain on drift", trigger=trigger, actions=[action]))
+
+
+def test_a_schedule_older_than_the_first_model_is_skipped(monkeypatch: pytest.MonkeyPatch):
+    def find_none(reference: str) -> None:
+        raise InputError("E-REG-001", f'model "{reference}" is not registered in "mlruns".', fix="train one.")
+
+    monkeypatch.setattr(registry, "resolve_model", find_none)
+
+    state = monitor.fn("reviews")
+
+    assert (state.name, state.message) == ("Skipped", 'skipped, model "reviews" is not registered in "mlruns".')
 
 
 def test_a_drift_starts_one_training_within_seconds_however_often_it_is_seen(server, champion):

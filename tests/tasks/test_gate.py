@@ -110,12 +110,12 @@ def test_the_same_decision_is_made_once(challenge):
     assert ledger.count_decisions("reviews", decided.summary["holdout"]) == 1
 
 
-def test_a_champion_that_comes_again_is_current_and_wears_nothing(rivals, reviews):
+def test_a_champion_that_comes_again_shows_what_was_said_of_it_and_wears_nothing(rivals, reviews):
     verdict = gate.fn(RUN, reviews[0], rivals["1"], SETTINGS).summary
 
     [entry] = ledger.read_entries("reviews")
     assert (verdict["verdict"], verdict["alias"], verdict["entry"], verdict["decisions"]) == (
-        "current",
+        "first",
         "champion",
         1,
         0,
@@ -296,7 +296,7 @@ def test_a_known_verdict_needs_neither_torch_nor_mlflow(challenge, rivals, revie
 
     shown = {version: run_gate(rivals[version], reviews[0].splits).stdout.strip() for version in "12"}
 
-    assert shown == {"1": "current []", "2": "kept []"}
+    assert shown == {"1": "first []", "2": "kept []"}
 
 
 def test_a_dead_server_leaves_no_decision(rivals, reviews, monkeypatch):

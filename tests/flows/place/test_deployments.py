@@ -63,7 +63,7 @@ def test_the_form_starts_with_the_shipped_recipe(name: str):
 def test_schedules_have_a_slug_a_time_zone_and_never_overlap():
     scheduled = {name: one for name, one in DEPLOYMENTS.items() if "schedules" in one}
 
-    assert set(scheduled) == {"retrain", "tidy"}
+    assert set(scheduled) == {"retrain", "monitor", "tidy"}
     for deployment in scheduled.values():
         assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
         for schedule in deployment["schedules"]:
@@ -101,9 +101,10 @@ def test_a_run_is_a_zombie_after_three_missed_heartbeats_and_no_last_word():
 def test_drift_starts_the_deployment_retrain():
     deployment_id = UUID(int=7)
 
-    automation = retrain_on_drift(deployment_id)
+    automation = retrain_on_drift(deployment_id, "reviews")
 
     assert automation.trigger.expect == {"rnnflow.drift"}
+    assert automation.trigger.match.root == {"prefect.resource.id": "rnnflow.model.reviews"}
     assert automation.actions[0].deployment_id == deployment_id
 
 
