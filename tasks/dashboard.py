@@ -63,13 +63,17 @@ def progress_bars() -> Listener:
 
 
 def show_results(table: Sequence[dict], *, summary: str, verdict: str, mlflow_run: str, mlflow_page: str) -> None:
-    """Attach results, summary, verdict and the link to MLflow; tag the flow run with the MLflow run."""
+    """Attach results, summary, verdict and the link to MLflow; tag the flow run with the MLflow run.
+
+    The dashboard shows descriptions before anybody opens an artifact, so they say what matters most.
+    """
     if not flow_run_id():
         return
-    create_table_artifact(list(table), key="results", description="Candidates and baseline, with 95 % intervals.")
-    create_markdown_artifact(summary, key="summary")
-    create_markdown_artifact(verdict, key="verdict", description="Whether the new model took over, and why.")
-    create_link_artifact(mlflow_page, link_text="This run in MLflow", key="mlflow")
+    link_text = f"{FlowRunContext.get().flow_run.name} in MLflow"
+    create_table_artifact(list(table), key="results", description="Candidates and baseline, with their intervals.")
+    create_markdown_artifact(summary, key="summary", description=summary.partition("\n")[0])
+    create_markdown_artifact(verdict, key="verdict", description=verdict.partition("\n")[0])
+    create_link_artifact(mlflow_page, link_text=link_text, key="mlflow", description=f"[{link_text}]({mlflow_page})")
     with get_client(sync_client=True) as client:
         run = client.read_flow_run(UUID(flow_run_id()))
         client.update_flow_run(run.id, tags={*run.tags, f"mlflow:{mlflow_run}"})

@@ -168,7 +168,7 @@ def _accuracy(correct: np.ndarray, level: float) -> Interval:
     return share_with_interval(int(correct.sum()), len(correct), level)
 
 
-@task(name="evaluate", cache_policy=NO_CACHE, persist_result=False)
+@task(name="evaluate", task_run_name="evaluate-{model.summary[name]}", cache_policy=NO_CACHE, persist_result=False)
 def evaluate(model: Artefact, encoded: Artefact, splits: Artefact, settings: EvaluationSettings) -> Artefact:
     """Score a model's stored predictions on validation and test."""
     write = partial(write_evaluation, model=model, encoded=encoded, splits=splits, settings=settings)

@@ -18,10 +18,16 @@ def results_row(scored: Scored) -> dict[str, str]:
     """One line of the results table: accuracy and loss on validation and test, with intervals."""
     row = {"model": scored.name}
     for split in ("valid", "test"):
-        for metric in ("accuracy", "loss"):
-            one = scored.evaluation.summary["metrics"][split][metric]
-            row[f"{split} {metric}"] = f"{one['value']:.4f} ({one['low']:.4f} to {one['high']:.4f})"
+        metrics = scored.evaluation.summary["metrics"][split]
+        row[f"{split} accuracy, %"] = show_interval(metrics["accuracy"], scale=100, digits=1)
+        row[f"{split} loss"] = show_interval(metrics["loss"], scale=1, digits=3)
     return row
+
+
+def show_interval(metric: dict[str, float], *, scale: float, digits: int) -> str:
+    """An estimate with its interval, as in `90.7 [89.6, 91.8]`."""
+    value, low, high = (f"{scale * metric[name]:.{digits}f}" for name in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
 
 
 def describe_registration(registration: dict, alias: str) -> str:
@@ -34,8 +40,8 @@ def describe_registration(registration: dict, alias: str) -> str:
 
 
 def describe_verdict(gate: dict) -> str:
-    """The gate's verdict in Markdown, with its reasons."""
-    return "\n".join([f"**{gate['verdict']}**", "", *(f"- {reason}" for reason in gate["reasons"])])
+    """The gate's verdict in Markdown, a paragraph per reason; the first names the verdict."""
+    return "\n\n".join(gate["reasons"])
 
 
 def summarize(contest: Contest, registration: dict, gate: dict, page: Artefact) -> str:

@@ -27,7 +27,7 @@ from tasks.reference import reference_profile
 from tasks.runs import RunContext
 from tasks.store import Artefact
 from tasks.text_classifier import Serving, TextClassifier, write_serving
-from tasks.tracking import NAME, store_name
+from tasks.tracking import NAME, pages_address, store_name
 
 
 class RegistrySettings(Settings):
@@ -132,7 +132,7 @@ def describe(contest: Contest, name: str) -> str:
         f"`{contest.best.name}`: test accuracy {accuracy['value']:.4f} "
         f"({accuracy['low']:.4f} to {accuracy['high']:.4f}). It takes raw texts.\n\n"
         "    import mlflow\n"
-        '    mlflow.set_tracking_uri("http://127.0.0.1:5000")  # the address of this page\n'
+        f'    mlflow.set_tracking_uri("{pages_address()}")  # the address of this page\n'
         f'    model = mlflow.pyfunc.load_model("models:/{name}@{registry.CHAMPION}")\n'
         '    model.predict(["One of the best films of the year."])\n'
     )

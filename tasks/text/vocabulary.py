@@ -105,8 +105,18 @@ def tokens_of_text(text: pl.Expr, *, tokenizer: str, lowercase: bool) -> pl.Expr
 
 
 def never_empty(ids: pl.Expr, id_type: pl.DataType) -> pl.Expr:
-    """Give a text without any token one `<unk>`, so that every sequence has a last state."""
-    return pl.when(ids.list.len() > 0).then(ids).otherwise(pl.lit([UNKNOWN_ID], dtype=pl.List(id_type)))
+    """Give a text without any token one `<unk>`, so that every sequence has a last state.
+
+    As a function of the finished lists: an expression that names `ids` twice would cut every text twice.
+    """
+
+    def fill(lists: pl.Series) -> pl.Series:
+        filled = lists.list.len() > 0
+        if filled.all():
+            return lists
+        return lists.zip_with(filled, pl.Series([[UNKNOWN_ID]], dtype=pl.List(id_type)).new_from_index(0, len(lists)))
+
+    return ids.map_batches(fill, return_dtype=pl.List(id_type), is_elementwise=True)
 
 
 @dataclass(frozen=True)
@@ -130,5 +140,6 @@ class TextEncoder:
     def encode(self, texts: Sequence[str] | Iterable[str]) -> list[np.ndarray]:
         """Encode texts into one array of ids each, with at least one id and at most `max_length`."""
         frame = pl.DataFrame({"text": pl.Series(texts, dtype=pl.String)})
-        ids = truncated(self.vocabulary.ids_of_text(pl.col("text")), max_length=self.max_length, keep=self.keep)
-        return [row.to_numpy() for row in frame.select(ids.alias("ids"))["ids"]]
+        whole = frame.select(ids=self.vocabulary.ids_of_text(pl.col("text")))
+        ids = truncated(pl.col("ids"), max_length=self.max_length, keep=self.keep)
+        return [row.to_numpy() for row in whole.select(ids)["ids"]]

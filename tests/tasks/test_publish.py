@@ -18,7 +18,7 @@ REGISTRATION = {
     "mlflow_run": "run-1",
     "mlflow_page": "http://127.0.0.1:5000/#/experiments/1/runs/run-1",
 }
-GATE = {"verdict": "kept", "reasons": ["No better than the champion.", "p = 0.4."], "alias": "challenger"}
+GATE = {"verdict": "kept", "reasons": ["kept: no better than the champion.", "p = 0.4."], "alias": "challenger"}
 
 
 def build_artefact(stage: str, files: dict[str, str], summary: dict | None = None) -> Artefact:
@@ -66,12 +66,13 @@ def test_the_page_and_its_figures_are_sent_to_the_run_once(
 
 def test_the_results_row_holds_estimates_with_intervals(reviews: tuple[Lineage, Contest]):
     scored = reviews[1].baseline
-    accuracy = scored.evaluation.summary["metrics"]["test"]["accuracy"]
+    accuracy = {name: 100 * value for name, value in scored.evaluation.summary["metrics"]["test"]["accuracy"].items()}
 
     row = results_row(scored)
 
+    assert list(row) == ["model", "valid accuracy, %", "valid loss", "test accuracy, %", "test loss"]
     assert row["model"] == "tfidf-logistic"
-    assert row["test accuracy"] == f"{accuracy['value']:.4f} ({accuracy['low']:.4f} to {accuracy['high']:.4f})"
+    assert row["test accuracy, %"] == f"{accuracy['value']:.1f} [{accuracy['low']:.1f}, {accuracy['high']:.1f}]"
 
 
 @pytest.mark.parametrize("baseline_wins", [True, False])
@@ -94,4 +95,4 @@ def test_the_summary_is_a_table_of_all_models_with_the_way_to_the_report(
 
 
 def test_the_verdict_comes_with_its_reasons():
-    assert describe_verdict(GATE) == "**kept**\n\n- No better than the champion.\n- p = 0.4."
+    assert describe_verdict(GATE) == "kept: no better than the champion.\n\np = 0.4."

@@ -1,0 +1,195 @@
+"""What a person does on the pages of Prefect and of MLflow: a function per action, in the words of the pages."""
+
+import re
+import time
+
+from playwright.sync_api import Locator, Page
+from playwright.sync_api import TimeoutError as NotInTime
+
+PRESSES = 3
+RELOAD_MS = 10_000
+FINAL_STATE = re.compile(r"^\s*(Completed|Skipped|Failed|Crashed|Cancelled)\s*$")
+
+
+def press(page: Page, button: str, *, until: Locator) -> None:
+    """Press a button until something appears; a busy server may refuse once, and then a person presses again."""
+    for _ in range(PRESSES):
+        page.get_by_role("button", name=button, exact=True).click()
+        try:
+            return until.wait_for(timeout=20_000)
+        except NotInTime:
+            continue
+    raise AssertionError(
+        f"pressed {button!r} {PRESSES} times in vain: {page.locator('[data-sonner-toast]').all_inner_texts()}"
+    )
+
+
+# Prefect: deployments
+
+
+def open_deployment(page: Page, prefect: str, name: str) -> None:
+    """Find a deployment in the list and open it."""
+    page.goto(f"{prefect}/deployments")
+    page.get_by_role("link", name=name, exact=True).first.click()
+    deployment_page(page).wait_for()
+
+
+def deployment_page(page: Page) -> Locator:
+    """What only the page of a deployment shows."""
+    return page.get_by_role("tab", name="Upcoming")
+
+
+def open_custom_run(page: Page) -> Locator:
+    """Choose Run, Custom run; returns the form."""
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Custom run").click()
+    return recipe_form(page)
+
+
+def open_editor(page: Page) -> Locator:
+    """Choose Edit from the deployment's menu; returns the form."""
+    page.get_by_role("button", name="Open menu").first.click()
+    page.get_by_role("menuitem", name="Edit").click()
+    return recipe_form(page)
+
+
+def add_schedule(page: Page, *, seconds: int) -> Locator:
+    """Choose Schedule and fill in an interval, with the deployment's own recipe; returns the dialog."""
+    page.get_by_role("button", name="Schedule", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Value").fill(str(seconds))
+    dialog.get_by_label("Interval", exact=True).last.click()
+    page.get_by_role("option", name="Seconds").click()
+    group_of(dialog, "recipe (Optional)").get_by_role("button", name="Open menu").first.click()
+    page.get_by_role("menuitem", name="Omit value").click()
+    return dialog
+
+
+# Prefect: the form of a recipe
+
+
+def recipe_form(page: Page) -> Locator:
+    """The form, once its fields are there."""
+    form = page.locator("form").first
+    form.get_by_text("Candidates (Optional)", exact=True).wait_for()
+    return form
+
+
+def group_of(form: Locator, label: str) -> Locator:
+    """A field of the form with everything that belongs to it; the first of that label."""
+    here = form.get_by_text(label, exact=True).first
+    return here.locator("xpath=ancestor::div[contains(concat(' ', @class, ' '), ' group ')][1]")
+
+
+def name_of_recipe(form: Locator) -> Locator:
+    """The field that holds the recipe's name; candidates and deployments have a Name, too."""
+    return group_of(form, "recipe").get_by_label("Name", exact=True).first
+
+
+def choose_file(form: Locator, path: str) -> None:
+    """Read the rows from a file of the project."""
+    group_of(form, "Dataset (Optional)").get_by_role("button", name="Select Dataset").click()
+    form.page.get_by_role("option", name="files").click()
+    group_of(form, "Path (Optional)").get_by_role("tab", name="str").click()
+    group_of(form, "Path (Optional)").get_by_role("textbox").fill(path)
+
+
+def delete_candidate(form: Locator, name: str) -> None:
+    """Delete a candidate from the list."""
+    handles = group_of(form, "Candidates (Optional)").get_by_role("button", name="Drag to reorder")
+    names = [handle.locator("xpath=..").get_by_label("Name", exact=True).input_value() for handle in handles.all()]
+    handles.nth(names.index(name)).locator("xpath=..").get_by_role("button", name="Open menu").last.click()
+    form.page.get_by_role("menuitem", name="Delete").click()
+
+
+def fill_every(form: Locator, values: dict[str, str]) -> None:
+    """Give every candidate the same values."""
+    for label, value in values.items():
+        for field in form.get_by_label(f"{label} (Optional)", exact=True).all():
+            field.fill(value)
+
+
+# Prefect: runs
+
+
+def open_run(page: Page, prefect: str, name: str) -> None:
+    """Find a run on the page Runs and open it."""
+    page.goto(f"{prefect}/runs")
+    page.get_by_role("link", name=name, exact=True).first.click()
+    page.get_by_role("tab", name="Subflow Runs").wait_for()
+
+
+def await_end(page: Page, *, limit_s: float) -> str:
+    """Watch the page of a run, reloading it now and then, until it has ended; returns the name of its state."""
+    deadline = time.monotonic() + limit_s
+    ended = page.get_by_text(FINAL_STATE).first
+    while time.monotonic() < deadline:
+        try:
+            ended.wait_for(timeout=RELOAD_MS)
+        except NotInTime:
+            page.reload()
+        else:
+            return ended.inner_text().strip()
+    raise AssertionError(f"the run at {page.url} did not end within {limit_s:g} s")
+
+
+def open_scheduled_run(page: Page, prefect: str, *, state: str, limit_s: float) -> None:
+    """Look at the page Runs again and again until a scheduled run is in a state, and open that run."""
+    deadline = time.monotonic() + limit_s
+    badge = page.get_by_text(state, exact=True).first
+    page.goto(f"{prefect}/runs")
+    while time.monotonic() < deadline:
+        try:
+            badge.wait_for(timeout=RELOAD_MS)
+        except NotInTime:
+            page.reload()
+        else:
+            return (
+                badge.locator("xpath=ancestor::*[.//a[contains(@href, '/runs/flow-run/')]][1]")
+                .get_by_role("link")
+                .first.click()
+            )
+    raise AssertionError(f"no run was {state} within {limit_s:g} s")
+
+
+def open_artifact(page: Page, key: str) -> None:
+    """Open an artifact of the run that the page shows: its card, then its newest version."""
+    page.get_by_role("tab", name="Artifacts").click()
+    artifact_card(page, key).click()
+    page.locator("a[href^='/v2/artifacts/artifact/']").first.click()
+    page.get_by_role("tab", name="Raw").or_(page.get_by_role("link", name="Raw")).first.wait_for()
+
+
+def artifact_card(page: Page, key: str) -> Locator:
+    """The card of an artifact among those of a run."""
+    return page.locator(f"a[href$='/artifacts/key/{key}']").first
+
+
+# MLflow
+
+
+def close_promotions(page: Page) -> None:
+    """Have MLflow's announcements closed whenever they cover the page."""
+    news = page.get_by_role("button", name="Try it now")
+    page.add_locator_handler(news, news.click)
+
+
+def close_assistant(page: Page) -> None:
+    """Close the assistant that MLflow opens beside its first page."""
+    page.get_by_role("button", name="Close", exact=True).click()
+
+
+def metric_of(page: Page, name: str) -> float:
+    """The value of a metric on the overview of an MLflow run."""
+    row = page.get_by_role("row").filter(has=page.get_by_text(name, exact=True))
+    return float(row.inner_text().split()[-1])
+
+
+def open_plot(page: Page, name: str) -> tuple[int, int]:
+    """Open a picture among the artifacts of an MLflow run; returns its width and height in pixels."""
+    page.get_by_role("tab", name="Artifacts").click()
+    page.get_by_text("report", exact=True).first.click()
+    page.get_by_text(name, exact=True).click()
+    picture = page.locator("img[src^='blob:']").first
+    picture.wait_for()
+    return tuple(picture.evaluate("picture => [picture.naturalWidth, picture.naturalHeight]"))

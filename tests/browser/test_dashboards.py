@@ -1,0 +1,159 @@
+"""A user's day, seen with eyes: start a run in Prefect's dashboard, inspect it in MLflow, schedule retraining.
+
+One place and one tab serve all tests, in the order in which a person does these things.
+"""
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser import pages
+from tests.browser.project import Place
+from tests.browser.screens import take_screen
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+
+RUN = "first-try"
+SMALL = {"Epochs": "2", "Embedding Size": "16", "Hidden Size": "16", "Batch Tokens": "500", "Learning Rate": "0.01"}
+
+
+def fill_small_recipe(form: Locator) -> None:
+    """Two small candidates on the project's own rows."""
+    pages.name_of_recipe(form).fill("tickets")
+    pages.choose_file(form, "rows.csv")
+    pages.delete_candidate(form, "rnn-relu")
+    pages.fill_every(form, SMALL)
+
+
+@pytest.fixture(scope="module")
+def run(page: Page, place: Place) -> str:
+    """A run that was started by the form; returns the name of the state in which it ended."""
+    pages.open_deployment(page, place.prefect, "train")
+    form = pages.open_custom_run(page)
+    fill_small_recipe(form)
+    form.get_by_label("Run Name").fill(RUN)
+    take_screen(page, "form")
+    pages.press(page, "Submit", until=pages.deployment_page(page))
+    pages.open_run(page, place.prefect, RUN)
+    return pages.await_end(page, limit_s=600)
+
+
+def test_everything_that_can_be_started_is_in_the_list_of_deployments(page: Page, place: Place):
+    page.goto(f"{place.prefect}/deployments")
+
+    for name in ("fit", "monitor", "predict", "retrain", "tidy", "train"):
+        expect(page.get_by_role("link", name=name, exact=True).first).to_be_visible()
+
+    take_screen(page, "deployments")
+
+
+def test_wrong_values_are_refused_in_the_form_and_start_nothing(page: Page, place: Place):
+    pages.open_deployment(page, place.prefect, "train")
+    form = pages.open_custom_run(page)
+    submit = page.get_by_role("button", name="Submit")
+
+    pages.fill_every(form, {"Epochs": "0"})
+    submit.click()
+
+    refused = form.get_by_label("Epochs (Optional)").first
+    assert refused.evaluate("field => field.validationMessage") == "Value must be greater than or equal to 1."
+
+    pages.fill_every(form, {"Epochs": "1"})
+    pages.name_of_recipe(form).fill("a name with spaces")
+    submit.click()
+
+    message = form.get_by_text("'a name with spaces' does not match")
+    expect(message).to_be_visible()
+    message.scroll_into_view_if_needed()
+    take_screen(page, "refused")
+
+    pages.name_of_recipe(form).fill("")
+    submit.click()
+
+    expect(form.get_by_text("'name' is a required property")).to_be_visible()
+    pages.open_deployment(page, place.prefect, "train")
+    expect(page.get_by_text("No runs found")).to_be_visible()
+
+
+def test_a_run_started_in_the_dashboard_completes_on_the_workers(page: Page, place: Place, run: str):
+    assert run == "Completed"
+
+    pages.open_run(page, place.prefect, RUN)
+    expect(page.get_by_text("publish-", exact=False).first).to_be_visible()
+    take_screen(page, "run")
+    for candidate in ("lstm", "gru"):
+        pages.open_run(page, place.prefect, f"{RUN}-{candidate}")
+        expect(page.get_by_role("link", name="Work Pool gpu")).to_be_visible()
+        assert pages.await_end(page, limit_s=60) == "Completed"
+
+
+def test_its_artifacts_say_what_came_out(page: Page, place: Place, run: str):
+    pages.open_run(page, place.prefect, RUN)
+    page.get_by_role("tab", name="Artifacts").click()
+
+    expect(pages.artifact_card(page, "verdict")).to_contain_text("first: no champion yet")
+    expect(pages.artifact_card(page, "summary")).to_contain_text("was registered as tickets version 1")
+    pages.artifact_card(page, "verdict").scroll_into_view_if_needed()
+    take_screen(page, "artifacts")
+
+    pages.open_artifact(page, "results")
+
+    for model in ("lstm", "gru", "tfidf-logistic"):
+        expect(page.get_by_role("cell", name=model, exact=True)).to_be_visible()
+    take_screen(page, "results")
+
+
+def test_a_link_leads_from_the_run_to_its_metrics_and_plots_in_mlflow(page: Page, place: Place, run: str):
+    pages.open_run(page, place.prefect, RUN)
+    pages.open_artifact(page, "mlflow")
+    page.get_by_role("link", name=f"{RUN} in MLflow").last.click()
+
+    expect(page).to_have_url(re.compile(f"^{re.escape(place.mlflow)}/"))
+    pages.close_assistant(page)
+    expect(page.get_by_text("Finished", exact=True)).to_be_visible()
+    assert 0 < pages.metric_of(page, "test/accuracy") <= 1
+    take_screen(page, "mlflow-run")
+
+    width, height = pages.open_plot(page, "losses.png")
+
+    assert min(width, height) > 300
+    take_screen(page, "mlflow-plot")
+
+
+def test_the_curves_of_each_candidate_are_in_a_run_of_its_own(page: Page, place: Place, run: str):
+    page.get_by_role("tab", name="Overview").click()
+    page.get_by_role("link", name="gru", exact=True).click()
+    page.get_by_role("tab", name="Model metrics").click()
+
+    for metric in ("train_loss", "valid_loss", "valid_accuracy"):
+        expect(page.get_by_text(metric, exact=True)).to_be_visible()
+    expect(page.locator(".js-plotly-plot").first).to_be_visible()
+
+
+def test_the_registered_model_is_champion_in_mlflow(page: Page, place: Place, run: str):
+    page.goto(f"{place.mlflow}/#/models")
+    page.get_by_role("link", name="tickets", exact=True).last.click()
+
+    expect(page.get_by_text("@ champion")).to_be_visible()
+    page.get_by_role("link", name="Version 1").click()
+    expect(page.get_by_text('load_model("models:/tickets@champion")')).to_be_visible()
+    take_screen(page, "mlflow-model")
+    page.get_by_role("link", name=re.compile("gru|lstm"), exact=True).first.click()
+    expect(page.get_by_text("Prefect flow run")).to_be_visible()
+
+
+def test_a_schedule_fires_and_finds_nothing_new(page: Page, place: Place, run: str):
+    pages.open_deployment(page, place.prefect, "retrain")
+    fill_small_recipe(pages.open_editor(page))
+    pages.press(page, "Save", until=pages.deployment_page(page))
+    pages.add_schedule(page, seconds=20)
+    take_screen(page, "schedule")
+    pages.press(page, "Save", until=page.get_by_text("Every 20 seconds"))
+
+    pages.open_scheduled_run(page, place.prefect, state="Skipped", limit_s=240)
+
+    page.get_by_role("tab", name="Details").click()
+    expect(page.get_by_text("skipped, champion v1 is current")).to_be_visible()
+    expect(page.get_by_text("auto-scheduled").first).to_be_visible()
+    take_screen(page, "skipped")
