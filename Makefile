@@ -4,13 +4,17 @@ PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: run test up lint bench lock clean
+.PHONY: run test browser up lint bench lock clean
 
 run: $(INSTALLED)
 	$(VENV)/bin/rnnflow train reviews
 
 test: $(INSTALLED)
 	$(VENV)/bin/python -m pytest
+
+# Needs Chromium; without one the tests say so and are skipped.
+browser: $(INSTALLED)
+	$(VENV)/bin/python -m pytest -m browser -rs tests/browser
 
 up: $(INSTALLED)
 	$(VENV)/bin/rnnflow up

@@ -1,5 +1,6 @@
 """What a person does on the pages of Prefect and of MLflow: a function per action, in the words of the pages."""
 
+import contextlib
 import re
 import time
 
@@ -7,6 +8,7 @@ from playwright.sync_api import Locator, Page
 from playwright.sync_api import TimeoutError as NotInTime
 
 PRESSES = 3
+RUN_CARD, RUN_LINK = "[data-slot=card]", "a[href*='/runs/flow-run/']"
 RELOAD_MS = 10_000
 FINAL_STATE = re.compile(r"^\s*(Completed|Skipped|Failed|Crashed|Cancelled)\s*$")
 
@@ -112,6 +114,14 @@ def fill_every(form: Locator, values: dict[str, str]) -> None:
 # Prefect: runs
 
 
+def await_end(page: Page, prefect: str, name: str, *, limit_s: float) -> str:
+    """Watch a run on the page Runs until it has ended; returns the name of its state."""
+    page.goto(f"{prefect}/runs")
+    state = card_of_run(page, name).get_by_text(FINAL_STATE).first
+    look_until(page, state, limit_s=limit_s)
+    return state.inner_text().strip()
+
+
 def open_run(page: Page, prefect: str, name: str) -> None:
     """Find a run on the page Runs and open it."""
     page.goto(f"{prefect}/runs")
@@ -119,37 +129,30 @@ def open_run(page: Page, prefect: str, name: str) -> None:
     page.get_by_role("tab", name="Subflow Runs").wait_for()
 
 
-def await_end(page: Page, *, limit_s: float) -> str:
-    """Watch the page of a run, reloading it now and then, until it has ended; returns the name of its state."""
-    deadline = time.monotonic() + limit_s
-    ended = page.get_by_text(FINAL_STATE).first
-    while time.monotonic() < deadline:
-        try:
-            ended.wait_for(timeout=RELOAD_MS)
-        except NotInTime:
-            page.reload()
-        else:
-            return ended.inner_text().strip()
-    raise AssertionError(f"the run at {page.url} did not end within {limit_s:g} s")
-
-
 def open_scheduled_run(page: Page, prefect: str, *, state: str, limit_s: float) -> None:
-    """Look at the page Runs again and again until a scheduled run is in a state, and open that run."""
-    deadline = time.monotonic() + limit_s
-    badge = page.get_by_text(state, exact=True).first
+    """Watch the page Runs until a run that a schedule started is in a state, and open that run."""
     page.goto(f"{prefect}/runs")
+    badge = page.get_by_text(state, exact=True)
+    card = page.locator(RUN_CARD).filter(has=badge).filter(has_text="auto-scheduled").first
+    look_until(page, card, limit_s=limit_s)
+    card.locator(RUN_LINK).first.click()
+    page.get_by_role("tab", name="Subflow Runs").wait_for()
+
+
+def card_of_run(page: Page, name: str) -> Locator:
+    """The card of a run in a list of runs."""
+    return page.locator(RUN_CARD).filter(has=page.get_by_role("link", name=name, exact=True)).first
+
+
+def look_until(page: Page, wanted: Locator, *, limit_s: float) -> None:
+    """Look at a page, reloading it now and then, until it shows something."""
+    deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
-        try:
-            badge.wait_for(timeout=RELOAD_MS)
-        except NotInTime:
-            page.reload()
-        else:
-            return (
-                badge.locator("xpath=ancestor::*[.//a[contains(@href, '/runs/flow-run/')]][1]")
-                .get_by_role("link")
-                .first.click()
-            )
-    raise AssertionError(f"no run was {state} within {limit_s:g} s")
+        with contextlib.suppress(NotInTime):
+            return wanted.wait_for(timeout=RELOAD_MS)
+        with contextlib.suppress(NotInTime):
+            page.reload(wait_until="commit")
+    raise AssertionError(f"{page.url} does not show {wanted} after {limit_s:g} s")
 
 
 def open_artifact(page: Page, key: str) -> None:

@@ -35,8 +35,7 @@ def run(page: Page, place: Place) -> str:
     form.get_by_label("Run Name").fill(RUN)
     take_screen(page, "form")
     pages.press(page, "Submit", until=pages.deployment_page(page))
-    pages.open_run(page, place.prefect, RUN)
-    return pages.await_end(page, limit_s=600)
+    return pages.await_end(page, place.prefect, RUN, limit_s=600)
 
 
 def test_everything_that_can_be_started_is_in_the_list_of_deployments(page: Page, place: Place):
@@ -83,9 +82,8 @@ def test_a_run_started_in_the_dashboard_completes_on_the_workers(page: Page, pla
     expect(page.get_by_text("publish-", exact=False).first).to_be_visible()
     take_screen(page, "run")
     for candidate in ("lstm", "gru"):
-        pages.open_run(page, place.prefect, f"{RUN}-{candidate}")
-        expect(page.get_by_role("link", name="Work Pool gpu")).to_be_visible()
-        assert pages.await_end(page, limit_s=60) == "Completed"
+        assert pages.await_end(page, place.prefect, f"{RUN}-{candidate}", limit_s=60) == "Completed"
+        expect(pages.card_of_run(page, f"{RUN}-{candidate}").get_by_text("gpu", exact=True)).to_be_visible()
 
 
 def test_its_artifacts_say_what_came_out(page: Page, place: Place, run: str):

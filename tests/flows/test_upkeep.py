@@ -62,8 +62,8 @@ def test_sync_sends_records_once_and_carries_out_what_was_deferred(project, fini
     note_epochs(11)
     spool.defer(ORDER)
 
-    assert call().output == "sent 12 records of 1 run; registered reviews/4 as champion\n"
-    assert call().output == "sent 0 records of 0 runs\n"
+    assert call().stdout == "sent 12 records of 1 run; registered reviews/4 as champion\n"
+    assert call().stdout == "sent 0 records of 0 runs\n"
     assert finish.orders == ["flow-1"]
 
 
@@ -71,7 +71,7 @@ def test_sync_answers_in_json(project, finish):
     note_epochs(1)
     spool.defer(ORDER)
 
-    assert json.loads(call("--json").output) == {
+    assert json.loads(call("--json").stdout) == {
         "records": 2,
         "runs": 1,
         "pending": 0,

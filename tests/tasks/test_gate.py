@@ -120,9 +120,27 @@ def test_a_champion_that_comes_again_shows_what_was_said_of_it_and_wears_nothing
         1,
         0,
     )
-    assert verdict["reasons"] == [f"current: v1 is the champion already, since {entry.created[:10]} (entry 1: first)."]
+    assert verdict["reasons"] == [entry.reason]
     run = tracking.connect().get_run(rivals["1"].summary["mlflow_run"])
     assert run.data.tags["rnnflow.verdict"] == "first"
+
+
+def test_a_champion_that_comes_from_another_run_is_current(rivals, reviews):
+    registration = {**rivals["1"].summary, "mlflow_run": rivals["2"].summary["mlflow_run"]}
+
+    def write(folder):
+        (folder / "registration.json").write_text(json.dumps(registration))
+        return registration
+
+    again = store.build("register", write, module="tasks.store", config={})
+
+    verdict = gate.fn(RUN, reviews[0], again, SETTINGS).summary
+
+    [entry] = ledger.read_entries("reviews")
+    assert (verdict["verdict"], verdict["alias"], verdict["decisions"]) == ("current", "champion", 0)
+    assert verdict["reasons"] == [f"current: v1 is the champion already, since {entry.created[:10]} (entry 1: first)."]
+    run = tracking.connect().get_run(registration["mlflow_run"])
+    assert run.data.tags["rnnflow.verdict"] == "current"
 
 
 def test_a_new_trigger_is_noted_once(challenge):

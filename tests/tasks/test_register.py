@@ -173,6 +173,7 @@ def test_the_description_says_how_to_load_the_model(reviews):
 
 def test_a_dead_server_leaves_the_fits_and_says_so(reviews, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("RNNFLOW_MLFLOW_WAIT_S", "0.5")
 
     with pytest.raises(ServiceError, match="E-SVC-004"):
         register.fn(RUN, *reviews, SETTINGS)
