@@ -14,8 +14,6 @@ from tasks.errors import printable
 if TYPE_CHECKING:
     from tasks.promotion.ledger import Entry
 
-COLUMNS = ("number", "when", "action", "champion", "challenger", "reason", "actor")
-
 reason_option = click.option("--reason", required=True, help="Why; it stays in the ledger.")
 
 
@@ -67,20 +65,24 @@ def show_champion(entry: "Entry", *, as_json: bool) -> None:
 
 
 def print_history(name: str, entries: "Sequence[Entry]") -> None:
-    """Write one line per entry to stdout, the newest last."""
-    from rich import box
+    """Write each entry to stdout, the newest last: a line of facts, and the reason below it."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.padding import Padding
     from rich.text import Text
 
     if not entries:
         click.echo(f"No champion of {name} was ever chosen; `rnnflow runs` lists what was trained.")
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in COLUMNS:
-        table.add_column(column, overflow="fold", no_wrap=column in ("number", "when", "action"))
+    console = Console()
     for entry in entries:
-        when = datetime.datetime.fromisoformat(entry.created).astimezone().strftime("%Y-%m-%d %H:%M")
-        cells = {**dataclasses.asdict(entry), "when": when}
-        table.add_row(*(Text(printable(str(cells[column]))) for column in COLUMNS))
-    Console().print(table)
+        console.print(Text(describe_entry(entry), style="bold"))
+        console.print(Padding(Text(printable(entry.reason)), (0, 0, 0, 4)))
+
+
+def describe_entry(entry: "Entry") -> str:
+    """Say in a line when who did what, and who is champion since."""
+    when = datetime.datetime.fromisoformat(entry.created).astimezone().strftime("%Y-%m-%d %H:%M")
+    about = f" v{entry.challenger}" if entry.challenger else ""
+    return printable(
+        f"{entry.number:3}  {when}  {entry.action}{about}, by {entry.actor}: champion is v{entry.champion or '-'}"
+    )

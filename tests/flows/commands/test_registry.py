@@ -27,13 +27,15 @@ def entries() -> list[Entry]:
     return [ledger.append(draft, expected=number) for number, draft in enumerate(drafts)]
 
 
-def test_the_history_is_a_table_that_data_cannot_paint(entries, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "160")
+def test_the_history_tells_who_did_what_and_why_and_data_cannot_paint_it(entries, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     shown = invoke("history", "reviews")
 
     assert shown.exit_code == 0
-    assert [line[:2].strip() for line in shown.output.splitlines() if line[1:2].isdigit()] == ["1", "2", "3"]
-    assert re.search(r"1 +20\d\d-\d\d-\d\d \d\d:\d\d +first +1 +1 +no champion", shown.output)
+    lines = shown.output.splitlines()
+    assert [line[:3].strip() for line in lines if line[2:3].isdigit()] == ["1", "2", "3"]
+    assert re.fullmatch(r"  1  20\d\d-\d\d-\d\d \d\d:\d\d  first v1, by \w+: champion is v1 *", lines[0])
+    assert lines[1].startswith("    no champion")
     assert "[b]\\x1b[31m" in shown.output.replace("\n", "")
     assert "\x1b" not in shown.output
 
