@@ -237,7 +237,7 @@ def reached(place: Place, moment: str, before: dict[str, set[Path]]) -> bool:
 def run_case(place: Place, case: Case, seed: int) -> Case:
     """Do the deed at the moment, see what is left, and run the same order again."""
     with (place.folder / "rows.csv").open("a", encoding="utf-8") as rows:
-        rows.write(f"case{seed} {' '.join(f'pos{number}' for number in range(seed))},pos\n")
+        rows.write(f"case{seed} {' '.join(f'pos{number}{seed}' for number in range(20))},pos\n")
     before = {moment: artefacts_of(place, moment) for moment in MOMENTS}
     champion = place.champion()
     flow_run = place.start_training(seed, resume=False)
@@ -350,7 +350,9 @@ def main() -> None:
     chosen = itertools.product(options.deeds, options.moments)
     cases = [(deed, moment) for deed, moment in chosen if moment == "fit" or deed not in ONLY_INSIDE_FIT]
     with standing_place(options.folder.resolve()) as place:
-        for seed, (deed, moment) in enumerate(cases, start=2):
+        # A row that is there already would change nothing, so a matrix that goes on counts on from the rows.
+        first = len((place.folder / "rows.csv").read_text(encoding="utf-8").splitlines())
+        for seed, (deed, moment) in enumerate(cases, start=first):
             done.append(run_case(place, Case(deed=deed, moment=moment), seed))
             print(done[-1], "passed" if done[-1].passed else "FAILED", flush=True)
             if options.output:
