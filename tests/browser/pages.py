@@ -3,27 +3,31 @@
 import contextlib
 import re
 import time
+from collections.abc import Callable
 
 from playwright.sync_api import Locator, Page
 from playwright.sync_api import TimeoutError as NotInTime
 
-PRESSES = 3
+ATTEMPTS = 3
 RUN_CARD, RUN_LINK = "[data-slot=card]", "a[href*='/runs/flow-run/']"
 RELOAD_MS = 10_000
+REFUSAL_MS = 20_000  # what has shown nothing by then was refused
 FINAL_STATE = re.compile(r"^\s*(Completed|Skipped|Failed|Crashed|Cancelled)\s*$")
 
 
-def press(page: Page, button: str, *, until: Locator) -> None:
-    """Press a button until something appears; a busy server may refuse once, and then a person presses again."""
-    for _ in range(PRESSES):
-        page.get_by_role("button", name=button, exact=True).click()
-        try:
-            return until.wait_for(timeout=20_000)
-        except NotInTime:
-            continue
-    raise AssertionError(
-        f"pressed {button!r} {PRESSES} times in vain: {page.locator('[data-sonner-toast]').all_inner_texts()}"
-    )
+def persist(act: Callable[[], None], *, until: Locator) -> None:
+    """Do something until it shows: a busy server refuses now and then, and a person does it again."""
+    for _ in range(ATTEMPTS):
+        act()
+        with contextlib.suppress(NotInTime):
+            return until.wait_for(timeout=REFUSAL_MS)
+    said = until.page.locator("[data-sonner-toast]").all_inner_texts()
+    raise AssertionError(f"done {ATTEMPTS} times, and {until} did not appear; the page says {said}")
+
+
+def press(page: Page, button: str) -> None:
+    """Press a button."""
+    page.get_by_role("button", name=button, exact=True).click()
 
 
 # Prefect: deployments
@@ -43,7 +47,7 @@ def deployment_page(page: Page) -> Locator:
 
 def open_custom_run(page: Page) -> Locator:
     """Choose Run, Custom run; returns the form."""
-    page.get_by_role("button", name="Run", exact=True).click()
+    press(page, "Run")
     page.get_by_role("menuitem", name="Custom run").click()
     return recipe_form(page)
 
@@ -55,16 +59,15 @@ def open_editor(page: Page) -> Locator:
     return recipe_form(page)
 
 
-def add_schedule(page: Page, *, seconds: int) -> Locator:
-    """Choose Schedule and fill in an interval, with the deployment's own recipe; returns the dialog."""
-    page.get_by_role("button", name="Schedule", exact=True).click()
+def fill_schedule(page: Page, *, seconds: int) -> None:
+    """Choose Schedule and fill in an interval; the recipe stays the deployment's own."""
+    press(page, "Schedule")
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Value").fill(str(seconds))
     dialog.get_by_label("Interval", exact=True).last.click()
     page.get_by_role("option", name="Seconds").click()
     group_of(dialog, "recipe (Optional)").get_by_role("button", name="Open menu").first.click()
     page.get_by_role("menuitem", name="Omit value").click()
-    return dialog
 
 
 # Prefect: the form of a recipe
@@ -179,7 +182,7 @@ def close_promotions(page: Page) -> None:
 
 def close_assistant(page: Page) -> None:
     """Close the assistant that MLflow opens beside its first page."""
-    page.get_by_role("button", name="Close", exact=True).click()
+    press(page, "Close")
 
 
 def metric_of(page: Page, name: str) -> float:

@@ -79,8 +79,10 @@ def test_a_run_started_in_the_dashboard_completes_on_the_workers(page: Page, pla
     assert run == "Completed"
 
     pages.open_run(page, place.prefect, RUN)
-    expect(page.get_by_text("publish-", exact=False).first).to_be_visible()
     take_screen(page, "run")
+    page.get_by_role("tab", name="Task Runs").click()
+    for stage in ("publish-", "evaluate-gru"):
+        expect(page.get_by_text(stage).first).to_be_visible()
     for candidate in ("lstm", "gru"):
         assert pages.await_end(page, place.prefect, f"{RUN}-{candidate}", limit_s=60) == "Completed"
         expect(pages.card_of_run(page, f"{RUN}-{candidate}").get_by_text("gpu", exact=True)).to_be_visible()
@@ -127,31 +129,3 @@ def test_the_curves_of_each_candidate_are_in_a_run_of_its_own(page: Page, place:
     for metric in ("train_loss", "valid_loss", "valid_accuracy"):
         expect(page.get_by_text(metric, exact=True)).to_be_visible()
     expect(page.locator(".js-plotly-plot").first).to_be_visible()
-
-
-def test_the_registered_model_is_champion_in_mlflow(page: Page, place: Place, run: str):
-    page.goto(f"{place.mlflow}/#/models")
-    page.get_by_role("link", name="tickets", exact=True).last.click()
-
-    expect(page.get_by_text("@ champion")).to_be_visible()
-    page.get_by_role("link", name="Version 1").click()
-    expect(page.get_by_text('load_model("models:/tickets@champion")')).to_be_visible()
-    take_screen(page, "mlflow-model")
-    page.get_by_role("link", name=re.compile("gru|lstm"), exact=True).first.click()
-    expect(page.get_by_text("Prefect flow run")).to_be_visible()
-
-
-def test_a_schedule_fires_and_finds_nothing_new(page: Page, place: Place, run: str):
-    pages.open_deployment(page, place.prefect, "retrain")
-    fill_small_recipe(pages.open_editor(page))
-    pages.press(page, "Save", until=pages.deployment_page(page))
-    pages.add_schedule(page, seconds=20)
-    take_screen(page, "schedule")
-    pages.press(page, "Save", until=page.get_by_text("Every 20 seconds"))
-
-    pages.open_scheduled_run(page, place.prefect, state="Skipped", limit_s=240)
-
-    page.get_by_role("tab", name="Details").click()
-    expect(page.get_by_text("skipped, champion v1 is current")).to_be_visible()
-    expect(page.get_by_text("auto-scheduled").first).to_be_visible()
-    take_screen(page, "skipped")
