@@ -21,8 +21,8 @@ def persist(act: Callable[[], None], *, until: Locator) -> None:
         act()
         with contextlib.suppress(NotInTime):
             return until.wait_for(timeout=REFUSAL_MS)
-    said = until.page.locator("[data-sonner-toast]").all_inner_texts()
-    raise AssertionError(f"done {ATTEMPTS} times, and {until} did not appear; the page says {said}")
+    said = until.page.locator("body").inner_text()
+    raise AssertionError(f"done {ATTEMPTS} times, and {until} did not appear; the page says:\n{said}")
 
 
 def press(page: Page, button: str) -> None:
@@ -183,6 +183,12 @@ def close_promotions(page: Page) -> None:
 def close_assistant(page: Page) -> None:
     """Close the assistant that MLflow opens beside its first page."""
     press(page, "Close")
+
+
+def open_models(page: Page, mlflow: str) -> None:
+    """Open the list of registered models; from another page of MLflow, changing the fragment alone leads elsewhere."""
+    page.goto("about:blank")
+    page.goto(f"{mlflow}/#/models")
 
 
 def metric_of(page: Page, name: str) -> float:

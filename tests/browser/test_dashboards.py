@@ -34,7 +34,7 @@ def run(page: Page, place: Place) -> str:
     fill_small_recipe(form)
     form.get_by_label("Run Name").fill(RUN)
     take_screen(page, "form")
-    pages.press(page, "Submit", until=pages.deployment_page(page))
+    pages.persist(lambda: pages.press(page, "Submit"), until=pages.deployment_page(page))
     return pages.await_end(page, place.prefect, RUN, limit_s=600)
 
 
@@ -129,3 +129,31 @@ def test_the_curves_of_each_candidate_are_in_a_run_of_its_own(page: Page, place:
     for metric in ("train_loss", "valid_loss", "valid_accuracy"):
         expect(page.get_by_text(metric, exact=True)).to_be_visible()
     expect(page.locator(".js-plotly-plot").first).to_be_visible()
+
+
+def test_the_registered_model_is_champion_in_mlflow(page: Page, place: Place, run: str):
+    pages.open_models(page, place.mlflow)
+    page.get_by_role("link", name="tickets", exact=True).last.click()
+
+    expect(page.get_by_text("@ champion")).to_be_visible()
+    page.get_by_role("link", name="Version 1").click()
+    expect(page.get_by_text('load_model("models:/tickets@champion")')).to_be_visible()
+    take_screen(page, "mlflow-model")
+    page.get_by_role("link", name=re.compile("^(gru|lstm)$")).first.click()
+    expect(page.get_by_text("Prefect flow run")).to_be_visible()
+
+
+def test_a_schedule_fires_and_finds_nothing_new(page: Page, place: Place, run: str):
+    pages.open_deployment(page, place.prefect, "retrain")
+    fill_small_recipe(pages.open_editor(page))
+    pages.persist(lambda: pages.press(page, "Save"), until=pages.deployment_page(page))
+    pages.fill_schedule(page, seconds=20)
+    take_screen(page, "schedule")
+    pages.persist(lambda: pages.press(page, "Save"), until=page.get_by_text("Every 20 seconds"))
+
+    pages.open_scheduled_run(page, place.prefect, state="Skipped", limit_s=240)
+
+    page.get_by_role("tab", name="Details").click()
+    expect(page.get_by_text("skipped, champion v1 is current")).to_be_visible()
+    expect(page.get_by_text("auto-scheduled").first).to_be_visible()
+    take_screen(page, "skipped")
