@@ -130,9 +130,9 @@ def _open(url: str, body: bytes | None = None, method: str | None = None, limit_
 
 
 def _authorization() -> dict[str, str]:
-    """Who we are, as Prefect's own settings say it: an API key, or `user:password`."""
+    """Who we are, as Prefect's own settings say it: an API key, or `user:password`, be it what our server asks for."""
     if key := os.environ.get("PREFECT_API_KEY"):
         return {"Authorization": f"Bearer {key}"}
-    if pair := os.environ.get("PREFECT_API_AUTH_STRING"):
+    if pair := os.environ.get("PREFECT_API_AUTH_STRING") or os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
         return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
     return {}

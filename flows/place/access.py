@@ -1,6 +1,7 @@
 """Who may reach a place from other machines: nobody, unless both servers ask for a password."""
 
 import configparser
+import importlib.util
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ PREFECT_VARIABLE = "PREFECT_SERVER_API_AUTH_STRING"
 MLFLOW_VARIABLE = "MLFLOW_AUTH_CONFIG_PATH"
 PASSWORD_VARIABLE = "MLFLOW_AUTH_ADMIN_PASSWORD"  # noqa: S105 (a variable's name)
 KNOWN_PASSWORD = "password1234"  # noqa: S105 (older releases of MLflow shipped with it)
+ACCOUNTS_MODULE = "flask_wtf"
 TEAM_PAGE = "docs/teams.md"
 
 
@@ -54,6 +56,12 @@ def _check_accounts(path: Path) -> None:
         raise _bad_accounts(path, f"cannot be read: {quoted(error)}.") from error
     if password == KNOWN_PASSWORD:
         raise _bad_accounts(path, "its admin_password is the one that everybody knows.")
+    if importlib.util.find_spec(ACCOUNTS_MODULE) is None:
+        raise InputError(
+            "E-CFG-012",
+            f"{MLFLOW_VARIABLE} is set, but the module {ACCOUNTS_MODULE} of MLflow's accounts is not installed.",
+            fix="pip install --constraint requirements.lock 'mlflow[auth]'",
+        )
 
 
 def _bad_accounts(path: Path, problem: str) -> InputError:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.place import access
 from flows.place.access import check_access
 from flows.place.devices import visible_devices
 from flows.place.parts import parts_of
@@ -144,6 +145,11 @@ def test_with_both_passwords_servers_may_listen_anywhere(tmp_path: Path, monkeyp
     monkeypatch.setenv("MLFLOW_AUTH_CONFIG_PATH", str(accounts))
     settings = PlaceSettings(host="0.0.0.0")
 
+    monkeypatch.setattr(access, "ACCOUNTS_MODULE", "no_such_module")
+    with pytest.raises(InputError, match=r"E-CFG-012 .* no_such_module .*\nFix: pip install .*'mlflow\[auth\]'"):
+        check_access(settings)
+
+    monkeypatch.setattr(access, "ACCOUNTS_MODULE", "json")
     check_access(settings)
 
     prefect, mlflow, worker = parts_of(settings)[:3]
