@@ -34,7 +34,8 @@ PREFECT_PORT, MLFLOW_PORT = 4310, 5310
 RNNFLOW = Path(sys.executable).with_name("rnnflow")
 RUN_LIMIT_S, SETTLE_LIMIT_S, ASK_LIMIT_S, POLL_S = 240, 180, 60, 0.05
 OPEN_IN_PREFECT = ("RUNNING", "CANCELLING", "PENDING", "SCHEDULED")
-MOMENTS = ("ingest", "split", "shard", "fit", "evaluate", "register")
+MOMENTS = ("ingest", "split", "encode", "shard", "baseline", "fit", "evaluate", "register", "gate", "report")
+JUDGED = ("gate", "report")  # by then the champion may be another, rightly
 EPOCHS = 12
 
 
@@ -246,7 +247,7 @@ def run_case(place: Place, case: Case, seed: int) -> Case:
     settled_s = wait_until_settled(place)
     ended = place.state_of(flow_run)
     left = {"open_in_prefect": place.count_open_flow_runs(), "open_in_mlflow": count_open_runs(place)}
-    kept = place.champion() == champion or ended == "COMPLETED"
+    kept = place.champion() == champion or ended == "COMPLETED" or case.moment in JUDGED
     again = run_again(place, seed)
     case = dataclasses.replace(case, ended=ended, settled_s=settled_s, champion_kept=kept, again=again, **left)
     if case.moment == "fit":
