@@ -1,8 +1,19 @@
 import http.client
 import http.server
 import threading
+import time
 
-from benchmarks.mlflow_outage import ANSWERING, DEAD, NOWHERE, SLOW, free_port, outage_table, relaying
+from benchmarks.mlflow_outage import (
+    ANSWERING,
+    DEAD,
+    NOWHERE,
+    SLOW,
+    HeldUp,
+    cpu_seconds_of_other_threads,
+    free_port,
+    outage_table,
+    relaying,
+)
 
 
 class Echo(http.server.BaseHTTPRequestHandler):
@@ -30,10 +41,35 @@ def test_the_relay_passes_requests_and_answers_on():
         server.shutdown()
 
 
+def test_what_the_listener_and_other_threads_take_is_counted():
+    held, done = HeldUp(), threading.Event()
+
+    held.timing(lambda event: time.sleep(0.02))("an epoch")
+
+    assert 0.02 <= held.waited_s < 1
+
+    def burn() -> None:
+        deadline = time.thread_time() + 0.1
+        while time.thread_time() < deadline:
+            pass
+        done.wait()
+
+    before = cpu_seconds_of_other_threads()
+    thread = threading.Thread(target=burn)
+    thread.start()
+    deadline = time.monotonic() + 30
+    while (spent := cpu_seconds_of_other_threads() - before) < 0.09 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    done.set()
+    thread.join()
+
+    assert spent >= 0.09
+
+
 def test_each_state_of_mlflow_is_compared_within_its_round():
     def figures(train_s: float) -> dict:
         counts = {"pending": 3, "points": 28, "lost": 0, "doubled": 0}
-        return {"train_s": train_s, "leave_s": 0.5, **counts}
+        return {"train_s": train_s, "cost_s": train_s / 11, "leave_s": 0.5, **counts}
 
     rounds = [
         {NOWHERE: figures(1.0), ANSWERING: figures(2.0), DEAD: figures(2.0), SLOW: figures(3.0)},
@@ -43,10 +79,10 @@ def test_each_state_of_mlflow_is_compared_within_its_round():
     *_, nowhere, _answering, dead, _slow = outage_table(rounds).splitlines()
 
     assert nowhere == (
-        "| no tracking | 1.50 (1.00 to 2.00) | 1.000 (1.000 to 1.000) | 0.500 (0.500 to 0.500) | 0.50 (0.50 to 0.50)"
-        " |  |  |  |  |"
+        "| no tracking | 1.50 (1.00 to 2.00) | 1.000 (1.000 to 1.000) | 0.500 (0.500 to 0.500)"
+        " | 0.14 (0.09 to 0.18) | 10.00 (10.00 to 10.00) | 0.50 (0.50 to 0.50) |  |  |  |  |"
     )
     assert dead == (
-        "| dead | 3.20 (2.00 to 4.40) | 2.100 (2.000 to 2.200) | 1.050 (1.000 to 1.100) | 0.50 (0.50 to 0.50)"
-        " | 3 | 56 | 0 | 0 |"
+        "| dead | 3.20 (2.00 to 4.40) | 2.100 (2.000 to 2.200) | 1.050 (1.000 to 1.100)"
+        " | 0.29 (0.18 to 0.40) | 10.00 (10.00 to 10.00) | 0.50 (0.50 to 0.50) | 3 | 56 | 0 | 0 |"
     )
