@@ -194,10 +194,12 @@ def find_fitted(shards: Artefact, candidate: Candidate, initial: Artefact | None
 
 def find_tracked(shards: Artefact, candidate: Candidate, initial: Artefact | None) -> str:
     """Where the candidate's interrupted fit was tracked, as its checkpoint tells; empty if there is none."""
+    checkpoints = store.partial_of(store.locate("fit", **origin_of(shards, candidate, initial))) / CHECKPOINTS
+    if not checkpoints.is_dir():  # a run that reuses all its fits needs no torch
+        return ""
     from rnnmodels.checkpoint import read_tracked_as
 
-    folder = store.locate("fit", **origin_of(shards, candidate, initial))
-    return read_tracked_as(store.partial_of(folder) / CHECKPOINTS)
+    return read_tracked_as(checkpoints)
 
 
 @task(name="fit", task_run_name="fit-{candidate.name}", cache_policy=NO_CACHE, persist_result=False)
