@@ -295,7 +295,8 @@ def compare_weights(place: Place, seed: int, before: dict[str, set[Path]]) -> st
 def standing_place(folder: Path) -> Iterator[Place]:
     """A place that is up, with a first champion."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_rows(folder / "rows.csv")
+    if not (folder / "rows.csv").exists():  # a matrix that goes on needs rows that it has not seen
+        write_rows(folder / "rows.csv")
     place = Place(folder)
     started = place.command("up")
     if started.returncode:
