@@ -35,7 +35,7 @@ RNNFLOW = Path(sys.executable).with_name("rnnflow")
 RUN_LIMIT_S, SETTLE_LIMIT_S, ASK_LIMIT_S, POLL_S = 240, 180, 60, 0.05
 OPEN_IN_PREFECT = ("RUNNING", "CANCELLING", "PENDING", "SCHEDULED")
 MOMENTS = ("ingest", "split", "encode", "shard", "baseline", "fit", "evaluate", "register", "gate", "report")
-JUDGED = ("gate", "report")  # by then the champion may be another, rightly
+JUDGED = ("gate", "report")
 EPOCHS = 12
 
 
@@ -54,9 +54,14 @@ class Case:
     same_weights: str = ""
 
     @property
+    def is_judged(self) -> bool:
+        """Whether the gate has spoken, so that another champion may be right."""
+        return self.ended == "COMPLETED" or self.moment in JUDGED
+
+    @property
     def passed(self) -> bool:
         """Whether everything that must hold did."""
-        clean = not self.open_in_prefect and not self.open_in_mlflow and self.champion_kept
+        clean = not self.open_in_prefect and not self.open_in_mlflow and (self.champion_kept or self.is_judged)
         return clean and self.again == "COMPLETED" and self.same_weights != "no"
 
 
@@ -247,7 +252,7 @@ def run_case(place: Place, case: Case, seed: int) -> Case:
     settled_s = wait_until_settled(place)
     ended = place.state_of(flow_run)
     left = {"open_in_prefect": place.count_open_flow_runs(), "open_in_mlflow": count_open_runs(place)}
-    kept = place.champion() == champion or ended == "COMPLETED" or case.moment in JUDGED
+    kept = place.champion() == champion
     again = run_again(place, seed)
     case = dataclasses.replace(case, ended=ended, settled_s=settled_s, champion_kept=kept, again=again, **left)
     if case.moment == "fit":
@@ -328,7 +333,7 @@ def describe(cases: list[Case]) -> str:
             case.ended.lower(),
             f"{case.settled_s:.0f} s",
             f"{case.open_in_prefect}, {case.open_in_mlflow}",
-            "yes" if case.champion_kept else "NO",
+            "judged" if case.is_judged else "yes" if case.champion_kept else "NO",
             case.again.lower(),
             case.same_weights,
         )

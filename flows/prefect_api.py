@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from typing import IO
 
+from flows.place.access import prefect_auth_string
 from tasks.errors import ServiceError, quoted
 
 ANSWER_LIMIT_S, HEALTH_LIMIT_S = 60, 5  # a server on a busy disk answers late
@@ -133,6 +134,6 @@ def _authorization() -> dict[str, str]:
     """Who we are, as Prefect's own settings say it: an API key, or `user:password`, be it what our server asks for."""
     if key := os.environ.get("PREFECT_API_KEY"):
         return {"Authorization": f"Bearer {key}"}
-    if pair := os.environ.get("PREFECT_API_AUTH_STRING") or os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
+    if pair := os.environ.get("PREFECT_API_AUTH_STRING") or prefect_auth_string():
         return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
     return {}

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from flows.environment import exported
-from flows.place.access import prefect_auth_string
+from flows.place.access import prefect_password_environment
 from flows.place.parts import client_environment, prefect_folder
 from flows.place.settings import PlaceSettings
 from flows.place.status import running_place
@@ -162,9 +162,8 @@ def _client_environment(folder: Path, url: str) -> dict[str, str]:
 
     Links to a run's page outlive this server, so they name the address of the dashboard that is opened later.
     """
-    password = prefect_auth_string()  # our server inherits it, and then asks for it
     return {
-        **({"PREFECT_API_AUTH_STRING": password} if password else {}),
+        **prefect_password_environment(),  # our server inherits the password, and then asks for it
         "PREFECT_API_URL": url,
         "PREFECT_UI_URL": LATER_DASHBOARD,
         "PREFECT_HOME": str(folder),

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from flows.outcome import Outcome
 from tasks.errors import printable
+from tasks.publish import show_interval
 
 
 def print_summary(outcome: Outcome, console: Console) -> None:
@@ -99,8 +100,7 @@ def _score_row(model: dict, *, marked: bool) -> list[str]:
 
 def percent(metric: dict) -> str:
     """A share in percent, with its confidence interval."""
-    value, low, high = (100 * metric[name] for name in ("value", "low", "high"))
-    return f"{value:.1f} [{low:.1f}, {high:.1f}]"
+    return show_interval(metric, scale=100, digits=1)
 
 
 def _shown(path: Path) -> Path:
