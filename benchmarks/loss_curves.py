@@ -27,7 +27,7 @@ def record_losses(setup: Setup, precision: str) -> dict:
     return {
         "losses": [result.loss for result in steps],
         "valid_loss": epoch.valid_loss,
-        "valid_accuracy": epoch.valid_accuracy,
+        "valid_accuracy": epoch.valid_metrics["accuracy"],
         "rows_per_s": epoch.rows_per_s,
     }
 

@@ -43,30 +43,35 @@ class Shards:
         """Rows in all shards."""
         return sum(len(block.row) for block in self.blocks)
 
+    @property
+    def place(self) -> str:
+        """The shards' files, for messages."""
+        return ", ".join(map(str, self.paths)) or "no shards"
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 over the files' contents, in hexadecimal."""
         digests = [sha256_of_file(path) for path in self.paths]
         return hashlib.sha256("".join(digests).encode()).hexdigest()
 
-    def batches(self, batch_tokens: int, *, seed: int | None = None, epoch: int = 0) -> Iterator[Batch]:
-        """Yield every row once, in batches of one width and at most `batch_tokens` padded tokens.
+    def batches(self, batch_size: int, *, seed: int | None = None, epoch: int = 0) -> Iterator[Batch]:
+        """Yield every row once, in batches of one width and at most `batch_size` padded tokens.
 
         Rows and batches are shuffled as a function of (seed, epoch); without a seed the order is that of the files.
         """
         if seed is None:
-            yield from (self.blocks[block].take(rows) for block, rows in self._slices(batch_tokens))
+            yield from (self.blocks[block].take(rows) for block, rows in self._slices(batch_size))
             return
         generator = np.random.default_rng([seed, epoch])
         orders = [generator.permutation(len(block.row)) for block in self.blocks]
-        plan = self._slices(batch_tokens)
+        plan = self._slices(batch_size)
         for position in generator.permutation(len(plan)):
             block, rows = plan[position]
             yield self.blocks[block].take(orders[block][rows])
 
-    def num_batches(self, batch_tokens: int) -> int:
+    def num_batches(self, batch_size: int) -> int:
         """Batches per epoch."""
-        return len(self._slices(batch_tokens))
+        return len(self._slices(batch_size))
 
     def check_ids(self, *, vocabulary_size: int, num_classes: int) -> None:
         """Raise ValueError naming the first row a model of these sizes cannot read."""

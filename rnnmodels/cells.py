@@ -7,7 +7,7 @@ Layers are time-major: a step then reads one contiguous block.
 import torch
 from torch import Tensor, nn
 
-from rnnmodels.config import Architecture
+from rnnmodels.config import RecurrentArchitecture
 from rnnmodels.dropout import LockedDropout
 
 # Just below 1, so that a state which nothing feeds fades instead of growing without bound.
@@ -19,7 +19,7 @@ UPDATE_GATE = {"gru": 1, "lstm": 1}  # torch orders the gates of a GRU r, z, n a
 class RecurrentLayer(nn.Module):
     """One recurrent layer in one or both directions; no state at a real step ever depends on padding."""
 
-    def __init__(self, architecture: Architecture, input_size: int) -> None:
+    def __init__(self, architecture: RecurrentArchitecture, input_size: int) -> None:
         super().__init__()
         self.directions = nn.ModuleList(
             build_cell(architecture, input_size) for _ in range(1 + architecture.bidirectional)
@@ -38,10 +38,10 @@ class RecurrentLayer(nn.Module):
 class RecurrentEncoder(nn.Module):
     """Stacked recurrent layers with locked dropout at the input of each."""
 
-    def __init__(self, architecture: Architecture) -> None:
+    def __init__(self, architecture: RecurrentArchitecture, input_size: int) -> None:
         super().__init__()
         self.output_size = architecture.hidden_size * (1 + architecture.bidirectional)
-        input_sizes = [architecture.embedding_size] + [self.output_size] * (architecture.num_layers - 1)
+        input_sizes = [input_size] + [self.output_size] * (architecture.num_layers - 1)
         self.layers = nn.ModuleList(RecurrentLayer(architecture, size) for size in input_sizes)
         self.dropout = LockedDropout(architecture.locked_dropout)
 
@@ -79,7 +79,7 @@ def reorder_steps(x_TBF: Tensor, order_TB: Tensor) -> Tensor:
     return _ReorderSteps.apply(x_TBF.flatten(0, 1), flat_order).view_as(x_TBF)
 
 
-def build_cell(architecture: Architecture, input_size: int) -> nn.RNNBase:
+def build_cell(architecture: RecurrentArchitecture, input_size: int) -> nn.RNNBase:
     """Make one direction of one layer, initialised so that gradients reach far back."""
     if architecture.cell == "rnn":
         cell = nn.RNN(input_size, architecture.hidden_size, nonlinearity=architecture.nonlinearity)
@@ -106,7 +106,7 @@ def _initialize_weights(cell: nn.RNNBase, *, is_relu: bool) -> None:
 
 
 @torch.no_grad()
-def _initialize_biases(cell: nn.RNNBase, architecture: Architecture) -> None:
+def _initialize_biases(cell: nn.RNNBase, architecture: RecurrentArchitecture) -> None:
     """Start gates open to the past: forget bias 1 (LSTM), or chrono initialisation for known long lags.
 
     Tallec, Ollivier 2018, https://arxiv.org/abs/1804.11188 (chrono).

@@ -10,15 +10,17 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import safetensors.torch
 from torch import Tensor
 
-from rnnmodels.classifier import SequenceClassifier
-from rnnmodels.config import Architecture
 from rnnmodels.durable import write_durably
+from rnnmodels.sequence_model import SequenceModel
 
 logger = logging.getLogger(__name__)
+
+Model = TypeVar("Model", bound=SequenceModel)
 
 FORMAT = 1
 NUM_KEPT = 2
@@ -41,34 +43,28 @@ class Snapshot:
     state: dict = field(default_factory=dict)
 
 
-def save_model(model: SequenceClassifier, folder: Path) -> None:
+def save_model(model: SequenceModel, folder: Path) -> None:
     """Write `model.safetensors` and `model.json`, enough to rebuild the model."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
     content = safetensors.torch.save(weights)
     description = {
         "format": FORMAT,
-        "architecture": model.architecture.model_dump(mode="json"),
-        "vocabulary_size": model.vocabulary_size,
-        "num_classes": model.num_classes,
+        **model.description(),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
     write_durably(folder / "model.safetensors", content)
     write_durably(folder / "model.json", json.dumps(description, indent=2).encode())
 
 
-def load_model(folder: Path, device: str = "cpu") -> SequenceClassifier:
-    """Rebuild a saved model in evaluation mode; raises ValueError for weights that are not the saved ones."""
+def load_model(model_class: type[Model], folder: Path, device: str = "cpu") -> Model:
+    """Rebuild a saved model of a class in evaluation mode; raises ValueError for weights that are not the saved ones."""
     description = json.loads((folder / "model.json").read_bytes())
     _refuse_newer(description["format"], folder / "model.json")
     content = (folder / "model.safetensors").read_bytes()
     if hashlib.sha256(content).hexdigest() != description["sha256"]:
         raise ValueError(f"{folder / 'model.safetensors'}: its SHA-256 differs from that in model.json")
-    model = SequenceClassifier(
-        Architecture(**description["architecture"]),
-        vocabulary_size=description["vocabulary_size"],
-        num_classes=description["num_classes"],
-    )
+    model = model_class.from_description(description)
     model.load_state_dict(safetensors.torch.load(content))
     return model.to(device).eval()
 

@@ -14,30 +14,35 @@ class Settings(BaseModel):
     )
 
 
-class Architecture(Settings):
-    """A recurrent encoder between an embedding and a pooled linear head."""
+class RecurrentArchitecture(Settings):
+    """Stacked recurrent layers, whatever they read and whatever reads them."""
 
     cell: Literal["rnn", "gru", "lstm"] = Field("gru", description="Recurrent cell.")
     nonlinearity: Literal["tanh", "relu"] = Field("tanh", description="Activation of the `rnn` cell; others ignore it.")
-    embedding_size: int = Field(96, ge=1, le=4096, description="Width of the token embedding.")
     hidden_size: int = Field(96, ge=1, le=8192, description="Width of the hidden state, per direction.")
     num_layers: int = Field(1, ge=1, le=16, description="Stacked recurrent layers.")
-    bidirectional: bool = Field(False, description="Also read the sequence backwards, from its own last token.")
-    pooling: Literal["last", "mean", "max", "concat", "attention"] = Field(
-        "concat", description="How hidden states become one vector; `concat` joins last, mean and max."
-    )
-    embedding_dropout: float = Field(0.1, ge=0, lt=1, description="Share of vocabulary entries dropped per batch.")
+    bidirectional: bool = Field(False, description="Also read the sequence backwards, from its own last step.")
     locked_dropout: float = Field(
         0.2, ge=0, lt=1, description="Dropout with one mask for all time steps, at the input of each layer."
     )
-    head_dropout: float = Field(0.2, ge=0, lt=1, description="Dropout before the linear head.")
     longest_lag: int = Field(
         0, ge=0, le=1_000_000, description="Steps that gates should bridge from the start (chrono); 0 is off."
     )
 
 
-class Training(Settings):
-    """How a model is fitted."""
+class Architecture(RecurrentArchitecture):
+    """A recurrent encoder between an embedding and a pooled linear head."""
+
+    embedding_size: int = Field(96, ge=1, le=4096, description="Width of the token embedding.")
+    pooling: Literal["last", "mean", "max", "concat", "attention"] = Field(
+        "concat", description="How hidden states become one vector; `concat` joins last, mean and max."
+    )
+    embedding_dropout: float = Field(0.1, ge=0, lt=1, description="Share of vocabulary entries dropped per batch.")
+    head_dropout: float = Field(0.2, ge=0, lt=1, description="Dropout before the linear head.")
+
+
+class Optimization(Settings):
+    """How weights are found, whatever the model predicts."""
 
     epochs: int = Field(3, ge=1, le=1000, description="Passes over the training rows, at most.")
     learning_rate: float = Field(2e-3, gt=0, le=10, description="Peak learning rate of AdamW.")
@@ -45,9 +50,19 @@ class Training(Settings):
     schedule: Literal["one-cycle", "plateau", "constant"] = Field("one-cycle", description="Learning-rate schedule.")
     warmup_share: float = Field(0.3, gt=0, lt=1, description="Share of the one-cycle schedule spent rising.")
     clip_norm: float = Field(1.0, gt=0, le=1000, description="Gradients are scaled down to this global norm.")
-    batch_tokens: int = Field(14_000, ge=16, le=10_000_000, description="Padded tokens per batch.")
     ema_decay: float = Field(0.0, ge=0, lt=1, description="Decay of the averaged weights (bias-corrected); 0 is off.")
     patience: int = Field(2, ge=1, le=1000, description="Epochs without a lower validation loss before stopping.")
+    seed: int = Field(1, ge=0, lt=2**32, description="Seed of weights, batches and dropout.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="`auto` takes CUDA where there is one.")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="Arithmetic of the recurrent layers; `auto` takes bfloat16 where it is faster."
+    )
+
+
+class Training(Optimization):
+    """How a classifier is fitted."""
+
+    batch_tokens: int = Field(14_000, ge=16, le=10_000_000, description="Padded tokens per batch.")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the target spread over all classes.")
     class_ratio_scale: float = Field(
         1.0,
@@ -55,8 +70,8 @@ class Training(Settings):
         le=10,
         description="One embedding column per class starts at the tokens' log-count ratio, times this; 0 is off.",
     )
-    seed: int = Field(1, ge=0, lt=2**32, description="Seed of weights, batches and dropout.")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="`auto` takes CUDA where there is one.")
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="Arithmetic of the recurrent layers; `auto` takes bfloat16 where it is faster."
-    )
+
+    @property
+    def batch_size(self) -> int:
+        """How much the loader puts into a batch, in its own unit: padded tokens."""
+        return self.batch_tokens

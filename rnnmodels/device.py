@@ -5,7 +5,7 @@ import os
 import psutil
 import torch
 
-from rnnmodels.config import Architecture, Training
+from rnnmodels.config import Optimization, RecurrentArchitecture
 
 
 def resolve_device(name: str) -> torch.device:
@@ -17,7 +17,7 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def resolve_precision(training: Training, architecture: Architecture, device: torch.device) -> torch.dtype:
+def resolve_precision(training: Optimization, architecture: RecurrentArchitecture, device: torch.device) -> torch.dtype:
     """Choose the arithmetic of the recurrent layers while training.
 
     `auto` takes bfloat16 on CUDA; on a CPU only for an LSTM and only where the processor multiplies

@@ -7,28 +7,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-from torch.nn import functional
-
 from rnnmodels.averaging import copy_weights
-from rnnmodels.batches import Shards
 from rnnmodels.checkpoint import CheckpointFolder
-from rnnmodels.classifier import SequenceClassifier
-from rnnmodels.config import Training
+from rnnmodels.config import Optimization
 from rnnmodels.device import resolve_device, use_physical_cores
-from rnnmodels.inference import predict_shards
 from rnnmodels.results import EpochResult, StepResult
 from rnnmodels.run_state import RunState, start_run
+from rnnmodels.sequence_model import SequenceData, SequenceModel, Validation
 from rnnmodels.training_step import StepFigures
 
 SECONDS_BETWEEN_STEP_RESULTS = 0.5
 
 
 def fit(
-    model: SequenceClassifier,
-    train: Shards,
-    valid: Shards,
-    training: Training,
+    model: SequenceModel,
+    train: SequenceData,
+    valid: SequenceData,
+    training: Optimization,
     *,
     checkpoints: Path | None = None,
     resume: bool = False,
@@ -45,7 +40,7 @@ def fit(
     device = resolve_device(training.device)
     if device.type == "cpu":
         use_physical_cores()
-    run = start_run(model, training, device, steps_per_epoch=train.num_batches(training.batch_tokens))
+    run = start_run(model, training, device, steps_per_epoch=train.num_batches(training.batch_size))
     identity = _identity(model, train, valid, training)
     folder = CheckpointFolder(checkpoints, identity, tracked_as=tracked_as) if checkpoints else None
     snapshot = folder.load_newest() if folder and resume else None
@@ -88,11 +83,11 @@ class _Epoch:
         return is_due
 
 
-def _run_epoch(run: RunState, train: Shards, valid: Shards) -> Iterator[StepResult]:
+def _run_epoch(run: RunState, train: SequenceData, valid: SequenceData) -> Iterator[StepResult]:
     """Update on every row once, validate and record the result."""
-    epoch = _Epoch(len(run.history) + 1, train.num_batches(run.training.batch_tokens))
+    epoch = _Epoch(len(run.history) + 1, train.num_batches(run.training.batch_size))
     run.model.train()
-    batches = train.batches(run.training.batch_tokens, seed=run.training.seed, epoch=epoch.number)
+    batches = train.batches(run.training.batch_size, seed=run.training.seed, epoch=epoch.number)
     for step, batch in enumerate(batches, start=1):
         rate = run.schedule.rate((epoch.number - 1) * epoch.num_steps + step - 1)
         with run.random.active():
@@ -118,47 +113,41 @@ def _step_result(epoch: _Epoch, step: int, figures: StepFigures, rate: float) ->
     )
 
 
-def _epoch_result(epoch: _Epoch, run: RunState, valid: Shards, rate: float) -> EpochResult:
+def _epoch_result(epoch: _Epoch, run: RunState, valid: SequenceData, rate: float) -> EpochResult:
     train_s = epoch.wall_s
     with run.evaluated_weights():
-        valid_loss, valid_accuracy = _validate(run, valid)
+        validation = _validate(run, valid)
     return EpochResult(
         epoch=epoch.number,
         train_loss=epoch.loss_sum / epoch.num_rows,
-        valid_loss=valid_loss,
-        valid_accuracy=valid_accuracy,
+        valid_loss=validation.loss,
+        valid_metrics=validation.metrics,
         learning_rate=rate,
         gradient_norm=statistics.median(epoch.norms),
         rows_per_s=epoch.num_rows / train_s,
         wall_s=epoch.wall_s,
-        is_best=valid_loss < run.best_loss,
+        is_best=validation.loss < run.best_loss,
     )
 
 
-def _validate(run: RunState, valid: Shards) -> tuple[float, float]:
-    """Return cross-entropy (without smoothing) and accuracy."""
-    predictions = predict_shards(run.model, valid, batch_tokens=run.training.batch_tokens)
-    logits_NK = torch.from_numpy(predictions.logits)
-    target_N = torch.from_numpy(predictions.target.astype("int64"))
-    loss = functional.cross_entropy(logits_NK, target_N).item()
-    if not math.isfinite(loss):
-        raise FloatingPointError(f"epoch {len(run.history) + 1}: the validation loss is {loss}")
-    return loss, (logits_NK.argmax(dim=1) == target_N).double().mean().item()
+def _validate(run: RunState, valid: SequenceData) -> Validation:
+    validation = run.model.validate(valid, run.training)
+    if not math.isfinite(validation.loss):
+        raise FloatingPointError(f"epoch {len(run.history) + 1}: the validation loss is {validation.loss}")
+    return validation
 
 
-def _check_rows(model: SequenceClassifier, *splits: Shards) -> None:
-    for shards in splits:
-        if shards.num_rows == 0:
-            raise ValueError(f"no rows in {', '.join(map(str, shards.paths)) or 'no shards'}, expected at least one")
-        shards.check_ids(vocabulary_size=model.vocabulary_size, num_classes=model.num_classes)
+def _check_rows(model: SequenceModel, *splits: SequenceData) -> None:
+    for data in splits:
+        if data.num_rows == 0:
+            raise ValueError(f"no rows in {data.place}, expected at least one")
+        model.check(data)
 
 
-def _identity(model: SequenceClassifier, train: Shards, valid: Shards, training: Training) -> dict[str, object]:
+def _identity(model: SequenceModel, train: SequenceData, valid: SequenceData, training: Optimization) -> dict[str, object]:
     """What must agree to continue a checkpoint; the device may differ, at the price of exactness."""
     return {
-        "architecture": model.architecture.model_dump(mode="json"),
+        **model.description(),
         "training": training.model_dump(mode="json", exclude={"device"}),
-        "vocabulary_size": model.vocabulary_size,
-        "num_classes": model.num_classes,
         "data": {"train": train.digest, "valid": valid.digest},
     }

@@ -3,13 +3,16 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from rnnmodels.batches import Batch, Shards, check_tokens
-from rnnmodels.classifier import SequenceClassifier
+
+if TYPE_CHECKING:
+    from rnnmodels.classifier import SequenceClassifier
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Predictions:
     logits: NDArray[np.float32]
 
 
-def predict_shards(model: SequenceClassifier, shards: Shards, *, batch_tokens: int) -> Predictions:
+def predict_shards(model: "SequenceClassifier", shards: Shards, *, batch_tokens: int) -> Predictions:
     """Score every row of the shards once."""
     shards.check_ids(vocabulary_size=model.vocabulary_size, num_classes=model.num_classes)
     batches = list(shards.batches(batch_tokens))
@@ -35,7 +38,7 @@ def predict_shards(model: SequenceClassifier, shards: Shards, *, batch_tokens: i
 
 
 def predict_sequences(
-    model: SequenceClassifier, sequences: Sequence[NDArray[np.integer]], *, batch_tokens: int
+    model: "SequenceClassifier", sequences: Sequence[NDArray[np.integer]], *, batch_tokens: int
 ) -> NDArray[np.float32]:
     """Score token sequences of at least one token each; returns logits (sequences, classes) in their order."""
     logits = np.empty((len(sequences), model.num_classes), np.float32)
@@ -70,7 +73,7 @@ def pad_sequences(
     return Batch(row, tokens, lengths, np.zeros(len(sequences), np.uint16))
 
 
-def score_batch(model: SequenceClassifier, batch: Batch) -> NDArray[np.float32]:
+def score_batch(model: "SequenceClassifier", batch: Batch) -> NDArray[np.float32]:
     """Return the logits of one batch."""
     device = next(model.parameters()).device
     return model(to_int64(batch.tokens, device), to_int64(batch.length, device)).cpu().numpy()

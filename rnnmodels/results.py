@@ -1,6 +1,6 @@
 """What `fit` yields."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,15 @@ class EpochResult:
     epoch: int
     train_loss: float
     valid_loss: float
-    valid_accuracy: float
+    valid_metrics: dict[str, float]
     learning_rate: float
     gradient_norm: float
     rows_per_s: float
     wall_s: float
     is_best: bool
+
+    def figures(self) -> dict[str, float]:
+        """Everything under flat names; a metric of the validation rows becomes `valid_<metric>`."""
+        figures = asdict(self)
+        metrics = figures.pop("valid_metrics")
+        return figures | {f"valid_{name}": value for name, value in metrics.items()}

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from rnnmodels.averaging import AveragedWeights, copy_of_weights, copy_weights
 from rnnmodels.checkpoint import Snapshot
-from rnnmodels.classifier import SequenceClassifier
-from rnnmodels.config import Training
+from rnnmodels.config import Optimization
 from rnnmodels.device import resolve_precision
 from rnnmodels.randomness import RandomStream
 from rnnmodels.results import EpochResult
 from rnnmodels.schedules import Schedule
+from rnnmodels.sequence_model import SequenceModel
 from rnnmodels.training_step import TrainingStep
 
 
@@ -22,8 +22,8 @@ from rnnmodels.training_step import TrainingStep
 class RunState:
     """A training run between two epochs; the epochs done are `history`."""
 
-    model: SequenceClassifier
-    training: Training
+    model: SequenceModel
+    training: Optimization
     training_step: TrainingStep
     random: RandomStream
     schedule: Schedule
@@ -93,7 +93,7 @@ class RunState:
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def start_run(model: SequenceClassifier, training: Training, device: torch.device, *, steps_per_epoch: int) -> RunState:
+def start_run(model: SequenceModel, training: Optimization, device: torch.device, *, steps_per_epoch: int) -> RunState:
     """Put a model on a device and set up everything to train it."""
     model.to(device)
     return RunState(

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from rnnmodels.config import Training
+from rnnmodels.config import Optimization
 
 START_SHARE = 1 / 25
 END_SHARE = 1e-4
@@ -14,7 +14,7 @@ PLATEAU_FACTOR = 0.5
 class Schedule:
     """The rate of each step; `plateau_factor` shrinks while the validation loss stands still."""
 
-    training: Training
+    training: Optimization
     num_steps: int
     plateau_factor: float = 1.0
 

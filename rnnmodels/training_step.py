@@ -1,19 +1,13 @@
-"""One update of a model's weights: loss, gradients, clipping, AdamW.
-
-Shapes: T time steps, B batch, K classes.
-"""
+"""One update of a model's weights: loss, gradients, clipping, AdamW."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
-from rnnmodels.batches import Batch
-from rnnmodels.classifier import SequenceClassifier
-from rnnmodels.config import Training
-from rnnmodels.inference import to_int64
+from rnnmodels.config import Optimization
+from rnnmodels.sequence_model import Batch, SequenceModel
 
 BETAS = (0.9, 0.99)
 MAX_NAMED_ROWS = 10
@@ -36,7 +30,7 @@ class StepFigures:
     gradient_norm: float
 
 
-def build_optimizer(model: nn.Module, training: Training) -> torch.optim.AdamW:
+def build_optimizer(model: nn.Module, training: Optimization) -> torch.optim.AdamW:
     """AdamW in one fused kernel; biases are not decayed."""
     matrices = [weight for weight in model.parameters() if weight.ndim > 1]
     biases = [weight for weight in model.parameters() if weight.ndim == 1]
@@ -47,7 +41,7 @@ def build_optimizer(model: nn.Module, training: Training) -> torch.optim.AdamW:
 class TrainingStep:
     """Updates a model by one batch at a time; `precision` is the arithmetic of the recurrent layers."""
 
-    def __init__(self, model: SequenceClassifier, training: Training, precision: torch.dtype) -> None:
+    def __init__(self, model: SequenceModel, training: Optimization, precision: torch.dtype) -> None:
         self.model = model
         self.training = training
         self.precision = precision
@@ -73,8 +67,5 @@ class TrainingStep:
         return figures
 
     def _loss(self, batch: Batch) -> torch.Tensor:
-        tokens_BT, length_B = to_int64(batch.tokens, self.device), to_int64(batch.length, self.device)
         with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
-            logits_BK = self.model(tokens_BT, length_B)
-        target_B = to_int64(batch.target, self.device)
-        return functional.cross_entropy(logits_BK, target_B, label_smoothing=self.training.label_smoothing)
+            return self.model.loss(batch, self.training)

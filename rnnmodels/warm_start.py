@@ -19,7 +19,7 @@ def start_from(model: SequenceClassifier, folder: Path, *, token_ids: Sequence[i
     `token_ids` (vocabulary) and `class_ids` (classes) are the ids in the saved model of each token and class of the
     new one, -1 for what it did not know: these keep their initial weights.
     """
-    earlier = load_model(folder)
+    earlier = load_model(SequenceClassifier, folder)
     if _structure(model) != _structure(earlier):
         return False
     weights = model.state_dict()

@@ -76,6 +76,7 @@ class TextClassifier:
         Raises IntegrityError (E-INT-001).
         """
         from rnnmodels.checkpoint import load_model
+        from rnnmodels.classifier import SequenceClassifier
 
         fields = json.loads((folder / SERVING).read_bytes())
         for name, sha256 in fields["sha256"].items():
@@ -83,7 +84,7 @@ class TextClassifier:
         serving = Serving(**fields["serving"])
         vocabulary = folder / "vocabulary.json"
         return cls(
-            model=load_model(folder),
+            model=load_model(SequenceClassifier, folder),
             encoder=TextEncoder.load(vocabulary, max_length=serving.max_length, keep=serving.keep),
             labels=tuple(json.loads((folder / "labels.json").read_bytes())),
             serving=serving,

@@ -24,7 +24,7 @@ def small(cell="gru", nonlinearity="tanh", **options):
 @pytest.mark.parametrize("num_layers", [1, 2])
 def test_the_bidirectional_encoder_equals_torch_on_packed_sequences(cell, nonlinearity, num_layers):
     torch.manual_seed(0)
-    encoder = RecurrentEncoder(small(cell, nonlinearity, bidirectional=True, num_layers=num_layers)).eval()
+    encoder = RecurrentEncoder(small(cell, nonlinearity, bidirectional=True, num_layers=num_layers), 5).eval()
     options = {"nonlinearity": nonlinearity} if cell == "rnn" else {}
     stock_class = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}[cell]
     stock = stock_class(5, 6, num_layers=num_layers, bidirectional=True, **options)
@@ -76,7 +76,7 @@ def test_reversal_by_length_is_its_own_inverse_and_leaves_padding_in_place():
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
 def test_changing_the_future_leaves_earlier_unidirectional_states_unchanged(cell, nonlinearity):
     torch.manual_seed(0)
-    encoder = RecurrentEncoder(small(cell, nonlinearity, num_layers=2)).eval()
+    encoder = RecurrentEncoder(small(cell, nonlinearity, num_layers=2), 5).eval()
     x_TBF = torch.randn(7, 4, 5)
     changed = x_TBF.clone()
     changed[5:] = torch.randn(2, 4, 5)
@@ -87,7 +87,7 @@ def test_changing_the_future_leaves_earlier_unidirectional_states_unchanged(cell
 
 
 def test_the_backward_direction_sees_the_future():
-    encoder = RecurrentEncoder(small(bidirectional=True)).eval()
+    encoder = RecurrentEncoder(small(bidirectional=True), 5).eval()
     x_TBF = torch.randn(7, 4, 5)
     changed = x_TBF.clone()
     changed[6, 0] += 1

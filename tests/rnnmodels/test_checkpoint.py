@@ -15,6 +15,7 @@ from rnnmodels.checkpoint import (
     load_model,
     save_model,
 )
+from rnnmodels.classifier import SequenceClassifier
 
 TOKENS = torch.randint(2, 30, (3, 9), generator=torch.Generator().manual_seed(1))
 LENGTHS = torch.tensor([9, 2, 5])
@@ -34,7 +35,7 @@ def snapshot(epoch):
 def test_a_loaded_model_gives_bitwise_equal_logits(make_model, tmp_path, cell):
     model = make_model(cell=cell, bidirectional=True, pooling="attention").eval()
     save_model(model, tmp_path / "model")
-    loaded = load_model(tmp_path / "model")
+    loaded = load_model(SequenceClassifier, tmp_path / "model")
     assert not loaded.training
     assert torch.equal(loaded(TOKENS, LENGTHS), model(TOKENS, LENGTHS))
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["model.json", "model.safetensors"]
@@ -44,7 +45,7 @@ def test_a_changed_weight_file_is_refused(make_model, tmp_path):
     save_model(make_model(), tmp_path)
     flip_bit(tmp_path / "model.safetensors", 2000)
     with pytest.raises(ValueError, match=r"model\.safetensors: its SHA-256 differs from that in model\.json$"):
-        load_model(tmp_path)
+        load_model(SequenceClassifier, tmp_path)
 
 
 def test_a_model_of_a_newer_format_is_refused(make_model, tmp_path):
@@ -52,7 +53,7 @@ def test_a_model_of_a_newer_format_is_refused(make_model, tmp_path):
     description = json.loads((tmp_path / "model.json").read_text()) | {"format": 2}
     (tmp_path / "model.json").write_text(json.dumps(description))
     with pytest.raises(MismatchedCheckpointError, match=r"written in format 2, this release reads 1$"):
-        load_model(tmp_path)
+        load_model(SequenceClassifier, tmp_path)
 
 
 def test_the_newest_two_checkpoints_are_kept_and_the_newest_is_read(folder):

@@ -1,0 +1,75 @@
+"""What the trainer asks of a model and of its data; a new kind of problem brings both and leaves the trainer alone."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rnnmodels.config import Optimization, RecurrentArchitecture
+
+
+class Batch(Protocol):
+    """Rows that one update is made of; `row` names them in messages."""
+
+    row: NDArray[np.integer]
+
+
+class SequenceData(Protocol):
+    """The rows of one split, in batches; `batch_size` is in the unit of the data (padded tokens, windows)."""
+
+    @property
+    def num_rows(self) -> int:
+        """Rows in all."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the content."""
+
+    @property
+    def place(self) -> str:
+        """Where the rows are stored, for messages."""
+
+    def num_batches(self, batch_size: int) -> int:
+        """Batches per epoch."""
+
+    def batches(self, batch_size: int, *, seed: int | None = None, epoch: int = 0) -> Iterator[Batch]:
+        """Yield the rows of an epoch, shuffled as a function of (seed, epoch); without a seed in stored order."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """A model on rows kept back: the loss that picks the epoch, and metrics for people."""
+
+    loss: float
+    metrics: dict[str, float]
+
+
+class SequenceModel(nn.Module, ABC):
+    """A recurrent network that can be trained; its initial weights are a function of its arguments alone."""
+
+    architecture: RecurrentArchitecture
+
+    @abstractmethod
+    def description(self) -> dict[str, object]:
+        """JSON values from which `from_description` builds this network anew, weights aside."""
+
+    @classmethod
+    @abstractmethod
+    def from_description(cls, description: dict) -> "SequenceModel":
+        """Build a network from its description; further keys are ignored."""
+
+    @abstractmethod
+    def check(self, data: SequenceData) -> None:
+        """Raise ValueError naming the first row that the model cannot read."""
+
+    @abstractmethod
+    def loss(self, batch: Batch, training: Optimization) -> Tensor:
+        """Mean loss of a batch, to be minimised."""
+
+    @abstractmethod
+    def validate(self, data: SequenceData, training: Optimization) -> Validation:
+        """Score every row once, without dropout."""
