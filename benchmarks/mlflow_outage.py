@@ -126,17 +126,18 @@ def fit_epochs(shards: Path, mode: str, num_epochs: int) -> dict:
     from rnnmodels.batches import open_shards
     from rnnmodels.config import Architecture, Training
     from rnnmodels.fitting import fit
-    from tasks.fit import Candidate, create_model, follow
+    from tasks.classification.modelling import ClassifierCandidate, make_classifier
+    from tasks.fit import follow
     from tasks.progress import listening
     from tasks.spool import pending, spooling
 
     model = Architecture(cell="gru", embedding_size=32, hidden_size=32)
     training = Training(epochs=num_epochs, patience=1000, batch_tokens=4000, device="cpu", precision="float32")
-    candidate = Candidate(name="gru", model=model, training=training)
+    candidate = ClassifierCandidate(name="gru", model=model, training=training)
     held = HeldUp()
     layout = json.loads((shards / "shards.json").read_bytes())
     rows = open_shards([shards / entry["file"] for entry in layout["files"] if entry["split"] == "valid"])
-    network = create_model(candidate, rows, layout)
+    network = make_classifier(candidate, rows, layout)
     with contextlib.ExitStack() as stack:
         if mode != NOWHERE:
             stack.enter_context(listening(held.timing(stack.enter_context(spooling(flow_run())))))

@@ -20,7 +20,7 @@ import polars as pl
 from benchmarks import measure
 
 if TYPE_CHECKING:
-    from tasks.text_classifier import TextClassifier
+    from tasks.text.classifier import TextClassifier
 
 HIDDEN_SIZES = {"gru": 96, "lstm": 128}  # as in the recipe `reviews`
 VOCABULARY_SIZE = 20_000
@@ -57,8 +57,8 @@ def build_classifier(source: Path, cell: str) -> "TextClassifier":
     """Make a model of the recipe's size with the vocabulary of these texts."""
     from rnnmodels.classifier import SequenceClassifier
     from rnnmodels.config import Architecture
+    from tasks.text.classifier import Serving, TextClassifier
     from tasks.text.vocabulary import TextEncoder, Vocabulary, tokens_of_text
-    from tasks.text_classifier import Serving, TextClassifier
 
     cut = pl.scan_csv(source).select(token=tokens_of_text(pl.col("text"), tokenizer="word", lowercase=True))
     counts = cut.explode("token").group_by("token").len().sort("len", "token", descending=[True, False])
@@ -93,7 +93,7 @@ def predict_as_the_product(setup: Setup, output: Path) -> None:
 def predict_in_row_order(setup: Setup, output: Path, *, num_batch_rows: int) -> None:
     """Answer batch by batch in the order of the rows, each padded to its longest."""
     from rnnmodels.inference import evaluating, pad_sequences, score_batch
-    from tasks.text_classifier import calibrated_probabilities
+    from tasks.text.classifier import calibrated_probabilities
 
     classifier = setup.classifier
     with output.open("w", newline="") as file, evaluating(classifier.model):

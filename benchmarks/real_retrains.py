@@ -13,18 +13,22 @@ import polars as pl
 
 from benchmarks.simulated_retraining import World
 from rnnmodels.config import Architecture, Training
-from tasks.encode import EncodeSettings, encode
-from tasks.fit import Candidate, fit
+from tasks.classification.modelling import ClassifierCandidate
+from tasks.encode import encode
+from tasks.fit import fit
 from tasks.ingest import ingest
 from tasks.promotion.paired_tests import mcnemar_p_value
 from tasks.promotion.scoring import Holdout, Scores, log_losses
 from tasks.promotion.settings import PromotionSettings
 from tasks.promotion.wear import most_false_promotions
-from tasks.shard import ShardSettings, shard
+from tasks.shard import shard
 from tasks.sources.settings import SourceSettings
-from tasks.split import SplitSettings, split
+from tasks.split import split
 from tasks.store import Artefact
-from tasks.text_classifier import calibrated_probabilities
+from tasks.text.classifier import calibrated_probabilities
+from tasks.text.encoding import EncodeSettings
+from tasks.text.sharding import ShardSettings
+from tasks.text.splitting import SplitSettings
 
 MODEL = Architecture(cell="gru", embedding_size=32, hidden_size=32, embedding_dropout=0.3, head_dropout=0.3)
 TRAINING = {"epochs": 2, "learning_rate": 4e-3, "precision": "float32", "device": "cpu"}
@@ -40,7 +44,7 @@ def fit_seeds(count: int) -> tuple[Holdout, list[Scores]]:
     test = pl.read_parquet(splits.file("test.parquet")).sort("row")
     holdout = Holdout(texts=test["text"], labels=test["label"], digest="rows")
     models = [
-        fit.fn(shards, Candidate(name="gru", model=MODEL, training=Training(seed=seed, **TRAINING)))
+        fit.fn(shards, ClassifierCandidate(name="gru", model=MODEL, training=Training(seed=seed, **TRAINING)))
         for seed in range(1, count + 1)
     ]
     return holdout, [read_scores(model, str(seed), labels, holdout) for seed, model in enumerate(models, start=1)]

@@ -18,10 +18,11 @@ def register_champion(home: Path, texts: Path) -> Path:
     os.environ["RNNFLOW_HOME"] = str(home)
     from tasks import registry, tracking
     from tasks.runs import RunContext, open_run
+    from tasks.text.registration import PACKAGING
 
     folder = write_classifier(home / "classifier", texts)
     run_id = open_run(RunContext(recipe=NAME, flow_run_id=NAME))
-    model = registry.log_version(NAME, folder, run_id=run_id, tags={}, description="")
+    model = registry.log_version(NAME, folder, PACKAGING, run_id=run_id, tags={}, description="")
     tracking.connect().set_registered_model_alias(NAME, registry.CHAMPION, model.version)
     return model.folder
 
@@ -31,13 +32,13 @@ def write_classifier(folder: Path, texts: Path) -> Path:
     from benchmarks.prediction_contenders import build_classifier
     from rnnmodels.checkpoint import save_model
     from tasks.profile import Profile
-    from tasks.text_classifier import write_serving
+    from tasks.text.classifier import complete_classifier
 
     classifier = build_classifier(texts, CELL)
     save_model(classifier.model, folder)
     classifier.encoder.vocabulary.save(folder / "vocabulary.json")
     (folder / "labels.json").write_text(json.dumps(classifier.labels))
-    write_serving(folder, classifier.serving, Profile.empty())
+    complete_classifier(folder, classifier.serving, Profile.empty())
     return folder
 
 

@@ -16,8 +16,9 @@ def write_rows(archive: Path, home: Path, path: Path) -> int:
     """Read an aclImdb archive and write the 50,000 labelled reviews; returns their number."""
     import polars as pl
 
-    from tasks.ingest import ROWS_FILE, ingest
+    from tasks.ingest import ingest
     from tasks.sources.settings import SourceSettings
+    from tasks.text.reading import ROWS_FILE
 
     os.environ["RNNFLOW_HOME"] = str(home)
     reviews = ingest.fn(SourceSettings(dataset="imdb", path=str(archive)))
@@ -45,11 +46,14 @@ def repeat_rows(rows: Path, path: Path, copies: int) -> int:
 
 def build_shards(home: Path) -> Path:
     """Run the product's data stages over the 25,000 reviews of an installed package; returns the folder of shards."""
-    from tasks.encode import EncodeSettings, encode
+    from tasks.encode import encode
     from tasks.ingest import ingest
-    from tasks.shard import ShardSettings, shard
+    from tasks.shard import shard
     from tasks.sources.settings import SourceSettings
-    from tasks.split import SplitSettings, split
+    from tasks.split import split
+    from tasks.text.encoding import EncodeSettings
+    from tasks.text.sharding import ShardSettings
+    from tasks.text.splitting import SplitSettings
 
     os.environ["RNNFLOW_HOME"] = str(home)
     rows = ingest.fn(SourceSettings(dataset="reviews"))

@@ -2,9 +2,10 @@
 
 from prefect import flow
 
+from flows.kinds import AnyCandidate
 from flows.lifecycle import LIFECYCLE
 from tasks import dashboard, store
-from tasks.fit import Candidate, fit
+from tasks.fit import fit
 from tasks.progress import listening
 from tasks.spool import spooling
 
@@ -12,7 +13,7 @@ from tasks.spool import spooling
 @flow(name="fit", **LIFECYCLE)
 def fit_candidate(
     shards: str,
-    candidate: Candidate,
+    candidate: AnyCandidate,
     *,
     resume: bool = True,
     refresh: bool = False,

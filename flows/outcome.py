@@ -3,9 +3,10 @@
 import dataclasses
 from dataclasses import dataclass
 
-from flows.recipe import Recipe
+from flows.kinds import Recipe
 from tasks import spool
-from tasks.contest import Contest, Lineage
+from tasks.contest import Contest, Scored
+from tasks.lineage import Lineage
 from tasks.store import Artefact
 
 NAMED_STAGES = ("fit", "evaluate")
@@ -16,7 +17,7 @@ class Outcome:
     """The result of one flow run, in JSON values only.
 
     stages: `name`, `key`, `cached`, `wall_s` of each, in the order they ran.
-    candidates, baseline: `name`, `metrics` by split and metric, each with `value`, `low`, `high`, and `train_s`,
+    candidates, baselines: `name`, `metrics` by split and metric, each with `value`, `low`, `high`, and `train_s`,
     the seconds the fit took when it was computed.
     registered: `name`, `version`, `alias` of the model; gate: `verdict` and its `reasons`; report: path of the page.
     pending: why model and report are still to come; all four of these are then empty.
@@ -29,8 +30,9 @@ class Outcome:
     wall_s: float
     stages: list[dict]
     candidates: list[dict]
-    baseline: dict
+    baselines: list[dict]
     best: str
+    best_baseline: str
     baseline_wins: bool
     registered: dict
     gate: dict
@@ -53,12 +55,12 @@ def describe_stage(artefact: Artefact) -> dict:
     }
 
 
-def describe_model(model: Artefact, evaluation: Artefact) -> dict:
-    """Say what a candidate or the baseline scored."""
+def describe_model(scored: Scored) -> dict:
+    """Say what a candidate or a baseline scored."""
     return {
-        "name": evaluation.summary["name"],
-        "metrics": evaluation.summary["metrics"],
-        "train_s": model.summary["train_s"],
+        "name": scored.name,
+        "metrics": scored.evaluation.summary["metrics"],
+        "train_s": scored.model.summary["train_s"],
     }
 
 
@@ -77,7 +79,6 @@ def conclude(
 ) -> Outcome:
     """Gather the outcome from the artefacts of a run; without a delivery it is pending."""
     artefacts = [*lineage.by_name().values(), *contest.inputs().values()]
-    *candidates, baseline = (describe_model(scored.model, scored.evaluation) for scored in contest.everyone)
     delivered = describe_pending(flow_run)
     if delivery is not None:
         artefacts += [getattr(delivery, field.name) for field in dataclasses.fields(delivery)]
@@ -88,9 +89,10 @@ def conclude(
         flow_run=flow_run,
         wall_s=round(wall_s, 3),
         stages=[describe_stage(artefact) for artefact in artefacts],
-        candidates=candidates,
-        baseline=baseline,
+        candidates=[describe_model(scored) for scored in contest.candidates],
+        baselines=[describe_model(scored) for scored in contest.baselines],
         best=contest.best.name,
+        best_baseline=contest.baseline.name,
         baseline_wins=contest.baseline_wins,
         **delivered,
     )

@@ -1,65 +1,21 @@
-"""Recipes: everything a run depends on, as one frozen and validated record."""
+"""Reading recipes: a TOML file and assignments become one frozen and validated record."""
 
 import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ValidationError
 
+from flows.kinds import RECIPES, Recipe
 from flows.recipe_errors import Origin, explain
-from flows.recipe_file import assign, locate_recipe, parse_assignment, read_table
-from rnnmodels.config import Architecture, Settings, Training
-from tasks.baseline import NAME as BASELINE_NAME
-from tasks.baseline import BaselineSettings
-from tasks.encode import EncodeSettings
-from tasks.evaluate import EvaluationSettings
-from tasks.fit import NAME_PATTERN, Candidate
-from tasks.promotion.settings import PromotionSettings
-from tasks.register import RegistrySettings
-from tasks.shard import ShardSettings
-from tasks.sources.settings import SourceSettings
-from tasks.split import SplitSettings
+from flows.recipe_file import assign, locate_recipe, parse_assignment, read_table, suggestion
+from rnnmodels.config import Settings
+from tasks.errors import quoted
+from tasks.fit import Candidate
 
+DEFAULT_KIND = "classify"
 Validated = TypeVar("Validated", bound=Settings)
-
-DEFAULT_CANDIDATES = [
-    Candidate(name="gru", model=Architecture(cell="gru", bidirectional=True)),
-    Candidate(name="lstm", model=Architecture(cell="lstm", bidirectional=True)),
-]
-
-
-class Recipe(Settings):
-    """What to train on which rows: one section per stage of the flow."""
-
-    name: str = Field(pattern=NAME_PATTERN, description="Name of the experiment and of the registered model.")
-    kind: Literal["classify"] = Field("classify", description="Problem to solve: one label per text.")
-    source: SourceSettings = Field(description="Which rows to read.")
-    split: SplitSettings = Field(SplitSettings(), description="How rows are divided.")
-    encode: EncodeSettings = Field(EncodeSettings(), description="How texts become token ids.")
-    shard: ShardSettings = Field(ShardSettings(), description="How sequences are cut, bucketed and padded.")
-    candidates: list[Candidate] = Field(
-        DEFAULT_CANDIDATES, min_length=1, max_length=32, description="Models to fit and compare."
-    )
-    baseline: BaselineSettings = Field(BaselineSettings(), description="The linear model to beat.")
-    evaluate: EvaluationSettings = Field(EvaluationSettings(), description="How models are scored and compared.")
-    registry: RegistrySettings = Field(RegistrySettings(), description="How the best model is registered.")
-    promotion: PromotionSettings = Field(PromotionSettings(), description="What a new model must show to take over.")
-
-    @property
-    def model_name(self) -> str:
-        """Name under which the best candidate is registered."""
-        return self.registry.model_name or self.name
-
-    @model_validator(mode="after")
-    def _names_each_candidate_once(self) -> "Recipe":
-        names = [candidate.name for candidate in self.candidates]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"two candidates are named {twice[0]}")
-        if BASELINE_NAME in names:
-            raise ValueError(f"a candidate has the baseline's name, {BASELINE_NAME}")
-        return self
 
 
 def load_recipe(recipe: str, *, settings: Sequence[str] = (), from_file: str | None = None) -> Recipe:
@@ -76,7 +32,9 @@ def build_recipe(path: Path, table: dict, *, settings: Sequence[str] = (), from_
 
     Raises InputError (E-CFG-003, E-CFG-004, E-CFG-006, E-NAME-001).
     """
-    raw = {"candidates": [_own_values(candidate) for candidate in DEFAULT_CANDIDATES], **copy.deepcopy(table)}
+    kind = _kind_of(table, Origin(path=path))
+    defaults = kind.model_fields["candidates"].get_default()
+    raw = {"candidates": [_own_values(candidate) for candidate in defaults], **copy.deepcopy(table)}
     assignments = [parse_assignment(text) for text in settings]
     if from_file is not None:
         assignments.append((("source", "path"), from_file))
@@ -84,8 +42,19 @@ def build_recipe(path: Path, table: dict, *, settings: Sequence[str] = (), from_
         assign(raw, keys, value)
     origin = Origin(path=path, changed={".".join(keys) for keys, _ in assignments})
     shared = raw.pop("training", {})
-    _validate(Training, shared, origin, section="training")
-    return _validate(Recipe, _with_shared_training(raw, shared), origin)
+    _validate(kind.training, shared, origin, section="training")
+    return _validate(kind, _with_shared_training(raw, shared), origin)
+
+
+def _kind_of(table: dict, origin: Origin) -> type[Recipe]:
+    """Find the kind of problem a raw recipe states; texts are classified where it says nothing."""
+    kind = table.get("kind", DEFAULT_KIND)
+    if kind not in RECIPES:
+        problem = f"got {quoted(kind)}, expected one of {', '.join(map(quoted, RECIPES))}."
+        raise origin.error(
+            "E-CFG-004", ("kind",), problem, fix=f"{suggestion(str(kind), list(RECIPES), 'choose one of')}."
+        )
+    return RECIPES[kind]
 
 
 def _validate(model: type[Validated], raw: dict, origin: Origin, *, section: str = "") -> Validated:
@@ -93,8 +62,8 @@ def _validate(model: type[Validated], raw: dict, origin: Origin, *, section: str
         return model.model_validate(raw)
     except ValidationError as error:
         schema = model.model_json_schema()
-        if model is Recipe:
-            schema["properties"]["training"] = Training.model_json_schema()
+        if issubclass(model, Recipe):
+            schema["properties"]["training"] = model.training.model_json_schema()
         raise explain(error, schema=schema, raw=raw, origin=origin, section=section) from error
 
 

@@ -9,7 +9,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from flows.recipe import Recipe
+from flows.kinds import ClassifyRecipe
 
 HEAD = """# Recipes
 
@@ -105,7 +105,7 @@ def describe_section(title: str, section: type[BaseModel]) -> Iterator[str]:
 
 def write_page() -> str:
     """The whole page."""
-    return HEAD + "\n".join(describe_section("recipe", Recipe)) + "\n"
+    return HEAD + "\n".join(describe_section("recipe", ClassifyRecipe)) + "\n"
 
 
 if __name__ == "__main__":

@@ -4,16 +4,16 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from flows.kinds import AnyRecipe, Recipe
 from flows.lifecycle import LIFECYCLE
 from flows.outcome import Outcome
-from flows.recipe import Recipe
 from flows.train import train
 from flows.trigger import current_trigger
 from tasks.promotion import ledger
 
 
 @flow(**LIFECYCLE)
-def retrain(recipe: Recipe, warm_start: bool = False, force: bool = False) -> Outcome | State:
+def retrain(recipe: AnyRecipe, warm_start: bool = False, force: bool = False) -> Outcome | State:
     """Train if rows, recipe, code or libraries are new to the gate's ledger; else say so and end.
 
     Args:

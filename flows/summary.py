@@ -10,9 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flows.kinds import RECIPES
 from flows.outcome import Outcome
 from tasks.errors import printable
-from tasks.publish import show_interval
+from tasks.evaluate import EvaluationSettings
+from tasks.presentation import ScoreColumn
 
 
 def print_summary(outcome: Outcome, console: Console) -> None:
@@ -31,16 +33,21 @@ def print_summary(outcome: Outcome, console: Console) -> None:
 
 
 def score_table(outcome: Outcome) -> Table:
-    """Candidates by validation accuracy, then the baseline; the best candidate is marked."""
+    """Candidates by the first metric on validation, then the baselines; the best candidate is marked."""
+    evaluation = _evaluation_of(outcome)
+    first, *others = evaluation.presenter().PRESENTATION.headline
+    sign = -1 if first.metric in evaluation.higher_is_better else 1
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("model", overflow="fold")
-    for header in ("valid accuracy, %", "test accuracy, %", "test loss", "fit"):
+    for header in (f"valid {first.title}", f"test {first.title}", *(f"test {one.title}" for one in others), "fit"):
         table.add_column(header, justify="right", no_wrap=True)
-    ranked = sorted(outcome.candidates, key=lambda model: -model["metrics"]["valid"]["accuracy"]["value"])
-    for model in ranked:
-        is_best = model["name"] == outcome.best
-        table.add_row(*_score_row(model, marked=is_best), style="bold" if is_best else "")
-    table.add_row(*_score_row(outcome.baseline, marked=False))
+    for models in (outcome.candidates, outcome.baselines):
+        for model in sorted(models, key=lambda model: sign * model["metrics"]["valid"][first.metric]["value"]):
+            is_best = model["name"] == outcome.best
+            row = [*_score_cells(model, first, others), f"{model['train_s']:,.0f} s"]
+            table.add_row(
+                printable(model["name"]) + (" (best)" if is_best else ""), *row, style="bold" if is_best else ""
+            )
     return table
 
 
@@ -52,8 +59,8 @@ def verdict(outcome: Outcome) -> str:
     sentence = f"{printable(outcome.best)} was registered as {name}, version {version}, alias {alias}.\n{reasons}"
     if outcome.baseline_wins:
         sentence += (
-            f"\nThe baseline {printable(outcome.baseline['name'])} scores better: "
-            "a linear model is enough here, or the candidates need more training."
+            f"\nThe baseline {printable(outcome.best_baseline)} scores better: "
+            "a simple model is enough here, or the candidates need more training."
         )
     return sentence
 
@@ -67,9 +74,9 @@ def describe_stages(outcome: Outcome) -> str:
 def next_commands(outcome: Outcome) -> dict[str, str]:
     """Commands that work as they stand, by what they are good for."""
     registered, rnnflow = outcome.registered, _command("rnnflow")
-    predict = f"{rnnflow} predict {registered['name']}/{registered['version']} texts.txt answers.csv"
+    purpose, trial = _evaluation_of(outcome).presenter().PRESENTATION.trial
     return {
-        "classify a text": f'echo "One of the best of the year." > texts.txt && {predict}',
+        purpose: trial.format(predict=f"{rnnflow} predict {registered['name']}/{registered['version']}"),
         "see this run in Prefect's and MLflow's pages": f"{rnnflow} up",
     }
 
@@ -87,20 +94,17 @@ def duration(wall_s: float) -> str:
     return f"{minutes} min {seconds:02d} s" if minutes else f"{wall_s:.1f} s"
 
 
-def _score_row(model: dict, *, marked: bool) -> list[str]:
-    metrics = model["metrics"]
+def _evaluation_of(outcome: Outcome) -> type[EvaluationSettings]:
+    return RECIPES[outcome.kind].model_fields["evaluate"].annotation
+
+
+def _score_cells(model: dict, first: ScoreColumn, others: list[ScoreColumn]) -> list[str]:
+    valid, test = model["metrics"]["valid"], model["metrics"]["test"]
     return [
-        printable(model["name"]) + (" (best)" if marked else ""),
-        percent(metrics["valid"]["accuracy"]),
-        percent(metrics["test"]["accuracy"]),
-        f"{metrics['test']['loss']['value']:.3f}",
-        f"{model['train_s']:,.0f} s",
+        first.show(valid[first.metric]),
+        first.show(test[first.metric]),
+        *(one.show_value(test[one.metric]) for one in others),
     ]
-
-
-def percent(metric: dict) -> str:
-    """A share in percent, with its confidence interval."""
-    return show_interval(metric, scale=100, digits=1)
 
 
 def _shown(path: Path) -> Path:

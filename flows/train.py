@@ -1,38 +1,42 @@
 """The flow: from the rows a recipe names to a registered model and a report."""
 
 import time
+from collections.abc import Iterable
 
 from prefect import flow
 
 from flows.gpu_pool import FitOrder, fit_all
+from flows.kinds import AnyRecipe, Recipe, validate_recipe
 from flows.lifecycle import LIFECYCLE
 from flows.outcome import Delivery, Outcome, conclude
-from flows.recipe import Recipe
 from flows.trigger import trigger_of
 from tasks import dashboard, spool, store
-from tasks.baseline import fit_baseline
-from tasks.contest import Contest, Lineage
+from tasks.baseline import fit_baselines
+from tasks.contest import Contest, Scored
 from tasks.encode import encode
 from tasks.errors import ServiceError
 from tasks.evaluate import evaluate
 from tasks.gate import gate
 from tasks.holdout import find_held_split
 from tasks.ingest import ingest
+from tasks.lineage import Lineage
 from tasks.progress import listening
 from tasks.publish import publish
 from tasks.register import register
-from tasks.report import ReportContents, report
+from tasks.report import report
+from tasks.report_contents import ReportContents
 from tasks.runs import RunContext
 from tasks.shard import shard
 from tasks.split import split
+from tasks.store import Artefact
 from tasks.warm_start import warm_start as start_from_champion
 
 
 @flow(**LIFECYCLE)
 def train(
-    recipe: Recipe, resume: bool = False, refresh: bool = False, warm_start: bool = False, continues: str = ""
+    recipe: AnyRecipe, resume: bool = False, refresh: bool = False, warm_start: bool = False, continues: str = ""
 ) -> Outcome:
-    """Train the recipe's candidates, compare them with the baseline, register the best, and judge it by the gate.
+    """Train the recipe's candidates, compare them with baselines, register the best, and judge it by the gate.
 
     Args:
         recipe: What to train on which rows.
@@ -50,19 +54,26 @@ def train(
         encoded = encode(splits, recipe.encode)
         shards = shard(encoded, recipe.shard)
         initial = start_from_champion(recipe.model_name, encoded) if warm_start else None
-        baseline = fit_baseline(splits, recipe.baseline)
+        lineage = Lineage(rows=rows, splits=splits, encoded=encoded, shards=shards)
+        baselines = fit_baselines(lineage, recipe.baseline)
         order = FitOrder(
             run=run, shards=shards, candidates=tuple(recipe.candidates), initial=initial, resume=resume, refresh=refresh
         ).continued()
-        models = [*fit_all(order), baseline]
-        evaluations = [evaluate(model, encoded, splits, recipe.evaluate) for model in models]
-        lineage = Lineage(rows=rows, splits=splits, encoded=encoded, shards=shards)
-        contest = Contest.between(models, evaluations, recipe.evaluate)
+        contest = Contest(
+            candidates=score_all(fit_all(order), lineage, recipe),
+            baselines=score_all(baselines, lineage, recipe),
+            settings=recipe.evaluate,
+        )
         delivery = deliver_or_defer(order.run, recipe, lineage, contest)
     wall_s = time.perf_counter() - started_s
     return conclude(
         recipe, flow_run=run.flow_run_id, wall_s=wall_s, lineage=lineage, contest=contest, delivery=delivery
     )
+
+
+def score_all(models: Iterable[Artefact], lineage: Lineage, recipe: Recipe) -> tuple[Scored, ...]:
+    """Evaluate models one after another."""
+    return tuple(Scored(model=model, evaluation=evaluate(model, lineage, recipe.evaluate)) for model in models)
 
 
 def deliver_or_defer(run: RunContext, recipe: Recipe, lineage: Lineage, contest: Contest) -> Delivery | None:
@@ -93,7 +104,7 @@ def finish_deferred(order: dict) -> str:
 
     Raises ServiceError (E-SVC-004) if it still does not answer.
     """
-    outcome = train(Recipe.model_validate(order["recipe"]), continues=order["flow_run_id"])
+    outcome = train(validate_recipe(order["recipe"]), continues=order["flow_run_id"])
     if outcome.pending:
         raise ServiceError("E-SVC-004", outcome.pending, fix="start MLflow's server, then run: rnnflow sync")
     return "registered {name}/{version} as {alias}".format_map(outcome.registered)

@@ -1,6 +1,6 @@
 """What a training run is started from: if none of it changed, training again would compute nothing new."""
 
-from flows.recipe import Recipe
+from flows.kinds import Recipe
 from tasks import fingerprint
 from tasks.sources.inputs import find_inputs
 

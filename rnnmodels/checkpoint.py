@@ -58,7 +58,7 @@ def save_model(model: SequenceModel, folder: Path) -> None:
 
 
 def load_model(model_class: type[Model], folder: Path, device: str = "cpu") -> Model:
-    """Rebuild a saved model of a class in evaluation mode; raises ValueError for weights that are not the saved ones."""
+    """Rebuild a saved model in evaluation mode; raises ValueError for weights that are not the saved ones."""
     description = json.loads((folder / "model.json").read_bytes())
     _refuse_newer(description["format"], folder / "model.json")
     content = (folder / "model.safetensors").read_bytes()

@@ -144,7 +144,9 @@ def _check_rows(model: SequenceModel, *splits: SequenceData) -> None:
         model.check(data)
 
 
-def _identity(model: SequenceModel, train: SequenceData, valid: SequenceData, training: Optimization) -> dict[str, object]:
+def _identity(
+    model: SequenceModel, train: SequenceData, valid: SequenceData, training: Optimization
+) -> dict[str, object]:
     """What must agree to continue a checkpoint; the device may differ, at the price of exactness."""
     return {
         **model.description(),

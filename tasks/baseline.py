@@ -1,150 +1,28 @@
-"""Stage `baseline`: TF-IDF over word n-grams and a logistic regression, scored on the rows the candidates see.
+"""Stage `baseline`: models without a network, scored on the rows that the candidates see."""
 
-It reads the raw texts, so that a poor vocabulary of the recurrent models cannot weaken what they are compared with.
-"""
-
-import copy
-import json
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
-import polars as pl
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from pydantic import Field, PositiveFloat
 
-from rnnmodels.config import Settings
 from tasks import store
-from tasks.errors import InputError
-from tasks.metrics import log_softmax, mean_loss
-from tasks.progress import Progress, emit
+from tasks.lineage import Lineage
+from tasks.part import Part
 from tasks.store import Artefact
-from tasks.text.ngrams import count_ngrams, learn_ngrams, split_words
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
-    from sklearn.linear_model import LogisticRegression
-
-NAME = "tfidf-logistic"
-SPLITS = ("train", "valid", "test")
-
-
-class BaselineSettings(Settings):
-    """TF-IDF over word n-grams with a logistic regression."""
-
-    ngram_max: int = Field(2, ge=1, le=5, description="Longest n-gram, in words.")
-    min_count: int = Field(3, ge=1, le=1_000_000, description="Training texts an n-gram must occur in.")
-    max_features: int = Field(1_000_000, ge=1, le=100_000_000, description="N-grams kept, the most frequent first.")
-    sublinear_tf: bool = Field(True, description="Weigh a term that occurs n times in a text as 1 + ln n.")
-    c_grid: tuple[PositiveFloat, ...] = Field(
-        (1, 3, 10, 30, 100),
-        min_length=1,
-        max_length=50,
-        description="Inverse strengths of the L2 penalty to try; the lowest validation loss decides.",
-    )
-
-
-@dataclass(frozen=True)
-class Fit:
-    """A fitted regression with the penalty it was fitted under and its validation loss."""
-
-    C: float
-    regression: "LogisticRegression"
-    valid_loss: float
-
-
-def build_features(texts: Mapping[str, pl.Series], settings: BaselineSettings) -> dict[str, "csr_matrix"]:
-    """Weigh each split's n-grams by TF-IDF; both n-grams and weights are learned from `train` alone."""
-    from sklearn.feature_extraction.text import TfidfTransformer
-
-    words = {split: split_words(series) for split, series in texts.items()}
-    ngrams = learn_ngrams(words["train"], ngram_max=settings.ngram_max, min_count=settings.min_count)
-    counts = {split: count_ngrams(of_split, ngrams) for split, of_split in words.items()}
-    kept = _most_frequent(counts["train"], settings)
-    weighting = TfidfTransformer(sublinear_tf=settings.sublinear_tf).fit(counts["train"][:, kept])
-    return {split: weighting.transform(matrix[:, kept], copy=False) for split, matrix in counts.items()}
-
-
-def choose_regression(
-    features: Mapping[str, "csr_matrix"], targets: Mapping[str, np.ndarray], c_grid: Sequence[float]
-) -> Fit:
-    """Fit one regression per penalty, from strong to weak, and return the one with the lowest validation loss."""
-    from sklearn.linear_model import LogisticRegression
-
-    # Each fit starts from the last one. At 1e-4, the default tolerance, the later ones would stop before they move.
-    regression = LogisticRegression(warm_start=True, tol=1e-5, max_iter=1000)
-    fits = []
-    for done, C in enumerate(sorted(c_grid), start=1):
-        regression.set_params(C=C).fit(features["train"], targets["train"])
-        loss = mean_loss(score_rows(regression, features["valid"]), targets["valid"])
-        fits.append(Fit(C, copy.deepcopy(regression), loss))
-        emit(Progress("baseline", NAME, done, len(c_grid), "fits", {"C": C, "valid_loss": loss}))
-    return min(fits, key=lambda fit: fit.valid_loss)
-
-
-def score_rows(regression: "LogisticRegression", features: "csr_matrix") -> np.ndarray:
-    """Return float32 [rows, classes]: 0 and the decision for two classes, else log-probabilities."""
-    decision = regression.decision_function(features)
-    logits = log_softmax(decision) if decision.ndim > 1 else np.column_stack([np.zeros_like(decision), decision])
-    return logits.astype(np.float32)
-
-
-def write_baseline(folder: Path, *, splits: Artefact, settings: BaselineSettings) -> dict:
-    """Fill the artefact's folder: predictions on validation and test, as of any model."""
-    started = time.perf_counter()
-    rows = {split: read_rows(splits, split) for split in SPLITS}
-    features = build_features({split: frame["text"] for split, frame in rows.items()}, settings)
-    fit = choose_regression(
-        features, {split: frame["target"].to_numpy() for split, frame in rows.items()}, settings.c_grid
-    )
-    predictions = pl.concat(
-        rows[split].select(
-            pl.lit(split).alias("split"),
-            "row",
-            "target",
-            pl.Series("logits", score_rows(fit.regression, features[split])).arr.to_list(),
-        )
-        for split in ("valid", "test")
-    )
-    predictions.write_parquet(folder / "predictions.parquet")
-    (folder / "history.json").write_text(json.dumps([]), encoding="utf-8")
-    return {
-        "rows": predictions.height,
-        "name": NAME,
-        "C": fit.C,
-        "num_features": features["train"].shape[1],
-        "train_s": round(time.perf_counter() - started, 3),
-    }
-
-
-def read_rows(splits: Artefact, split: str) -> pl.DataFrame:
-    """Read one split's rows with `target`, the index of their label among the sorted labels."""
-    target = pl.col("label").cast(pl.Enum(splits.summary["labels"])).to_physical().cast(pl.UInt16)
-    rows = pl.scan_parquet(splits.file(f"{split}.parquet"))
-    return rows.select("row", "text", target=target).collect()
-
-
-def _most_frequent(counts: "csr_matrix", settings: BaselineSettings) -> np.ndarray | slice:
-    """Choose the columns with the largest counts; all of them if there are few enough."""
-    if counts.nnz == 0:
-        raise InputError(
-            "E-DATA-011",
-            f"no n-gram occurs in {settings.min_count} training texts or more, so the baseline has nothing to count.",
-            fix="lower `baseline.min_count` in the recipe, or add training rows.",
-        )
-    if counts.shape[1] <= settings.max_features:
-        return slice(None)
-    totals = np.asarray(counts.sum(axis=0)).ravel()
-    return np.sort(np.argsort(-totals, kind="stable")[: settings.max_features])
 
 
 @task(name="baseline", cache_policy=NO_CACHE, persist_result=False)
-def fit_baseline(splits: Artefact, settings: BaselineSettings) -> Artefact:
-    """Fit TF-IDF with a logistic regression on the training rows and score validation and test."""
-    write = partial(write_baseline, splits=splits, settings=settings)
-    return store.build("baseline", write, module=__name__, config=settings, inputs={"splits": splits})
+def fit_baselines(lineage: Lineage, settings: Part) -> list[Artefact]:
+    """Fit every baseline of the recipe's kind, and store what it predicts as of any model."""
+    baselines = settings.performer()
+    inputs = lineage.pick(baselines.INPUTS)
+    return [
+        store.build(
+            "baseline",
+            partial(write, **inputs, settings=settings),
+            module=baselines.__name__,
+            config={"name": name, **settings.model_dump(mode="json")},
+            inputs=inputs,
+        )
+        for name, write in baselines.BASELINES.items()
+    ]

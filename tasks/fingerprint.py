@@ -43,10 +43,10 @@ def digest_of(value: object) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
-def reached_modules(module: str) -> dict[str, Path]:
-    """Find every project module that `module` imports, directly or not, itself included."""
+def reached_modules(*modules: str) -> dict[str, Path]:
+    """Find every project module that `modules` import, directly or not, themselves included."""
     found: dict[str, Path] = {}
-    pending = [module]
+    pending = list(modules)
     while pending:
         name = pending.pop()
         path = None if name in found else _module_path(name)
@@ -56,16 +56,16 @@ def reached_modules(module: str) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def code_digest(module: str) -> str:
+def code_digest(*modules: str) -> str:
     """SHA-256 of the code a stage reaches; comments, docstrings and layout do not count."""
-    return digest_of({name: _source_digest(path) for name, path in reached_modules(module).items()})
+    return digest_of({name: _source_digest(path) for name, path in reached_modules(*modules).items()})
 
 
-def installed_versions(module: str) -> dict[str, str]:
-    """Versions of the libraries, reached from `module`, that can change its output."""
+def installed_versions(*modules: str) -> dict[str, str]:
+    """Versions of the libraries, reached from `modules`, that can change its output."""
     imported = {
         name.partition(".")[0]
-        for path in reached_modules(module).values()
+        for path in reached_modules(*modules).values()
         for name in _imported_names(path, tuple(SHAPING_LIBRARIES))
     }
     versions = {SHAPING_LIBRARIES[name]: _installed_version(SHAPING_LIBRARIES[name]) for name in sorted(imported)}

@@ -3,7 +3,6 @@
 Validation picks the epoch; the test rows are scored once, after the last decision about the weights.
 """
 
-import dataclasses
 import json
 import shutil
 from collections.abc import Iterator
@@ -11,68 +10,29 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import polars as pl
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
-from rnnmodels.config import Architecture, Settings, Training
 from tasks import store
 from tasks.errors import InputError, quoted
+from tasks.part import Part
 from tasks.progress import Progress, emit
 from tasks.store import Artefact
 
 if TYPE_CHECKING:
-    from rnnmodels.batches import Shards
-    from rnnmodels.classifier import SequenceClassifier
     from rnnmodels.results import EpochResult, StepResult
+    from rnnmodels.sequence_model import SequenceModel
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 CHECKPOINTS = "checkpoints"
 TIMINGS = ("rows_per_s", "wall_s")
 
 
-class Candidate(Settings):
-    """A model to train, and how."""
+class Candidate(Part):
+    """A model to train, and how; a kind of problem says which network and which training."""
 
     name: str = Field(pattern=NAME_PATTERN, description="Name in tables, plots and MLflow.")
-    model: Architecture = Field(Architecture(), description="The network.")
-    training: Training = Field(Training(), description="How it is fitted.")
-
-
-def open_splits(shards: Artefact, layout: dict) -> "dict[str, Shards]":
-    """Memory-map the verified shards of each split."""
-    from rnnmodels.batches import open_shards
-
-    paths: dict[str, list[Path]] = {}
-    for entry in layout["files"]:
-        paths.setdefault(entry["split"], []).append(shards.file(entry["file"]))
-    return {split: open_shards(files) for split, files in paths.items()}
-
-
-def create_model(
-    candidate: Candidate, train: "Shards", layout: dict, initial: Artefact | None = None
-) -> "SequenceClassifier":
-    """Make the candidate's network with its initial weights, a function of seed, training rows and `initial`."""
-    from rnnmodels.classifier import SequenceClassifier
-    from rnnmodels.naive_bayes import start_from_class_ratios
-    from rnnmodels.warm_start import start_from
-
-    model = SequenceClassifier(
-        candidate.model,
-        vocabulary_size=layout["vocabulary_size"],
-        num_classes=layout["num_classes"],
-        seed=candidate.training.seed,
-    )
-    if candidate.training.class_ratio_scale:
-        start_from_class_ratios(model, train, scale=candidate.training.class_ratio_scale)
-    if initial is not None:
-        ids = json.loads(initial.file("ids.json").read_bytes())
-        initial.file("model.safetensors")
-        warm = start_from(model, initial.file("model.json").parent, token_ids=ids["tokens"], class_ids=ids["classes"])
-        how = "from the champion's weights" if warm else "afresh, as the champion is of another architecture"
-        emit(Progress("fit", candidate.name, note=f"starts {how}"))
-    return model
 
 
 def follow(candidate: Candidate, results: "Iterator[StepResult | EpochResult]") -> "list[EpochResult]":
@@ -96,24 +56,6 @@ def follow(candidate: Candidate, results: "Iterator[StepResult | EpochResult]") 
     return epochs
 
 
-def predict_splits(model: "SequenceClassifier", splits: "dict[str, Shards]", *, batch_tokens: int) -> pl.DataFrame:
-    """Score the validation and test rows: columns split, row, target, logits."""
-    from rnnmodels.inference import predict_shards
-
-    scored = {name: predict_shards(model, splits[name], batch_tokens=batch_tokens) for name in ("valid", "test")}
-    return pl.concat(
-        pl.DataFrame(
-            {
-                "split": [name] * len(predictions.row),
-                "row": predictions.row.astype("uint32"),
-                "target": predictions.target.astype("uint16"),
-                "logits": pl.Series(predictions.logits).arr.to_list(),
-            }
-        )
-        for name, predictions in scored.items()
-    )
-
-
 def write_fitted(
     folder: Path, *, shards: Artefact, candidate: Candidate, initial: Artefact | None, resume: bool, tracked_as: str
 ) -> dict:
@@ -121,30 +63,26 @@ def write_fitted(
     from rnnmodels.checkpoint import save_model
     from rnnmodels.fitting import fit as fit_epochs
 
-    layout = json.loads(shards.file("shards.json").read_bytes())
-    splits = open_splits(shards, layout)
-    model = create_model(candidate, splits["train"], layout, initial)
+    modelling = candidate.performer()
+    data = modelling.open_data(shards)
+    model = modelling.create_model(candidate, data, shards, initial)
     checkpoints, training = folder / CHECKPOINTS, candidate.training
     durability = {"checkpoints": checkpoints, "resume": resume, "tracked_as": tracked_as}
-    epochs = follow(candidate, fit_epochs(model, splits["train"], splits["valid"], training, **durability))
-    predictions = predict_splits(model, splits, batch_tokens=training.batch_tokens)
-    predictions.write_parquet(folder / "predictions.parquet")
+    epochs = follow(candidate, fit_epochs(model, data["train"], data["valid"], training, **durability))
+    predicted = modelling.write_predictions(folder, model, data, training)
     save_model(model, folder)
     # Timings differ from run to run; they go to the summary, so that equal fits have equal content.
-    history = [{k: v for k, v in dataclasses.asdict(epoch).items() if k not in TIMINGS} for epoch in epochs]
+    history = [{k: v for k, v in epoch.figures().items() if k not in TIMINGS} for epoch in epochs]
     (folder / "history.json").write_text(json.dumps(history, indent=1, allow_nan=False), encoding="utf-8")
     shutil.rmtree(checkpoints)
-    return _summarize(candidate, model, epochs, num_rows=predictions.height)
+    return {**predicted, **_summarize(candidate, model, epochs)}
 
 
-def _summarize(
-    candidate: Candidate, model: "SequenceClassifier", epochs: "list[EpochResult]", *, num_rows: int
-) -> dict:
+def _summarize(candidate: Candidate, model: "SequenceModel", epochs: "list[EpochResult]") -> dict:
     from rnnmodels.device import resolve_precision
 
     device = next(model.parameters()).device
     return {
-        "rows": num_rows,
         "name": candidate.name,
         "epochs": len(epochs),
         "best_epoch": max(epoch.epoch for epoch in epochs if epoch.is_best),
@@ -157,7 +95,7 @@ def _summarize(
 
 
 def _epoch_progress(candidate: Candidate, result: "EpochResult") -> Progress:
-    figures = dataclasses.asdict(result)
+    figures = result.figures()
     epoch = figures.pop("epoch")
     return Progress(
         stage="fit",
@@ -184,7 +122,7 @@ def _step_progress(candidate: Candidate, result: "StepResult") -> Progress:
 def origin_of(shards: Artefact, candidate: Candidate, initial: Artefact | None) -> dict:
     """All that a fit depends on, as the store wants to know it."""
     inputs = {"shards": shards} if initial is None else {"shards": shards, "initial": initial}
-    return {"module": __name__, "config": candidate, "inputs": inputs}
+    return {"module": candidate.performer().__name__, "config": candidate, "inputs": inputs}
 
 
 def find_fitted(shards: Artefact, candidate: Candidate, initial: Artefact | None) -> Artefact | None:

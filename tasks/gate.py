@@ -13,8 +13,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import recording, registry, store, tracking
-from tasks.contest import Lineage
 from tasks.errors import IntegrityError
+from tasks.lineage import Lineage
 from tasks.progress import Progress, emit
 from tasks.promotion import aliases, ledger, standing
 from tasks.promotion.judging import judge, recall

@@ -8,7 +8,7 @@ from tasks import registry
 from tasks.drift import Comparison, compare_profiles
 from tasks.errors import InputError
 from tasks.seen import sum_seen
-from tasks.text_classifier import read_reference
+from tasks.text.classifier import read_reference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +80,7 @@ def examine_drift(model: str, *, window_days: int, min_rows: int, psi_limit: flo
     what `resolve_model` raises.
     """
     registered = registry.resolve_model(model)
-    reference = read_reference(registered.classifier)
+    reference = read_reference(registered.parts)
     if reference is None:
         raise InputError(
             "E-MON-001",

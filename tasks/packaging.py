@@ -1,51 +1,58 @@
-"""A classifier's folder as an MLflow model that loads where this repository is absent."""
+"""A served model's folder as an MLflow model that loads where this repository is absent."""
 
 import shutil
 import tempfile
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from rnnmodels.durable import sha256_of_file
 from tasks import fingerprint, tracking
-from tasks.text_classifier import SERVING
-
-SERVED_MODEL = "tasks.served_model"
-INPUT_EXAMPLE = ["One of the best films of the year.", "Dull from start to finish."]
+from tasks.served_parts import SERVING
 
 
-def content_of(classifier: Path) -> str:
-    """SHA-256 over a classifier's files, the code that serves them and its requirements."""
-    code = fingerprint.code_digest(SERVED_MODEL)
-    return fingerprint.digest_of([sha256_of_file(classifier / SERVING), code, pip_requirements()])
+@dataclass(frozen=True, kw_only=True)
+class Packaging:
+    """How a kind of model is packaged: the module that MLflow runs, what it calls the type, an input to show."""
+
+    module: str
+    model_type: str
+    input_example: object
 
 
-def pip_requirements() -> list[str]:
+def content_of(parts: Path, module: str) -> str:
+    """SHA-256 over a model's files, the code that serves them and its requirements."""
+    code = fingerprint.code_digest(module)
+    return fingerprint.digest_of([sha256_of_file(parts / SERVING), code, pip_requirements(module)])
+
+
+def pip_requirements(module: str) -> list[str]:
     """Exact versions of the libraries that the served code imports."""
-    versions = {**fingerprint.installed_versions(SERVED_MODEL), "pydantic": metadata.version("pydantic")}
+    versions = {**fingerprint.installed_versions(module), "pydantic": metadata.version("pydantic")}
     installed = {name: version for name, version in versions.items() if name != "python" and version != "absent"}
     # A build tag such as `+cpu` is no release that a package index offers.
     return [f"{name}=={version.partition('+')[0]}" for name, version in sorted(installed.items())]
 
 
-def package_model(classifier: Path, folder: Path, **mlflow_model: object) -> None:
-    """Write a classifier as an MLflow model: its files, the code that reads them, signature and requirements."""
+def package_model(parts: Path, folder: Path, packaging: Packaging, **mlflow_model: object) -> None:
+    """Write a model's folder as an MLflow model: its files, the code that reads them, signature and requirements."""
     mlflow = tracking.load_mlflow()
     with tempfile.TemporaryDirectory() as code:
-        packages = copy_served_code(Path(code))
+        packages = copy_served_code(packaging.module, Path(code))
         mlflow.pyfunc.save_model(
             folder,
-            python_model=str(fingerprint.reached_modules(SERVED_MODEL)[SERVED_MODEL]),
-            artifacts={"classifier": str(classifier)},
+            python_model=str(fingerprint.reached_modules(packaging.module)[packaging.module]),
+            artifacts={"parts": str(parts)},
             code_paths=[str(package) for package in packages],
             mlflow_model=mlflow.models.Model(**mlflow_model),
-            input_example=INPUT_EXAMPLE,
-            pip_requirements=pip_requirements(),
+            input_example=packaging.input_example,
+            pip_requirements=pip_requirements(packaging.module),
         )
 
 
-def copy_served_code(folder: Path) -> list[Path]:
+def copy_served_code(module: str, folder: Path) -> list[Path]:
     """Copy the modules that the served model reaches, and no others; returns their packages."""
-    for name, path in fingerprint.reached_modules(SERVED_MODEL).items():
+    for name, path in fingerprint.reached_modules(module).items():
         if name not in fingerprint.PROJECT_PACKAGES:
             target = folder / f"{name.replace('.', '/')}.py"
             for package in target.relative_to(folder).parents[:-1]:

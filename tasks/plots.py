@@ -26,12 +26,12 @@ MAX_ANNOTATED_CLASSES = 12
 
 def draw_comparison(scores: Mapping[str, Mapping[str, Mapping[str, float]]], confidence: float) -> "Figure":
     """Accuracy of each model on validation and test; `scores[model][split]` is an interval."""
-    axes = _new_axes(f"Accuracy with {confidence:.0%} intervals", height=1.2 + 0.5 * len(scores))
+    axes = new_axes(f"Accuracy with {confidence:.0%} intervals", height=1.2 + 0.5 * len(scores))
     for column, (split, colour) in enumerate((("valid", FAINT), ("test", PALETTE[0]))):
         places = np.arange(len(scores)) + 0.16 * (2 * column - 1)
-        _draw_intervals(axes, [score[split] for score in scores.values()], places, color=colour, label=split)
+        draw_intervals(axes, [score[split] for score in scores.values()], places, color=colour, label=split)
     _name_rows(axes, list(scores))
-    _add_legend(axes)
+    add_legend(axes)
     return axes.figure
 
 
@@ -39,23 +39,23 @@ def draw_loss_curves(
     histories: Mapping[str, Sequence[Mapping[str, float]]], best_epochs: Mapping[str, int]
 ) -> "Figure":
     """Training and validation loss by epoch of each candidate, its best epoch ringed."""
-    axes = _new_axes("Loss by epoch: training dashed, validation solid")
+    axes = new_axes("Loss by epoch: training dashed, validation solid")
     for position, (name, epochs) in enumerate(histories.items()):
         colour = PALETTE[position % len(PALETTE)]
         epoch, train, valid = ([one[column] for one in epochs] for column in ("epoch", "train_loss", "valid_loss"))
         best = epoch.index(best_epochs[name])
         axes.plot(epoch, train, color=colour, linestyle="--", linewidth=1, marker=".", alpha=0.7)
-        axes.plot(epoch, valid, color=colour, linewidth=1.8, marker="o", markersize=4, label=_plain(name))
+        axes.plot(epoch, valid, color=colour, linewidth=1.8, marker="o", markersize=4, label=plain(name))
         axes.plot(epoch[best], valid[best], "o", markersize=9, markerfacecolor="none", markeredgecolor=colour)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel="epoch", ylabel="cross-entropy (nats)")
-    _add_legend(axes)
+    add_legend(axes)
     return axes.figure
 
 
 def draw_lengths(histogram: Sequence[tuple[int, int]], widths: Sequence[int]) -> "Figure":
     """Rows by length with the bucket widths; `histogram` pairs lengths with rows."""
-    axes = _new_axes("Lengths of the training rows, and bucket widths")
+    axes = new_axes("Lengths of the training rows, and bucket widths")
     lengths, rows = np.array(histogram).T
     edges = np.linspace(0, max(widths), 61)
     axes.hist(lengths, bins=edges, weights=rows, color=PALETTE[4], edgecolor="white", linewidth=0.4)
@@ -71,11 +71,11 @@ def draw_confusion(confusion: Sequence[Sequence[int]], labels: Sequence[str]) ->
     counts = np.array(confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = min(2.6 + 0.5 * len(labels), 9)
-    axes = _new_axes("Label against prediction, test rows", width=side + 1, height=side)
+    axes = new_axes("Label against prediction, test rows", width=side + 1, height=side)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.grid(visible=False)
     ticks = np.arange(len(labels))
-    names = [_plain(label) for label in labels]
+    names = [plain(label) for label in labels]
     slanted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if len(labels) > 2 else {}  # noqa: PLR2004
     axes.set_xticks(ticks, names, parse_math=False, **slanted)
     axes.set_yticks(ticks, names, parse_math=False)
@@ -90,7 +90,7 @@ def draw_confusion(confusion: Sequence[Sequence[int]], labels: Sequence[str]) ->
 
 def draw_calibration(before: Sequence[Mapping], after: Sequence[Mapping], temperature: float) -> "Figure":
     """Accuracy against confidence in bins, before and after temperature scaling; the diagonal is perfect."""
-    axes = _new_axes("Calibration: accuracy of the test rows by confidence", height=4.4)
+    axes = new_axes("Calibration: accuracy of the test rows by confidence", height=4.4)
     axes.axline((0, 0), slope=1, color=FAINT, linewidth=1, linestyle=":")
     for bins, colour, marker, label in (
         (before, PALETTE[0], "o", "as the model gives it"),
@@ -98,13 +98,13 @@ def draw_calibration(before: Sequence[Mapping], after: Sequence[Mapping], temper
     ):
         confidence = [one["confidence"] for one in bins]
         accuracy = [one["accuracy"] for one in bins]
-        _draw_intervals(axes, accuracy, confidence, vertical=True, color=colour, marker=marker, label=label)
+        draw_intervals(axes, accuracy, confidence, vertical=True, color=colour, marker=marker, label=label)
     bins = [*before, *after]
     left, bottom = min(one["confidence"] for one in bins), min(one["accuracy"]["low"] for one in bins)
     axes.set(xlabel="mean confidence", ylabel="accuracy", xlim=(left - 0.03, 1.02), ylim=(bottom - 0.03, 1.02))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(_percent)
-    _add_legend(axes)
+    add_legend(axes)
     return axes.figure
 
 
@@ -118,9 +118,9 @@ def draw_slices(slices: Sequence[Mapping], accuracy: float) -> "Figure":
             places.append(place)
             place += 1
         place += 0.6
-    axes = _new_axes("Accuracy by slice of the test rows; the line is all rows", height=1.2 + 0.27 * place)
+    axes = new_axes("Accuracy by slice of the test rows; the line is all rows", height=1.2 + 0.27 * place)
     axes.axvline(accuracy, color=FAINT, linewidth=1, linestyle=":")
-    _draw_intervals(axes, intervals, places, color=PALETTE[0])
+    draw_intervals(axes, intervals, places, color=PALETTE[0])
     _name_rows(axes, names, places)
     return axes.figure
 
@@ -131,12 +131,21 @@ def write_png(figure: "Figure", path: Path) -> Path:
     return path
 
 
-def _new_axes(title: str, *, width: float = WIDTH_INCHES, height: float = HEIGHT_INCHES) -> "Axes":
+def new_figure(*, width: float = WIDTH_INCHES, height: float = HEIGHT_INCHES) -> "Figure":
+    """Make an empty figure of a size in inches."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained", facecolor="white")
-    axes = figure.add_subplot()
-    axes.set_title(title, loc="left", fontsize=10, color=INK)
+    return Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained", facecolor="white")
+
+
+def new_axes(title: str, *, width: float = WIDTH_INCHES, height: float = HEIGHT_INCHES) -> "Axes":
+    """Make a figure with one pair of quiet axes."""
+    return style_axes(new_figure(width=width, height=height).add_subplot(), title)
+
+
+def style_axes(axes: "Axes", title: str) -> "Axes":
+    """Take the noise out of axes and put a title above them; names in it are not read as formulas."""
+    axes.set_title(title, loc="left", fontsize=10, color=INK, parse_math=False)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FAINT)
     axes.tick_params(colors=INK, labelsize=8, length=3)
@@ -147,7 +156,7 @@ def _new_axes(title: str, *, width: float = WIDTH_INCHES, height: float = HEIGHT
     return axes
 
 
-def _draw_intervals(
+def draw_intervals(
     axes: "Axes",
     intervals: Sequence[Mapping[str, float]],
     places: Sequence[float],
@@ -156,6 +165,7 @@ def _draw_intervals(
     marker: str = "o",
     **style: str,
 ) -> None:
+    """Mark values at their places with bars for their intervals, across or upright."""
     value, low, high = (np.array([one[bound] for one in intervals]) for bound in ("value", "low", "high"))
     spread = np.clip([value - low, high - value], 0, None)
     style = {"fmt": marker, "markersize": 4, "linewidth": 1.2, "capsize": 2, **style}
@@ -168,13 +178,13 @@ def _draw_intervals(
 def _name_rows(axes: "Axes", names: Sequence[str], places: Sequence[float] | None = None) -> None:
     """Put names on the vertical axis, the first on top, and accuracy on the other."""
     places = range(len(names)) if places is None else places
-    axes.set_yticks(places, [_plain(name) for name in names], parse_math=False)
+    axes.set_yticks(places, [plain(name) for name in names], parse_math=False)
     axes.grid(visible=False, axis="y")
     axes.set(xlabel="accuracy", ylim=(max(places) + 0.6, min(places) - 0.6))
     axes.xaxis.set_major_formatter(_percent)
 
 
-def _add_legend(axes: "Axes") -> None:
+def add_legend(axes: "Axes") -> None:
     """Name the colours below the axes, where no data can lie beneath them."""
     handles, names = axes.get_legend_handles_labels()
     legend = axes.figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
@@ -186,6 +196,6 @@ def _percent(share: float, _position: int) -> str:
     return f"{100 * share:.4g}%"
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """A name from the data, short and without control characters."""
     return printable(name if len(name) <= MAX_LABEL else f"{name[: MAX_LABEL - 1]}…")

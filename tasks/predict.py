@@ -22,7 +22,8 @@ from tasks.prediction.windows import Columns, read_windows
 from tasks.profile import UNLISTED, Profile
 from tasks.progress import Progress, emit
 from tasks.registry import RegisteredModel
-from tasks.text_classifier import SERVING, TextClassifier
+from tasks.served_parts import SERVING
+from tasks.text.classifier import TextClassifier
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +113,7 @@ def _complete(job: Job, unfinished: Unfinished) -> dict:
     model = choose_version(job.order, unfinished)
     kept = total = unfinished.count_done()
     try:
-        classifier = TextClassifier.load(model.classifier)
+        classifier = TextClassifier.load(model.parts)
         started_s, rows_per_s = time.perf_counter(), 0.0
         for window in answer_windows(job, unfinished, classifier, model=model.label, skip=kept.windows):
             total += window
@@ -171,4 +172,4 @@ def _find_again(label: str) -> RegisteredModel | None:
 
 
 def _describe(model: RegisteredModel) -> dict:
-    return {"label": model.label, "content": sha256_of_file(model.classifier / SERVING)}
+    return {"label": model.label, "content": sha256_of_file(model.parts / SERVING)}

@@ -1,6 +1,7 @@
 """Stage `publish`: the report into MLflow, the results into Prefect's dashboard, and a way from each to the other."""
 
 import json
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -9,25 +10,23 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import dashboard, recording, store, tracking
 from tasks.contest import Contest, Scored
+from tasks.presentation import ScoreColumn
 from tasks.store import Artefact
 
 REPORT_FOLDER = "report"
 
 
-def results_row(scored: Scored) -> dict[str, str]:
-    """One line of the results table: accuracy and loss on validation and test, with intervals."""
-    row = {"model": scored.name}
-    for split in ("valid", "test"):
-        metrics = scored.evaluation.summary["metrics"][split]
-        row[f"{split} accuracy, %"] = show_interval(metrics["accuracy"], scale=100, digits=1)
-        row[f"{split} loss"] = show_interval(metrics["loss"], scale=1, digits=3)
-    return row
+def results_row(scored: Scored, columns: Sequence[ScoreColumn]) -> dict[str, str]:
+    """One line of the results table: the headline metrics on validation and test, with intervals."""
+    metrics = scored.evaluation.summary["metrics"]
+    shown = {f"{split} {one.title}": one.show(metrics[split][one.metric]) for split in metrics for one in columns}
+    return {"model": scored.name, **shown}
 
 
-def show_interval(metric: dict[str, float], *, scale: float, digits: int) -> str:
-    """An estimate with its interval, as in `90.7 [89.6, 91.8]`."""
-    value, low, high = (f"{scale * metric[name]:.{digits}f}" for name in ("value", "low", "high"))
-    return f"{value} [{low}, {high}]"
+def results_table(contest: Contest) -> list[dict[str, str]]:
+    """A line per model, the candidates first."""
+    columns = contest.settings.presenter().PRESENTATION.headline
+    return [results_row(scored, columns) for scored in contest.everyone]
 
 
 def describe_registration(registration: dict, alias: str) -> str:
@@ -36,7 +35,7 @@ def describe_registration(registration: dict, alias: str) -> str:
         f"**{registration['best']}** was registered as `{registration['name']}` version {registration['version']}, "
         f"alias `{alias}`."
     )
-    return sentence + (" The baseline scores better." if registration["baseline_wins"] else "")
+    return sentence + (" A baseline scores better." if registration["baseline_wins"] else "")
 
 
 def describe_verdict(gate: dict) -> str:
@@ -46,7 +45,7 @@ def describe_verdict(gate: dict) -> str:
 
 def summarize(contest: Contest, registration: dict, gate: dict, page: Artefact) -> str:
     """Sum a run up in Markdown: what was registered, a line per model, where the report is."""
-    rows = [results_row(scored) for scored in contest.everyone]
+    rows = results_table(contest)
     table = [" | ".join(rows[0]), " | ".join("---" for _ in rows[0]), *(" | ".join(row.values()) for row in rows)]
     report = f"The report with all plots: `{page.path / 'report.html'}`, and among the artifacts of the MLflow run."
     return "\n".join(
@@ -70,7 +69,7 @@ def publish(page: Artefact, registered: Artefact, gated: Artefact, contest: Cont
     """Show the results of a run where people look for them."""
     registration = json.loads(registered.file("registration.json").read_bytes())
     dashboard.show_results(
-        [results_row(scored) for scored in contest.everyone],
+        results_table(contest),
         summary=summarize(contest, registration, gated.summary, page),
         verdict=describe_verdict(gated.summary),
         mlflow_run=registration["mlflow_run"],

@@ -1,37 +1,37 @@
-"""Stage `register`: record every candidate, register the best as a model that reads raw text, and prove it.
+"""Stage `register`: record every candidate, register the best as a model that reads raw data, and prove it.
 
-What is served must be what was evaluated: the registered version is loaded back, fed raw texts, and compared with
-the logits on which it was judged, before the gate decides about it.
+What is served must be what was evaluated: the registered version is loaded back, fed raw rows, and compared with
+what it was judged on, before the gate decides about it.
 """
 
 import json
-import shutil
 import tempfile
 from collections.abc import Mapping
 from functools import partial
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
+from typing import ClassVar
 
-import polars as pl
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
-from rnnmodels.config import Settings
-from tasks import proof, recording, registry, runs, spool, store
-from tasks.contest import Contest, Lineage, Scored
-from tasks.fit import open_splits
+from tasks import recording, registry, runs, spool, store
+from tasks.contest import Contest, Scored
+from tasks.lineage import Lineage
+from tasks.part import Part
 from tasks.progress import Progress, emit
 from tasks.recording import CandidateRecord
-from tasks.reference import reference_profile
 from tasks.runs import RunContext
 from tasks.store import Artefact
-from tasks.text_classifier import Serving, TextClassifier, write_serving
 from tasks.tracking import NAME, pages_address, store_name
 
 
-class RegistrySettings(Settings):
+class RegistrySettings(Part):
     """Under which name the best candidate is registered, and how closely it is examined."""
+
+    performed_by: ClassVar[str] = "tasks.text.registration"
 
     model_name: str | None = Field(None, pattern=f"^{NAME.pattern}$", description="Name; by default the recipe's.")
     certificate_rows: int = Field(256, ge=1, le=100_000, description="Validation rows of the invariance certificate.")
@@ -79,62 +79,23 @@ def data_settings(lineage: Lineage) -> dict[str, object]:
 
 
 def provenance(lineage: Lineage, contest: Contest) -> dict[str, str]:
-    """Name the data, the vocabulary and the code behind a model."""
+    """Name the data and the code behind a model."""
     return {
         "rnnflow.best": contest.best.name,
         "rnnflow.data": lineage.rows.digest,
-        "rnnflow.vocabulary": lineage.encoded.manifest["files"]["vocabulary.json"]["sha256"],
         "rnnflow.code": contest.best.model.manifest["code"],
         "rnnflow.package": metadata.version("rnnflow"),
     }
 
 
-def assemble_classifier(folder: Path, lineage: Lineage, best: Scored) -> None:
-    """Gather in a folder what is needed to classify raw texts as the evaluated model did."""
-    parts = {"model.safetensors": best.model, "model.json": best.model}
-    parts |= {"vocabulary.json": lineage.encoded, "labels.json": lineage.encoded}
-    folder.mkdir()
-    for name, artefact in parts.items():
-        shutil.copyfile(artefact.file(name), folder / name)
-    layout = json.loads(lineage.shards.file("shards.json").read_bytes())
-    serving = Serving(
-        name=best.name,
-        max_length=layout["max_length"],
-        keep=layout["keep"],
-        temperature=json.loads(best.evaluation.file("metrics.json").read_bytes())["temperature"],
-        batch_tokens=best.model.manifest["config"]["training"]["batch_tokens"],
-    )
-    write_serving(folder, serving, reference_profile(best, lineage))
-
-
-def gather_judged(lineage: Lineage, best: Scored) -> proof.Judged:
-    """Take some test rows of the best model as it was evaluated on them."""
-    layout = json.loads(lineage.shards.file("shards.json").read_bytes())
-    batch_tokens = best.model.manifest["config"]["training"]["batch_tokens"]
-    return proof.judged_rows(
-        open_splits(lineage.shards, layout)["test"].batches(batch_tokens),
-        texts=pl.scan_parquet(lineage.splits.file("test.parquet")),
-        predictions=pl.scan_parquet(best.model.file("predictions.parquet")).filter(split="test"),
-        device=best.model.summary["device"],
-    )
-
-
-def sample_texts(path: Path, num_rows: int) -> list[str]:
-    """Take texts evenly spread over a split."""
-    texts = pl.read_parquet(path, columns=["text"])["text"]
-    return texts.gather_every(max(1, len(texts) // num_rows)).head(num_rows).to_list()
-
-
-def describe(contest: Contest, name: str) -> str:
+def describe(contest: Contest, registration: ModuleType, name: str) -> str:
     """Say in Markdown what a version is, what it scores and how to load it."""
-    accuracy = contest.best.evaluation.summary["metrics"]["test"]["accuracy"]
     return (
-        f"`{contest.best.name}`: test accuracy {accuracy['value']:.4f} "
-        f"({accuracy['low']:.4f} to {accuracy['high']:.4f}). It takes raw texts.\n\n"
+        f"{registration.describe_model(contest)}\n\n"
         "    import mlflow\n"
         f'    mlflow.set_tracking_uri("{pages_address()}")  # the address of this page\n'
         f'    model = mlflow.pyfunc.load_model("models:/{name}@{registry.CHAMPION}")\n'
-        '    model.predict(["One of the best films of the year."])\n'
+        f"    {registration.show_use()}\n"
     )
 
 
@@ -145,22 +106,23 @@ def register_best(
 
     Raises IntegrityError (E-REG-005, E-REG-006) if the registered model is not the one that was judged.
     """
-    best = contest.best
+    best, registration = contest.best, settings.performer()
     spool.settle(run)
     emit(Progress("register", note="recording the candidates in MLflow"))
     parent_id, run_id = record_all(run, lineage, contest)
     with tempfile.TemporaryDirectory() as temporary:
-        classifier = Path(temporary) / "classifier"
-        assemble_classifier(classifier, lineage, best)
+        parts = Path(temporary) / registry.PARTS
+        registration.assemble_parts(parts, lineage, best)
         emit(Progress("register", note=f"certifying that {best.name} ignores padding and batch-mates"))
-        texts = sample_texts(lineage.splits.file("valid.parquet"), settings.certificate_rows)
-        certificate = proof.certify(TextClassifier.load(classifier), texts)
+        certificate = registration.certify_parts(parts, lineage, settings.certificate_rows)
         name = settings.model_name or run.recipe
-        tags = {**provenance(lineage, contest), "rnnflow.flow_run": run.flow_run_id}
-        model = registry.log_version(name, classifier, run_id=run_id, tags=tags, description=describe(contest, name))
+        tags = {**provenance(lineage, contest), **registration.name_encoder(lineage)}
+        tags["rnnflow.flow_run"] = run.flow_run_id
+        described = {"tags": tags, "description": describe(contest, registration, name)}
+        model = registry.log_version(name, parts, registration.PACKAGING, run_id=run_id, **described)
     emit(Progress("register", note=f"proving that {model.label} answers as it was evaluated"))
-    smoke = proof.prove_served(registry.load_pyfunc(model), gather_judged(lineage, best))
-    registration = {
+    smoke = registration.prove_served(registry.load_pyfunc(model), lineage, best)
+    facts = {
         "name": model.name,
         "version": model.version,
         "mlflow_run": parent_id,
@@ -172,9 +134,9 @@ def register_best(
         "certificate": certificate,
         "smoke": smoke,
     }
-    record_registration(registration, run_id=run_id)
-    (folder / "registration.json").write_text(json.dumps(registration, indent=1, allow_nan=False), encoding="utf-8")
-    return {"rows": 1, **registration}
+    record_registration(facts, run_id=run_id)
+    (folder / "registration.json").write_text(json.dumps(facts, indent=1, allow_nan=False), encoding="utf-8")
+    return {"rows": 1, **facts}
 
 
 def record_registration(registration: dict, *, run_id: str) -> None:
@@ -195,12 +157,13 @@ def is_held(registered: Artefact) -> bool:
 
 @task(name="register", cache_policy=NO_CACHE, persist_result=False)
 def register(run: RunContext, lineage: Lineage, contest: Contest, settings: RegistrySettings) -> Artefact:
-    """Register the best candidate as a model that takes raw text; the flow run's id is no part of the key."""
+    """Register the best candidate as a model that takes raw rows; the flow run's id is no part of the key."""
     write = partial(register_best, run=run, lineage=lineage, contest=contest, settings=settings)
+    modules = (__name__, settings.performer().__name__)
     config = {"recipe": run.recipe, "store": store_name(), "select_by": contest.settings.select_by}
     config["settings"] = settings.model_dump(mode="json")
     inputs = {**lineage.by_name(), **contest.inputs()}
-    build = partial(store.build, "register", write, module=__name__, config=config, inputs=inputs)
+    build = partial(store.build, "register", write, module=modules, config=config, inputs=inputs)
     registered = build()
     if registered.cached and not is_held(registered):
         with store.refreshing(True):

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from rnnmodels.durable import sha256_of_file
 from tasks import tracking
 from tasks.errors import InputError, IntegrityError, quoted
-from tasks.packaging import content_of, package_model
-from tasks.text_classifier import SERVING
+from tasks.packaging import Packaging, content_of, package_model
+from tasks.served_parts import SERVING
 from tasks.tracking import check_name
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
 
 CHAMPION, CHALLENGER, PREVIOUS = ALIASES = "champion", "challenger", "previous"
+PARTS = "parts"
 CONTENT, FILES = "rnnflow.content", "rnnflow.files"
 
 
@@ -57,9 +58,9 @@ class RegisteredModel:
         return f"{self.name}/{self.version}"
 
     @property
-    def classifier(self) -> Path:
-        """The folder that TextClassifier reads."""
-        return self.folder / "artifacts" / "classifier"
+    def parts(self) -> Path:
+        """The folder with weights, encoder and `serving.json`."""
+        return self.folder / "artifacts" / PARTS
 
 
 def parse_reference(text: str) -> ModelReference:
@@ -101,7 +102,7 @@ def checked_model(model: RegisteredModel, files_sha256: str) -> RegisteredModel:
 
     Raises IntegrityError (E-REG-003).
     """
-    _check_file(model, model.classifier / SERVING, files_sha256)
+    _check_file(model, model.parts / SERVING, files_sha256)
     return model
 
 
@@ -115,18 +116,20 @@ def load_pyfunc(model: RegisteredModel) -> "PyFuncModel":
 
 
 def log_version(
-    name: str, classifier: Path, *, run_id: str, tags: Mapping[str, str], description: str
+    name: str, parts: Path, packaging: Packaging, *, run_id: str, tags: Mapping[str, str], description: str
 ) -> RegisteredModel:
-    """Package a classifier's folder, log it to a run and register it, unless a whole version has its content.
+    """Package a model's folder, log it to a run and register it, unless a whole version has its content.
 
     Raises ServiceError (E-SVC-004).
     """
-    tags = {CONTENT: content_of(classifier), FILES: sha256_of_file(classifier / SERVING), **tags}
+    tags = {CONTENT: content_of(parts, packaging.module), FILES: sha256_of_file(parts / SERVING), **tags}
     with tracking.answering():
         same = tracking.connect().search_model_versions(f"name = '{name}' AND tags.`{CONTENT}` = '{tags[CONTENT]}'")
         model = next(filter(None, map(_whole_model, same)), None)
         if model is None:
-            model = _localize(_create_version(name, classifier, run_id=run_id, tags=tags, description=description))
+            model = _localize(
+                _create_version(name, parts, packaging, run_id=run_id, tags=tags, description=description)
+            )
     return checked_model(model, tags[FILES])
 
 
@@ -136,8 +139,8 @@ def resolve_whole_model(text: str) -> RegisteredModel:
     Raises what `resolve_model` does.
     """
     model = resolve_model(text)
-    for name, sha256 in json.loads((model.classifier / SERVING).read_bytes())["sha256"].items():
-        _check_file(model, model.classifier / name, sha256)
+    for name, sha256 in json.loads((model.parts / SERVING).read_bytes())["sha256"].items():
+        _check_file(model, model.parts / name, sha256)
     return model
 
 
@@ -192,15 +195,15 @@ def _check_file(model: RegisteredModel, path: Path, sha256: str) -> None:
 
 
 def _create_version(
-    name: str, classifier: Path, *, run_id: str, tags: Mapping[str, str], description: str
+    name: str, parts: Path, packaging: Packaging, *, run_id: str, tags: Mapping[str, str], description: str
 ) -> "ModelVersion":
     client, entities = tracking.connect(), tracking.load_mlflow().entities
     experiment_id = client.get_run(run_id).info.experiment_id
-    logged = client.create_logged_model(experiment_id, name=name, source_run_id=run_id, model_type="classifier")
+    logged = client.create_logged_model(experiment_id, name=name, source_run_id=run_id, model_type=packaging.model_type)
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "model"
         package_model(
-            classifier, package, artifact_path=logged.artifact_location, run_id=run_id, model_id=logged.model_id
+            parts, package, packaging, artifact_path=logged.artifact_location, run_id=run_id, model_id=logged.model_id
         )
         client.log_model_artifacts(logged.model_id, str(package))
     client.finalize_logged_model(logged.model_id, "READY")

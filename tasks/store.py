@@ -7,7 +7,6 @@ Stages may run more than once; each commit takes effect once, under one builder 
 
 import contextlib
 import datetime
-import fcntl
 import json
 import logging
 import os
@@ -24,6 +23,7 @@ from pydantic import BaseModel
 from rnnmodels.durable import sha256_of_file, sync, write_durably
 from tasks import fingerprint
 from tasks.errors import IntegrityError, quoted
+from tasks.sole_builder import sole_builder
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +81,11 @@ class Artefact:
         return path
 
 
+Modules = str | tuple[str, ...]
+Config = BaseModel | Mapping[str, object]
+Inputs = Mapping[str, str | Artefact]
+
+
 def home() -> Path:
     """The project folder that holds `data/` and `mlruns/`: RNNFLOW_HOME, else the working directory."""
     return Path(os.environ.get("RNNFLOW_HOME", ".")).resolve()
@@ -100,21 +105,22 @@ def build(
     stage: str,
     write: Callable[[Path], dict],
     *,
-    module: str,
-    config: BaseModel | Mapping[str, object],
-    inputs: Mapping[str, str | Artefact] = {},
+    module: Modules,
+    config: Config,
+    inputs: Inputs = {},
     resume: bool = False,
 ) -> Artefact:
     """Return the stage's artefact for this configuration and these inputs, computing it at most once.
 
     `write` fills an empty folder and returns the summary, in which `rows` counts the records.
-    `inputs` names content digests or artefacts; `module` is the stage's `__name__`, from which its code is found.
+    `inputs` names content digests or artefacts; `module` names where the
+    code of the stage begins: its `__name__`, or that and the one that does a kind's part of it.
     With `resume`, `write` finds the folder as a killed build left it.
     """
     started = time.perf_counter()
     origin = _origin(stage, module, config, inputs)
     folder = _folder_of(origin)
-    with _sole_builder(folder):
+    with sole_builder(folder):
         cached = not _refresh.get() and _is_whole(folder)
         if not cached:
             _compute(folder, write, origin, resume=resume)
@@ -139,9 +145,9 @@ def open_artefact(reference: str) -> Artefact:
 def locate(
     stage: str,
     *,
-    module: str,
-    config: BaseModel | Mapping[str, object],
-    inputs: Mapping[str, str | Artefact] = {},
+    module: Modules,
+    config: Config,
+    inputs: Inputs = {},
 ) -> Path:
     """Return the folder in which `build` puts what it computes from the same arguments."""
     return _folder_of(_origin(stage, module, config, inputs))
@@ -157,38 +163,20 @@ def find_whole(folder: Path) -> Artefact | None:
     return _reference(folder, cached=True, wall_s=0.0) if _is_whole(folder) else None
 
 
-def _origin(
-    stage: str, module: str, config: BaseModel | Mapping[str, object], inputs: Mapping[str, str | Artefact]
-) -> dict:
+def _origin(stage: str, module: Modules, config: Config, inputs: Inputs) -> dict:
     """Everything a stage's result depends on, as JSON values."""
+    modules = (module,) if isinstance(module, str) else module
     return {
         "stage": stage,
         "config": config.model_dump(mode="json") if isinstance(config, BaseModel) else dict(config),
         "inputs": {name: value.digest if isinstance(value, Artefact) else value for name, value in inputs.items()},
-        "code": fingerprint.code_digest(module),
-        "libraries": fingerprint.installed_versions(module),
+        "code": fingerprint.code_digest(*modules),
+        "libraries": fingerprint.installed_versions(*modules),
     }
 
 
 def _folder_of(origin: dict) -> Path:
     return home() / "data" / origin["stage"] / fingerprint.digest_of(origin)[:24]
-
-
-@contextlib.contextmanager
-def _sole_builder(folder: Path) -> Iterator[None]:
-    """Let one process at a time build a key; the kernel frees the lock on any death of its holder."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(f"{folder.name}.lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            logger.info("Waiting for process %s, which builds %s/%s", lock.read(), folder.parent.name, folder.name)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
 
 
 def _is_whole(folder: Path) -> bool:

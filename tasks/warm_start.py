@@ -36,13 +36,13 @@ def match_tokens(present: Vocabulary, earlier: Vocabulary) -> list[int]:
 def write_initial(folder: Path, *, champion: RegisteredModel, encoded: Artefact) -> dict:
     """Fill the artefact's folder: the champion's weights, and `ids.json`, which maps new ids to its own."""
     for name in WEIGHTS:
-        shutil.copyfile(champion.classifier / name, folder / name)
+        shutil.copyfile(champion.parts / name, folder / name)
     tokens = match_tokens(
-        Vocabulary.load(encoded.file("vocabulary.json")), Vocabulary.load(champion.classifier / "vocabulary.json")
+        Vocabulary.load(encoded.file("vocabulary.json")), Vocabulary.load(champion.parts / "vocabulary.json")
     )
     classes = match_ids(
         json.loads(encoded.file("labels.json").read_bytes()),
-        json.loads((champion.classifier / "labels.json").read_bytes()),
+        json.loads((champion.parts / "labels.json").read_bytes()),
     )
     (folder / "ids.json").write_text(json.dumps({"tokens": tokens, "classes": classes}), encoding="utf-8")
     known = sum(index != UNKNOWN for index in tokens)
@@ -57,6 +57,6 @@ def warm_start(model: str, encoded: Artefact) -> Artefact:
     """
     champion = registry.resolve_model(model)
     write = partial(write_initial, champion=champion, encoded=encoded)
-    serving = sha256_of_file(champion.classifier / registry.SERVING)
+    serving = sha256_of_file(champion.parts / registry.SERVING)
     inputs = {"champion": serving, "encoded": encoded}
     return store.build("initial", write, module=__name__, config={}, inputs=inputs)

@@ -18,26 +18,34 @@ STAGES = ("ingest", "split", "encode", "shard", "baseline", "fit", "evaluate")
 PIPELINE = """
 import json, sys
 from rnnmodels.config import Architecture, Training
-from tasks.baseline import BaselineSettings, fit_baseline
-from tasks.encode import EncodeSettings, encode
-from tasks.evaluate import EvaluationSettings, evaluate
-from tasks.fit import Candidate, fit
+from tasks.text.baseline import BaselineSettings
+from tasks.baseline import fit_baselines
+from tasks.text.encoding import EncodeSettings
+from tasks.encode import encode
+from tasks.classification.evaluating import ClassificationSettings
+from tasks.evaluate import evaluate
+from tasks.classification.modelling import ClassifierCandidate
+from tasks.fit import fit
 from tasks.ingest import ingest
-from tasks.shard import ShardSettings, shard
+from tasks.lineage import Lineage
+from tasks.text.sharding import ShardSettings
+from tasks.shard import shard
 from tasks.sources.settings import SourceSettings
-from tasks.split import SplitSettings, split
+from tasks.text.splitting import SplitSettings
+from tasks.split import split
 
 changed = json.loads(sys.argv[1])
 training = Training(epochs=1, seed=1)
-candidate = Candidate(name="tiny", training=training, model=Architecture(
+candidate = ClassifierCandidate(name="tiny", training=training, model=Architecture(
     cell="gru", embedding_size=4, hidden_size=changed.get("hidden_size", 4)))
 rows = ingest.fn(SourceSettings(dataset="files", path="rows.csv"))
 splits = split.fn(rows, SplitSettings(seed=changed.get("split_seed", 1)))
 encoded = encode.fn(splits, EncodeSettings(max_size=changed.get("max_size", 1000)))
 shards = shard.fn(encoded, ShardSettings(num_widths=4))
-baseline = fit_baseline.fn(splits, BaselineSettings())
+lineage = Lineage(rows=rows, splits=splits, encoded=encoded, shards=shards)
+(baseline,) = fit_baselines.fn(lineage, BaselineSettings())
 model = fit.fn(shards, candidate)
-evaluation = evaluate.fn(model, encoded, splits, EvaluationSettings(resamples=100))
+evaluation = evaluate.fn(model, lineage, ClassificationSettings(resamples=100))
 print(json.dumps({a.stage: a.cached for a in (rows, splits, encoded, shards, baseline, model, evaluation)}))
 print(json.dumps("torch" in sys.modules))
 """
@@ -110,9 +118,9 @@ CODE_CHANGES = {
     "one byte of the input": (flip_one_byte, set(STAGES)),
     # Recomputed where it is reached; the same bytes come out, so nothing spreads further.
     "the tokenizer": (refactor_helper("tasks/text/tokenizers.py"), {"split", "encode", "shard", "evaluate"}),
-    "a helper of shard": (refactor_helper("tasks/buckets.py"), {"shard"}),
+    "a helper of shard": (refactor_helper("tasks/text/buckets.py"), {"shard"}),
     "a module of the network": (refactor_helper("rnnmodels/pooling.py"), {"fit"}),
-    "the metrics": (refactor_helper("tasks/metrics.py"), {"baseline", "evaluate"}),
+    "the metrics": (refactor_helper("tasks/classification/metrics.py"), {"baseline", "evaluate"}),
     "a comment and a docstring": (lambda p: p.append("tasks/text/tokenizers.py", "\n# More about tokens.\n"), set()),
     "a module no stage here reaches": (refactor_helper("tasks/dashboard.py"), set()),
 }

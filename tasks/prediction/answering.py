@@ -16,7 +16,7 @@ import polars as pl
 
 from tasks.prediction.windows import Window
 from tasks.profile import Profile
-from tasks.text_classifier import Reading, TextClassifier
+from tasks.text.classifier import Reading, TextClassifier
 
 T = TypeVar("T")
 END = object()

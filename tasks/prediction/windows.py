@@ -16,7 +16,7 @@ from tasks.sources.inputs import FORMATS, InputFile, suffixes_of
 from tasks.sources.intake import Intake, RawRow, batched
 from tasks.sources.readers import TABLE_READERS
 from tasks.sources.settings import SourceSettings
-from tasks.text_classifier import MAX_CHARACTERS, fault_of_text
+from tasks.text.classifier import MAX_CHARACTERS, fault_of_text
 
 WINDOW_ROWS = 10_000
 WINDOW_BYTES = 16 * 2**20

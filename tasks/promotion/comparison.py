@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from tasks.evaluate import cut_in_quarters
+from tasks.classification.evaluating import cut_in_quarters
 from tasks.promotion.paired_tests import bootstrap_p_value, mcnemar_p_value
 from tasks.promotion.scoring import Holdout, Scores
 from tasks.promotion.settings import PromotionSettings

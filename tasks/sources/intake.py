@@ -10,7 +10,7 @@ import polars as pl
 
 from tasks.errors import InputError, ResourceError, RnnflowError, quoted
 from tasks.sources.inputs import InputFile
-from tasks.sources.settings import SourceSettings
+from tasks.sources.settings import FileSettings
 
 BATCH_ROWS = 10_000
 BATCH_BYTES = 16 * 2**20
@@ -35,7 +35,7 @@ class RawRow(NamedTuple):
 class Intake:
     """The settings of a pass, and what has been read, filtered and left out so far."""
 
-    settings: SourceSettings
+    settings: FileSettings
     num_bytes: int = 0
     blank_lines: int = 0
     filtered: Counter[str] = field(default_factory=Counter)
@@ -78,13 +78,6 @@ class Intake:
                 fix="raise max_ratio if the file is meant to be that repetitive.",
                 file=file.path,
             )
-
-
-def wanted_columns(settings: SourceSettings) -> dict[str, str]:
-    """Map the roles of columns (text, label, split, `where` ...) to their names in the source."""
-    roles = {"text": settings.text_column, "label": settings.label_column, "split": settings.split_column}
-    filters = {f"where {column}": column for column in settings.where}
-    return {role: column for role, column in roles.items() if column is not None} | filters
 
 
 def check_columns(wanted: Iterable[str], found: Sequence[str], *, file: InputFile, line: int | None = None) -> None:

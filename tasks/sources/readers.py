@@ -24,8 +24,12 @@ TABLE_READERS: dict[str, Callable[[InputFile, Intake], Iterator[pl.DataFrame]]] 
 }
 
 
-def read_files(files: Sequence[InputFile], intake: Intake) -> Iterator[pl.DataFrame]:
-    """Yield checked rows (text, label, source, split) in batches, in the order of the files.
+def read_files(
+    files: Sequence[InputFile],
+    intake: Intake,
+    check: Callable[[pl.DataFrame, Intake], pl.DataFrame] = check_rows,
+) -> Iterator[pl.DataFrame]:
+    """Yield checked rows in batches, in the order of the files: text, label, source, split, or what `check` makes.
 
     Raises RnnflowError only. With `on_bad_rows = "skip"` bad rows and files that are bad input are left out,
     after the rows before the fault; damaged archives and exceeded caps always stop.
@@ -33,7 +37,7 @@ def read_files(files: Sequence[InputFile], intake: Intake) -> Iterator[pl.DataFr
     for frames in _frames_by_file(files, intake):
         try:
             for frame in frames():
-                yield check_rows(frame, intake)
+                yield check(frame, intake)
         except InputError as error:
             intake.reject(error)
 

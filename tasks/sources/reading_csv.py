@@ -13,7 +13,7 @@ import polars as pl
 from tasks.errors import InputError, quoted
 from tasks.sources.decoding import Lines, open_decompressed
 from tasks.sources.inputs import InputFile
-from tasks.sources.intake import Intake, RawRow, batched, check_columns, wanted_columns
+from tasks.sources.intake import Intake, RawRow, batched, check_columns
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 
@@ -23,7 +23,7 @@ def read_csv(file: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
 
     Raises InputError: E-CSV-002 to -004, E-DATA-008, E-ENC, E-SRC-004, -005, -010.
     """
-    return batched(_rows(file, intake), list(wanted_columns(intake.settings)))
+    return batched(_rows(file, intake), list(intake.settings.wanted_columns()))
 
 
 def _rows(file: InputFile, intake: Intake) -> Iterator[RawRow]:
@@ -31,7 +31,7 @@ def _rows(file: InputFile, intake: Intake) -> Iterator[RawRow]:
     with open_decompressed(file, intake) as stream, _field_limit(intake.settings.max_document_bytes):
         records = _records(Lines(stream, file, intake), file, intake)
         header_line, header = next(records, (0, []))
-        wanted = wanted_columns(intake.settings).values()
+        wanted = intake.settings.wanted_columns().values()
         check_columns(wanted, header, file=file, line=header_line or None)
         positions = [header.index(column) for column in wanted]
         has_rows = False

@@ -12,7 +12,7 @@ import polars as pl
 from tasks.errors import InputError, quoted
 from tasks.sources.decoding import Lines, open_decompressed
 from tasks.sources.inputs import InputFile
-from tasks.sources.intake import Intake, RawRow, batched, missing_column, wanted_columns
+from tasks.sources.intake import Intake, RawRow, batched, missing_column
 
 JSON_TYPES = {
     bool: "a boolean",
@@ -23,19 +23,29 @@ JSON_TYPES = {
     str: "a string",
     type(None): "null",
 }
-ALLOWED = {"text": (str,), "label": (str, int), "split": (str,)}
+# By the first word of a column's role.
+ALLOWED = {
+    "text": (str,),
+    "label": (str, int),
+    "split": (str,),
+    "id": (str, int),
+    "channel": (str, int),
+    "time": (str, int, float),
+    "value": (int, float, str),
+    "known": (int, float, str),
+}
 
 
 def read_jsonl(file: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
-    """Yield the wanted keys in batches, integers as strings; blank lines are counted and skipped.
+    """Yield the wanted keys in batches, numbers as strings; blank lines are counted and skipped.
 
     Raises InputError: E-JSON-001 to -007, E-DATA-008, E-DATA-013, E-ENC, E-SRC-004, E-SRC-005.
     """
-    return batched(_rows(file, intake), list(wanted_columns(intake.settings)))
+    return batched(_rows(file, intake), list(intake.settings.wanted_columns()))
 
 
 def _rows(file: InputFile, intake: Intake) -> Iterator[RawRow]:
-    columns = wanted_columns(intake.settings)
+    columns = intake.settings.wanted_columns()
     with open_decompressed(file, intake) as stream:
         lines = Lines(stream, file, intake)
         parser = _LineParser(file, columns)
@@ -76,7 +86,8 @@ class _LineParser:
                 if column not in record:
                     raise missing_column(column, list(record), file=self._file, line=number)
             cells = [_cell(role, column, record[column]) for role, column in self._columns.items()]
-            self._refuse_drift(record[self._columns["label"]])
+            if "label" in self._columns:
+                self._refuse_drift(record[self._columns["label"]])
             if "\\u" in line:
                 _refuse_lone_surrogates(cells)
         except _LineError as fault:
@@ -130,12 +141,13 @@ DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_refus
 
 
 def _cell(role: str, column: str, value: object) -> str | None:
-    if role.startswith("where"):
+    kind = role.partition(" ")[0]
+    if kind == "where":
         return value if isinstance(value, str | None) else json.dumps(value)
-    if value is None or type(value) in ALLOWED[role]:
+    if value is None or type(value) in ALLOWED[kind]:
         return None if value is None else str(value)
     code = "E-DATA-013" if role == "label" and isinstance(value, bool | float) else "E-JSON-003"
-    expected = " or ".join(JSON_TYPES[kind] for kind in ALLOWED[role])
+    expected = " or ".join(JSON_TYPES[allowed] for allowed in ALLOWED[kind])
     raise _LineError(code, f"got {_shown(value)}, expected {expected}.", f"write {expected}.", column)
 
 

@@ -15,28 +15,32 @@ import pyarrow.parquet as pq
 from tasks.errors import InputError, ResourceError, quoted
 from tasks.sources.decoding import parsing
 from tasks.sources.inputs import InputFile
-from tasks.sources.intake import BATCH_BYTES, BATCH_ROWS, Intake, check_columns, wanted_columns
+from tasks.sources.intake import BATCH_BYTES, BATCH_ROWS, Intake, check_columns
 
 MAGIC = b"PAR1"
 MIN_BYTES = 12
+NUMBER_BYTES = 8
 
 
 def read_parquet(file: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
-    """Yield the wanted columns in batches, integers as strings; a row's line is its 1-based number in the file.
+    """Yield the wanted columns in batches, all as strings; a row's line is its 1-based number in the file.
+
+    Numbers keep their value, and times become ISO 8601, those of a time zone in UTC.
 
     Raises InputError: E-PQ-001, E-PQ-003, E-SRC-004, -005, -010; IntegrityError (E-PQ-004) for damage;
     ResourceError: E-PQ-002, E-SRC-009, E-ARC-004.
     """
-    columns = wanted_columns(intake.settings)
+    columns = intake.settings.wanted_columns()
     _refuse_other_formats(file)
     with _opened(file) as parquet:
         num_announced = parquet.metadata.num_rows
         _refuse_beyond_caps(parquet.metadata, file, intake)
         check_columns(columns.values(), parquet.schema_arrow.names, file=file)
         _check_types(parquet.schema_arrow, columns, file)
+        texts = [name for name in set(columns.values()) if _is_text(parquet.schema_arrow.field(name).type)]
     num_rows = 0
     # As a dictionary, a text that repeats takes memory once until its expanded size has been checked.
-    with _opened(file, read_dictionary=[columns["text"]]) as parquet:
+    with _opened(file, read_dictionary=texts) as parquet:
         for piece in _pieces(parquet, columns, file, intake):
             with parsing(file.path, code="E-PQ-004", what=f"is damaged after row {num_rows}"):
                 frame = _raw_frame(piece, columns, file, first_row=num_rows + 1)
@@ -92,13 +96,27 @@ def _is_text_or_integer(kind: pa.DataType) -> bool:
     return _is_text(kind) or pa.types.is_integer(kind)
 
 
+def _is_number(kind: pa.DataType) -> bool:
+    return _is_text_or_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+
+
+def _is_time(kind: pa.DataType) -> bool:
+    return _is_number(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind)
+
+
+# By the first word of a column's role; other columns hold strings or integers.
+ACCEPTED: dict[str, tuple[Callable[[pa.DataType], bool], str]] = {
+    "text": (_is_text, "strings"),
+    "split": (_is_text, "strings"),
+    "time": (_is_time, "timestamps, strings or numbers"),
+    "value": (_is_number, "numbers"),
+    "known": (_is_number, "numbers"),
+}
+
+
 def _check_types(schema: pa.Schema, columns: Mapping[str, str], file: InputFile) -> None:
-    accepts: dict[str, tuple[Callable[[pa.DataType], bool], str]] = {
-        "text": (_is_text, "strings"),
-        "split": (_is_text, "strings"),
-    }
     for role, column in columns.items():
-        accept, expected = accepts.get(role, (_is_text_or_integer, "strings or integers"))
+        accept, expected = ACCEPTED.get(role.partition(" ")[0], (_is_text_or_integer, "strings or integers"))
         kind = schema.field(column).type
         if not accept(kind) and not pa.types.is_null(kind):
             raise InputError(
@@ -123,7 +141,7 @@ def _pieces(
             if batch is None:
                 return
             batch.validate(full=True)  # Arrow takes bytes for valid UTF-8 without a look
-            ends = np.cumsum(_text_bytes(batch.column(columns["text"])))
+            ends = np.cumsum(_row_bytes(batch))
         num_bytes += int(ends[-1])
         intake.count_bytes(int(ends[-1]), file=file)
         intake.check_ratio(num_bytes, file.path.stat().st_size, file=file)
@@ -132,10 +150,17 @@ def _pieces(
             yield batch.slice(start, stop - start)
 
 
-def _text_bytes(texts: pa.Array) -> np.ndarray:
+def _row_bytes(batch: pa.RecordBatch) -> np.ndarray:
+    """Bytes of each row once its texts are expanded; other cells count as numbers."""
+    num_bytes = np.zeros(batch.num_rows, np.int64)
+    for cells in batch.columns:
+        is_text = pa.types.is_dictionary(cells.type)
+        num_bytes += _text_bytes(cells) if is_text else NUMBER_BYTES
+    return num_bytes
+
+
+def _text_bytes(texts: pa.DictionaryArray) -> np.ndarray:
     """Bytes of each text once expanded, null as 0."""
-    if pa.types.is_null(texts.type):
-        return np.zeros(len(texts), np.int64)
     lengths = pc.take(pc.binary_length(texts.dictionary), texts.indices)
     return pc.fill_null(lengths.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
 
@@ -148,8 +173,15 @@ def _raw_frame(piece: pa.RecordBatch, columns: Mapping[str, str], file: InputFil
             "line": pl.int_range(first_row, first_row + piece.num_rows, dtype=pl.UInt64, eager=True),
             "source": pl.repeat(file.name, piece.num_rows, eager=True),
         }
-        | {role: series.cast(pl.String) for role, series in cells.items()}
+        | {role: _as_strings(series) for role, series in cells.items()}
     )
+
+
+def _as_strings(cells: pl.Series) -> pl.Series:
+    if not cells.dtype.is_temporal():
+        return cells.cast(pl.String)
+    in_utc = cells.dt.convert_time_zone("UTC") if getattr(cells.dtype, "time_zone", None) else cells
+    return in_utc.dt.to_string("iso:strict")
 
 
 def _expanded(cells: pa.Array) -> pa.Array:

@@ -1,12 +1,13 @@
 """What every row must be, whichever reader found it: one table of checks, evaluated a batch at a time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from tasks.errors import InputError, quoted
 from tasks.sources.intake import Intake
-from tasks.sources.settings import SourceSettings
+from tasks.sources.settings import FileSettings, SourceSettings
 
 # The names of official splits in the wild, and ours.
 SPLIT_NAMES = {
@@ -29,7 +30,10 @@ FULL_WIDTH_NUMBER = r"^\d*[^\D0-9]\d*$"
 
 @dataclass(frozen=True)
 class Check:
-    """A fault a row can have: where `bad` holds, the row is refused with this code, problem and remedy."""
+    """A fault a row can have: where `bad` holds, the row is refused with this code, problem and remedy.
+
+    `column` is the role of the column to name; `{value}` in a problem stands for its cell.
+    """
 
     code: str
     column: str
@@ -39,7 +43,7 @@ class Check:
 
 
 def row_checks(settings: SourceSettings) -> list[Check]:
-    """List the checks in the order in which they speak; `{value}` in a problem stands for the cell."""
+    """List the checks in the order in which they speak."""
     text, label, split = pl.col("text"), pl.col("label"), pl.col("split")
     allowed, limit = ", ".join(settings.labels), settings.max_document_bytes
     return [
@@ -110,24 +114,32 @@ def check_rows(raw: pl.DataFrame, intake: Intake) -> pl.DataFrame:
 
     Labels of the split `unlabelled` are not read.
     """
-    rows = _filtered(raw, intake).with_columns(split=_split(raw)).with_columns(label=_label())
-    checks = row_checks(intake.settings)
-    faults = [pl.when(check.bad).then(number) for number, check in enumerate(checks)]
-    rows = rows.with_columns(fault=pl.coalesce(faults))
-    for row in rows.filter(pl.col("fault").is_not_null()).iter_rows(named=True):
-        intake.reject(_error(checks[row["fault"]], row, intake.settings))
+    rows = filter_rows(raw, intake).with_columns(split=_split(raw)).with_columns(label=_label())
+    rows = refuse_rows(rows, row_checks(intake.settings), intake)
     names = intake.settings.labels
     renamed = pl.col("label").replace(names) if names else pl.col("label")
-    return rows.filter(pl.col("fault").is_null()).with_columns(renamed).select(ROW_COLUMNS)
+    return rows.with_columns(renamed).select(ROW_COLUMNS)
 
 
-def _filtered(raw: pl.DataFrame, intake: Intake) -> pl.DataFrame:
+def filter_rows(raw: pl.DataFrame, intake: Intake) -> pl.DataFrame:
+    """Keep the rows that `where` asks for, and count the others."""
     rows = raw
     for column, value in intake.settings.where.items():
         kept = rows.filter(pl.col(f"where {column}") == value)
         intake.filtered[column] += rows.height - kept.height
         rows = kept
     return rows
+
+
+def refuse_rows(rows: pl.DataFrame, checks: Sequence[Check], intake: Intake) -> pl.DataFrame:
+    """Reject the rows in which a check finds a fault, each for its first one, and return the others."""
+    faults = [pl.when(check.bad).then(number) for number, check in enumerate(checks)]
+    rows = rows.with_columns(fault=pl.coalesce(faults))
+    shown = dict.fromkeys(check.column for check in checks)
+    bad_rows = rows.filter(pl.col("fault").is_not_null()).select("file", "line", "fault", *shown)
+    for row in bad_rows.iter_rows(named=True):
+        intake.reject(_error(checks[row["fault"]], row, intake.settings))
+    return rows.filter(pl.col("fault").is_null())
 
 
 def _split(raw: pl.DataFrame) -> pl.Expr:
@@ -145,8 +157,7 @@ def _holds_nul(cell: pl.Expr) -> pl.Expr:
     return cell.str.contains("\0", literal=True)
 
 
-def _error(check: Check, row: dict, settings: SourceSettings) -> InputError:
-    names = {"text": settings.text_column, "label": settings.label_column, "split": settings.split_column}
+def _error(check: Check, row: dict, settings: FileSettings) -> InputError:
     value = "null" if row[check.column] is None else quoted(row[check.column])
     return InputError(
         check.code,
@@ -154,5 +165,5 @@ def _error(check: Check, row: dict, settings: SourceSettings) -> InputError:
         fix=check.fix,
         file=row["file"],
         row=row["line"],
-        column=names[check.column],
+        column=settings.named_columns().get(check.column),
     )

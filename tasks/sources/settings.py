@@ -4,11 +4,12 @@ A built-in data set is a preset of the general settings, so every source goes th
 Importing this needs nothing but pydantic, so that recipes are checked fast.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from rnnmodels.config import Settings
+from tasks.part import Part
 
 GIB = 2**30
 
@@ -20,32 +21,24 @@ PRESETS = {
 }
 
 
-class SourceSettings(Settings):
-    """Which rows to read, and how text, label and official split are found in them."""
+class FileSettings(Part):
+    """Which files to read and how, whatever their rows mean; a subclass names the columns it wants."""
 
-    dataset: Literal["reviews", "imdb", "files"] = Field(
-        "files", description="`reviews` is in an installed package, `imdb` is downloaded, `files` are your own."
-    )
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {"files": {}}
+    # What may be set beside a built-in data set, whose layout is known.
+    free: ClassVar[frozenset[str]] = frozenset({"dataset", "path", "on_bad_rows"})
+    reads_documents: ClassVar[bool] = False
+
+    dataset: str = Field("files", description="`files` are your own; others are built in.")
     path: str | None = Field(
         None,
         min_length=1,
         max_length=4096,
-        description="File, folder or glob; for `reviews` and `imdb` a local copy. Relative to the working directory.",
+        description="File, folder or glob; for a built-in data set a local copy. Relative to the working directory.",
     )
-    format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "folder"] = Field(
-        "auto", description="How files are read; `auto` goes by their suffix, `folder` means one folder per class."
-    )
-    text_column: str = Field("text", min_length=1, max_length=256, description="Column that holds the text.")
-    label_column: str = Field("label", min_length=1, max_length=256, description="Column that holds the label.")
-    split_column: str | None = Field(
-        None, min_length=1, max_length=256, description="Column that holds the official split, if there is one."
-    )
-    quoted: bool = Field(True, description='Whether fields of CSV and TSV may be quoted with `"`.')
-    include: str = Field("*.txt", min_length=1, max_length=256, description="Pattern of the documents in a folder.")
+    format: str = Field("auto", description="How files are read; `auto` goes by their suffix.")
     where: dict[str, str] = Field({}, max_length=16, description="Keep only rows whose columns have these values.")
-    labels: dict[str, str] = Field(
-        {}, max_length=1000, description="Labels that may occur and the names they get; empty accepts any."
-    )
+    quoted: bool = Field(True, description='Whether fields of CSV and TSV may be quoted with `"`.')
     encoding: str = Field("utf-8", max_length=64, description="Encoding of text files; one that extends ASCII.")
     on_bad_rows: Literal["error", "skip"] = Field(
         "error", description="`skip` leaves bad rows and unreadable files out, and stores how many and the first few."
@@ -72,23 +65,68 @@ class SourceSettings(Settings):
         return encoding
 
     @model_validator(mode="after")
-    def _names_a_source(self) -> "SourceSettings":
+    def _names_a_source(self) -> Self:
         if self.dataset == "files" and self.path is None:
             raise ValueError('dataset "files" needs a path')
+        return self
+
+    @model_validator(mode="after")
+    def _leaves_a_preset_alone(self) -> Self:
+        fields = type(self).model_fields
+        layout = [name for name in fields if name not in self.free and not name.startswith("max_")]
+        changed = [name for name in layout if getattr(self, name) != fields[name].default]
+        if self.dataset != "files" and changed:
+            raise ValueError(f'dataset "{self.dataset}" has a layout of its own; remove {", ".join(changed)}')
+        return self
+
+    def with_preset(self) -> Self:
+        """Fill in the layout of a built-in data set, and what it prefers where nothing is said."""
+        said = self.free & self.model_fields_set
+        return self.model_copy(update={k: v for k, v in self.presets[self.dataset].items() if k not in said})
+
+    def wanted_columns(self) -> dict[str, str]:
+        """Map the roles of columns (text, label, split, `where` ...) to their names in the source.
+
+        The first word of a role says what its cells are.
+        """
+        return self.named_columns() | {f"where {column}": column for column in self.where}
+
+    def named_columns(self) -> dict[str, str]:
+        """Map the roles of the columns that become part of a row to their names in the source."""
+        raise NotImplementedError
+
+
+class SourceSettings(FileSettings):
+    """Which rows to read, and how text, label and official split are found in them."""
+
+    performed_by: ClassVar[str] = "tasks.text.reading"
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = PRESETS
+    reads_documents: ClassVar[bool] = True
+
+    dataset: Literal["reviews", "imdb", "files"] = Field(
+        "files", description="`reviews` is in an installed package, `imdb` is downloaded, `files` are your own."
+    )
+    format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "folder"] = Field(
+        "auto", description="How files are read; `auto` goes by their suffix, `folder` means one folder per class."
+    )
+    text_column: str = Field("text", min_length=1, max_length=256, description="Column that holds the text.")
+    label_column: str = Field("label", min_length=1, max_length=256, description="Column that holds the label.")
+    split_column: str | None = Field(
+        None, min_length=1, max_length=256, description="Column that holds the official split, if there is one."
+    )
+    include: str = Field("*.txt", min_length=1, max_length=256, description="Pattern of the documents in a folder.")
+    labels: dict[str, str] = Field(
+        {}, max_length=1000, description="Labels that may occur and the names they get; empty accepts any."
+    )
+
+    @model_validator(mode="after")
+    def _names_columns_once(self) -> Self:
         columns = [self.text_column, self.label_column, self.split_column]
         if len(set(columns)) < len(columns):
             raise ValueError("text_column, label_column and split_column must differ")
         return self
 
-    @model_validator(mode="after")
-    def _leaves_a_preset_alone(self) -> "SourceSettings":
-        free = {"dataset", "path", "on_bad_rows"}
-        layout = [name for name in SourceSettings.model_fields if name not in free and not name.startswith("max_")]
-        changed = [name for name in layout if getattr(self, name) != SourceSettings.model_fields[name].default]
-        if self.dataset != "files" and changed:
-            raise ValueError(f'dataset "{self.dataset}" has a layout of its own; remove {", ".join(changed)}')
-        return self
-
-    def with_preset(self) -> "SourceSettings":
-        """Fill in the layout of a built-in data set."""
-        return self.model_copy(update=PRESETS[self.dataset])
+    def named_columns(self) -> dict[str, str]:
+        """The columns of text, label and, if there is one, official split."""
+        roles = {"text": self.text_column, "label": self.label_column, "split": self.split_column}
+        return {role: column for role, column in roles.items() if column is not None}

@@ -12,7 +12,8 @@ from benchmarks.training_contenders import Meter, Setup, shuffled_batches
 from rnnmodels import fitting
 from rnnmodels.batches import Batch
 from tasks import store
-from tasks.shard import ShardSettings, shard
+from tasks.shard import shard
+from tasks.text.sharding import ShardSettings
 
 TEXTS = ["A fine film.<br />Don't miss it", "a dull, DULL film", "", "It isn't fine"]
 

@@ -13,12 +13,13 @@ from prefect.states import Cancelled, Completed, Crashed, Failed, Pending, Runni
 from flows import gpu_pool
 from flows.gpu_pool import FitOrder
 from tasks import leases, store
+from tasks.classification.modelling import ClassifierCandidate
 from tasks.errors import IntegrityError, ServiceError
-from tasks.fit import Candidate, origin_of
+from tasks.fit import origin_of
 from tasks.runs import RunContext
 from tasks.store import Artefact
 
-GRU, LSTM = Candidate(name="gru"), Candidate(name="lstm")
+GRU, LSTM = ClassifierCandidate(name="gru"), ClassifierCandidate(name="lstm")
 
 
 class Pool:
@@ -74,7 +75,7 @@ def committed(stage: str, config: dict) -> Artefact:
     return store.build(stage, write, module="tasks.store", config=config)
 
 
-def fit_as_a_worker_does(order: FitOrder, candidate: Candidate) -> None:
+def fit_as_a_worker_does(order: FitOrder, candidate: ClassifierCandidate) -> None:
     store.build("fit", lambda folder: {"rows": 1, "name": candidate.name}, **origin_of(order.shards, candidate, None))
 
 

@@ -49,11 +49,11 @@ def rows(num_rows: int, *, length: float) -> Profile:
 def champion(project: Path, monkeypatch: pytest.MonkeyPatch) -> RegisteredModel:
     """A registered version, of which the monitor needs the reference alone."""
     model = RegisteredModel(name="reviews", version="3", artifact_uri="", folder=project / "model")
-    model.classifier.mkdir(parents=True)
-    reference = model.classifier / "profile.json"
+    model.parts.mkdir(parents=True)
+    reference = model.parts / "profile.json"
     reference.write_text(json.dumps(rows(1000, length=100).as_json()))
     serving = {"format": 2, "sha256": {"profile.json": sha256_of_file(reference)}}
-    (model.classifier / "serving.json").write_text(json.dumps(serving))
+    (model.parts / "serving.json").write_text(json.dumps(serving))
     monkeypatch.setattr(registry, "resolve_model", lambda _: model)
     return model
 
@@ -208,7 +208,7 @@ def test_the_command_only_looks(champion, project):
 
 
 def test_the_command_names_a_model_without_a_reference(champion):
-    (champion.classifier / "serving.json").write_text(json.dumps({"format": 1, "sha256": {}}))
+    (champion.parts / "serving.json").write_text(json.dumps({"format": 1, "sha256": {}}))
 
     result = CliRunner().invoke(monitor_command, ["reviews", "--json"])
 

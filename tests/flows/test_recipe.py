@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.recipe import Recipe, load_recipe
+from flows.kinds import ClassifyRecipe
+from flows.recipe import load_recipe
 from flows.recipe_file import shipped_recipes
 from tasks.errors import InputError
 
@@ -193,7 +194,7 @@ def test_a_setting_that_does_not_fit_is_explained(own: Path, setting: str, expec
         ),
         (
             f'{OWN}\n[[candidates]]\nname = "tfidf-logistic"\n',
-            "E-CFG-004 RECIPE: a candidate has the baseline's name, tfidf-logistic.\n"
+            "E-CFG-004 RECIPE: a candidate has a baseline's name, tfidf-logistic.\n"
             "Fix: change the recipe so that this no longer holds.",
         ),
         (
@@ -259,7 +260,7 @@ def leaves(schema: dict, node: dict, path: str = "") -> Iterator[tuple[str, dict
                 yield from leaves(schema, target, f"{path}{name}.")
 
 
-SCHEMA = Recipe.model_json_schema()
+SCHEMA = ClassifyRecipe.model_json_schema()
 BOUNDS = {
     "integer": [{"minimum", "exclusiveMinimum"}, {"maximum", "exclusiveMaximum"}],
     "number": [{"minimum", "exclusiveMinimum"}, {"maximum", "exclusiveMaximum"}],

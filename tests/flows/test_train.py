@@ -16,7 +16,8 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from prefect.testing.utilities import prefect_test_harness
 
 from flows.outcome import Outcome
-from flows.recipe import Recipe, build_recipe
+from flows.kinds import Recipe
+from flows.recipe import build_recipe
 from flows.retrain import retrain
 from flows.train import finish_deferred, train
 from tasks import runs, spool, store, tracking
@@ -97,7 +98,7 @@ def test_every_stage_runs_in_order_and_the_outcome_is_plain_json(first: Outcome)
 
 
 def test_a_linear_baseline_that_wins_is_said_to_win(first: Outcome):
-    assert first.baseline["metrics"]["valid"]["accuracy"]["value"] == 1.0
+    assert first.baselines[0]["metrics"]["valid"]["accuracy"]["value"] == 1.0
     assert first.baseline_wins
 
 
@@ -230,7 +231,7 @@ def test_a_failed_flow_leaves_no_run_open(first: Outcome, monkeypatch: pytest.Mo
     def fail(*_: object) -> None:
         raise RuntimeError("the machine caught fire")
 
-    monkeypatch.setattr("tasks.proof.certify", fail)
+    monkeypatch.setattr("tasks.text.proof.certify", fail)
     with pytest.raises(RuntimeError, match="caught fire"):
         train(small_recipe("candidates=gru", "training.seed=3"))
 

@@ -10,6 +10,7 @@ import pytest
 from rnnmodels.batches import Shards, open_shards
 from rnnmodels.classifier import SequenceClassifier
 from rnnmodels.config import Architecture
+from rnnmodels.windows import Windows, open_windows
 
 VOCABULARY_SIZE = 30
 NUM_CLASSES = 2
@@ -86,3 +87,46 @@ def sequences() -> list[np.ndarray]:
     """Random token sequences of very different lengths."""
     generator = np.random.default_rng(5)
     return [generator.integers(2, VOCABULARY_SIZE, length) for length in (1, 2, 9, 33, 64, 80)]
+
+
+def write_segments(
+    path: Path, segments: list[np.ndarray], *, num_covariates: int = 0, compression: str | None = None
+) -> Path:
+    """Write segments (rows, channels + covariates) of one series each as the stage `shard` does; a row a minute."""
+    num_channels = segments[0].shape[1] - num_covariates
+    widths = {"values": num_channels, "covariates": num_covariates}
+    lists = [(name, pa.list_(pa.float32(), width)) for name, width in widths.items() if width]
+    schema = pa.schema([("row", pa.uint32()), ("series", pa.uint32()), ("time", pa.int64()), *lists])
+    options = pa.ipc.IpcWriteOptions(compression=compression)
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema, options=options) as writer:
+        row = 0
+        for series, segment in enumerate(segments):
+            rows = np.arange(row, row + len(segment))
+            row += len(segment)
+            parts = [part for part in np.split(segment.astype(np.float32), [num_channels], axis=1) if part.size]
+            columns = [pa.array(rows, pa.uint32()), pa.array(np.full(len(rows), series), pa.uint32())]
+            columns.append(pa.array(60_000_000 * rows, pa.int64()))
+            columns += [pa.FixedSizeListArray.from_arrays(pa.array(part.ravel()), part.shape[1]) for part in parts]
+            writer.write_batch(pa.record_batch(columns, schema=schema))
+    return path
+
+
+@pytest.fixture
+def make_windows(tmp_path: Path) -> Callable[..., Windows]:
+    """A function that writes segments and opens their windows."""
+
+    def make(
+        segments: list[np.ndarray],
+        *,
+        name: str = "train",
+        num_covariates: int = 0,
+        compression: str | None = None,
+        look_back: int = 8,
+        horizon: int = 4,
+        stride: int = 1,
+    ) -> Windows:
+        path = tmp_path / f"{name}.arrow"
+        write_segments(path, segments, num_covariates=num_covariates, compression=compression)
+        return open_windows(path, look_back=look_back, horizon=horizon, stride=stride)
+
+    return make

@@ -9,17 +9,23 @@ import pytest
 
 from rnnmodels.config import Architecture, Training
 from tasks import store, tracking
-from tasks.baseline import BaselineSettings, fit_baseline
-from tasks.contest import Contest, Lineage, Scored
-from tasks.encode import EncodeSettings, encode
-from tasks.evaluate import EvaluationSettings, evaluate
-from tasks.fit import Candidate, fit
+from tasks.baseline import fit_baselines
+from tasks.classification.evaluating import ClassificationSettings
+from tasks.classification.modelling import ClassifierCandidate
+from tasks.contest import Contest, Scored
+from tasks.encode import encode
+from tasks.evaluate import evaluate
+from tasks.fit import fit
 from tasks.gate import PromotionSettings, gate
+from tasks.lineage import Lineage
 from tasks.register import RegistrySettings, register
 from tasks.runs import RunContext
-from tasks.shard import ShardSettings, shard
+from tasks.shard import shard
 from tasks.spool import end_run
 from tasks.store import Artefact
+from tasks.text.baseline import BaselineSettings
+from tasks.text.encoding import EncodeSettings
+from tasks.text.sharding import ShardSettings
 
 
 @pytest.fixture(scope="session")
@@ -51,8 +57,8 @@ def reviews(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lineage, Contest]
         shards = shard.fn(encoded, ShardSettings(max_length=20, num_widths=3))
         lineage = Lineage(rows=rows, splits=splits, encoded=encoded, shards=shards)
         scored = [score(fit.fn(shards, candidate), lineage) for candidate in CANDIDATES]
-        baseline = score(fit_baseline.fn(splits, BaselineSettings()), lineage)
-        return lineage, Contest(candidates=tuple(scored), baseline=baseline, settings=EVALUATION)
+        baselines = [score(model, lineage) for model in fit_baselines.fn(lineage, BaselineSettings())]
+        return lineage, Contest(candidates=tuple(scored), baselines=tuple(baselines), settings=EVALUATION)
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +89,7 @@ def rivals_home(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNNFLOW_HOME", str(home))
         others = tuple(scored for scored in contest.candidates if scored is not contest.best)
-        rival = Contest(candidates=others, baseline=contest.baseline, settings=contest.settings)
+        rival = Contest(candidates=others, baselines=contest.baselines, settings=contest.settings)
         register.fn(RunContext(recipe="reviews", flow_run_id="flow-2"), lineage, rival, REGISTRY)
         end_run("flow-2", "COMPLETED")
     return home
@@ -102,18 +108,18 @@ def rivals(project: Path, rivals_home: Path) -> dict[str, Artefact]:
 
 REGISTRY = RegistrySettings(certificate_rows=8)
 CANDIDATES = [
-    Candidate(
+    ClassifierCandidate(
         name=f"{cell}-8",
         model=Architecture(cell=cell, embedding_size=8, hidden_size=8),
         training=Training(epochs=2, batch_tokens=400, device="cpu", precision="float32"),
     )
     for cell in ("gru", "lstm")
 ]
-EVALUATION = EvaluationSettings(resamples=100)
+EVALUATION = ClassificationSettings(resamples=100)
 
 
 def score(model: Artefact, lineage: Lineage) -> Scored:
-    return Scored(model=model, evaluation=evaluate.fn(model, lineage.encoded, lineage.splits, EVALUATION))
+    return Scored(model=model, evaluation=evaluate.fn(model, lineage, EVALUATION))
 
 
 def generated_reviews(num_rows: int) -> pl.DataFrame:

@@ -6,14 +6,22 @@ import polars as pl
 import pytest
 
 from tasks import store
-from tasks.baseline import BaselineSettings, build_features, fit_baseline
+from tasks.baseline import fit_baselines
+from tasks.classification.metrics import mean_loss
 from tasks.errors import InputError
-from tasks.metrics import mean_loss
+from tasks.lineage import Lineage
 from tasks.progress import listening
 from tasks.store import Artefact
+from tasks.text.baseline import BaselineSettings, build_features
 
 SIZES = {"train": 300, "valid": 120, "test": 120}
 FILLER = ["film", "plot", "actor", "scene", "music", "story", "camera", "night"]
+
+
+def fit_baseline(splits: Artefact, settings: BaselineSettings) -> Artefact:
+    """The only baseline of texts; it reads the splits alone."""
+    (baseline,) = fit_baselines.fn(Lineage(rows=splits, splits=splits, encoded=splits, shards=splits), settings)
+    return baseline
 
 
 def write_splits(labels: list[str], *, noise: float = 0.0, flip_test: bool = False) -> Artefact:
@@ -47,7 +55,7 @@ def read_split(baseline: Artefact, split: str) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("labels", [["neg", "pos"], ["c", "a", "b"]])
 def test_a_planted_word_is_learned(labels: list[str]) -> None:
-    baseline = fit_baseline.fn(write_splits(labels), BaselineSettings())
+    baseline = fit_baseline(write_splits(labels), BaselineSettings())
     logits, targets = read_split(baseline, "test")
     assert logits.shape == (SIZES["test"], len(labels))
     assert (logits.argmax(axis=1) == targets).all()
@@ -55,7 +63,7 @@ def test_a_planted_word_is_learned(labels: list[str]) -> None:
 
 def test_the_artefact_is_that_of_a_model() -> None:
     splits = write_splits(["neg", "pos"])
-    baseline = fit_baseline.fn(splits, BaselineSettings(c_grid=(1, 10)))
+    baseline = fit_baseline(splits, BaselineSettings(c_grid=(1, 10)))
     predictions = pl.read_parquet(baseline.file("predictions.parquet"))
     assert predictions.schema == {
         "split": pl.String,
@@ -73,7 +81,7 @@ def test_the_artefact_is_that_of_a_model() -> None:
 
 
 def test_three_classes_get_log_probabilities() -> None:
-    logits, _ = read_split(fit_baseline.fn(write_splits(["a", "b", "c"]), BaselineSettings()), "valid")
+    logits, _ = read_split(fit_baseline(write_splits(["a", "b", "c"]), BaselineSettings()), "valid")
     assert np.exp(logits).sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
@@ -81,7 +89,7 @@ def test_the_penalty_has_the_lowest_validation_loss_of_the_grid() -> None:
     grid = (0.01, 1, 100, 10_000)
     told = []
     with listening(told.append):
-        baseline = fit_baseline.fn(write_splits(["neg", "pos"], noise=0.3), BaselineSettings(c_grid=grid))
+        baseline = fit_baseline(write_splits(["neg", "pos"], noise=0.3), BaselineSettings(c_grid=grid))
     losses = {event.figures["C"]: event.figures["valid_loss"] for event in told}
     assert tuple(losses) == grid
     assert baseline.summary["C"] == min(losses, key=losses.get) not in (grid[0], grid[-1])
@@ -90,8 +98,8 @@ def test_the_penalty_has_the_lowest_validation_loss_of_the_grid() -> None:
 
 def test_test_labels_change_nothing_but_the_recorded_targets() -> None:
     settings = BaselineSettings(c_grid=(0.01, 1, 100))
-    honest = fit_baseline.fn(write_splits(["neg", "pos"], noise=0.3), settings)
-    flipped = fit_baseline.fn(write_splits(["neg", "pos"], noise=0.3, flip_test=True), settings)
+    honest = fit_baseline(write_splits(["neg", "pos"], noise=0.3), settings)
+    flipped = fit_baseline(write_splits(["neg", "pos"], noise=0.3, flip_test=True), settings)
     assert honest.key != flipped.key
     assert honest.summary["C"] == flipped.summary["C"]
     for split in ("valid", "test"):
@@ -116,16 +124,16 @@ def test_the_most_frequent_features_are_kept() -> None:
 
 def test_the_same_rows_give_the_same_bytes() -> None:
     splits = write_splits(["neg", "pos"])
-    first = fit_baseline.fn(splits, BaselineSettings())
+    first = fit_baseline(splits, BaselineSettings())
     with store.refreshing(True):
-        again = fit_baseline.fn(splits, BaselineSettings())
+        again = fit_baseline(splits, BaselineSettings())
     assert not again.cached
     assert again.digest == first.digest
 
 
 def test_texts_without_a_frequent_word_are_refused() -> None:
     with pytest.raises(InputError) as caught:
-        fit_baseline.fn(write_splits(["neg", "pos"]), BaselineSettings(min_count=301))
+        fit_baseline(write_splits(["neg", "pos"]), BaselineSettings(min_count=301))
     assert str(caught.value) == (
         "E-DATA-011 no n-gram occurs in 301 training texts or more, so the baseline has nothing to count.\n"
         "Fix: lower `baseline.min_count` in the recipe, or add training rows."

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from rnnmodels.durable import sha256_of_file
 from tasks import store
-from tasks.encode import EncodeSettings, encode
+from tasks.encode import encode
 from tasks.errors import InputError
+from tasks.text.encoding import EncodeSettings
 from tasks.text.tokenizers import truncated
 from tasks.text.vocabulary import TextEncoder, Vocabulary, smallest_unsigned, tokens_of_text
 

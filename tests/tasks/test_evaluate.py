@@ -6,12 +6,18 @@ import polars as pl
 import pytest
 
 from tasks import store
-from tasks.evaluate import EvaluationSettings, best_of, cut_in_quarters, evaluate
+from tasks.classification.evaluating import ClassificationSettings, cut_in_quarters
+from tasks.evaluate import evaluate
+from tasks.lineage import Lineage
 from tasks.store import Artefact
 
 LABELS = ["neg", "pos"]
 SIZES = {"valid": 400, "test": 300}
-SETTINGS = EvaluationSettings(resamples=100, num_mistakes=5)
+SETTINGS = ClassificationSettings(resamples=100, num_mistakes=5)
+
+
+def score(model: Artefact, encoded: Artefact, splits: Artefact) -> Artefact:
+    return evaluate.fn(model, Lineage(rows=splits, splits=splits, encoded=encoded, shards=encoded), SETTINGS)
 
 
 def write_artefact(stage: str, frames: dict[str, pl.DataFrame], **summary: object) -> Artefact:
@@ -76,7 +82,7 @@ def write_model(name: str, targets: dict[str, np.ndarray], *, share_wrong: dict[
 @pytest.fixture
 def evaluation(targets: dict[str, np.ndarray], encoded: Artefact, splits: Artefact) -> Artefact:
     model = write_model("gru", targets, share_wrong={"valid": 0.2, "test": 0.1})
-    return evaluate.fn(model, encoded, splits, SETTINGS)
+    return score(model, encoded, splits)
 
 
 def read_metrics(evaluation: Artefact) -> dict:
@@ -108,7 +114,7 @@ def test_the_temperature_is_fitted_on_validation(
     evaluation: Artefact, targets: dict[str, np.ndarray], encoded: Artefact, splits: Artefact
 ) -> None:
     other_test = write_model("gru", targets, share_wrong={"valid": 0.2, "test": 0.4})
-    changed = evaluate.fn(other_test, encoded, splits, SETTINGS)
+    changed = score(other_test, encoded, splits)
     assert changed.digest != evaluation.digest
     assert read_metrics(changed)["temperature"] == read_metrics(evaluation)["temperature"]
 
@@ -135,7 +141,11 @@ def test_a_slice_with_planted_mistakes_stands_out(
     opposite = pl.col("logits").list.eval(-pl.element())
     unknown = (pl.col("row").is_in(row_ids("test")[::10])) & (pl.col("split") == "test")
     flipped = predictions.with_columns(pl.when(unknown).then(opposite).otherwise("logits").alias("logits"))
-    scored = evaluate.fn(write_artefact("fit", {"predictions": flipped}, name="flipped"), encoded, splits, SETTINGS)
+    scored = score(
+        write_artefact("fit", {"predictions": flipped}, name="flipped"),
+        encoded,
+        splits,
+    )
     accuracies = {
         one["slice"]: one["accuracy"]["value"]
         for one in read_metrics(scored)["slices"]
@@ -165,7 +175,11 @@ def test_predictions_that_miss_a_row_are_never_scored(
     model = write_model("gru", targets, share_wrong={"valid": 0.2, "test": 0.1})
     incomplete = pl.read_parquet(model.file("predictions.parquet"))[1:]
     with pytest.raises(AssertionError, match="does not predict each"):
-        evaluate.fn(write_artefact("fit", {"predictions": incomplete}, name="gru"), encoded, splits, SETTINGS)
+        score(
+            write_artefact("fit", {"predictions": incomplete}, name="gru"),
+            encoded,
+            splits,
+        )
 
 
 def test_equal_values_stay_in_one_quarter() -> None:
@@ -186,11 +200,11 @@ def test_the_best_model_is_chosen_on_validation_alone() -> None:
     accurate = evaluation_with("b", valid={"loss": 0.3, "accuracy": 0.9}, test={"loss": 0.8, "accuracy": 0.2})
     best_on_test = evaluation_with("c", valid={"loss": 0.4, "accuracy": 0.7}, test={"loss": 0.1, "accuracy": 0.9})
     models = [best_on_test, accurate, low_loss]
-    assert best_of(models, EvaluationSettings(select_by="loss")) is low_loss
-    assert best_of(models, EvaluationSettings(select_by="accuracy")) is accurate
+    assert min(models, key=ClassificationSettings(select_by="loss").penalty) is low_loss
+    assert min(models, key=ClassificationSettings(select_by="accuracy").penalty) is accurate
 
 
 def test_of_equal_models_the_first_is_best() -> None:
     same = {"loss": 0.2, "accuracy": 0.8}
     models = [evaluation_with(name, valid=same, test=same) for name in ("first", "second")]
-    assert best_of(models, EvaluationSettings()) is models[0]
+    assert min(models, key=ClassificationSettings().penalty) is models[0]

@@ -8,14 +8,18 @@ import pytest
 
 from rnnmodels.config import Architecture, Training
 from tasks import store
-from tasks.contest import Contest, Lineage
+from tasks.classification.modelling import ClassifierCandidate
+from tasks.contest import Contest
 from tasks.errors import InputError
-from tasks.fit import Candidate, fit, follow
+from tasks.fit import fit, follow
+from tasks.lineage import Lineage
 from tasks.progress import Progress, listening
 from tasks.store import Artefact
 
 TRAINING = Training(epochs=3, batch_tokens=400, device="cpu", precision="float32", ema_decay=0.9)
-TINY = Candidate(name="tiny", model=Architecture(cell="gru", embedding_size=4, hidden_size=4), training=TRAINING)
+TINY = ClassifierCandidate(
+    name="tiny", model=Architecture(cell="gru", embedding_size=4, hidden_size=4), training=TRAINING
+)
 
 
 @pytest.fixture

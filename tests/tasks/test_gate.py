@@ -18,7 +18,7 @@ from tasks.errors import IntegrityError, ServiceError
 from tasks.gate import PromotionSettings, gate
 from tasks.promotion import aliases, ledger, overrides, scoring
 from tasks.runs import RunContext
-from tasks.text_classifier import TextClassifier
+from tasks.text.classifier import TextClassifier
 
 ROOT = Path(__file__).parents[2]
 RUN = RunContext(recipe="reviews", flow_run_id="flow-2")
@@ -274,7 +274,7 @@ def test_a_loser_of_a_race_judges_again(challenge, monkeypatch):
 GATE = """
 import os, signal, sys
 from tasks import store
-from tasks.contest import Lineage
+from tasks.lineage import Lineage
 from tasks.gate import PromotionSettings, gate
 from tasks.promotion import aliases
 from tasks.runs import RunContext

@@ -10,12 +10,13 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from tasks import ingest as ingest_module
 from tasks.errors import InputError, IntegrityError, ResourceError, RnnflowError
-from tasks.ingest import SourceSettings, ingest
+from tasks.ingest import ingest
 from tasks.progress import listening
 from tasks.sources.inputs import BUILT_IN, find_inputs
+from tasks.sources.settings import SourceSettings
 from tasks.store import Artefact
+from tasks.text import reading
 
 IMDB = os.environ.get("RNNFLOW_IMDB", "")
 
@@ -135,7 +136,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused_and_nothing_committed(t
 
 
 def test_without_the_second_hash_the_change_would_pass(tmp_path, monkeypatch):
-    monkeypatch.setattr(ingest_module, "_refuse_changed", lambda *_: None)
+    monkeypatch.setattr(reading, "_refuse_changed", lambda *_: None)
     path = csv_of(tmp_path / "rows.csv", [("one", "a"), ("two", "b")])
 
     with listening(lambda _: path.open("a").write("more,a\n")):
@@ -295,7 +296,7 @@ def test_the_embedded_reviews_are_read_without_their_package():
 def test_memory_stays_flat_as_the_input_grows(tmp_path):
     program = (
         "import sys\n"
-        "from tasks.ingest import SourceSettings, ingest\n"
+        "from tasks.ingest import ingest\nfrom tasks.sources.settings import SourceSettings\n"
         "for path in sys.argv[1:]:\n"
         "    ingest.fn(SourceSettings(path=path))\n"
         "    print(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])\n"

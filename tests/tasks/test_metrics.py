@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from tasks.metrics import (
+from tasks.classification.metrics import (
     Sample,
     bin_by_confidence,
     count_confusion,

@@ -11,7 +11,8 @@ from tasks import monitoring, registry
 from tasks.errors import InputError, IntegrityError
 from tasks.monitoring import examine_drift
 from tasks.seen import record_seen
-from tasks.text_classifier import SERVING, TextClassifier
+from tasks.served_parts import SERVING
+from tasks.text.classifier import TextClassifier
 
 WORDS = {"neg": ["dull", "boring", "flat", "bad", "weak"], "pos": ["great", "moving", "bright", "good", "strong"]}
 FILLERS = ["the", "film", "was", "a", "story", "of", "people", "in", "some", "town"]
@@ -33,7 +34,7 @@ def generated_texts(num_rows, *, longest=30, unknown=False, positive=0.5):
 
 
 def show_texts(registered, texts, labels=None, *, batch="a"):
-    classifier = TextClassifier.load(registered.classifier)
+    classifier = TextClassifier.load(registered.parts)
     reading = classifier.read(texts)
     profile = classifier.profile(reading, classifier.score(reading), labels)
     record_seen(registered.label, profile, source="predict", batch=batch)
@@ -106,21 +107,21 @@ def test_few_rows_are_not_judged(registered, num_rows):
 
 @pytest.fixture
 def older(registered, monkeypatch):
-    """The model as an earlier release registered it: format 1, without a profile."""
-    path = registered.classifier / SERVING
+    """The model as it would be without a profile."""
+    path = registered.parts / SERVING
     fields = json.loads(path.read_bytes())
     assert (fields["format"], fields["sha256"].pop("profile.json")) == (
-        2,
+        3,
         sha256_of_file(path.with_name("profile.json")),
     )
-    path.write_text(json.dumps({**fields, "format": 1}))
+    path.write_text(json.dumps(fields))
     path.with_name("profile.json").unlink()
     monkeypatch.setattr(monitoring.registry, "resolve_model", lambda _: registered)
     return registered
 
 
 def test_a_model_without_a_reference_predicts_and_the_monitor_says_how_to_get_one(older):
-    assert TextClassifier.load(older.classifier).predict_probabilities(["great"]).shape == (1, 2)
+    assert TextClassifier.load(older.parts).predict_probabilities(["great"]).shape == (1, 2)
 
     with pytest.raises(InputError) as caught:
         examine_drift("reviews", **SETTINGS)
@@ -132,7 +133,7 @@ def test_a_model_without_a_reference_predicts_and_the_monitor_says_how_to_get_on
 
 
 def test_a_changed_reference_is_refused(registered):
-    path = registered.classifier / "profile.json"
+    path = registered.parts / "profile.json"
     path.write_text(path.read_text().replace('"hits": ', '"hits": 1'))
 
     with pytest.raises(IntegrityError, match=r"E-INT-001 .*profile\.json: is not the file that was registered"):

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from tasks import recording, store
-from tasks.contest import Contest, Lineage
+from tasks.classification.presenting import PRESENTATION
+from tasks.contest import Contest
+from tasks.lineage import Lineage
 from tasks.publish import describe_registration, describe_verdict, publish, results_row, summarize
 from tasks.store import Artefact
 
@@ -68,7 +70,7 @@ def test_the_results_row_holds_estimates_with_intervals(reviews: tuple[Lineage, 
     scored = reviews[1].baseline
     accuracy = {name: 100 * value for name, value in scored.evaluation.summary["metrics"]["test"]["accuracy"].items()}
 
-    row = results_row(scored)
+    row = results_row(scored, PRESENTATION.headline)
 
     assert list(row) == ["model", "valid accuracy, %", "valid loss", "test accuracy, %", "test loss"]
     assert row["model"] == "tfidf-logistic"
@@ -80,7 +82,7 @@ def test_it_says_what_was_registered_and_whether_the_baseline_is_better(baseline
     sentence = describe_registration({**REGISTRATION, "baseline_wins": baseline_wins}, "challenger")
 
     assert sentence.startswith("**gru-8** was registered as `reviews` version 3, alias `challenger`.")
-    assert ("The baseline scores better." in sentence) is baseline_wins
+    assert ("A baseline scores better." in sentence) is baseline_wins
 
 
 def test_the_summary_is_a_table_of_all_models_with_the_way_to_the_report(

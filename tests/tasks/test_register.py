@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks import proof, recording, registry, store, tracking
+from tasks import recording, registry, store, tracking
 from tasks.errors import IntegrityError, ServiceError
-from tasks.register import RegistrySettings, describe, flatten, register, sample_texts
+from tasks.register import RegistrySettings, describe, flatten, register
 from tasks.runs import RunContext
-from tasks.text_classifier import TextClassifier
+from tasks.text import proof
+from tasks.text import registration as text_registration
+from tasks.text.classifier import TextClassifier
+from tasks.text.registration import sample_texts
 
 RUN = RunContext(recipe="reviews", flow_run_id="flow-1", flow_run_name="amber-fox")
 SETTINGS = RegistrySettings(certificate_rows=8)
@@ -168,7 +171,7 @@ def test_sampled_texts_are_spread_over_the_split(reviews):
 
 
 def test_the_description_says_how_to_load_the_model(reviews):
-    assert 'mlflow.pyfunc.load_model("models:/reviews@champion")' in describe(reviews[1], "reviews")
+    assert 'mlflow.pyfunc.load_model("models:/reviews@champion")' in describe(reviews[1], text_registration, "reviews")
 
 
 def test_a_dead_server_leaves_the_fits_and_says_so(reviews, monkeypatch):

@@ -11,7 +11,7 @@ import pytest
 
 from tasks import registry
 from tasks.errors import InputError, IntegrityError
-from tasks.text_classifier import MAX_CHARACTERS, TextClassifier, calibrated_probabilities, check_texts
+from tasks.text.classifier import MAX_CHARACTERS, TextClassifier, calibrated_probabilities, check_texts
 
 TEXTS = ["a great and moving film", "dull, boring and flat", "", "   \n", "\U0001f600\U0001f600", "zzzz qqqq"]
 
@@ -28,7 +28,7 @@ def model():
 
 @pytest.fixture
 def classifier(model):
-    return TextClassifier.load(model.classifier)
+    return TextClassifier.load(model.parts)
 
 
 def test_every_text_has_a_defined_answer(classifier):
@@ -85,7 +85,7 @@ def test_a_temperature_softens_and_keeps_the_order():
 
 @pytest.mark.parametrize("name", ["model.safetensors", "model.json", "vocabulary.json", "labels.json", "profile.json"])
 def test_a_changed_file_is_refused_before_it_is_read(model, tmp_path, name):
-    folder = shutil.copytree(model.classifier, tmp_path / "classifier")
+    folder = shutil.copytree(model.parts, tmp_path / "classifier")
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 1
     (folder / name).write_bytes(content)
@@ -102,7 +102,7 @@ def test_a_changed_file_is_refused_before_it_is_read(model, tmp_path, name):
 def test_a_changed_list_of_files_is_refused(model, tmp_path):
     folder = shutil.copytree(model.folder, tmp_path / "model")
     copied = registry.RegisteredModel(name="reviews", version="1", artifact_uri="", folder=folder)
-    path = copied.classifier / "serving.json"
+    path = copied.parts / "serving.json"
     files_sha256 = registry.sha256_of_file(path)
     assert registry.checked_model(copied, files_sha256) == copied
 
@@ -119,8 +119,8 @@ def test_the_model_loads_where_the_repository_is_absent(model, classifier, tmp_p
         import mlflow
         model = mlflow.pyfunc.load_model(sys.argv[1])
         records = [answer.model_dump() for answer in model.predict(json.loads(sys.argv[2]))]
-        import tasks.text_classifier
-        print(json.dumps([records, tasks.text_classifier.__file__, sorted(sys.modules)]))"""
+        import tasks.text.classifier
+        print(json.dumps([records, tasks.text.classifier.__file__, sorted(sys.modules)]))"""
     environment = {name: value for name, value in os.environ.items() if name not in ("RNNFLOW_HOME", "PYTHONPATH")}
     # Isolated mode hides the repository: neither the working directory nor an editable install is searched.
     blocker = "import sys; sys.meta_path = [f for f in sys.meta_path if 'editable' not in repr(f)]; "
@@ -136,7 +136,7 @@ def test_the_model_loads_where_the_repository_is_absent(model, classifier, tmp_p
     records, module, imported = json.loads(process.stdout.splitlines()[-1])
 
     expected = classifier.predict_probabilities(TEXTS)
-    assert module == str(folder / "code" / "tasks" / "text_classifier.py")
+    assert module == str(folder / "code" / "tasks" / "text" / "classifier.py")
     assert "prefect" not in imported
     assert [record["probabilities"]["pos"] for record in records] == expected[:, 1].tolist()
     assert [record["label"] for record in records] == [("neg", "pos")[index] for index in expected.argmax(axis=1)]

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks import store
-from tasks.buckets import choose_widths, fill_of
-from tasks.shard import ShardSettings, shard
+from tasks.shard import shard
+from tasks.text.buckets import choose_widths, fill_of
+from tasks.text.sharding import ShardSettings
 
 
 def make_encoded(num_rows: int = 300, *, longest: int = 60, vocabulary_size: int = 500) -> store.Artefact:

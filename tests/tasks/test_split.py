@@ -6,8 +6,9 @@ import pytest
 
 from tasks import store
 from tasks.errors import InputError
-from tasks.split import SplitSettings, divide, split
+from tasks.split import split
 from tasks.text.near_duplicates import find_clusters
+from tasks.text.splitting import SplitSettings, divide
 from tasks.text.telltales import find_telltale_tokens
 
 WORDS = [f"word{i}" for i in range(2000)]

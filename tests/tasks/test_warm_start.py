@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from tasks import store
-from tasks.contest import Contest, Lineage
+from tasks.classification.modelling import ClassifierCandidate
+from tasks.contest import Contest
 from tasks.errors import InputError
-from tasks.fit import Candidate, find_fitted, find_tracked, fit
+from tasks.fit import find_fitted, find_tracked, fit
+from tasks.lineage import Lineage
 from tasks.progress import Progress, listening
 from tasks.text.vocabulary import Vocabulary
 from tasks.warm_start import match_tokens, warm_start
@@ -77,10 +79,10 @@ def test_an_interrupted_fit_tells_where_it_was_tracked(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tasks.fit.predict_splits", interrupt)
+    monkeypatch.setattr("tasks.classification.modelling.predict_splits", interrupt)
     with pytest.raises(KeyboardInterrupt):
         fit.fn(shards, candidate, tracked_as="run-1")
 
     assert find_tracked(shards, candidate, None) == "run-1"
     monkeypatch.setitem(sys.modules, "rnnmodels.checkpoint", None)  # whose import takes torch
-    assert find_tracked(shards, Candidate(name="never-begun"), None) == ""
+    assert find_tracked(shards, ClassifierCandidate(name="never-begun"), None) == ""

@@ -17,7 +17,8 @@ from prefect.utilities.schema_tools import validate
 
 from flows.place.automations import crash_zombies, retrain_on_drift
 from flows.place.furnishing import deployment_names, deployments_file
-from flows.recipe import Recipe, load_recipe
+from flows.kinds import ClassifyRecipe
+from flows.recipe import load_recipe
 from tasks.errors import InputError
 
 ROOT = Path(__file__).parents[3]
@@ -57,7 +58,7 @@ def test_every_entrypoint_is_a_flow_of_that_name_that_takes_the_parameters(name:
 
 @pytest.mark.parametrize("name", ["train", "retrain"])
 def test_the_form_starts_with_the_shipped_recipe(name: str):
-    assert Recipe.model_validate(DEPLOYMENTS[name]["parameters"]["recipe"]) == load_recipe("reviews")
+    assert ClassifyRecipe.model_validate(DEPLOYMENTS[name]["parameters"]["recipe"]) == load_recipe("reviews")
 
 
 def test_schedules_have_a_slug_a_time_zone_and_never_overlap():

@@ -326,7 +326,7 @@ def test_kills_at_random_instants_cost_no_row_and_double_none(home: Path, tmp_pa
     draw, kills = random.Random(5), 0
     while kills < num_kills and not (tmp_path / "out.csv").exists():
         with working(code) as process:
-            time.sleep(draw.uniform(0, 1.5 * whole_s / num_kills))
+            time.sleep(draw.uniform(0, 0.5 * whole_s / num_kills))
             process.kill()
         kills += 1
     if not (tmp_path / "out.csv").exists():

@@ -6,7 +6,7 @@ import pytest
 from tasks import registry, store
 from tasks.promotion import scoring
 from tasks.promotion.scoring import read_holdout, score_model
-from tasks.text_classifier import TextClassifier
+from tasks.text.classifier import TextClassifier
 
 
 def splits_of(frame, key):

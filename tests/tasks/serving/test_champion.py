@@ -11,9 +11,9 @@ import pytest
 from tasks import registry
 from tasks.errors import InputError, IntegrityError, ServiceError
 from tasks.registry import RegisteredModel
+from tasks.served_parts import SERVING
 from tasks.serving import champion
 from tasks.serving.champion import ModelFollower, recall, remember, start_following
-from tasks.text_classifier import SERVING
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -38,7 +38,7 @@ def champion_is(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
 def damaged_copy(model: RegisteredModel, folder: Path, damage: Callable[[Path], None]) -> RegisteredModel:
     shutil.copytree(model.folder, folder)
     copy = dataclasses.replace(model, folder=folder, version="3")
-    damage(copy.classifier)
+    damage(copy.parts)
     return copy
 
 
@@ -118,7 +118,7 @@ def test_without_mlflow_and_without_memory_the_service_does_not_start(champion_i
 def test_a_remembered_version_whose_files_changed_is_refused(follower: ModelFollower, home: Path, tmp_path: Path):
     moved = damaged_copy(follower.current.registered, home / "elsewhere", lambda _classifier: None)
     remember(registry.parse_reference("reviews@odd"), moved)
-    (moved.classifier / SERVING).write_text("{}")
+    (moved.parts / SERVING).write_text("{}")
 
     with pytest.raises(IntegrityError, match="E-REG-003"):
         recall(registry.parse_reference("reviews@odd"))

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from tasks.errors import IntegrityError
-from tasks.text_classifier import TextClassifier, calibrated_probabilities
+from tasks.text.classifier import TextClassifier, calibrated_probabilities
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel

@@ -2,8 +2,7 @@
 
 This module and all it reaches travel with the registered model, so it knows neither Prefect nor MLflow.
 Its folder holds `model.safetensors`, `model.json`, `vocabulary.json`, `labels.json`, `profile.json` (what the
-validation rows looked like) and `serving.json`, which says how texts are cut and names the SHA-256 of the other five.
-A folder of format 1 has no profile; it predicts as any other.
+validation rows looked like) and `serving.json`, which says how texts are cut.
 """
 
 import json
@@ -16,17 +15,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from rnnmodels.durable import sha256_of_file
-from tasks.errors import InputError, IntegrityError, quoted
+from tasks.errors import InputError, quoted
 from tasks.profile import Profile, profile_rows
+from tasks.served_parts import check_part, read_serving, read_serving_fields, write_serving
 from tasks.text.tokenizers import truncated
 from tasks.text.vocabulary import UNKNOWN_ID, TextEncoder
 
 if TYPE_CHECKING:
     from rnnmodels.classifier import SequenceClassifier
 
-SERVING = "serving.json"
-SERVING_FORMAT = 2
+KIND = "classify"
 PROFILE = "profile.json"
 PARTS = ("model.safetensors", "model.json", "vocabulary.json", "labels.json", PROFILE)
 MAX_CHARACTERS = 1_000_000
@@ -78,10 +76,7 @@ class TextClassifier:
         from rnnmodels.checkpoint import load_model
         from rnnmodels.classifier import SequenceClassifier
 
-        fields = json.loads((folder / SERVING).read_bytes())
-        for name, sha256 in fields["sha256"].items():
-            _check_file(folder / name, sha256)
-        serving = Serving(**fields["serving"])
+        serving = Serving(**read_serving(folder))
         vocabulary = folder / "vocabulary.json"
         return cls(
             model=load_model(SequenceClassifier, folder),
@@ -171,30 +166,18 @@ def check_texts(texts: Sequence[object]) -> None:
 
 
 def read_reference(folder: Path) -> Profile | None:
-    """Read what a model's validation rows looked like, without the model; None from a folder of format 1.
+    """Read what a model's validation rows looked like, without the model; None where no profile was registered.
 
     Raises IntegrityError (E-INT-001).
     """
-    sha256 = json.loads((folder / SERVING).read_bytes())["sha256"]
-    if PROFILE not in sha256:
+    sha256 = read_serving_fields(folder)["sha256"].get(PROFILE)
+    if sha256 is None:
         return None
-    _check_file(folder / PROFILE, sha256[PROFILE])
+    check_part(folder / PROFILE, sha256)
     return Profile.from_json(json.loads((folder / PROFILE).read_bytes()))
 
 
-def write_serving(folder: Path, serving: Serving, reference: Profile) -> None:
+def complete_classifier(folder: Path, serving: Serving, reference: Profile) -> None:
     """Complete a folder that holds model, vocabulary and labels with `profile.json` and `serving.json`."""
     (folder / PROFILE).write_text(json.dumps(reference.as_json()), encoding="utf-8")
-    sha256 = {name: sha256_of_file(folder / name) for name in PARTS}
-    fields = {"format": SERVING_FORMAT, "serving": asdict(serving), "sha256": sha256}
-    (folder / SERVING).write_text(json.dumps(fields, indent=2, sort_keys=True), encoding="utf-8")
-
-
-def _check_file(path: Path, sha256: str) -> None:
-    if not path.is_file() or sha256_of_file(path) != sha256:
-        raise IntegrityError(
-            "E-INT-001",
-            "is not the file that was registered (its SHA-256 differs or it is missing).",
-            fix="restore the file, or register the model again.",
-            file=path,
-        )
+    write_serving(folder, kind=KIND, serving=asdict(serving), parts=PARTS)

@@ -4,10 +4,11 @@ import json
 
 import numpy as np
 
-from tasks.contest import Lineage, Scored
-from tasks.evaluate import read_predictions, read_sample
+from tasks.classification.evaluating import read_predictions, read_sample
+from tasks.contest import Scored
+from tasks.lineage import Lineage
 from tasks.profile import Profile, profile_rows
-from tasks.text_classifier import calibrated_probabilities
+from tasks.text.classifier import calibrated_probabilities
 
 
 def reference_profile(best: Scored, lineage: Lineage) -> Profile:

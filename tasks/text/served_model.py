@@ -6,7 +6,7 @@ from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 from pydantic import BaseModel
 
-from tasks.text_classifier import TextClassifier
+from tasks.text.classifier import TextClassifier
 
 
 class Answer(BaseModel):
@@ -21,7 +21,7 @@ class ServedTextClassifier(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Read the classifier once, when MLflow loads the model."""
-        self.classifier = TextClassifier.load(Path(context.artifacts["classifier"]))
+        self.classifier = TextClassifier.load(Path(context.artifacts["parts"]))
 
     def predict(self, context: PythonModelContext, model_input: list[str]) -> list[Answer]:  # noqa: ARG002
         """Classify texts; raises InputError (E-TEXT-001) naming the first that cannot be read."""

@@ -1,0 +1,94 @@
+"""Kinds of sequence problems: each is a recipe whose sections say what its rows, models and scores are.
+
+A kind is made of parts that stages perform (`tasks.part`); the flow, the trainer, the store and the tracking are the
+same for all of them.
+"""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from rnnmodels.config import Architecture, Optimization, Settings, Training
+from tasks.classification.evaluating import ClassificationSettings
+from tasks.classification.modelling import ClassifierCandidate
+from tasks.evaluate import EvaluationSettings
+from tasks.fit import NAME_PATTERN, Candidate
+from tasks.part import Part
+from tasks.promotion.settings import PromotionSettings
+from tasks.register import RegistrySettings
+from tasks.sources.settings import SourceSettings
+from tasks.text.baseline import BaselineSettings
+from tasks.text.encoding import EncodeSettings
+from tasks.text.sharding import ShardSettings
+from tasks.text.splitting import SplitSettings
+
+RECURRENT_CLASSIFIERS = [
+    ClassifierCandidate(name="gru", model=Architecture(cell="gru", bidirectional=True)),
+    ClassifierCandidate(name="lstm", model=Architecture(cell="lstm", bidirectional=True)),
+]
+
+
+class Recipe(Settings):
+    """What every kind has: the stages of the flow, a section for each."""
+
+    training: ClassVar[type[Optimization]]
+
+    name: str = Field(pattern=NAME_PATTERN, description="Name of the experiment and of the registered model.")
+    kind: str
+    source: Part
+    split: Part
+    encode: Part
+    shard: Part
+    candidates: list[Candidate]
+    baseline: Part
+    evaluate: EvaluationSettings
+    registry: RegistrySettings
+    promotion: PromotionSettings
+
+    @property
+    def model_name(self) -> str:
+        """Name under which the best candidate is registered."""
+        return self.registry.model_name or self.name
+
+    @model_validator(mode="after")
+    def _names_each_candidate_once(self) -> "Recipe":
+        names = [candidate.name for candidate in self.candidates]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two candidates are named {twice[0]}")
+        for baseline in self.baseline.performer().BASELINES:
+            if baseline in names:
+                raise ValueError(f"a candidate has a baseline's name, {baseline}")
+        return self
+
+
+class ClassifyRecipe(Recipe):
+    """One label per text."""
+
+    training: ClassVar[type[Optimization]] = Training
+
+    kind: Literal["classify"] = Field("classify", description="Problem to solve: one label per text.")
+    source: SourceSettings = Field(description="Which rows to read.")
+    split: SplitSettings = Field(SplitSettings(), description="How rows are divided.")
+    encode: EncodeSettings = Field(EncodeSettings(), description="How texts become token ids.")
+    shard: ShardSettings = Field(ShardSettings(), description="How sequences are cut, bucketed and padded.")
+    candidates: list[ClassifierCandidate] = Field(
+        RECURRENT_CLASSIFIERS, min_length=1, max_length=32, description="Models to fit and compare."
+    )
+    baseline: BaselineSettings = Field(BaselineSettings(), description="The linear model to beat.")
+    evaluate: ClassificationSettings = Field(
+        ClassificationSettings(), description="How models are scored and compared."
+    )
+    registry: RegistrySettings = Field(RegistrySettings(), description="How the best model is registered.")
+    promotion: PromotionSettings = Field(PromotionSettings(), description="What a new model must show to take over.")
+
+
+RECIPES: dict[str, type[Recipe]] = {"classify": ClassifyRecipe}
+# What flows take as a parameter: a form offers the kinds, and validation takes the one that fits.
+AnyRecipe = ClassifyRecipe
+AnyCandidate = ClassifierCandidate
+
+
+def validate_recipe(raw: dict) -> Recipe:
+    """Read a recipe that was stored as JSON values."""
+    return RECIPES[raw["kind"]].model_validate(raw)

@@ -1,0 +1,104 @@
+"""Settings of a forecaster and of its training; imports no torch, so that commands start fast."""
+
+import itertools
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from rnnmodels.config import Optimization, RecurrentArchitecture
+
+LOSSES = {
+    "point": ("l1", "l2", "huber"),
+    "quantiles": ("quantile",),
+    "gaussian": ("likelihood", "quantile"),
+    "student-t": ("likelihood",),
+}
+
+Penalty = Annotated[float, Field(gt=0, le=1e12)]
+Level = Annotated[float, Field(gt=0, lt=1)]
+
+
+class ForecastArchitecture(RecurrentArchitecture):
+    """A recurrent forecaster beside a linear path: a forecast is the line plus what the recurrent part adds."""
+
+    hidden_size: int = Field(128, ge=1, le=8192, description="Width of the hidden state, per direction.")
+    locked_dropout: float = Field(
+        0.0, ge=0, lt=1, description="Dropout with one mask for all time steps, at the input of each layer."
+    )
+    head_dropout: float = Field(0.1, ge=0, lt=1, description="Dropout before the linear head.")
+    decoder: Literal["segment", "direct", "pointwise"] = Field(
+        "segment",
+        description="`segment` reads and forecasts whole segments at once, `direct` forecasts all steps from the last "
+        "state, `pointwise` step by step from its own forecasts.",
+    )
+    segment_length: int = Field(24, ge=1, le=100_000, description="Steps per segment; `segment` only.")
+    teacher_forcing: float = Field(
+        0.5, ge=0, le=1, description="Share of training batches decoded from actual values; `pointwise` only."
+    )
+    channels: Literal["independent", "joint"] = Field(
+        "independent", description="Each channel is a sequence of its own under shared weights, or all are one."
+    )
+    normalization: Literal["last", "mean", "instance", "none"] = Field(
+        "last", description="What is subtracted from a window; `instance` also divides by its deviation."
+    )
+    ridge_penalties: tuple[Penalty, ...] = Field(
+        (1e-3, 1e-2, 1e-1, 1.0, 10.0),
+        description="Penalties of the linear path, per row it is fitted to, to choose from on validation; none leaves "
+        "the path out.",
+    )
+    output: Literal["point", "quantiles", "gaussian", "student-t"] = Field(
+        "point", description="What is forecast for each step: a value or a distribution."
+    )
+    quantile_levels: tuple[Level, ...] = Field(
+        (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9), description="Levels of the quantiles of a distribution, rising."
+    )
+
+    @property
+    def forecast_levels(self) -> tuple[float, ...]:
+        """Levels of the quantiles that forecasts hold beside the point."""
+        return () if self.output == "point" else self.quantile_levels
+
+    @model_validator(mode="after")
+    def _check_levels(self) -> Self:
+        if any(low >= high for low, high in itertools.pairwise(self.quantile_levels)):
+            raise ValueError(f"quantile_levels: got {list(self.quantile_levels)}, expected rising levels")
+        if not self.quantile_levels and self.output != "point":
+            raise ValueError(f"quantile_levels: got none, expected at least one for the output {self.output!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_directions(self) -> Self:
+        if self.bidirectional and self.decoder != "direct":
+            raise ValueError(f"bidirectional: got true, but the decoder {self.decoder!r} continues in one direction")
+        return self
+
+
+class ForecastTraining(Optimization):
+    """How a forecaster is fitted."""
+
+    batch_windows: int = Field(64, ge=1, le=1_000_000, description="Windows per batch.")
+    windows_per_epoch: int = Field(0, ge=0, description="Windows drawn anew for each epoch, at most; 0 takes all.")
+    loss: Literal["auto", "l1", "l2", "huber", "quantile", "likelihood"] = Field(
+        "auto", description="`auto`: l1 for a point, quantile for quantiles, the likelihood for a distribution."
+    )
+    selection: Literal["loss", "mse", "mae"] = Field(
+        "loss", description="What picks the epoch and the weight of the recurrent part on validation."
+    )
+
+    @property
+    def batch_size(self) -> int:
+        """How much the loader puts into a batch, in its own unit: windows."""
+        return self.batch_windows
+
+
+def resolve_loss(architecture: ForecastArchitecture, training: ForecastTraining) -> str:
+    """Name the loss to minimise; raises ValueError for one that the output cannot be trained with."""
+    allowed = LOSSES[architecture.output]
+    if training.loss == "auto":
+        return allowed[0]
+    if training.loss not in allowed:
+        raise ValueError(
+            f"loss: got {training.loss!r}, expected {' or '.join(map(repr, allowed))} for the output "
+            f"{architecture.output!r}"
+        )
+    return training.loss

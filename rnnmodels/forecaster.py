@@ -1,0 +1,191 @@
+"""A forecaster: the line in closed form plus what a recurrent network adds to it.
+
+Shapes: B windows, T = L + H steps, L look-back, H horizon, C channels, D covariates, N sequences, K values per step
+of a sequence, P numbers per value, W widths.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import asdict
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rnnmodels.forecast_config import ForecastArchitecture, ForecastTraining, resolve_loss
+from rnnmodels.forecast_outputs import Forecast, build_output
+from rnnmodels.forecast_sequences import NetworkSizes, Sequences
+from rnnmodels.forecast_validation import WEIGHTS, measure_weights
+from rnnmodels.inference import evaluating
+from rnnmodels.ridge import fit_ridge
+from rnnmodels.segment_network import SegmentNetwork
+from rnnmodels.sequence_model import SequenceModel, Validation
+from rnnmodels.step_networks import DirectNetwork, PointwiseNetwork
+from rnnmodels.windows import WindowBatch, Windows, WindowShape
+
+NETWORKS = {"segment": SegmentNetwork, "direct": DirectNetwork, "pointwise": PointwiseNetwork}
+
+MIN_SCALE = 1e-3  # what a history that stands still is divided by
+
+
+class SequenceForecaster(SequenceModel):
+    """Maps histories to forecasts of all steps and channels; no window's forecast depends on another window.
+
+    The initial weights are a function of the arguments alone; the global random state is left as it was.
+    """
+
+    def __init__(self, architecture: ForecastArchitecture, shape: WindowShape, *, seed: int = 1) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.shape = shape
+        self.is_joint = architecture.channels == "joint"
+        with torch.random.fork_rng(devices=[]):
+            torch.random.default_generator.manual_seed(seed)
+            self._build()
+
+    def _build(self) -> None:
+        shape = self.shape
+        self.output = build_output(self.architecture, shape.num_channels)
+        sizes = NetworkSizes(
+            look_back=shape.look_back,
+            horizon=shape.horizon,
+            num_sequences=1 if self.is_joint else shape.num_channels,
+            num_values=shape.num_channels if self.is_joint else 1,
+            num_covariates=shape.num_covariates,
+            num_outputs=1 + self.output.num_widths,
+        )
+        self.network = NETWORKS[self.architecture.decoder](self.architecture, sizes)
+        self.register_buffer("recurrent_weight", torch.ones(()))
+        if self.architecture.ridge_penalties:
+            self.register_buffer("line_LH", torch.zeros(shape.look_back, shape.horizon))
+
+    @property
+    def has_line(self) -> bool:
+        """Tell whether there is a linear path."""
+        return hasattr(self, "line_LH")
+
+    def forward(self, history_BLC: Tensor, covariates_BTD: Tensor) -> Forecast:
+        """Forecast with the recurrent part weighted as validation chose; all in float32."""
+        return self.compose(history_BLC, covariates_BTD).weighted(self.recurrent_weight)
+
+    def compose(self, history_BLC: Tensor, covariates_BTD: Tensor, *, future_BHC: Tensor | None = None) -> Forecast:
+        """Forecast with the recurrent part in full, as it is trained; `future_BHC` serves teacher forcing.
+
+        Under autocast only the recurrent layers change their arithmetic.
+        """
+        centre_B1C, scale_B1C = self._measure_level(history_BLC)
+        base_BHC = self._base(history_BLC, centre_B1C)
+
+        def normalized(x_BTC: Tensor) -> Tensor:
+            return self._to_sequences((x_BTC - centre_B1C) / scale_B1C)
+
+        sequences = Sequences(
+            values=normalized(history_BLC),
+            covariates=self._spread_covariates(covariates_BTD),
+            line=normalized(base_BHC),
+            future=None if future_BHC is None else normalized(future_BHC),
+        )
+        numbers_BHCP = self._from_sequences(self.network(sequences))
+        width_BHCW = scale_B1C[..., None] * self.output.widths(numbers_BHCP[..., 1:])
+        return Forecast(base_BHC, scale_B1C * numbers_BHCP[..., 0], width_BHCW)
+
+    def prepare(self, train: Windows, valid: Windows) -> dict[str, float]:
+        """Fit the linear path before training, in closed form; returns what was chosen, nothing without a path.
+
+        Raises ValueError where a split has no windows.
+        """
+        if not self.has_line:
+            return {}
+        ridge = fit_ridge(train, valid, self.architecture.ridge_penalties)
+        self.line_LH.copy_(torch.from_numpy(ridge.weights))
+        return {"ridge_penalty": ridge.penalty, "ridge_valid_mse": ridge.valid_mse}
+
+    def finish(self, valid: Windows, training: ForecastTraining) -> dict[str, float]:
+        """Choose the weight of the recurrent part after training, so that on validation the line is never better."""
+        weight = self.validate(valid, training).metrics["recurrent_weight"]
+        self.recurrent_weight.fill_(weight)
+        return {"recurrent_weight": weight}
+
+    def loss(self, batch: WindowBatch, training: ForecastTraining) -> Tensor:
+        """Mean loss over windows, steps and channels."""
+        target_BHC = self._to_device(batch.future)
+        forecast = self.compose(
+            self._to_device(batch.history), self._to_device(batch.covariates), future_BHC=target_BHC
+        )
+        with torch.autocast(target_BHC.device.type, enabled=False):
+            return self._loss_of_values(training)(forecast, target_BHC).mean()
+
+    def validate(self, data: Windows, training: ForecastTraining) -> Validation:
+        """Score windows with the weight of the recurrent part that is best for what `training` selects by."""
+        weights = WEIGHTS if self.has_line else WEIGHTS[-1:]
+        with evaluating(self):
+            forecasts = (self._compose_batch(batch) for batch in data.batches(training.batch_size))
+            measures = measure_weights(forecasts, self._loss_of_values(training), weights)
+        best = measures.best(training.selection)
+        metrics = {"mse": measures.values["mse"][best], "mae": measures.values["mae"][best]}
+        return Validation(
+            measures.values[training.selection][best], metrics | {"recurrent_weight": measures.weights[best]}
+        )
+
+    def check(self, data: Windows) -> None:
+        """Raise ValueError for windows of another shape, or naming the first row with a value that is not finite."""
+        if data.shape != self.shape:
+            raise ValueError(f"{data.place}: got windows of {data.shape}, expected {self.shape}")
+        data.segments.check_finite()
+
+    def description(self) -> dict[str, object]:
+        """Architecture and shape of the windows."""
+        return {"architecture": self.architecture.model_dump(mode="json"), "shape": asdict(self.shape)}
+
+    @classmethod
+    def from_description(cls, description: dict) -> "SequenceForecaster":
+        """Build a forecaster from its architecture and shape."""
+        return cls(ForecastArchitecture(**description["architecture"]), WindowShape(**description["shape"]))
+
+    def _compose_batch(self, batch: WindowBatch) -> tuple[Forecast, Tensor]:
+        forecast = self.compose(self._to_device(batch.history), self._to_device(batch.covariates))
+        return forecast, self._to_device(batch.future)
+
+    def _loss_of_values(self, training: ForecastTraining) -> Callable[[Forecast, Tensor], Tensor]:
+        return functools.partial(self.output.loss, kind=resolve_loss(self.architecture, training))
+
+    def _to_device(self, values: NDArray[np.float32]) -> Tensor:
+        return torch.from_numpy(values).to(self.recurrent_weight.device, non_blocking=True)
+
+    def _measure_level(self, history_BLC: Tensor) -> tuple[Tensor, Tensor]:
+        """What to subtract from a window and what to divide it by (B, 1, C)."""
+        one_B1C = torch.ones_like(history_BLC[:, -1:])
+        match self.architecture.normalization:
+            case "last":
+                return history_BLC[:, -1:], one_B1C
+            case "mean":
+                return history_BLC.mean(dim=1, keepdim=True), one_B1C
+            case "instance":
+                deviation_B1C, mean_B1C = torch.std_mean(history_BLC, dim=1, correction=0, keepdim=True)
+                return mean_B1C, deviation_B1C.clamp(min=MIN_SCALE)
+            case "none":
+                return torch.zeros_like(one_B1C), one_B1C
+
+    def _base(self, history_BLC: Tensor, centre_B1C: Tensor) -> Tensor:
+        """What the recurrent part adds to (B, H, C): the line, or without one the level."""
+        if not self.has_line:
+            return centre_B1C.expand(-1, self.shape.horizon, -1)
+        last_B1C = history_BLC[:, -1:]
+        with torch.autocast(history_BLC.device.type, enabled=False):
+            return ((history_BLC - last_B1C).transpose(1, 2) @ self.line_LH).transpose(1, 2) + last_B1C
+
+    def _to_sequences(self, x_BTC: Tensor) -> Tensor:
+        """Lay windows out time-major: one sequence of all channels, or one of each (T, N, K)."""
+        x_TBC = x_BTC.transpose(0, 1)
+        return x_TBC if self.is_joint else x_TBC.flatten(1)[..., None]
+
+    def _from_sequences(self, numbers_HNKP: Tensor) -> Tensor:
+        """Lay a network's numbers out by window and channel (B, H, C, P)."""
+        num_sequences = 1 if self.is_joint else self.shape.num_channels
+        return numbers_HNKP.unflatten(1, (-1, num_sequences)).flatten(2, 3).transpose(0, 1)
+
+    def _spread_covariates(self, covariates_BTD: Tensor) -> Tensor:
+        """Give each sequence its window's covariates (T, N, D)."""
+        num_sequences = 1 if self.is_joint else self.shape.num_channels
+        return covariates_BTD.transpose(0, 1).repeat_interleave(num_sequences, dim=1)

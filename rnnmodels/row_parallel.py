@@ -1,0 +1,113 @@
+"""A recurrent cell over parts of a batch at once, each part in a thread of its own.
+
+torch shares out every small product of every step among its threads, which wait for each other each time. Rows never
+meet inside a cell, so here each thread takes some of them through all steps, and all wait once.
+Shapes: T time steps, N rows, F input features, U hidden units.
+"""
+
+import functools
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
+
+State = Tensor | tuple[Tensor, Tensor]
+Tensors = Sequence[Tensor]
+
+MIN_ROWS_PER_PART = 16  # with fewer, a thread waits for the weights longer than it computes
+LSTM_ROWS_PER_PART = 32  # the fused kernel is fastest while the gates of a step stay in the cache
+
+
+def run_cell(cell: nn.RNNBase, x_TNF: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+    """Return what `cell(x_TNF, state)` returns: the hidden states (T, N, U) and the final state (1, N, U)."""
+    num_parts = _count_parts(cell, x_TNF.shape[1])
+    if num_parts == 1 or x_TNF.device.type != "cpu":
+        return cell(x_TNF, state)
+    inputs = (x_TNF, *as_tuple(state))
+    run = functools.partial(_run_part, cell, torch.is_grad_enabled(), _autocast_type())
+    states_TNU, *final = _RunParts.apply(run, num_parts, len(inputs), *inputs, *cell.parameters())
+    return states_TNU, _as_state(final)
+
+
+def as_tuple(state: State | None) -> tuple[Tensor, ...]:
+    """The tensors of a state: two for an LSTM, else one; none of no state."""
+    if state is None:
+        return ()
+    return state if isinstance(state, tuple) else (state,)
+
+
+class _RunParts(torch.autograd.Function):
+    """Runs parts of the rows and their gradients; those of the weights are summed in the order of the parts."""
+
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx, run: Callable, num_parts: int, num_inputs: int, *tensors: Tensor
+    ) -> tuple[Tensor, ...]:
+        ctx.set_materialize_grads(False)
+        inputs, ctx.weights = tensors[:num_inputs], tensors[num_inputs:]
+        ctx.parts = [_as_leaves(parts, inputs) for parts in _split(inputs, num_parts)]
+        ctx.outputs = list(_threads().map(run, ctx.parts))
+        return tuple(_join(outputs) for outputs in zip(*ctx.outputs, strict=True))
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: FunctionCtx, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        used = [index for index, gradient in enumerate(gradients) if gradient is not None]
+        outputs = [[part[index] for index in used] for part in ctx.outputs]
+        given = _split([gradients[index] for index in used], len(outputs))
+        wanted = [[*filter(_needs_gradient, part), *ctx.weights] for part in ctx.parts]
+        found = zip(*_threads().map(torch.autograd.grad, outputs, wanted, given), strict=True)
+        of_inputs = [_join(next(found)) if _needs_gradient(leaf) else None for leaf in ctx.parts[0]]
+        return None, None, None, *of_inputs, *(functools.reduce(torch.add, parts) for parts in found)
+
+
+def _run_part(cell: nn.RNNBase, with_gradient: bool, autocast_type: torch.dtype | None, part: Tensors) -> Tensors:
+    """Run a cell in another thread under the settings of the first, which are each thread's own."""
+    with torch.set_grad_enabled(with_gradient), torch.autocast("cpu", autocast_type, enabled=autocast_type is not None):
+        states_TNU, final = cell(part[0], _as_state(part[1:]))
+    return states_TNU, *as_tuple(final)
+
+
+def _count_parts(cell: nn.RNNBase, num_rows: int) -> int:
+    parts = -(-num_rows // LSTM_ROWS_PER_PART) if isinstance(cell, nn.LSTM) else torch.get_num_threads()
+    return max(1, min(parts, num_rows // MIN_ROWS_PER_PART))
+
+
+def _as_state(tensors: Tensors) -> State | None:
+    return (tensors[0] if len(tensors) == 1 else tuple(tensors)) if tensors else None
+
+
+def _autocast_type() -> torch.dtype | None:
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
+
+
+def _split(tensors: Iterable[Tensor], num_parts: int) -> list[Tensors]:
+    return list(zip(*(tensor.tensor_split(num_parts, dim=1) for tensor in tensors), strict=True))
+
+
+def _join(parts: Tensors) -> Tensor:
+    return torch.cat([part.detach() for part in parts], dim=1)
+
+
+def _as_leaves(parts: Tensors, wholes: Tensors) -> list[Tensor]:
+    return [
+        part.detach().contiguous().requires_grad_(whole.requires_grad)
+        for part, whole in zip(parts, wholes, strict=True)
+    ]
+
+
+def _needs_gradient(tensor: Tensor) -> bool:
+    return tensor.requires_grad
+
+
+def _threads() -> ThreadPoolExecutor:
+    """The threads of this process: a fork starts with none of its parent's."""
+    return _start_threads(os.getpid(), torch.get_num_threads())
+
+
+@functools.cache
+def _start_threads(_process: int, num_threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(num_threads, "rows", initializer=torch.set_num_threads, initargs=(1,))

@@ -1,0 +1,102 @@
+"""Classifiers as candidates: their network, the shards they read, the predictions they leave."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+from pydantic import Field
+
+from rnnmodels.config import Architecture, Training
+from tasks.fit import Candidate
+from tasks.progress import Progress, emit
+from tasks.store import Artefact
+
+if TYPE_CHECKING:
+    from rnnmodels.batches import Shards
+    from rnnmodels.classifier import SequenceClassifier
+
+
+class ClassifierCandidate(Candidate):
+    """A classifier to train, and how."""
+
+    model: Architecture = Field(Architecture(), description="The network.")
+    training: Training = Field(Training(), description="How it is fitted.")
+
+
+def open_data(shards: Artefact) -> "dict[str, Shards]":
+    """Memory-map the verified shards of each split."""
+    from rnnmodels.batches import open_shards
+
+    paths: dict[str, list[Path]] = {}
+    for entry in read_layout(shards)["files"]:
+        paths.setdefault(entry["split"], []).append(shards.file(entry["file"]))
+    return {split: open_shards(files) for split, files in paths.items()}
+
+
+def create_model(
+    candidate: ClassifierCandidate, data: "dict[str, Shards]", shards: Artefact, initial: Artefact | None = None
+) -> "SequenceClassifier":
+    """Make the candidate's network with its initial weights, a function of seed, training rows and `initial`."""
+    model = make_classifier(candidate, data["train"], read_layout(shards))
+    if initial is not None:
+        _start_from_champion(model, candidate, initial)
+    return model
+
+
+def make_classifier(candidate: ClassifierCandidate, train: "Shards", layout: dict) -> "SequenceClassifier":
+    """Make a network for the sizes of a layout, with what the training rows say of each token."""
+    from rnnmodels.classifier import SequenceClassifier
+    from rnnmodels.naive_bayes import start_from_class_ratios
+
+    model = SequenceClassifier(
+        candidate.model,
+        vocabulary_size=layout["vocabulary_size"],
+        num_classes=layout["num_classes"],
+        seed=candidate.training.seed,
+    )
+    if candidate.training.class_ratio_scale:
+        start_from_class_ratios(model, train, scale=candidate.training.class_ratio_scale)
+    return model
+
+
+def write_predictions(
+    folder: Path, model: "SequenceClassifier", data: "dict[str, Shards]", training: Training
+) -> dict[str, int]:
+    """Score the validation and test rows into `predictions.parquet`: columns split, row, target, logits."""
+    predictions = predict_splits(model, data, batch_tokens=training.batch_tokens)
+    predictions.write_parquet(folder / "predictions.parquet")
+    return {"rows": predictions.height}
+
+
+def predict_splits(model: "SequenceClassifier", data: "dict[str, Shards]", *, batch_tokens: int) -> pl.DataFrame:
+    """Score the validation and test rows: columns split, row, target, logits."""
+    from rnnmodels.inference import predict_shards
+
+    scored = {name: predict_shards(model, data[name], batch_tokens=batch_tokens) for name in ("valid", "test")}
+    return pl.concat(
+        pl.DataFrame(
+            {
+                "split": [name] * len(predictions.row),
+                "row": predictions.row.astype("uint32"),
+                "target": predictions.target.astype("uint16"),
+                "logits": pl.Series(predictions.logits).arr.to_list(),
+            }
+        )
+        for name, predictions in scored.items()
+    )
+
+
+def read_layout(shards: Artefact) -> dict:
+    """Read what the shards hold and how large the vocabulary is."""
+    return json.loads(shards.file("shards.json").read_bytes())
+
+
+def _start_from_champion(model: "SequenceClassifier", candidate: ClassifierCandidate, initial: Artefact) -> None:
+    from rnnmodels.warm_start import start_from
+
+    ids = json.loads(initial.file("ids.json").read_bytes())
+    initial.file("model.safetensors")
+    warm = start_from(model, initial.file("model.json").parent, token_ids=ids["tokens"], class_ids=ids["classes"])
+    how = "from the champion's weights" if warm else "afresh, as the champion is of another architecture"
+    emit(Progress("fit", candidate.name, note=f"starts {how}"))

@@ -1,0 +1,124 @@
+"""Raw cells of a table to rows of numbers on one time line, with the place of every fault."""
+
+from collections import Counter
+from functools import cached_property
+
+import polars as pl
+
+from tasks.errors import InputError, quoted
+from tasks.series.clocks import TimeLine, check_instants, place_instants
+from tasks.series.source import SeriesSource
+from tasks.series.timestamps import check_clocks, read_clocks
+from tasks.sources.intake import Intake
+from tasks.sources.row_checks import Check, filter_rows, refuse_rows
+
+ONLY_SERIES = "series"
+MISSING = ("", "na", "nan", "n/a", "null", "none")
+# What loggers write for want of a measurement.
+SUSPECTS = (-999.0, -9999.0, -99999.0)
+# Squares of larger numbers, summed over any source, would leave the range of floats.
+LARGEST = 1e30
+
+
+class RowParser:
+    """Parses the batches of a source; remembers the kind of its times and how often sentinels stood for values."""
+
+    def __init__(self, settings: SeriesSource) -> None:
+        self.time_line = TimeLine(settings)
+        self.sentinels: Counter[str] = Counter()
+        self._settings = settings
+
+    def __call__(self, raw: pl.DataFrame, intake: Intake) -> pl.DataFrame:
+        """Return the good rows: file, line, series, time (Int64), perhaps channel, value.* and known.* (Float64).
+
+        Raises InputError: E-TIME-001 to E-TIME-012, E-TIME-017, E-TIME-018, E-SER-001 to E-SER-004.
+        """
+        stripped = [pl.col(role).str.strip_chars() for role in ("time", *self._names, *self._numbers)]
+        rows = filter_rows(raw, intake).with_columns(stripped)
+        rows = self._with_clocks(rows).with_columns(place_instants(self._settings))
+        rows = rows.with_columns(self._series().alias("series"), **self._parsed_numbers())
+        rows = self.time_line.settle(refuse_rows(rows, self._checks, intake))
+        return self._without_sentinels(rows).select("file", "line", "series", "time", *self._channel, *self.columns)
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """Names of the columns of numbers: `value.<name>`, then `known.<name>`."""
+        return list(self._numbers.values())
+
+    @cached_property
+    def _numbers(self) -> dict[str, str]:
+        roles = self._settings.named_columns()
+        return {role: role.replace(" ", ".", 1) for role in roles if role.startswith(("value ", "known "))}
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [role for role in ("id", "channel") if role in self._settings.named_columns()]
+
+    @property
+    def _channel(self) -> list[str]:
+        return ["channel"] if "channel" in self._names else []
+
+    def _with_clocks(self, rows: pl.DataFrame) -> pl.DataFrame:
+        try:
+            return rows.with_columns(read_clocks(self._settings))
+        except pl.exceptions.ComputeError as error:  # only a format can be at fault
+            reason = str(error).partition("\n")[0]
+            raise InputError(
+                "E-TIME-018",
+                f"cannot be read with time_format {quoted(self._settings.time_format)} ({quoted(reason)}).",
+                fix="correct time_format; it needs year, month and day, and with an hour also a minute.",
+                column=self._settings.time_column,
+            ) from error
+
+    def _series(self) -> pl.Expr:
+        if self._settings.one_series_per_file:
+            return pl.col("source")
+        return pl.lit(ONLY_SERIES) if self._settings.id_column is None else pl.col("id")
+
+    def _parsed_numbers(self) -> dict[str, pl.Expr]:
+        return {name: pl.col(role).cast(pl.Float64, strict=False) for role, name in self._numbers.items()}
+
+    @cached_property
+    def _checks(self) -> list[Check]:
+        names = [
+            Check(
+                "E-SER-004", role, pl.col(role).fill_null("") == "", f"got no {role}.", "fill it in, or drop the row."
+            )
+            for role in self._names
+        ]
+        numbers = [check for role, name in self._numbers.items() for check in self._number_checks(role, name)]
+        return [*check_clocks(self._settings), *check_instants(self._settings), *names, *numbers]
+
+    def _number_checks(self, role: str, name: str) -> list[Check]:
+        number, cell = pl.col(name), pl.col(role)
+        is_missing = cell.is_null() | cell.str.to_lowercase().is_in(MISSING)
+        return [
+            Check(
+                "E-SER-001",
+                role,
+                number.is_null() & ~is_missing,
+                "got {value}, expected a number.",
+                "write it with a decimal point, without separators or units, and leave cells of missing values empty.",
+            ),
+            Check(
+                "E-SER-002",
+                role,
+                number.is_not_nan() & (number.abs() > LARGEST),
+                f"got {{value}}, expected a number of at most {LARGEST:g}.",
+                "leave cells of missing values empty, or choose a larger unit.",
+            ),
+            Check(
+                "E-SER-003",
+                role,
+                number.is_in(SUSPECTS) if self._settings.sentinels is None else pl.lit(False),
+                "got {value}, which often stands for a missing value.",
+                "set sentinels to the list of such numbers, or to [] if all are values.",
+            ),
+        ]
+
+    def _without_sentinels(self, rows: pl.DataFrame) -> pl.DataFrame:
+        sentinels = list(self._settings.sentinels or ())
+        number = pl.col(*self.columns)
+        counts = rows.select(number.is_in(sentinels).sum()).row(0, named=True)
+        self.sentinels.update({name: count for name, count in counts.items() if count})
+        return rows.with_columns(pl.when(number.is_not_nan() & ~number.is_in(sentinels)).then(number).name.keep())

@@ -1,0 +1,54 @@
+"""Canonical frames on disk, read as whole series over all splits, so that a step may look back across a cut.
+
+Columns: `row`, `series`, `time`, `value.<channel>`, `known.<covariate>`; sorted by series and time.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import polars as pl
+import pyarrow.parquet as pq
+
+ROWS_FILE = "rows.parquet"
+SPLITS = ("train", "valid", "test")
+# Many short series share a chunk; one longer series is a chunk of its own.
+CHUNK_ROWS = 200_000
+
+VALUES = pl.col(r"^value\..*$")
+KNOWN = pl.col(r"^known\..*$")
+NUMBERS = pl.col(r"^(value|known)\..*$")
+
+
+def read_whole_series(files: Mapping[str, Path], *, chunk_rows: int = CHUNK_ROWS) -> Iterator[pl.DataFrame]:
+    """Yield frames of whole series, sorted by series and time, with the column `split`: 0, 1 or 2 as in SPLITS.
+
+    Memory depends on the longest series, not on their number: the split that lags behind in series is read on, and what
+    lies before all splits' last series is whole.
+    """
+    splits = {number: _read_batches(files[name], number, chunk_rows // 4) for number, name in enumerate(SPLITS)}
+    reached = dict.fromkeys(splits, "")
+    held: list[pl.DataFrame] = []
+    while splits:
+        slowest = min(splits, key=reached.__getitem__)
+        batch = next(splits[slowest], None)
+        if batch is None:
+            del splits[slowest]
+            continue
+        held.append(batch)
+        reached[slowest] = batch["series"][-1]
+        whole_before = min(reached[number] for number in splits)
+        is_enough = sum(rows.height for rows in held) >= chunk_rows
+        if is_enough and min(rows["series"][0] for rows in held) < whole_before:
+            rows = pl.concat(held).sort("series", "time")
+            end = rows["series"].search_sorted(whole_before, side="left")
+            yield rows[:end]
+            held = [rows[end:]]
+    if held:
+        yield pl.concat(held).sort("series", "time")
+
+
+def _read_batches(path: Path, split: int, batch_rows: int) -> Iterator[pl.DataFrame]:
+    with pq.ParquetFile(path, pre_buffer=False) as parquet:
+        for batch in parquet.iter_batches(batch_rows):
+            if batch.num_rows:
+                yield pl.from_arrow(batch).with_columns(split=pl.lit(split, pl.UInt8))

@@ -1,0 +1,132 @@
+"""What is done about rows that go back, repeat a time, miss the grid or leave steps out; decided on times alone.
+
+Times are frames with the columns `row`, `series`, perhaps `channel`, and `time`, Int64.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from tasks.errors import InputError, quoted
+from tasks.series.source import SeriesSource
+from tasks.series.time_grid import Clock, TimeGrid, show_time
+
+MAX_EXAMPLES = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """The rows as they were parsed, in the order of the source, parked in a file with the place of each."""
+
+    path: Path
+    settings: SeriesSource
+    clock: Clock
+
+    @property
+    def keys(self) -> list[str]:
+        """Columns within which a time occurs once."""
+        return ["series"] if self.settings.channel_column is None else ["series", "channel"]
+
+    def times(self) -> pl.DataFrame:
+        """Row, series, perhaps channel, and time of all rows."""
+        return pl.scan_parquet(self.path).select("row", *self.keys, "time").collect(engine="streaming")
+
+    def place(self, row: int) -> tuple[str, int]:
+        """File and line of a row."""
+        found = pl.scan_parquet(self.path).filter(pl.col("row") == row).select("file", "line")
+        return found.collect(engine="streaming").row(0)
+
+    def show(self, time: int) -> str:
+        """A time as a person writes it."""
+        return show_time(time, self.clock)
+
+    def error(self, code: str, row: int, problem: str, fix: str) -> InputError:
+        """An error at the time of a row."""
+        file, line = self.place(row)
+        return InputError(code, problem, fix=fix, file=file, row=line, column=self.settings.time_column)
+
+
+def sort_times(sheet: Sheet, times: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """Order rows by series and time, and count those that went back in time.
+
+    Raises InputError (E-TIME-013) for the first of them, unless `unsorted` is "sort".
+    """
+    before = pl.col("time").shift().over(sheet.keys)
+    went_back = times.with_columns(before=before).filter(pl.col("time") < pl.col("before"))
+    if went_back.height and sheet.settings.unsorted == "error":
+        first = went_back.row(0, named=True)
+        raise sheet.error(
+            "E-TIME-013",
+            first["row"],
+            f"got {sheet.show(first['time'])} after {sheet.show(first['before'])} in series {quoted(first['series'])}.",
+            'sort the rows, or set unsorted = "sort".',
+        )
+    return times.sort("series", "time", *sheet.keys[1:], maintain_order=True), went_back.height
+
+
+def find_duplicates(sheet: Sheet, ordered: pl.DataFrame) -> pl.DataFrame:
+    """Rows whose time their series has had before, with the row that had it first: columns row, of_row.
+
+    Raises InputError (E-TIME-014) for the first of them, unless `duplicates` says which counts.
+    """
+    key = [*sheet.keys, "time"]
+    repeated = ordered.filter(pl.all_horizontal(pl.col(name) == pl.col(name).shift() for name in key))
+    if repeated.is_empty():
+        return pl.DataFrame(schema={"row": pl.UInt32, "of_row": pl.UInt32})
+    groups = ordered.join(repeated.select(key).unique(), on=key, how="semi", maintain_order="left")
+    groups = groups.with_columns(of_row=pl.col("row").first().over(key)).filter(pl.col("row") != pl.col("of_row"))
+    if sheet.settings.duplicates == "error":
+        first = groups.sort("row").row(0, named=True)
+        file, line = sheet.place(first["of_row"])
+        raise sheet.error(
+            "E-TIME-014",
+            first["row"],
+            f"got {sheet.show(first['time'])} again in series {quoted(first['series'])}, first in {file}:{line}.",
+            'remove one of the rows, or set duplicates = "first", "last" or "mean".',
+        )
+    return groups.select("row", "of_row")
+
+
+def refuse_irregular(sheet: Sheet, ordered: pl.DataFrame, grid: TimeGrid) -> None:
+    """Raise InputError (E-TIME-015) for the first row between two steps of the grid."""
+    is_irregular = grid.find_irregular(ordered["time"].cast(grid.dtype))
+    num_irregular = int(is_irregular.sum())
+    if not num_irregular:
+        return
+    first = ordered.filter(is_irregular).row(0, named=True)
+    on_clocks = f" on clocks in {grid.zone}" if grid.zone else ""
+    raise sheet.error(
+        "E-TIME-015",
+        first["row"],
+        f"got {sheet.show(first['time'])}, which lies between two steps of {grid.frequency}{on_clocks}, as do "
+        f"{num_irregular} of {ordered.height} rows.",
+        "average the rows of each step first, or set frequency (for steps of days also time_zone) if it is another.",
+    )
+
+
+def find_gaps(sheet: Sheet, ordered: pl.DataFrame, grid: TimeGrid) -> pl.DataFrame:
+    """The places where steps are missing: columns row (the one after the gap), series, after, before, steps.
+
+    Raises InputError (E-TIME-016) for the first of them if `gaps` is "error".
+    """
+    numbered = ordered.with_columns(position=grid.positions(ordered["time"].cast(grid.dtype)))
+    steps = pl.col("position").diff().over("series") - 1
+    found = numbered.with_columns(steps=steps, after=pl.col("time").shift(), before="time").filter(pl.col("steps") > 0)
+    if found.height and sheet.settings.gaps == "error":
+        first = found.row(0, named=True)
+        raise sheet.error(
+            "E-TIME-016",
+            first["row"],
+            f"got {sheet.show(first['before'])} after {sheet.show(first['after'])} in series "
+            f"{quoted(first['series'])}: {first['steps']} step(s) of {grid.frequency} are missing.",
+            'fill in the rows, or set gaps = "cut".',
+        )
+    return found.select("row", "series", "after", "before", "steps")
+
+
+def describe_gaps(sheet: Sheet, gaps: pl.DataFrame) -> dict:
+    """Number of gaps and of missing steps, and the first gaps with their times."""
+    first = gaps.head(MAX_EXAMPLES).drop("row").to_dicts()
+    shown = [gap | {end: sheet.show(gap[end]) for end in ("after", "before")} for gap in first]
+    return {"number": gaps.height, "steps": int(gaps["steps"].sum()), "first": shown}

@@ -1,0 +1,154 @@
+"""Files of any supported kind to one canonical table of series: what stage `ingest` does for time series.
+
+Rows are parsed in batches into a parked file, so values are in memory a batch at a time; times alone are held to put
+the rows in order. Only rows that are not yet sorted by series and time, and long tables, are sorted in memory.
+"""
+
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.errors import InputError, ResourceError, quoted
+from tasks.progress import Progress, emit
+from tasks.series.canonical import write_canonical
+from tasks.series.cells import RowParser
+from tasks.series.frames import NUMBERS, ROWS_FILE
+from tasks.series.policies import (
+    Sheet,
+    describe_gaps,
+    find_duplicates,
+    find_gaps,
+    refuse_irregular,
+    sort_times,
+)
+from tasks.series.source import SeriesSource
+from tasks.series.time_grid import DTYPES, TimeGrid, infer_grid
+from tasks.sources.inputs import Inputs
+from tasks.sources.intake import Intake
+from tasks.sources.readers import read_files
+
+PARKED_FILE = "parked.parquet"
+MAX_SHOWN_GAPS = 3
+
+
+def write_rows(folder: Path, *, settings: SeriesSource, inputs: Inputs, digest: str) -> dict:
+    """Read every input into `rows.parquet`, sorted by series and time; returns counts, the grid, gaps and warnings.
+
+    Raises InputError: E-DATA-001, E-TIME-001 to -019, E-SER-001 to -005, and what the readers raise;
+    ResourceError (E-DATA-023) beyond `max_rows`; IntegrityError (E-INT-003) if an input changed meanwhile.
+    """
+    settings = settings.with_preset()
+    intake, parser = Intake(settings), RowParser(settings)
+    num_rows = _park(folder / PARKED_FILE, inputs, intake, parser)
+    inputs.refuse_changed(digest)
+    if not num_rows:
+        raise _nothing_left(intake)
+    sheet = Sheet(path=folder / PARKED_FILE, settings=settings, clock=parser.time_line.clock)
+    summary = _arrange(folder, sheet, parser.time_line.zone)
+    sheet.path.unlink()
+    emit(Progress(stage="ingest", done=num_rows, total=num_rows, finished=True))
+    return summary | {
+        "sentinels": dict(parser.sentinels),
+        "skipped": intake.skipped,
+        "skipped_examples": intake.examples,
+        "filtered": dict(intake.filtered),
+        "inputs": {"files": len(inputs.files), "bytes": intake.num_bytes, "sha256": digest},
+        "warnings": _warnings(summary, settings, intake) + parser.time_line.warnings(),
+    }
+
+
+def _arrange(folder: Path, sheet: Sheet, zone: str | None) -> dict:
+    """Put the parked rows in order, find their grid, and write them; returns what was found."""
+    ordered, num_unsorted = sort_times(sheet, sheet.times())
+    duplicates = find_duplicates(sheet, ordered)
+    times = ordered.unique(["series", "time"], keep="first", maintain_order=True)
+    grid = _find_grid(sheet, times, zone)
+    gaps = find_gaps(sheet, times, grid)
+    channels = write_canonical(folder / ROWS_FILE, sheet, ordered, duplicates)
+    return {
+        "rows": times.height,
+        "series": times["series"].n_unique(),
+        "channels": channels,
+        "covariates": list(sheet.settings.covariate_columns),
+        "grid": grid.to_dict(),
+        "first_time": sheet.show(times["time"].min()),
+        "last_time": sheet.show(times["time"].max()),
+        "unsorted": num_unsorted,
+        "duplicates": duplicates.height,
+        "gaps": describe_gaps(sheet, gaps),
+        "missing": _count_missing(folder / ROWS_FILE),
+    }
+
+
+def _park(path: Path, inputs: Inputs, intake: Intake, parser: RowParser) -> int:
+    """Write the parsed rows in the order of the source, numbered from 0, and return how many there are."""
+    names = [*(["channel"] if intake.settings.channel_column else []), *parser.columns]
+    kinds = {"row": pa.uint32(), "file": pa.large_string(), "line": pa.uint64(), "series": pa.large_string()}
+    kinds |= {"time": pa.int64()} | {name: pa.large_string() if name == "channel" else pa.float64() for name in names}
+    schema, num_rows = pa.schema(kinds), 0
+    with pq.ParquetWriter(path, schema, compression="lz4") as writer:
+        for rows in read_files(inputs.files, intake, parser):
+            numbered = rows.with_row_index("row", offset=num_rows)
+            num_rows += rows.height
+            if num_rows > intake.settings.max_rows:
+                raise _too_many_rows(intake.settings.max_rows)
+            writer.write_table(numbered.select(schema.names).to_arrow().cast(schema))
+            emit(Progress(stage="ingest", done=num_rows))
+    return num_rows
+
+
+def _find_grid(sheet: Sheet, times: pl.DataFrame, zone: str | None) -> TimeGrid:
+    typed = times.with_columns(pl.col("time").cast(DTYPES[sheet.clock]))
+    grid = infer_grid(typed, clock=sheet.clock, zone=zone, frequency=sheet.settings.frequency)
+    if grid is None:
+        raise InputError(
+            "E-TIME-019",
+            f"no series has two times, {times.height} row(s) in all, so there is no step to find.",
+            fix="check id_column, or add rows.",
+        )
+    refuse_irregular(sheet, times, grid)
+    return grid
+
+
+def _count_missing(path: Path) -> dict[str, int]:
+    counts = pl.scan_parquet(path).select(NUMBERS.null_count()).collect(engine="streaming")
+    return {name: count for name, count in counts.row(0, named=True).items() if count}
+
+
+def _warnings(summary: dict, settings: SeriesSource, intake: Intake) -> list[str]:
+    gaps, kept = summary["gaps"], "their mean" if settings.duplicates == "mean" else f"the {settings.duplicates}"
+    places = [f"{gap['steps']} after {gap['after']}" for gap in gaps["first"][:MAX_SHOWN_GAPS]]
+    places += ["..."] if gaps["number"] > MAX_SHOWN_GAPS else []
+    counted = {
+        f"{intake.skipped} bad rows or files were left out": intake.skipped,
+        f"{intake.blank_lines} blank lines were skipped": intake.blank_lines,
+        f"{summary['unsorted']} row(s) went back in time and were sorted": summary["unsorted"],
+        f"{summary['duplicates']} row(s) repeated a time; of such rows {kept} was kept": summary["duplicates"],
+        f"{gaps['steps']} step(s) of {summary['grid']['frequency']} are missing in {gaps['number']} gap(s), which no "
+        f"window spans: {', '.join(places)}": gaps["number"],
+    }
+    counted |= {
+        f"{count} value(s) of {quoted(name.partition('.')[2])} are missing": count
+        for name, count in summary["missing"].items()
+    }
+    return [warning for warning, count in counted.items() if count]
+
+
+def _nothing_left(intake: Intake) -> InputError:
+    filtered = "".join(f", {count} other than where.{column}" for column, count in intake.filtered.items())
+    first = f" (first: {intake.examples[0]})" if intake.examples else ""
+    return InputError(
+        "E-DATA-001",
+        f"no rows are left: {intake.skipped} bad{filtered}{first}.",
+        fix="check `where` and on_bad_rows, or the files.",
+    )
+
+
+def _too_many_rows(max_rows: int) -> ResourceError:
+    return ResourceError(
+        "E-DATA-023",
+        f"the source has more than max_rows = {max_rows} rows.",
+        fix="raise max_rows if the source is meant to be that large.",
+    )

@@ -1,0 +1,193 @@
+"""Scaled rows to gap-free segments that windows are views of: what stage `shard` does for time series.
+
+One Arrow file per split; each record batch is one segment of one series, stored once however many windows lie in it.
+Segments of validation and test rows begin with the rows before the cut that their first window looks back on.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from pydantic import Field
+
+from tasks.errors import InputError
+from tasks.part import Part
+from tasks.progress import Progress, emit
+from tasks.series.frames import KNOWN, SPLITS, VALUES, read_whole_series
+from tasks.series.time_grid import TimeGrid
+from tasks.store import Artefact
+
+
+class WindowSettings(Part):
+    """What a window is, and how far apart windows begin."""
+
+    look_back: int = Field(96, ge=1, le=1_000_000, description="Steps a model sees.")
+    horizon: int = Field(24, ge=1, le=1_000_000, description="Steps it forecasts.")
+    stride: int = Field(1, ge=1, le=1_000_000, description="Steps between the beginnings of training windows.")
+    evaluation_stride: int = Field(1, ge=1, le=1_000_000, description="The same for validation and test windows.")
+    season: int = Field(0, ge=0, le=1_000_000, description="Steps of a season; 0 takes it from the frequency.")
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of a window."""
+        return self.look_back + self.horizon
+
+    def count_windows(self, num_rows: int, split: str) -> int:
+        """Windows in a segment of so many rows."""
+        stride = self.stride if split == "train" else self.evaluation_stride
+        return max(0, (num_rows - self.num_rows) // stride + 1)
+
+
+class Segment(NamedTuple):
+    """Consecutive rows [start, stop) of a frame that belong to a split, context included."""
+
+    split: int
+    start: int
+    stop: int
+
+
+@dataclass
+class Tally:
+    """What a split's file holds, and what was too short for it."""
+
+    segments: int = 0
+    rows: int = 0
+    windows: int = 0
+    short_segments: int = 0
+    short_rows: int = 0
+    longest: int = 0
+
+
+def write_shards(folder: Path, *, encoded: Artefact, settings: WindowSettings) -> dict:
+    """Write `train.arrow`, `valid.arrow`, `test.arrow`, and `shards.json` that describes them.
+
+    Raises InputError (E-SER-012) for a split in which no window fits.
+    """
+    files = {name: encoded.file(f"{name}.parquet") for name in SPLITS}
+    grid = TimeGrid.from_dict(encoded.summary["grid"])
+    ids = list_series(files)
+    tallies = _write_segments(folder, files, settings, grid, ids)
+    for split, tally in tallies.items():
+        if not tally.windows:
+            raise _too_short(split, tally, settings)
+    layout = {
+        **{name: getattr(settings, name) for name in ("look_back", "horizon", "stride", "evaluation_stride")},
+        "channels": encoded.summary["channels"],
+        "covariates": encoded.summary["covariates"],
+        "series": ids,
+        "season": settings.season or grid.season,
+        "files": [
+            {"split": split, "file": f"{split}.arrow", "segments": t.segments, "rows": t.rows, "windows": t.windows}
+            for split, t in tallies.items()
+        ],
+    }
+    (folder / "shards.json").write_text(json.dumps(layout, indent=1), encoding="utf-8")
+    return {name: value for name, value in layout.items() if name not in ("series", "files")} | {
+        "rows": sum(tally.rows for tally in tallies.values()),
+        "series": len(ids),
+        "segments": {split: tally.segments for split, tally in tallies.items()},
+        "windows": {split: tally.windows for split, tally in tallies.items()},
+        "left_out": {split: {"segments": t.short_segments, "rows": t.short_rows} for split, t in tallies.items()},
+        "grid": encoded.summary["grid"],
+        "warnings": _warnings(tallies, settings),
+    }
+
+
+def list_series(files: dict[str, Path]) -> list[str]:
+    """Ids of all series: those of the training rows in order, then those that begin later.
+
+    So series that appear after the cut do not renumber those before.
+    """
+    ids: dict[str, None] = {}
+    for path in files.values():
+        found = pl.scan_parquet(path).select(pl.col("series").unique().sort()).collect(engine="streaming")
+        ids |= dict.fromkeys(found["series"])
+    return list(ids)
+
+
+def find_segments(rows: pl.DataFrame, positions: np.ndarray, look_back: int) -> Iterator[Segment]:
+    """Yield the gap-free segments of each split in a frame of whole series, sorted by series and time."""
+    splits = rows["split"].to_numpy()
+    is_new_series = (rows["series"] != rows["series"].shift()).fill_null(True).to_numpy()
+    is_cut = is_new_series | (np.diff(positions, prepend=positions[:1]) != 1)
+    starts = np.flatnonzero(is_cut)
+    for run_start, run_stop in zip(starts, [*starts[1:], rows.height], strict=True):
+        run = splits[run_start:run_stop]
+        for split in np.unique(run):
+            first, after = np.searchsorted(run, [split, split + 1])
+            context = look_back if split else 0
+            yield Segment(int(split), int(run_start + max(0, first - context)), int(run_start + after))
+
+
+def _write_segments(
+    folder: Path, files: dict[str, Path], settings: WindowSettings, grid: TimeGrid, ids: list[str]
+) -> dict[str, Tally]:
+    tallies = {name: Tally() for name in SPLITS}
+    numbers = {name: number for number, name in enumerate(ids)}
+    with contextlib.ExitStack() as stack:
+        writers: dict[str, pa.ipc.RecordBatchFileWriter] = {}
+        for rows in read_whole_series(files):
+            table = _as_batch(rows, numbers)
+            for name in SPLITS if not writers else ():
+                sink = stack.enter_context(pa.OSFile(str(folder / f"{name}.arrow"), "wb"))
+                writers[name] = stack.enter_context(pa.ipc.new_file(sink, table.schema))
+            positions = grid.positions(rows["time"]).to_numpy()
+            for segment in find_segments(rows, positions, settings.look_back):
+                split, num_rows = SPLITS[segment.split], segment.stop - segment.start
+                if _count(tallies[split], num_rows, settings.count_windows(num_rows, split)):
+                    writers[split].write_batch(table.slice(segment.start, num_rows))
+            emit(Progress(stage="shard", done=sum(tally.rows for tally in tallies.values())))
+    return tallies
+
+
+def _count(tally: Tally, num_rows: int, num_windows: int) -> bool:
+    """Enter a segment, and tell whether a window fits."""
+    tally.longest = max(tally.longest, num_rows)
+    if num_windows:
+        tally.segments, tally.rows = tally.segments + 1, tally.rows + num_rows
+        tally.windows += num_windows
+    else:
+        tally.short_segments, tally.short_rows = tally.short_segments + 1, tally.short_rows + num_rows
+    return num_windows > 0
+
+
+def _as_batch(rows: pl.DataFrame, numbers: dict[str, int]) -> pa.RecordBatch:
+    """The frame as columns of a shard: row, series, time, values [C], and covariates [D] if there are any."""
+    columns = {
+        "row": rows["row"].to_arrow().cast(pa.uint32()),
+        "series": rows["series"].replace_strict(numbers, return_dtype=pl.UInt32).to_arrow(),
+        "time": rows["time"].cast(pl.Int64).to_arrow(),
+        "values": _as_lists(rows.select(VALUES)),
+    }
+    known = rows.select(KNOWN)
+    return pa.record_batch(columns | ({"covariates": _as_lists(known)} if known.width else {}))
+
+
+def _as_lists(numbers: pl.DataFrame) -> pa.FixedSizeListArray:
+    matrix = np.ascontiguousarray(numbers.to_numpy(), dtype=np.float32)
+    return pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), numbers.width)
+
+
+def _too_short(split: str, tally: Tally, settings: WindowSettings) -> InputError:
+    context = "" if split == "train" else " (rows looked back on included)"
+    return InputError(
+        "E-SER-012",
+        f"no window fits into the {split} rows: it takes look_back + horizon = {settings.num_rows} rows without a gap, "
+        f"and the longest of {tally.short_segments} segment(s){context} has {tally.longest}.",
+        fix="lower shard.look_back or shard.horizon, move the cuts of the split, or add rows.",
+    )
+
+
+def _warnings(tallies: dict[str, Tally], settings: WindowSettings) -> list[str]:
+    return [
+        f"{tally.short_segments} segment(s) of the {split} rows ({tally.short_rows} rows) are shorter than look_back + "
+        f"horizon = {settings.num_rows} and left out"
+        for split, tally in tallies.items()
+        if tally.short_segments
+    ]

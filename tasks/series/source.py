@@ -1,0 +1,149 @@
+"""Which time series to read, how their stamps are understood, and what is done about rows that break the grid."""
+
+import re
+import zoneinfo
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from tasks.sources.settings import FileSettings
+
+PRESETS = {
+    "files": {},
+    # The series has one stamp twice, with two readings of the same half-hour.
+    "sea-temperature": {
+        "format": "csv",
+        "time_column": "time (UTC)",
+        "value_columns": ("temperature (celsius)",),
+        "duplicates": "mean",
+    },
+    "etth1": {
+        "format": "csv",
+        "time_column": "date",
+        "value_columns": ("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT"),
+    },
+}
+POLICIES = frozenset({"unsorted", "duplicates", "gaps", "sentinels", "time_zone", "ambiguous_times"})
+FREQUENCY = re.compile(r"auto|[1-9]\d{0,8}(us|ms|s|m|h|d|w|mo|q|y)?")
+
+ColumnName = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class SeriesSource(FileSettings):
+    """Which files hold the series, which columns are their ids, times, channels and covariates.
+
+    A table is wide, with a column per channel, or with `channel_column` long, with a row per channel.
+    """
+
+    performed_by: ClassVar[str] = "tasks.series.reading"
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = PRESETS
+    free: ClassVar[frozenset[str]] = FileSettings.free | POLICIES
+
+    dataset: Literal["sea-temperature", "etth1", "files"] = Field(
+        "files",
+        description="`sea-temperature` is in an installed package, `etth1` is downloaded, `files` are your own.",
+    )
+    format: Literal["auto", "csv", "tsv", "jsonl", "parquet"] = Field(
+        "auto", description="How files are read; `auto` goes by their suffix."
+    )
+    id_column: ColumnName | None = Field(None, description="Column that names the series; without it there is one.")
+    one_series_per_file: bool = Field(False, description="Each file is a series of its own and gives it its name.")
+    time_column: ColumnName = Field("time", description="Column that holds the time of a row.")
+    value_columns: tuple[ColumnName, ...] = Field(
+        ("value",), min_length=1, max_length=1024, description="Columns to forecast: the channels."
+    )
+    covariate_columns: tuple[ColumnName, ...] = Field(
+        (), max_length=1024, description="Columns whose future is known in advance."
+    )
+    channel_column: ColumnName | None = Field(
+        None, description="Column that names the channel, in a table with one row per series, time and channel."
+    )
+    time_format: str | None = Field(
+        None, min_length=2, max_length=64, description='Format of the times, such as "%d/%m/%Y"; without it ISO 8601.'
+    )
+    time_unit: Literal["text", "s", "ms", "us", "ns", "step"] = Field(
+        "text", description="What times count: nothing, units since 1970 UTC, or plain steps."
+    )
+    time_zone: str | None = Field(
+        None, max_length=64, description="IANA zone of times without an offset, and of the days and months."
+    )
+    ambiguous_times: Literal["error", "earliest", "latest", "order"] = Field(
+        "error",
+        description="Which of two times is meant when clocks go back; with `order` the first row is the earlier.",
+    )
+    frequency: str = Field(
+        "auto", description='Step of the series, such as "30m", "1h", "1d", "1mo"; `auto` takes the most frequent one.'
+    )
+    unsorted: Literal["error", "sort"] = Field("error", description="What is done about rows that go back in time.")
+    duplicates: Literal["error", "first", "last", "mean"] = Field(
+        "error", description="What is done about rows of one series and time."
+    )
+    gaps: Literal["cut", "error"] = Field(
+        "cut", description="What is done about missing steps: `cut` lets no window span them, and reports them."
+    )
+    sentinels: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] | None = Field(
+        None,
+        max_length=16,
+        description="Numbers that mean a missing value; -999 and the like must be listed, or [] says they are values.",
+    )
+
+    @field_validator("time_zone")
+    @classmethod
+    def _names_a_zone(cls, time_zone: str | None) -> str | None:
+        try:
+            return time_zone and zoneinfo.ZoneInfo(time_zone).key
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f'{time_zone} is no IANA time zone; write one such as "Europe/Paris" or "UTC"') from None
+
+    @field_validator("time_format")
+    @classmethod
+    def _reads_no_zone_names(cls, time_format: str | None) -> str | None:
+        # Their letters stand for several zones, and the parser skips them.
+        if time_format is not None and "%Z" in time_format:
+            raise ValueError("%Z is not read; use %z for offsets, or cut the name off and set time_zone")
+        return time_format
+
+    @field_validator("frequency")
+    @classmethod
+    def _is_a_frequency(cls, frequency: str) -> str:
+        if not FREQUENCY.fullmatch(frequency):
+            raise ValueError(
+                f"{frequency} is no frequency; write a number and us, ms, s, m, h, d, w, mo, q or y, such as 30m, "
+                "or a number of steps"
+            )
+        return frequency
+
+    @model_validator(mode="after")
+    def _names_columns_once(self) -> Self:
+        columns = list(self.named_columns().values())
+        repeated = sorted({column for column in columns if columns.count(column) > 1})
+        if repeated:
+            raise ValueError(f"{', '.join(repeated)} is named for more than one purpose")
+        return self
+
+    @model_validator(mode="after")
+    def _has_one_layout(self) -> Self:
+        if self.id_column is not None and self.one_series_per_file:
+            raise ValueError("id_column and one_series_per_file exclude one another")
+        if self.channel_column is not None and (len(self.value_columns) > 1 or self.covariate_columns):
+            raise ValueError("with channel_column there is one value column and no covariate column")
+        return self
+
+    @model_validator(mode="after")
+    def _reads_times_one_way(self) -> Self:
+        if self.time_format is not None and self.time_unit != "text":
+            raise ValueError('time_format needs time_unit "text"')
+        counts_steps = self.frequency.isdigit()
+        if self.frequency != "auto" and counts_steps != (self.time_unit == "step"):
+            raise ValueError('a frequency without a unit belongs to time_unit "step", and no other does')
+        if self.time_unit == "step" and self.time_zone is not None:
+            raise ValueError('time_unit "step" has no time_zone')
+        return self
+
+    def named_columns(self) -> dict[str, str]:
+        """The columns of id, time, channel, values and covariates."""
+        single = {"id": self.id_column, "time": self.time_column, "channel": self.channel_column}
+        named = {role: column for role, column in single.items() if column is not None}
+        values = {f"value {column}": column for column in self.value_columns}
+        return named | values | {f"known {column}": column for column in self.covariate_columns}

@@ -1,0 +1,28 @@
+"""The windows of a stored shard set, opened the way its description says."""
+
+import json
+from typing import TYPE_CHECKING
+
+from tasks.store import Artefact
+
+if TYPE_CHECKING:
+    from rnnmodels.windows import Windows
+
+TRAIN = "train"
+SCORED_SPLITS = ("valid", "test")
+
+
+def read_layout(shards: Artefact) -> dict:
+    """Read what the stage `shard` says of its windows: sizes, strides, season, names of channels and series."""
+    return json.loads(shards.file("shards.json").read_bytes())
+
+
+def open_split(shards: Artefact, split: str) -> "Windows":
+    """Map the verified windows of a split; those that are scored have a stride of their own."""
+    from rnnmodels.windows import open_windows
+
+    layout = read_layout(shards)
+    stride = layout["stride"] if split == TRAIN else layout["evaluation_stride"]
+    return open_windows(
+        shards.file(f"{split}.arrow"), look_back=layout["look_back"], horizon=layout["horizon"], stride=stride
+    )

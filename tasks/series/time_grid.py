@@ -1,0 +1,200 @@
+"""The regular grid of a source: which times follow one another.
+
+Steps below a day are counted on the time line, so clocks that change make no gap. Days and longer steps are counted on
+the clocks and calendars of the zone: a day may have 23 hours and a month 28 days, and each is one step.
+"""
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import polars as pl
+
+HOUR_US = 3_600_000_000
+DAY_US = 24 * HOUR_US
+UNITS_US = {"w": 7 * DAY_US, "d": DAY_US, "h": HOUR_US, "m": 60_000_000, "s": 1_000_000, "ms": 1_000, "us": 1}
+UNIT_MONTHS = {"mo": 1, "q": 3, "y": 12}
+MONTHS_PER_YEAR = 12
+SHORTEST_MONTH_US = 28 * DAY_US
+
+Clock = Literal["utc", "naive", "step"]
+DTYPES = {"utc": pl.Datetime("us", "UTC"), "naive": pl.Datetime("us"), "step": pl.Int64()}
+
+
+@dataclass(frozen=True, slots=True)
+class TimeGrid:
+    """All times that lie a whole number of steps from an anchor.
+
+    `anchor` is in microseconds since 1970 or a step number. `zone` belongs to the clock `utc`. Months keep the anchor's
+    day, or end with their last one: an anchor on the 31st stands for ends of months.
+    """
+
+    frequency: str
+    clock: Clock
+    zone: str | None
+    anchor: int
+
+    @property
+    def dtype(self) -> pl.DataType:
+        """Type of the column `time`."""
+        return DTYPES[self.clock]
+
+    @property
+    def season(self) -> int:
+        """Steps of the shortest natural cycle: of an hour, a day, a week or a year; 1 where there is none."""
+        number, unit = _parse(self.frequency)
+        if unit in UNIT_MONTHS:
+            cycle, step = MONTHS_PER_YEAR, number * UNIT_MONTHS[unit]
+        elif unit in UNITS_US:
+            step = number * UNITS_US[unit]
+            cycle = next((cycle for longest, cycle in CYCLES_US if step <= longest), step)
+        else:
+            cycle = step = number
+        return cycle // step if cycle % step == 0 else 1
+
+    def positions(self, times: pl.Series) -> pl.Series:
+        """Number the times, Int64: consecutive steps differ by 1, a time off the grid gets that of a neighbour."""
+        number, unit = _parse(self.frequency)
+        if self.clock == "step":
+            return (times - self.anchor) // number
+        local, anchor = self._local(times), self._local(self._anchor_time())
+        if unit in UNIT_MONTHS:
+            return (_month_numbers(local) - _month_numbers(anchor)[0]) // (number * UNIT_MONTHS[unit])
+        step_us = number * UNITS_US[unit]
+        return (local.cast(pl.Int64) - anchor.cast(pl.Int64)[0] + step_us // 2) // step_us
+
+    def times(self, positions: pl.Series) -> pl.Series:
+        """The times at these positions, of type `dtype`; where clocks skip one, the next hour's."""
+        number, unit = _parse(self.frequency)
+        if self.clock == "step":
+            return positions * number + self.anchor
+        anchor = self._local(self._anchor_time())
+        if unit in UNIT_MONTHS:
+            months = pl.select(pl.format("{}mo", positions * number * UNIT_MONTHS[unit])).to_series()
+            local = pl.select(pl.lit(anchor).first().dt.offset_by(months)).to_series()
+        else:
+            local = (positions * (number * UNITS_US[unit]) + anchor.cast(pl.Int64)[0]).cast(pl.Datetime("us"))
+        return self._from_local(local)
+
+    def find_irregular(self, times: pl.Series) -> pl.Series:
+        """Mark the times that lie between two steps."""
+        return self.times(self.positions(times)) != times
+
+    def to_dict(self) -> dict:
+        """The grid as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "TimeGrid":
+        """Rebuild a grid from `to_dict`."""
+        return cls(**values)
+
+    def _anchor_time(self) -> pl.Series:
+        return pl.Series([self.anchor], dtype=pl.Int64).cast(self.dtype)
+
+    @property
+    def _follows_clocks(self) -> bool:
+        """Whether steps are counted on the clocks of a zone."""
+        number, unit = _parse(self.frequency)
+        return self.clock == "utc" and (unit in UNIT_MONTHS or number * UNITS_US[unit] >= DAY_US)
+
+    def _local(self, times: pl.Series) -> pl.Series:
+        zoned = times.dt.convert_time_zone(self.zone) if self._follows_clocks else times
+        return zoned.dt.replace_time_zone(None)
+
+    def _from_local(self, local: pl.Series) -> pl.Series:
+        if not self._follows_clocks:
+            return local.cast(self.dtype)
+        instants, an_hour_on = (
+            shifted.dt.replace_time_zone(self.zone, ambiguous="earliest", non_existent="null")
+            for shifted in (local, local.dt.offset_by("1h"))
+        )
+        return instants.fill_null(an_hour_on).dt.convert_time_zone("UTC")
+
+
+# The longest step that counts for a cycle, and the cycle, from short to long.
+CYCLES_US = (
+    (30_000_000, HOUR_US),
+    (DAY_US - 1, DAY_US),
+    (DAY_US, 7 * DAY_US),
+    (7 * DAY_US, 52 * 7 * DAY_US),
+)
+
+
+def infer_grid(times: pl.DataFrame, *, clock: Clock, zone: str | None, frequency: str = "auto") -> TimeGrid | None:
+    """Find the grid of sorted times, columns `series` and `time` (of the clock's type).
+
+    With `auto` the step is the most frequent difference; None where no series has two times.
+    """
+    if frequency == "auto":
+        step = _most_frequent_step(times, "time")
+        if step is None:
+            return None
+        frequency = str(step) if clock == "step" else _name_step(times, step, zone)
+    number, unit = _parse(frequency)
+    if unit in UNIT_MONTHS:
+        return TimeGrid(frequency, clock, zone, _latest_day(_with_local(times, zone)))
+    step = number * UNITS_US.get(unit, 1)
+    time = pl.col("time").cast(pl.Int64)
+    regular = times.filter(time.shift(-1).over("series") - time == step)
+    anchor = (times if regular.is_empty() else regular)["time"].cast(pl.Int64).min()
+    return TimeGrid(frequency, clock, zone, anchor)
+
+
+def show_time(time: int, clock: Clock) -> str:
+    """Show a time given in microseconds since 1970, or a step number, as a person writes it."""
+    if clock == "step":
+        return str(time)
+    shown = pl.Series([time], dtype=pl.Int64).cast(pl.Datetime("us")).dt.to_string("iso:strict")[0]
+    return shown.removesuffix(".000000") + ("Z" if clock == "utc" else "")
+
+
+def _name_step(times: pl.DataFrame, step_us: int, zone: str | None) -> str:
+    """Name a step; what is a day or longer is measured again on the clocks of the zone."""
+    # When clocks change, a day has an hour less or more.
+    if step_us < DAY_US - HOUR_US:
+        return _name_duration(step_us)
+    local = _with_local(times, zone)
+    step_us = _most_frequent_step(local, "local")
+    months = local.select("series", month=_month_numbers(local["local"]))
+    if step_us >= SHORTEST_MONTH_US:
+        by_month = TimeGrid("1mo", "naive", None, _latest_day(local, "local"))
+        if not by_month.find_irregular(local["local"]).any():
+            return _name_months(_most_frequent_step(months, "month"))
+    return _name_duration(step_us)
+
+
+def _with_local(times: pl.DataFrame, zone: str | None) -> pl.DataFrame:
+    local = pl.col("time").dt.convert_time_zone(zone).dt.replace_time_zone(None) if zone else pl.col("time")
+    return times.with_columns(local=local)
+
+
+def _most_frequent_step(times: pl.DataFrame, column: str) -> int | None:
+    """The most frequent difference of neighbours in a series, the smallest of several."""
+    steps = times.select(step=pl.col(column).cast(pl.Int64).diff().over("series")).filter(pl.col("step") > 0)
+    counted = steps.group_by("step").len().sort("len", "step", descending=[True, False])
+    return None if counted.is_empty() else counted["step"][0]
+
+
+def _latest_day(local: pl.DataFrame, column: str = "time") -> int:
+    """The time with the latest day of its month, and of those the first."""
+    return local.sort(pl.col("local").dt.day(), pl.lit(0) - pl.col("local").cast(pl.Int64))[column].cast(pl.Int64)[-1]
+
+
+def _month_numbers(local: pl.Series) -> pl.Series:
+    return local.dt.year().cast(pl.Int64) * MONTHS_PER_YEAR + local.dt.month().cast(pl.Int64)
+
+
+def _name_duration(step_us: int) -> str:
+    unit, unit_us = next((unit, size) for unit, size in UNITS_US.items() if step_us % size == 0)
+    return f"{step_us // unit_us}{unit}"
+
+
+def _name_months(months: int) -> str:
+    unit, size = next((unit, size) for unit, size in reversed(UNIT_MONTHS.items()) if months % size == 0)
+    return f"{months // size}{unit}"
+
+
+def _parse(frequency: str) -> tuple[int, str]:
+    number, unit = re.fullmatch(r"(\d+)([a-z]*)", frequency).groups()
+    return int(number), unit

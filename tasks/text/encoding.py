@@ -1,0 +1,123 @@
+"""Stage `encode` for texts: texts to token ids, with a vocabulary learned from the training rows alone.
+
+Each text meets the tokenizer's regular expression once: tokens are parked as categorical codes, counted by a
+streaming group-by, and mapped to ids by a cast to `pl.Enum`, where a token outside the vocabulary is a null.
+"""
+
+import json
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+from pydantic import Field
+
+from tasks.errors import InputError
+from tasks.part import Part
+from tasks.progress import Progress, emit
+from tasks.store import Artefact
+from tasks.text.subwords import learn_subwords
+from tasks.text.vocabulary import UNKNOWN_ID, Vocabulary, tokens_of_text
+
+SPLITS = ("train", "valid", "test")
+# Small chunks and row groups keep memory flat; larger ones were no faster.
+CHUNK_ROWS = 2_000
+PARKED = {"compression": "uncompressed", "statistics": False, "row_group_size": 5_000}
+ENCODED = {"compression": "lz4", "row_group_size": 5_000}
+
+
+class EncodeSettings(Part):
+    """How texts become ids."""
+
+    tokenizer: Literal["word", "char", "subword"] = Field(
+        "word", description="Unit of text: words and punctuation, code points, or byte-pair merges."
+    )
+    lowercase: bool = Field(True, description="Fold case before cutting.")
+    max_size: int = Field(30_000, ge=1, le=4_000_000, description="Vocabulary entries at most, specials not counted.")
+    min_count: int = Field(2, ge=1, le=1_000_000, description="Occurrences in the training rows an entry needs.")
+
+
+def count_tokens(codes: pl.LazyFrame, categories: pl.Categorical) -> pl.DataFrame:
+    """Count each token of a list column `codes`: one row per distinct token, columns `token` and `count`."""
+    exploded = codes.select(code=pl.col("codes").list.explode(keep_nulls=False, empty_as_null=False))
+    counts = exploded.group_by("code").agg(count=pl.len()).collect(engine="streaming")
+    return counts.select(token=pl.col("code").cat.to(categories).cast(pl.String), count="count")
+
+
+def choose_tokens(counts: pl.DataFrame, settings: EncodeSettings) -> tuple[str, ...]:
+    """Take the most frequent tokens; ties break by token, so that row order never changes the vocabulary.
+
+    Raises InputError (E-DATA-010) if no token is frequent enough.
+    """
+    frequent = counts.filter(pl.col("count") >= settings.min_count)
+    if frequent.is_empty():
+        raise InputError(
+            "E-DATA-010",
+            f"no token occurs {settings.min_count} times in the training rows; "
+            f"the most frequent occurs {counts['count'].max() or 0} times.",
+            fix="lower encode.min_count or add training rows.",
+        )
+    ranked = frequent.sort("count", "token", descending=[True, False])
+    return tuple(ranked["token"].head(settings.max_size))
+
+
+def encode_words(texts: dict[str, pl.LazyFrame], settings: EncodeSettings, folder: Path) -> Vocabulary:
+    """Write `<split>.parquet` with ids for each frame of `texts`, in two streaming passes over codes."""
+    categories = pl.Categorical(pl.Categories.random())
+    # Polars forgets what the codes mean when no column of this type is left; this one lives as long as the call.
+    _alive = pl.Series([""], dtype=categories)
+    cut = tokens_of_text(pl.col("text"), tokenizer=settings.tokenizer, lowercase=settings.lowercase)
+    codes = cut.cast(pl.List(categories)).list.eval(pl.element().to_physical())
+    parked = {split: folder / f"{split}.codes.parquet" for split in texts}
+    with pl.Config(streaming_chunk_size=CHUNK_ROWS):
+        for split, frame in texts.items():
+            # Parking numbers takes half the time of parking the categories themselves.
+            frame.with_columns(codes=codes).drop("text").sink_parquet(parked[split], **PARKED)
+            emit(Progress(stage="encode", note=f"cut the {split} rows into tokens"))
+        counts = count_tokens(pl.scan_parquet(parked["train"]), categories)
+        vocabulary = Vocabulary(settings.tokenizer, settings.lowercase, choose_tokens(counts, settings))
+        tokens = pl.col("codes").list.eval(pl.element().cat.to(categories))
+        for split, path in parked.items():
+            encoded = pl.scan_parquet(path).with_columns(tokens=vocabulary.ids_of_tokens(tokens)).drop("codes")
+            encoded.sink_parquet(folder / f"{split}.parquet", **ENCODED)
+            path.unlink()
+    return vocabulary
+
+
+def encode_subwords(texts: dict[str, pl.LazyFrame], settings: EncodeSettings, folder: Path) -> Vocabulary:
+    """Write `<split>.parquet` with byte-pair ids for each frame of `texts`."""
+    vocabulary = learn_subwords(
+        texts["train"], lowercase=settings.lowercase, max_size=settings.max_size, min_count=settings.min_count
+    )
+    for split, frame in texts.items():
+        ids = vocabulary.ids_of_text(pl.col("text"))
+        frame.with_columns(tokens=ids).drop("text").sink_parquet(folder / f"{split}.parquet", **ENCODED)
+    return vocabulary
+
+
+def measure_tokens(path: Path) -> dict:
+    """Count the tokens of an encoded split and the share outside the vocabulary."""
+    ids = pl.col("tokens").list.explode(keep_nulls=False, empty_as_null=False)
+    counts = pl.scan_parquet(path).select(ids).select(num_tokens=pl.len(), unknown=(pl.all() == UNKNOWN_ID).sum())
+    num_tokens, num_unknown = counts.collect(engine="streaming").row(0)
+    return {"num_tokens": num_tokens, "oov_share": round(num_unknown / max(num_tokens, 1), 6)}
+
+
+def write_encoded(folder: Path, *, splits: Artefact, settings: EncodeSettings) -> dict:
+    """Fill the artefact's folder: ids of each split, the vocabulary, the label names."""
+    labels = splits.summary["labels"]
+    target = pl.col("label").cast(pl.Enum(labels)).to_physical().cast(pl.UInt16)
+    texts = {
+        name: pl.scan_parquet(splits.file(f"{name}.parquet")).select("row", "text", target=target) for name in SPLITS
+    }
+    write = encode_subwords if settings.tokenizer == "subword" else encode_words
+    vocabulary = write(texts, settings, folder)
+    vocabulary.save(folder / "vocabulary.json")
+    (folder / "labels.json").write_text(json.dumps(labels, ensure_ascii=False), encoding="utf-8")
+    measured = {name: measure_tokens(folder / f"{name}.parquet") for name in SPLITS}
+    return {
+        "rows": sum(splits.summary["splits"][name] for name in SPLITS),
+        "vocabulary_size": vocabulary.size,
+        "labels": labels,
+        "num_tokens": {name: figures["num_tokens"] for name, figures in measured.items()},
+        "oov_share": {name: figures["oov_share"] for name, figures in measured.items()},
+    }

@@ -1,0 +1,138 @@
+"""Files of any supported kind to one table of checked texts and labels: what stage `ingest` does for texts.
+
+Memory stays flat however large the source is: rows travel in batches from the reader to the row groups of one file.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.errors import InputError, IntegrityError, ResourceError, quoted
+from tasks.progress import Progress, emit
+from tasks.sources.inputs import Inputs
+from tasks.sources.intake import Intake
+from tasks.sources.readers import read_files
+from tasks.sources.settings import SourceSettings
+
+ROWS_FILE = "rows.parquet"
+SCHEMA = pa.schema(
+    {
+        "row": pa.uint32(),
+        "text": pa.large_string(),
+        "label": pa.large_string(),
+        "source": pa.large_string(),
+        "split": pa.large_string(),
+    }
+)
+MAX_LABELS = 1_000
+MIN_LABELS = 2
+
+
+@dataclass
+class Census:
+    """Rows written so far, by label and by official split."""
+
+    rows: int = 0
+    blank_texts: int = 0
+    labels: Counter[str] = field(default_factory=Counter)
+    splits: Counter[str] = field(default_factory=Counter)
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Count a batch; raises InputError (E-DATA-014) when there are too many labels for classes."""
+        self.rows += rows.height
+        self.blank_texts += rows.select((pl.col("text").str.strip_chars() == "").sum()).item()
+        for column, counts in (("label", self.labels), ("split", self.splits)):
+            counts.update(dict(rows.drop_nulls(column).group_by(column).len().iter_rows()))
+        if len(self.labels) > MAX_LABELS:
+            raise InputError(
+                "E-DATA-014",
+                f"has more than {MAX_LABELS} labels, such as {', '.join(map(quoted, sorted(self.labels)[:3]))}.",
+                fix="name a column of classes as label_column; this one looks like an id or a quantity.",
+            )
+
+
+def write_rows(folder: Path, *, settings: SourceSettings, inputs: Inputs, digest: str) -> dict:
+    """Read every input into `rows.parquet`; returns the counts, what was left out, and warnings.
+
+    Raises InputError: E-DATA-001, E-DATA-002, E-DATA-014, and what the readers raise;
+    ResourceError (E-DATA-023) beyond `max_rows`; IntegrityError (E-INT-003) if an input changed meanwhile.
+    """
+    intake = Intake(settings.with_preset())
+    census = Census()
+    with pq.ParquetWriter(folder / ROWS_FILE, SCHEMA, compression="zstd") as writer:
+        for rows in read_files(inputs.files, intake):
+            numbered = rows.with_row_index("row", offset=census.rows)
+            census.add(rows)
+            _refuse_beyond_cap(census.rows, settings.max_rows)
+            writer.write_table(numbered.select(SCHEMA.names).to_arrow().cast(SCHEMA))
+            emit(Progress(stage="ingest", done=census.rows))
+    _refuse_changed(inputs, digest)
+    _refuse_unusable(census, intake)
+    emit(Progress(stage="ingest", done=census.rows, total=census.rows, finished=True))
+    return _summary(census, intake, inputs, digest)
+
+
+def _refuse_beyond_cap(rows: int, max_rows: int) -> None:
+    if rows > max_rows:
+        raise ResourceError(
+            "E-DATA-023",
+            f"the source has more than max_rows = {max_rows} rows.",
+            fix="raise max_rows if the source is meant to be that large.",
+        )
+
+
+def _refuse_changed(inputs: Inputs, digest: str) -> None:
+    if inputs.digest() != digest:
+        raise IntegrityError(
+            "E-INT-003",
+            "an input file changed while it was read.",
+            fix="run again when nothing writes to the files any more.",
+            file=inputs.files[0].path.parent,
+        )
+
+
+def _refuse_unusable(census: Census, intake: Intake) -> None:
+    if not census.rows:
+        filtered = "".join(f", {count} other than where.{column}" for column, count in intake.filtered.items())
+        first = f" (first: {intake.examples[0]})" if intake.examples else ""
+        raise InputError(
+            "E-DATA-001",
+            f"no rows are left: {intake.skipped} bad{filtered}{first}.",
+            fix="check `where`, `include` and on_bad_rows, or the files.",
+        )
+    if len(census.labels) < MIN_LABELS:
+        counts = ", ".join(f"{count} x {quoted(label)}" for label, count in census.labels.items())
+        raise InputError(
+            "E-DATA-002",
+            f"found {counts or 'no label'} in {census.rows} rows, expected at least {MIN_LABELS} classes.",
+            fix="check label_column, or add rows of another class.",
+        )
+
+
+def _summary(census: Census, intake: Intake, inputs: Inputs, digest: str) -> dict:
+    return {
+        "rows": census.rows,
+        "labels": dict(sorted(census.labels.items())),
+        "splits": dict(sorted(census.splits.items())),
+        "skipped": intake.skipped,
+        "skipped_examples": intake.examples,
+        "filtered": dict(intake.filtered),
+        "inputs": {"files": len(inputs.files), "bytes": intake.num_bytes, "sha256": digest},
+        "warnings": _warnings(census, intake, inputs),
+    }
+
+
+def _warnings(census: Census, intake: Intake, inputs: Inputs) -> list[str]:
+    num_ignored = len(inputs.ignored) + intake.num_ignored
+    first_ignored = (inputs.ignored or [intake.first_ignored])[0]
+    counted = {
+        f"{intake.skipped} bad rows or files were left out": intake.skipped,
+        f"{intake.blank_lines} blank lines were skipped": intake.blank_lines,
+        f"{census.blank_texts} texts are blank": census.blank_texts,
+        f"{num_ignored} files are no documents and were ignored, such as {quoted(first_ignored)}": num_ignored,
+    }
+    return [warning for warning, count in counted.items() if count]

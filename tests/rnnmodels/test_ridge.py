@@ -1,0 +1,79 @@
+"""The line: exact where a series is linear, equal to another library's, chosen on validation."""
+
+import re
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge as SklearnRidge
+
+from rnnmodels.ridge import fit_ridge, measure_moments
+
+LOOK_BACK, HORIZON = 12, 6
+
+
+def noisy_waves(num_rows, seed=0):
+    generator = np.random.default_rng(seed)
+    step = np.arange(num_rows)[:, None]
+    return np.sin(step / np.array([3.0, 5.0])) + step / 400 + 0.3 * generator.normal(size=(num_rows, 2))
+
+
+@pytest.fixture
+def make_splits(make_windows):
+    def make(train, valid):
+        sizes = {"look_back": LOOK_BACK, "horizon": HORIZON}
+        return make_windows([train], name="train", **sizes), make_windows([valid], name="valid", **sizes)
+
+    return make
+
+
+def test_a_linear_series_is_continued_exactly(make_splits):
+    step = np.arange(400.0)[:, None]
+    series = 2 * np.sin(step / 4) + 0.02 * step + 5
+    train, valid = make_splits(series[:300], series[300:])
+    ridge = fit_ridge(train, valid, [1e-10])
+    batch = valid.take(np.arange(valid.num_rows))
+    assert np.abs(ridge.forecast(batch.history) - batch.future).max() < 1e-3
+    assert np.abs(batch.history[:, -1:] - batch.future).max() > 1
+
+
+def test_weights_are_those_of_another_library(make_splits):
+    train, valid = make_splits(noisy_waves(300), noisy_waves(100, seed=1))
+    batch = train.take(np.arange(train.num_rows))
+    last = batch.history[:, -1:]
+    history, future = (
+        (values - last).transpose(0, 2, 1).reshape(-1, values.shape[1]) for values in (batch.history, batch.future)
+    )
+    expected = SklearnRidge(alpha=0.5 * len(history), fit_intercept=False).fit(history, future).coef_.T
+    np.testing.assert_allclose(fit_ridge(train, valid, [0.5]).weights, expected, atol=1e-5)
+
+
+def test_the_penalty_is_the_best_on_validation_and_its_error_that_of_the_forecasts(make_splits):
+    train, valid = make_splits(noisy_waves(60), noisy_waves(300, seed=1))
+    batch = valid.take(np.arange(valid.num_rows))
+    errors = {}
+    for penalty in (1e-6, 1e-1, 1e4):
+        ridge = fit_ridge(train, valid, [penalty])
+        errors[penalty] = np.mean((ridge.forecast(batch.history) - batch.future) ** 2)
+        assert ridge.valid_mse == pytest.approx(errors[penalty], rel=1e-4)
+    assert min(errors, key=errors.get) == 1e-1
+    assert fit_ridge(train, valid, list(errors)).penalty == 1e-1
+
+
+def test_a_level_that_moves_moves_the_forecast_along(make_splits):
+    train, valid = make_splits(noisy_waves(200), noisy_waves(60, seed=1))
+    ridge = fit_ridge(train, valid, [0.01])
+    history = valid.take(np.arange(5)).history
+    np.testing.assert_allclose(ridge.forecast(history + 100), ridge.forecast(history) + 100, atol=1e-4)
+
+
+def test_moments_do_not_depend_on_how_windows_are_batched(make_splits, monkeypatch):
+    train, _ = make_splits(noisy_waves(200), noisy_waves(60))
+    whole = measure_moments(train)
+    monkeypatch.setattr("rnnmodels.ridge.ROWS_PER_BATCH", 7)
+    np.testing.assert_allclose(measure_moments(train).gram, whole.gram, rtol=1e-12)
+
+
+def test_no_windows_to_fit_to_are_named(make_splits, tmp_path):
+    train, valid = make_splits(noisy_waves(200), noisy_waves(LOOK_BACK + HORIZON - 1))
+    with pytest.raises(ValueError, match=re.escape(f"no windows in {tmp_path / 'valid.arrow'}, expected at least one")):
+        fit_ridge(train, valid, [1.0])
