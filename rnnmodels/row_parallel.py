@@ -7,6 +7,7 @@ Shapes: T time steps, N rows, F input features, U hidden units.
 
 import functools
 import os
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -110,4 +111,16 @@ def _threads() -> ThreadPoolExecutor:
 
 @functools.cache
 def _start_threads(_process: int, num_threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(num_threads, "rows", initializer=torch.set_num_threads, initargs=(1,))
+    started = threading.Barrier(num_threads + 1)
+
+    def use_one_thread() -> None:
+        torch.get_num_threads()  # at its first question a thread takes over the process's number, so ask before
+        torch.set_num_threads(1)
+        started.wait()
+
+    threads = ThreadPoolExecutor(num_threads, "rows", initializer=use_one_thread)
+    for _ in range(num_threads):
+        threads.submit(int)
+    started.wait()
+    torch.set_num_threads(num_threads)  # what threads to come take over
+    return threads

@@ -1,6 +1,8 @@
 """A batch in parts: the same states and gradients as in one piece, the same ones every time."""
 
 import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -107,15 +109,18 @@ def test_a_few_rows_stay_together(num_rows, num_parts):
     assert len(counting.threads) == num_parts
 
 
-def test_the_callers_number_of_threads_stays():
+def test_the_number_of_threads_stays_for_the_caller_and_for_threads_to_come():
     run(run_cell, "gru")
     assert torch.get_num_threads() == 2
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(torch.get_num_threads).result() == 2
 
 
 def test_a_forked_process_starts_threads_of_its_own():
     run(run_cell, "gru")
     child = os.fork()
     if child == 0:
+        signal.alarm(30)  # a child that waits for its parent's threads would wait for ever
         with torch.no_grad():
             run_cell(nn.GRU(4, 6), torch.randn(NUM_STEPS, NUM_ROWS, 4))
         os._exit(7)

@@ -16,11 +16,14 @@ from tasks.sources.readers import read_files
 PARIS = "Europe/Paris"
 BACK = "2024-10-27 02:30"  # clocks in Paris show it twice
 FORWARD = "2024-03-31 02:30"  # and skip this one
+POLICIES = ("earliest", "latest", "order")
 
 
 def read(path: Path, *times: str, values: tuple[str, ...] = (), **settings) -> tuple[pl.DataFrame, RowParser]:
     values = values or ("1",) * len(times)
-    path.write_text("time,value\n" + "".join(f'{time},"{value}"\n' for time, value in zip(times, values, strict=True)))
+    path.write_text(
+        "time,value\n" + "".join(f'"{time}","{value}"\n' for time, value in zip(times, values, strict=True))
+    )
     source = SeriesSource(path=str(path), **settings)
     parser = RowParser(source)
     return pl.concat(read_files(find_inputs(source).files, Intake(source), parser)), parser
@@ -132,8 +135,14 @@ def test_a_format_that_does_not_fit_is_told_from_one_that_cannot_be_read(path):
 
 @pytest.mark.parametrize(
     ("unit", "time"),
-    [("s", "1577836800"), ("s", "1577836800.0"), ("ms", "1577836800000"), ("us", "1577836800000000")]
-    + [("ns", "1577836800000000000"), ("s", "1.5778368e9")],
+    [
+        ("s", "1577836800"),
+        ("s", "1577836800.0"),
+        ("s", "1.5778368e9"),
+        ("ms", "1577836800000"),
+        ("us", "1577836800000000"),
+        ("ns", "1577836800000000000"),
+    ],
 )
 def test_units_since_1970_are_read(path, unit, time):
     assert instants(path, time, time_unit=unit) == ["2020-01-01 00:00:00"]
@@ -187,15 +196,12 @@ def test_a_local_time_that_clocks_skip_is_refused(path):
 
 def test_a_local_time_that_clocks_show_twice_is_refused_or_decided(path):
     assert error_of(path, BACK, time_zone=PARIS) == (
-        f'E-TIME-010 FILE:2 column "time": got "{BACK}", which clocks in {PARIS} show twice when they go back.\nFix: set '
-        'ambiguous_times = "order" if the rows are in order, else "earliest" or "latest", or write the offset.'
+        f'E-TIME-010 FILE:2 column "time": got "{BACK}", which clocks in {PARIS} show twice when they go back.\nFix: '
+        'set ambiguous_times = "order" if the rows are in order, else "earliest" or "latest", or write the offset.'
     )
     summer, winter = "2024-10-27 00:30:00", "2024-10-27 01:30:00"
     decided = {policy: instants(path, BACK, BACK, time_zone=PARIS, ambiguous_times=policy) for policy in POLICIES}
     assert decided == {"earliest": [summer, summer], "latest": [winter, winter], "order": [summer, winter]}
-
-
-POLICIES = ("earliest", "latest", "order")
 
 
 def test_times_with_and_without_an_offset_are_not_mixed(path):
