@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from rnnmodels.config import Architecture, Optimization, Settings, Training
+from rnnmodels.forecast_config import ForecastArchitecture, ForecastTraining
 from tasks.classification.evaluating import ClassificationSettings
 from tasks.classification.modelling import ClassifierCandidate
 from tasks.evaluate import EvaluationSettings
@@ -16,6 +17,15 @@ from tasks.fit import NAME_PATTERN, Candidate
 from tasks.part import Part
 from tasks.promotion.settings import PromotionSettings
 from tasks.register import RegistrySettings
+from tasks.series.baselines import ForecastBaselineSettings
+from tasks.series.evaluating import ForecastEvaluationSettings
+from tasks.series.judging import ForecastPromotionSettings
+from tasks.series.modelling import ForecastCandidate
+from tasks.series.registration import ForecastRegistrySettings
+from tasks.series.scaling import ScaleSettings
+from tasks.series.segments import WindowSettings
+from tasks.series.source import SeriesSource
+from tasks.series.splitting import TimeSplitSettings
 from tasks.sources.settings import SourceSettings
 from tasks.text.baseline import BaselineSettings
 from tasks.text.encoding import EncodeSettings
@@ -25,6 +35,12 @@ from tasks.text.splitting import SplitSettings
 RECURRENT_CLASSIFIERS = [
     ClassifierCandidate(name="gru", model=Architecture(cell="gru", bidirectional=True)),
     ClassifierCandidate(name="lstm", model=Architecture(cell="lstm", bidirectional=True)),
+]
+
+
+RECURRENT_FORECASTERS = [
+    ForecastCandidate(name="segment-gru", model=ForecastArchitecture(cell="gru")),
+    ForecastCandidate(name="direct-lstm", model=ForecastArchitecture(cell="lstm", decoder="direct")),
 ]
 
 
@@ -83,10 +99,35 @@ class ClassifyRecipe(Recipe):
     promotion: PromotionSettings = Field(PromotionSettings(), description="What a new model must show to take over.")
 
 
-RECIPES: dict[str, type[Recipe]] = {"classify": ClassifyRecipe}
+class ForecastRecipe(Recipe):
+    """The next values of time series."""
+
+    training: ClassVar[type[Optimization]] = ForecastTraining
+
+    kind: Literal["forecast"] = Field(description="Problem to solve: the next values of time series.")
+    source: SeriesSource = Field(description="Which series to read.")
+    split: TimeSplitSettings = Field(TimeSplitSettings(), description="At which times the series are cut.")
+    encode: ScaleSettings = Field(ScaleSettings(), description="How values are scaled and which calendar is added.")
+    shard: WindowSettings = Field(WindowSettings(), description="How far windows look back and ahead.")
+    candidates: list[ForecastCandidate] = Field(
+        RECURRENT_FORECASTERS, min_length=1, max_length=32, description="Models to fit and compare."
+    )
+    baseline: ForecastBaselineSettings = Field(ForecastBaselineSettings(), description="The simple models to beat.")
+    evaluate: ForecastEvaluationSettings = Field(
+        ForecastEvaluationSettings(), description="How forecasts are scored and compared."
+    )
+    registry: ForecastRegistrySettings = Field(
+        ForecastRegistrySettings(), description="How the best model is registered."
+    )
+    promotion: ForecastPromotionSettings = Field(
+        ForecastPromotionSettings(), description="What a new model must show to take over."
+    )
+
+
+RECIPES: dict[str, type[Recipe]] = {"classify": ClassifyRecipe, "forecast": ForecastRecipe}
 # What flows take as a parameter: a form offers the kinds, and validation takes the one that fits.
-AnyRecipe = ClassifyRecipe
-AnyCandidate = ClassifierCandidate
+AnyRecipe = ClassifyRecipe | ForecastRecipe
+AnyCandidate = ClassifierCandidate | ForecastCandidate
 
 
 def validate_recipe(raw: dict) -> Recipe:

@@ -21,7 +21,8 @@ Level = Annotated[float, Field(gt=0, lt=1)]
 class ForecastArchitecture(RecurrentArchitecture):
     """A recurrent forecaster beside a linear path: a forecast is the line plus what the recurrent part adds."""
 
-    hidden_size: int = Field(128, ge=1, le=8192, description="Width of the hidden state, per direction.")
+    hidden_size: int = Field(128, ge=1, le=8192, description="Width of the hidden state.")
+    bidirectional: Literal[False] = Field(False, description="A history is read forwards, towards what follows it.")
     locked_dropout: float = Field(
         0.0, ge=0, lt=1, description="Dropout with one mask for all time steps, at the input of each layer."
     )
@@ -41,10 +42,15 @@ class ForecastArchitecture(RecurrentArchitecture):
     normalization: Literal["last", "mean", "instance", "none"] = Field(
         "last", description="What is subtracted from a window; `instance` also divides by its deviation."
     )
+    linear_path: Literal["residual", "average", "none"] = Field(
+        "residual",
+        description="A ridge regression beside the recurrent part, which learns what the line misses (`residual`) or "
+        "the whole, to be averaged with the line (`average`); validation chooses the weight of the recurrent part.",
+    )
     ridge_penalties: tuple[Penalty, ...] = Field(
         (1e-3, 1e-2, 1e-1, 1.0, 10.0),
-        description="Penalties of the linear path, per row it is fitted to, to choose from on validation; none leaves "
-        "the path out.",
+        min_length=1,
+        description="Penalties of the linear path, per row it is fitted to, to choose from on validation.",
     )
     output: Literal["point", "quantiles", "gaussian", "student-t"] = Field(
         "point", description="What is forecast for each step: a value or a distribution."
@@ -64,12 +70,6 @@ class ForecastArchitecture(RecurrentArchitecture):
             raise ValueError(f"quantile_levels: got {list(self.quantile_levels)}, expected rising levels")
         if not self.quantile_levels and self.output != "point":
             raise ValueError(f"quantile_levels: got none, expected at least one for the output {self.output!r}")
-        return self
-
-    @model_validator(mode="after")
-    def _check_directions(self) -> Self:
-        if self.bidirectional and self.decoder != "direct":
-            raise ValueError(f"bidirectional: got true, but the decoder {self.decoder!r} continues in one direction")
         return self
 
 

@@ -17,14 +17,14 @@ from rnnmodels.row_parallel import State, run_cell
 
 @dataclass(frozen=True)
 class Sequences:
-    """Normalised `values` (L, N, K) and `covariates` (T, N, D), the line's forecast `line` (H, N, K).
+    """Normalised `values` (L, N, K) and `covariates` (T, N, D), and what a network's numbers are added to, `start` (H, N, K).
 
     `future` (H, N, K) is the truth, for teacher forcing.
     """
 
     values: Tensor
     covariates: Tensor
-    line: Tensor
+    start: Tensor
     future: Tensor | None = None
 
     def history(self) -> Tensor:

@@ -57,13 +57,13 @@ class SequenceForecaster(SequenceModel):
         )
         self.network = NETWORKS[self.architecture.decoder](self.architecture, sizes)
         self.register_buffer("recurrent_weight", torch.ones(()))
-        if self.architecture.ridge_penalties:
+        if self.has_line:
             self.register_buffer("line_LH", torch.zeros(shape.look_back, shape.horizon))
 
     @property
     def has_line(self) -> bool:
         """Tell whether there is a linear path."""
-        return hasattr(self, "line_LH")
+        return self.architecture.linear_path != "none"
 
     def forward(self, history_BLC: Tensor, covariates_BTD: Tensor) -> Forecast:
         """Forecast with the recurrent part weighted as validation chose; all in float32."""
@@ -75,7 +75,9 @@ class SequenceForecaster(SequenceModel):
         Under autocast only the recurrent layers change their arithmetic.
         """
         centre_B1C, scale_B1C = self._measure_level(history_BLC)
-        base_BHC = self._base(history_BLC, centre_B1C)
+        level_BHC = centre_B1C.expand(-1, self.shape.horizon, -1)
+        base_BHC = self._draw_line(history_BLC) if self.has_line else level_BHC
+        start_BHC = level_BHC if self.architecture.linear_path == "average" else base_BHC
 
         def normalized(x_BTC: Tensor) -> Tensor:
             return self._to_sequences((x_BTC - centre_B1C) / scale_B1C)
@@ -83,12 +85,12 @@ class SequenceForecaster(SequenceModel):
         sequences = Sequences(
             values=normalized(history_BLC),
             covariates=self._spread_covariates(covariates_BTD),
-            line=normalized(base_BHC),
+            start=normalized(start_BHC),
             future=None if future_BHC is None else normalized(future_BHC),
         )
         numbers_BHCP = self._from_sequences(self.network(sequences))
-        width_BHCW = scale_B1C[..., None] * self.output.widths(numbers_BHCP[..., 1:])
-        return Forecast(base_BHC, scale_B1C * numbers_BHCP[..., 0], width_BHCW)
+        addition_BHC = (start_BHC - base_BHC) + scale_B1C * numbers_BHCP[..., 0]
+        return Forecast(base_BHC, addition_BHC, scale_B1C[..., None] * self.output.widths(numbers_BHCP[..., 1:]))
 
     def prepare(self, train: Windows, valid: Windows) -> dict[str, float]:
         """Fit the linear path before training, in closed form; returns what was chosen, nothing without a path.
@@ -167,10 +169,8 @@ class SequenceForecaster(SequenceModel):
             case "none":
                 return torch.zeros_like(one_B1C), one_B1C
 
-    def _base(self, history_BLC: Tensor, centre_B1C: Tensor) -> Tensor:
-        """What the recurrent part adds to (B, H, C): the line, or without one the level."""
-        if not self.has_line:
-            return centre_B1C.expand(-1, self.shape.horizon, -1)
+    def _draw_line(self, history_BLC: Tensor) -> Tensor:
+        """Forecast by the linear path alone (B, H, C)."""
         last_B1C = history_BLC[:, -1:]
         with torch.autocast(history_BLC.device.type, enabled=False):
             return ((history_BLC - last_B1C).transpose(1, 2) @ self.line_LH).transpose(1, 2) + last_B1C

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rnnmodels.cells import RecurrentEncoder
 from rnnmodels.forecast_config import ForecastArchitecture
 from rnnmodels.forecast_sequences import NetworkSizes, Sequences, StackedCells, build_zero_linear
-from rnnmodels.row_parallel import State
+from rnnmodels.row_parallel import State, as_tuple
 
 
 class DirectNetwork(nn.Module):
@@ -20,37 +19,32 @@ class DirectNetwork(nn.Module):
     def __init__(self, architecture: ForecastArchitecture, sizes: NetworkSizes) -> None:
         super().__init__()
         self.sizes = sizes
-        self.hidden_size = architecture.hidden_size
-        self.encoder = RecurrentEncoder(architecture, sizes.num_values + sizes.num_covariates)
+        hidden_size, num_numbers = architecture.hidden_size, sizes.num_values * sizes.num_outputs
+        self.encoder = StackedCells(
+            architecture, sizes.num_values + sizes.num_covariates, dropout=architecture.locked_dropout
+        )
         self.dropout = nn.Dropout(architecture.head_dropout)
-        state_size = self.encoder.output_size
-        self.head = build_zero_linear(state_size, sizes.horizon * sizes.num_values * sizes.num_outputs)
+        self.head = build_zero_linear(hidden_size, sizes.horizon * num_numbers)
         if sizes.num_covariates:
-            self.state = nn.Linear(state_size, architecture.hidden_size)
-            self.covariates = nn.Linear(sizes.num_covariates, architecture.hidden_size, bias=False)
-            self.covariate_head = build_zero_linear(architecture.hidden_size, sizes.num_values * sizes.num_outputs)
+            self.state = nn.Linear(hidden_size, hidden_size)
+            self.covariates = nn.Linear(sizes.num_covariates, hidden_size, bias=False)
+            self.covariate_head = build_zero_linear(hidden_size, num_numbers)
 
     def forward(self, sequences: Sequences) -> Tensor:
         """Return (H, N, K, P)."""
-        states_LNU = self.encoder(sequences.history(), self._lengths(sequences))
-        forward_NU = states_LNU[-1, :, : self.hidden_size]
-        backward_NU = states_LNU[0, :, self.hidden_size :]
+        finals = self.encoder(sequences.history())[1]
+        shape = (self.sizes.horizon, self.sizes.num_values, self.sizes.num_outputs)
         with torch.autocast(sequences.values.device.type, enabled=False):
-            state_NU = self.dropout(torch.cat([forward_NU, backward_NU], dim=-1).float())
-            shape = (self.sizes.horizon, self.sizes.num_values, self.sizes.num_outputs)
+            state_NU = self.dropout(as_tuple(finals[-1])[0][0].float())
             outputs_HNKP = self.head(state_NU).unflatten(-1, shape).transpose(0, 1)
             if self.sizes.num_covariates:
                 outputs_HNKP = outputs_HNKP + self._effect_of_covariates(state_NU, sequences).unflatten(-1, shape[1:])
             return outputs_HNKP
 
     def _effect_of_covariates(self, state_NU: Tensor, sequences: Sequences) -> Tensor:
-        """Each step's covariates together with the state, by weights shared over the steps (H, N, K * P)."""
+        """Each step's covariates together with the state, by weights shared over the steps (H, N, F)."""
         known_HND = sequences.covariates[self.sizes.look_back :]
         return self.covariate_head(functional.relu(self.state(state_NU) + self.covariates(known_HND)))
-
-    def _lengths(self, sequences: Sequences) -> Tensor:
-        values_LNK = sequences.values
-        return torch.full((values_LNK.shape[1],), values_LNK.shape[0], device=values_LNK.device)
 
 
 class PointwiseNetwork(nn.Module):
@@ -89,7 +83,7 @@ class PointwiseNetwork(nn.Module):
             known_1ND = sequences.covariates[self.sizes.look_back + step][None]
             state_1NU, states = self.decoder(torch.cat([value_1NK, known_1ND], dim=-1), states)
             outputs.append(self._outputs(state_1NU))
-            value_1NK = sequences.line[step] + outputs[-1][..., 0]
+            value_1NK = sequences.start[step] + outputs[-1][..., 0]
         return torch.cat(outputs)
 
     def _outputs(self, states_HNU: Tensor) -> Tensor:

@@ -64,18 +64,18 @@ def write_fitted(
     from rnnmodels.fitting import fit as fit_epochs
 
     modelling = candidate.performer()
-    data = modelling.open_data(shards)
+    data = modelling.open_data(candidate, shards)
     model = modelling.create_model(candidate, data, shards, initial)
     checkpoints, training = folder / CHECKPOINTS, candidate.training
     durability = {"checkpoints": checkpoints, "resume": resume, "tracked_as": tracked_as}
     epochs = follow(candidate, fit_epochs(model, data["train"], data["valid"], training, **durability))
-    predicted = modelling.write_predictions(folder, model, data, training)
+    finished = modelling.finish_model(folder, model, data, training)
     save_model(model, folder)
     # Timings differ from run to run; they go to the summary, so that equal fits have equal content.
     history = [{k: v for k, v in epoch.figures().items() if k not in TIMINGS} for epoch in epochs]
     (folder / "history.json").write_text(json.dumps(history, indent=1, allow_nan=False), encoding="utf-8")
     shutil.rmtree(checkpoints)
-    return {**predicted, **_summarize(candidate, model, epochs)}
+    return {**finished, **_summarize(candidate, model, epochs)}
 
 
 def _summarize(candidate: Candidate, model: "SequenceModel", epochs: "list[EpochResult]") -> dict:

@@ -48,7 +48,7 @@ def draw_loss_curves(
         axes.plot(epoch, valid, color=colour, linewidth=1.8, marker="o", markersize=4, label=plain(name))
         axes.plot(epoch[best], valid[best], "o", markersize=9, markerfacecolor="none", markeredgecolor=colour)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.set(xlabel="epoch", ylabel="cross-entropy (nats)")
+    axes.set(xlabel="epoch", ylabel="loss")
     add_legend(axes)
     return axes.figure
 

@@ -119,7 +119,7 @@ def register_best(
         tags = {**provenance(lineage, contest), **registration.name_encoder(lineage)}
         tags["rnnflow.flow_run"] = run.flow_run_id
         described = {"tags": tags, "description": describe(contest, registration, name)}
-        model = registry.log_version(name, parts, registration.PACKAGING, run_id=run_id, **described)
+        model = registry.log_version(name, parts, registration.choose_packaging(lineage), run_id=run_id, **described)
     emit(Progress("register", note=f"proving that {model.label} answers as it was evaluated"))
     smoke = registration.prove_served(registry.load_pyfunc(model), lineage, best)
     facts = {

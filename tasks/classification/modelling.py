@@ -24,7 +24,12 @@ class ClassifierCandidate(Candidate):
     training: Training = Field(Training(), description="How it is fitted.")
 
 
-def open_data(shards: Artefact) -> "dict[str, Shards]":
+def open_data(candidate: Candidate, shards: Artefact) -> "dict[str, Shards]":  # noqa: ARG001 (all read alike)
+    """Open what a candidate is trained and scored on."""
+    return open_shards_of(shards)
+
+
+def open_shards_of(shards: Artefact) -> "dict[str, Shards]":
     """Memory-map the verified shards of each split."""
     from rnnmodels.batches import open_shards
 
@@ -60,10 +65,10 @@ def make_classifier(candidate: ClassifierCandidate, train: "Shards", layout: dic
     return model
 
 
-def write_predictions(
+def finish_model(
     folder: Path, model: "SequenceClassifier", data: "dict[str, Shards]", training: Training
 ) -> dict[str, int]:
-    """Score the validation and test rows into `predictions.parquet`: columns split, row, target, logits."""
+    """Store what the model makes of the rows kept back: `predictions.parquet` (split, row, target, logits)."""
     predictions = predict_splits(model, data, batch_tokens=training.batch_tokens)
     predictions.write_parquet(folder / "predictions.parquet")
     return {"rows": predictions.height}

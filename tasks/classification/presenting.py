@@ -28,6 +28,7 @@ def gather_details(contents: ReportContents) -> dict:
     """Collect what only the page of a classifier shows."""
     return {
         "shards": {**contents.lineage.shards.summary, **read_json(contents.lineage.shards, "shards.json")},
+        "scored": {"unit": "rows", **contents.lineage.splits.summary["splits"]},
         "mistakes": read_mistakes(contents.contest.best.evaluation),
     }
 

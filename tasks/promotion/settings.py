@@ -1,20 +1,38 @@
 """The section `[promotion]` of a recipe."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from rnnmodels.config import Settings
+from tasks.part import Part
 
 
-class PromotionSettings(Settings):
+class GateSettings(Part):
+    """What a challenger of any kind must show on the same test rows as the champion before it takes its place.
+
+    Kinds say in which metric and in which units `min_effect`, `max_slice_drop` and `anchor_tolerance` are.
+    """
+
+    metric: str
+    alpha: float = Field(
+        0.05, gt=0, le=0.5, description="Equal models are promoted at most this often; the k-th decision gets alpha/k."
+    )
+    min_effect: float
+    min_slice_rows: int
+    max_slice_drop: float
+    anchor_tolerance: float
+    max_decisions: int = Field(
+        50, ge=1, le=100_000, description="Decisions after which the test rows are reported as worn."
+    )
+
+
+class PromotionSettings(GateSettings):
     """What a challenger must show on the champion's own test rows before it takes its place."""
+
+    performed_by: ClassVar[str] = "tasks.classification.judging"
 
     metric: Literal["accuracy", "loss"] = Field(
         "accuracy", description="What decides: accuracy (exact McNemar test) or log loss (paired bootstrap)."
-    )
-    alpha: float = Field(
-        0.05, gt=0, le=0.5, description="Equal models are promoted at most this often; the k-th decision gets alpha/k."
     )
     min_effect: float = Field(
         0.001, ge=0, le=1, description="Least gain that is worth a change, in the metric (0.001 is 0.1 points)."
@@ -25,9 +43,6 @@ class PromotionSettings(Settings):
     max_slice_drop: float = Field(0.02, ge=0, le=1, description="Accuracy that no watched part of the rows may lose.")
     anchor_tolerance: float = Field(
         0.0, ge=0, le=1, description="How far, in the metric, below the first champion on these rows is accepted."
-    )
-    max_decisions: int = Field(
-        50, ge=1, le=100_000, description="Decisions after which the test rows are reported as worn."
     )
     resamples: int = Field(10_000, ge=1000, le=100_000, description="Bootstrap resamples behind the test of log loss.")
     seed: int = Field(1, ge=0, lt=2**32, description="Seed of the bootstrap.")

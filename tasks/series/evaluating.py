@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import polars as pl
@@ -43,6 +43,8 @@ COMPARABLE = ("mse", "mae", "mase", "crps")
 
 class ForecastEvaluationSettings(EvaluationSettings):
     """How forecasts are scored and compared."""
+
+    presented_by: ClassVar[str] = "tasks.series.presenting"
 
     select_by: Literal["mse", "mae", "crps"] = Field("mse", description="Validation metric that picks the best model.")
 

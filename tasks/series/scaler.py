@@ -116,19 +116,21 @@ def fit_scale(name: str, numbers: np.ndarray, method: str) -> ColumnScale:
             fix="leave the column out, or let training rows begin earlier or end later.",
             column=name.partition(".")[2],
         )
-    centre, scale = _measure(there, method)
-    is_constant = scale <= max(ROUNDING * float(np.abs(there).max()), np.finfo(np.float64).tiny)
+    if method == "none":
+        return ColumnScale(0.0, 1.0, float(there.mean()), is_constant=False)
+    # A power of two close to the largest number: dividing by it is exact and keeps squares within the range of floats.
+    unit = float(np.ldexp(1.0, np.frexp(np.abs(there).max())[1]))
+    centre, scale = (figure * unit for figure in _measure(there / unit, method))
+    is_constant = scale <= max(ROUNDING * unit, np.finfo(np.float64).tiny)
     return ColumnScale(centre, 1.0 if is_constant else scale, float(there.mean()), bool(is_constant))
 
 
 def _measure(numbers: np.ndarray, method: str) -> tuple[float, float]:
     """Centre and scale of numbers; where half of them are equal, the robust scale is the standard deviation."""
     deviation = float(numbers.std())
-    if method == "standard":
-        return float(numbers.mean()), deviation
     if method == "minmax":
         return float(numbers.min()), float(numbers.max() - numbers.min())
     if method == "robust":
         lower, median, upper = (float(quartile) for quartile in np.quantile(numbers, (0.25, 0.5, 0.75)))
         return median, (upper - lower) * DEVIATIONS_PER_QUARTILE_RANGE or deviation
-    return 0.0, 1.0
+    return float(numbers.mean()), deviation

@@ -76,16 +76,11 @@ def write_shards(folder: Path, *, encoded: Artefact, settings: WindowSettings) -
     for split, tally in tallies.items():
         if not tally.windows:
             raise _too_short(split, tally, settings)
-    layout = {
-        **{name: getattr(settings, name) for name in ("look_back", "horizon", "stride", "evaluation_stride")},
+    layout = _describe(tallies, settings) | {
         "channels": encoded.summary["channels"],
         "covariates": encoded.summary["covariates"],
         "series": ids,
         "season": settings.season or grid.season,
-        "files": [
-            {"split": split, "file": f"{split}.arrow", "segments": t.segments, "rows": t.rows, "windows": t.windows}
-            for split, t in tallies.items()
-        ],
     }
     (folder / "shards.json").write_text(json.dumps(layout, indent=1), encoding="utf-8")
     return {name: value for name, value in layout.items() if name not in ("series", "files")} | {
@@ -133,15 +128,15 @@ def _write_segments(
     with contextlib.ExitStack() as stack:
         writers: dict[str, pa.ipc.RecordBatchFileWriter] = {}
         for rows in read_whole_series(files):
-            table = _as_batch(rows, numbers)
+            columns = _as_arrays(rows, numbers)
             for name in SPLITS if not writers else ():
                 sink = stack.enter_context(pa.OSFile(str(folder / f"{name}.arrow"), "wb"))
-                writers[name] = stack.enter_context(pa.ipc.new_file(sink, table.schema))
+                writers[name] = stack.enter_context(pa.ipc.new_file(sink, _as_batch(columns, slice(0)).schema))
             positions = grid.positions(rows["time"]).to_numpy()
             for segment in find_segments(rows, positions, settings.look_back):
                 split, num_rows = SPLITS[segment.split], segment.stop - segment.start
                 if _count(tallies[split], num_rows, settings.count_windows(num_rows, split)):
-                    writers[split].write_batch(table.slice(segment.start, num_rows))
+                    writers[split].write_batch(_as_batch(columns, slice(segment.start, segment.stop)))
             emit(Progress(stage="shard", done=sum(tally.rows for tally in tallies.values())))
     return tallies
 
@@ -157,21 +152,35 @@ def _count(tally: Tally, num_rows: int, num_windows: int) -> bool:
     return num_windows > 0
 
 
-def _as_batch(rows: pl.DataFrame, numbers: dict[str, int]) -> pa.RecordBatch:
-    """The frame as columns of a shard: row, series, time, values [C], and covariates [D] if there are any."""
-    columns = {
-        "row": rows["row"].to_arrow().cast(pa.uint32()),
-        "series": rows["series"].replace_strict(numbers, return_dtype=pl.UInt32).to_arrow(),
-        "time": rows["time"].cast(pl.Int64).to_arrow(),
-        "values": _as_lists(rows.select(VALUES)),
+def _as_arrays(rows: pl.DataFrame, numbers: dict[str, int]) -> dict[str, np.ndarray]:
+    """Columns of a shard: row, series, time, values [rows, C], and covariates [rows, D] if there are any."""
+    scalars = {
+        "row": rows["row"].to_numpy(),
+        "series": rows["series"].replace_strict(numbers, return_dtype=pl.UInt32).to_numpy(),
+        "time": rows["time"].cast(pl.Int64).to_numpy(),
     }
-    known = rows.select(KNOWN)
-    return pa.record_batch(columns | ({"covariates": _as_lists(known)} if known.width else {}))
+    tables = {"values": rows.select(VALUES), "covariates": rows.select(KNOWN)}
+    return scalars | {name: table.to_numpy(order="c") for name, table in tables.items() if table.width}
 
 
-def _as_lists(numbers: pl.DataFrame) -> pa.FixedSizeListArray:
-    matrix = np.ascontiguousarray(numbers.to_numpy(), dtype=np.float32)
-    return pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), numbers.width)
+def _as_batch(columns: dict[str, np.ndarray], rows: slice) -> pa.RecordBatch:
+    # A slice of an Arrow table would be padded in the file with the rows that follow it, be they of another split.
+    return pa.record_batch({name: _as_column(numbers[rows]) for name, numbers in columns.items()})
+
+
+def _as_column(numbers: np.ndarray) -> pa.Array:
+    flat = pa.array(numbers.reshape(-1))
+    return flat if numbers.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, numbers.shape[1])
+
+
+def _describe(tallies: dict[str, Tally], settings: WindowSettings) -> dict:
+    """The lengths and strides of windows, and what each file holds."""
+    files = [
+        {"split": split, "file": f"{split}.arrow", "segments": t.segments, "rows": t.rows, "windows": t.windows}
+        for split, t in tallies.items()
+    ]
+    lengths = ("look_back", "horizon", "stride", "evaluation_stride")
+    return {name: getattr(settings, name) for name in lengths} | {"files": files}
 
 
 def _too_short(split: str, tally: Tally, settings: WindowSettings) -> InputError:

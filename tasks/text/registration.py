@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tasks.classification.modelling import open_data, read_layout
+from tasks.classification.modelling import open_shards_of, read_layout
 from tasks.contest import Contest, Scored
 from tasks.lineage import Lineage
 from tasks.packaging import Packaging
@@ -58,7 +58,7 @@ def gather_judged(lineage: Lineage, best: Scored) -> proof.Judged:
     """Take some test rows of the best model as it was evaluated on them."""
     batch_tokens = best.model.manifest["config"]["training"]["batch_tokens"]
     return proof.judged_rows(
-        open_data(lineage.shards)["test"].batches(batch_tokens),
+        open_shards_of(lineage.shards)["test"].batches(batch_tokens),
         texts=pl.scan_parquet(lineage.splits.file("test.parquet")),
         predictions=pl.scan_parquet(best.model.file("predictions.parquet")).filter(split="test"),
         device=best.model.summary["device"],
@@ -69,6 +69,11 @@ def sample_texts(path: Path, num_rows: int) -> list[str]:
     """Take texts evenly spread over a split."""
     texts = pl.read_parquet(path, columns=["text"])["text"]
     return texts.gather_every(max(1, len(texts) // num_rows)).head(num_rows).to_list()
+
+
+def choose_packaging(_lineage: Lineage) -> Packaging:
+    """How a text classifier is packaged."""
+    return PACKAGING
 
 
 def describe_model(contest: Contest) -> str:

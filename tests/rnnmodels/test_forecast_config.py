@@ -38,10 +38,9 @@ def test_a_distribution_needs_levels_and_a_point_has_none():
         ForecastArchitecture(output="gaussian", quantile_levels=())
 
 
-def test_only_the_direct_decoder_reads_backwards():
-    assert ForecastArchitecture(decoder="direct", bidirectional=True).bidirectional
-    with pytest.raises(ValidationError, match="the decoder 'segment' continues in one direction"):
-        ForecastArchitecture(decoder="segment", bidirectional=True)
+def test_no_forecaster_reads_backwards():
+    with pytest.raises(ValidationError, match="bidirectional\n  Input should be False"):
+        ForecastArchitecture(bidirectional=True)
 
 
 def test_the_unit_of_a_batch_is_windows():

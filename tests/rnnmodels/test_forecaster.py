@@ -126,7 +126,7 @@ def test_before_training_the_forecast_is_exactly_the_line(waves, decoder, normal
 
 @pytest.mark.parametrize(("normalization", "level"), [("last", -1), ("mean", slice(None)), ("none", None)])
 def test_without_a_line_the_forecast_starts_from_the_level(waves, normalization, level):
-    model, batch = build(normalization=normalization, ridge_penalties=()), random_batch()
+    model, batch = build(normalization=normalization, linear_path="none"), random_batch()
     assert model.prepare(*waves()) == {}
     expected = np.zeros((5, CHANNELS)) if level is None else batch.history[:, level].reshape(5, -1, CHANNELS).mean(1)
     np.testing.assert_allclose(forecast_of(model, batch).location[:, 3].detach(), expected, atol=1e-6)
@@ -193,12 +193,13 @@ def test_a_moved_and_stretched_history_moves_and_stretches_its_forecast(waves):
     torch.testing.assert_close(forecast_of(model, moved).location, 3 * before + 10, atol=1e-3, rtol=1e-4)
 
 
-@pytest.mark.parametrize("decoder", DECODERS)
-@pytest.mark.parametrize("channels", ["independent", "joint"])
+@pytest.mark.parametrize(
+    ("decoder", "channels"), [("segment", "independent"), ("direct", "joint"), ("pointwise", "joint")]
+)
 def test_one_batch_is_overfitted(decoder, channels):
     model, batch = build(decoder=decoder, channels=channels, hidden_size=32, teacher_forcing=0.0), random_batch(3)
     first = model.loss(batch, ForecastTraining(loss="l2")).item()
-    last = take_steps(model, batch, num_steps=250, loss="l2")
+    last = take_steps(model, batch, num_steps=150, loss="l2")
     assert last < 0.05 * first
 
 
@@ -212,6 +213,22 @@ def test_only_the_recurrent_layers_change_their_arithmetic():
     assert rounded.location.dtype == loss.dtype == torch.float32
     assert torch.equal(rounded.base, exact.base)
     assert 0 < (rounded.location - exact.location).abs().max() < 0.02
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_an_averaged_recurrent_part_learns_as_if_there_were_no_line(waves, decoder):
+    batch = random_batch()
+    models = {path: build(decoder=decoder, linear_path=path, teacher_forcing=0.0) for path in ("average", "none")}
+    models["average"].prepare(*waves())
+    for model in models.values():
+        take_steps(model, batch, num_steps=3)
+    averaged, alone = forecast_of(models["average"], batch), forecast_of(models["none"], batch)
+    torch.testing.assert_close(averaged.location, alone.location, atol=1e-4, rtol=1e-4)
+    line = forecast_of(models["average"], batch).base
+    assert (line - alone.base).abs().max() > 0.1
+    models["average"].recurrent_weight.fill_(0.25)
+    mixed = 0.75 * line + 0.25 * alone.location
+    torch.testing.assert_close(forecast_of(models["average"], batch).location, mixed, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("selection", ["loss", "mse", "mae"])
@@ -247,7 +264,7 @@ def test_the_weight_is_the_best_of_all_between_the_line_and_the_full_recurrent_p
 
 def test_validation_measures_what_numpy_does(waves):
     _, valid = waves()
-    model, batch = build(ridge_penalties=(), output="quantiles"), valid.take(np.arange(valid.num_rows))
+    model, batch = build(linear_path="none", output="quantiles"), valid.take(np.arange(valid.num_rows))
     error = np.repeat(batch.history[:, -1:], HORIZON, axis=1) - batch.future
     validation = model.validate(valid, ForecastTraining(batch_windows=7, selection="mae"))
     assert validation.metrics == pytest.approx(

@@ -36,7 +36,7 @@ def make_shards(project: Path) -> Callable[..., Artefact]:
             grid = {"frequency": "1", "clock": "step", "zone": None, "anchor": 0}
             return {"rows": 1, "grid": grid}
 
-        config = {**layout, "content": [one[2].tolist() for segments in splits.values() for one in segments]}
+        config = {**layout, "content": [_content_of(one[2]) for segments in splits.values() for one in segments]}
         return store.build("shard", write, module="tasks.store", config=config)
 
     return make

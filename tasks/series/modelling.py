@@ -1,0 +1,82 @@
+"""Forecasters as candidates: their network, the windows they read, the forecasts they leave."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from pydantic import Field, model_validator
+
+from rnnmodels.forecast_config import ForecastArchitecture, ForecastTraining, resolve_loss
+from tasks.errors import InputError
+from tasks.fit import Candidate
+from tasks.progress import Progress, emit
+from tasks.series.stored_windows import SCORED_SPLITS, TRAIN, open_split
+from tasks.store import Artefact
+
+if TYPE_CHECKING:
+    from rnnmodels.forecaster import SequenceForecaster
+    from rnnmodels.windows import Windows
+
+VALID = "valid"
+
+
+class ForecastCandidate(Candidate):
+    """A forecaster to train, and how."""
+
+    model: ForecastArchitecture = Field(ForecastArchitecture(), description="The network.")
+    training: ForecastTraining = Field(ForecastTraining(), description="How it is fitted.")
+
+    @model_validator(mode="after")
+    def _has_a_loss_for_its_output(self) -> Self:
+        resolve_loss(self.model, self.training)
+        return self
+
+
+def open_data(candidate: ForecastCandidate, shards: Artefact) -> "dict[str, Windows]":
+    """Memory-map the verified segments of each split; an epoch takes as many training windows as the candidate says."""
+    data = {split: open_split(shards, split) for split in (TRAIN, *SCORED_SPLITS)}
+    data[TRAIN] = data[TRAIN].sampled(candidate.training.windows_per_epoch)
+    return data
+
+
+def create_model(
+    candidate: ForecastCandidate,
+    data: "dict[str, Windows]",
+    shards: Artefact,  # noqa: ARG001 (the windows tell all sizes)
+    initial: Artefact | None = None,
+) -> "SequenceForecaster":
+    """Make the candidate's network, its linear path fitted in closed form.
+
+    Raises InputError (E-TRN-002) to start from a champion's weights: windows of another day have another scale.
+    """
+    from rnnmodels.forecaster import SequenceForecaster
+
+    if initial is not None:
+        raise InputError(
+            "E-TRN-002",
+            "a forecaster cannot start from the champion's weights, as its values are scaled anew.",
+            fix="train without --warm-start.",
+        )
+    model = SequenceForecaster(candidate.model, data[TRAIN].shape, seed=candidate.training.seed)
+    prepared = model.prepare(data[TRAIN], data[VALID])
+    if prepared:
+        penalty, mse = prepared["ridge_penalty"], prepared["ridge_valid_mse"]
+        emit(Progress("fit", candidate.name, note=f"fitted its line: penalty {penalty:g}, validation MSE {mse:.4f}"))
+    return model
+
+
+def finish_model(
+    folder: Path, model: "SequenceForecaster", data: "dict[str, Windows]", training: ForecastTraining
+) -> dict[str, float]:
+    """Weigh the recurrent part on validation, and store what the model forecasts for the rows kept back.
+
+    Files `valid.npy` and `test.npy` float32 [windows, horizon, channels, 1 + quantiles], and `forecast.json`.
+    """
+    from rnnmodels.forecasts import predict_windows
+
+    finished = model.finish(data[VALID], training)
+    for split in SCORED_SPLITS:
+        predict_windows(model, data[split], folder / f"{split}.npy")
+    levels = list(model.architecture.forecast_levels)
+    (folder / "forecast.json").write_text(json.dumps({"quantiles": levels}), encoding="utf-8")
+    return {"rows": sum(data[split].num_rows for split in SCORED_SPLITS), **finished}

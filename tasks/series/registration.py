@@ -1,0 +1,190 @@
+"""What stage `register` needs of a forecaster: its folder, its certificate and the proof that it is served."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import polars as pl
+
+from tasks.contest import Contest, Scored
+from tasks.errors import IntegrityError
+from tasks.lineage import Lineage
+from tasks.packaging import Packaging
+from tasks.register import RegistrySettings
+from tasks.series.forecaster import POINT, SeriesForecaster, Serving, complete_forecaster
+from tasks.series.frames import ROWS_FILE
+from tasks.series.source import SeriesSource
+from tasks.series.stored_windows import open_split
+
+if TYPE_CHECKING:
+    from mlflow.pyfunc import PyFuncModel
+
+
+# Other batch-mates, other thread counts and other devices round differently; in scaled units.
+TOLERANCE = {"cpu": 1e-4, "cuda": 1e-3}
+
+
+class ForecastRegistrySettings(RegistrySettings):
+    """Under which name the best forecaster is registered, and how closely it is examined."""
+
+    performed_by: ClassVar[str] = "tasks.series.registration"
+
+
+def assemble_parts(folder: Path, lineage: Lineage, best: Scored) -> None:
+    """Gather in a folder what is needed to forecast from raw histories as the evaluated model did."""
+    folder.mkdir()
+    parts = {"model.safetensors": best.model, "model.json": best.model, "scaler.json": lineage.encoded}
+    for name, artefact in parts.items():
+        shutil.copyfile(artefact.file(name), folder / name)
+    serving = Serving(
+        name=best.name,
+        source=lineage.rows.manifest["config"],
+        grid=lineage.rows.summary["grid"],
+        channels=tuple(lineage.rows.summary["channels"]),
+        covariates=tuple(lineage.rows.summary["covariates"]),
+        levels=tuple(json.loads(best.model.file("forecast.json").read_bytes())["quantiles"]),
+    )
+    complete_forecaster(folder, serving)
+
+
+def certify_parts(folder: Path, lineage: Lineage, num_rows: int) -> dict:
+    """Certify that a window's forecast depends on that window alone, not on the size of the batch or on batch-mates."""
+    from rnnmodels.forecasts import forecast_arrays
+
+    model, windows = SeriesForecaster.load(folder).model, open_split(lineage.shards, "valid")
+    batch = windows.take(np.unique(np.linspace(0, windows.num_rows - 1, num_rows, dtype=np.int64)))
+    mates = np.random.default_rng(0).permutation(len(batch.row))
+    history = np.concatenate([batch.history, batch.history[mates] * 2 + 1])
+    covariates = np.concatenate([batch.covariates, batch.covariates[mates]])
+    alone = np.concatenate(
+        [
+            forecast_arrays(model, batch.history[i : i + 1], batch.covariates[i : i + 1])
+            for i in range(len(batch.row))
+        ]
+    )
+    varied = {
+        "batch_size": forecast_arrays(model, batch.history, batch.covariates),
+        "batch_mates": forecast_arrays(model, history, covariates)[: len(batch.row)],
+    }
+    deviations = {name: largest_deviation(outputs, alone) for name, outputs in varied.items()}
+    passed = all(deviation <= TOLERANCE["cpu"] for deviation in deviations.values())
+    return {
+        "deviations": deviations,
+        "tolerance": TOLERANCE["cpu"],
+        "passed": passed,
+        "num_sequences": len(batch.row),
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A test window as it was evaluated: its series, where its history ends, scaled outputs [H, C, O]."""
+
+    series: str
+    origin: int
+    outputs: np.ndarray
+
+
+def judged_windows(lineage: Lineage, best: Scored) -> list[Judged]:
+    """Take the first, the middle and the last test window."""
+    windows = open_split(lineage.shards, "test")
+    ids = np.unique([0, windows.num_rows // 2, windows.num_rows - 1])
+    origins = windows.origins(ids)
+    outputs = np.load(best.model.file("test.npy"), mmap_mode="r")
+    names = json.loads(lineage.shards.file("shards.json").read_bytes())["series"]
+    return [
+        Judged(series=names[int(series)], origin=int(row), outputs=np.array(outputs[window]))
+        for window, series, row in zip(ids, origins.series, origins.row, strict=True)
+    ]
+
+
+def raw_history(lineage: Lineage, judged: Judged, horizon: int) -> pl.DataFrame:
+    """Rows of a series up to a window's origin, as a user has them; what is known of the horizon follows."""
+    rows = pl.scan_parquet(lineage.rows.file(ROWS_FILE)).filter(series=judged.series).collect()
+    end = rows["row"].index_of(judged.origin) + 1
+    return unscaled_table(rows[:end], rows[end : end + horizon], SeriesSource(**lineage.rows.manifest["config"]))
+
+
+def unscaled_table(past: pl.DataFrame, ahead: pl.DataFrame, source: SeriesSource) -> pl.DataFrame:
+    """Turn canonical rows into a table with the columns of the source; values of the rows ahead are left empty."""
+    source = source.with_preset()
+    values = [name for name in past.columns if name.startswith("value.")]
+    known = [name for name in past.columns if name.startswith("known.")]
+    empty = ahead.with_columns(pl.lit(None, pl.Float64).alias(name) for name in values)
+    rows = pl.concat([past, empty]) if known else past
+    names = {name: name.partition(".")[2] for name in (*values, *known)} | {"time": source.time_column}
+    if source.id_column is not None:
+        names["series"] = source.id_column
+    table = rows.select(names.keys()).rename(names)
+    if source.channel_column is None:
+        return table
+    (value,) = source.value_columns
+    index = [name for name in (source.id_column, source.time_column) if name is not None]
+    return table.unpivot(index=index, variable_name=source.channel_column, value_name=value)
+
+
+def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
+    """Compare a loaded model, fed raw histories, with what was evaluated.
+
+    Raises IntegrityError (E-REG-006) if the registered model is not the one that was judged.
+    """
+    forecaster: SeriesForecaster = served.unwrap_python_model().forecaster
+    tolerance = TOLERANCE[best.model.summary["device"].partition(":")[0]]
+    deviation = 0.0
+    judged = judged_windows(lineage, best)
+    for window in judged:
+        answer = pl.from_pandas(served.predict(raw_history(lineage, window, len(window.outputs)).to_pandas()))
+        columns = [POINT, *(name for name in answer.columns if name.startswith("q"))]
+        shape = (len(window.outputs), len(forecaster.serving.channels), len(columns))
+        numbers = answer.select(columns).to_numpy().reshape(shape)
+        expected = forecaster.scaler.inverse(window.outputs, forecaster.serving.channels, axis=-2)
+        scales = [forecaster.scaler.columns[f"value.{name}"].scale for name in forecaster.serving.channels]
+        deviation = max(deviation, float(np.abs((numbers - expected) / np.array(scales)[:, None]).max()))
+    if not deviation <= tolerance:
+        raise IntegrityError(
+            "E-REG-006",
+            f"the registered model's forecasts differ from the evaluated ones by {deviation:.3g} deviations, "
+            f"more than {tolerance:g}.",
+            fix="run again with --refresh; if it persists, what is served is not what was evaluated.",
+        )
+    return {"rows": len(judged), "tolerance": tolerance, "deviations": {"forecasts": deviation}}
+
+
+def largest_deviation(actual: np.ndarray, expected: np.ndarray) -> float:
+    """Largest |difference| / max(1, |expected|)."""
+    return float(np.max(np.abs(actual - expected) / np.maximum(1, np.abs(expected)), initial=0.0))
+
+
+def choose_packaging(lineage: Lineage) -> Packaging:
+    """How a forecaster is packaged; the example is the end of a series, as a user has it."""
+    rows = pl.scan_parquet(lineage.splits.file("test.parquet")).head(1).collect()
+    layout = json.loads(lineage.shards.file("shards.json").read_bytes())
+    series = pl.scan_parquet(lineage.rows.file(ROWS_FILE)).filter(series=rows["series"][0]).collect()
+    source = SeriesSource(**lineage.rows.manifest["config"])
+    past, ahead = series[: -layout["horizon"]].tail(layout["look_back"]), series.tail(layout["horizon"])
+    example = unscaled_table(past, ahead, source).to_pandas()
+    return Packaging(module="tasks.series.served_model", model_type="forecaster", input_example=example)
+
+
+def describe_model(contest: Contest) -> str:
+    """Say in Markdown what a version scores and what it takes."""
+    metrics = contest.best.evaluation.summary["metrics"]["test"]
+    shown = ", ".join(
+        f"{name.upper()} {one['value']:.4f} ({one['low']:.4f} to {one['high']:.4f})"
+        for name, one in metrics.items()
+        if name in ("mse", "mae")
+    )
+    return f"`{contest.best.name}`: test {shown}, in scaled units. It takes the history of series."
+
+
+def show_use() -> str:
+    """A call of the loaded model, as a user writes it."""
+    return 'model.predict(pandas.read_csv("history.csv"))  # the columns of the training data'
+
+
+def name_encoder(lineage: Lineage) -> dict[str, str]:
+    """Tag by which a version names its scaler."""
+    return {"rnnflow.scaler": lineage.encoded.manifest["files"]["scaler.json"]["sha256"]}

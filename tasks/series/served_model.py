@@ -1,0 +1,28 @@
+"""The registered forecaster's code: MLflow runs this file wherever the model is loaded, without this repository."""
+
+from pathlib import Path
+
+import pandas as pd
+import polars as pl
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+from tasks.series.forecaster import SeriesForecaster
+
+
+class ServedForecaster(PythonModel):
+    """The history of series to their next values."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Read the forecaster once, when MLflow loads the model."""
+        self.forecaster = SeriesForecaster.load(Path(context.artifacts["parts"]))
+
+    def predict(self, context: PythonModelContext, model_input: pd.DataFrame) -> pd.DataFrame:  # noqa: ARG002
+        """Forecast every series of a table with the columns it was trained on.
+
+        Raises InputError, as the reading of the training rows did.
+        """
+        return self.forecaster.forecast_frame(pl.from_pandas(model_input)).to_pandas()
+
+
+set_model(ServedForecaster())
