@@ -14,11 +14,11 @@ import polars as pl
 from benchmarks.simulated_retraining import World
 from rnnmodels.config import Architecture, Training
 from tasks.classification.modelling import ClassifierCandidate
+from tasks.classification.scoring import Holdout, Scores, log_losses
 from tasks.encode import encode
 from tasks.fit import fit
 from tasks.ingest import ingest
 from tasks.promotion.paired_tests import mcnemar_p_value
-from tasks.promotion.scoring import Holdout, Scores, log_losses
 from tasks.promotion.settings import PromotionSettings
 from tasks.promotion.wear import most_false_promotions
 from tasks.shard import shard

@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 import polars as pl
 
-from tasks.promotion.comparison import Comparison, compare_scores
+from tasks.classification.judging import compare_scores
+from tasks.classification.scoring import Holdout, Scores
+from tasks.promotion.comparison import Comparison
 from tasks.promotion.judging import crown_first, decide_on
 from tasks.promotion.ledger import Draft, Entry
-from tasks.promotion.scoring import Holdout, Scores
 from tasks.promotion.settings import PromotionSettings
 from tasks.promotion.standing import find_anchor
 from tasks.promotion.verdicts import Case, Challenge, Verdict

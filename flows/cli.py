@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from flows.commands import monitoring, place, registry, serving, upkeep
+from flows.commands import backtesting, monitoring, place, registry, serving, upkeep
 from flows.commands.base import Command, as_json_option
 
 
@@ -21,7 +21,7 @@ class Sections(click.Group):
 
 
 SECTIONS = {
-    "Train": ("train", "recipes", "runs", "doctor"),
+    "Train": ("train", "backtest", "recipes", "runs", "doctor"),
     "Use": ("predict", "serve", "monitor"),
     "Decide": ("history", "promote", "rollback"),
     "Operate": ("up", "status", "down", "tidy", "sync"),
@@ -31,11 +31,11 @@ SECTIONS = {
 @click.group(cls=Sections, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="rnnflow")
 def main() -> None:
-    """Train recurrent models on your texts, from raw rows to a registered model."""
+    """Train recurrent models on texts and time series, from raw rows to a registered model."""
 
 
 main.command_class = Command
-for module in (place, registry, serving, monitoring, upkeep):
+for module in (place, registry, serving, monitoring, upkeep, backtesting):
     for command in vars(module).values():
         if isinstance(command, click.Command):
             main.add_command(command)

@@ -1,6 +1,7 @@
 """Runs the flow from a command line: with a server, a log and progress around it, and a clean end whatever happens."""
 
 import contextlib
+import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +15,15 @@ from flows.place.parts import HEARTBEAT_S
 from flows.recipe_file import locate_recipe, read_table
 from flows.run_log import logging_run
 from flows.services import PrefectServer, prefect_server
-from tasks.errors import ServiceError, quoted
+from tasks.errors import InputError, ServiceError, quoted
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun, State
     from prefect.flows import Flow
 
+    from flows.backtest import Backtest
     from flows.outcome import Outcome
-    from tasks.predict import PredictedFile
+    from tasks.predictors import Predicted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +40,30 @@ class Order:
 
 
 def launch_training(order: Order) -> "Outcome":
-    """Run the flow to its end; progress goes to stderr, nothing to stdout.
+    """Run the flow `train` to its end; progress goes to stderr, nothing to stdout.
 
     Raises RnnflowError of any kind, KeyboardInterrupt, Terminated.
     """
+    return _launch(order, "flows.train", "train", warm_start=order.warm_start)
+
+
+def launch_backtest(order: Order, cutoffs: int) -> "Backtest":
+    """Run the flow `backtest` to its end, as `launch_training` does.
+
+    Raises also InputError (E-CFG-008) for a recipe that forecasts nothing.
+    """
+    kind = read_table(locate_recipe(order.recipe)).get("kind", "classify")
+    if kind != "forecast":
+        raise InputError(
+            "E-CFG-008",
+            f'kind: got {quoted(kind)}, expected "forecast": only forecasts have cut-offs in time.',
+            fix="name a recipe that forecasts.",
+            file=locate_recipe(order.recipe),
+        )
+    return _launch(order, "flows.backtest", "backtest", cutoffs=cutoffs)
+
+
+def _launch(order: Order, module: str, flow_name: str, **parameters: object) -> "Outcome | Backtest":
     path = locate_recipe(order.recipe)
     table = read_table(path)
     console = Console(stderr=True)
@@ -53,20 +75,20 @@ def launch_training(order: Order) -> "Outcome":
             # Imported while the server starts; these import Prefect, which reads its settings at once.
             from flows.recipe import build_recipe
             from flows.tidy import tidy_up
-            from flows.train import train
 
+            main_flow = getattr(importlib.import_module(module), flow_name)
             recipe = build_recipe(path, table, settings=order.settings, from_file=order.from_file)
             server.wait_until_ready()
             tidy_up()
         console.print(f"Watch this run at {server.dashboard}", style="dim", markup=False)
-        with _flow_of(server, train) as flow, showing_progress(console):
-            return flow(recipe, resume=order.resume, refresh=order.refresh, warm_start=order.warm_start)
+        with _flow_of(server, main_flow) as flow, showing_progress(console):
+            return flow(recipe, resume=order.resume, refresh=order.refresh, **parameters)
 
 
 def launch_prediction(
     model: str, input_path: Path, output_path: Path, *, debug: bool, **options: str | bool | None
-) -> "PredictedFile":
-    """Classify the texts of a file, with progress on stderr; `options` are those of `predict_file`.
+) -> "Predicted":
+    """Predict from a file, with progress on stderr; `options` are those of `predict_file`.
 
     Raises RnnflowError of any kind, KeyboardInterrupt, Terminated.
     """
@@ -74,7 +96,7 @@ def launch_prediction(
     with contextlib.ExitStack() as stack:
         stack.enter_context(stopping_on_sigterm())
         stack.enter_context(logging_run("predict", console, verbose=debug))
-        from tasks.predict import predict_file
+        from tasks.predictors import predict_file
 
         stack.enter_context(showing_progress(console))
         return predict_file(model, input_path, output_path, **options)

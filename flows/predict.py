@@ -1,4 +1,4 @@
-"""The flow that classifies a file with a registered model: what the command does, for schedules and the dashboard."""
+"""The flow that predicts from a file: what the command does, for schedules and the dashboard."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,13 +10,15 @@ from pydantic import Field
 
 from flows.lifecycle import LIFECYCLE
 from tasks.errors import printable
-from tasks.predict import PredictedFile, predict_file
+from tasks.predict import PredictedFile
+from tasks.predictors import Predicted, predict_file
+from tasks.series.predicting import ForecastFile
 from tasks.store import home
 
 PathText = Annotated[str, Field(min_length=1, max_length=4096)]
 ColumnName = Annotated[str, Field(min_length=1, max_length=256)]
 
-classify_file = task(predict_file, name="predict", cache_policy=NO_CACHE, persist_result=False)
+predict_from_file = task(predict_file, name="predict", cache_policy=NO_CACHE, persist_result=False)
 
 
 @flow(name="predict", **LIFECYCLE)
@@ -28,8 +30,8 @@ def predict(
     text_column: ColumnName = "text",
     label_column: ColumnName | None = None,
     overwrite: bool = False,
-) -> PredictedFile:
-    """Classify the texts of a file; run again after a crash, it goes on where it was.
+) -> PredictedFile | ForecastFile:
+    """Classify the texts of a file, or forecast what follows its series; a crashed run goes on where it was.
 
     Args:
         model: NAME for its champion, NAME@alias or NAME/3.
@@ -39,7 +41,7 @@ def predict(
         label_column: Column that holds the true label where it is known; accuracy is then reported.
         overwrite: Replace an output that exists.
     """
-    predicted = classify_file(
+    predicted = predict_from_file(
         model,
         home() / input_path,
         home() / output_path,
@@ -51,25 +53,13 @@ def predict(
     return predicted
 
 
-def describe(predicted: PredictedFile) -> str:
+def describe(predicted: Predicted) -> str:
     """Lay out the outcome as a Markdown table."""
-    rows = {
-        "output": _code(predicted.output),
-        "model": _code(predicted.model),
-        "rows classified": f"{predicted.rows - predicted.bad:,}",
-        "of them in an earlier run": f"{predicted.kept_rows:,}",
-        "rows per second": f"{predicted.rows_per_s:,.0f}",
-        "seconds": f"{predicted.wall_s:,.1f}",
-    }
-    if predicted.errors is not None:
-        rows["rows that could not be read"] = f"{predicted.bad:,}, with their reasons in {_code(predicted.errors)}"
-    if predicted.accuracy is not None:
-        rows["accuracy"] = f"{predicted.accuracy:.2%} of {predicted.labelled_rows:,} labelled rows"
-    if predicted.unlisted_rows:
-        rows["labels that the model does not know"] = f"{predicted.unlisted_rows:,}"
-    return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows.items())])
+    facts = predicted.table().items()
+    rows = [f"| {name} | {_code(value) if isinstance(value, Path) else value} |" for name, value in facts]
+    return "\n".join(["| | |", "| --- | --- |", *rows])
 
 
-def _code(value: str | Path) -> str:
+def _code(path: Path) -> str:
     """Show a name as it is, whatever characters it has."""
-    return f"`{printable(str(value)).replace('|', '&#124;').replace('`', '&#96;')}`"
+    return f"`{printable(str(path)).replace('|', '&#124;').replace('`', '&#96;')}`"

@@ -17,7 +17,7 @@ from rnnmodels.row_parallel import State, run_cell
 
 @dataclass(frozen=True)
 class Sequences:
-    """Normalised `values` (L, N, K) and `covariates` (T, N, D), and what a network's numbers are added to, `start` (H, N, K).
+    """Normalised `values` (L, N, K) and `covariates` (T, N, D); `start` (H, N, K) is what numbers are added to.
 
     `future` (H, N, K) is the truth, for teacher forcing.
     """

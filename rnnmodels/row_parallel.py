@@ -19,13 +19,14 @@ State = Tensor | tuple[Tensor, Tensor]
 Tensors = Sequence[Tensor]
 
 MIN_ROWS_PER_PART = 16  # with fewer, a thread waits for the weights longer than it computes
+MIN_STEPS = 4  # with fewer, handing the parts out costs more than torch's own waiting
 LSTM_ROWS_PER_PART = 32  # the fused kernel is fastest while the gates of a step stay in the cache
 
 
 def run_cell(cell: nn.RNNBase, x_TNF: Tensor, state: State | None = None) -> tuple[Tensor, State]:
     """Return what `cell(x_TNF, state)` returns: the hidden states (T, N, U) and the final state (1, N, U)."""
     num_parts = _count_parts(cell, x_TNF.shape[1])
-    if num_parts == 1 or x_TNF.device.type != "cpu":
+    if num_parts == 1 or x_TNF.shape[0] < MIN_STEPS or x_TNF.device.type != "cpu":
         return cell(x_TNF, state)
     inputs = (x_TNF, *as_tuple(state))
     run = functools.partial(_run_part, cell, torch.is_grad_enabled(), _autocast_type())

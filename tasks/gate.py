@@ -19,8 +19,7 @@ from tasks.progress import Progress, emit
 from tasks.promotion import aliases, ledger, standing
 from tasks.promotion.judging import judge, recall
 from tasks.promotion.ledger import ChampionChanged, Entry
-from tasks.promotion.scoring import read_holdout
-from tasks.promotion.settings import PromotionSettings
+from tasks.promotion.settings import GateSettings, PromotionSettings
 from tasks.promotion.verdicts import Case, Challenge, Verdict
 from tasks.runs import RunContext
 from tasks.store import Artefact
@@ -32,13 +31,15 @@ logger = logging.getLogger(__name__)
 VERDICT, REASON = "rnnflow.verdict", "rnnflow.verdict_reason"
 
 
-def open_challenge(run: RunContext, lineage: Lineage, registered: Artefact, trigger: str) -> Challenge:
+def open_challenge(
+    run: RunContext, lineage: Lineage, registered: Artefact, settings: GateSettings, trigger: str
+) -> Challenge:
     """Gather who challenges, on which rows, and from which run."""
     registration = json.loads(registered.file("registration.json").read_bytes())
     return Challenge(
         model=registration["name"],
         version=registration["version"],
-        holdout=read_holdout(lineage.splits),
+        holdout=settings.performer().read_holdout(lineage),
         splits=lineage.splits.reference,
         trigger=trigger,
         flow_run=run.flow_run_id,
@@ -46,7 +47,7 @@ def open_challenge(run: RunContext, lineage: Lineage, registered: Artefact, trig
     )
 
 
-def decide(challenge: Challenge, settings: PromotionSettings) -> tuple[Verdict, Entry]:
+def decide(challenge: Challenge, settings: GateSettings) -> tuple[Verdict, Entry]:
     """Return the verdict on a challenge and the entry that holds it, judging again whenever another was faster.
 
     Raises ServiceError (E-SVC-004, E-LED-003), IntegrityError (E-LED-002).
@@ -110,10 +111,10 @@ def project_aliases(model: str) -> None:
 
 @task(name="gate", cache_policy=NO_CACHE, persist_result=False)
 def gate(
-    run: RunContext, lineage: Lineage, registered: Artefact, settings: PromotionSettings, trigger: str = ""
+    run: RunContext, lineage: Lineage, registered: Artefact, settings: GateSettings, trigger: str = ""
 ) -> Artefact:
     """Decide whether a registered model becomes champion; `trigger` is what the training run was started from."""
-    challenge = open_challenge(run, lineage, registered, trigger)
+    challenge = open_challenge(run, lineage, registered, settings, trigger)
     verdict, entry = decide(challenge, settings)
     project_aliases(challenge.model)
     emit(Progress("gate", challenge.label, note=verdict.reasons[0]))

@@ -48,6 +48,38 @@ class PredictedFile:
     unlisted_rows: int
     accuracy: float | None
 
+    def describe(self) -> str:
+        """Say it in a line or two."""
+        kept = f", {self.kept_rows:,} of them in an earlier call" if self.kept_rows else ""
+        num_answered = self.rows - self.bad
+        lines = [
+            f"{self.output}: {num_answered:,} rows classified by {self.model} ({self.rows_per_s:,.0f} rows/s{kept})."
+        ]
+        if self.accuracy is not None:
+            lines.append(f"Accuracy {self.accuracy:.2%} on {self.labelled_rows:,} labelled rows.")
+        if self.unlisted_rows:
+            lines.append(f"{self.unlisted_rows:,} rows have a label that the model does not know.")
+        return "\n".join(lines)
+
+    def table(self) -> dict[str, str | Path]:
+        """Say it as names and values."""
+        facts = {
+            "output": self.output,
+            "model": self.model,
+            "rows classified": f"{self.rows - self.bad:,}",
+            "of them in an earlier run": f"{self.kept_rows:,}",
+            "rows per second": f"{self.rows_per_s:,.0f}",
+            "seconds": f"{self.wall_s:,.1f}",
+        }
+        if self.errors is not None:
+            facts["rows that could not be read"] = f"{self.bad:,}"
+            facts["their reasons"] = self.errors
+        if self.accuracy is not None:
+            facts["accuracy"] = f"{self.accuracy:.2%} of {self.labelled_rows:,} labelled rows"
+        if self.unlisted_rows:
+            facts["labels that the model does not know"] = f"{self.unlisted_rows:,}"
+        return facts
+
 
 def predict_file(
     model: str,

@@ -3,15 +3,12 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from flows.commands.base import Command, as_json_option
 from tasks.errors import InputError
-
-if TYPE_CHECKING:
-    from tasks.predict import PredictedFile
 
 
 @click.command(cls=Command)
@@ -25,9 +22,10 @@ if TYPE_CHECKING:
 @as_json_option
 @click.pass_context
 def predict(ctx: click.Context, skip_bad: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
-    """Classify the texts of a file. MODEL is NAME, NAME@alias or NAME/3; OUTPUT gets one line per text of INPUT.
+    """Classify the texts of a file, or forecast what follows its series. MODEL is NAME, NAME@alias or NAME/3.
 
-    A call that was cut off goes on when the same command is run again, with the model version it began with.
+    OUTPUT gets a line per text of INPUT, or one per series, step and channel. A call that was cut off goes on when the
+    same command is run again, with the model version it began with.
     """
     from flows.launch import launch_prediction
 
@@ -35,7 +33,7 @@ def predict(ctx: click.Context, skip_bad: bool, as_json: bool, **options: Any) -
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(predicted), default=str))
     else:
-        click.echo(describe_prediction(predicted))
+        click.echo(predicted.describe())
     if predicted.bad:
         click.echo(f"{predicted.errors}: {predicted.bad:,} rows could not be read, each with its reason.", err=True)
         ctx.exit(0 if skip_bad else InputError.exit_code)
@@ -55,18 +53,3 @@ def serve(ctx: click.Context, model: str | None, host: str, port: int, settings:
     from flows.serve import launch_serving
 
     launch_serving(model, host=host, port=port, settings=settings, debug=ctx.meta["debug"])
-
-
-def describe_prediction(predicted: "PredictedFile") -> str:
-    """Say in a line or two what became of a file."""
-    kept = f", {predicted.kept_rows:,} of them in an earlier call" if predicted.kept_rows else ""
-    num_answered = predicted.rows - predicted.bad
-    lines = [
-        f"{predicted.output}: {num_answered:,} rows classified by {predicted.model} "
-        f"({predicted.rows_per_s:,.0f} rows/s{kept})."
-    ]
-    if predicted.accuracy is not None:
-        lines.append(f"Accuracy {predicted.accuracy:.2%} on {predicted.labelled_rows:,} labelled rows.")
-    if predicted.unlisted_rows:
-        lines.append(f"{predicted.unlisted_rows:,} rows have a label that the model does not know.")
-    return "\n".join(lines)

@@ -44,8 +44,7 @@ class Job:
 
     def refuse_existing(self, path: Path) -> None:
         """Raise InputError (E-OUT-001) for a file that must not be overwritten; the input never is."""
-        if path.exists() and (not self.overwrite or path.samefile(self.source.path)):
-            raise InputError("E-OUT-001", "exists already.", fix="name another output, or use --overwrite.", file=path)
+        refuse_existing(path, source=self.source.path, overwrite=self.overwrite)
 
     def refuse_changed_input(self) -> None:
         """Raise IntegrityError (E-INT-003) if the input is no longer what it was at the start."""
@@ -58,13 +57,14 @@ class Job:
             )
 
 
-def check_job(model: str, source: Path, output: Path, *, columns: Columns, overwrite: bool) -> Job:
-    """Refuse what cannot be read or written, and say what is asked.
+def refuse_existing(path: Path, *, source: Path, overwrite: bool) -> None:
+    """Raise InputError (E-OUT-001) for a file that must not be overwritten; the input never is."""
+    if path.exists() and (not overwrite or (source.exists() and path.samefile(source))):
+        raise InputError("E-OUT-001", "exists already.", fix="name another output, or use --overwrite.", file=path)
 
-    Raises InputError (E-NAME-001, E-OUT-002, E-REG-002, E-SRC-001, E-SRC-003, E-SRC-011).
-    """
-    registry.parse_reference(model)
-    named = named_input(source, columns)
+
+def refuse_unwritable(output: Path) -> None:
+    """Raise InputError (E-OUT-002) for an output whose format or folder is unknown."""
     if output.suffix not in OUTPUT_SUFFIXES:
         raise InputError(
             "E-OUT-002",
@@ -74,6 +74,16 @@ def check_job(model: str, source: Path, output: Path, *, columns: Columns, overw
         )
     if not output.parent.is_dir():
         raise InputError("E-OUT-002", "lies in a folder that does not exist.", fix="create the folder.", file=output)
+
+
+def check_job(model: str, source: Path, output: Path, *, columns: Columns, overwrite: bool) -> Job:
+    """Refuse what cannot be read or written, and say what is asked.
+
+    Raises InputError (E-NAME-001, E-OUT-002, E-REG-002, E-SRC-001, E-SRC-003, E-SRC-011).
+    """
+    registry.parse_reference(model)
+    named = named_input(source, columns)
+    refuse_unwritable(output)
     order = Order(
         model=model,
         input_sha256=sha256_of_file(source),

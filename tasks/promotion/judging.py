@@ -1,14 +1,17 @@
 """How the gate comes to its word: from the ledger if it has spoken, else from both models on the same rows."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 
 from tasks import registry
 from tasks.errors import InputError, IntegrityError
 from tasks.promotion import standing, verdicts
-from tasks.promotion.comparison import Comparison, compare_scores, find_objections
+from tasks.promotion.comparison import Comparison, find_objections
 from tasks.promotion.ledger import Entry
-from tasks.promotion.scoring import Scores, score_model
+from tasks.promotion.scoring import Scores
 from tasks.promotion.verdicts import Case, Verdict
+from tasks.registry import RegisteredModel
 
 
 class NotComparable(Exception):  # noqa: N818 (it ends a judgement, not the run)
@@ -29,29 +32,30 @@ def recall(case: Case) -> tuple[Verdict, Entry] | None:
 
 
 def judge(case: Case) -> Verdict:
-    """Compare a challenger with the champion on the same rows.
+    """Compare a challenger with the champion on the same rows, in the way of its kind.
 
     Raises ServiceError (E-SVC-004) if MLflow does not answer.
     """
+    kind, holdout = case.settings.performer(), case.challenge.holdout
+    anchor = standing.find_anchor(case.entries, holdout.digest)
     try:
-        refuse_other_rows(case)
+        kind.refuse_incomparable(case)
         challenger = open_scores(case, case.challenge.version)
-        champion = open_scores(case, case.champion) if case.champion else None
+        if not case.champion:
+            return crown_first(case, challenger)
+        champion = open_scores(case, case.champion)
+        compared = kind.compare_scores(champion, challenger, holdout, anchor=anchor, settings=case.settings)
     except NotComparable as problem:
         return case.rule("refused", problem.args)
-    if champion is None:
-        return crown_first(case, challenger)
-    anchor = standing.find_anchor(case.entries, case.challenge.holdout.digest)
-    return decide_on(
-        case, compare_scores(champion, challenger, case.challenge.holdout, anchor=anchor, settings=case.settings)
-    )
+    return decide_on(case, compared)
 
 
 def crown_first(case: Case, scores: Scores) -> Verdict:
     """Make a challenger champion where there is none; it anchors all later ones on these rows."""
-    sentence = verdicts.state_first(scores.figures, case.challenge.holdout.rows)
-    figures = {"rows": case.challenge.holdout.rows, "challenger": scores.figures, "anchor": scores.figures}
-    return replace(case.rule("first", [sentence]), champion=case.challenge.version, figures=figures)
+    holdout = case.challenge.holdout
+    figures = {"rows": holdout.rows, "challenger": scores.figures, "anchor": scores.figures}
+    crowned = case.rule("first", [verdicts.state_first(scores, holdout)])
+    return replace(crowned, champion=case.challenge.version, figures=figures)
 
 
 def decide_on(case: Case, comparison: Comparison) -> Verdict:
@@ -72,32 +76,34 @@ def decide_on(case: Case, comparison: Comparison) -> Verdict:
     )
 
 
-def refuse_other_rows(case: Case) -> None:
-    """Raise NotComparable if the champion stands on other test rows, which it may have been trained on."""
-    (digest, splits), challenge = case.rows_in_force, case.challenge
-    if digest and digest != challenge.holdout.digest:
-        raise NotComparable(
-            f"refused: champion v{case.champion} was decided on the test rows of {splits} and may have been "
-            f"trained on some of the {challenge.holdout.rows:,} test rows of {challenge.splits}.",
-            f"Fix: train with the test rows of {splits}, or take the new ones over together with this version: "
-            f"{verdicts.promote_command(challenge.model, challenge.version)}",
-        )
+def open_version(case: Case, version: str) -> RegisteredModel:
+    """Find a version of the case's model on this disk; raises NotComparable if it is not whole."""
+    with _refusing(case, version):
+        return registry.resolve_whole_model(f"{case.challenge.model}/{version}")
 
 
 def open_scores(case: Case, version: str) -> Scores:
     """Score a version on the challenge's rows; raises NotComparable if it is not whole or answers nonsense."""
-    model, holdout = case.challenge.model, case.challenge.holdout
+    model, holdout = open_version(case, version), case.challenge.holdout
+    with _refusing(case, version):
+        scores = case.settings.performer().score_model(model, holdout)
+    if scores.undefined:
+        raise NotComparable(
+            f"refused: v{version} gives no defined answer to {scores.undefined:,} of {holdout.rows:,} {holdout.unit}.",
+            "Fix: look at its curves for infinite losses, and train again with a lower learning rate.",
+        )
+    return scores
+
+
+@contextlib.contextmanager
+def _refusing(case: Case, version: str) -> Iterator[None]:
+    """Turn what keeps a version from being scored into a refusal."""
     try:
-        scores = score_model(registry.resolve_whole_model(f"{model}/{version}"), holdout)
+        yield
     except (InputError, IntegrityError) as error:
+        model = case.challenge.model
         raise NotComparable(
             f"refused: v{version} cannot be scored: {error.code} {error.place}{error.problem}",
             f"Fix: restore `mlruns/`; or return to the last champion that is whole: rnnflow rollback {model} "
             f"--reason TEXT; or accept this version: {verdicts.promote_command(model, case.challenge.version)}",
         ) from error
-    if scores.undefined:
-        raise NotComparable(
-            f"refused: v{version} gives no defined answer to {scores.undefined:,} of {holdout.rows:,} rows.",
-            "Fix: look at its curves for infinite losses, and train again with a lower learning rate.",
-        )
-    return scores

@@ -1,98 +1,55 @@
-"""What a registered model answers on the test rows; each model answers once per set of rows.
+"""What every kind says of its test rows and of a model on them; each model answers once per set of rows."""
 
-Models are compared by the names of labels, so their lists may differ.
-"""
-
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-
-import numpy as np
-import polars as pl
+from typing import ClassVar
 
 from rnnmodels.durable import sha256_of_file
 from tasks import store
-from tasks.fingerprint import digest_of
 from tasks.progress import Progress, emit
 from tasks.registry import RegisteredModel
 from tasks.served_parts import SERVING
 from tasks.store import Artefact
-from tasks.text.classifier import TextClassifier, calibrated_probabilities
-
-# A label that a model does not know has no probability; its log loss shall be large and finite.
-LEAST_PROBABILITY = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
-class Holdout:
-    """Test rows by content: ordered by text and label, so that neither row numbers nor file formats matter."""
+class Holdout(ABC):
+    """Test rows on which models are compared, known by the digest of their content; `unit` is what one is called."""
 
-    texts: pl.Series
-    labels: pl.Series
+    unit: ClassVar[str] = "rows"
+
     digest: str
 
     @property
+    @abstractmethod
     def rows(self) -> int:
-        """Number of rows."""
-        return len(self.labels)
+        """How many answers a model gives."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scores:
-    """One model on a holdout: whether each row was right, its log loss, and how many answers are undefined."""
+class Scores(ABC):
+    """One model on a holdout; `undefined` counts the rows to which it gives no defined answer."""
 
     version: str
-    hits: np.ndarray
-    losses: np.ndarray
     undefined: int
 
     @property
+    @abstractmethod
     def figures(self) -> dict:
-        """Version, accuracy and log loss."""
-        return {"version": self.version, "accuracy": float(self.hits.mean()), "loss": float(self.losses.mean())}
+        """JSON value of the version and of each metric."""
+
+    @property
+    @abstractmethod
+    def headline(self) -> str:
+        """The figure that people look at first, as it stands in a sentence."""
 
 
-def read_holdout(splits: Artefact) -> Holdout:
-    """Read the test rows of a split."""
-    rows = pl.read_parquet(splits.file("test.parquet"), columns=["text", "label"]).sort("text", "label")
-    return Holdout(
-        texts=rows["text"], labels=rows["label"], digest=digest_of([rows["text"].to_list(), rows["label"].to_list()])
-    )
-
-
-def score_model(model: RegisteredModel, holdout: Holdout) -> Scores:
-    """Return a model's scores on a holdout, from the store if it was scored there before.
-
-    Raises IntegrityError (E-INT-001) if a file of the model is damaged.
-    """
-    emit(Progress("gate", model.label, note=f"scoring on {holdout.rows} test rows"))
-    write = partial(write_scores, classifier=model.parts, holdout=holdout)
-    inputs = {"model": sha256_of_file(model.parts / SERVING), "holdout": holdout.digest}
-    artefact = store.build("score", write, module=__name__, config={}, inputs=inputs)
-    scores = pl.read_parquet(artefact.file("scores.parquet"))
-    return Scores(
-        version=model.version,
-        hits=(scores["predicted"] == holdout.labels).to_numpy(),
-        losses=scores["loss"].to_numpy(),
-        undefined=artefact.summary["undefined"],
-    )
-
-
-def write_scores(folder: Path, *, classifier: Path, holdout: Holdout) -> dict:
-    """Fill the artefact's folder: `scores.parquet` with the predicted label and the log loss of each row."""
-    loaded = TextClassifier.load(classifier)
-    logits = loaded.predict_logits(holdout.texts.to_list())
-    defined = np.isfinite(logits).all(axis=1)
-    probabilities = calibrated_probabilities(np.where(defined[:, None], logits, 0.0), loaded.serving.temperature)
-    predicted = pl.Series(np.array(loaded.labels)[logits.argmax(axis=1)])
-    losses = log_losses(probabilities, loaded.labels, holdout.labels)
-    pl.DataFrame({"predicted": predicted, "loss": losses}).write_parquet(folder / "scores.parquet")
-    return {"rows": holdout.rows, "undefined": int((~defined).sum())}
-
-
-def log_losses(probabilities: np.ndarray, labels: tuple[str, ...], truth: pl.Series) -> np.ndarray:
-    """Minus log of the probability [n] that each row's own label got."""
-    column_of = {label: index for index, label in enumerate(labels)}
-    columns = np.array([column_of.get(label, len(labels)) for label in truth])
-    padded = np.pad(probabilities, ((0, 0), (0, 1)))
-    return -np.log(np.maximum(padded[np.arange(len(columns)), columns], LEAST_PROBABILITY))
+def build_scores(
+    write: Callable[[Path], dict], model: RegisteredModel, holdout: Holdout, *, module: str, origin: store.Inputs = {}
+) -> Artefact:
+    """Have `write` score a model on a holdout, unless it was scored there before; `origin` is what else decides."""
+    emit(Progress("gate", model.label, note=f"scoring on {holdout.rows} test {holdout.unit}"))
+    inputs = {"model": sha256_of_file(model.parts / SERVING), "holdout": holdout.digest, **origin}
+    return store.build("score", write, module=module, config={}, inputs=inputs)

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
-from tasks.promotion.comparison import Comparison, percent, shown
+from tasks.promotion.comparison import Comparison
 from tasks.promotion.ledger import DECISIONS, Draft, Entry
-from tasks.promotion.scoring import Holdout
-from tasks.promotion.settings import PromotionSettings
+from tasks.promotion.scoring import Holdout, Scores
+from tasks.promotion.settings import GateSettings
 from tasks.promotion.wear import alpha_of_decision
 
 GATE = "gate"
@@ -71,7 +71,7 @@ class Case:
 
     entries: Sequence[Entry]
     challenge: Challenge
-    settings: PromotionSettings
+    settings: GateSettings
 
     @property
     def champion(self) -> str:
@@ -128,18 +128,19 @@ class Case:
 
 def state_decision(verdict: str, comparison: Comparison, *, metric: str, alpha: float, number: int) -> str:
     """The first sentence of a decision: both figures, the rows, the test."""
-    pair = f"{shown(comparison.challenger, metric)} against {shown(comparison.champion, metric)}"
+    challenger, champion = (comparison.show(one, metric) for one in (comparison.challenger, comparison.champion))
     sign = "<=" if comparison.p_value <= alpha else ">"
     return (
-        f"{verdict}: {pair} of champion v{comparison.champion['version']} on {comparison.rows:,} rows; "
-        f"{comparison.won:,} rows won, {comparison.lost:,} lost; "
+        f"{verdict}: {challenger} against {champion} of champion v{comparison.champion['version']} "
+        f"on {comparison.describe_evidence(metric)}; "
         f"p = {comparison.p_value:.2g} {sign} alpha {alpha:.2g} (decision {number} on these rows)."
     )
 
 
-def state_first(figures: dict, rows: int) -> str:
+def state_first(scores: Scores, holdout: Holdout) -> str:
     """The sentence on a model that has no champion yet."""
-    return f"first: no champion yet; {percent(figures['accuracy'])} on {rows:,} rows is where later ones start from."
+    place = f"on {holdout.rows:,} {holdout.unit}"
+    return f"first: no champion yet; {scores.headline} {place} is where later ones start from."
 
 
 def state_current(crowning: Entry) -> str:
@@ -157,7 +158,7 @@ def state_rolled_back(rollback: Entry) -> list[str]:
     ]
 
 
-def state_worn(decisions: int, settings: PromotionSettings) -> list[str]:
+def state_worn(decisions: int, settings: GateSettings) -> list[str]:
     """A warning that the test rows have decided more often than is good for them; else nothing."""
     if decisions <= settings.max_decisions:
         return []

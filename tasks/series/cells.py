@@ -60,7 +60,7 @@ class RowParser:
 
     def _with_clocks(self, rows: pl.DataFrame) -> pl.DataFrame:
         try:
-            return rows.with_columns(read_clocks(self._settings))
+            return read_clocks(rows, self._settings)
         except pl.exceptions.ComputeError as error:  # only a format can be at fault
             reason = str(error).partition("\n")[0]
             raise InputError(

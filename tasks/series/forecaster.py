@@ -36,7 +36,10 @@ POINT = "forecast"
 
 @dataclass(frozen=True, kw_only=True)
 class Serving:
-    """How a forecaster reads series: the source's columns, its grid, the channels, the covariates users must bring."""
+    """How a forecaster reads series: the source's columns, its grid, the channels, the covariates users must bring.
+
+    `cuts` are the times at which the rows were divided that it learned from, as stage `split` reports them.
+    """
 
     name: str
     source: dict
@@ -44,6 +47,7 @@ class Serving:
     channels: tuple[str, ...]
     covariates: tuple[str, ...]
     levels: tuple[float, ...]
+    cuts: dict
 
     @property
     def settings(self) -> SeriesSource:
@@ -192,7 +196,7 @@ class SeriesForecaster:
         return self.scaler.inverse(outputs_BHCO, self.serving.channels, axis=-2)
 
     def _tabulate(self, histories: tuple[History, ...], outputs_BHCO: np.ndarray) -> pl.DataFrame:
-        _, horizon, num_channels, _ = outputs_BHCO.shape
+        horizon = outputs_BHCO.shape[1]
         names = [POINT, *(f"q{level:g}" for level in self.serving.levels)]
         times = pl.concat([history.times for history in histories])
         place = pl.DataFrame({"series": [history.series for history in histories]}).select(

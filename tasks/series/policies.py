@@ -10,7 +10,7 @@ import polars as pl
 
 from tasks.errors import InputError, quoted
 from tasks.series.source import SeriesSource
-from tasks.series.time_grid import Clock, TimeGrid, show_time
+from tasks.series.time_grid import FOLLOWS_IN_SERIES, Clock, TimeGrid, show_time
 
 MAX_EXAMPLES = 20
 
@@ -52,6 +52,9 @@ def sort_times(sheet: Sheet, times: pl.DataFrame) -> tuple[pl.DataFrame, int]:
 
     Raises InputError (E-TIME-013) for the first of them, unless `unsorted` is "sort".
     """
+    order = ["series", "time", *sheet.keys[1:]]
+    if _is_sorted(times, order):
+        return times, 0
     before = pl.col("time").shift().over(sheet.keys)
     went_back = times.with_columns(before=before).filter(pl.col("time") < pl.col("before"))
     if went_back.height and sheet.settings.unsorted == "error":
@@ -62,7 +65,16 @@ def sort_times(sheet: Sheet, times: pl.DataFrame) -> tuple[pl.DataFrame, int]:
             f"got {sheet.show(first['time'])} after {sheet.show(first['before'])} in series {quoted(first['series'])}.",
             'sort the rows, or set unsorted = "sort".',
         )
-    return times.sort("series", "time", *sheet.keys[1:], maintain_order=True), went_back.height
+    return times.sort(order, maintain_order=True), went_back.height
+
+
+def _is_sorted(times: pl.DataFrame, columns: list[str]) -> bool:
+    """Tell whether rows ascend by the first column, then the second and so on; takes no memory, as sorting would."""
+    follows = pl.lit(True)
+    for name in reversed(columns):
+        before = pl.col(name).shift()
+        follows = (pl.col(name) > before) | ((pl.col(name) == before) & follows)
+    return times.select(follows.all()).item()
 
 
 def find_duplicates(sheet: Sheet, ordered: pl.DataFrame) -> pl.DataFrame:
@@ -111,7 +123,7 @@ def find_gaps(sheet: Sheet, ordered: pl.DataFrame, grid: TimeGrid) -> pl.DataFra
     Raises InputError (E-TIME-016) for the first of them if `gaps` is "error".
     """
     numbered = ordered.with_columns(position=grid.positions(ordered["time"].cast(grid.dtype)))
-    steps = pl.col("position").diff().over("series") - 1
+    steps = pl.when(FOLLOWS_IN_SERIES).then(pl.col("position").diff() - 1)
     found = numbered.with_columns(steps=steps, after=pl.col("time").shift(), before="time").filter(pl.col("steps") > 0)
     if found.height and sheet.settings.gaps == "error":
         first = found.row(0, named=True)

@@ -24,7 +24,7 @@ from tasks.series.policies import (
     sort_times,
 )
 from tasks.series.source import SeriesSource
-from tasks.series.time_grid import DTYPES, TimeGrid, infer_grid
+from tasks.series.time_grid import DTYPES, FOLLOWS_IN_SERIES, TimeGrid, infer_grid
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
 from tasks.sources.readers import read_files
@@ -63,7 +63,7 @@ def _arrange(folder: Path, sheet: Sheet, zone: str | None) -> dict:
     """Put the parked rows in order, find their grid, and write them; returns what was found."""
     ordered, num_unsorted = sort_times(sheet, sheet.times())
     duplicates = find_duplicates(sheet, ordered)
-    times = ordered.unique(["series", "time"], keep="first", maintain_order=True)
+    times = ordered.filter(~(FOLLOWS_IN_SERIES & (pl.col("time") == pl.col("time").shift())).fill_null(value=False))
     grid = _find_grid(sheet, times, zone)
     gaps = find_gaps(sheet, times, grid)
     channels = write_canonical(folder / ROWS_FILE, sheet, ordered, duplicates)

@@ -46,6 +46,7 @@ def assemble_parts(folder: Path, lineage: Lineage, best: Scored) -> None:
         channels=tuple(lineage.rows.summary["channels"]),
         covariates=tuple(lineage.rows.summary["covariates"]),
         levels=tuple(json.loads(best.model.file("forecast.json").read_bytes())["quantiles"]),
+        cuts=lineage.splits.summary["cuts"],
     )
     complete_forecaster(folder, serving)
 
@@ -60,10 +61,7 @@ def certify_parts(folder: Path, lineage: Lineage, num_rows: int) -> dict:
     history = np.concatenate([batch.history, batch.history[mates] * 2 + 1])
     covariates = np.concatenate([batch.covariates, batch.covariates[mates]])
     alone = np.concatenate(
-        [
-            forecast_arrays(model, batch.history[i : i + 1], batch.covariates[i : i + 1])
-            for i in range(len(batch.row))
-        ]
+        [forecast_arrays(model, batch.history[i : i + 1], batch.covariates[i : i + 1]) for i in range(len(batch.row))]
     )
     varied = {
         "batch_size": forecast_arrays(model, batch.history, batch.covariates),

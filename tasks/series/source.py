@@ -11,12 +11,10 @@ from tasks.sources.settings import FileSettings
 
 PRESETS = {
     "files": {},
-    # The series has one stamp twice, with two readings of the same half-hour.
     "sea-temperature": {
         "format": "csv",
         "time_column": "time (UTC)",
         "value_columns": ("temperature (celsius)",),
-        "duplicates": "mean",
     },
     "etth1": {
         "format": "csv",

@@ -17,6 +17,9 @@ UNIT_MONTHS = {"mo": 1, "q": 3, "y": 12}
 MONTHS_PER_YEAR = 12
 SHORTEST_MONTH_US = 28 * DAY_US
 
+# In rows sorted by series: whether the row before is of the same one. Windows over groups would take much memory.
+FOLLOWS_IN_SERIES = pl.col("series") == pl.col("series").shift()
+
 Clock = Literal["utc", "naive", "step"]
 DTYPES = {"utc": pl.Datetime("us", "UTC"), "naive": pl.Datetime("us"), "step": pl.Int64()}
 
@@ -135,8 +138,8 @@ def infer_grid(times: pl.DataFrame, *, clock: Clock, zone: str | None, frequency
     if unit in UNIT_MONTHS:
         return TimeGrid(frequency, clock, zone, _latest_day(_with_local(times, zone)))
     step = number * UNITS_US.get(unit, 1)
-    time = pl.col("time").cast(pl.Int64)
-    regular = times.filter(time.shift(-1).over("series") - time == step)
+    begins_step = FOLLOWS_IN_SERIES.shift(-1) & (pl.col("time").cast(pl.Int64).diff().shift(-1) == step)
+    regular = times.filter(begins_step)
     anchor = (times if regular.is_empty() else regular)["time"].cast(pl.Int64).min()
     return TimeGrid(frequency, clock, zone, anchor)
 
@@ -171,7 +174,8 @@ def _with_local(times: pl.DataFrame, zone: str | None) -> pl.DataFrame:
 
 def _most_frequent_step(times: pl.DataFrame, column: str) -> int | None:
     """The most frequent difference of neighbours in a series, the smallest of several."""
-    steps = times.select(step=pl.col(column).cast(pl.Int64).diff().over("series")).filter(pl.col("step") > 0)
+    steps = times.select(step=pl.when(FOLLOWS_IN_SERIES).then(pl.col(column).cast(pl.Int64).diff()))
+    steps = steps.filter(pl.col("step") > 0)
     counted = steps.group_by("step").len().sort("len", "step", descending=[True, False])
     return None if counted.is_empty() else counted["step"][0]
 

@@ -38,23 +38,24 @@ READINGS_OF_DIGITS = {
 }
 
 
-def read_clocks(settings: SeriesSource) -> list[pl.Expr]:
-    """Expressions for `local` and `offset_minutes` over a column `time` of strings; null where a cell is at fault.
+def read_clocks(rows: pl.DataFrame, settings: SeriesSource) -> pl.DataFrame:
+    """Add `local` and `offset_minutes` to rows with a column `time` of strings; null where a cell is at fault.
 
     Plain steps are an Int64 `local` without an offset.
     """
     time = pl.col("time")
     if settings.time_unit == "step":
         steps = time.str.replace(r"[.]0*$", "").cast(pl.Int64, strict=False)
-        return [steps.alias("local"), pl.lit(None, pl.Int32).alias("offset_minutes")]
+        return rows.with_columns(local=steps, offset_minutes=pl.lit(None, pl.Int32))
     if settings.time_unit != "text":
-        return [_since_1970(time, settings.time_unit).alias("local"), pl.lit(0, pl.Int32).alias("offset_minutes")]
+        return rows.with_columns(local=_since_1970(time, settings.time_unit), offset_minutes=pl.lit(0, pl.Int32))
     if settings.time_format is not None:
         # With %z Polars returns UTC.
         parsed = time.str.to_datetime(settings.time_format, time_unit="us", strict=False).dt.replace_time_zone(None)
-        offset = pl.lit(0 if "%z" in settings.time_format else None, pl.Int32)
-        return [parsed.alias("local"), offset.alias("offset_minutes")]
-    return _iso_8601(time)
+        return rows.with_columns(
+            local=parsed, offset_minutes=pl.lit(0 if "%z" in settings.time_format else None, pl.Int32)
+        )
+    return _read_iso_8601(rows)
 
 
 def check_clocks(settings: SeriesSource) -> list[Check]:
@@ -81,17 +82,19 @@ def check_clocks(settings: SeriesSource) -> list[Check]:
     return [*checks, *_iso_checks()]
 
 
-def _iso_8601(time: pl.Expr) -> list[pl.Expr]:
-    part = time.str.extract_groups(ISO_8601).struct
-    date = part.field(DATE)
+def _read_iso_8601(rows: pl.DataFrame) -> pl.DataFrame:
+    # The parts are taken out once; as one expression, Polars would search for each of them.
+    parts = rows.select(pl.col("time").str.extract_groups(ISO_8601)).unnest("time")
+    date, offset = pl.col(DATE), pl.col(OFFSET)
     day = pl.when(date.str.len_chars() == len("2024-02")).then(date + "-01").otherwise(date)
-    clock = part.field(CLOCK).fill_null("00:00") + part.field(SECONDS).fill_null(":00").str.replace(",", ".")
+    clock = pl.col(CLOCK).fill_null("00:00") + pl.col(SECONDS).fill_null(":00").str.replace(",", ".", literal=True)
     local = (day + "T" + clock).str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
-    digits = part.field(OFFSET).str.replace(":", "")
+    digits = offset.str.replace(":", "", literal=True)
     minutes = digits.str.slice(1, 2).cast(pl.Int32, strict=False) * 60
     minutes += digits.str.slice(3, 2).cast(pl.Int32, strict=False).fill_null(0)
     signed = pl.when(digits.str.starts_with("-")).then(-minutes).otherwise(minutes)
-    return [local.alias("local"), pl.when(digits.is_in(["Z", "UTC"])).then(0).otherwise(signed).alias("offset_minutes")]
+    is_utc = offset.is_in(["Z", "UTC"])
+    return rows.with_columns(parts.select(local=local, offset_minutes=pl.when(is_utc).then(0).otherwise(signed)))
 
 
 def _since_1970(time: pl.Expr, unit: str) -> pl.Expr:

@@ -80,9 +80,8 @@ class FileSettings(Part):
         return self
 
     def with_preset(self) -> Self:
-        """Fill in the layout of a built-in data set, and what it prefers where nothing is said."""
-        said = self.free & self.model_fields_set
-        return self.model_copy(update={k: v for k, v in self.presets[self.dataset].items() if k not in said})
+        """Fill in the layout of a built-in data set."""
+        return self.model_copy(update=self.presets[self.dataset])
 
     def wanted_columns(self) -> dict[str, str]:
         """Map the roles of columns (text, label, split, `where` ...) to their names in the source.

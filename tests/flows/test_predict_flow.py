@@ -10,7 +10,10 @@ from prefect.testing.utilities import prefect_test_harness
 
 from flows import predict as predict_flow
 from flows.predict import describe, predict
-from tasks.predict import PredictedFile, predict_file
+from tasks.predict import PredictedFile
+from tasks.predict import predict_file as predict_texts
+from tasks.predictors import predict_file
+from tasks.series.predicting import predict_file as predict_series
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -34,7 +37,7 @@ def test_the_flow_does_what_the_command_does_within_the_project_folder(project: 
         calls.append((arguments, options))
         return predicted()
 
-    monkeypatch.setattr(predict_flow, "classify_file", stand_in)
+    monkeypatch.setattr(predict_flow, "predict_from_file", stand_in)
 
     assert predict("reviews", "in.csv", "/elsewhere/out.csv", label_column="stars") == predicted()
 
@@ -50,8 +53,9 @@ def test_the_flow_does_what_the_command_does_within_the_project_folder(project: 
 
 
 def test_the_task_is_the_function_of_the_command():
-    assert predict_flow.classify_file.fn is predict_file
-    assert list(inspect.signature(predict_file).parameters) == list(inspect.signature(predict.fn).parameters)
+    assert predict_flow.predict_from_file.fn is predict_file
+    parameters = list(inspect.signature(predict.fn).parameters)
+    assert all(list(inspect.signature(kind).parameters) == parameters for kind in (predict_texts, predict_series))
 
 
 def test_the_form_shows_bounds_and_explains_each_field():
@@ -66,5 +70,5 @@ def test_what_is_not_known_is_not_shown():
     assert "accuracy" not in describe(predicted())
     text = describe(predicted(bad=2, errors=Path("e.jsonl"), accuracy=0.91234, labelled_rows=50, unlisted_rows=3))
     assert "| accuracy | 91.23% of 50 labelled rows |" in text
-    assert "| rows that could not be read | 2, with their reasons in `e.jsonl` |" in text
+    assert "| rows that could not be read | 2 |\n| their reasons | `e.jsonl` |" in text
     assert "| labels that the model does not know | 3 |" in text

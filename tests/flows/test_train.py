@@ -15,8 +15,8 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from prefect.testing.utilities import prefect_test_harness
 
-from flows.outcome import Outcome
 from flows.kinds import Recipe
+from flows.outcome import Outcome
 from flows.recipe import build_recipe
 from flows.retrain import retrain
 from flows.train import finish_deferred, train

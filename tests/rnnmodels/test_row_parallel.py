@@ -102,10 +102,12 @@ def test_outputs_that_nothing_depends_on_need_no_gradient():
     torch.testing.assert_close(gradient, cell.weight_hh_l0.grad)
 
 
-@pytest.mark.parametrize(("num_rows", "num_parts"), [(1, 1), (31, 1), (32, 2), (448, 2)])
-def test_a_few_rows_stay_together(num_rows, num_parts):
+@pytest.mark.parametrize(
+    ("num_steps", "num_rows", "num_parts"), [(5, 1, 1), (5, 31, 1), (5, 32, 2), (5, 448, 2), (3, 448, 1)]
+)
+def test_a_few_rows_and_a_few_steps_stay_together(num_steps, num_rows, num_parts):
     with torch.no_grad():
-        counting(run_cell)(nn.GRU(4, 6), torch.randn(NUM_STEPS, num_rows, 4), None)
+        counting(run_cell)(nn.GRU(4, 6), torch.randn(num_steps, num_rows, 4), None)
     assert len(counting.threads) == num_parts
 
 

@@ -14,9 +14,10 @@ import polars as pl
 import pytest
 
 from tasks import registry, store, tracking
+from tasks.classification import scoring
 from tasks.errors import IntegrityError, ServiceError
 from tasks.gate import PromotionSettings, gate
-from tasks.promotion import aliases, ledger, overrides, scoring
+from tasks.promotion import aliases, ledger, overrides
 from tasks.runs import RunContext
 from tasks.text.classifier import TextClassifier
 
@@ -43,7 +44,7 @@ def set_hits(patch, hits_of):
         losses = np.where(hits, 0.1, 2.0)
         return scoring.Scores(version=model.version, hits=hits, losses=losses, undefined=0)
 
-    patch.setattr("tasks.promotion.judging.score_model", score)
+    patch.setattr("tasks.classification.judging.score_model", score)
 
 
 def test_the_first_model_becomes_champion_and_anchors_later_ones(registered_home, reviews, monkeypatch):

@@ -15,9 +15,9 @@ from prefect.server.schemas.actions import WorkPoolCreate
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools import validate
 
+from flows.kinds import ClassifyRecipe
 from flows.place.automations import crash_zombies, retrain_on_drift
 from flows.place.furnishing import deployment_names, deployments_file
-from flows.kinds import ClassifyRecipe
 from flows.recipe import load_recipe
 from tasks.errors import InputError
 

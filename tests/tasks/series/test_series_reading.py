@@ -302,7 +302,7 @@ def test_a_built_in_data_set_keeps_its_layout_and_leaves_its_policies_open():
     with pytest.raises(ValidationError, match='dataset "etth1" has a layout of its own; remove time_column'):
         SeriesSource(dataset="etth1", time_column="when")
 
-    assert SeriesSource(dataset="sea-temperature").with_preset().duplicates == "mean"
+    assert SeriesSource(dataset="sea-temperature").with_preset().duplicates == "error"
     assert SeriesSource(dataset="sea-temperature", duplicates="first").with_preset().duplicates == "first"
 
 

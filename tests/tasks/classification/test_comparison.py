@@ -4,8 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks.promotion.comparison import compare_scores, find_objections
-from tasks.promotion.scoring import Holdout, Scores, log_losses
+from tasks.classification.judging import compare_scores
+from tasks.classification.scoring import Holdout, Scores, log_losses
+from tasks.promotion.comparison import find_objections
 from tasks.promotion.settings import PromotionSettings
 
 ROWS = 400

@@ -4,17 +4,19 @@ import polars as pl
 import pytest
 
 from tasks import registry, store
-from tasks.promotion import scoring
-from tasks.promotion.scoring import read_holdout, score_model
+from tasks.classification import scoring
+from tasks.classification.scoring import read_holdout, score_model
+from tasks.lineage import Lineage
 from tasks.text.classifier import TextClassifier
 
 
-def splits_of(frame, key):
+def lineage_of(frame, key):
     def write(folder):
         frame.write_parquet(folder / "test.parquet")
         return {"rows": frame.height}
 
-    return store.build("split", write, module="tasks.store", config={"key": key})
+    splits = store.build("split", write, module="tasks.store", config={"key": key})
+    return Lineage(rows=splits, splits=splits, encoded=splits, shards=splits)
 
 
 def test_test_rows_are_the_same_whatever_their_order_and_numbers():
@@ -23,7 +25,7 @@ def test_test_rows_are_the_same_whatever_their_order_and_numbers():
     relabelled = rows.with_columns(label=pl.Series(["x", "x", "x"]))
 
     first, second, other = (
-        read_holdout(splits_of(frame, key)) for key, frame in enumerate([rows, shuffled, relabelled])
+        read_holdout(lineage_of(frame, key)) for key, frame in enumerate([rows, shuffled, relabelled])
     )
 
     assert first.digest == second.digest != other.digest
@@ -31,7 +33,7 @@ def test_test_rows_are_the_same_whatever_their_order_and_numbers():
 
 
 def test_a_model_answers_the_same_rows_once(rivals, reviews, monkeypatch):
-    holdout = read_holdout(reviews[0].splits)
+    holdout = read_holdout(reviews[0])
     scores = score_model(registry.resolve_whole_model("reviews/2"), holdout)
     monkeypatch.setattr(TextClassifier, "load", lambda folder: pytest.fail("scored twice"))
 

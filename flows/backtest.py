@@ -1,0 +1,94 @@
+"""The flow that asks how forecasts would have fared in the past: a recipe trained anew at several cut-offs."""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
+
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+from pydantic import Field
+
+from flows.gpu_pool import FitOrder, fit_all
+from flows.kinds import ForecastRecipe
+from flows.lifecycle import LIFECYCLE
+from tasks import dashboard, store
+from tasks.baseline import fit_baselines
+from tasks.contest import Scored
+from tasks.encode import encode
+from tasks.evaluate import evaluate
+from tasks.ingest import ingest
+from tasks.lineage import Lineage
+from tasks.progress import Progress, emit, listening
+from tasks.series.backtesting import name_at_cutoff, plan_cutoffs, summarize_cutoffs, tabulate_cutoff
+from tasks.series.splitting import TimeSplitSettings
+from tasks.shard import shard
+from tasks.split import split
+from tasks.store import Artefact
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backtest:
+    """A backtest in JSON values only: `records` of each cut-off and model, and the `summary` by model, best first."""
+
+    recipe: str
+    flow_run: str
+    metric: str
+    cutoffs: list[dict]
+    records: list[dict]
+    summary: list[dict]
+
+    def as_json(self) -> dict:
+        """The one object that `rnnflow backtest --json` prints."""
+        return dataclasses.asdict(self)
+
+
+@flow(**LIFECYCLE)
+def backtest(
+    recipe: ForecastRecipe,
+    cutoffs: Annotated[int, Field(ge=1, le=100)] = 3,
+    resume: bool = False,
+    refresh: bool = False,
+) -> Backtest:
+    """Train a recipe at several cut-offs of its test period and score each on what followed; nothing is registered.
+
+    Args:
+        recipe: What to forecast, and with which models.
+        cutoffs: Pieces into which the test period is cut.
+        resume: Continue fits that were interrupted.
+        refresh: Compute every stage again.
+    """
+    run = dashboard.run_context(recipe.name)
+    resume = resume or dashboard.is_retry()
+    with store.refreshing(refresh), listening(dashboard.progress_bars()):
+        rows = ingest(recipe.source)
+        plan = plan_cutoffs(rows, split(rows, recipe.split), cutoffs)
+        records = []
+        for number, settings in enumerate(plan, start=1):
+            emit(Progress("backtest", done=number - 1, total=cutoffs, unit="cut-offs"))
+            named = [one.model_copy(update={"name": name_at_cutoff(one.name, number)}) for one in recipe.candidates]
+            order = partial(FitOrder, run=run, candidates=tuple(named), resume=resume, refresh=refresh)
+            records += tabulate_cutoff(settings, score_cutoff(recipe, rows, settings, order))
+    metric = recipe.evaluate.select_by
+    summary = summarize_cutoffs(records, metric)
+    create_table_artifact(summary, key="backtest", description=f"Test {metric} over {cutoffs} cut-offs.")
+    return Backtest(
+        recipe=recipe.name,
+        flow_run=run.flow_run_id,
+        metric=metric,
+        cutoffs=[settings.model_dump(mode="json", include=set(TimeSplitSettings.model_fields)) for settings in plan],
+        records=records,
+        summary=summary,
+    )
+
+
+def score_cutoff(
+    recipe: ForecastRecipe, rows: Artefact, settings: TimeSplitSettings, order: Callable[[Artefact], FitOrder]
+) -> list[Scored]:
+    """Train and score everyone on rows that are cut as `settings` say; `order` is for fits on given shards."""
+    splits = split(rows, settings)
+    encoded = encode(splits, recipe.encode)
+    lineage = Lineage(rows=rows, splits=splits, encoded=encoded, shards=shard(encoded, recipe.shard))
+    models = [*fit_all(order(shards=lineage.shards)), *fit_baselines(lineage, recipe.baseline)]
+    return [Scored(model=model, evaluation=evaluate(model, lineage, recipe.evaluate)) for model in models]
