@@ -155,7 +155,7 @@ def shuffled_batches(setup: Setup, *, width: int) -> "Iterator[Batch]":
 def read_sequences(setup: Setup) -> tuple[list[np.ndarray], np.ndarray]:
     """Read the training rows without their padding, and their targets."""
     blocks = setup.open_split("train").blocks
-    sequences = [tokens[:length] for block in blocks for tokens, length in zip(block.tokens, block.length, strict=True)]
+    sequences = [tokens[:length] for block in blocks for tokens, length in zip(block.steps, block.length, strict=True)]
     return sequences, np.concatenate([block.target for block in blocks])
 
 

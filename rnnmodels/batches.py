@@ -1,6 +1,7 @@
 """Batches from shards: each is a gather from one record batch of a memory-mapped Arrow file.
 
-A shard holds the rows of one split whose lengths fit one bucket width, right-padded with 0.
+A shard holds the rows of one split whose lengths fit one bucket width, right-padded with 0. A step of a row is a token
+(column `tokens`) or a number per channel (column `values`).
 """
 
 import hashlib
@@ -19,16 +20,19 @@ from rnnmodels.durable import sha256_of_file
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of one bucket: `row` ids, `tokens` (rows, width), `length` and `target`."""
+    """Rows of one bucket: `row` ids, `steps`, `length` and `target`.
+
+    `steps` are token ids (rows, width) or numbers (rows, width, channels).
+    """
 
     row: NDArray[np.unsignedinteger]
-    tokens: NDArray[np.unsignedinteger]
+    steps: NDArray[np.unsignedinteger] | NDArray[np.float32]
     length: NDArray[np.unsignedinteger]
     target: NDArray[np.unsignedinteger]
 
     def take(self, positions: NDArray[np.intp] | slice) -> "Batch":
         """Select rows; a slice copies nothing."""
-        return Batch(self.row[positions], self.tokens[positions], self.length[positions], self.target[positions])
+        return Batch(self.row[positions], self.steps[positions], self.length[positions], self.target[positions])
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class Shards:
         return hashlib.sha256("".join(digests).encode()).hexdigest()
 
     def batches(self, batch_size: int, *, seed: int | None = None, epoch: int = 0) -> Iterator[Batch]:
-        """Yield every row once, in batches of one width and at most `batch_size` padded tokens.
+        """Yield every row once, in batches of one width and at most `batch_size` padded steps.
 
         Rows and batches are shuffled as a function of (seed, epoch); without a seed the order is that of the files.
         """
@@ -76,16 +80,26 @@ class Shards:
     def check_ids(self, *, vocabulary_size: int, num_classes: int) -> None:
         """Raise ValueError naming the first row a model of these sizes cannot read."""
         for block in self.blocks:
-            check_tokens(block.tokens, block.row, vocabulary_size)
-            _check_range(block.length, block.row, 1, block.tokens.shape[1], "length")
+            check_tokens(block.steps, block.row, vocabulary_size)
+        self._check_rows(num_classes)
+
+    def check_values(self, *, num_channels: int, num_classes: int) -> None:
+        """Raise ValueError naming the first row a model of these sizes cannot read."""
+        for block in self.blocks:
+            check_values(block.steps, block.row, num_channels)
+        self._check_rows(num_classes)
+
+    def _check_rows(self, num_classes: int) -> None:
+        for block in self.blocks:
+            _check_range(block.length, block.row, 1, block.steps.shape[1], "length")
             _check_range(block.target, block.row, 0, num_classes - 1, "class")
 
-    def _slices(self, batch_tokens: int) -> list[tuple[int, slice]]:
+    def _slices(self, batch_steps: int) -> list[tuple[int, slice]]:
         """Cut each block into batches of nearly equal size, so that no batch is a small remainder."""
         slices = []
         for index, block in enumerate(self.blocks):
-            num_rows, width = block.tokens.shape
-            num_batches = -(-num_rows // max(1, batch_tokens // width))
+            num_rows, width = block.steps.shape[:2]
+            num_batches = -(-num_rows // max(1, batch_steps // width))
             edges = [num_rows * i // num_batches for i in range(num_batches + 1)] if num_rows else []
             slices += [(index, slice(start, stop)) for start, stop in itertools.pairwise(edges)]
         return slices
@@ -102,13 +116,31 @@ def check_tokens(tokens: NDArray[np.unsignedinteger], row: NDArray[np.unsignedin
     _check_range(tokens, row, 0, vocabulary_size - 1, "token id")
 
 
+def check_values(values: NDArray[np.float32], row: NDArray[np.unsignedinteger], num_channels: int) -> None:
+    """Raise ValueError naming the first row with another number of channels, or a number that is not finite."""
+    if values.ndim != 3 or values.shape[2] != num_channels:  # noqa: PLR2004 (rows, width, channels)
+        found = values.shape[2] if values.ndim == 3 else 0  # noqa: PLR2004
+        raise ValueError(f"row {row[0]}: got {found} channels, expected {num_channels}")
+    if not np.isfinite(values).all():
+        position = tuple(np.argwhere(~np.isfinite(values))[0])
+        raise ValueError(f"row {row[position[0]]}: got value {values[position]}, expected a finite number")
+
+
 def _map_blocks(path: Path) -> Iterator[Batch]:
     reader = pa.ipc.open_file(pa.memory_map(str(path)))
     for index in range(reader.num_record_batches):
         columns = reader.get_batch(index)
-        width = columns.schema.field("tokens").type.list_size
-        tokens = columns["tokens"].flatten().to_numpy(zero_copy_only=True).reshape(-1, width)
-        yield Batch(columns["row"].to_numpy(), tokens, columns["length"].to_numpy(), columns["target"].to_numpy())
+        steps = _map_steps(columns["values" if "values" in columns.schema.names else "tokens"])
+        yield Batch(columns["row"].to_numpy(), steps, columns["length"].to_numpy(), columns["target"].to_numpy())
+
+
+def _map_steps(column: pa.FixedSizeListArray) -> NDArray:
+    """View lists of fixed sizes, nested or not, as a matrix with an axis per level."""
+    sizes = []
+    while pa.types.is_fixed_size_list(column.type):
+        sizes.append(column.type.list_size)
+        column = column.flatten()
+    return column.to_numpy(zero_copy_only=True).reshape(-1, *sizes)
 
 
 def _check_range(values: NDArray, row: NDArray, low: int, high: int, what: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnmodels.batches import Batch
-from rnnmodels.classifier import SequenceClassifier
+from rnnmodels.classifier import RecurrentClassifier
 from rnnmodels.inference import evaluating, pad_sequences, score_batch
 from rnnmodels.packed import packed_twin
 
@@ -19,7 +19,7 @@ TOLERANCE = 1e-5
 EXTRA_STEPS = 37
 BUCKET_STEP = 64
 
-Sequences = Sequence[NDArray[np.integer]]
+Sequences = Sequence[NDArray]
 Logits = NDArray[np.float32]
 
 
@@ -33,16 +33,16 @@ class Certificate:
     num_sequences: int
 
 
-def certify_invariance(model: SequenceClassifier, sequences: Sequences, *, seed: int = 0) -> Certificate:
-    """Score each sequence alone, then under each variation, and compare; `seed` draws the random ids."""
+def certify_invariance(model: RecurrentClassifier, sequences: Sequences, *, seed: int = 0) -> Certificate:
+    """Score each sequence alone, then under each variation, and compare; `seed` draws the random steps."""
     if not sequences:
         raise ValueError("got no sequences, expected at least one to certify with")
     generator = np.random.default_rng(seed)
     together = pad_sequences(sequences)
     batches = {
         "batch_size": [together],
-        "batch_mates": [_with_random_mates(sequences, model.vocabulary_size, generator)],
-        "padding_content": [_with_random_padding(together, model.vocabulary_size, generator)],
+        "batch_mates": [_with_random_mates(sequences, model, generator)],
+        "padding_content": [_with_random_padding(together, model, generator)],
         "padding_length": [_alone(sequence, len(sequence) + EXTRA_STEPS) for sequence in sequences],
         "bucket_width": [_alone(sequence, -(-len(sequence) // BUCKET_STEP) * BUCKET_STEP) for sequence in sequences],
     }
@@ -55,25 +55,26 @@ def certify_invariance(model: SequenceClassifier, sequences: Sequences, *, seed:
     return Certificate(deviations, TOLERANCE, passed, len(sequences))
 
 
-def _alone(sequence: NDArray[np.integer], width: int = 0) -> Batch:
+def _alone(sequence: NDArray, width: int = 0) -> Batch:
     return pad_sequences([sequence], width=width)
 
 
-def _with_random_mates(sequences: Sequences, vocabulary_size: int, generator: np.random.Generator) -> Batch:
+def _with_random_mates(sequences: Sequences, model: RecurrentClassifier, generator: np.random.Generator) -> Batch:
     """Follow the sequences by as many random ones, the first of them longer than any."""
     lengths = [len(sequence) for sequence in sequences]
     lengths[0] = max(lengths) + 1
-    mates = [generator.integers(0, vocabulary_size, length) for length in lengths]
+    mates = [model.draw_steps((length,), generator) for length in lengths]
     return pad_sequences([*sequences, *mates])
 
 
-def _with_random_padding(batch: Batch, vocabulary_size: int, generator: np.random.Generator) -> Batch:
-    is_padding = np.arange(batch.tokens.shape[1]) >= batch.length[:, None]
-    random_ids = generator.integers(0, vocabulary_size, batch.tokens.shape)
-    return dataclasses.replace(batch, tokens=np.where(is_padding, random_ids, batch.tokens))
+def _with_random_padding(batch: Batch, model: RecurrentClassifier, generator: np.random.Generator) -> Batch:
+    shape = batch.steps.shape[:2]
+    is_padding = np.arange(shape[1]) >= batch.length[:, None]
+    is_padding = is_padding.reshape(*shape, *[1] * (batch.steps.ndim - 2))
+    return dataclasses.replace(batch, steps=np.where(is_padding, model.draw_steps(shape, generator), batch.steps))
 
 
-def _score(model: SequenceClassifier, batches: Sequence[Batch]) -> Logits:
+def _score(model: RecurrentClassifier, batches: Sequence[Batch]) -> Logits:
     return np.concatenate([score_batch(model, batch) for batch in batches])
 
 

@@ -30,15 +30,20 @@ class RecurrentArchitecture(Settings):
     )
 
 
-class Architecture(RecurrentArchitecture):
-    """A recurrent encoder between an embedding and a pooled linear head."""
+class ClassifierArchitecture(RecurrentArchitecture):
+    """A recurrent encoder below a pooled linear head."""
 
-    embedding_size: int = Field(96, ge=1, le=4096, description="Width of the token embedding.")
     pooling: Literal["last", "mean", "max", "concat", "attention"] = Field(
         "concat", description="How hidden states become one vector; `concat` joins last, mean and max."
     )
-    embedding_dropout: float = Field(0.1, ge=0, lt=1, description="Share of vocabulary entries dropped per batch.")
     head_dropout: float = Field(0.2, ge=0, lt=1, description="Dropout before the linear head.")
+
+
+class Architecture(ClassifierArchitecture):
+    """A recurrent encoder between an embedding and a pooled linear head."""
+
+    embedding_size: int = Field(96, ge=1, le=4096, description="Width of the token embedding.")
+    embedding_dropout: float = Field(0.1, ge=0, lt=1, description="Share of vocabulary entries dropped per batch.")
 
 
 class Optimization(Settings):
@@ -59,11 +64,16 @@ class Optimization(Settings):
     )
 
 
-class Training(Optimization):
+class ClassifierTraining(Optimization):
+    """How a classifier is fitted, whatever it reads."""
+
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the target spread over all classes.")
+
+
+class Training(ClassifierTraining):
     """How a classifier is fitted."""
 
     batch_tokens: int = Field(14_000, ge=16, le=10_000_000, description="Padded tokens per batch.")
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the target spread over all classes.")
     class_ratio_scale: float = Field(
         1.0,
         ge=0,

@@ -23,7 +23,7 @@ def gradient_norms_by_step(model: SequenceClassifier, batch: Batch) -> NDArray[n
     judge = copy.deepcopy(model).cpu().eval()
     device = torch.device("cpu")
     length_B = to_int64(batch.length, device)
-    x_TBF = judge.embedding(to_int64(batch.tokens, device).T).detach().requires_grad_()
+    x_TBF = judge.embedding(to_int64(batch.steps, device).T).detach().requires_grad_()
     loss = functional.cross_entropy(
         judge.classify_embedded(x_TBF, length_B), to_int64(batch.target, device), reduction="sum"
     )

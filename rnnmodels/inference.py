@@ -1,4 +1,4 @@
-"""Logits of rows in shards or of plain token sequences, always in float32."""
+"""Logits of rows in shards or of plain sequences, always in float32."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rnnmodels.batches import Batch, Shards, check_tokens
+from rnnmodels.batches import Batch, Shards
 
 if TYPE_CHECKING:
-    from rnnmodels.classifier import SequenceClassifier
+    from rnnmodels.classifier import RecurrentClassifier
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ class Predictions:
     logits: NDArray[np.float32]
 
 
-def predict_shards(model: "SequenceClassifier", shards: Shards, *, batch_tokens: int) -> Predictions:
+def predict_shards(model: "RecurrentClassifier", shards: Shards, *, batch_steps: int) -> Predictions:
     """Score every row of the shards once."""
-    shards.check_ids(vocabulary_size=model.vocabulary_size, num_classes=model.num_classes)
-    batches = list(shards.batches(batch_tokens))
+    model.check(shards)
+    batches = list(shards.batches(batch_steps))
     with evaluating(model):
         logits = [score_batch(model, batch) for batch in batches]
     return Predictions(
@@ -38,45 +38,57 @@ def predict_shards(model: "SequenceClassifier", shards: Shards, *, batch_tokens:
 
 
 def predict_sequences(
-    model: "SequenceClassifier", sequences: Sequence[NDArray[np.integer]], *, batch_tokens: int
+    model: "RecurrentClassifier", sequences: Sequence[NDArray], *, batch_steps: int
 ) -> NDArray[np.float32]:
-    """Score token sequences of at least one token each; returns logits (sequences, classes) in their order."""
+    """Score sequences of at least one step each; returns logits (sequences, classes) in their order.
+
+    A sequence is token ids (steps,) or numbers (steps, channels).
+    """
     logits = np.empty((len(sequences), model.num_classes), np.float32)
     with evaluating(model):
-        for batch in batches_by_length(sequences, batch_tokens):
-            check_tokens(batch.tokens, batch.row, model.vocabulary_size)
+        for batch in batches_by_length(sequences, batch_steps):
+            model.check_steps(batch)
             logits[batch.row] = score_batch(model, batch)
     return logits
 
 
-def batches_by_length(sequences: Sequence[NDArray[np.integer]], batch_tokens: int) -> Iterator[Batch]:
+def batches_by_length(sequences: Sequence[NDArray], batch_steps: int) -> Iterator[Batch]:
     """Sort sequences by length and pad each batch to its longest; `row` is the position in `sequences`."""
     lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
     if lengths.size and lengths.min() == 0:
-        raise ValueError(f"sequence {lengths.argmin()}: got no tokens, expected at least one")
+        raise ValueError(f"sequence {lengths.argmin()}: got no steps, expected at least one")
     pending = np.argsort(-lengths, kind="stable")
     while pending.size:
-        num_rows = max(1, batch_tokens // int(lengths[pending[0]]))
+        num_rows = max(1, batch_steps // int(lengths[pending[0]]))
         rows, pending = pending[:num_rows], pending[num_rows:]
         yield pad_sequences([sequences[row] for row in rows], row=rows)
 
 
 def pad_sequences(
-    sequences: Sequence[NDArray[np.integer]], *, row: NDArray[np.integer] | None = None, width: int = 0
+    sequences: Sequence[NDArray], *, row: NDArray[np.integer] | None = None, width: int = 0
 ) -> Batch:
     """Right-pad sequences with 0 to the longest, or to `width` where that is wider; targets are 0."""
     lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
-    tokens = np.zeros((len(sequences), max(width, int(lengths.max()))), np.int64)
+    first = np.asarray(sequences[0])
+    kind = np.float32 if np.issubdtype(first.dtype, np.floating) else np.int64
+    steps = np.zeros((len(sequences), max(width, int(lengths.max())), *first.shape[1:]), kind)
     for position, sequence in enumerate(sequences):
-        tokens[position, : len(sequence)] = sequence
+        steps[position, : len(sequence)] = sequence
     row = np.arange(len(sequences)) if row is None else row
-    return Batch(row, tokens, lengths, np.zeros(len(sequences), np.uint16))
+    return Batch(row, steps, lengths, np.zeros(len(sequences), np.uint16))
 
 
-def score_batch(model: "SequenceClassifier", batch: Batch) -> NDArray[np.float32]:
+def score_batch(model: "RecurrentClassifier", batch: Batch) -> NDArray[np.float32]:
     """Return the logits of one batch."""
     device = next(model.parameters()).device
-    return model(to_int64(batch.tokens, device), to_int64(batch.length, device)).cpu().numpy()
+    return model(to_device(batch.steps, device), to_int64(batch.length, device)).cpu().numpy()
+
+
+def to_device(steps: NDArray, device: torch.device) -> torch.Tensor:
+    """Move token ids or numbers to a device, each in the type a model reads."""
+    if np.issubdtype(steps.dtype, np.integer):
+        return to_int64(steps, device)
+    return torch.from_numpy(steps.astype(np.float32)).to(device, non_blocking=True)
 
 
 def to_int64(values: NDArray[np.integer], device: torch.device) -> torch.Tensor:

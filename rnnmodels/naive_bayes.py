@@ -39,7 +39,7 @@ def measure_class_ratios(train: Shards, *, vocabulary_size: int, num_classes: in
 
 def _distinct_tokens(block: Batch) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Each token of each row once, with the row's class."""
-    is_real = np.arange(block.tokens.shape[1]) < block.length[:, None]
+    is_real = np.arange(block.steps.shape[1]) < block.length[:, None]
     position, step = np.nonzero(is_real)
-    pairs = np.unique(position.astype(np.int64) << 32 | block.tokens[position, step])
+    pairs = np.unique(position.astype(np.int64) << 32 | block.steps[position, step])
     return pairs & 0xFFFFFFFF, block.target[pairs >> 32].astype(np.int64)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from rnnmodels.cells import RecurrentLayer
-from rnnmodels.classifier import SequenceClassifier
+from rnnmodels.classifier import RecurrentClassifier
 
 
 class PackedLayer(nn.Module):
@@ -29,7 +29,7 @@ class PackedLayer(nn.Module):
         return states_TBH
 
 
-def packed_twin(model: SequenceClassifier) -> SequenceClassifier:
+def packed_twin(model: RecurrentClassifier) -> RecurrentClassifier:
     """Make a classifier with the very same weights (shared, not copied) that packs its sequences."""
     shared = {id(weight): weight for weight in model.parameters()}
     twin = copy.deepcopy(model, shared)

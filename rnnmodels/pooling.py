@@ -7,13 +7,13 @@ Shapes: T time steps, B batch, H hidden units of all directions, P pooled featur
 import torch
 from torch import Tensor, nn
 
-from rnnmodels.config import Architecture
+from rnnmodels.config import ClassifierArchitecture
 
 
 class Pooling(nn.Module):
     """Turns hidden states into one vector; nothing after a sequence's end can reach it."""
 
-    def __init__(self, architecture: Architecture) -> None:
+    def __init__(self, architecture: ClassifierArchitecture) -> None:
         super().__init__()
         self.kind = architecture.pooling
         self.hidden_size = architecture.hidden_size

@@ -69,16 +69,16 @@ def finish_model(
     folder: Path, model: "SequenceClassifier", data: "dict[str, Shards]", training: Training
 ) -> dict[str, int]:
     """Store what the model makes of the rows kept back: `predictions.parquet` (split, row, target, logits)."""
-    predictions = predict_splits(model, data, batch_tokens=training.batch_tokens)
+    predictions = predict_splits(model, data, batch_steps=training.batch_size)
     predictions.write_parquet(folder / "predictions.parquet")
     return {"rows": predictions.height}
 
 
-def predict_splits(model: "SequenceClassifier", data: "dict[str, Shards]", *, batch_tokens: int) -> pl.DataFrame:
+def predict_splits(model: "SequenceClassifier", data: "dict[str, Shards]", *, batch_steps: int) -> pl.DataFrame:
     """Score the validation and test rows: columns split, row, target, logits."""
     from rnnmodels.inference import predict_shards
 
-    scored = {name: predict_shards(model, data[name], batch_tokens=batch_tokens) for name in ("valid", "test")}
+    scored = {name: predict_shards(model, data[name], batch_steps=batch_steps) for name in ("valid", "test")}
     return pl.concat(
         pl.DataFrame(
             {

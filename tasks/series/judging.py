@@ -3,24 +3,24 @@
 Time moves on, so the champion need not have been decided on the same rows; it must only have learned from earlier ones.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
-from pydantic import Field
 
 from tasks.errors import quoted
 from tasks.promotion import verdicts
 from tasks.promotion.comparison import Comparison, percent
 from tasks.promotion.judging import NotComparable, open_version
 from tasks.promotion.paired_tests import diebold_mariano_p_value
-from tasks.promotion.settings import GateSettings
 from tasks.promotion.verdicts import Case
 from tasks.registry import RegisteredModel
-from tasks.series.forecaster import KIND, SeriesForecaster
+from tasks.series.forecaster import KIND, SeriesForecaster, Serving
 from tasks.series.holdout import ForecastHoldout, read_holdout
+from tasks.series.promotion import ForecastPromotionSettings
 from tasks.series.resampling import plan_resampling
 from tasks.series.scoring import LOSSES, ForecastScores, score_model
 from tasks.series.splitting import read_cut
@@ -34,26 +34,6 @@ LEAST_ERROR = 1e-12
 PLACE = ["row", "part", "channel"]
 # So many months show whether two calendars agree.
 STEPS_COMPARED = 13
-
-
-class ForecastPromotionSettings(GateSettings):
-    """What a challenger must show on the newest test windows before it takes the champion's place."""
-
-    metric: Literal["mse", "mae"] = Field(
-        "mse", description="What decides: squared or absolute error (Diebold-Mariano test)."
-    )
-    min_effect: float = Field(
-        0.001, ge=0, le=1, description="Least gain that is worth a change, as a share of the champion's error."
-    )
-    min_slice_rows: int = Field(
-        100, ge=1, le=10_000_000, description="Windows that a channel or a part of the horizon needs to be watched."
-    )
-    max_slice_drop: float = Field(
-        0.05, ge=0, le=100, description="Share by which the error of no watched channel or part may grow."
-    )
-    anchor_tolerance: float = Field(
-        0.0, ge=0, le=100, description="Share by which the error may exceed the first champion's on these rows."
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +133,7 @@ def _compare_channels(paired: pl.DataFrame) -> list[dict]:
 
 
 def _compare_parts(paired: pl.DataFrame, edges: np.ndarray) -> list[dict]:
-    names = [f"{first + 1:,} to {end:,}" for first, end in zip(edges[:-1], edges[1:], strict=True)]
+    names = [f"{first + 1:,} to {end:,}" for first, end in itertools.pairwise(edges)]
     return [{"by": "steps", "slice": names[part], **figures} for part, figures in _compare_groups(paired, "part")]
 
 
@@ -168,38 +148,49 @@ def refuse_incomparable(case: Case) -> None:
     """Raise NotComparable if the champion forecasts something else, or may have learned from the test rows."""
     if not case.champion:
         return
-    challenge = case.challenge
-    for difference, remedy in find_differences(open_version(case, case.champion), challenge.holdout):
+    challenge, champion = case.challenge, open_version(case, case.champion)
+    accept = verdicts.promote_command(challenge.model, challenge.version)
+    for difference, remedy in find_differences(champion, challenge.holdout):
         raise NotComparable(
-            f"refused: champion v{case.champion} {difference}.",
-            f"Fix: {remedy}, or accept this version: {verdicts.promote_command(challenge.model, challenge.version)}",
+            f"refused: champion v{champion.version} {difference}.", f"Fix: {remedy}, or accept this version: {accept}"
         )
 
 
 def find_differences(model: RegisteredModel, holdout: ForecastHoldout) -> Iterator[tuple[str, str]]:
-    """Yield why a champion cannot be scored on test windows, each with its remedy; only the first one is certain."""
+    """Yield why a champion cannot be compared on test windows, each with a remedy; the first is not to be passed over.
+
+    Raises IntegrityError (E-INT-001) if a file of the model is damaged.
+    """
     kind = read_serving_fields(model.parts)["kind"]
     if kind != KIND:
         yield f"is of kind {kind}", "set registry.model_name to a name of its own"
     champion = SeriesForecaster.load(model.parts)
-    horizon, serving = champion.model.shape.horizon, champion.serving
+    yield from _find_other_targets(champion, holdout)
+    yield from _find_unfit_rows(champion.serving, holdout)
+
+
+def _find_other_targets(champion: SeriesForecaster, holdout: ForecastHoldout) -> Iterator[tuple[str, str]]:
+    horizon, channels = champion.model.shape.horizon, champion.serving.channels
     if horizon != holdout.horizon:
         yield f"forecasts {horizon} steps, and the challenger {holdout.horizon}", f"set shard.horizon to {horizon}"
-    if set(serving.channels) != set(holdout.scales):
-        names, others = (", ".join(map(quoted, sorted(names))) for names in (serving.channels, holdout.scales))
+    if set(channels) != set(holdout.scales):
+        names, others = (", ".join(map(quoted, sorted(names))) for names in (channels, holdout.scales))
         yield f"forecasts {names}, and the challenger {others}", "forecast the same source.value_columns"
     if not _have_same_steps(champion.grid, holdout.grid):
-        steps = (f"{grid.frequency} ({grid.clock})" for grid in (champion.grid, holdout.grid))
-        yield "goes in steps of {}, and the challenger of {}".format(*steps), "bring rows with the same steps"
+        step, other = (f"{grid.frequency} ({grid.clock})" for grid in (champion.grid, holdout.grid))
+        yield f"goes in steps of {step}, and the challenger in steps of {other}", "bring rows with the same steps"
+
+
+def _find_unfit_rows(served: Serving, holdout: ForecastHoldout) -> Iterator[tuple[str, str]]:
     given = pl.read_parquet_schema(holdout.splits.file("test.parquet"))
-    unknown = [name for name in serving.covariates if f"known.{name}" not in given]
+    unknown = [name for name in served.covariates if f"known.{name}" not in given]
     if unknown:
         names = ", ".join(map(quoted, unknown))
         yield f"reads {names}, which the test rows do not have", "name it in source.covariate_columns"
-    learned, begin = (cuts["valid_until"] for cuts in (serving.cuts, holdout.splits.summary["cuts"]))
+    learned, begin = (cuts["valid_until"] for cuts in (served.cuts, holdout.splits.summary["cuts"]))
     if read_cut(learned, "valid_until", holdout.grid) > read_cut(begin, "valid_until", holdout.grid):
         yield (
-            f"has learned from rows up to {learned}, and the test rows begin at {begin}",
+            f"has learned from rows before {learned}, and the test rows begin at {begin}",
             f"let split.valid_until be {learned} or later",
         )
 

@@ -120,7 +120,7 @@ def find_last_rows(frame: pl.DataFrame, holdout: ForecastHoldout, look_back: int
 def tabulate_errors(
     error_NHC: np.ndarray, origins: pl.DataFrame, channels: tuple[str, ...], edges: np.ndarray
 ) -> pl.DataFrame:
-    """Add errors up within each part of the horizon, NaN where the truth is missing; the columns are those of ERRORS."""
+    """Add errors up within each part of the horizon, as in ERRORS; they are NaN where the truth is missing."""
     known_NHC = ~np.isnan(error_NHC)
     size_NHC = np.where(known_NHC, np.abs(error_NHC), 0.0)
     sums = {"steps": known_NHC.astype(np.int64), "mse": np.square(size_NHC), "mae": size_NHC}

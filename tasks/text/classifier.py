@@ -133,7 +133,7 @@ class TextClassifier:
     def _logits(self, reading: Reading) -> np.ndarray:
         from rnnmodels.inference import predict_sequences
 
-        return predict_sequences(self.model, reading.sequences, batch_tokens=self.serving.batch_tokens)
+        return predict_sequences(self.model, reading.sequences, batch_steps=self.serving.batch_tokens)
 
 
 def calibrated_probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:

@@ -80,8 +80,8 @@ def logits_of_batch(classifier: TextClassifier, batch: "Batch", texts: dict[int,
     from rnnmodels.inference import evaluating, pad_sequences, score_batch
 
     sequences = classifier.encoder.encode([texts[int(row)] for row in batch.row])
-    padded = pad_sequences(sequences, width=batch.tokens.shape[1])
-    same = (padded.tokens == batch.tokens).all(axis=1) & (padded.length == batch.length)
+    padded = pad_sequences(sequences, width=batch.steps.shape[1])
+    same = (padded.steps == batch.steps).all(axis=1) & (padded.length == batch.length)
     if not same.all():
         raise IntegrityError(
             "E-REG-005",

@@ -127,8 +127,8 @@ def test_shuffled_batches_hold_every_row_once_per_pass_with_its_own_target(shard
     num_batches = -(-240 // setup.num_batch_rows)
     taken = [next(batches) for _ in range(num_batches)]
     assert sorted(row for batch in taken for row in batch.row) == list(range(240))
-    assert {batch.tokens.shape[1] for batch in taken} == {10}
-    assert all((np.count_nonzero(batch.tokens, axis=1) == batch.length).all() for batch in taken)
+    assert {batch.steps.shape[1] for batch in taken} == {10}
+    assert all((np.count_nonzero(batch.steps, axis=1) == batch.length).all() for batch in taken)
 
 
 def test_smoothed_losses_are_means_of_twenty_steps_and_of_the_rest():

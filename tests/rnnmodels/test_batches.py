@@ -33,7 +33,7 @@ def test_rows_are_shuffled_across_batches_and_widths_alternate(make_shards):
     fixed = {frozenset(rows) for rows in rows_in_order(shards)}
     shuffled = {frozenset(rows) for rows in rows_in_order(shards, seed=1)}
     assert not fixed & shuffled
-    widths = [batch.tokens.shape[1] for batch in shards.batches(64, seed=1)]
+    widths = [batch.steps.shape[1] for batch in shards.batches(64, seed=1)]
     assert widths != sorted(widths)
 
 
@@ -42,17 +42,17 @@ def test_a_row_keeps_its_tokens_length_and_target(make_shards, seed):
     expected = {
         row: (tokens[:length].tolist(), target)
         for block in make_shards("train", 50).blocks
-        for row, tokens, length, target in zip(block.row, block.tokens, block.length, block.target, strict=True)
+        for row, tokens, length, target in zip(block.row, block.steps, block.length, block.target, strict=True)
     }
     for batch in make_shards("train", 50).batches(64, seed=seed):
-        for row, tokens, length, target in zip(batch.row, batch.tokens, batch.length, batch.target, strict=True):
+        for row, tokens, length, target in zip(batch.row, batch.steps, batch.length, batch.target, strict=True):
             assert (tokens[:length].tolist(), target) == expected[row]
             assert (2 in tokens) == bool(target)
 
 
 def test_batches_hold_a_constant_number_of_padded_tokens_and_no_small_remainder(make_shards):
     shards = make_shards("train", 205)
-    sizes = [batch.tokens.shape for batch in shards.batches(64, seed=1)]
+    sizes = [batch.steps.shape for batch in shards.batches(64, seed=1)]
     assert max(rows * width for rows, width in sizes) <= 64
     assert {rows for rows, width in sizes if width == 8} <= {7, 8}
     assert {rows for rows, width in sizes if width == 16} <= {3, 4}
@@ -71,8 +71,8 @@ def test_one_row_and_no_rows_are_defined(make_shards):
 def test_without_a_seed_batches_are_views_of_the_file(make_shards):
     shards = make_shards("train", 50)
     for batch in shards.batches(64):
-        assert any(np.shares_memory(batch.tokens, block.tokens) for block in shards.blocks)
-        assert batch.tokens.dtype == np.uint16
+        assert any(np.shares_memory(batch.steps, block.steps) for block in shards.blocks)
+        assert batch.steps.dtype == np.uint16
 
 
 def test_the_digest_follows_the_files_contents(shard_files):
@@ -84,7 +84,7 @@ def test_the_digest_follows_the_files_contents(shard_files):
 def test_ids_that_the_model_cannot_read_are_named(make_shards):
     shards = make_shards("train", 20)
     shards.check_ids(vocabulary_size=30, num_classes=2)
-    largest = max(int(block.tokens.max()) for block in shards.blocks)
+    largest = max(int(block.steps.max()) for block in shards.blocks)
     with pytest.raises(ValueError, match=rf"^row \d+: got token id {largest}, expected 0 to {largest - 1}$"):
         shards.check_ids(vocabulary_size=largest, num_classes=2)
     with pytest.raises(ValueError, match=re.escape("got class 1, expected 0 to 0")):

@@ -44,7 +44,7 @@ def test_training_learns(make_model, data, cell):
 def test_the_model_ends_with_the_best_weights(make_model, data):
     model = make_model()
     results = epochs_of(fit(model, *data, Training(**FAST | {"learning_rate": 1.0, "patience": 3})))
-    predictions = predict_shards(model, data[1], batch_tokens=256)
+    predictions = predict_shards(model, data[1], batch_steps=256)
     loss = torch.nn.functional.cross_entropy(
         torch.from_numpy(predictions.logits), torch.from_numpy(predictions.target.astype("int64"))
     )

@@ -1,7 +1,8 @@
-"""Shards of small series, written in the format of the stage `shard`."""
+"""Shards of small series, and a small forecasting run from file to registered model."""
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -9,7 +10,21 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from flows.recipe import build_recipe
 from tasks import store
+from tasks.baseline import fit_baselines
+from tasks.contest import Contest, Scored
+from tasks.encode import encode
+from tasks.evaluate import evaluate
+from tasks.fit import fit
+from tasks.ingest import ingest
+from tasks.lineage import Lineage
+from tasks.register import register
+from tasks.runs import RunContext
+from tasks.series.registration import ForecastRegistrySettings
+from tasks.shard import shard
+from tasks.split import split
+from tasks.spool import end_run
 from tasks.store import Artefact
 
 Segments = Sequence[tuple[int, int, np.ndarray]]  # series, time of the first row, values [rows, channels]
@@ -30,8 +45,8 @@ def make_shards(project: Path) -> Callable[..., Artefact]:
         }  # fmt: skip
 
         def write(folder: Path) -> dict:
-            for split, segments in splits.items():
-                write_segments(folder / f"{split}.arrow", segments)
+            for name, segments in splits.items():
+                write_segments(folder / f"{name}.arrow", segments)
             (folder / "shards.json").write_text(json.dumps(layout))
             grid = {"frequency": "1", "clock": "step", "zone": None, "anchor": 0}
             return {"rows": 1, "grid": grid}
@@ -86,3 +101,72 @@ def write_segments(path: Path, segments: Segments) -> None:
                 pa.FixedSizeListArray.from_arrays(flat, channels),
             ]
             writer.write_batch(pa.record_batch(columns, schema=schema))
+
+
+@pytest.fixture(scope="session")
+def loads_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Hourly loads of two substations over 20 days, with a covariate that is known in advance."""
+    path = tmp_path_factory.mktemp("loads") / "loads.csv"
+    generator = np.random.default_rng(7)
+    lines = ["station,time,load,works"]
+    for station, level in (("north", 10.0), ("south", 400.0)):
+        for hour in range(480):
+            works = int(hour % 50 < 4)
+            load = level * (1.5 + np.sin(hour / 24 * 2 * np.pi) + works) + generator.normal(0, level / 20)
+            day, clock = divmod(hour, 24)
+            lines.append(f"{station},2024-03-{day + 1:02}T{clock:02}:00:00Z,{load:.3f},{works}")
+    path.write_text("\n".join([*lines, ""]))
+    return path
+
+
+@pytest.fixture(scope="session")
+def loads(tmp_path_factory: pytest.TempPathFactory, loads_csv: Path) -> tuple[Lineage, Contest]:
+    """Two small forecasters and the baselines, fitted by the real stages on the loads."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RNNFLOW_HOME", str(tmp_path_factory.mktemp("loads_home")))
+        recipe = build_recipe(loads_csv.with_name("loads.toml"), loads_recipe(loads_csv))
+        rows = ingest.fn(recipe.source)
+        splits = split.fn(rows, recipe.split)
+        encoded = encode.fn(splits, recipe.encode)
+        lineage = Lineage(rows=rows, splits=splits, encoded=encoded, shards=shard.fn(encoded, recipe.shard))
+        candidates = [fit.fn(lineage.shards, candidate) for candidate in recipe.candidates]
+        candidates, baselines = (
+            tuple(Scored(model=model, evaluation=evaluate.fn(model, lineage, recipe.evaluate)) for model in models)
+            for models in (candidates, fit_baselines.fn(lineage, recipe.baseline))
+        )
+        return lineage, Contest(candidates=candidates, baselines=baselines, settings=recipe.evaluate)
+
+
+@pytest.fixture(scope="session")
+def loads_home(tmp_path_factory: pytest.TempPathFactory, empty_database: Path, loads: tuple[Lineage, Contest]) -> Path:
+    """A project folder in which the best forecaster of the loads is registered; not to be written to."""
+    home = tmp_path_factory.mktemp("loads_registered")
+    (home / "mlruns").mkdir()
+    shutil.copyfile(empty_database, home / "mlruns" / "mlflow.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RNNFLOW_HOME", str(home))
+        register.fn(
+            RunContext(recipe="loads", flow_run_id="flow-1"), *loads, ForecastRegistrySettings(certificate_rows=8)
+        )
+        end_run("flow-1", "COMPLETED")
+    return home
+
+
+def loads_recipe(path: Path) -> dict:
+    """The recipe as TOML would hold it."""
+    small = {"hidden_size": 4, "segment_length": 3, "output": "quantiles", "quantile_levels": [0.1, 0.5, 0.9]}
+    return {
+        "name": "loads",
+        "kind": "forecast",
+        "source": {
+            "path": str(path), "id_column": "station", "value_columns": ["load"], "covariate_columns": ["works"],
+        },
+        "encode": {"calendar": ["hour"]},
+        "shard": {"look_back": 24, "horizon": 6},
+        "training": {"epochs": 1, "device": "cpu", "precision": "float32"},
+        "candidates": [
+            {"name": "segment", "model": {"decoder": "segment", **small}},
+            {"name": "direct", "model": {"decoder": "direct", "cell": "lstm", **small}},
+        ],
+        "evaluate": {"resamples": 100},
+    }  # fmt: skip

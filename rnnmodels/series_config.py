@@ -1,0 +1,28 @@
+"""Settings of a classifier of numeric sequences and of its training; imports no torch."""
+
+from pydantic import Field
+
+from rnnmodels.config import ClassifierArchitecture, ClassifierTraining
+
+
+class SeriesArchitecture(ClassifierArchitecture):
+    """A recurrent encoder between channels of numbers and a pooled linear head."""
+
+    projection_size: int = Field(
+        0, ge=0, le=4096, description="Width of a linear layer that channels pass first; 0 leaves it out."
+    )
+    input_noise: float = Field(
+        0.1, ge=0, le=10, description="Deviation of noise added to scaled numbers in training; 0 is off."
+    )
+    step_dropout: float = Field(0.0, ge=0, lt=1, description="Share of time steps set to 0 in training, all channels.")
+
+
+class SeriesTraining(ClassifierTraining):
+    """How a classifier of sequences is fitted."""
+
+    batch_steps: int = Field(1_000, ge=1, le=10_000_000, description="Padded time steps per batch.")
+
+    @property
+    def batch_size(self) -> int:
+        """How much the loader puts into a batch, in its own unit: padded steps."""
+        return self.batch_steps

@@ -1,0 +1,174 @@
+"""A registered forecaster continues series from raw histories, as it was evaluated."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tasks import registry
+from tasks.errors import InputError, IntegrityError
+from tasks.lineage import Lineage
+from tasks.predictors import predict_file
+from tasks.series import registration
+from tasks.series.forecaster import SeriesForecaster
+
+AHEAD = 6
+
+
+@pytest.fixture
+def registered(loads_home: Path, monkeypatch: pytest.MonkeyPatch) -> registry.RegisteredModel:
+    monkeypatch.setenv("RNNFLOW_HOME", str(loads_home))
+    return registry.resolve_model("loads/1")
+
+
+@pytest.fixture
+def forecaster(registered: registry.RegisteredModel) -> SeriesForecaster:
+    return SeriesForecaster.load(registered.parts)
+
+
+@pytest.fixture
+def history(loads_csv: Path) -> pl.DataFrame:
+    """All hours of both stations; the loads of the last six are not known yet."""
+    rows = pl.read_csv(loads_csv)
+    is_ahead = pl.int_range(pl.len()).over("station") >= 480 - AHEAD
+    return rows.with_columns(load=pl.when(is_ahead).then(None).otherwise("load"))
+
+
+def test_what_is_registered_was_certified_and_proved(loads_home: Path):
+    [path] = loads_home.glob("data/register/*/registration.json")
+    facts = json.loads(path.read_bytes())
+
+    assert facts["certificate"]["passed"]
+    assert set(facts["certificate"]["deviations"]) == {"batch_size", "batch_mates"}
+    assert facts["smoke"]["rows"] == 3
+    assert facts["smoke"]["deviations"]["forecasts"] < 1e-5
+
+
+def test_every_series_is_continued_on_its_grid(forecaster: SeriesForecaster, history: pl.DataFrame):
+    forecasts = forecaster.forecast_frame(history)
+
+    assert forecasts.columns == ["series", "time", "step", "channel", "forecast", "q0.1", "q0.5", "q0.9"]
+    assert forecasts["series"].to_list() == ["north"] * AHEAD + ["south"] * AHEAD
+    assert forecasts["step"].to_list() == [*range(1, AHEAD + 1)] * 2
+    assert forecasts["time"].dt.strftime("%d %H:%M").to_list()[:2] == ["20 18:00", "20 19:00"]
+    assert (forecasts["q0.1"] <= forecasts["q0.9"]).all()
+
+
+def test_forecasts_are_in_the_units_of_the_source(forecaster: SeriesForecaster, history: pl.DataFrame):
+    level = forecaster.forecast_frame(history).group_by("series").agg(pl.col("forecast").mean()).sort("series")
+
+    assert level["forecast"][0] < 100 < level["forecast"][1]
+
+
+def test_a_series_is_forecast_alike_alone_and_among_others(forecaster: SeriesForecaster, history: pl.DataFrame):
+    together = forecaster.forecast_frame(history).filter(series="south")
+    alone = forecaster.forecast_frame(history.filter(station="south"))
+
+    np.testing.assert_allclose(together["forecast"], alone["forecast"], rtol=1e-5)
+
+
+def test_a_history_that_is_too_short_is_refused(forecaster: SeriesForecaster, history: pl.DataFrame):
+    short = history.group_by("station", maintain_order=True).tail(AHEAD + 20)
+
+    with pytest.raises(InputError) as caught:
+        forecaster.forecast_frame(short)
+
+    assert str(caught.value) == (
+        'E-FOR-001 series "north" has 20 step(s) without a gap before 2024-03-20 17:00:00+00:00, '
+        "expected at least 24.\n"
+        "Fix: give more of its history, fill its gaps, or leave the series out."
+    )
+
+
+def test_a_gap_in_the_look_back_is_not_glossed_over(forecaster: SeriesForecaster, history: pl.DataFrame):
+    gappy = history.filter(pl.col("time") != "2024-03-20T02:00:00Z")
+
+    with pytest.raises(InputError, match=re.escape('series "north" has 15 step(s) without a gap')):
+        forecaster.forecast_frame(gappy)
+
+
+def test_covariates_must_be_known_over_the_horizon(forecaster: SeriesForecaster, history: pl.DataFrame):
+    with pytest.raises(InputError) as caught:
+        forecaster.forecast_frame(history.drop_nulls("load"))
+
+    assert str(caught.value) == (
+        'E-FOR-002 column "works": is not known at 2024-03-20 18:00:00+00:00 in series "north".\n'
+        "Fix: add a row for each of the next 6 steps, with the values to forecast left empty."
+    )
+
+
+def test_times_may_be_texts_or_times(forecaster: SeriesForecaster, history: pl.DataFrame):
+    typed = history.with_columns(pl.col("time").str.to_datetime(time_zone="UTC"))
+
+    assert forecaster.forecast_frame(typed).equals(forecaster.forecast_frame(history))
+
+
+def test_mlflow_serves_the_same_forecasts(
+    registered: registry.RegisteredModel, forecaster: SeriesForecaster, history: pl.DataFrame
+):
+    served = pl.from_pandas(registry.load_pyfunc(registered).predict(history.to_pandas()))
+
+    np.testing.assert_allclose(served["forecast"], forecaster.forecast_frame(history)["forecast"], rtol=1e-6)
+
+
+def test_a_file_of_histories_becomes_a_file_of_forecasts(
+    registered: registry.RegisteredModel, history: pl.DataFrame, tmp_path: Path
+):
+    history.write_csv(tmp_path / "history.csv")
+
+    predicted = predict_file("loads/1", tmp_path / "history.csv", tmp_path / "forecasts.parquet")
+
+    forecasts = pl.read_parquet(tmp_path / "forecasts.parquet")
+    assert (predicted.series, predicted.rows, forecasts.height) == (2, 12, 12)
+    assert forecasts["model"].unique().to_list() == ["loads/1"]
+    assert predicted.describe().startswith(f"{tmp_path / 'forecasts.parquet'}: 12 forecasts for 2 series by loads/1")
+    assert [path.name for path in tmp_path.iterdir() if "partial" in path.name] == []
+
+
+def test_an_output_that_exists_is_kept(registered: registry.RegisteredModel, history: pl.DataFrame, tmp_path: Path):
+    history.write_csv(tmp_path / "history.csv")
+    (tmp_path / "forecasts.csv").write_text("mine")
+
+    with pytest.raises(InputError, match="E-OUT-001"):
+        predict_file("loads/1", tmp_path / "history.csv", tmp_path / "forecasts.csv")
+    assert (tmp_path / "forecasts.csv").read_text() == "mine"
+
+    predict_file("loads/1", tmp_path / "history.csv", tmp_path / "forecasts.csv", overwrite=True)
+    assert (tmp_path / "forecasts.csv").read_text().startswith("series,time,step")
+
+
+def test_columns_of_texts_mean_nothing_to_a_forecaster(registered: registry.RegisteredModel, tmp_path: Path):
+    with pytest.raises(InputError, match="E-OUT-004 this model forecasts series, but a column of texts"):
+        predict_file("loads/1", tmp_path / "history.csv", tmp_path / "out.csv", label_column="stars")
+
+
+def test_a_damaged_scaler_is_never_used(registered: registry.RegisteredModel, tmp_path: Path):
+    folder = shutil.copytree(registered.parts, tmp_path / "parts")
+    (folder / "scaler.json").write_text("{}")
+
+    with pytest.raises(IntegrityError, match="E-INT-001"):
+        SeriesForecaster.load(folder)
+
+
+def test_a_model_that_forecasts_otherwise_than_it_was_judged_is_refused(
+    loads: tuple[Lineage, object], registered: registry.RegisteredModel, monkeypatch: pytest.MonkeyPatch
+):
+    lineage, contest = loads
+    served = registry.load_pyfunc(registered)
+    served.unwrap_python_model().forecaster.model.line_LH.mul_(1.5)
+
+    with pytest.raises(IntegrityError, match="E-REG-006 the registered model's forecasts differ"):
+        registration.prove_served(served, lineage, contest.best)
+
+
+def test_the_served_code_knows_neither_prefect_nor_mlflow(registered: registry.RegisteredModel):
+    code = registered.folder / "code"
+    modules = [path for path in code.rglob("*.py") if path.name != "served_model.py"]
+    imports = [line for path in modules for line in path.read_text().splitlines()]
+
+    assert (code / "tasks" / "series" / "forecaster.py").is_file()
+    assert not [line for line in imports if re.match(r"\s*(import|from) (prefect|mlflow)", line)]
