@@ -19,8 +19,9 @@ class Outcome:
     stages: `name`, `key`, `cached`, `wall_s` of each, in the order they ran.
     candidates, baselines: `name`, `metrics` by split and metric, each with `value`, `low`, `high`, and `train_s`,
     the seconds the fit took when it was computed.
-    registered: `name`, `version`, `alias` of the model; gate: `verdict` and its `reasons`; report: path of the page.
-    pending: why model and report are still to come; all four of these are then empty.
+    registered: `name`, `version`, `alias` of the model; gate: `verdict` and its `reasons`; report: path of the page;
+    example: path of an input to try the model with.
+    pending: why model and report are still to come; all five of these are then empty.
     """
 
     recipe: str
@@ -37,6 +38,7 @@ class Outcome:
     registered: dict
     gate: dict
     report: str
+    example: str
     pending: str = ""
 
     def as_json(self) -> dict:
@@ -82,7 +84,7 @@ def conclude(
     delivered = describe_pending(flow_run)
     if delivery is not None:
         artefacts += [getattr(delivery, field.name) for field in dataclasses.fields(delivery)]
-        delivered = describe_delivery(delivery)
+        delivered = describe_delivery(delivery, recipe)
     return Outcome(
         recipe=recipe.name,
         kind=recipe.kind,
@@ -98,7 +100,7 @@ def conclude(
     )
 
 
-def describe_delivery(delivery: Delivery) -> dict:
+def describe_delivery(delivery: Delivery, recipe: Recipe) -> dict:
     """The part of the outcome that the stages after the contest decide."""
     registration, gate = delivery.registered.summary, delivery.gated.summary
     return {
@@ -106,10 +108,11 @@ def describe_delivery(delivery: Delivery) -> dict:
         "registered": {"name": registration["name"], "version": registration["version"], "alias": gate["alias"]},
         "gate": {"verdict": gate["verdict"], "reasons": gate["reasons"]},
         "report": str(delivery.page.path / "report.html"),
+        "example": str(delivery.registered.path / recipe.registry.performer().EXAMPLE),
     }
 
 
 def describe_pending(flow_run: str) -> dict:
     """The same part while MLflow does not answer."""
     pending = f"pending sync: {spool.pending(flow_run)} records and the registration wait for MLflow."
-    return {"mlflow_run": "", "registered": {}, "gate": {}, "report": "", "pending": pending}
+    return {"mlflow_run": "", "registered": {}, "gate": {}, "report": "", "example": "", "pending": pending}

@@ -76,7 +76,10 @@ def next_commands(outcome: Outcome) -> dict[str, str]:
     registered, rnnflow = outcome.registered, _command("rnnflow")
     purpose, trial = _evaluation_of(outcome).presenter().PRESENTATION.trial
     return {
-        purpose: trial.format(predict=f"{rnnflow} predict {registered['name']}/{registered['version']}"),
+        purpose: trial.format(
+            predict=f"{rnnflow} predict {registered['name']}/{registered['version']}",
+            example=shlex.quote(str(_shown(Path(outcome.example)))),
+        ),
         "see this run in Prefect's and MLflow's pages": f"{rnnflow} up",
     }
 
@@ -101,7 +104,7 @@ def _evaluation_of(outcome: Outcome) -> type[EvaluationSettings]:
 def _score_cells(model: dict, first: ScoreColumn, others: list[ScoreColumn]) -> list[str]:
     valid, test = model["metrics"]["valid"], model["metrics"]["test"]
     return [
-        first.show(valid[first.metric]),
+        first.show_value(valid[first.metric]),
         first.show(test[first.metric]),
         *(one.show_value(test[one.metric]) for one in others),
     ]

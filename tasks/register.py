@@ -134,6 +134,7 @@ def register_best(
         "certificate": certificate,
         "smoke": smoke,
     }
+    registration.write_example(folder / registration.EXAMPLE, lineage)
     record_registration(facts, run_id=run_id)
     (folder / "registration.json").write_text(json.dumps(facts, indent=1, allow_nan=False), encoding="utf-8")
     return {"rows": 1, **facts}

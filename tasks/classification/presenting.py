@@ -20,7 +20,7 @@ PRESENTATION = Presentation(
     headline=(ACCURACY, LOSS),
     columns=(ACCURACY, LOSS, ScoreColumn(metric="f1", title="F1"), ScoreColumn(metric="auc", title="AUC")),
     template="classification/presenting.html.j2",
-    trial=("classify a text", 'echo "One of the best of the year." > texts.txt && {predict} texts.txt answers.csv'),
+    trial=("classify texts, one a line", "{predict} {example} answers.csv"),
 )
 
 

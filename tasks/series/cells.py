@@ -4,10 +4,11 @@ from collections import Counter
 from functools import cached_property
 
 import polars as pl
+import pyarrow as pa
 
 from tasks.errors import InputError, quoted
 from tasks.series.clocks import TimeLine, check_instants, place_instants
-from tasks.series.source import SeriesSource
+from tasks.series.source import StampedSource
 from tasks.series.timestamps import check_clocks, read_clocks
 from tasks.sources.intake import Intake
 from tasks.sources.row_checks import Check, filter_rows, refuse_rows
@@ -23,13 +24,13 @@ LARGEST = 1e30
 class RowParser:
     """Parses the batches of a source; remembers the kind of its times and how often sentinels stood for values."""
 
-    def __init__(self, settings: SeriesSource) -> None:
+    def __init__(self, settings: StampedSource) -> None:
         self.time_line = TimeLine(settings)
         self.sentinels: Counter[str] = Counter()
         self._settings = settings
 
     def __call__(self, raw: pl.DataFrame, intake: Intake) -> pl.DataFrame:
-        """Return the good rows: file, line, series, time (Int64), perhaps channel, value.* and known.* (Float64).
+        """Return the good rows, with the columns of `schema`.
 
         Raises InputError: E-TIME-001 to E-TIME-012, E-TIME-017, E-TIME-018, E-SER-001 to E-SER-004.
         """
@@ -38,7 +39,25 @@ class RowParser:
         rows = self._with_clocks(rows).with_columns(place_instants(self._settings))
         rows = rows.with_columns(self._series().alias("series"), **self._parsed_numbers())
         rows = self.time_line.settle(refuse_rows(rows, self._checks, intake))
-        return self._without_sentinels(rows).select("file", "line", "series", "time", *self._channel, *self.columns)
+        return self._without_sentinels(rows).select(self.schema.names)
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """Columns of a good row: file, line, series, time, perhaps channel, value.* and known.*."""
+        place = {"file": pa.large_string(), "line": pa.uint64(), "series": pa.large_string(), "time": pa.int64()}
+        names = dict.fromkeys(self._channel, pa.large_string()) | dict.fromkeys(self.columns, pa.float64())
+        return pa.schema(place | names)
+
+    def checks(self) -> list[Check]:
+        """List what a row must be, in the order in which the checks speak."""
+        names = [
+            Check(
+                "E-SER-004", role, pl.col(role).fill_null("") == "", f"got no {role}.", "fill it in, or drop the row."
+            )
+            for role in self._names
+        ]
+        numbers = [check for role, name in self._numbers.items() for check in self._number_checks(role, name)]
+        return [*check_clocks(self._settings), *check_instants(self._settings), *names, *numbers]
 
     @cached_property
     def columns(self) -> list[str]:
@@ -80,14 +99,7 @@ class RowParser:
 
     @cached_property
     def _checks(self) -> list[Check]:
-        names = [
-            Check(
-                "E-SER-004", role, pl.col(role).fill_null("") == "", f"got no {role}.", "fill it in, or drop the row."
-            )
-            for role in self._names
-        ]
-        numbers = [check for role, name in self._numbers.items() for check in self._number_checks(role, name)]
-        return [*check_clocks(self._settings), *check_instants(self._settings), *names, *numbers]
+        return self.checks()
 
     def _number_checks(self, role: str, name: str) -> list[Check]:
         number, cell = pl.col(name), pl.col(role)

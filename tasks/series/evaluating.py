@@ -29,7 +29,7 @@ from tasks.series.metrics import (
 from tasks.series.resampling import ResamplingPlan, plan_resampling
 from tasks.series.residuals import describe_residuals
 from tasks.series.stored_windows import SCORED_SPLITS, TRAIN, open_split, read_layout
-from tasks.series.time_grid import TimeGrid
+from tasks.series.time_grid import TimeGrid, show_time
 from tasks.store import Artefact
 
 if TYPE_CHECKING:
@@ -187,8 +187,8 @@ def inspect_test(scored: ScoredSplit, data: Data, bootstrap: Bootstrap) -> dict:
 def _place(window: int, windows: "Windows", layout: dict, grid: TimeGrid) -> dict:
     """Which series a window belongs to and when its history ends."""
     origins = windows.origins(np.array([window]))
-    time = pl.Series(np.asarray(origins.time)).cast(grid.dtype)[0]
-    return {"series": layout["series"][int(origins.series[0])], "origin": str(time)}
+    origin = show_time(int(origins.time[0]), grid.clock).replace(":00Z", "Z")
+    return {"series": layout["series"][int(origins.series[0])], "origin": origin}
 
 
 def find_warnings(scored: dict[str, ScoredSplit], data: Data) -> list[str]:

@@ -23,7 +23,7 @@ PRESENTATION = Presentation(
         ScoreColumn(metric="crps", title="CRPS", digits=4),
     ),
     template="series/presenting.html.j2",
-    trial=("forecast what follows a history", "{predict} history.csv forecasts.csv"),
+    trial=("forecast what follows a history", "{predict} {example} forecasts.csv"),
 )
 
 

@@ -41,10 +41,8 @@ def write_rows(folder: Path, *, settings: SeriesSource, inputs: Inputs, digest: 
     """
     settings = settings.with_preset()
     intake, parser = Intake(settings), RowParser(settings)
-    num_rows = _park(folder / PARKED_FILE, inputs, intake, parser)
+    num_rows = park_rows(folder / PARKED_FILE, inputs, intake, parser)
     inputs.refuse_changed(digest)
-    if not num_rows:
-        raise _nothing_left(intake)
     sheet = Sheet(path=folder / PARKED_FILE, settings=settings, clock=parser.time_line.clock)
     summary = _arrange(folder, sheet, parser.time_line.zone)
     sheet.path.unlink()
@@ -82,12 +80,13 @@ def _arrange(folder: Path, sheet: Sheet, zone: str | None) -> dict:
     }
 
 
-def _park(path: Path, inputs: Inputs, intake: Intake, parser: RowParser) -> int:
-    """Write the parsed rows in the order of the source, numbered from 0, and return how many there are."""
-    names = [*(["channel"] if intake.settings.channel_column else []), *parser.columns]
-    kinds = {"row": pa.uint32(), "file": pa.large_string(), "line": pa.uint64(), "series": pa.large_string()}
-    kinds |= {"time": pa.int64()} | {name: pa.large_string() if name == "channel" else pa.float64() for name in names}
-    schema, num_rows = pa.schema(kinds), 0
+def park_rows(path: Path, inputs: Inputs, intake: Intake, parser: RowParser) -> int:
+    """Write the parsed rows in the order of the source, numbered from 0, and return how many there are.
+
+    Raises InputError (E-DATA-001) if there is none, and what the readers and the parser raise;
+    ResourceError (E-DATA-023) beyond `max_rows`.
+    """
+    schema, num_rows = pa.schema([("row", pa.uint32()), *parser.schema]), 0
     with pq.ParquetWriter(path, schema, compression="lz4") as writer:
         for rows in read_files(inputs.files, intake, parser):
             numbered = rows.with_row_index("row", offset=num_rows)
@@ -96,6 +95,8 @@ def _park(path: Path, inputs: Inputs, intake: Intake, parser: RowParser) -> int:
                 raise _too_many_rows(intake.settings.max_rows)
             writer.write_table(numbered.select(schema.names).to_arrow().cast(schema))
             emit(Progress(stage="ingest", done=num_rows))
+    if not num_rows:
+        raise _nothing_left(intake)
     return num_rows
 
 

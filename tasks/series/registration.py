@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
 
 
+EXAMPLE = "history.csv"
 # Other batch-mates, other thread counts and other devices round differently; in scaled units.
 TOLERANCE = {"cpu": 1e-4, "cuda": 1e-3}
 
@@ -158,13 +159,23 @@ def largest_deviation(actual: np.ndarray, expected: np.ndarray) -> float:
 
 def choose_packaging(lineage: Lineage) -> Packaging:
     """How a forecaster is packaged; the example is the end of a series, as a user has it."""
-    rows = pl.scan_parquet(lineage.splits.file("test.parquet")).head(1).collect()
-    layout = json.loads(lineage.shards.file("shards.json").read_bytes())
-    series = pl.scan_parquet(lineage.rows.file(ROWS_FILE)).filter(series=rows["series"][0]).collect()
-    source = SeriesSource(**lineage.rows.manifest["config"])
-    past, ahead = series[: -layout["horizon"]].tail(layout["look_back"]), series.tail(layout["horizon"])
-    example = unscaled_table(past, ahead, source).to_pandas()
+    example = end_of_a_series(lineage).to_pandas()
     return Packaging(module="tasks.series.served_model", model_type="forecaster", input_example=example)
+
+
+def write_example(path: Path, lineage: Lineage) -> None:
+    """Write an input to try the model with."""
+    end_of_a_series(lineage).write_csv(path)
+
+
+def end_of_a_series(lineage: Lineage) -> pl.DataFrame:
+    """The last steps of a series, as a user has them; the very last bring what is known in advance, if that matters."""
+    test = pl.scan_parquet(lineage.splits.file("test.parquet")).select("series").head(1).collect()
+    series = pl.scan_parquet(lineage.rows.file(ROWS_FILE)).filter(series=test["series"][0]).collect()
+    layout = json.loads(lineage.shards.file("shards.json").read_bytes())
+    num_ahead = layout["horizon"] if lineage.rows.summary["covariates"] else 0
+    past, ahead = series[: series.height - num_ahead].tail(layout["look_back"]), series.tail(num_ahead)
+    return unscaled_table(past, ahead, SeriesSource(**lineage.rows.manifest["config"]))
 
 
 def describe_model(contest: Contest) -> str:

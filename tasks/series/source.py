@@ -22,37 +22,25 @@ PRESETS = {
         "value_columns": ("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT"),
     },
 }
-POLICIES = frozenset({"unsorted", "duplicates", "gaps", "sentinels", "time_zone", "ambiguous_times"})
+POLICIES = frozenset({"unsorted", "duplicates", "sentinels", "time_zone", "ambiguous_times"})
 FREQUENCY = re.compile(r"auto|[1-9]\d{0,8}(us|ms|s|m|h|d|w|mo|q|y)?")
 
 ColumnName = Annotated[str, Field(min_length=1, max_length=256)]
 
 
-class SeriesSource(FileSettings):
-    """Which files hold the series, which columns are their ids, times, channels and covariates.
+class StampedSource(FileSettings):
+    """Which columns hold ids, times and channels, and what is done about rows out of order.
 
     A table is wide, with a column per channel, or with `channel_column` long, with a row per channel.
     """
 
-    performed_by: ClassVar[str] = "tasks.series.reading"
-    presets: ClassVar[Mapping[str, Mapping[str, object]]] = PRESETS
     free: ClassVar[frozenset[str]] = FileSettings.free | POLICIES
 
-    dataset: Literal["sea-temperature", "etth1", "files"] = Field(
-        "files",
-        description="`sea-temperature` is in an installed package, `etth1` is downloaded, `files` are your own.",
-    )
-    format: Literal["auto", "csv", "tsv", "jsonl", "parquet"] = Field(
-        "auto", description="How files are read; `auto` goes by their suffix."
-    )
     id_column: ColumnName | None = Field(None, description="Column that names the series; without it there is one.")
     one_series_per_file: bool = Field(False, description="Each file is a series of its own and gives it its name.")
     time_column: ColumnName = Field("time", description="Column that holds the time of a row.")
     value_columns: tuple[ColumnName, ...] = Field(
         ("value",), min_length=1, max_length=1024, description="Columns to forecast: the channels."
-    )
-    covariate_columns: tuple[ColumnName, ...] = Field(
-        (), max_length=1024, description="Columns whose future is known in advance."
     )
     channel_column: ColumnName | None = Field(
         None, description="Column that names the channel, in a table with one row per series, time and channel."
@@ -70,15 +58,9 @@ class SeriesSource(FileSettings):
         "error",
         description="Which of two times is meant when clocks go back; with `order` the first row is the earlier.",
     )
-    frequency: str = Field(
-        "auto", description='Step of the series, such as "30m", "1h", "1d", "1mo"; `auto` takes the most frequent one.'
-    )
     unsorted: Literal["error", "sort"] = Field("error", description="What is done about rows that go back in time.")
     duplicates: Literal["error", "first", "last", "mean"] = Field(
         "error", description="What is done about rows of one series and time."
-    )
-    gaps: Literal["cut", "error"] = Field(
-        "cut", description="What is done about missing steps: `cut` lets no window span them, and reports them."
     )
     sentinels: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] | None = Field(
         None,
@@ -102,16 +84,6 @@ class SeriesSource(FileSettings):
             raise ValueError("%Z is not read; use %z for offsets, or cut the name off and set time_zone")
         return time_format
 
-    @field_validator("frequency")
-    @classmethod
-    def _is_a_frequency(cls, frequency: str) -> str:
-        if not FREQUENCY.fullmatch(frequency):
-            raise ValueError(
-                f"{frequency} is no frequency; write a number and us, ms, s, m, h, d, w, mo, q or y, such as 30m, "
-                "or a number of steps"
-            )
-        return frequency
-
     @model_validator(mode="after")
     def _names_columns_once(self) -> Self:
         columns = list(self.named_columns().values())
@@ -124,7 +96,7 @@ class SeriesSource(FileSettings):
     def _has_one_layout(self) -> Self:
         if self.id_column is not None and self.one_series_per_file:
             raise ValueError("id_column and one_series_per_file exclude one another")
-        if self.channel_column is not None and (len(self.value_columns) > 1 or self.covariate_columns):
+        if self.channel_column is not None and len(self.value_columns) > 1:
             raise ValueError("with channel_column there is one value column and no covariate column")
         return self
 
@@ -132,16 +104,67 @@ class SeriesSource(FileSettings):
     def _reads_times_one_way(self) -> Self:
         if self.time_format is not None and self.time_unit != "text":
             raise ValueError('time_format needs time_unit "text"')
-        counts_steps = self.frequency.isdigit()
-        if self.frequency != "auto" and counts_steps != (self.time_unit == "step"):
-            raise ValueError('a frequency without a unit belongs to time_unit "step", and no other does')
         if self.time_unit == "step" and self.time_zone is not None:
             raise ValueError('time_unit "step" has no time_zone')
         return self
 
     def named_columns(self) -> dict[str, str]:
-        """The columns of id, time, channel, values and covariates."""
+        """The columns of id, time, channel and values."""
         single = {"id": self.id_column, "time": self.time_column, "channel": self.channel_column}
         named = {role: column for role, column in single.items() if column is not None}
-        values = {f"value {column}": column for column in self.value_columns}
-        return named | values | {f"known {column}": column for column in self.covariate_columns}
+        return named | {f"value {column}": column for column in self.value_columns}
+
+
+class SeriesSource(StampedSource):
+    """Which files hold the series, which columns are their ids, times, channels and covariates.
+
+    A table is wide, with a column per channel, or with `channel_column` long, with a row per channel.
+    """
+
+    performed_by: ClassVar[str] = "tasks.series.reading"
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = PRESETS
+    free: ClassVar[frozenset[str]] = StampedSource.free | {"gaps"}
+
+    dataset: Literal["sea-temperature", "etth1", "files"] = Field(
+        "files",
+        description="`sea-temperature` is in an installed package, `etth1` is downloaded, `files` are your own.",
+    )
+    format: Literal["auto", "csv", "tsv", "jsonl", "parquet"] = Field(
+        "auto", description="How files are read; `auto` goes by their suffix."
+    )
+    covariate_columns: tuple[ColumnName, ...] = Field(
+        (), max_length=1024, description="Columns whose future is known in advance."
+    )
+    frequency: str = Field(
+        "auto", description='Step of the series, such as "30m", "1h", "1d", "1mo"; `auto` takes the most frequent one.'
+    )
+    gaps: Literal["cut", "error"] = Field(
+        "cut", description="What is done about missing steps: `cut` lets no window span them, and reports them."
+    )
+
+    @field_validator("frequency")
+    @classmethod
+    def _is_a_frequency(cls, frequency: str) -> str:
+        if not FREQUENCY.fullmatch(frequency):
+            raise ValueError(
+                f"{frequency} is no frequency; write a number and us, ms, s, m, h, d, w, mo, q or y, such as 30m, "
+                "or a number of steps"
+            )
+        return frequency
+
+    @model_validator(mode="after")
+    def _knows_covariates_of_wide_tables(self) -> Self:
+        if self.channel_column is not None and self.covariate_columns:
+            raise ValueError("with channel_column there is one value column and no covariate column")
+        return self
+
+    @model_validator(mode="after")
+    def _counts_steps_or_time(self) -> Self:
+        counts_steps = self.frequency.isdigit()
+        if self.frequency != "auto" and counts_steps != (self.time_unit == "step"):
+            raise ValueError('a frequency without a unit belongs to time_unit "step", and no other does')
+        return self
+
+    def named_columns(self) -> dict[str, str]:
+        """The columns of id, time, channel, values and covariates."""
+        return super().named_columns() | {f"known {column}": column for column in self.covariate_columns}

@@ -131,11 +131,17 @@ def _etth1_path(settings: FileSettings) -> Path:
     return _downloaded_file(ETTH1_URL, ETTH1_SHA256, settings)
 
 
+def _japanese_vowels_path(_settings: FileSettings) -> Path:
+    folder = _packaged_file("sktime==1.2.0", "datasets/data/JapaneseVowels")
+    return Path(glob.escape(str(folder))) / "*.ts"
+
+
 BUILT_IN = {
     "reviews": _reviews_path,
     "imdb": _imdb_path,
     "sea-temperature": _sea_temperature_path,
     "etth1": _etth1_path,
+    "japanese-vowels": _japanese_vowels_path,
 }
 
 
@@ -202,7 +208,7 @@ def _sorted_within_cap(paths: Iterator[Path], place: Path, settings: FileSetting
 
 def _named_file(path: Path, name: str, settings: FileSettings) -> InputFile:
     suffix, compression = suffixes_of(name)
-    formats = FORMATS if settings.reads_documents else TABLE_FORMATS
+    formats = {**(FORMATS if settings.reads_documents else TABLE_FORMATS), **settings.own_formats}
     kind = formats.get(suffix, "")
     if settings.format == "folder":
         kind = kind if kind in ("archive", "document") else ""

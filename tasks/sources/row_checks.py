@@ -7,7 +7,7 @@ import polars as pl
 
 from tasks.errors import InputError, quoted
 from tasks.sources.intake import Intake
-from tasks.sources.settings import FileSettings, SourceSettings
+from tasks.sources.settings import FileSettings, LabelledSource, SourceSettings
 
 # The names of official splits in the wild, and ours.
 SPLIT_NAMES = {
@@ -44,8 +44,7 @@ class Check:
 
 def row_checks(settings: SourceSettings) -> list[Check]:
     """List the checks in the order in which they speak."""
-    text, label, split = pl.col("text"), pl.col("label"), pl.col("split")
-    allowed, limit = ", ".join(settings.labels), settings.max_document_bytes
+    text, limit = pl.col("text"), settings.max_document_bytes
     return [
         Check("E-DATA-020", "text", text.is_null(), "got null, expected a text.", "fill the text in, or drop the row."),
         Check("E-ENC-004", "text", _holds_nul(text), "holds a NUL character.", "remove it."),
@@ -56,6 +55,15 @@ def row_checks(settings: SourceSettings) -> list[Check]:
             f"is longer than {limit} bytes.",
             "cut the document, or raise max_document_bytes.",
         ),
+        *label_checks(settings),
+    ]
+
+
+def label_checks(settings: LabelledSource) -> list[Check]:
+    """List what official split and label must be, whatever is labelled."""
+    label, split = pl.col("label"), pl.col("split")
+    allowed = ", ".join(settings.labels)
+    return [
         Check(
             "E-DATA-022",
             "split",
@@ -114,11 +122,18 @@ def check_rows(raw: pl.DataFrame, intake: Intake) -> pl.DataFrame:
 
     Labels of the split `unlabelled` are not read.
     """
-    rows = filter_rows(raw, intake).with_columns(split=_split(raw)).with_columns(label=_label())
-    rows = refuse_rows(rows, row_checks(intake.settings), intake)
-    names = intake.settings.labels
-    renamed = pl.col("label").replace(names) if names else pl.col("label")
-    return rows.with_columns(renamed).select(ROW_COLUMNS)
+    rows = refuse_rows(with_label_and_split(filter_rows(raw, intake)), row_checks(intake.settings), intake)
+    return rows.with_columns(label=renamed_label(intake.settings)).select(ROW_COLUMNS)
+
+
+def with_label_and_split(raw: pl.DataFrame) -> pl.DataFrame:
+    """Put official splits under our names, and leave out labels that are empty or not to be read."""
+    return raw.with_columns(split=_split(raw)).with_columns(label=_label())
+
+
+def renamed_label(settings: LabelledSource) -> pl.Expr:
+    """The label under the name that `labels` gives it."""
+    return pl.col("label").replace(settings.labels) if settings.labels else pl.col("label")
 
 
 def filter_rows(raw: pl.DataFrame, intake: Intake) -> pl.DataFrame:

@@ -28,6 +28,8 @@ class FileSettings(Part):
     # What may be set beside a built-in data set, whose layout is known.
     free: ClassVar[frozenset[str]] = frozenset({"dataset", "path", "on_bad_rows"})
     reads_documents: ClassVar[bool] = False
+    # Formats of tables that only some sources have, by suffix.
+    own_formats: ClassVar[Mapping[str, str]] = {}
 
     dataset: str = Field("files", description="`files` are your own; others are built in.")
     path: str | None = Field(
@@ -95,7 +97,24 @@ class FileSettings(Part):
         raise NotImplementedError
 
 
-class SourceSettings(FileSettings):
+class LabelledSource(FileSettings):
+    """Which columns hold a label and an official split, whatever is labelled."""
+
+    label_column: str = Field("label", min_length=1, max_length=256, description="Column that holds the label.")
+    split_column: str | None = Field(
+        None, min_length=1, max_length=256, description="Column that holds the official split, if there is one."
+    )
+    labels: dict[str, str] = Field(
+        {}, max_length=1000, description="Labels that may occur and the names they get; empty accepts any."
+    )
+
+    def named_columns(self) -> dict[str, str]:
+        """The columns of the label and, if there is one, the official split."""
+        roles = {"label": self.label_column, "split": self.split_column}
+        return {role: column for role, column in roles.items() if column is not None}
+
+
+class SourceSettings(LabelledSource):
     """Which rows to read, and how text, label and official split are found in them."""
 
     performed_by: ClassVar[str] = "tasks.text.reading"
@@ -109,14 +128,7 @@ class SourceSettings(FileSettings):
         "auto", description="How files are read; `auto` goes by their suffix, `folder` means one folder per class."
     )
     text_column: str = Field("text", min_length=1, max_length=256, description="Column that holds the text.")
-    label_column: str = Field("label", min_length=1, max_length=256, description="Column that holds the label.")
-    split_column: str | None = Field(
-        None, min_length=1, max_length=256, description="Column that holds the official split, if there is one."
-    )
     include: str = Field("*.txt", min_length=1, max_length=256, description="Pattern of the documents in a folder.")
-    labels: dict[str, str] = Field(
-        {}, max_length=1000, description="Labels that may occur and the names they get; empty accepts any."
-    )
 
     @model_validator(mode="after")
     def _names_columns_once(self) -> Self:
@@ -127,5 +139,4 @@ class SourceSettings(FileSettings):
 
     def named_columns(self) -> dict[str, str]:
         """The columns of text, label and, if there is one, official split."""
-        roles = {"text": self.text_column, "label": self.label_column, "split": self.split_column}
-        return {role: column for role, column in roles.items() if column is not None}
+        return {"text": self.text_column, **super().named_columns()}

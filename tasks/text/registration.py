@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
 
 EXAMPLES = ["One of the best films of the year.", "Dull from start to finish."]
+EXAMPLE = "texts.txt"
 PACKAGING = Packaging(module="tasks.text.served_model", model_type="classifier", input_example=EXAMPLES)
 
 
@@ -83,6 +84,11 @@ def describe_model(contest: Contest) -> str:
         f"`{contest.best.name}`: test accuracy {accuracy['value']:.4f} "
         f"({accuracy['low']:.4f} to {accuracy['high']:.4f}). It takes raw texts."
     )
+
+
+def write_example(path: Path, _lineage: Lineage) -> None:
+    """Write an input to try the model with."""
+    path.write_text("\n".join([*EXAMPLES, ""]), encoding="utf-8")
 
 
 def show_use() -> str:

@@ -26,6 +26,7 @@ def outcome() -> Outcome:
         registered={"name": "reviews", "version": "3", "alias": "champion"},
         gate={"verdict": "first", "reasons": ["First model."]},
         report="data/report/c3/report.html",
+        example="data/register/d4/texts.txt",
     )
 
 

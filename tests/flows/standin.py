@@ -46,6 +46,7 @@ def make_flow(_name: str):
             registered={},
             gate={},
             report="",
+            example="",
         )
 
     return train

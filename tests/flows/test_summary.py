@@ -30,9 +30,9 @@ def test_the_summary_fits_into_80_columns(outcome: Outcome):
         == """
  model            valid accuracy, %    test accuracy, %   test loss     fit
  ──────────────────────────────────────────────────────────────────────────
- gru (best)       89.1 [88.1, 90.1]   88.9 [88.4, 89.4]       0.271   134 s
- lstm             87.1 [86.1, 88.1]   86.9 [86.4, 87.4]       0.271    61 s
- tfidf-logistic   88.1 [87.1, 89.1]   87.9 [87.4, 88.4]       0.271    31 s
+ gru (best)                    89.1   88.9 [88.4, 89.4]       0.271   134 s
+ lstm                          87.1   86.9 [86.4, 87.4]       0.271    61 s
+ tfidf-logistic                88.1   87.9 [87.4, 88.4]       0.271    31 s
 
 gru was registered as reviews, version 3, alias champion.
 First model.
@@ -40,8 +40,8 @@ Report: data/report/c3/report.html
 2 stages in 7 min 12 s, 1 of them reused from earlier runs.
 
 Next:
-  classify a text
-    echo "One of the best of the year." > texts.txt && rnnflow predict reviews/3 texts.txt answers.csv
+  classify texts, one a line
+    rnnflow predict reviews/3 data/register/d4/texts.txt answers.csv
   see this run in Prefect's and MLflow's pages
     rnnflow up"""
     )

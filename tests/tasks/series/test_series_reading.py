@@ -288,7 +288,7 @@ def test_the_embedded_series_is_read_without_importing_its_package(tmp_path, mon
         file.write(f"time (UTC),temperature (celsius)\n{cells}")
     monkeypatch.syspath_prepend(tmp_path)
 
-    rows, summary = read(tmp_path, dataset="sea-temperature")
+    rows, summary = read(tmp_path, dataset="sea-temperature", duplicates="mean")
 
     assert rows["value.temperature (celsius)"].to_list() == [4.0, 5.0, 6.5, 8.0]
     assert summary["warnings"] == [
