@@ -9,11 +9,12 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from flows.kinds import ClassifyRecipe
+from flows.kinds import RECIPES
 
 HEAD = """# Recipes
 
-A recipe is a TOML file; every field but `name` and `source` has a default. This page is made from the code
+A recipe is a TOML file; every field but `name`, `kind` and `source` has a default, and `kind` means `classify` where
+nothing is said. This page is made from the code
 (`python -m flows.recipe_page > docs/recipes.md`), and a test compares the two.
 
 Your own data take ten lines:
@@ -34,6 +35,31 @@ epochs = 4
 `[training]` gives every candidate its defaults; a candidate's own values win. On the command line `--set` addresses
 any field: `--set encode.max_size=5000 --set training.epochs=1 --set candidates.gru.model.hidden_size=32
 --set candidates=gru,lstm`. A list of candidates in a recipe replaces the default ones.
+
+Time series of your own take as many:
+
+```toml
+name = "loads"
+kind = "forecast"
+
+[source]
+path = "loads/*.csv"          # CSV, TSV, JSONL or Parquet
+id_column = "station"         # several series; without it there is one
+time_column = "time"
+value_columns = ["load"]      # the channels to forecast
+covariate_columns = ["works"] # known in advance
+
+[encode]
+calendar = ["hour", "weekday"]
+
+[shard]
+look_back = 336
+horizon = 48
+```
+
+What is wrong with the rows is an error that names file, row and column, until a policy says what to do: `unsorted`,
+`duplicates`, `gaps`, `sentinels`, `ambiguous_times` in `[source]`, `missing` in `[encode]`. `rnnflow backtest` trains
+such a recipe at several cut-offs in the past.
 """
 BOUNDS = {Ge: ("ge", "≥"), Gt: ("gt", ">"), Le: ("le", "≤"), Lt: ("lt", "<")}
 
@@ -87,25 +113,29 @@ def describe_default(field: FieldInfo) -> str:
 
 def describe_section(title: str, section: type[BaseModel]) -> Iterator[str]:
     """A section's heading and fields, then the sections inside it."""
-    yield from (
-        "",
-        f"## `{title}`",
-        "",
-        (section.__doc__ or "").strip().partition("\n")[0],
-        "",
-        *describe_fields(section),
-    )
+    summary = (section.__doc__ or "").strip().partition("\n")[0]
+    yield from ("", f"### `{title}`", "", summary, "", *describe_fields(section))
+    yield from _describe_inner(section, f"{title}.".replace("[[", "").replace("]]", ""))
+
+
+def describe_kind(kind: type[BaseModel]) -> Iterator[str]:
+    """A kind's heading and plain fields, then its sections."""
+    name = kind.model_fields["kind"].annotation
+    yield from ("", f"## Kind `{get_args(name)[0]}`", "", (kind.__doc__ or "").strip(), "", *describe_fields(kind))
+    yield from _describe_inner(kind, "")
+
+
+def _describe_inner(section: type[BaseModel], prefix: str) -> Iterator[str]:
     for name, field in section.model_fields.items():
         inner = nested_section(field)
         if inner is not None:
             is_list = get_origin(field.annotation) is list
-            path = name if title == "recipe" else f"{title}.{name}"
-            yield from describe_section(f"[[{path}]]" if is_list else path.replace("[[", "").replace("]]", ""), inner)
+            yield from describe_section(f"[[{prefix}{name}]]" if is_list else f"{prefix}{name}", inner)
 
 
 def write_page() -> str:
     """The whole page."""
-    return HEAD + "\n".join(describe_section("recipe", ClassifyRecipe)) + "\n"
+    return HEAD + "\n".join(line for kind in RECIPES.values() for line in describe_kind(kind)) + "\n"
 
 
 if __name__ == "__main__":

@@ -16,10 +16,11 @@ LOSSES = {
 
 Penalty = Annotated[float, Field(gt=0, le=1e12)]
 Level = Annotated[float, Field(gt=0, lt=1)]
+View = Literal["steps", "profiles"]
 
 
 class ForecastArchitecture(RecurrentArchitecture):
-    """A recurrent forecaster beside a linear path: a forecast is the line plus what the recurrent part adds."""
+    """A recurrent forecaster beside a line in closed form: a forecast is the line plus what the recurrent part adds."""
 
     hidden_size: int = Field(128, ge=1, le=8192, description="Width of the hidden state.")
     bidirectional: Literal[False] = Field(False, description="A history is read forwards, towards what follows it.")
@@ -39,18 +40,44 @@ class ForecastArchitecture(RecurrentArchitecture):
     channels: Literal["independent", "joint"] = Field(
         "independent", description="Each channel is a sequence of its own under shared weights, or all are one."
     )
-    normalization: Literal["last", "mean", "instance", "none"] = Field(
-        "last", description="What is subtracted from a window; `instance` also divides by its deviation."
+    channel_embedding: bool = Field(
+        True,
+        description="Independent channels know which one they are; `segment` only. Without it any series is alike.",
     )
-    linear_path: Literal["residual", "average", "none"] = Field(
-        "residual",
-        description="A ridge regression beside the recurrent part, which learns what the line misses (`residual`) or "
-        "the whole, to be averaged with the line (`average`); validation chooses the weight of the recurrent part.",
+    normalization: Literal["last", "last-scaled", "mean", "instance", "none"] = Field(
+        "last",
+        description="What is subtracted from a window for the recurrent part; `last-scaled` and `instance` (of the "
+        "mean) also divide by its deviation.",
     )
+    members: int = Field(
+        1, ge=1, le=16, description="Networks that learn each on its own and whose forecasts are averaged."
+    )
+    line_views: tuple[View, ...] = Field(
+        ("steps",),
+        description="Ridge regressions whose mean is the line: on single steps, or on `profiles`, the mean seasons of "
+        "the near and the far past. Without any, the recurrent part is alone.",
+    )
+    line_look_back: int = Field(
+        0, ge=0, le=1_000_000, description="Last steps that the view `steps` takes; 0 takes the whole look-back."
+    )
+    profile_length: int = Field(24, ge=1, le=100_000, description="Steps of a season in the view `profiles`.")
     ridge_penalties: tuple[Penalty, ...] = Field(
         (1e-3, 1e-2, 1e-1, 1.0, 10.0),
         min_length=1,
-        description="Penalties of the linear path, per row it is fitted to, to choose from on validation.",
+        description="Penalties, per row a line is fitted to, to choose from on validation for each view.",
+    )
+    line_share: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Share of the line that the recurrent part adds to: with 1 it learns what the line misses, with 0 "
+        "the whole. In the end validation chooses the weight of the recurrent part.",
+    )
+    lead_decay: float = Field(
+        0.0,
+        ge=0,
+        le=1_000_000,
+        description="Steps ahead after which the recurrent part counts 1/e beside the line; 0 lets it count in full.",
     )
     output: Literal["point", "quantiles", "gaussian", "student-t"] = Field(
         "point", description="What is forecast for each step: a value or a distribution."
@@ -63,6 +90,12 @@ class ForecastArchitecture(RecurrentArchitecture):
     def forecast_levels(self) -> tuple[float, ...]:
         """Levels of the quantiles that forecasts hold beside the point."""
         return () if self.output == "point" else self.quantile_levels
+
+    @model_validator(mode="after")
+    def _check_views(self) -> Self:
+        if len(set(self.line_views)) < len(self.line_views):
+            raise ValueError(f"line_views: got {list(self.line_views)}, expected each view once")
+        return self
 
     @model_validator(mode="after")
     def _check_levels(self) -> Self:

@@ -6,6 +6,7 @@ Shapes: B windows, H horizon, C channels, W widths, Q quantile levels.
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,13 @@ class Forecast:
     def weighted(self, weight: float | Tensor) -> "Forecast":
         """Scale the recurrent part's addition; widths stay."""
         return Forecast(self.base, weight * self.addition, self.widths)
+
+
+def average_forecasts(forecasts: Sequence[Forecast]) -> Forecast:
+    """Average forecasts of one base, and so their quantiles, which are linear in location and widths."""
+    addition_BHC = torch.stack([forecast.addition for forecast in forecasts]).mean(dim=0)
+    widths_BHCW = torch.stack([forecast.widths for forecast in forecasts]).mean(dim=0)
+    return Forecast(forecasts[0].base, addition_BHC, widths_BHCW)
 
 
 class Output(nn.Module, ABC):

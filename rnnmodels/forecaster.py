@@ -11,14 +11,14 @@ from dataclasses import asdict
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from rnnmodels.forecast_config import ForecastArchitecture, ForecastTraining, resolve_loss
-from rnnmodels.forecast_outputs import Forecast, build_output
+from rnnmodels.forecast_outputs import Forecast, average_forecasts, build_output
 from rnnmodels.forecast_sequences import NetworkSizes, Sequences
 from rnnmodels.forecast_validation import WEIGHTS, measure_weights
 from rnnmodels.inference import evaluating
-from rnnmodels.ridge import fit_ridge
+from rnnmodels.line import build_views, fit_line
 from rnnmodels.segment_network import SegmentNetwork
 from rnnmodels.sequence_model import SequenceModel, Validation
 from rnnmodels.step_networks import DirectNetwork, PointwiseNetwork
@@ -27,6 +27,7 @@ from rnnmodels.windows import WindowBatch, Windows, WindowShape
 NETWORKS = {"segment": SegmentNetwork, "direct": DirectNetwork, "pointwise": PointwiseNetwork}
 
 MIN_SCALE = 1e-3  # what a history that stands still is divided by
+CALM_SCALE = 0.1  # added to the deviation, so that the noise of a calm history is not blown up
 
 
 class SequenceForecaster(SequenceModel):
@@ -40,13 +41,16 @@ class SequenceForecaster(SequenceModel):
         self.architecture = architecture
         self.shape = shape
         self.is_joint = architecture.channels == "joint"
-        with torch.random.fork_rng(devices=[]):
-            torch.random.default_generator.manual_seed(seed)
-            self._build()
+        self.output = build_output(architecture, shape.num_channels)
+        self.members = nn.ModuleList(self._build_members(seed))
+        self.register_buffer("recurrent_weight", torch.ones(()))
+        self.register_buffer("lead_weight_H1", weigh_leads(shape.horizon, architecture.lead_decay), persistent=False)
+        if self.has_line:
+            self.register_buffer("line_LH", torch.zeros(shape.look_back, shape.horizon))
 
-    def _build(self) -> None:
+    def _build_members(self, seed: int) -> list[nn.Module]:
+        """Make the networks, each as a function of the seed and its own number."""
         shape = self.shape
-        self.output = build_output(self.architecture, shape.num_channels)
         sizes = NetworkSizes(
             look_back=shape.look_back,
             horizon=shape.horizon,
@@ -55,29 +59,38 @@ class SequenceForecaster(SequenceModel):
             num_covariates=shape.num_covariates,
             num_outputs=1 + self.output.num_widths,
         )
-        self.network = NETWORKS[self.architecture.decoder](self.architecture, sizes)
-        self.register_buffer("recurrent_weight", torch.ones(()))
-        if self.has_line:
-            self.register_buffer("line_LH", torch.zeros(shape.look_back, shape.horizon))
+        members = []
+        with torch.random.fork_rng(devices=[]):
+            for member in range(self.architecture.members):
+                member_seed = np.random.SeedSequence((seed, member)).generate_state(1)
+                torch.random.default_generator.manual_seed(int(member_seed[0]))
+                members.append(NETWORKS[self.architecture.decoder](self.architecture, sizes))
+        return members
 
     @property
     def has_line(self) -> bool:
-        """Tell whether there is a linear path."""
-        return self.architecture.linear_path != "none"
+        """Tell whether there is a line."""
+        return bool(self.architecture.line_views)
 
     def forward(self, history_BLC: Tensor, covariates_BTD: Tensor) -> Forecast:
         """Forecast with the recurrent part weighted as validation chose; all in float32."""
         return self.compose(history_BLC, covariates_BTD).weighted(self.recurrent_weight)
 
-    def compose(self, history_BLC: Tensor, covariates_BTD: Tensor, *, future_BHC: Tensor | None = None) -> Forecast:
-        """Forecast with the recurrent part in full, as it is trained; `future_BHC` serves teacher forcing.
+    def compose(self, history_BLC: Tensor, covariates_BTD: Tensor) -> Forecast:
+        """Forecast with the recurrent part in full: the mean of its members."""
+        return average_forecasts(self.compose_members(history_BLC, covariates_BTD))
+
+    def compose_members(
+        self, history_BLC: Tensor, covariates_BTD: Tensor, *, future_BHC: Tensor | None = None
+    ) -> list[Forecast]:
+        """Forecast with each member in full, as it is trained; `future_BHC` serves teacher forcing.
 
         Under autocast only the recurrent layers change their arithmetic.
         """
         centre_B1C, scale_B1C = self._measure_level(history_BLC)
         level_BHC = centre_B1C.expand(-1, self.shape.horizon, -1)
         base_BHC = self._draw_line(history_BLC) if self.has_line else level_BHC
-        start_BHC = level_BHC if self.architecture.linear_path == "average" else base_BHC
+        start_BHC = torch.lerp(level_BHC, base_BHC, self.architecture.line_share)
 
         def normalized(x_BTC: Tensor) -> Tensor:
             return self._to_sequences((x_BTC - centre_B1C) / scale_B1C)
@@ -88,20 +101,26 @@ class SequenceForecaster(SequenceModel):
             start=normalized(start_BHC),
             future=None if future_BHC is None else normalized(future_BHC),
         )
-        numbers_BHCP = self._from_sequences(self.network(sequences))
-        addition_BHC = (start_BHC - base_BHC) + scale_B1C * numbers_BHCP[..., 0]
-        return Forecast(base_BHC, addition_BHC, scale_B1C[..., None] * self.output.widths(numbers_BHCP[..., 1:]))
+
+        def compose(member: nn.Module) -> Forecast:
+            numbers_BHCP = self._from_sequences(member(sequences))
+            addition_BHC = self.lead_weight_H1 * ((start_BHC - base_BHC) + scale_B1C * numbers_BHCP[..., 0])
+            return Forecast(base_BHC, addition_BHC, scale_B1C[..., None] * self.output.widths(numbers_BHCP[..., 1:]))
+
+        return [compose(member) for member in self.members]
 
     def prepare(self, train: Windows, valid: Windows) -> dict[str, float]:
-        """Fit the linear path before training, in closed form; returns what was chosen, nothing without a path.
+        """Fit the line before training, in closed form; returns what was chosen, nothing without a line.
 
-        Raises ValueError where a split has no windows.
+        Raises ValueError where a split has no windows, or the look-back is too short for a view.
         """
         if not self.has_line:
             return {}
-        ridge = fit_ridge(train, valid, self.architecture.ridge_penalties)
-        self.line_LH.copy_(torch.from_numpy(ridge.weights))
-        return {"ridge_penalty": ridge.penalty, "ridge_valid_mse": ridge.valid_mse}
+        views = build_views(self.architecture, self.shape.look_back)
+        line = fit_line(train, valid, self.architecture.ridge_penalties, views)
+        self.line_LH.copy_(torch.from_numpy(line.weights))
+        chosen = {f"ridge_penalty_{view}": penalty for view, penalty in line.penalties.items()}
+        return {**chosen, "ridge_valid_mse": line.valid_mse}
 
     def finish(self, valid: Windows, training: ForecastTraining) -> dict[str, float]:
         """Choose the weight of the recurrent part after training, so that on validation the line is never better."""
@@ -110,13 +129,14 @@ class SequenceForecaster(SequenceModel):
         return {"recurrent_weight": weight}
 
     def loss(self, batch: WindowBatch, training: ForecastTraining) -> Tensor:
-        """Mean loss over windows, steps and channels."""
+        """Mean loss over members, windows, steps and channels."""
         target_BHC = self._to_device(batch.future)
-        forecast = self.compose(
+        forecasts = self.compose_members(
             self._to_device(batch.history), self._to_device(batch.covariates), future_BHC=target_BHC
         )
         with torch.autocast(target_BHC.device.type, enabled=False):
-            return self._loss_of_values(training)(forecast, target_BHC).mean()
+            loss_of_values = self._loss_of_values(training)
+            return torch.stack([loss_of_values(forecast, target_BHC).mean() for forecast in forecasts]).mean()
 
     def validate(self, data: Windows, training: ForecastTraining) -> Validation:
         """Score windows with the weight of the recurrent part that is best for what `training` selects by."""
@@ -161,6 +181,8 @@ class SequenceForecaster(SequenceModel):
         match self.architecture.normalization:
             case "last":
                 return history_BLC[:, -1:], one_B1C
+            case "last-scaled":
+                return history_BLC[:, -1:], history_BLC.std(dim=1, correction=0, keepdim=True) + CALM_SCALE
             case "mean":
                 return history_BLC.mean(dim=1, keepdim=True), one_B1C
             case "instance":
@@ -170,7 +192,7 @@ class SequenceForecaster(SequenceModel):
                 return torch.zeros_like(one_B1C), one_B1C
 
     def _draw_line(self, history_BLC: Tensor) -> Tensor:
-        """Forecast by the linear path alone (B, H, C)."""
+        """Forecast by the line alone (B, H, C)."""
         last_B1C = history_BLC[:, -1:]
         with torch.autocast(history_BLC.device.type, enabled=False):
             return ((history_BLC - last_B1C).transpose(1, 2) @ self.line_LH).transpose(1, 2) + last_B1C
@@ -189,3 +211,9 @@ class SequenceForecaster(SequenceModel):
         """Give each sequence its window's covariates (T, N, D)."""
         num_sequences = 1 if self.is_joint else self.shape.num_channels
         return covariates_BTD.transpose(0, 1).repeat_interleave(num_sequences, dim=1)
+
+
+def weigh_leads(horizon: int, lead_decay: float) -> Tensor:
+    """How much the recurrent part counts at each step ahead (H, 1): exp(-step / decay), or 1 without a decay."""
+    step_H1 = torch.arange(horizon)[:, None]
+    return torch.exp(-step_H1 / lead_decay) if lead_decay else torch.ones(horizon, 1)

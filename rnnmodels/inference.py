@@ -64,9 +64,7 @@ def batches_by_length(sequences: Sequence[NDArray], batch_steps: int) -> Iterato
         yield pad_sequences([sequences[row] for row in rows], row=rows)
 
 
-def pad_sequences(
-    sequences: Sequence[NDArray], *, row: NDArray[np.integer] | None = None, width: int = 0
-) -> Batch:
+def pad_sequences(sequences: Sequence[NDArray], *, row: NDArray[np.integer] | None = None, width: int = 0) -> Batch:
     """Right-pad sequences with 0 to the longest, or to `width` where that is wider; targets are 0."""
     lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
     first = np.asarray(sequences[0])

@@ -1,7 +1,8 @@
 """The line: a ridge regression of the next steps on the steps before, shared by all channels, in closed form.
 
 A window's last value is subtracted from its history and its future, so that the line has no level of its own.
-Shapes: B windows, T = L + H steps, L look-back, H horizon, C channels.
+A view is a matrix that makes features of the steps; a regression on features is one on the steps again.
+Shapes: B windows, T = L + H steps, L look-back, H horizon, C channels, F features.
 """
 
 from collections.abc import Sequence
@@ -37,11 +38,11 @@ class Moments:
     gram: NDArray[np.float64]
     look_back: int
 
-    def solve(self, penalty: float) -> NDArray[np.float64]:
-        """Return the weights (L, H) of the least mean squared error plus `penalty` times their squares."""
-        before = slice(None, self.look_back)
-        regularized_LL = self.gram[before, before] + penalty * np.eye(self.look_back)
-        return np.linalg.solve(regularized_LL, self.gram[before, self.look_back :])
+    def solve(self, penalty: float, view_LF: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the weights (L, H) of the least mean squared error plus `penalty` times the features' squared weights."""
+        before_FT = view_LF.T @ self.gram[: self.look_back]
+        gram_FF, with_future_FH = before_FT[:, : self.look_back] @ view_LF, before_FT[:, self.look_back :]
+        return view_LF @ np.linalg.solve(gram_FF + penalty * np.eye(len(gram_FF)), with_future_FH)
 
     def error_of(self, weights_LH: NDArray[np.float64]) -> float:
         """Mean squared error of a line on these rows, over all steps of the horizon."""
@@ -55,12 +56,15 @@ def fit_ridge(train: Windows, valid: Windows, penalties: Sequence[float]) -> Rid
 
     Raises ValueError where a split has no windows.
     """
-    fitted, judged = measure_moments(train), measure_moments(valid)
-    candidates = [(fitted.solve(penalty), penalty) for penalty in penalties]
-    errors = [judged.error_of(weights_LH) for weights_LH, _ in candidates]
+    return choose_ridge(measure_moments(train), measure_moments(valid), penalties, np.eye(train.shape.look_back))
+
+
+def choose_ridge(fitted: Moments, judged: Moments, penalties: Sequence[float], view_LF: NDArray[np.float64]) -> Ridge:
+    """Fit one line per penalty to what a view makes of the training rows, and keep the best on validation."""
+    candidates = [fitted.solve(penalty, view_LF) for penalty in penalties]
+    errors = [judged.error_of(weights_LH) for weights_LH in candidates]
     best = int(np.argmin(errors))
-    weights_LH, penalty = candidates[best]
-    return Ridge(weights_LH.astype(np.float32), penalty, errors[best])
+    return Ridge(candidates[best].astype(np.float32), penalties[best], errors[best])
 
 
 def measure_moments(windows: Windows) -> Moments:

@@ -26,11 +26,12 @@ class SegmentNetwork(nn.Module):
         self.length = _checked_length(architecture.segment_length, sizes.look_back)
         self.num_segments = -(-sizes.horizon // self.length)
         hidden_size = architecture.hidden_size
-        channel_size = hidden_size // 2 if sizes.num_sequences > 1 else 0
+        self.knows_channel = architecture.channel_embedding and sizes.num_sequences > 1
+        channel_size = hidden_size // 2 if self.knows_channel else 0
         self.token = nn.Linear(self.length * sizes.num_values + sizes.num_covariates, hidden_size)
         self.cells = StackedCells(architecture, hidden_size, dropout=architecture.locked_dropout)
         self.position_ME = nn.Parameter(torch.randn(self.num_segments, hidden_size - channel_size))
-        if sizes.num_sequences > 1:
+        if self.knows_channel:
             self.channel_GE = nn.Parameter(torch.randn(sizes.num_sequences, channel_size))
         if sizes.num_covariates:
             self.covariates = nn.Linear(sizes.num_covariates, hidden_size, bias=False)
@@ -55,10 +56,11 @@ class SegmentNetwork(nn.Module):
         return functional.relu(self.token(token_MNF))
 
     def _queries(self, sequences: Sequences) -> Tensor:
-        """Say which segment of which sequence is asked for (M, B, G, U); B is 1 if that is all."""
-        query_MGE = self.position_ME[:, None].expand(-1, self.sizes.num_sequences, -1)
-        if self.sizes.num_sequences > 1:
-            query_MGE = torch.cat([query_MGE, self.channel_GE.expand(self.num_segments, -1, -1)], dim=-1)
+        """Say which segment of which sequence is asked for (M, B, G, U); B and G are 1 where all are asked alike."""
+        query_MGE = self.position_ME[:, None]
+        if self.knows_channel:
+            channel_MGE = self.channel_GE.expand(self.num_segments, -1, -1)
+            query_MGE = torch.cat([query_MGE.expand(-1, self.sizes.num_sequences, -1), channel_MGE], dim=-1)
         query_MBGU = query_MGE[:, None]
         if not self.sizes.num_covariates:
             return query_MBGU

@@ -5,13 +5,13 @@ from typing import Literal
 import polars as pl
 
 from tasks.errors import InputError, printable
-from tasks.series.source import SeriesSource
+from tasks.series.source import StampedSource
 from tasks.sources.row_checks import Check
 
 Place = tuple[str, int]
 
 
-def place_instants(settings: SeriesSource) -> list[pl.Expr]:
+def place_instants(settings: StampedSource) -> list[pl.Expr]:
     """Expressions for `earliest` and `latest`, the instants a row may mean, over `local` and `offset_minutes`.
 
     In UTC where the row or the settings know the zone; both null where clocks skip the reading.
@@ -29,7 +29,7 @@ def place_instants(settings: SeriesSource) -> list[pl.Expr]:
     ]
 
 
-def check_instants(settings: SeriesSource) -> list[Check]:
+def check_instants(settings: StampedSource) -> list[Check]:
     """What daylight saving time does to local readings."""
     zone = settings.time_zone
     twice = pl.col("earliest") != pl.col("latest")
@@ -54,7 +54,7 @@ def check_instants(settings: SeriesSource) -> list[Check]:
 class TimeLine:
     """Puts the rows of a source on one time line, batch by batch, and remembers what kind of line it is."""
 
-    def __init__(self, settings: SeriesSource) -> None:
+    def __init__(self, settings: StampedSource) -> None:
         self._settings = settings
         self._first_places: dict[int | None, Place] = {}
         self._seen_twice: set[tuple] = set()

@@ -60,8 +60,8 @@ def create_model(
     model = SequenceForecaster(candidate.model, data[TRAIN].shape, seed=candidate.training.seed)
     prepared = model.prepare(data[TRAIN], data[VALID])
     if prepared:
-        penalty, mse = prepared["ridge_penalty"], prepared["ridge_valid_mse"]
-        emit(Progress("fit", candidate.name, note=f"fitted its line: penalty {penalty:g}, validation MSE {mse:.4f}"))
+        figures = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in prepared.items())
+        emit(Progress("fit", candidate.name, note=f"fitted its line: {figures}"))
     return model
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from tasks.errors import InputError, quoted
-from tasks.series.source import SeriesSource
+from tasks.series.source import StampedSource
 from tasks.series.time_grid import FOLLOWS_IN_SERIES, Clock, TimeGrid, show_time
 
 MAX_EXAMPLES = 20
@@ -20,7 +20,7 @@ class Sheet:
     """The rows as they were parsed, in the order of the source, parked in a file with the place of each."""
 
     path: Path
-    settings: SeriesSource
+    settings: StampedSource
     clock: Clock
 
     @property

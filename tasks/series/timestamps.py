@@ -6,7 +6,7 @@ does not tell it. Nothing is guessed: what has two readings is refused, with the
 
 import polars as pl
 
-from tasks.series.source import SeriesSource
+from tasks.series.source import StampedSource
 from tasks.sources.row_checks import Check
 
 ISO_8601 = (
@@ -38,7 +38,7 @@ READINGS_OF_DIGITS = {
 }
 
 
-def read_clocks(rows: pl.DataFrame, settings: SeriesSource) -> pl.DataFrame:
+def read_clocks(rows: pl.DataFrame, settings: StampedSource) -> pl.DataFrame:
     """Add `local` and `offset_minutes` to rows with a column `time` of strings; null where a cell is at fault.
 
     Plain steps are an Int64 `local` without an offset.
@@ -58,7 +58,7 @@ def read_clocks(rows: pl.DataFrame, settings: SeriesSource) -> pl.DataFrame:
     return _read_iso_8601(rows)
 
 
-def check_clocks(settings: SeriesSource) -> list[Check]:
+def check_clocks(settings: StampedSource) -> list[Check]:
     """What can be wrong with a cell of the time column, in the order in which it is said."""
     time = pl.col("time")
     checks = [

@@ -6,92 +6,41 @@ Rows held from an earlier split are treated as an official one, so that models o
 """
 
 from pathlib import Path
+from typing import ClassVar
 
 import polars as pl
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from tasks.errors import InputError, quoted
-from tasks.part import Part
+from tasks.classification.splitting import (
+    DivisionSettings,
+    describe_dropped,
+    draw_splits,
+    find_exact_duplicates,
+    must_hold,
+    put_held_rows_first,
+    read_identities,
+    write_parts,
+)
 from tasks.progress import Progress, emit
 from tasks.store import Artefact
 from tasks.text.near_duplicates import find_clusters
 from tasks.text.telltales import find_telltale_tokens
 
-# Of rows that repeat one another, the one in the earliest of these splits is kept.
-PRECEDENCE = pl.Enum(["test", "valid", "train", "undecided", "unlabelled"])
-LABELLED = ("train", "valid", "test")
-HELD = ("valid", "test")
+__all__ = ["SplitSettings", "must_hold", "write_splits"]
 
 
-class SplitSettings(Part):
+class SplitSettings(DivisionSettings):
     """How rows are divided; the shares apply where the source has no official split."""
 
-    valid: float = Field(
-        0.1, gt=0, lt=1, description="Share of the labelled rows (or of the official training rows) to validate on."
-    )
-    test: float = Field(0.1, gt=0, lt=1, description="Share of the labelled rows to test on.")
-    seed: int = Field(1, ge=0, lt=2**32, description="Seed of the draw.")
+    unit: ClassVar[str] = "text"
+
     near_duplicates: bool = Field(True, description="Also keep nearly equal texts on one side.")
     similarity: float = Field(0.7, ge=0.5, le=1, description="Jaccard similarity of word shingles that counts as near.")
 
-    @model_validator(mode="after")
-    def _leave_training_rows(self) -> "SplitSettings":
-        if self.valid + self.test >= 1:
-            raise ValueError(f"valid + test is {self.valid + self.test:g}, which leaves no training rows")
-        return self
 
-
-def folded_text() -> pl.Expr:
-    """A text without the differences that do not count: case and white space."""
-    return pl.col("text").str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars()
-
-
-def put_held_rows_first(rows: pl.LazyFrame, held: Artefact, num_rows: int) -> pl.LazyFrame:
-    """Add the validation and test rows of an earlier split, in place of the rows that repeat their texts.
-
-    They keep label and split although the source may have changed or lost them; their row ids follow `num_rows`.
-    """
-    parts = [pl.scan_parquet(held.file(f"{name}.parquet")).with_columns(split=pl.lit(name)) for name in HELD]
-    kept = pl.concat(parts).with_columns(row=pl.int_range(pl.len(), dtype=pl.UInt32) + pl.lit(num_rows, pl.UInt32))
-    identity = {"a": folded_text().hash(0), "b": folded_text().hash(1)}
-    others = rows.with_columns(**identity).join(kept.select(**identity), on=["a", "b"], how="anti")
-    columns = ["row", "text", "label", "split"]
-    return pl.concat([kept.select(columns), others.select(columns)])
-
-
-def read_identities(rows: pl.LazyFrame, seed: int) -> pl.DataFrame:
-    """What the split is decided on, without the texts: row, label, part, and two hashes of the folded text.
-
-    `part` is the official split, `undecided` where the source has none; `draw` orders texts at random by seed.
-    """
-    folded = folded_text()
-    part = pl.coalesce("split", pl.when(pl.col("label").is_null()).then(pl.lit("unlabelled")), pl.lit("undecided"))
-    identities = rows.select(
-        "row",
-        "label",
-        part=part.cast(PRECEDENCE),
-        identity=pl.struct(a=folded.hash(0), b=folded.hash(1)),
-        draw=folded.hash(seed + 2),
-    )
-    return identities.collect(engine="streaming")
-
-
-def find_exact_duplicates(identities: pl.DataFrame) -> pl.DataFrame:
-    """Rows to drop because another row has the same text: columns row, reason, of_row.
-
-    Where labels conflict no copy can be trusted, so all go; official test rows stay in any case.
-    """
-    ordered = identities.sort("part", "row")
-    same = ordered.with_columns(
-        of_row=pl.col("row").first().over("identity"),
-        copies=pl.len().over("identity"),
-        num_labels=pl.col("label").drop_nulls().n_unique().over("identity"),
-    ).filter((pl.col("copies") > 1) & (pl.col("part") != "test"))
-    conflicting = same.filter(pl.col("num_labels") > 1).with_columns(reason=pl.lit("same text, other label"))
-    repeated = same.filter((pl.col("num_labels") <= 1) & (pl.col("row") != pl.col("of_row")))
-    return pl.concat([conflicting, repeated.with_columns(reason=pl.lit("same text"))], how="diagonal").select(
-        "row", "reason", "of_row"
-    )
+def hash_folded_text(seed: int) -> pl.Expr:
+    """Hash of a text without the differences that do not count: case and white space."""
+    return pl.col("text").str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars().hash(seed)
 
 
 def find_straddling_rows(identities: pl.DataFrame) -> pl.DataFrame:
@@ -104,53 +53,11 @@ def find_straddling_rows(identities: pl.DataFrame) -> pl.DataFrame:
     return straddling.select("row", reason=pl.lit("near duplicate"), of_row="of_row")
 
 
-def draw_splits(identities: pl.DataFrame, settings: SplitSettings) -> pl.DataFrame:
-    """Decide the part of every undecided row, by label and by whole clusters; the result has columns row, part.
-
-    The draw depends on texts, labels and seed, never on the order of the rows.
-    Raises InputError (E-DATA-003) where a label has too few texts for its share of each split.
-    """
-    official_test = (identities["part"] == "test").any()
-    official_valid = (identities["part"] == "valid").any()
-    shares = {"test": 0.0 if official_test else settings.test, "valid": 0.0 if official_valid else settings.valid}
-    pool = "train" if official_test else "undecided"
-    open_rows = identities.filter(pl.col("part").is_in(["undecided", pool]))
-    heads = open_rows.sort("draw").group_by("cluster").agg(pl.col("label").first(), pl.col("draw").first())
-    ranked = heads.with_columns(rank=pl.col("draw").rank("ordinal").over("label") - 1, texts=pl.len().over("label"))
-    _refuse_rare_labels(ranked, shares)
-    part = pl.lit("train")
-    bound = pl.lit(0.0)
-    for name, share in shares.items():
-        # At least one text of each label in each split that is drawn.
-        lower, bound = (
-            bound,
-            bound + (pl.max_horizontal(pl.col("texts") * share, pl.lit(1.0 if share else 0.0))).round(),
-        )
-        part = pl.when((pl.col("rank") >= lower) & (pl.col("rank") < bound)).then(pl.lit(name)).otherwise(part)
-    drawn = ranked.select("cluster", drawn=part.cast(PRECEDENCE))
-    decided = identities.join(drawn, on="cluster", how="left", maintain_order="left")
-    is_open = pl.col("part").is_in(["undecided", pool])
-    return decided.select("row", part=pl.when(is_open).then("drawn").otherwise("part"))
-
-
-def _refuse_rare_labels(ranked: pl.DataFrame, shares: dict[str, float]) -> None:
-    needed = 1 + sum(share > 0 for share in shares.values())
-    rare = ranked.group_by("label").len().filter(pl.col("len") < needed).sort("label")
-    if rare.height:
-        label, count = rare.row(0)
-        raise InputError(
-            "E-DATA-003",
-            f"label {quoted(label)} has {count} distinct text(s), expected at least {needed}: one for each split.",
-            fix="add rows with this label, or remove the label.",
-            column="label",
-        )
-
-
 def divide(rows: pl.LazyFrame, settings: SplitSettings) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Assign each row to a split or drop it: (row, part) of the kept rows and (row, reason, of_row) of the others."""
-    identities = read_identities(rows, settings.seed)
+    identities = read_identities(rows, settings.seed, hash_folded_text)
     emit(Progress(stage="split", note=f"compared {identities.height} texts exactly"))
-    dropped = [find_exact_duplicates(identities)]
+    dropped = [find_exact_duplicates(identities, settings.unit)]
     kept = identities.join(dropped[0], on="row", how="anti", maintain_order="left")
     kept = kept.with_columns(cluster=_clusters_of(rows, kept, settings))
     dropped.append(find_straddling_rows(kept))
@@ -172,68 +79,9 @@ def write_splits(folder: Path, *, rows: Artefact, held: Artefact | None, setting
     """Fill the artefact's folder: one file per split, and `dropped.parquet` with the reason for each missing row."""
     frame = pl.scan_parquet(rows.file("rows.parquet"))
     if held is not None:
-        frame = put_held_rows_first(frame, held, rows.rows)
+        frame = put_held_rows_first(frame, held, rows.rows, hash_folded_text)
     assigned, dropped = divide(frame, settings)
-    counts = dict(assigned.group_by("part").len().sort("part").rows())
-    for name in counts:
-        members = assigned.lazy().filter(part=name).select("row")
-        texts = frame.select("row", "text", "label").join(members, on="row", how="semi", maintain_order="left")
-        texts.sink_parquet(folder / f"{name}.parquet", compression="zstd")
-    dropped.write_parquet(folder / "dropped.parquet")
+    summary = write_parts(folder, frame, assigned, dropped)
     train = pl.scan_parquet(folder / "train.parquet")
-    return {
-        "rows": assigned.height,
-        "splits": counts,
-        "labels": read_labels(folder),
-        "dropped": dict(dropped.group_by("reason").len().sort("reason").rows()),
-        "warnings": [*rows.summary["warnings"], *describe_dropped(dropped, rows.rows), *find_telltale_tokens(train)],
-    }
-
-
-def read_labels(folder: Path) -> list[str]:
-    """Sorted label names of the training rows, which must cover those of the other splits.
-
-    Raises InputError: E-DATA-002 for fewer than two labels, E-DATA-004 for one that training never sees.
-    """
-    labels = {name: _distinct_labels(folder / f"{name}.parquet") for name in LABELLED}
-    if len(labels["train"]) < 2:  # noqa: PLR2004 - a choice takes two
-        raise InputError(
-            "E-DATA-002",
-            f"the training rows have the label(s) {', '.join(map(quoted, labels['train']))}, expected at least two.",
-            fix="add rows of another label; the dropped rows are counted in the warnings.",
-            column="label",
-        )
-    for name in ("valid", "test"):
-        if unseen := sorted(set(labels[name]) - set(labels["train"])):
-            raise InputError(
-                "E-DATA-004",
-                f"label {quoted(unseen[0])} occurs in the {name} rows and in no training row.",
-                fix="correct the label or the split column, or add training rows.",
-                column="label",
-            )
-    return labels["train"]
-
-
-def _distinct_labels(path: Path) -> list[str]:
-    labels = pl.scan_parquet(path).select(pl.col("label").unique().sort())
-    return labels.collect(engine="streaming")["label"].to_list()
-
-
-def describe_dropped(dropped: pl.DataFrame, num_rows: int) -> list[str]:
-    """One sentence per reason, with the share and three examples."""
-    return [
-        f"dropped {group.height} of {num_rows} rows ({group.height / num_rows:.1%}), {reason}: "
-        + ", ".join(f"row {row} repeats row {of_row}" for row, of_row in group.select("row", "of_row").head(3).rows())
-        for (reason,), group in dropped.group_by("reason", maintain_order=True)
-    ]
-
-
-def must_hold(held: Artefact | None, rows: Artefact, settings: SplitSettings) -> bool:
-    """Tell whether rows of an earlier split have to be kept in place.
-
-    An official test split needs no help, and the same rows under the same settings are divided the same anyway.
-    """
-    if held is None or "test" in rows.summary["splits"]:
-        return False
-    origin = held.manifest
-    return origin["inputs"] != {"rows": rows.digest} or origin["config"] != settings.model_dump(mode="json")
+    warnings = [*rows.summary["warnings"], *describe_dropped(dropped, rows.rows), *find_telltale_tokens(train)]
+    return {**summary, "warnings": warnings}

@@ -107,10 +107,10 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
     assert torch.equal(torch.get_rng_state(), before)
     for name, weight in first.named_parameters():
         assert torch.equal(weight, second.get_parameter(name))
-    assert not torch.equal(first.network.token.weight, other.network.token.weight)
+    assert not torch.equal(first.members[0].token.weight, other.members[0].token.weight)
 
 
-@pytest.mark.parametrize("normalization", ["last", "mean", "instance", "none"])
+@pytest.mark.parametrize("normalization", ["last", "last-scaled", "mean", "instance", "none"])
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_before_training_the_forecast_is_exactly_the_line(waves, decoder, normalization):
     train, valid = waves()
@@ -121,12 +121,12 @@ def test_before_training_the_forecast_is_exactly_the_line(waves, decoder, normal
     forecast = forecast_of(model, batch)
     assert torch.equal(forecast.location, forecast.base)
     np.testing.assert_allclose(forecast.location.detach(), ridge.forecast(batch.history), atol=1e-5)
-    assert chosen == {"ridge_penalty": ridge.penalty, "ridge_valid_mse": ridge.valid_mse}
+    assert chosen == {"ridge_penalty_steps": ridge.penalty, "ridge_valid_mse": pytest.approx(ridge.valid_mse)}
 
 
 @pytest.mark.parametrize(("normalization", "level"), [("last", -1), ("mean", slice(None)), ("none", None)])
 def test_without_a_line_the_forecast_starts_from_the_level(waves, normalization, level):
-    model, batch = build(normalization=normalization, linear_path="none"), random_batch()
+    model, batch = build(normalization=normalization, line_views=()), random_batch()
     assert model.prepare(*waves()) == {}
     expected = np.zeros((5, CHANNELS)) if level is None else batch.history[:, level].reshape(5, -1, CHANNELS).mean(1)
     np.testing.assert_allclose(forecast_of(model, batch).location[:, 3].detach(), expected, atol=1e-6)
@@ -137,7 +137,7 @@ def test_true_values_of_the_future_never_reach_a_forecast_but_known_covariates_d
     model, batch = build(decoder=decoder, num_covariates=2), random_batch(num_covariates=2)
     take_steps(model, batch, num_steps=3)
     before = forecast_of(model, batch).location
-    composed = model.compose(
+    (composed,) = model.compose_members(
         torch.from_numpy(batch.history), torch.from_numpy(batch.covariates), future_BHC=torch.ones(5, HORIZON, CHANNELS)
     )
     assert torch.equal(composed.location, before)
@@ -165,10 +165,13 @@ def test_teacher_forcing_reads_the_truth_before_a_step_and_only_while_training()
     truth = torch.from_numpy(batch.future)
     changed = truth.clone()
     changed[:, 2] += 1
-    forced, other = (model.train().compose(*inputs, future_BHC=future).location for future in (truth, changed))
+    forced, other = (
+        model.train().compose_members(*inputs, future_BHC=future)[0].location for future in (truth, changed)
+    )
     assert torch.equal(forced[:, :3], other[:, :3])
     assert not torch.equal(forced[:, 3:], other[:, 3:])
-    assert torch.equal(model.eval().compose(*inputs, future_BHC=changed).location, model.compose(*inputs).location)
+    unforced = model.eval().compose_members(*inputs, future_BHC=changed)[0].location
+    assert torch.equal(unforced, model.compose(*inputs).location)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -216,19 +219,20 @@ def test_only_the_recurrent_layers_change_their_arithmetic():
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_an_averaged_recurrent_part_learns_as_if_there_were_no_line(waves, decoder):
+def test_without_a_share_of_the_line_the_recurrent_part_learns_as_if_there_were_none(waves, decoder):
     batch = random_batch()
-    models = {path: build(decoder=decoder, linear_path=path, teacher_forcing=0.0) for path in ("average", "none")}
-    models["average"].prepare(*waves())
-    for model in models.values():
+    beside, alone = (
+        build(decoder=decoder, teacher_forcing=0.0, line_share=0.0, line_views=views) for views in (("steps",), ())
+    )
+    beside.prepare(*waves())
+    for model in (beside, alone):
         take_steps(model, batch, num_steps=3)
-    averaged, alone = forecast_of(models["average"], batch), forecast_of(models["none"], batch)
-    torch.testing.assert_close(averaged.location, alone.location, atol=1e-4, rtol=1e-4)
-    line = forecast_of(models["average"], batch).base
-    assert (line - alone.base).abs().max() > 0.1
-    models["average"].recurrent_weight.fill_(0.25)
-    mixed = 0.75 * line + 0.25 * alone.location
-    torch.testing.assert_close(forecast_of(models["average"], batch).location, mixed, atol=1e-4, rtol=1e-4)
+    line, expected = forecast_of(beside, batch).base, forecast_of(alone, batch)
+    assert (line - expected.base).abs().max() > 0.1
+    torch.testing.assert_close(forecast_of(beside, batch).location, expected.location, atol=1e-4, rtol=1e-4)
+    beside.recurrent_weight.fill_(0.25)
+    mixed = 0.75 * line + 0.25 * expected.location
+    torch.testing.assert_close(forecast_of(beside, batch).location, mixed, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("selection", ["loss", "mse", "mae"])
@@ -264,7 +268,7 @@ def test_the_weight_is_the_best_of_all_between_the_line_and_the_full_recurrent_p
 
 def test_validation_measures_what_numpy_does(waves):
     _, valid = waves()
-    model, batch = build(linear_path="none", output="quantiles"), valid.take(np.arange(valid.num_rows))
+    model, batch = build(line_views=(), output="quantiles"), valid.take(np.arange(valid.num_rows))
     error = np.repeat(batch.history[:, -1:], HORIZON, axis=1) - batch.future
     validation = model.validate(valid, ForecastTraining(batch_windows=7, selection="mae"))
     assert validation.metrics == pytest.approx(

@@ -13,7 +13,7 @@ SERIES = np.random.default_rng(0).normal(size=(60, 2))
 
 
 def build(windows, **architecture):
-    settings = {"hidden_size": 8, "segment_length": 4, "linear_path": "none"} | architecture
+    settings = {"hidden_size": 8, "segment_length": 4, "line_views": ()} | architecture
     return SequenceForecaster(ForecastArchitecture(**settings), windows.shape)
 
 

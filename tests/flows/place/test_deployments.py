@@ -15,7 +15,7 @@ from prefect.server.schemas.actions import WorkPoolCreate
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools import validate
 
-from flows.kinds import ClassifyRecipe
+from flows.kinds import ClassifyRecipe, ForecastRecipe
 from flows.place.automations import crash_zombies, retrain_on_drift
 from flows.place.furnishing import deployment_names, deployments_file
 from flows.recipe import load_recipe
@@ -41,6 +41,7 @@ def test_prefect_reads_the_file_as_it_is_meant():
         "train": {"name": "cpu"},
         "fit": {"name": "gpu", "work_queue_name": "fits"},
         "retrain": {"name": "cpu"},
+        "backtest": {"name": "cpu"},
         "predict": {"name": "cpu"},
         "monitor": {"name": "cpu"},
         "tidy": {"name": "cpu"},
@@ -59,6 +60,12 @@ def test_every_entrypoint_is_a_flow_of_that_name_that_takes_the_parameters(name:
 @pytest.mark.parametrize("name", ["train", "retrain"])
 def test_the_form_starts_with_the_shipped_recipe(name: str):
     assert ClassifyRecipe.model_validate(DEPLOYMENTS[name]["parameters"]["recipe"]) == load_recipe("reviews")
+
+
+def test_the_form_of_a_backtest_starts_with_the_shipped_series():
+    assert ForecastRecipe.model_validate(DEPLOYMENTS["backtest"]["parameters"]["recipe"]) == load_recipe(
+        "sea-temperature"
+    )
 
 
 def test_schedules_have_a_slug_a_time_zone_and_never_overlap():

@@ -38,6 +38,12 @@ def test_gains_that_are_all_alike_leave_nothing_to_chance(gain, p):
     assert diebold_mariano_p_value(np.full(50, gain), overlap=4) == p
 
 
+@pytest.mark.parametrize(("num_gains", "overlap"), [(1, 0), (1, 1), (4, 4)])
+def test_gains_that_all_share_targets_show_nothing(num_gains, overlap):
+    assert diebold_mariano_p_value(np.full(num_gains, 1.0), overlap=overlap) == 1.0
+    assert diebold_mariano_p_value(np.full(num_gains + 1, 1.0), overlap=overlap) == 0.0
+
+
 @pytest.mark.parametrize(("num_origins", "overlap"), [(72, 24), (240, 24), (60, 1)])
 def test_equal_forecasts_are_told_apart_no_oftener_than_promised(num_origins, overlap):
     p_values = [

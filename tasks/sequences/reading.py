@@ -1,0 +1,168 @@
+"""Files of any supported kind to one table of labelled sequences: what stage `ingest` does for them.
+
+Rows are parsed, put in order and cleared of duplicates as those of time series are. The numbers of all sequences are in
+memory once, while they are gathered.
+"""
+
+from pathlib import Path
+
+import polars as pl
+
+from tasks.errors import InputError, quoted
+from tasks.progress import Progress, emit
+from tasks.sequences.cells import LabelledRowParser
+from tasks.sequences.frames import gather_sequences
+from tasks.sequences.source import SequenceSource, UnlabelledSource
+from tasks.series.canonical import write_canonical
+from tasks.series.cells import RowParser
+from tasks.series.frames import ROWS_FILE, VALUES
+from tasks.series.policies import Sheet, find_duplicates, sort_times
+from tasks.series.reading import PARKED_FILE, park_rows
+from tasks.sources.inputs import Inputs
+from tasks.sources.intake import Intake
+
+STEPS_FILE = "steps.parquet"
+MAX_LABELS = 1_000
+MIN_LABELS = 2
+
+
+def write_rows(folder: Path, *, settings: SequenceSource, inputs: Inputs, digest: str) -> dict:
+    """Read every input into `rows.parquet`: row, series, label, split, length, value.*; returns counts and warnings.
+
+    Raises InputError: E-DATA-001, E-DATA-002, E-DATA-014, E-TIME-001 to -014, E-SER-001 to -005, E-SEQ-001, E-SEQ-002,
+    and what the readers raise; IntegrityError (E-INT-003) if an input changed meanwhile.
+    """
+    settings = settings.with_preset()
+    intake, parser = Intake(settings), LabelledRowParser(settings)
+    summary = park_and_gather(folder, inputs, intake, parser)
+    inputs.refuse_changed(digest)
+    labels = _read_labels(folder / PARKED_FILE, settings)
+    sequences = pl.scan_parquet(folder / STEPS_FILE).join(labels.lazy(), on="series", maintain_order="left")
+    columns = ["row", "series", "label", "split", "length"]
+    sequences.select(*columns, VALUES).sink_parquet(folder / ROWS_FILE, compression="zstd", maintain_order=True)
+    for name in (PARKED_FILE, STEPS_FILE):
+        (folder / name).unlink()
+    emit(Progress(stage="ingest", done=summary["steps"], total=summary["steps"], finished=True))
+    return {
+        "rows": labels.height,
+        "labels": _count(labels["label"]),
+        "splits": _count(labels["split"]),
+        **summary,
+        "inputs": {"files": len(inputs.files), "bytes": intake.num_bytes, "sha256": digest},
+        "warnings": _warnings(summary) + parser.time_line.warnings(),
+    }
+
+
+def read_sequences(folder: Path, *, settings: UnlabelledSource, inputs: Inputs) -> pl.DataFrame:
+    """Read sequences without labels, in the order in which they first appear, with `folder` for scratch files.
+
+    Raises what `write_rows` does, labels aside.
+    """
+    park_and_gather(folder, inputs, Intake(settings), RowParser(settings))
+    return pl.read_parquet(folder / STEPS_FILE)
+
+
+def park_and_gather(folder: Path, inputs: Inputs, intake: Intake, parser: RowParser) -> dict:
+    """Leave the parsed rows in `PARKED_FILE` and whole sequences in `STEPS_FILE`; returns what was counted."""
+    num_steps = park_rows(folder / PARKED_FILE, inputs, intake, parser)
+    sheet = Sheet(path=folder / PARKED_FILE, settings=intake.settings, clock=parser.time_line.clock)
+    ordered, num_unsorted = sort_times(sheet, sheet.times())
+    duplicates = find_duplicates(sheet, ordered)
+    canonical = folder / "canonical.parquet"
+    channels = write_canonical(canonical, sheet, ordered, duplicates)
+    _refuse_empty(sheet, canonical)
+    gather_sequences(canonical, sheet).sink_parquet(folder / STEPS_FILE, maintain_order=True)
+    missing = pl.scan_parquet(canonical).select(VALUES.null_count()).collect(engine="streaming").row(0, named=True)
+    canonical.unlink()
+    return {
+        "steps": num_steps - duplicates.height,
+        "channels": channels,
+        "unsorted": num_unsorted,
+        "duplicates": duplicates.height,
+        "missing": {name: count for name, count in missing.items() if count},
+        "sentinels": dict(parser.sentinels),
+        "skipped": intake.skipped,
+        "skipped_examples": intake.examples,
+        "filtered": dict(intake.filtered),
+        "blank_lines": intake.blank_lines,
+    }
+
+
+def _refuse_empty(sheet: Sheet, canonical: Path) -> None:
+    """Raise InputError (E-SEQ-001) for the first sequence of which every number is missing."""
+    is_empty = pl.all_horizontal(VALUES.null_count() == pl.len())
+    steps = pl.scan_parquet(canonical).group_by("series").agg(is_empty=is_empty, row=pl.col("row").min())
+    empty = steps.filter("is_empty").sort("row").head(1).collect(engine="streaming")
+    if empty.height:
+        file, line = sheet.place(empty["row"][0])
+        raise InputError(
+            "E-SEQ-001",
+            f"sequence {quoted(empty['series'][0])} has no number at any of its steps.",
+            fix="fill them in, or leave the sequence out.",
+            file=file,
+            row=line,
+        )
+
+
+def _read_labels(parked: Path, settings: SequenceSource) -> pl.DataFrame:
+    """One row per sequence: series, label, split.
+
+    Raises InputError: E-SEQ-002 where one changes within a sequence, E-DATA-002 or -014 for too few or too many labels.
+    """
+    rows = pl.scan_parquet(parked).select("series", "file", "line", "label", "split")
+    for name in ("label", "split"):
+        first = pl.col(name).first().over("series")
+        other = rows.with_columns(first=first).filter(pl.col(name).ne_missing(pl.col("first"))).head(1).collect()
+        if other.height:
+            raise _changed(name, other.row(0, named=True), settings)
+    labels = rows.group_by("series", maintain_order=True).agg(pl.col("label").first(), pl.col("split").first())
+    labels = labels.collect()
+    _refuse_unusable(labels)
+    return labels
+
+
+def _changed(name: str, row: dict, settings: SequenceSource) -> InputError:
+    got, first = (quoted(value) if value is not None else "nothing" for value in (row[name], row["first"]))
+    return InputError(
+        "E-SEQ-002",
+        f"got {got} in sequence {quoted(row['series'])}, whose first row has {first}.",
+        fix=f"give all rows of a sequence one {name}, or check id_column.",
+        file=row["file"],
+        row=row["line"],
+        column=settings.named_columns()[name],
+    )
+
+
+def _refuse_unusable(labels: pl.DataFrame) -> None:
+    names = labels["label"].drop_nulls().unique().sort().to_list()
+    if len(names) < MIN_LABELS:
+        raise InputError(
+            "E-DATA-002",
+            f"found {', '.join(map(quoted, names)) or 'no label'} in {labels.height} sequences, expected at least "
+            f"{MIN_LABELS} classes.",
+            fix="check label_column, or add sequences of another class.",
+        )
+    if len(names) > MAX_LABELS:
+        raise InputError(
+            "E-DATA-014",
+            f"has more than {MAX_LABELS} labels, such as {', '.join(map(quoted, names[:3]))}.",
+            fix="name a column of classes as label_column; this one looks like an id or a quantity.",
+        )
+
+
+def _count(names: pl.Series) -> dict[str, int]:
+    return dict(names.drop_nulls().value_counts().sort(names.name).iter_rows())
+
+
+def _warnings(summary: dict) -> list[str]:
+    counted = {
+        f"{summary['skipped']} bad rows or files were left out": summary["skipped"],
+        f"{summary['blank_lines']} blank lines were skipped": summary["blank_lines"],
+        f"{summary['unsorted']} row(s) went back in time and were sorted": summary["unsorted"],
+        f"{summary['duplicates']} row(s) repeated a time of their sequence": summary["duplicates"],
+    }
+    counted |= {
+        f"{count} value(s) of {quoted(name.partition('.')[2])} are missing": count
+        for name, count in summary["missing"].items()
+    }
+    return [warning for warning, count in counted.items() if count]
