@@ -15,12 +15,12 @@ from tasks.classification.modelling import ClassifierCandidate
 from tasks.evaluate import EvaluationSettings
 from tasks.fit import NAME_PATTERN, Candidate
 from tasks.part import Part
-from tasks.promotion.settings import PromotionSettings
+from tasks.promotion.settings import GateSettings, PromotionSettings
 from tasks.register import RegistrySettings
 from tasks.series.baselines import ForecastBaselineSettings
 from tasks.series.evaluating import ForecastEvaluationSettings
-from tasks.series.judging import ForecastPromotionSettings
 from tasks.series.modelling import ForecastCandidate
+from tasks.series.promotion import ForecastPromotionSettings
 from tasks.series.registration import ForecastRegistrySettings
 from tasks.series.scaling import ScaleSettings
 from tasks.series.segments import WindowSettings
@@ -59,7 +59,7 @@ class Recipe(Settings):
     baseline: Part
     evaluate: EvaluationSettings
     registry: RegistrySettings
-    promotion: PromotionSettings
+    promotion: GateSettings
 
     @property
     def model_name(self) -> str:

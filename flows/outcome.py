@@ -9,7 +9,7 @@ from tasks.contest import Contest, Scored
 from tasks.lineage import Lineage
 from tasks.store import Artefact
 
-NAMED_STAGES = ("fit", "evaluate")
+NAMED_STAGES = ("fit", "baseline", "evaluate")
 
 
 @dataclass(frozen=True, kw_only=True)

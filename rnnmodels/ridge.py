@@ -39,7 +39,7 @@ class Moments:
     look_back: int
 
     def solve(self, penalty: float, view_LF: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the weights (L, H) of the least mean squared error plus `penalty` times the features' squared weights."""
+        """Return the weights (L, H) of the least squared error plus `penalty` times the squared weights of features."""
         before_FT = view_LF.T @ self.gram[: self.look_back]
         gram_FF, with_future_FH = before_FT[:, : self.look_back] @ view_LF, before_FT[:, self.look_back :]
         return view_LF @ np.linalg.solve(gram_FF + penalty * np.eye(len(gram_FF)), with_future_FH)

@@ -85,7 +85,7 @@ def examine_drift(model: str, *, window_days: int, min_rows: int, psi_limit: flo
         raise InputError(
             "E-MON-001",
             f"model {registered.label} was registered without a profile of its validation rows.",
-            fix="run its recipe again: the version it registers has one; `rnnflow promote` makes that the champion.",
+            fix="name a model that classifies; for forecasts `rnnflow backtest` tells how they fared of late.",
         )
     since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=window_days)
     seen = sum_seen(registered.label, since=since)

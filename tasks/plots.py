@@ -53,15 +53,15 @@ def draw_loss_curves(
     return axes.figure
 
 
-def draw_lengths(histogram: Sequence[tuple[int, int]], widths: Sequence[int]) -> "Figure":
-    """Rows by length with the bucket widths; `histogram` pairs lengths with rows."""
+def draw_lengths(histogram: Sequence[tuple[int, int]], widths: Sequence[int], unit: str = "tokens") -> "Figure":
+    """Rows by length in a unit with the bucket widths; `histogram` pairs lengths with rows."""
     axes = new_axes("Lengths of the training rows, and bucket widths")
     lengths, rows = np.array(histogram).T
     edges = np.linspace(0, max(widths), 61)
     axes.hist(lengths, bins=edges, weights=rows, color=PALETTE[4], edgecolor="white", linewidth=0.4)
     for width in widths:
         axes.axvline(width, color=PALETTE[1], linewidth=0.8)
-    axes.set(xlabel="length after truncation (tokens)", ylabel="rows", xlim=(0, max(widths) * 1.01))
+    axes.set(xlabel=f"length after truncation ({unit})", ylabel="rows", xlim=(0, max(widths) * 1.01))
     axes.yaxis.set_major_formatter("{x:,.0f}")
     return axes.figure
 

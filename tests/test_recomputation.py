@@ -118,7 +118,7 @@ CODE_CHANGES = {
     "one byte of the input": (flip_one_byte, set(STAGES)),
     # Recomputed where it is reached; the same bytes come out, so nothing spreads further.
     "the tokenizer": (refactor_helper("tasks/text/tokenizers.py"), {"split", "encode", "shard", "evaluate"}),
-    "a helper of shard": (refactor_helper("tasks/text/buckets.py"), {"shard"}),
+    "a helper of shard": (refactor_helper("tasks/classification/buckets.py"), {"shard"}),
     "a module of the network": (refactor_helper("rnnmodels/pooling.py"), {"fit"}),
     "the metrics": (refactor_helper("tasks/classification/metrics.py"), {"baseline", "evaluate"}),
     "a comment and a docstring": (lambda p: p.append("tasks/text/tokenizers.py", "\n# More about tokens.\n"), set()),

@@ -1,10 +1,12 @@
 """What a classifier is worth, with intervals, where it fails and whether its confidence can be believed.
 
-The temperature is fitted on validation; nothing is chosen on test.
+The temperature is fitted on validation; nothing is chosen on test. A kind says of its rows what they are sliced by and
+how a person recognises one.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -25,16 +27,17 @@ from tasks.evaluate import EvaluationSettings
 from tasks.intervals import Interval, share_with_interval
 from tasks.progress import Progress, emit
 from tasks.store import Artefact
-from tasks.text.vocabulary import UNKNOWN_ID
 
-INPUTS = ("encoded", "splits")
 QUARTILES = (0.25, 0.5, 0.75)
-QUOTED_CHARACTERS = 300
+
+# What rows are sliced by, the slice's name, and a mask of its rows.
+Slice = tuple[str, str, np.ndarray]
 
 
 class ClassificationSettings(EvaluationSettings):
     """How classifiers are scored, compared and inspected."""
 
+    performed_by: ClassVar[str] = "tasks.text.evaluating"
     presented_by: ClassVar[str] = "tasks.classification.presenting"
     higher_is_better: ClassVar[frozenset[str]] = frozenset({"accuracy"})
 
@@ -43,14 +46,23 @@ class ClassificationSettings(EvaluationSettings):
     num_mistakes: int = Field(20, ge=0, le=100_000, description="Most confident mistakes on test to keep.")
 
 
-def read_predictions(model: Artefact, encoded: Artefact, split: str) -> pl.DataFrame:
-    """Join predictions on one split with each row's `length` in tokens and `oov_share`, its share of unknown ones."""
-    tokens = pl.col("tokens").list
-    length = tokens.len()
-    oov_share = tokens.count_matches(UNKNOWN_ID) / length.clip(1)
-    sequences = pl.scan_parquet(encoded.file(f"{split}.parquet")).select("row", length=length, oov_share=oov_share)
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """A model's predictions on validation and test (row, target, logits and what a kind adds), one row each.
+
+    `slices` are those of the test rows; `quotes` say how a person recognises a row: columns row, text.
+    """
+
+    valid: pl.DataFrame
+    test: pl.DataFrame
+    slices: Iterable[Slice]
+    quotes: pl.LazyFrame
+
+
+def join_predictions(model: Artefact, features: pl.LazyFrame, split: str) -> pl.DataFrame:
+    """Join predictions on one split with what is known of each `row`."""
     predictions = pl.scan_parquet(model.file("predictions.parquet")).filter(split=split).drop("split")
-    joined = predictions.join(sequences, on="row", how="full", coalesce=True, validate="1:1").sort("row").collect()
+    joined = predictions.join(features, on="row", how="full", coalesce=True, validate="1:1").sort("row").collect()
     assert not any(joined.null_count().row(0)), f"{model.path} does not predict each {split} row once"
     return joined
 
@@ -84,23 +96,25 @@ def score_model(
     }
 
 
-def score_slices(test: pl.DataFrame, correct: np.ndarray, labels: Sequence[str], level: float) -> list[dict]:
-    """Accuracy with its interval on parts of the test rows: labels, and quarters by length and by unknown tokens."""
+def score_slices(slices: Iterable[Slice], correct: np.ndarray, level: float) -> list[dict]:
+    """Accuracy with its interval on parts of the test rows."""
     return [
         {"by": by, "slice": name, "rows": int(inside.sum()), "accuracy": _accuracy(correct[inside], level)}
-        for by, name, inside in slice_rows(test, labels)
+        for by, name, inside in slices
     ]
 
 
-def slice_rows(test: pl.DataFrame, labels: Sequence[str]) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Yield what rows are sliced by, the slice's name and a mask of its rows; none is empty."""
+def slice_by_label(test: pl.DataFrame, labels: Sequence[str]) -> Iterator[Slice]:
+    """Slice rows by their label; none of the slices is empty."""
     targets = test["target"].to_numpy()
     for index in np.unique(targets):
         yield "label", labels[index], targets == index
+
+
+def slice_by_length(test: pl.DataFrame, unit: str) -> Iterator[Slice]:
+    """Slice rows in quarters by `length`, which is in a unit."""
     for low, high, inside in cut_in_quarters(test["length"].to_numpy()):
-        yield "length", f"{low} to {high} tokens", inside
-    for low, high, inside in cut_in_quarters(test["oov_share"].to_numpy()):
-        yield "unknown tokens", f"{low:.1%} to {high:.1%}", inside
+        yield "length", f"{low} to {high} {unit}", inside
 
 
 def cut_in_quarters(values: np.ndarray) -> Iterator[tuple[float, float, np.ndarray]]:
@@ -112,9 +126,9 @@ def cut_in_quarters(values: np.ndarray) -> Iterator[tuple[float, float, np.ndarr
 
 
 def find_mistakes(
-    test: pl.DataFrame, logits: np.ndarray, texts: pl.LazyFrame, labels: Sequence[str], num_mistakes: int
+    test: pl.DataFrame, logits: np.ndarray, quotes: pl.LazyFrame, labels: Sequence[str], num_mistakes: int
 ) -> pl.DataFrame:
-    """List the wrong predictions the model was surest of: row, text (its beginning), label, predicted, confidence."""
+    """List the wrong predictions the model was surest of: row, text (its quote), label, predicted, confidence."""
     name_of = {"old": list(range(len(labels))), "new": labels, "return_dtype": pl.String}
     wrong = (
         test.select("row", "target", predicted=pl.Series(logits.argmax(axis=1)))
@@ -123,10 +137,7 @@ def find_mistakes(
         .sort("confidence", "row", descending=[True, False])
         .head(num_mistakes)
     )
-    text = pl.col("text")
-    is_long = text.str.len_chars() > QUOTED_CHARACTERS
-    beginnings = texts.select("row", pl.when(is_long).then(text.str.head(QUOTED_CHARACTERS) + "…").otherwise(text))
-    quoted = wrong.lazy().join(beginnings, on="row", how="left", maintain_order="left")
+    quoted = wrong.lazy().join(quotes, on="row", how="left", maintain_order="left")
     return quoted.select(
         "row",
         "text",
@@ -136,23 +147,22 @@ def find_mistakes(
     ).collect()
 
 
-def write_evaluation(
-    folder: Path, *, model: Artefact, encoded: Artefact, splits: Artefact, settings: ClassificationSettings
+def write_scores(
+    folder: Path, answers: Answers, *, name: str, labels: Sequence[str], settings: ClassificationSettings
 ) -> dict:
-    """Fill the artefact's folder: `metrics.json` and `mistakes.parquet`."""
-    name, labels = model.summary["name"], encoded.summary["labels"]
-    valid, test = (read_predictions(model, encoded, split) for split in ("valid", "test"))
-    logits, targets = read_sample(test)
-    scores = score_model(read_sample(valid), (logits, targets), settings)
-    slices = score_slices(test, logits.argmax(axis=1) == targets, labels, settings.confidence)
-    texts = pl.scan_parquet(splits.file("test.parquet"))
-    mistakes = find_mistakes(test, logits / scores["temperature"], texts, labels, settings.num_mistakes)
+    """Fill the artefact's folder with `metrics.json` and `mistakes.parquet` of the model of a name."""
+    logits, targets = read_sample(answers.test)
+    scores = score_model(read_sample(answers.valid), (logits, targets), settings)
+    slices = score_slices(answers.slices, logits.argmax(axis=1) == targets, settings.confidence)
+    calibrated = logits / scores["temperature"]
+    mistakes = find_mistakes(answers.test, calibrated, answers.quotes, labels, settings.num_mistakes)
     mistakes.write_parquet(folder / "mistakes.parquet")
     result = {"name": name, "labels": labels, **scores, "slices": slices}
     (folder / "metrics.json").write_text(json.dumps(result, indent=1, allow_nan=False), encoding="utf-8")
     figures = {f"test_{metric}": interval["value"] for metric, interval in scores["metrics"]["test"].items()}
-    emit(Progress("evaluate", name, test.height, test.height, figures=figures, finished=True))
-    return {"rows": test.height, "name": name, "metrics": scores["metrics"]}
+    rows = answers.test.height
+    emit(Progress("evaluate", name, rows, rows, figures=figures, finished=True))
+    return {"rows": rows, "name": name, "metrics": scores["metrics"]}
 
 
 def _accuracy(correct: np.ndarray, level: float) -> Interval:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import polars as pl
 from pydantic import Field
 
-from rnnmodels.config import Architecture, Training
+from rnnmodels.config import Architecture, ClassifierTraining, Training
 from tasks.fit import Candidate
 from tasks.progress import Progress, emit
 from tasks.store import Artefact
 
 if TYPE_CHECKING:
     from rnnmodels.batches import Shards
-    from rnnmodels.classifier import SequenceClassifier
+    from rnnmodels.classifier import RecurrentClassifier, SequenceClassifier
 
 
 class ClassifierCandidate(Candidate):
@@ -66,7 +66,7 @@ def make_classifier(candidate: ClassifierCandidate, train: "Shards", layout: dic
 
 
 def finish_model(
-    folder: Path, model: "SequenceClassifier", data: "dict[str, Shards]", training: Training
+    folder: Path, model: "RecurrentClassifier", data: "dict[str, Shards]", training: ClassifierTraining
 ) -> dict[str, int]:
     """Store what the model makes of the rows kept back: `predictions.parquet` (split, row, target, logits)."""
     predictions = predict_splits(model, data, batch_steps=training.batch_size)
@@ -74,7 +74,7 @@ def finish_model(
     return {"rows": predictions.height}
 
 
-def predict_splits(model: "SequenceClassifier", data: "dict[str, Shards]", *, batch_steps: int) -> pl.DataFrame:
+def predict_splits(model: "RecurrentClassifier", data: "dict[str, Shards]", *, batch_steps: int) -> pl.DataFrame:
     """Score the validation and test rows: columns split, row, target, logits."""
     from rnnmodels.inference import predict_shards
 
@@ -93,7 +93,7 @@ def predict_splits(model: "SequenceClassifier", data: "dict[str, Shards]", *, ba
 
 
 def read_layout(shards: Artefact) -> dict:
-    """Read what the shards hold and how large the vocabulary is."""
+    """Read what the shards hold, and the sizes that a model needs to read them."""
     return json.loads(shards.file("shards.json").read_bytes())
 
 

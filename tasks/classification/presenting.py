@@ -56,8 +56,8 @@ def read_mistakes(evaluation: Artefact) -> list[dict]:
     return pl.read_parquet(evaluation.file("mistakes.parquet")).with_columns(text).to_dicts()
 
 
-def draw_figures(facts: dict) -> dict[str, "Figure"]:
-    """Draw the figures that only the page of a classifier shows, by name."""
+def draw_figures(facts: dict, unit: str = "tokens") -> dict[str, "Figure"]:
+    """Draw the figures that only the page of a classifier shows, by name; lengths are in a unit."""
     best = facts["best"]
     accuracies = {
         model["name"]: {split: model["metrics"][split]["accuracy"] for split in ("valid", "test")}
@@ -70,5 +70,5 @@ def draw_figures(facts: dict) -> dict[str, "Figure"]:
         ),
         "confusion": plots.draw_confusion(best["confusion"], best["labels"]),
         "slices": plots.draw_slices(best["slices"], best["metrics"]["test"]["accuracy"]["value"]),
-        "lengths": plots.draw_lengths(facts["shards"]["lengths"], facts["shards"]["widths"]),
+        "lengths": plots.draw_lengths(facts["shards"]["lengths"], facts["shards"]["widths"], unit),
     }

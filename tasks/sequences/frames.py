@@ -1,4 +1,4 @@
-"""Sequences as one row each: `row`, `series` (its id), `length` and `value.<channel>`, a list with a number per step."""
+"""Sequences as one row each: `row`, `series` (its id), `length`, and `value.<channel>` with a number per step."""
 
 from collections.abc import Iterator
 from pathlib import Path

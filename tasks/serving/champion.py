@@ -11,11 +11,11 @@ import numpy as np
 
 from rnnmodels.durable import sha256_of_file, write_durably
 from tasks import registry
-from tasks.errors import IntegrityError, RnnflowError, ServiceError, quoted
+from tasks.errors import InputError, IntegrityError, RnnflowError, ServiceError, quoted
 from tasks.registry import ModelReference, RegisteredModel
-from tasks.served_parts import SERVING
+from tasks.served_parts import SERVING, read_serving_fields
 from tasks.store import home
-from tasks.text.classifier import TextClassifier
+from tasks.text.classifier import KIND, TextClassifier
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +39,16 @@ class ServedModel:
 def load_served(registered: RegisteredModel) -> ServedModel:
     """Read a version and have it answer, so that the first request finds it warm.
 
-    Raises IntegrityError (E-INT-001, E-SRV-005).
+    Raises InputError (E-SRV-007) for a model that reads no texts, IntegrityError (E-INT-001, E-SRV-005).
     """
+    kind = read_serving_fields(registered.parts)["kind"]
+    if kind != KIND:
+        raise InputError(
+            "E-SRV-007",
+            f"model {registered.label} is of the kind {quoted(kind)}, and texts are all that is served.",
+            fix="use `rnnflow predict`, or MLflow's server: mlflow models serve -m "
+            f"models:/{registered.label} --env-manager local",
+        )
     classifier = TextClassifier.load(registered.parts)
     probabilities = classifier.score(classifier.read(SMOKE_TEXTS))
     if not np.isfinite(probabilities).all():

@@ -3,11 +3,9 @@
 It reads the raw texts, so that a poor vocabulary of the recurrent models cannot weaken what they are compared with.
 """
 
-import copy
 import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,16 +13,14 @@ import numpy as np
 import polars as pl
 from pydantic import Field, PositiveFloat
 
-from tasks.classification.metrics import log_softmax, mean_loss
+from tasks.classification.linear import choose_regression, tabulate_scores
 from tasks.errors import InputError
 from tasks.part import Part
-from tasks.progress import Progress, emit
 from tasks.store import Artefact
 from tasks.text.ngrams import count_ngrams, learn_ngrams, split_words
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
-    from sklearn.linear_model import LogisticRegression
 
 NAME = "tfidf-logistic"
 SPLITS = ("train", "valid", "test")
@@ -46,15 +42,6 @@ class BaselineSettings(Part):
     )
 
 
-@dataclass(frozen=True)
-class Fit:
-    """A fitted regression with the penalty it was fitted under and its validation loss."""
-
-    C: float
-    regression: "LogisticRegression"
-    valid_loss: float
-
-
 def build_features(texts: Mapping[str, pl.Series], settings: BaselineSettings) -> dict[str, "csr_matrix"]:
     """Weigh each split's n-grams by TF-IDF; both n-grams and weights are learned from `train` alone."""
     from sklearn.feature_extraction.text import TfidfTransformer
@@ -67,47 +54,14 @@ def build_features(texts: Mapping[str, pl.Series], settings: BaselineSettings) -
     return {split: weighting.transform(matrix[:, kept], copy=False) for split, matrix in counts.items()}
 
 
-def choose_regression(
-    features: Mapping[str, "csr_matrix"], targets: Mapping[str, np.ndarray], c_grid: Sequence[float]
-) -> Fit:
-    """Fit one regression per penalty, from strong to weak, and return the one with the lowest validation loss."""
-    from sklearn.linear_model import LogisticRegression
-
-    # Each fit starts from the last one. At 1e-4, the default tolerance, the later ones would stop before they move.
-    regression = LogisticRegression(warm_start=True, tol=1e-5, max_iter=1000)
-    fits = []
-    for done, C in enumerate(sorted(c_grid), start=1):
-        regression.set_params(C=C).fit(features["train"], targets["train"])
-        loss = mean_loss(score_rows(regression, features["valid"]), targets["valid"])
-        fits.append(Fit(C, copy.deepcopy(regression), loss))
-        emit(Progress("baseline", NAME, done, len(c_grid), "fits", {"C": C, "valid_loss": loss}))
-    return min(fits, key=lambda fit: fit.valid_loss)
-
-
-def score_rows(regression: "LogisticRegression", features: "csr_matrix") -> np.ndarray:
-    """Return float32 [rows, classes]: 0 and the decision for two classes, else log-probabilities."""
-    decision = regression.decision_function(features)
-    logits = log_softmax(decision) if decision.ndim > 1 else np.column_stack([np.zeros_like(decision), decision])
-    return logits.astype(np.float32)
-
-
 def write_baseline(folder: Path, *, splits: Artefact, settings: BaselineSettings) -> dict:
     """Fill the artefact's folder: predictions on validation and test, as of any model."""
     started = time.perf_counter()
     rows = {split: read_rows(splits, split) for split in SPLITS}
     features = build_features({split: frame["text"] for split, frame in rows.items()}, settings)
-    fit = choose_regression(
-        features, {split: frame["target"].to_numpy() for split, frame in rows.items()}, settings.c_grid
-    )
-    predictions = pl.concat(
-        rows[split].select(
-            pl.lit(split).alias("split"),
-            "row",
-            "target",
-            pl.Series("logits", score_rows(fit.regression, features[split])).arr.to_list(),
-        )
-        for split in ("valid", "test")
-    )
+    targets = {split: frame["target"].to_numpy() for split, frame in rows.items()}
+    fit = choose_regression(NAME, features, targets, settings.c_grid)
+    predictions = tabulate_scores(fit.regression, rows, features)
     predictions.write_parquet(folder / "predictions.parquet")
     (folder / "history.json").write_text(json.dumps([]), encoding="utf-8")
     return {

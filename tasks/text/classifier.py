@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from tasks.classification.calibration import calibrated_probabilities
 from tasks.errors import InputError, quoted
 from tasks.profile import Profile, profile_rows
 from tasks.served_parts import check_part, read_serving, read_serving_fields, write_serving
@@ -134,13 +135,6 @@ class TextClassifier:
         from rnnmodels.inference import predict_sequences
 
         return predict_sequences(self.model, reading.sequences, batch_steps=self.serving.batch_tokens)
-
-
-def calibrated_probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
-    """Softmax of logits [n, classes] over a temperature (Guo et al. 2017), in float64."""
-    scaled = logits.astype(np.float64) / temperature
-    exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
 def fault_of_text(text: object) -> str | None:

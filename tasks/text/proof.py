@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from tasks.classification.proof import prove_answers, tolerance_on
 from tasks.errors import IntegrityError
-from tasks.text.classifier import TextClassifier, calibrated_probabilities
+from tasks.text.classifier import TextClassifier
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
 
     from rnnmodels.batches import Batch
-
-# Other batch-mates, other thread counts and other devices round differently; relative to max(1, |logit|).
-TOLERANCE = {"cpu": 1e-5, "cuda": 1e-3}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +31,6 @@ class Judged:
     def rows(self) -> list[int]:
         """Row ids in the order of the batches."""
         return [int(row) for batch in self.batches for row in batch.row]
-
-    @property
-    def tolerance(self) -> float:
-        """Largest difference that rounding explains on the device the logits come from."""
-        return TOLERANCE[self.device.partition(":")[0]]
 
 
 def judged_rows(batches: "Iterable[Batch]", *, texts: pl.LazyFrame, predictions: pl.LazyFrame, device: str) -> Judged:
@@ -60,16 +53,8 @@ def prove_served(served: "PyFuncModel", judged: Judged) -> dict:
     logits = np.concatenate([logits_of_batch(classifier, batch, judged.texts) for batch in judged.batches])
     answers = served.predict([judged.texts[row] for row in judged.rows])
     probabilities = np.array([[answer.probabilities[label] for label in classifier.labels] for answer in answers])
-    deviations = {
-        "logits": largest_deviation(logits, expected),
-        "probabilities": largest_deviation(
-            probabilities, calibrated_probabilities(expected, classifier.serving.temperature)
-        ),
-    }
-    for what, deviation in deviations.items():
-        _refuse_deviation(what, deviation, judged)
-    bitwise = bool(np.array_equal(logits, expected))
-    return {"rows": len(judged.rows), "bitwise": bitwise, "tolerance": judged.tolerance, "deviations": deviations}
+    temperature, tolerance = classifier.serving.temperature, tolerance_on(judged.device)
+    return prove_answers(logits, probabilities, expected, temperature=temperature, tolerance=tolerance)
 
 
 def logits_of_batch(classifier: TextClassifier, batch: "Batch", texts: dict[int, str]) -> np.ndarray:
@@ -92,23 +77,8 @@ def logits_of_batch(classifier: TextClassifier, batch: "Batch", texts: dict[int,
         return score_batch(classifier.model, padded)
 
 
-def largest_deviation(actual: np.ndarray, expected: np.ndarray) -> float:
-    """Largest |difference| / max(1, |expected|)."""
-    return float(np.max(np.abs(actual - expected) / np.maximum(1, np.abs(expected)), initial=0.0))
-
-
 def certify(classifier: TextClassifier, texts: list[str]) -> dict:
     """Certify that the model's logits depend on the text alone, not on padding, batch-mates or batch size."""
     from rnnmodels.certificate import certify_invariance
 
     return dataclasses.asdict(certify_invariance(classifier.model, classifier.encoder.encode(texts)))
-
-
-def _refuse_deviation(what: str, deviation: float, judged: Judged) -> None:
-    if not deviation <= judged.tolerance:
-        raise IntegrityError(
-            "E-REG-006",
-            f"the registered model's {what} differ from the evaluated ones by {deviation:.3g}, "
-            f"more than {judged.tolerance:g}.",
-            fix="run again with --refresh; if it persists, what is served is not what was evaluated.",
-        )

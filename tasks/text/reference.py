@@ -4,11 +4,12 @@ import json
 
 import numpy as np
 
-from tasks.classification.evaluating import read_predictions, read_sample
+from tasks.classification.calibration import calibrated_probabilities
+from tasks.classification.evaluating import read_sample
 from tasks.contest import Scored
 from tasks.lineage import Lineage
 from tasks.profile import Profile, profile_rows
-from tasks.text.classifier import calibrated_probabilities
+from tasks.text.evaluating import read_predictions
 
 
 def reference_profile(best: Scored, lineage: Lineage) -> Profile:

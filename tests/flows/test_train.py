@@ -15,6 +15,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from prefect.testing.utilities import prefect_test_harness
 
+from flows.backtest import backtest
 from flows.kinds import Recipe
 from flows.outcome import Outcome
 from flows.recipe import build_recipe
@@ -22,6 +23,7 @@ from flows.retrain import retrain
 from flows.train import finish_deferred, train
 from tasks import runs, spool, store, tracking
 from tasks.errors import ServiceError
+from tasks.predictors import predict_file
 from tasks.promotion import ledger
 from tasks.recording import list_runs
 from tasks.registry import load_pyfunc, resolve_model
@@ -38,7 +40,7 @@ TABLE = {
     ],
 }
 STAGES = [
-    *("ingest", "split", "encode", "shard", "fit gru", "fit rnn", "baseline"),
+    *("ingest", "split", "encode", "shard", "fit gru", "fit rnn", "baseline tfidf-logistic"),
     *("evaluate gru", "evaluate rnn", "evaluate tfidf-logistic", "register", "gate", "report", "publish"),
 ]
 
@@ -153,7 +155,7 @@ def test_a_later_best_model_is_registered_as_challenger(first: Outcome):
 
     assert outcome.registered == {"name": "small", "version": "2", "alias": "challenger"}
     assert {stage["name"] for stage in outcome.stages if stage["cached"]} == {
-        *("ingest", "split", "encode", "shard", "baseline", "evaluate tfidf-logistic")
+        *("ingest", "split", "encode", "shard", "baseline tfidf-logistic", "evaluate tfidf-logistic")
     }
 
 
@@ -237,3 +239,75 @@ def test_a_failed_flow_leaves_no_run_open(first: Outcome, monkeypatch: pytest.Mo
 
     assert [run.status for run in list_runs()].count("FAILED") == 1
     assert {run.status for run in list_runs()} == {"FINISHED", "FAILED"}
+
+
+LOADS = {
+    "name": "loads",
+    "kind": "forecast",
+    "source": {"path": "loads.csv", "id_column": "station", "value_columns": ["load"]},
+    "shard": {"look_back": 24, "horizon": 4},
+    "training": {"epochs": 1, "device": "cpu"},
+    "registry": {"certificate_rows": 8},
+    "evaluate": {"resamples": 100},
+    "candidates": [{"name": "gru", "model": {"hidden_size": 4, "segment_length": 4}}],
+}
+FORECAST_STAGES = [
+    *("ingest", "split", "encode", "shard", "fit gru", "baseline seasonal-naive", "baseline drift", "baseline ridge"),
+    *("evaluate gru", "evaluate seasonal-naive", "evaluate drift", "evaluate ridge"),
+    *("register", "gate", "report", "publish"),
+]
+
+
+def write_loads(path: Path, num_hours: int) -> None:
+    rng = random.Random(1)
+    lines = [
+        f"{station},2024-03-{hour // 24 + 1:02}T{hour % 24:02}:00:00Z,{level + hour % 24 + rng.random()}"
+        for station, level in (("north", 10), ("south", 40))
+        for hour in range(num_hours)
+    ]
+    path.write_text("\n".join(["station,time,load", *lines, ""]))
+
+
+@pytest.fixture(scope="module")
+def forecasting(home: Path) -> Outcome:
+    write_loads(home / "loads.csv", 240)
+    return train(build_recipe(Path("loads.toml"), LOADS))
+
+
+def test_series_go_through_the_same_flow(forecasting: Outcome):
+    described = json.loads(json.dumps(forecasting.as_json(), allow_nan=False))
+
+    assert [stage["name"] for stage in described["stages"]] == FORECAST_STAGES
+    assert described["kind"] == "forecast"
+    assert described["registered"] == {"name": "loads", "version": "1", "alias": "champion"}
+    assert described["gate"]["verdict"] == "first"
+    page = Path(described["report"]).read_text()
+    assert "the MSE of gru is lower than that of the best baseline" in page
+    assert page.count('<img src="data:image/png;base64,') == 5
+
+
+def test_the_example_of_a_forecaster_is_forecast_as_it_stands(forecasting: Outcome, home: Path):
+    predicted = predict_file("loads", Path(forecasting.example), home / "forecasts.csv")
+
+    assert (predicted.series, predicted.rows) == (1, 4)
+
+
+def test_a_retrained_forecaster_is_judged_on_the_newest_windows(forecasting: Outcome, home: Path):
+    recipe = build_recipe(Path("loads.toml"), LOADS)
+    assert retrain(recipe, return_state=True).name == "Skipped"
+
+    write_loads(home / "loads.csv", 480)
+    outcome = retrain(recipe)
+
+    assert outcome.registered["version"] == "2"
+    assert outcome.gate["verdict"] in ("promoted", "kept")
+    assert "of champion v1 on" in outcome.gate["reasons"][0]
+
+
+def test_a_backtest_scores_each_cutoff_and_registers_nothing(forecasting: Outcome):
+    result = backtest(build_recipe(Path("loads.toml"), LOADS), cutoffs=2)
+
+    assert len(result.cutoffs) == 2
+    assert {row["model"] for row in result.summary} == {"gru", "seasonal-naive", "drift", "ridge"}
+    assert len(result.records) == 8
+    assert not [entry for entry in ledger.read_entries("loads") if entry.flow_run == result.flow_run]

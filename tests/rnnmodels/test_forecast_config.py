@@ -38,6 +38,11 @@ def test_a_distribution_needs_levels_and_a_point_has_none():
         ForecastArchitecture(output="gaussian", quantile_levels=())
 
 
+def test_a_line_has_each_view_once():
+    with pytest.raises(ValidationError, match=r"line_views: got \['steps', 'steps'\], expected each view once"):
+        ForecastArchitecture(line_views=("steps", "steps"))
+
+
 def test_no_forecaster_reads_backwards():
     with pytest.raises(ValidationError, match="bidirectional\n  Input should be False"):
         ForecastArchitecture(bidirectional=True)

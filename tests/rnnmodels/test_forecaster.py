@@ -1,5 +1,6 @@
 """The forecaster as a whole: the line it starts from, what it may read, how it learns."""
 
+import itertools
 import re
 
 import numpy as np
@@ -10,6 +11,7 @@ from rnnmodels.checkpoint import load_model, save_model
 from rnnmodels.fitting import fit
 from rnnmodels.forecast_config import ForecastArchitecture, ForecastTraining
 from rnnmodels.forecaster import SequenceForecaster
+from rnnmodels.line import build_views, fit_line
 from rnnmodels.results import EpochResult
 from rnnmodels.ridge import fit_ridge
 from rnnmodels.windows import WindowBatch, WindowShape
@@ -58,7 +60,7 @@ def open_arcs(make_windows):
 
 def train_on(train, valid, training, *, stop_after=None, **options):
     """Fit a new forecaster, or stop after so many epochs as a kill would."""
-    model = build(hidden_size=16, head_dropout=0.05)
+    model = build(hidden_size=16, head_dropout=0.05, members=2)
     model.prepare(train, valid)
     for result in fit(model, train, valid, training, **options):
         if isinstance(result, EpochResult) and result.epoch == stop_after:
@@ -124,6 +126,83 @@ def test_before_training_the_forecast_is_exactly_the_line(waves, decoder, normal
     assert chosen == {"ridge_penalty_steps": ridge.penalty, "ridge_valid_mse": pytest.approx(ridge.valid_mse)}
 
 
+def test_before_training_the_forecast_is_the_mean_line_of_all_views(waves):
+    train, valid = waves()
+    model = build(line_views=("steps", "profiles"), line_look_back=5, profile_length=3, members=2)
+    chosen = model.prepare(train, valid)
+    line = fit_line(train, valid, model.architecture.ridge_penalties, build_views(model.architecture, LOOK_BACK))
+    batch = valid.take(np.arange(20))
+    last = batch.history[:, -1:]
+    expected = np.einsum("blc,lh->bhc", batch.history - last, line.weights) + last
+    np.testing.assert_allclose(forecast_of(model, batch).location.detach(), expected, atol=1e-5)
+    penalties = {f"ridge_penalty_{view}": penalty for view, penalty in line.penalties.items()}
+    assert chosen == {**penalties, "ridge_valid_mse": line.valid_mse}
+
+
+def test_the_recurrent_part_adds_to_a_share_of_the_line_and_counts_less_with_every_step_ahead(waves):
+    settings = {"decoder": "direct", "normalization": "last-scaled"}
+    model = build(**settings, line_share=0.25, lead_decay=3.0)
+    network = build(**settings, line_views=())
+    model.prepare(*waves())
+    batch = random_batch()
+    take_steps(model, batch, num_steps=3)
+    network.members.load_state_dict(model.members.state_dict())
+    last = batch.history[:, -1:]
+    line = forecast_of(model, batch).base.detach().numpy() - last
+    numbers = forecast_of(network, batch).location.detach().numpy() - last
+    lead = np.exp(-np.arange(HORIZON) / 3)[:, None]
+    expected = last + (1 - 0.75 * lead) * line + lead * numbers
+    np.testing.assert_allclose(forecast_of(model, batch).location.detach(), expected, atol=1e-5)
+
+
+def test_a_scaled_network_sees_a_window_without_its_level_and_deviation():
+    model, batch = build(line_views=(), normalization="last-scaled"), random_batch()
+    seen = []
+    model.members[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].values[..., 0]))
+    forecast_of(model, batch)
+    scaled = (batch.history - batch.history[:, -1:]) / (batch.history.std(axis=1, keepdims=True) + 0.1)
+    np.testing.assert_allclose(seen[0], scaled.transpose(1, 0, 2).reshape(LOOK_BACK, -1), atol=1e-5)
+
+
+def test_each_member_starts_from_the_seed_and_its_own_number():
+    three, one, other = build(members=3), build(), build(members=3, seed=2)
+    tokens = [model.members[0].token.weight for model in (three, one)]
+    assert torch.equal(*tokens)
+    starts = [member.token.weight for model in (three, other) for member in model.members]
+    assert not any(torch.equal(a, b) for a, b in itertools.combinations(starts, 2))
+
+
+def test_members_learn_each_from_a_forecast_of_its_own():
+    together, batch = build(members=2), random_batch()
+    take_steps(together, batch)
+    loss = together.train().loss(batch, ForecastTraining())
+    together.zero_grad()
+    loss.backward()
+    losses = []
+    for member in together.members:
+        alone = build()
+        alone.members[0].load_state_dict(member.state_dict())
+        losses.append(alone.train().loss(batch, ForecastTraining()))
+        losses[-1].backward()
+        for name, weight in member.named_parameters():
+            torch.testing.assert_close(weight.grad, alone.members[0].get_parameter(name).grad / 2)
+    assert loss.item() == pytest.approx(sum(one.item() for one in losses) / 2)
+    assert losses[0].item() != losses[1].item()
+
+
+@pytest.mark.parametrize("output", ["quantiles", "gaussian", "student-t"])
+def test_forecasts_and_quantiles_of_members_are_averaged(output):
+    model, batch = build(members=3, output=output), random_batch()
+    take_steps(model, batch, num_steps=3)
+    together = forecast_of(model, batch)
+    members = model.compose_members(torch.from_numpy(batch.history), torch.from_numpy(batch.covariates))
+    assert not torch.allclose(members[0].location, members[1].location, atol=1e-3)
+    locations = torch.stack([member.location for member in members])
+    quantiles = torch.stack([model.output.quantiles(member) for member in members])
+    torch.testing.assert_close(together.location, locations.mean(dim=0))
+    torch.testing.assert_close(model.output.quantiles(together), quantiles.mean(dim=0))
+
+
 @pytest.mark.parametrize(("normalization", "level"), [("last", -1), ("mean", slice(None)), ("none", None)])
 def test_without_a_line_the_forecast_starts_from_the_level(waves, normalization, level):
     model, batch = build(normalization=normalization, line_views=()), random_batch()
@@ -174,10 +253,11 @@ def test_teacher_forcing_reads_the_truth_before_a_step_and_only_while_training()
     assert torch.equal(unforced, model.compose(*inputs).location)
 
 
+@pytest.mark.parametrize("settings", [{}, {"members": 2, "normalization": "last-scaled", "channel_embedding": False}])
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_a_window_alone_is_forecast_as_among_others(decoder, cell):
-    model, batch = build(decoder=decoder, cell=cell, output="quantiles", num_layers=2), random_batch(33)
+def test_a_window_alone_is_forecast_as_among_others(decoder, cell, settings):
+    model, batch = build(decoder=decoder, cell=cell, output="quantiles", num_layers=2, **settings), random_batch(33)
     take_steps(model, batch)
     together = forecast_of(model, batch)
     for window in (0, 17, 32):
@@ -279,7 +359,7 @@ def test_validation_measures_what_numpy_does(waves):
 
 def test_a_saved_forecaster_comes_back_with_line_and_weight(waves, tmp_path):
     train, valid = waves()
-    model = build(output="student-t", decoder="direct", cell="lstm")
+    model = build(output="student-t", decoder="direct", cell="lstm", members=2, lead_decay=5.0, line_share=0.5)
     model.prepare(train, valid)
     take_steps(model, random_batch(), num_steps=2)
     model.recurrent_weight.fill_(0.3)

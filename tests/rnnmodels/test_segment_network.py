@@ -27,9 +27,10 @@ def sequences_of(values_LNK, horizon):
     return Sequences(values_LNK, known, values_LNK.new_zeros(horizon, *values_LNK.shape[1:]))
 
 
+@pytest.mark.parametrize("knows_channel", [True, False])
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-def test_forecasts_are_those_of_the_formulas(cell):
-    network = build(look_back=12, horizon=8, cell=cell)
+def test_forecasts_are_those_of_the_formulas(cell, knows_channel):
+    network = build(look_back=12, horizon=8, cell=cell, channel_embedding=knows_channel)
     values_LN = torch.randn(12, 6)
     token_MNU = torch.relu(network.token(values_LN.reshape(3, LENGTH, 6).transpose(1, 2)))
     torch_cell = network.cells.cells[0]
@@ -38,10 +39,19 @@ def test_forecasts_are_those_of_the_formulas(cell):
     for segment in range(2):
         for sequence in range(6):
             state = tuple(part[:, [sequence]].contiguous() for part in (final if cell == "lstm" else [final]))
-            query = torch.cat([network.position_ME[segment], network.channel_GE[sequence % 3]])[None, None]
-            hidden = torch_cell(query, state if cell == "lstm" else state[0])[0]
+            channel = [network.channel_GE[sequence % 3]] if knows_channel else []
+            query = torch.cat([network.position_ME[segment], *channel])
+            hidden = torch_cell(query[None, None], state if cell == "lstm" else state[0])[0]
             forecasts_HN[segment * LENGTH : (segment + 1) * LENGTH, sequence] = network.head(hidden)[0, 0]
     torch.testing.assert_close(network(sequences_of(values_LN[..., None], 8))[..., 0, 0], forecasts_HN)
+
+
+@pytest.mark.parametrize("knows_channel", [True, False])
+def test_equal_channels_are_forecast_alike_only_where_none_knows_which_it_is(knows_channel):
+    network = build(look_back=12, horizon=8, channel_embedding=knows_channel)
+    forecasts_HN = network(sequences_of(torch.randn(12, 1, 1).expand(-1, 6, -1), 8))[..., 0, 0]
+    assert torch.equal(forecasts_HN[:, 0], forecasts_HN[:, 3])
+    assert torch.allclose(forecasts_HN[:, 0], forecasts_HN[:, 1], atol=1e-6) == (not knows_channel)
 
 
 def test_a_horizon_of_no_whole_number_of_segments_is_the_start_of_a_longer_one():

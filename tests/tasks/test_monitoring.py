@@ -128,7 +128,7 @@ def test_a_model_without_a_reference_predicts_and_the_monitor_says_how_to_get_on
 
     assert str(caught.value) == (
         "E-MON-001 model reviews/1 was registered without a profile of its validation rows.\n"
-        "Fix: run its recipe again: the version it registers has one; `rnnflow promote` makes that the champion."
+        "Fix: name a model that classifies; for forecasts `rnnflow backtest` tells how they fared of late."
     )
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from tasks import recording, registry, store, tracking
+from tasks.classification import proof
 from tasks.errors import IntegrityError, ServiceError
 from tasks.register import RegistrySettings, describe, flatten, register
 from tasks.runs import RunContext
-from tasks.text import proof
 from tasks.text import registration as text_registration
 from tasks.text.classifier import TextClassifier
 from tasks.text.registration import sample_texts

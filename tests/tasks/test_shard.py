@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks import store
+from tasks.classification.buckets import choose_widths, fill_of
 from tasks.shard import shard
-from tasks.text.buckets import choose_widths, fill_of
 from tasks.text.sharding import ShardSettings
 
 

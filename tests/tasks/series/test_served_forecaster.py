@@ -15,6 +15,7 @@ from tasks.lineage import Lineage
 from tasks.predictors import predict_file
 from tasks.series import registration
 from tasks.series.forecaster import SeriesForecaster
+from tasks.serving.champion import load_served
 
 AHEAD = 6
 
@@ -172,3 +173,8 @@ def test_the_served_code_knows_neither_prefect_nor_mlflow(registered: registry.R
 
     assert (code / "tasks" / "series" / "forecaster.py").is_file()
     assert not [line for line in imports if re.match(r"\s*(import|from) (prefect|mlflow)", line)]
+
+
+def test_the_rest_server_answers_for_texts_only(registered: registry.RegisteredModel):
+    with pytest.raises(InputError, match=re.escape('E-SRV-007 model loads/1 is of the kind "forecast"')):
+        load_served(registered)

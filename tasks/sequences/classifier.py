@@ -1,0 +1,159 @@
+"""A fitted classifier of sequences as it is served: a raw table in, one label with probabilities per sequence out.
+
+This module and all it reaches travel with the registered model, so it knows neither Prefect nor MLflow.
+Its folder holds `model.safetensors`, `model.json`, `scaler.json`, `labels.json` and `serving.json`, which says how
+tables are read.
+"""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from tasks.classification.calibration import calibrated_probabilities
+from tasks.errors import InputError, quoted
+from tasks.sequences.encoding import VALUES_COLUMN, encode_sequences, truncated_steps
+from tasks.sequences.reading import read_sequences
+from tasks.sequences.source import SequenceSource, UnlabelledSource
+from tasks.series.scaler import Scaler
+from tasks.served_parts import read_serving, write_serving
+from tasks.sources.inputs import InputFile, Inputs
+
+if TYPE_CHECKING:
+    from rnnmodels.series_classifier import SeriesClassifier
+
+KIND = "classify-series"
+PARTS = ("model.safetensors", "model.json", "scaler.json", "labels.json")
+SEQUENCE = "sequence"
+# What belongs to the training rows' files alone.
+NOT_SERVED = {"dataset", "path", "format", "where", "label_column", "split_column", "labels"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Serving:
+    """How a classifier reads sequences: the source's columns, the channels, the steps kept, softmax temperature."""
+
+    name: str
+    source: dict
+    channels: tuple[str, ...]
+    max_length: int
+    keep: str
+    temperature: float
+    batch_steps: int
+
+    @property
+    def settings(self) -> SequenceSource:
+        """The settings of the training rows' source, the layout of a built-in data set filled in."""
+        return SequenceSource.model_validate(self.source).with_preset()
+
+    def settings_for(self, path: Path, **changed: object) -> UnlabelledSource:
+        """The source's settings, labels aside, for other files in any format."""
+        own = self.settings.model_dump(exclude=NOT_SERVED)
+        return UnlabelledSource(**own | {"path": str(path), **changed})
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceLabeller:
+    """A model in evaluation mode with the scaler and the labels it was fitted with."""
+
+    model: "SeriesClassifier"
+    scaler: Scaler
+    labels: tuple[str, ...]
+    serving: Serving
+
+    @classmethod
+    def load(cls, folder: Path) -> "SequenceLabeller":
+        """Read a folder after checking the SHA-256 of each file.
+
+        Raises IntegrityError (E-INT-001).
+        """
+        from rnnmodels.checkpoint import load_model
+        from rnnmodels.series_classifier import SeriesClassifier
+
+        serving = read_serving(folder)
+        return cls(
+            model=load_model(SeriesClassifier, folder),
+            scaler=Scaler.from_dict(json.loads((folder / "scaler.json").read_bytes())),
+            labels=tuple(json.loads((folder / "labels.json").read_bytes())),
+            serving=Serving(**serving | {"channels": tuple(serving["channels"])}),
+        )
+
+    def label_files(self, inputs: Inputs, **changed: object) -> pl.DataFrame:
+        """Label every sequence of files, read and checked as the training rows were; columns as of `label_sequences`.
+
+        `changed` settings of the source are other than in training.
+        """
+        return self.label_sequences(self.read_files(inputs, **changed))
+
+    def label_table(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Label every sequence of a table with the columns of the source, as `label_files` does."""
+        return self.label_sequences(self.read_table(table))
+
+    def read_files(self, inputs: Inputs, **changed: object) -> pl.DataFrame:
+        """Read files into sequences: row, series, length, value.*."""
+        settings = self.serving.settings_for(inputs.files[0].path, **changed)
+        with tempfile.TemporaryDirectory() as folder:
+            return read_sequences(Path(folder), settings=settings, inputs=inputs)
+
+    def read_table(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Read a table into sequences; without an id column in the source, it names them in the column `sequence`."""
+        source = self.serving.settings
+        changed = {"id_column": source.id_column or SEQUENCE, "one_series_per_file": False}
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "table.parquet"
+            table.write_parquet(path)
+            inputs = Inputs([InputFile(path, path.name, "parquet")], [])
+            return self.read_files(inputs, **changed, **_time_rule(table.schema.get(source.time_column)))
+
+    def label_sequences(self, sequences: pl.DataFrame) -> pl.DataFrame:
+        """Label sequences; columns sequence, label, and probability_<label> for every label.
+
+        Raises InputError: E-SEQ-003 for a channel that is not there, E-SER-009, E-SER-010.
+        """
+        probabilities = calibrated_probabilities(self.predict_logits(sequences), self.serving.temperature)
+        answers = [self.labels[index] for index in probabilities.argmax(axis=1)]
+        columns = {f"probability_{label}": probabilities[:, index] for index, label in enumerate(self.labels)}
+        return pl.DataFrame({SEQUENCE: sequences["series"], "label": pl.Series(answers, dtype=pl.String), **columns})
+
+    def predict_logits(self, sequences: pl.DataFrame) -> np.ndarray:
+        """Logits [n, classes] of sequences, in their order."""
+        from rnnmodels.inference import predict_sequences
+
+        return predict_sequences(self.model, self.encode(sequences), batch_steps=self.serving.batch_steps)
+
+    def encode(self, sequences: pl.DataFrame) -> list[np.ndarray]:
+        """Scale and cut sequences as in training: float32 [steps, channels] each."""
+        self._refuse_other_channels(sequences)
+        encoded = encode_sequences(sequences, self.scaler).to_frame()
+        size = len(self.serving.channels)
+        cut = {"max_length": self.serving.max_length, "keep": self.serving.keep, "size": size}
+        values = encoded.select(truncated_steps(pl.col(VALUES_COLUMN), **cut)).to_series()
+        return [numbers.to_numpy().reshape(-1, size) for numbers in values]
+
+    def _refuse_other_channels(self, sequences: pl.DataFrame) -> None:
+        missing = [name for name in self.serving.channels if f"value.{name}" not in sequences.columns]
+        if missing:
+            raise InputError(
+                "E-SEQ-003",
+                f"channel {quoted(missing[0])} is missing, which the model was trained on.",
+                fix="add its rows, or name the channel as in training.",
+            )
+
+
+def _time_rule(kind: pl.DataType | None) -> Mapping[str, object]:
+    """How the times of a table are read whose type tells: only their order counts."""
+    if kind is not None and kind.is_integer():
+        return {"time_unit": "step", "time_format": None, "time_zone": None}
+    if kind is not None and kind.is_temporal():
+        return {"time_unit": "text", "time_format": None}
+    return {}
+
+
+def complete_labeller(folder: Path, serving: Serving) -> None:
+    """Complete a folder that holds model, scaler and labels with `serving.json`."""
+    write_serving(folder, kind=KIND, serving=asdict(serving), parts=PARTS)

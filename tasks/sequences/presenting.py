@@ -1,0 +1,23 @@
+"""What the report and the dashboards show of classifiers of sequences: what they show of every classifier."""
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from tasks.classification import presenting
+from tasks.classification.presenting import compare_with_baseline, gather_details
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["PRESENTATION", "compare_with_baseline", "draw_figures", "gather_details"]
+
+PRESENTATION = dataclasses.replace(
+    presenting.PRESENTATION,
+    template="sequences/presenting.html.j2",
+    trial=("label sequences", "{predict} sequences.csv answers.csv"),
+)
+
+
+def draw_figures(facts: dict) -> dict[str, "Figure"]:
+    """Draw the figures of the page of a classifier, by name."""
+    return presenting.draw_figures(facts, "steps")

@@ -1,0 +1,89 @@
+"""The benchmark of forecasts: it runs the product's stages, and its table says what they found."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import forecast_quality as benchmark
+
+RECIPE = """
+name = "waves"
+kind = "forecast"
+
+[source]
+time_unit = "step"
+value_columns = ["a", "b"]
+
+[split]
+train_until = 160
+valid_until = 200
+test_until = 240
+
+[shard]
+look_back = 12
+horizon = 4
+
+[training]
+epochs = 1
+
+[[candidates]]
+name = "tiny"
+model = { hidden_size = 4, segment_length = 4, line_look_back = 6, line_share = 0.5 }
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "waves.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+@pytest.fixture
+def waves(tmp_path: Path) -> Path:
+    noise = np.random.default_rng(0).normal(scale=0.3, size=(240, 2))
+    rows = (f"{step},{np.sin(step / 3) + a},{np.cos(step / 5) + b}" for step, (a, b) in enumerate(noise))
+    path = tmp_path / "waves.csv"
+    path.write_text("\n".join(["time,a,b", *rows]))
+    return path
+
+
+def run_of(recipe, seed, mse, **other):
+    errors = {"gru": mse, "ridge": 0.4, benchmark.OWN_LINE: 0.35}
+    return {
+        "recipe": recipe, "seed": seed, "horizon": 96, "best": "gru", "recurrent_weight": 1.0, "windows": 2785,
+        "num_parameters": 85_416, "cpu_s": 80.0 + seed, "peak_mb": 600.0 + seed,
+        "errors": {name: dict.fromkeys(("test/mse", "test/mae", "valid/mse", "valid/mae"), value)
+                   for name, value in errors.items()},
+        **other,
+    }  # fmt: skip
+
+
+def test_a_run_scores_the_candidate_its_line_and_the_baselines_on_the_same_windows(recipe, waves, project):
+    figures = benchmark.run_recipe(str(recipe), 1, waves, project)
+    errors = figures["errors"]
+    assert set(errors) == {"tiny", benchmark.OWN_LINE, "ridge", "seasonal-naive", "drift"} or "last-value" in errors
+    assert (figures["horizon"], figures["windows"], figures["best"]) == (4, 37, "tiny")
+    assert errors["tiny"]["valid/mse"] <= errors[benchmark.OWN_LINE]["valid/mse"] + 1e-6
+    assert all(0 < value < 5 for error in errors.values() for value in error.values())
+    assert figures["cpu_s"] > 0
+
+
+def test_own_errors_are_measured_as_the_stage_evaluate_does(recipe, waves, project, monkeypatch):
+    monkeypatch.setattr("torch.Tensor.zero_", lambda weight: weight)  # the recurrent part stays
+    errors = benchmark.run_recipe(str(recipe), 1, waves, project)["errors"]
+    assert errors[benchmark.OWN_LINE] == pytest.approx(errors["tiny"], rel=1e-5)
+
+
+def test_tables_hold_mean_and_deviation_of_the_seeds_and_say_how_often_the_line_is_beaten():
+    runs = [run_of("etth1", 1, 0.34), run_of("etth1", 2, 0.42), run_of("long", 1, 0.3)]
+    assert benchmark.model_table(runs).splitlines()[2:] == [
+        "| etth1 | 96 | 0.3800 ± 0.0566 | 0.3800 ± 0.0566 | 0.3800 ± 0.0566 | 1 of 2 | 1.0 ± 0.0 | 85,416 | 82 ± 1 | 602 |",
+        "| long | 96 | 0.3000 | 0.3000 | 0.3000 | 1 of 1 | 1.0 | 85,416 | 81 | 601 |",
+        "| mean of all |  | 0.3400 | 0.3400 | 0.3400 |  |  |  |  |  |",
+    ]
+    assert benchmark.baseline_table(runs[:2]).splitlines()[2:] == [
+        "| etth1: its own line alone | 2,785 | 0.3500 | 0.3500 | 0.3500 |",
+        "| etth1: ridge | 2,785 | 0.4000 | 0.4000 | 0.4000 |",
+    ]
