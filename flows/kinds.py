@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from rnnmodels.config import Architecture, Optimization, Settings, Training
 from rnnmodels.forecast_config import ForecastArchitecture, ForecastTraining
+from rnnmodels.series_config import SeriesArchitecture, SeriesTraining
 from tasks.classification.evaluating import ClassificationSettings
 from tasks.classification.modelling import ClassifierCandidate
 from tasks.evaluate import EvaluationSettings
@@ -17,6 +18,15 @@ from tasks.fit import NAME_PATTERN, Candidate
 from tasks.part import Part
 from tasks.promotion.settings import GateSettings, PromotionSettings
 from tasks.register import RegistrySettings
+from tasks.sequences.baseline import SequenceBaselineSettings
+from tasks.sequences.evaluating import SequenceEvaluationSettings
+from tasks.sequences.judging import SequencePromotionSettings
+from tasks.sequences.modelling import SequenceCandidate
+from tasks.sequences.registration import SequenceRegistrySettings
+from tasks.sequences.scaling import SequenceScaleSettings
+from tasks.sequences.sharding import SequenceShardSettings
+from tasks.sequences.source import SequenceSource
+from tasks.sequences.splitting import SequenceSplitSettings
 from tasks.series.baselines import ForecastBaselineSettings
 from tasks.series.evaluating import ForecastEvaluationSettings
 from tasks.series.modelling import ForecastCandidate
@@ -37,6 +47,10 @@ RECURRENT_CLASSIFIERS = [
     ClassifierCandidate(name="lstm", model=Architecture(cell="lstm", bidirectional=True)),
 ]
 
+RECURRENT_SERIES_CLASSIFIERS = [
+    SequenceCandidate(name="gru", model=SeriesArchitecture(cell="gru", bidirectional=True)),
+    SequenceCandidate(name="lstm", model=SeriesArchitecture(cell="lstm", bidirectional=True)),
+]
 
 RECURRENT_FORECASTERS = [
     ForecastCandidate(name="segment-gru", model=ForecastArchitecture(cell="gru")),
@@ -99,6 +113,33 @@ class ClassifyRecipe(Recipe):
     promotion: PromotionSettings = Field(PromotionSettings(), description="What a new model must show to take over.")
 
 
+class ClassifySeriesRecipe(Recipe):
+    """One label per sequence of numbers."""
+
+    training: ClassVar[type[Optimization]] = SeriesTraining
+
+    kind: Literal["classify-series"] = Field(description="Problem to solve: one label per sequence of numbers.")
+    source: SequenceSource = Field(description="Which sequences to read.")
+    split: SequenceSplitSettings = Field(SequenceSplitSettings(), description="How sequences are divided.")
+    encode: SequenceScaleSettings = Field(SequenceScaleSettings(), description="How numbers are scaled.")
+    shard: SequenceShardSettings = Field(
+        SequenceShardSettings(), description="How sequences are cut, bucketed and padded."
+    )
+    candidates: list[SequenceCandidate] = Field(
+        RECURRENT_SERIES_CLASSIFIERS, min_length=1, max_length=32, description="Models to fit and compare."
+    )
+    baseline: SequenceBaselineSettings = Field(SequenceBaselineSettings(), description="The linear model to beat.")
+    evaluate: SequenceEvaluationSettings = Field(
+        SequenceEvaluationSettings(), description="How models are scored and compared."
+    )
+    registry: SequenceRegistrySettings = Field(
+        SequenceRegistrySettings(), description="How the best model is registered."
+    )
+    promotion: SequencePromotionSettings = Field(
+        SequencePromotionSettings(), description="What a new model must show to take over."
+    )
+
+
 class ForecastRecipe(Recipe):
     """The next values of time series."""
 
@@ -124,10 +165,14 @@ class ForecastRecipe(Recipe):
     )
 
 
-RECIPES: dict[str, type[Recipe]] = {"classify": ClassifyRecipe, "forecast": ForecastRecipe}
+RECIPES: dict[str, type[Recipe]] = {
+    "classify": ClassifyRecipe,
+    "classify-series": ClassifySeriesRecipe,
+    "forecast": ForecastRecipe,
+}
 # What flows take as a parameter: a form offers the kinds, and validation takes the one that fits.
-AnyRecipe = ClassifyRecipe | ForecastRecipe
-AnyCandidate = ClassifierCandidate | ForecastCandidate
+AnyRecipe = ClassifyRecipe | ClassifySeriesRecipe | ForecastRecipe
+AnyCandidate = ClassifierCandidate | SequenceCandidate | ForecastCandidate
 
 
 def validate_recipe(raw: dict) -> Recipe:

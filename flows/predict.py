@@ -12,6 +12,7 @@ from flows.lifecycle import LIFECYCLE
 from tasks.errors import printable
 from tasks.predict import PredictedFile
 from tasks.predictors import Predicted, predict_file
+from tasks.sequences.predicting import LabelledFile
 from tasks.series.predicting import ForecastFile
 from tasks.store import home
 
@@ -30,8 +31,8 @@ def predict(
     text_column: ColumnName = "text",
     label_column: ColumnName | None = None,
     overwrite: bool = False,
-) -> PredictedFile | ForecastFile:
-    """Classify the texts of a file, or forecast what follows its series; a crashed run goes on where it was.
+) -> PredictedFile | ForecastFile | LabelledFile:
+    """Classify the texts or sequences of a file, or forecast what follows its series; a crashed run goes on where it was.
 
     Args:
         model: NAME for its champion, NAME@alias or NAME/3.

@@ -1,17 +1,20 @@
 """Settings of a recurrent model and of its training; imports no torch, so that commands start fast."""
 
+import re
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
+def title_of(class_name: str) -> str:
+    """Turn the name of a class into the heading of a form's section: `Time Split` of `TimeSplitSettings`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", re.sub(r"(Settings|Recipe)$", "", class_name))
+
+
 class Settings(BaseModel):
     """A frozen section of a recipe: unknown keys are refused, each field is described and bounded."""
 
-    # The title heads the section of a form.
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", model_title_generator=lambda model: model.__name__.removesuffix("Settings")
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", model_title_generator=lambda model: title_of(model.__name__))
 
 
 class RecurrentArchitecture(Settings):

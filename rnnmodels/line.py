@@ -1,6 +1,8 @@
 """The line of a forecaster: the mean of ridge regressions, each of which views the look-back in its own way.
 
-Shapes: L look-back, H horizon, F features, S steps of a season.
+A view is a matrix that makes features of as many last steps as it has rows. A regression on features is one on the
+steps again, so that all views together are one map.
+Shapes: L look-back, H horizon, N steps of a view, F features, S steps of a season.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,19 +30,30 @@ class Line:
 def fit_line(
     train: Windows, valid: Windows, penalties: Sequence[float], views: Mapping[str, NDArray[np.float64]]
 ) -> Line:
-    """Fit a ridge regression to each view (L, F) with the penalty that is best on validation, and average them.
+    """Fit a ridge regression to each view (N, F) with the penalty that is best on validation, and average them.
 
+    A view of few steps is fitted to the windows near the start of the series as well.
     Raises ValueError where a split has no windows.
     """
-    fitted, judged = measure_moments(train), measure_moments(valid)
-    ridges = {name: choose_ridge(fitted, judged, penalties, view_LF) for name, view_LF in views.items()}
-    weights_LH = np.mean([ridge.weights for ridge in ridges.values()], axis=0)
+    judged = measure_moments(valid)
+    ridges = {
+        name: choose_ridge(
+            measure_moments(train.looking_back(len(view_NF))), judged.looking_back(len(view_NF)), penalties, view_NF
+        )
+        for name, view_NF in views.items()
+    }
+    weights_LH = np.mean([_extend(ridge.weights, train.shape.look_back) for ridge in ridges.values()], axis=0)
     chosen = {name: ridge.penalty for name, ridge in ridges.items()}
     return Line(weights_LH, chosen, judged.error_of(weights_LH.astype(np.float64)))
 
 
+def _extend(weights_NH: NDArray[np.float32], look_back: int) -> NDArray[np.float32]:
+    """Give the steps before those of a view no weight (L, H)."""
+    return np.pad(weights_NH, ((look_back - len(weights_NH), 0), (0, 0)))
+
+
 def build_views(architecture: ForecastArchitecture, look_back: int) -> dict[str, NDArray[np.float64]]:
-    """Make an architecture's views (L, F); raises ValueError where the look-back is too short for one."""
+    """Make an architecture's views (N, F); raises ValueError where the look-back is too short for one."""
     build = {
         "steps": lambda: view_steps(look_back, architecture.line_look_back or look_back),
         "profiles": lambda: view_profiles(look_back, architecture.profile_length),
@@ -49,27 +62,26 @@ def build_views(architecture: ForecastArchitecture, look_back: int) -> dict[str,
 
 
 def view_steps(look_back: int, num_steps: int) -> NDArray[np.float64]:
-    """The last steps, each a feature."""
+    """The last steps, each a feature (N, F)."""
     _check_fits("line_look_back", num_steps, look_back)
-    return np.eye(look_back)[:, look_back - num_steps :]
+    return np.eye(num_steps)
 
 
 def view_profiles(look_back: int, season: int) -> NDArray[np.float64]:
-    """The last season step by step, and the mean seasons of the last seven and of all seasons of the look-back.
+    """The last season step by step, and the mean seasons of the last seven and of all seasons of the look-back (N, F).
 
     Sums are divided by the root of their number, so that the penalty bears on all features alike.
     """
     _check_fits("profile_length", season, look_back)
     num_seasons = look_back // season
     spans = sorted({1, min(RECENT_SEASONS, num_seasons), num_seasons})
-    return np.concatenate([_view_mean_season(look_back, season, span) for span in spans], axis=1)
+    return np.concatenate([_view_mean_season(num_seasons, span, season) for span in spans], axis=1)
 
 
-def _view_mean_season(look_back: int, season: int, num_seasons: int) -> NDArray[np.float64]:
-    """Each phase's sum over the last seasons, over the root of their number (L, S)."""
-    view_LS = np.zeros((look_back, season))
-    view_LS[look_back - num_seasons * season :] = np.tile(np.eye(season), (num_seasons, 1)) / np.sqrt(num_seasons)
-    return view_LS
+def _view_mean_season(num_seasons: int, span: int, season: int) -> NDArray[np.float64]:
+    """Each phase's sum over the last `span` seasons, over the root of their number (N, S)."""
+    is_seen = np.arange(num_seasons) >= num_seasons - span
+    return np.kron(is_seen[:, None], np.eye(season)) / np.sqrt(span)
 
 
 def _check_fits(setting: str, num_steps: int, look_back: int) -> None:

@@ -38,6 +38,11 @@ class Moments:
     gram: NDArray[np.float64]
     look_back: int
 
+    def looking_back(self, num_steps: int) -> "Moments":
+        """Leave out all but the last steps of the look-back."""
+        first = self.look_back - num_steps
+        return Moments(self.gram[first:, first:], num_steps)
+
     def solve(self, penalty: float, view_LF: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the weights (L, H) of the least squared error plus `penalty` times the squared weights of features."""
         before_FT = view_LF.T @ self.gram[: self.look_back]

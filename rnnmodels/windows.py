@@ -92,6 +92,10 @@ class Windows:
         """Let shuffled epochs hold at most so many windows, other ones in each; 0 lets them hold all."""
         return dataclasses.replace(self, windows_per_epoch=windows_per_epoch)
 
+    def looking_back(self, num_steps: int) -> "Windows":
+        """Cut the same rows into windows with another look-back; a shorter one leaves room for more of them."""
+        return dataclasses.replace(self, shape=dataclasses.replace(self.shape, look_back=num_steps))
+
     def num_batches(self, batch_size: int) -> int:
         """Batches per shuffled epoch of at most `batch_size` windows."""
         return -(-self._epoch_windows // batch_size)

@@ -7,7 +7,11 @@ from typing import Protocol
 from tasks import registry
 from tasks.served_parts import read_serving_fields
 
-PREDICTORS = {"classify": "tasks.predict", "forecast": "tasks.series.predicting"}
+PREDICTORS = {
+    "classify": "tasks.predict",
+    "classify-series": "tasks.sequences.predicting",
+    "forecast": "tasks.series.predicting",
+}
 
 
 class Predicted(Protocol):

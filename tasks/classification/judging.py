@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from tasks.classification.evaluating import cut_in_quarters
-from tasks.classification.scoring import Holdout, Scores, read_holdout, score_model
+from tasks.classification.scoring import LabelledHoldout, Scores, read_holdout, score_model
 from tasks.promotion import verdicts
 from tasks.promotion.comparison import Comparison, percent
 from tasks.promotion.judging import NotComparable
@@ -63,7 +63,7 @@ class AnswerComparison(Comparison):
 
 
 def compare_scores(
-    champion: Scores, challenger: Scores, holdout: Holdout, *, anchor: dict, settings: PromotionSettings
+    champion: Scores, challenger: Scores, holdout: LabelledHoldout, *, anchor: dict, settings: PromotionSettings
 ) -> AnswerComparison:
     """Compare two models row by row; without an earlier `anchor` the champion is it."""
     won = int((challenger.hits & ~champion.hits).sum())
@@ -91,12 +91,12 @@ def _compare_slice(champion: Scores, challenger: Scores, by: str, name: str, ins
     return {"by": by, "slice": name, "rows": int(inside.sum()), **figures}
 
 
-def slice_holdout(holdout: Holdout) -> Iterator[tuple[str, str, np.ndarray]]:
+def slice_holdout(holdout: LabelledHoldout) -> Iterator[tuple[str, str, np.ndarray]]:
     """Yield what rows are sliced by, the slice's name and a mask of its rows: labels, and quarters by length."""
     for label in holdout.labels.unique().sort():
         yield "label", label, (holdout.labels == label).to_numpy()
-    for low, high, inside in cut_in_quarters(holdout.texts.str.len_chars().to_numpy()):
-        yield "length", f"{low:,} to {high:,} characters", inside
+    for low, high, inside in cut_in_quarters(holdout.lengths):
+        yield "length", f"{low:,} to {high:,} {holdout.length_unit}", inside
 
 
 def refuse_incomparable(case: Case) -> None:

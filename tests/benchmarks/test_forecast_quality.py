@@ -26,10 +26,14 @@ horizon = 4
 
 [training]
 epochs = 1
+learning_rate = 1e-12
 
 [[candidates]]
 name = "tiny"
-model = { hidden_size = 4, segment_length = 4, line_look_back = 6, line_share = 0.5 }
+model = { hidden_size = 4, segment_length = 4, line_look_back = 6 }
+
+[evaluate]
+resamples = 100
 """
 
 
@@ -63,23 +67,19 @@ def run_of(recipe, seed, mse, **other):
 def test_a_run_scores_the_candidate_its_line_and_the_baselines_on_the_same_windows(recipe, waves, project):
     figures = benchmark.run_recipe(str(recipe), 1, waves, project)
     errors = figures["errors"]
-    assert set(errors) == {"tiny", benchmark.OWN_LINE, "ridge", "seasonal-naive", "drift"} or "last-value" in errors
+    assert {"tiny", benchmark.OWN_LINE, "ridge", "drift"} < set(errors)
     assert (figures["horizon"], figures["windows"], figures["best"]) == (4, 37, "tiny")
-    assert errors["tiny"]["valid/mse"] <= errors[benchmark.OWN_LINE]["valid/mse"] + 1e-6
-    assert all(0 < value < 5 for error in errors.values() for value in error.values())
-    assert figures["cpu_s"] > 0
-
-
-def test_own_errors_are_measured_as_the_stage_evaluate_does(recipe, waves, project, monkeypatch):
-    monkeypatch.setattr("torch.Tensor.zero_", lambda weight: weight)  # the recurrent part stays
-    errors = benchmark.run_recipe(str(recipe), 1, waves, project)["errors"]
+    # A network that has learned nothing adds nothing, so what the stage says of the model holds for its line.
     assert errors[benchmark.OWN_LINE] == pytest.approx(errors["tiny"], rel=1e-5)
+    assert errors["ridge"] != errors["tiny"]
+    assert figures["cpu_s"] > 0
 
 
 def test_tables_hold_mean_and_deviation_of_the_seeds_and_say_how_often_the_line_is_beaten():
     runs = [run_of("etth1", 1, 0.34), run_of("etth1", 2, 0.42), run_of("long", 1, 0.3)]
+    errors = " | ".join(["0.3800 ± 0.0566"] * 3)
     assert benchmark.model_table(runs).splitlines()[2:] == [
-        "| etth1 | 96 | 0.3800 ± 0.0566 | 0.3800 ± 0.0566 | 0.3800 ± 0.0566 | 1 of 2 | 1.0 ± 0.0 | 85,416 | 82 ± 1 | 602 |",
+        f"| etth1 | 96 | {errors} | 1 of 2 | 1.0 ± 0.0 | 85,416 | 82 ± 1 | 602 |",
         "| long | 96 | 0.3000 | 0.3000 | 0.3000 | 1 of 1 | 1.0 | 85,416 | 81 | 601 |",
         "| mean of all |  | 0.3400 | 0.3400 | 0.3400 |  |  |  |  |  |",
     ]

@@ -7,7 +7,7 @@ import pytest
 from sklearn.linear_model import Ridge as SklearnRidge
 
 from rnnmodels.forecast_config import ForecastArchitecture
-from rnnmodels.line import build_views, fit_line, view_profiles, view_steps
+from rnnmodels.line import build_views, fit_line, view_profiles
 from rnnmodels.ridge import fit_ridge
 
 LOOK_BACK, HORIZON, SEASON = 40, 6, 4
@@ -43,22 +43,24 @@ def test_profiles_are_the_mean_seasons_of_the_near_and_the_far_past(num_steps, s
     expected = [
         np.sqrt(span) * history[num_steps - span * SEASON :].reshape(span, SEASON).mean(axis=0) for span in spans
     ]
-    np.testing.assert_allclose(history @ view_profiles(num_steps, SEASON), np.concatenate(expected), atol=1e-12)
+    view = view_profiles(num_steps, SEASON)
+    np.testing.assert_allclose(history[-len(view) :] @ view, np.concatenate(expected), atol=1e-12)
 
 
 def test_all_features_are_of_one_norm_so_that_a_penalty_bears_on_them_alike():
-    view = np.concatenate([view_steps(LOOK_BACK, 9), view_profiles(LOOK_BACK, SEASON)], axis=1)
-    np.testing.assert_allclose(np.linalg.norm(view, axis=0), 1)
+    for view in views_of("steps", "profiles").values():
+        np.testing.assert_allclose(np.linalg.norm(view, axis=0), 1)
 
 
-@pytest.mark.parametrize("name", ["steps", "profiles"])
-def test_one_view_is_the_regression_of_another_library_on_its_features(splits, name):
+@pytest.mark.parametrize(("name", "num_steps"), [("steps", 9), ("profiles", LOOK_BACK)])
+def test_one_view_is_the_regression_of_another_library_on_its_features(splits, name, num_steps):
     train, valid = splits
     view = views_of(name, line_look_back=9)[name]
-    history, future = changes_of(train)
+    history, future = changes_of(train.looking_back(num_steps))
     other = SklearnRidge(alpha=0.5 * len(history), fit_intercept=False).fit(history @ view, future)
     line = fit_line(train, valid, [0.5], {name: view})
-    np.testing.assert_allclose(line.weights, view @ other.coef_.T, atol=1e-5)
+    np.testing.assert_allclose(line.weights[-num_steps:], view @ other.coef_.T, atol=1e-5)
+    assert not line.weights[:-num_steps].any()
 
 
 def test_the_line_is_the_mean_of_its_views_each_with_the_penalty_that_is_best_for_it(splits):

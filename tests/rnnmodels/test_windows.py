@@ -39,6 +39,16 @@ def test_batches_hold_what_plain_slicing_gives(make_windows, stride, seed):
         assert batch.covariates.shape == (len(batch.row), LOOK_BACK + HORIZON, 0)
 
 
+def test_a_shorter_look_back_sees_the_last_steps_of_the_same_windows_and_of_earlier_ones(make_windows):
+    windows = make_windows(SEGMENTS)
+    shorter = windows.looking_back(5)
+    assert shorter.num_rows == windows.num_rows + 3 * len(SEGMENTS)
+    long, short = windows.take(np.array([0])), shorter.take(np.array([3]))
+    assert np.array_equal(short.history, long.history[:, -5:])
+    assert np.array_equal(short.future, long.future)
+    assert shorter.digest != windows.digest
+
+
 def test_covariates_come_with_their_windows(make_windows):
     windows = make_windows(SEGMENTS, num_covariates=2)
     assert windows.shape == WindowShape(LOOK_BACK, HORIZON, num_channels=1, num_covariates=2)
