@@ -32,7 +32,7 @@ def predict(
     label_column: ColumnName | None = None,
     overwrite: bool = False,
 ) -> PredictedFile | ForecastFile | LabelledFile:
-    """Classify the texts or sequences of a file, or forecast what follows its series; a crashed run goes on where it was.
+    """Classify texts or sequences of a file, or forecast what follows its series; a crashed run goes on where it was.
 
     Args:
         model: NAME for its champion, NAME@alias or NAME/3.

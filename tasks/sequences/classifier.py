@@ -95,7 +95,7 @@ class SequenceLabeller:
         return self.label_sequences(self.read_table(table))
 
     def read_files(self, inputs: Inputs, **changed: object) -> pl.DataFrame:
-        """Read files into sequences: row, series, length, value.*."""
+        """Read files into sequences: row, series, length, time, value.*."""
         settings = self.serving.settings_for(inputs.files[0].path, **changed)
         with tempfile.TemporaryDirectory() as folder:
             return read_sequences(Path(folder), settings=settings, inputs=inputs)

@@ -42,10 +42,10 @@ def _refuse_infinite(steps: pl.DataFrame, names: list[str]) -> None:
     for name in names:
         beyond = steps.filter(~pl.col(name).is_finite())
         if beyond.height:
-            series, step = beyond.select("series", "time").row(0)
+            series, time = beyond.select("series", "time").row(0)
             raise InputError(
                 "E-SER-010",
-                f"step {step} (from 0) of sequence {quoted(series)} leaves the range of 32-bit floats once scaled by "
+                f"the number at {time} in series {quoted(series)} leaves the range of 32-bit floats once scaled by "
                 "what the training sequences hold.",
                 fix="correct the number, or set encode.method to another.",
                 column=name.partition(".")[2],

@@ -1,4 +1,4 @@
-"""Sequences as one row each: `row`, `series` (its id), `length`, and `value.<channel>` with a number per step."""
+"""Sequences as one row each: `row`, `series` (its id), `length`; `time` and `value.<channel>` list their steps."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,15 +16,14 @@ CHUNK_STEPS = 200_000
 def gather_sequences(steps: Path, sheet: Sheet) -> pl.LazyFrame:
     """Gather canonical steps, sorted by series and time, into sequences in the order in which the source names them."""
     first_rows = pl.scan_parquet(sheet.path).group_by("series").agg(first_row=pl.col("row").min())
-    lists = pl.scan_parquet(steps).group_by("series", maintain_order=True).agg(VALUES, length=pl.len())
+    lists = pl.scan_parquet(steps).group_by("series", maintain_order=True).agg("time", VALUES, length=pl.len())
     ordered = lists.join(first_rows, on="series").sort("first_row")
-    return ordered.with_row_index("row").select("row", "series", "length", VALUES)
+    return ordered.with_row_index("row").select("row", "series", "length", "time", VALUES)
 
 
 def scatter_steps(sequences: pl.DataFrame) -> pl.DataFrame:
-    """Take sequences apart: a row per step, with `row`, `series` and `time`, the number of the step from 0."""
-    time = pl.int_ranges("length").alias("time")
-    return sequences.select("row", "series", time, VALUES).explode("time", VALUES)
+    """Take sequences apart: a row per step, with `row`, `series`, `time` and `value.<channel>`."""
+    return sequences.select("row", "series", "time", VALUES).explode("time", VALUES)
 
 
 def read_in_chunks(path: Path) -> Iterator[pl.DataFrame]:

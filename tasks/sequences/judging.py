@@ -30,7 +30,7 @@ class SequencePromotionSettings(PromotionSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class SequenceHoldout(LabelledHoldout):
-    """Sequences to test on (row, series, length, value.*), ordered by content and label."""
+    """Sequences to test on (row, series, length, time, value.*), ordered by content and label."""
 
     unit: ClassVar[str] = "sequences"
     length_unit: ClassVar[str] = "steps"

@@ -14,7 +14,7 @@ __all__ = ["PRESENTATION", "compare_with_baseline", "draw_figures", "gather_deta
 PRESENTATION = dataclasses.replace(
     presenting.PRESENTATION,
     template="sequences/presenting.html.j2",
-    trial=("label sequences", "{predict} sequences.csv answers.csv"),
+    trial=("label sequences", "{predict} {example} answers.csv"),
 )
 
 

@@ -27,7 +27,7 @@ MIN_LABELS = 2
 
 
 def write_rows(folder: Path, *, settings: SequenceSource, inputs: Inputs, digest: str) -> dict:
-    """Read every input into `rows.parquet`: row, series, label, split, length, value.*; returns counts and warnings.
+    """Read every input into `rows.parquet`: row, series, label, split, length, time, value.*; returns counts.
 
     Raises InputError: E-DATA-001, E-DATA-002, E-DATA-014, E-TIME-001 to -014, E-SER-001 to -005, E-SEQ-001, E-SEQ-002,
     and what the readers raise; IntegrityError (E-INT-003) if an input changed meanwhile.
@@ -38,7 +38,7 @@ def write_rows(folder: Path, *, settings: SequenceSource, inputs: Inputs, digest
     inputs.refuse_changed(digest)
     labels = _read_labels(folder / PARKED_FILE, settings)
     sequences = pl.scan_parquet(folder / STEPS_FILE).join(labels.lazy(), on="series", maintain_order="left")
-    columns = ["row", "series", "label", "split", "length"]
+    columns = ["row", "series", "label", "split", "length", "time"]
     sequences.select(*columns, VALUES).sink_parquet(folder / ROWS_FILE, compression="zstd", maintain_order=True)
     for name in (PARKED_FILE, STEPS_FILE):
         (folder / name).unlink()

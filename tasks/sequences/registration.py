@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from rnnmodels.batches import Batch
 
+EXAMPLE = "sequences.csv"
 NUM_EXAMPLES = 2
 
 
@@ -122,7 +123,7 @@ def read_rows(lineage: Lineage, rows: list[int]) -> pl.DataFrame:
 
 
 def unscaled_table(sequences: pl.DataFrame, source: SequenceSource) -> pl.DataFrame:
-    """Turn sequences into a table with the columns of the source; steps are numbered from 0."""
+    """Turn sequences into a table with the columns of the source."""
     steps = scatter_steps(sequences).drop("row")
     names = {"series": source.id_column or SEQUENCE, "time": source.time_column}
     names |= {name: name.partition(".")[2] for name in steps.columns if name.startswith("value.")}
@@ -136,10 +137,19 @@ def unscaled_table(sequences: pl.DataFrame, source: SequenceSource) -> pl.DataFr
 
 def choose_packaging(lineage: Lineage) -> Packaging:
     """How a classifier of sequences is packaged; the example is a table of two sequences, as a user has it."""
-    sequences = pl.scan_parquet(lineage.splits.file("test.parquet")).head(NUM_EXAMPLES).collect()
-    source = SequenceSource(**lineage.rows.manifest["config"]).with_preset()
-    example = unscaled_table(sequences, source).to_pandas()
+    example = example_table(lineage).to_pandas()
     return Packaging(module="tasks.sequences.served_model", model_type="classifier", input_example=example)
+
+
+def write_example(path: Path, lineage: Lineage) -> None:
+    """Write an input to try the model with."""
+    example_table(lineage).write_csv(path)
+
+
+def example_table(lineage: Lineage) -> pl.DataFrame:
+    """The first test sequences, as a user has them."""
+    sequences = pl.scan_parquet(lineage.splits.file("test.parquet")).head(NUM_EXAMPLES).collect()
+    return unscaled_table(sequences, SequenceSource(**lineage.rows.manifest["config"]).with_preset())
 
 
 def describe_model(contest: Contest) -> str:
