@@ -44,7 +44,7 @@ class UnlabelledSource(StampedSource):
         return self
 
 
-class SequenceSource(LabelledSource, UnlabelledSource):
+class SequenceSource(UnlabelledSource, LabelledSource):
     """Which files hold labelled sequences, and which columns are their ids, times, channels and labels.
 
     A table is wide, with a column per channel, or with `channel_column` long, with a row per channel. Label and

@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.errors import InputError, IntegrityError, ResourceError, quoted
+from tasks.errors import InputError, ResourceError, quoted
 from tasks.progress import Progress, emit
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
@@ -70,7 +70,7 @@ def write_rows(folder: Path, *, settings: SourceSettings, inputs: Inputs, digest
             _refuse_beyond_cap(census.rows, settings.max_rows)
             writer.write_table(numbered.select(SCHEMA.names).to_arrow().cast(SCHEMA))
             emit(Progress(stage="ingest", done=census.rows))
-    _refuse_changed(inputs, digest)
+    inputs.refuse_changed(digest)
     _refuse_unusable(census, intake)
     emit(Progress(stage="ingest", done=census.rows, total=census.rows, finished=True))
     return _summary(census, intake, inputs, digest)
@@ -82,16 +82,6 @@ def _refuse_beyond_cap(rows: int, max_rows: int) -> None:
             "E-DATA-023",
             f"the source has more than max_rows = {max_rows} rows.",
             fix="raise max_rows if the source is meant to be that large.",
-        )
-
-
-def _refuse_changed(inputs: Inputs, digest: str) -> None:
-    if inputs.digest() != digest:
-        raise IntegrityError(
-            "E-INT-003",
-            "an input file changed while it was read.",
-            fix="run again when nothing writes to the files any more.",
-            file=inputs.files[0].path.parent,
         )
 
 

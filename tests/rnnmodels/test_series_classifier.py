@@ -22,9 +22,7 @@ NUM_CHANNELS, NUM_CLASSES = 3, 2
 
 def make_series_model(seed: int = 1, **architecture: object) -> SeriesClassifier:
     small = {"hidden_size": 8, "cell": "gru"} | architecture
-    return SeriesClassifier(
-        SeriesArchitecture(**small), num_channels=NUM_CHANNELS, num_classes=NUM_CLASSES, seed=seed
-    )
+    return SeriesClassifier(SeriesArchitecture(**small), num_channels=NUM_CHANNELS, num_classes=NUM_CLASSES, seed=seed)
 
 
 def random_sequences(lengths: tuple[int, ...], *, seed: int = 0) -> list[np.ndarray]:

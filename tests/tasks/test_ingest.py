@@ -13,10 +13,9 @@ from pydantic import ValidationError
 from tasks.errors import InputError, IntegrityError, ResourceError, RnnflowError
 from tasks.ingest import ingest
 from tasks.progress import listening
-from tasks.sources.inputs import BUILT_IN, find_inputs
+from tasks.sources.inputs import BUILT_IN, Inputs, find_inputs
 from tasks.sources.settings import SourceSettings
 from tasks.store import Artefact
-from tasks.text import reading
 
 IMDB = os.environ.get("RNNFLOW_IMDB", "")
 
@@ -136,7 +135,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused_and_nothing_committed(t
 
 
 def test_without_the_second_hash_the_change_would_pass(tmp_path, monkeypatch):
-    monkeypatch.setattr(reading, "_refuse_changed", lambda *_: None)
+    monkeypatch.setattr(Inputs, "refuse_changed", lambda *_: None)
     path = csv_of(tmp_path / "rows.csv", [("one", "a"), ("two", "b")])
 
     with listening(lambda _: path.open("a").write("more,a\n")):

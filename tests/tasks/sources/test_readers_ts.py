@@ -43,7 +43,8 @@ def test_the_name_of_a_file_tells_its_split(tmp_path: Path, name: str, split: st
     [
         (
             "1,2:3,4:a\n",
-            'E-TS-001 {file}:1: got "1,2:3,4:a" before @data, expected a header of lines such as @classLabel true a b.\n'
+            'E-TS-001 {file}:1: got "1,2:3,4:a" before @data, expected a header of lines such as @classLabel true a '
+            "b.\n"
             "Fix: name the format of the file with `format`, or complete its header.",
         ),
         (
@@ -79,7 +80,8 @@ def test_the_name_of_a_file_tells_its_split(tmp_path: Path, name: str, split: st
         (HEADER, "E-SRC-004 {file}: has no line after @data.\nFix: remove the file, or fill it."),
         (
             f"{HEADER}1:a\n",
-            'E-SRC-005 {file}:6 column "channel_2": is missing, found "sequence", "step", "label", "split", "channel_1".\n'
+            'E-SRC-005 {file}:6 column "channel_2": is missing, found "sequence", "step", "label", "split", '
+            '"channel_1".\n'
             'Fix: name the column in the recipe or in the file; did you mean "channel_1"?',
         ),
     ],

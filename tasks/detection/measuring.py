@@ -1,0 +1,62 @@
+"""How well detectors do on labelled series: the NAB score, AUC-PR and VUS-PR. Never point-adjusted F1."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tasks.detection.events import find_events, mark_alarms
+from tasks.series.detection_metrics import average_precision, vus_pr
+from tasks.series.nab import PROFILES, LabelledScores, NabScore, score_corpus
+
+BUFFER_ROWS = 100  # VUS-PR averages over buffers of up to so many rows around an anomaly
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledSurprise:
+    """What a detector makes of a series with known anomalous windows, each given by its first and last row."""
+
+    name: str
+    surprise: np.ndarray
+    windows: tuple[tuple[int, int], ...]
+    warm_up_rows: int
+    gap_rows: int
+
+    def alarm(self, threshold: float) -> LabelledScores:
+        """One alarm for each event at a threshold."""
+        events = find_events(self.surprise, threshold=threshold, gap_rows=self.gap_rows, first_row=self.warm_up_rows)
+        return LabelledScores(name=self.name, scores=mark_alarms(self.surprise, events), windows=self.windows)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Whether each row lies in a window."""
+        labels = np.zeros(len(self.surprise), bool)
+        for first, last in self.windows:
+            labels[first : last + 1] = True
+        return labels
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """How well surprise ranks the rows of a series after its warm-up; NaN where none is anomalous."""
+
+    auc_pr: float
+    vus_pr: float
+
+
+def measure_ranking(series: LabelledSurprise) -> Ranking:
+    """Measure surprise itself, whatever the threshold and the events."""
+    surprise, labels = (column[series.warm_up_rows :] for column in (series.surprise, series.labels))
+    return Ranking(average_precision(surprise, labels), vus_pr(surprise, labels, max_buffer=BUFFER_ROWS))
+
+
+def score_alarms(corpus: Sequence[LabelledSurprise], threshold: float) -> dict[str, NabScore]:
+    """NAB scores by profile of the alarms at a given threshold."""
+    alarms = [series.alarm(threshold) for series in corpus]
+    return {name: score_corpus(alarms, profile, threshold=threshold) for name, profile in PROFILES.items()}
+
+
+def choose_by_labels(corpus: Sequence[LabelledSurprise], thresholds: Sequence[float]) -> dict[str, NabScore]:
+    """NAB scores at the threshold that is best for each profile, as published figures choose it."""
+    scored = [score_alarms(corpus, threshold) for threshold in thresholds]
+    return {name: max((one[name] for one in scored), key=lambda one: one.score) for name in PROFILES}

@@ -1,0 +1,182 @@
+"""The served classifier: raw tables in, one answer per sequence out, equal to what was evaluated."""
+
+import json
+import types
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from rnnmodels.series_config import SeriesArchitecture, SeriesTraining
+from tasks.classification.scoring import Scores
+from tasks.contest import Scored
+from tasks.errors import InputError, IntegrityError
+from tasks.evaluate import evaluate
+from tasks.fingerprint import reached_modules
+from tasks.fit import fit
+from tasks.lineage import Lineage
+from tasks.registry import RegisteredModel
+from tasks.sequences import predicting, registration
+from tasks.sequences.classifier import SequenceLabeller
+from tasks.sequences.evaluating import SequenceEvaluationSettings
+from tasks.sequences.judging import read_holdout, score_model
+from tasks.sequences.modelling import SequenceCandidate
+from tests.tasks.sequences.conftest import draw_table
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder in which a small classifier is fitted once."""
+    return tmp_path_factory.mktemp("sequences")
+
+
+@pytest.fixture
+def served(home: Path, monkeypatch: pytest.MonkeyPatch, make_lineage) -> tuple[Path, Lineage, Scored]:
+    """The folder of a classifier as it is registered, and where it comes from."""
+    monkeypatch.setenv("RNNFLOW_HOME", str(home))
+    candidate = SequenceCandidate(
+        name="gru",
+        model=SeriesArchitecture(hidden_size=8, bidirectional=True),
+        training=SeriesTraining(epochs=3, learning_rate=0.03, batch_steps=60, device="cpu"),
+    )
+    lineage = make_lineage(draw_table(40), shards={"max_length": 8})
+    model = fit.fn(lineage.shards, candidate)
+    best = Scored(model=model, evaluation=evaluate.fn(model, lineage, SequenceEvaluationSettings(resamples=100)))
+    parts = home / "model" / "artifacts" / "parts"
+    if not parts.exists():
+        parts.parent.mkdir(parents=True)
+        registration.assemble_parts(parts, lineage, best)
+    return parts, lineage, best
+
+
+def as_pyfunc(labeller: SequenceLabeller) -> types.SimpleNamespace:
+    """What MLflow makes of the served file, as far as the proof needs it."""
+    return types.SimpleNamespace(
+        unwrap_python_model=lambda: types.SimpleNamespace(labeller=labeller),
+        predict=lambda table: labeller.label_table(pl.from_pandas(table)).to_pandas(),
+    )
+
+
+def test_a_raw_table_gets_one_answer_per_sequence_in_its_order(served):
+    labeller = SequenceLabeller.load(served[0])
+    table = draw_table(6, seed=9).drop("label").sort("id", "time", descending=[True, False])
+
+    answers = labeller.label_table(table)
+
+    assert answers.columns == ["sequence", "label", "probability_down", "probability_up"]
+    assert answers["sequence"].to_list() == ["s005", "s004", "s003", "s002", "s001", "s000"]
+    np.testing.assert_allclose(answers.select("probability_down", "probability_up").sum_horizontal(), 1)
+    likelier = pl.when(pl.col("probability_up") > 0.5).then(pl.lit("up")).otherwise(pl.lit("down"))
+    assert answers["label"].to_list() == answers.select(likelier).to_series().to_list()
+
+
+def test_an_answer_does_not_depend_on_the_other_sequences(served):
+    labeller = SequenceLabeller.load(served[0])
+    table = draw_table(6, seed=9).drop("label")
+    together = labeller.label_table(table)
+
+    for number, one in enumerate(table.partition_by("id", maintain_order=True)):
+        alone = labeller.label_table(one)
+        np.testing.assert_allclose(alone["probability_up"][0], together["probability_up"][number], atol=1e-6)
+
+
+def test_what_is_served_is_bit_by_bit_what_was_evaluated_and_depends_on_the_sequence_alone(served):
+    parts, lineage, best = served
+    labeller = SequenceLabeller.load(parts)
+
+    figures = registration.prove_served(as_pyfunc(labeller), lineage, best)
+
+    assert figures["bitwise"]
+    assert figures["deviations"]["probabilities"] <= figures["tolerance"] == 1e-5
+    certificate = registration.certify_parts(parts, lineage, 5)
+    assert certificate["passed"]
+    assert certificate["num_sequences"] == 5
+
+
+@pytest.mark.parametrize(("file", "code"), [("scaler.json", "E-REG-005"), ("model", "E-REG-006")])
+def test_another_scaler_or_other_weights_are_no_proof(served, file, code):
+    parts, lineage, best = served
+    labeller = SequenceLabeller.load(parts)
+    if file == "model":
+        labeller.model.head.weight.data += 0.1
+    else:
+        name, scale = next(iter(labeller.scaler.columns.items()))
+        labeller.scaler.columns[name] = type(scale)(scale.centre + 1, scale.scale, scale.mean, False)
+
+    with pytest.raises(IntegrityError, match=code):
+        registration.prove_served(as_pyfunc(labeller), lineage, best)
+
+
+def test_the_gate_scores_it_on_the_test_sequences(served):
+    parts, lineage, best = served
+    holdout = read_holdout(lineage)
+
+    scores = score_model(RegisteredModel(name="m", version="1", artifact_uri="", folder=parts.parents[1]), holdout)
+
+    evaluated = json.loads(best.evaluation.file("metrics.json").read_bytes())["metrics"]["test"]
+    assert isinstance(scores, Scores)
+    assert scores.figures["accuracy"] == pytest.approx(evaluated["accuracy"]["value"])
+    assert scores.figures["loss"] == pytest.approx(evaluated["loss_scaled"]["value"], abs=1e-6)
+    assert scores.undefined == 0
+
+
+def test_a_file_is_predicted_from_and_labels_are_not_asked_for(served, tmp_path, monkeypatch):
+    parts, lineage, _ = served
+    model = RegisteredModel(name="m", version="3", artifact_uri="", folder=parts.parents[1])
+    monkeypatch.setattr("tasks.registry.resolve_model", lambda name: model)
+    registration.write_example(tmp_path / registration.EXAMPLE, lineage)
+
+    done = predicting.predict_file("m", tmp_path / registration.EXAMPLE, tmp_path / "answers.csv")
+
+    answers = pl.read_csv(tmp_path / "answers.csv")
+    expected = pl.read_parquet(lineage.splits.file("test.parquet")).head(2)["series"].to_list()
+    assert answers["sequence"].to_list() == expected
+    assert answers["model"].to_list() == ["m/3"] * 2
+    assert done.describe().startswith(f"{tmp_path / 'answers.csv'}: 2 sequences classified by m/3 (")
+    with pytest.raises(InputError, match="E-OUT-004 this model classifies sequences of numbers, but a column of texts"):
+        predicting.predict_file("m", tmp_path / "a.csv", tmp_path / "b.csv", text_column="body")
+    with pytest.raises(InputError, match="E-OUT-001"):
+        predicting.predict_file("m", tmp_path / registration.EXAMPLE, tmp_path / "answers.csv")
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        ("id,time,x,y\na,0,1,oops\n", 'E-SER-001 {file}:2 column "y": got "oops", expected a number.'),
+        ("id,time,x\na,0,1\n", 'E-SRC-005 {file}:1 column "y": is missing, found "id", "time", "x".'),
+        ("id,time,x,y\na,0,1,\na,1,,2\n", 'E-SER-009 column "x": a number is missing at 1 in series "a".'),
+        ("id,time,x,y\na,0,,\n", 'E-SEQ-001 {file}:2: sequence "a" has no number at any of its steps.'),
+    ],
+)
+def test_what_cannot_be_labelled_is_named(served, tmp_path, monkeypatch, rows, problem):
+    model = RegisteredModel(name="m", version="3", artifact_uri="", folder=served[0].parents[1])
+    monkeypatch.setattr("tasks.registry.resolve_model", lambda name: model)
+    path = tmp_path / "bad.csv"
+    path.write_text(rows)
+
+    with pytest.raises(InputError) as caught:
+        predicting.predict_file("m", path, tmp_path / "answers.csv")
+
+    assert str(caught.value).split("\n")[0] == problem.replace("{file}", str(path))
+    assert not (tmp_path / "answers.csv").exists()
+
+
+def test_a_missing_channel_is_named(served):
+    labeller = SequenceLabeller.load(served[0])
+    sequences = labeller.read_table(draw_table(2).drop("label")).drop("value.y")
+
+    with pytest.raises(InputError) as caught:
+        labeller.label_sequences(sequences)
+
+    assert str(caught.value) == (
+        'E-SEQ-003 channel "y" is missing, which the model was trained on.\n'
+        "Fix: add its rows, or name the channel as in training."
+    )
+
+
+def test_the_served_code_knows_neither_the_flow_nor_the_store():
+    reached = set(reached_modules("tasks.sequences.served_model"))
+
+    assert "tasks.sequences.classifier" in reached
+    assert not {name for name in reached if name.startswith("flows")} | reached & {"tasks.register", "tasks.tracking"}
