@@ -124,8 +124,8 @@ def measure_errors(model: "SequenceForecaster", windows: "Windows") -> dict[str,
 
 def run_all(options: argparse.Namespace, home: Path) -> Iterator[dict]:
     """Yield the figures of every recipe and seed, and show each as soon as it is known."""
-    for recipe in options.recipes:
-        for seed in options.seeds:
+    for seed in options.seeds:
+        for recipe in options.recipes:
             arguments = ["run", recipe, str(seed), str(options.file.resolve()), str(home)]
             sample = measure.run_fresh("benchmarks.forecast_quality", arguments, threads=options.threads)
             figures = {"recipe": recipe, "seed": seed, **sample.figures, "peak_mb": sample.peak_mb}

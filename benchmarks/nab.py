@@ -18,7 +18,14 @@ from benchmarks.nab_corpus import LabelledSeries, read_corpus
 from tasks.detection.events import find_events, find_threshold
 from tasks.detection.forecasting import HORIZON, LOOK_BACK, TRAINING, fit_forecaster, forecast_panel
 from tasks.detection.likelihood import Evidence, choose_evidence, measure_surprise
-from tasks.detection.measuring import LabelledSurprise, Ranking, choose_by_labels, measure_ranking, score_alarms
+from tasks.detection.measuring import (
+    LabelledSurprise,
+    Ranking,
+    choose_by_labels,
+    measure_ranking,
+    score_alarms,
+    score_series,
+)
 from tasks.detection.moving_average import subtract_moving_average
 from tasks.detection.plots import draw_detections
 from tasks.detection.settings import DetectorSettings
@@ -36,11 +43,12 @@ DETECTED = "rnnflow: level, short-run level, GRU's error"
 EXPLANATION = f"""\
 One fixed configuration for all {{files}} files and {{rows:,}} rows. Rows that the benchmark does not score (the first \
 15 %, at most 750) are the warm-up: one GRU (segments of 12 rows, {LOOK_BACK} rows back and {HORIZON} ahead, hour and \
-weekday) is fitted to the warm-up rows of all files and frozen. Each row after that is judged by rows up to it alone: \
-its level (its distance from the warm-up's median), the mean level of the last {SHORT_RUN} rows, and its distance from \
-what the GRU forecast {HORIZON} rows before; each against the last {SETTINGS.likelihood.long_run_rows:,} rows. An event \
-begins where their common tail probability falls below {SETTINGS.events.tail_probability:g} (Fisher); rows up to \
-{SETTINGS.events.gap_share:.0%} of the warm-up apart belong to one event, and each event is one alarm, at its first row.
+weekday) is fitted to the warm-up rows of all files and frozen. Each row after that is judged by rows up to it \
+alone: its level (its distance from the warm-up's median), the mean level of the last {SHORT_RUN} rows, and its \
+distance from what the GRU forecast {HORIZON} rows before; each against the last \
+{SETTINGS.likelihood.long_run_rows:,} rows. An event begins where their common tail probability falls below \
+{SETTINGS.events.tail_probability:g} (Fisher); rows up to {SETTINGS.events.gap_share:.0%} of the warm-up apart belong \
+to one event, and each event is one alarm, at its first row.
 
 "No labels" is that fixed threshold. "By labels" is the threshold that scores best for each profile on the very files, \
 as the benchmark's published tables choose it (Numenta HTM 70.5, CAD OSE 69.9, KNN-CAD 58.0, random cut forest 51.7, \
@@ -92,22 +100,21 @@ def measure(name: str, judged: Sequence[LabelledSurprise], num_evidence: int) ->
     )
 
 
-def measure_windowed_gaussian(corpus: Sequence[LabelledSeries]) -> Results:
-    """Score the benchmark's own simple detector as published: each row above the threshold is an alarm."""
-    scores = [np.round(score_by_windowed_gaussian(one.series.values), PUBLISHED_DIGITS) for one in corpus]
-    names = [one.series.name for one in corpus]
-    labelled = [
-        LabelledScores(name=name, scores=found, windows=one.windows)
-        for name, found, one in zip(names, scores, corpus, strict=True)
-    ]
-    ranked = [
+def measure_rows(name: str, corpus: Sequence[LabelledSeries], scores: Sequence[np.ndarray]) -> Results:
+    """Score a detector as the benchmark does its own: each row above the threshold is an alarm."""
+    rows = [
         LabelledSurprise(
-            name=name, surprise=found, windows=one.windows, warm_up_rows=one.series.warm_up_rows, gap_rows=0
+            name=one.series.name,
+            surprise=found,
+            windows=one.windows,
+            warm_up_rows=one.series.warm_up_rows,
+            gap_rows=1,
         )
-        for name, found, one in zip(names, scores, corpus, strict=True)
+        for one, found in zip(corpus, scores, strict=True)
     ]
-    chosen = {name: score_corpus(labelled, profile) for name, profile in PROFILES.items()}
-    return Results("windowed Gaussian, as published", None, chosen, [measure_ranking(one) for one in ranked])
+    labelled = [LabelledScores(name=one.name, scores=one.surprise, windows=one.windows) for one in rows]
+    chosen = {profile: score_corpus(labelled, weights) for profile, weights in PROFILES.items()}
+    return Results(name, None, chosen, [measure_ranking(one) for one in rows])
 
 
 def find_network_errors(corpus: Sequence[LabelledSeries], seed: int) -> list[np.ndarray]:
@@ -126,7 +133,7 @@ def with_levels(corpus: Sequence[LabelledSeries], errors: Sequence[np.ndarray]) 
 
 
 def run_simple_detectors(corpus: Sequence[LabelledSeries]) -> Iterator[Results]:
-    """Measure what takes no network: moving averages, the level alone, the windowed Gaussian."""
+    """Measure what takes no network: moving averages, the level alone, the windowed Gaussian, chance."""
     for rows in (SHORT_RUN, HORIZON):
         averaged = [subtract_moving_average(one.series.levels, window_rows=rows) for one in corpus]
         residuals = with_levels(corpus, averaged)
@@ -135,7 +142,10 @@ def run_simple_detectors(corpus: Sequence[LabelledSeries]) -> Iterator[Results]:
         yield measure(f"level, short-run level, error of a moving average of {rows}", judge(corpus, residuals, FULL), 3)
     levels = with_levels(corpus, [one.series.levels for one in corpus])
     yield measure("level, short-run level (no forecaster)", judge(corpus, levels, LEVEL), 2)
-    yield measure_windowed_gaussian(corpus)
+    windowed = [np.round(score_by_windowed_gaussian(one.series.values), PUBLISHED_DIGITS) for one in corpus]
+    yield measure_rows("windowed Gaussian, as published", corpus, windowed)
+    draw = np.random.default_rng(1)
+    yield measure_rows("random", corpus, [draw.random(one.series.num_rows) for one in corpus])
 
 
 def tabulate(runs: Sequence[Results]) -> list[str]:
@@ -162,11 +172,10 @@ def tabulate_files(judged: Sequence[LabelledSurprise], results: Results) -> Iter
     """One line per file: what was found at the threshold without labels, and how rows are ranked."""
     threshold = find_threshold(SETTINGS.events.tail_probability, len(FULL))
     for one, ranking in zip(judged, results.rankings, strict=True):
-        alone = score_corpus([one.alarm(threshold)], PROFILES["standard"], threshold=threshold)
-        (raw,) = alone.raw_by_file.values()
+        score = score_series(one, threshold)
         ranks = ["-" if np.isnan(value) else f"{value:.3f}" for value in (ranking.auc_pr, ranking.vus_pr)]
-        found = f"{alone.detected_windows} of {alone.windows}"
-        yield [one.name, f"{len(one.surprise):,}", found, f"{alone.false_alarms}", f"{raw:.2f}", *ranks]
+        found = f"{score.found} of {score.windows}"
+        yield [one.name, f"{len(one.surprise):,}", found, f"{score.false_alarms}", f"{score.raw:.2f}", *ranks]
 
 
 def draw(corpus: Sequence[LabelledSeries], judged: Sequence[LabelledSurprise], folder: Path) -> None:

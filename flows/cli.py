@@ -100,7 +100,7 @@ def recipes() -> None:
     from flows.recipe_file import describe_recipe, shipped_recipes
 
     for name, path in shipped_recipes().items():
-        click.echo(f"{name:12} {describe_recipe(path)}")
+        click.echo(f"{name:16} {describe_recipe(path)}")
 
 
 if __name__ == "__main__":

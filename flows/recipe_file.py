@@ -4,6 +4,7 @@ Needs the standard library only, so that a mistyped name is reported before anyt
 """
 
 import difflib
+import itertools
 import re
 import tomllib
 from collections.abc import Iterable
@@ -17,12 +18,14 @@ MAX_BYTES = 1_000_000
 
 def shipped_recipes() -> dict[str, Path]:
     """The recipes that come with the package, by name."""
-    return {path.stem: path for path in sorted(SHIPPED.glob("*.toml"))}
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.toml"), key=lambda path: path.stem)}
 
 
 def describe_recipe(path: Path) -> str:
-    """The first comment of a recipe."""
-    return path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+    """The first sentence of a recipe's comment."""
+    lines = itertools.takewhile(lambda line: line.startswith("#"), path.read_text(encoding="utf-8").splitlines())
+    comment = " ".join(line.removeprefix("#").strip() for line in lines)
+    return f"{comment.partition('. ')[0].rstrip('.')}."
 
 
 def locate_recipe(recipe: str) -> Path:

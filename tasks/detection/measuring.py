@@ -7,7 +7,7 @@ import numpy as np
 
 from tasks.detection.events import find_events, mark_alarms
 from tasks.series.detection_metrics import average_precision, vus_pr
-from tasks.series.nab import PROFILES, LabelledScores, NabScore, score_corpus
+from tasks.series.nab import OUTSIDE, PROFILES, LabelledScores, NabScore, score_corpus, score_file
 
 BUFFER_ROWS = 100  # VUS-PR averages over buffers of up to so many rows around an anomaly
 
@@ -42,6 +42,29 @@ class Ranking:
 
     auc_pr: float
     vus_pr: float
+
+
+@dataclass(frozen=True)
+class FileScore:
+    """What the alarms of one series come to: windows found among those scored, false alarms, NAB's raw score."""
+
+    windows: int
+    found: int
+    false_alarms: int
+    raw: float
+
+
+def score_series(series: LabelledSurprise, threshold: float) -> FileScore:
+    """Score the alarms of one series by NAB's standard profile."""
+    alarms = series.alarm(threshold)
+    window_of_alarm = alarms.window_of_row[alarms.scores >= threshold]
+    is_false = window_of_alarm == OUTSIDE
+    return FileScore(
+        windows=len(alarms.scored_windows),
+        found=len(np.unique(window_of_alarm[~is_false])),
+        false_alarms=int(is_false.sum()),
+        raw=score_file(alarms, PROFILES["standard"], threshold),
+    )
 
 
 def measure_ranking(series: LabelledSurprise) -> Ranking:

@@ -26,8 +26,8 @@ class EventSettings(Settings):
     )
 
     def gap_rows(self, warm_up_rows: int) -> int:
-        """Rows that may lie between two anomalous rows of one event."""
-        return int(self.gap_share * warm_up_rows)
+        """Rows up to which two anomalous rows of one event are apart: neighbours always belong together."""
+        return max(1, int(self.gap_share * warm_up_rows))
 
 
 class DetectorSettings(Settings):

@@ -220,7 +220,11 @@ def test_a_project_without_runs_says_how_to_start_one():
 def test_recipes_are_listed_with_what_they_are():
     lines = invoke("recipes").stdout.splitlines()
 
-    assert [line.split()[0] for line in lines] == ["imdb", "reviews"]
+    names = [line.split()[0] for line in lines]
+    assert names == sorted(names)
+    assert {"imdb", "reviews", "sea-temperature", "etth1", "japanese-vowels"} <= set(names)
+    assert lines[names.index("imdb")].startswith("imdb             The Large Movie Review Dataset with its official")
+    assert all(line.endswith(".") for line in lines)
 
 
 def test_every_command_takes_debug():

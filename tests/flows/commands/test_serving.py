@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from flows.cli import main
 from flows.serve import PrintableFormatter
-from tasks import predict
+from tasks import predictors
 from tasks.predict import PredictedFile
 from tasks.serving import server
 
@@ -35,7 +35,7 @@ def predicted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list]:
             calls.append((arguments, options))
             return PredictedFile(**{**OUTCOME, **changes})
 
-        monkeypatch.setattr(predict, "predict_file", predict_file)
+        monkeypatch.setattr(predictors, "predict_file", predict_file)
         return calls
 
     return replace
