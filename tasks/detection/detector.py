@@ -1,6 +1,7 @@
 """A detector of anomalies: over whole series at once, or over one series row by row as its rows arrive.
 
 Both take the same steps in the same order: level, error of the forecast made `horizon` rows before, surprise, event.
+Shapes: B copies of a window, T = L + H rows, L look-back, H horizon, C channels, D covariates.
 """
 
 from collections import deque
@@ -21,6 +22,9 @@ from tasks.detection.settings import DetectorSettings
 
 if TYPE_CHECKING:
     from rnnmodels.forecaster import SequenceForecaster
+
+# A window alone would be multiplied as a vector, whose sums round otherwise than those of many windows.
+COPIES = 8
 
 
 @dataclass(frozen=True)
@@ -106,5 +110,6 @@ class StreamingDetector:
         from rnnmodels.forecasts import forecast_arrays
 
         levels, calendar = zip(*self._recent, strict=True)
-        history_1LC = np.array(levels, np.float32)[None, : self.model.shape.look_back, None]
-        return float(forecast_arrays(self.model, history_1LC, np.array(calendar)[None])[0, -1, 0, 0])
+        history_LC = np.array(levels, np.float32)[: self.model.shape.look_back, None]
+        history_BLC, covariates_BTD = (np.stack([one] * COPIES) for one in (history_LC, np.array(calendar)))
+        return float(forecast_arrays(self.model, history_BLC, covariates_BTD)[0, -1, 0, 0])

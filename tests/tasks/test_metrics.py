@@ -77,9 +77,12 @@ def test_a_planted_temperature_is_recovered(planted: float) -> None:
     assert fit_temperature(logits, targets) == pytest.approx(planted, rel=0.03)
 
 
-def test_the_temperature_stays_bounded_where_every_row_is_right() -> None:
-    logits = np.array([[2.0, 0.0], [0.0, 2.0]])
-    assert np.exp(-3) <= fit_temperature(logits, np.array([0, 1])) < 0.06
+def test_rows_without_a_mistake_make_a_model_as_sure_as_their_number_warrants() -> None:
+    logits, targets = np.array([[2.0, 0.0], [0.0, 2.0]]), np.array([0, 1])
+    for copies in (1, 30, 1_000):
+        few = fit_temperature(np.tile(logits, (copies, 1)), np.tile(targets, copies))
+        # Of n rows all right, the probability that fits the smoothed targets is 1 - 1 / (2 (n + 2)).
+        assert 1 / (1 + np.exp(-2 / few)) == pytest.approx(1 - 1 / (2 * (2 * copies + 2)), rel=1e-4)
 
 
 def test_scaling_by_a_planted_temperature_mends_loss_and_calibration_but_no_prediction() -> None:
