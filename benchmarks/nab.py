@@ -53,7 +53,8 @@ to one event, and each event is one alarm, at its first row.
 "No labels" is that fixed threshold. "By labels" is the threshold that scores best for each profile on the very files, \
 as the benchmark's published tables choose it (Numenta HTM 70.5, CAD OSE 69.9, KNN-CAD 58.0, random cut forest 51.7, \
 windowed Gaussian 39.6). AUC-PR and VUS-PR (buffers of up to 100 rows) rank the rows after the warm-up by surprise; \
-they are means over the files with an anomaly there.
+they are means over the files with an anomaly there. Lines that lack the GRU or the level are ablations: same \
+likelihood, same events, so that a difference to the first line is what the missing part is worth.
 
 The constants are those of Numenta's published detectors (long run, short run, 5 % beyond the record, 0.99999), but \
 the form of the evidence was found on this benchmark, by comparing some 600 variants: mostly on the files \

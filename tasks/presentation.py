@@ -27,8 +27,8 @@ class Presentation:
     """What a kind shows of its scores, and how one tries its registered model.
 
     headline: the columns of short tables, the first of which people look at first; columns: those of the report.
-    trial: what one may do with the model, and how: in the shell command `{predict}` stands for its start, `{example}` for
-    an input.
+    trial: what one may do with the model, and how: in the shell command `{predict}` stands for its start, and
+    `{example}` for an input.
     """
 
     headline: tuple[ScoreColumn, ...]

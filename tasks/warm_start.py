@@ -13,8 +13,11 @@ from prefect.cache_policies import NO_CACHE
 
 from rnnmodels.durable import sha256_of_file
 from tasks import registry, store
+from tasks.errors import InputError
 from tasks.registry import RegisteredModel
+from tasks.served_parts import read_serving_fields
 from tasks.store import Artefact
+from tasks.text.classifier import KIND
 from tasks.text.vocabulary import SPECIALS, Vocabulary
 
 UNKNOWN = -1
@@ -53,9 +56,16 @@ def write_initial(folder: Path, *, champion: RegisteredModel, encoded: Artefact)
 def warm_start(model: str, encoded: Artefact) -> Artefact:
     """Take the weights of a registered model as the start of new fits.
 
-    Raises InputError (E-REG-001) if none is registered, IntegrityError (E-REG-003) if its files are damaged.
+    Raises InputError (E-REG-001) if none is registered and (E-TRN-002) for one that reads no texts: numbers of another
+    day have another scale; IntegrityError (E-REG-003) if its files are damaged.
     """
     champion = registry.resolve_model(model)
+    if read_serving_fields(champion.parts)["kind"] != KIND:
+        raise InputError(
+            "E-TRN-002",
+            f"{champion.label} cannot be started from, as its numbers were scaled by rows of another day.",
+            fix="train without --warm-start.",
+        )
     write = partial(write_initial, champion=champion, encoded=encoded)
     serving = sha256_of_file(champion.parts / registry.SERVING)
     inputs = {"champion": serving, "encoded": encoded}

@@ -56,7 +56,7 @@ class Serving:
 
     def settings_for(self, path: Path, **changed: object) -> SeriesSource:
         """The source's settings, for other files in any format."""
-        own = self.settings.model_dump(exclude={"dataset", "path", "format"})
+        own = self.settings.model_dump(exclude={"dataset", "path", "format", "where"})
         frequency = TimeGrid.from_dict(self.grid).frequency
         return SeriesSource(**own | {"path": str(path), "frequency": frequency, **changed})
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Self
 from pydantic import Field, model_validator
 
 from rnnmodels.forecast_config import ForecastArchitecture, ForecastTraining, resolve_loss
-from tasks.errors import InputError
 from tasks.fit import Candidate
 from tasks.progress import Progress, emit
 from tasks.series.stored_windows import SCORED_SPLITS, TRAIN, open_split
@@ -43,20 +42,11 @@ def create_model(
     candidate: ForecastCandidate,
     data: "dict[str, Windows]",
     shards: Artefact,  # noqa: ARG001 (the windows tell all sizes)
-    initial: Artefact | None = None,
+    initial: Artefact | None = None,  # noqa: ARG001 (a warm start from numbers is refused)
 ) -> "SequenceForecaster":
-    """Make the candidate's network, its linear path fitted in closed form.
-
-    Raises InputError (E-TRN-002) to start from a champion's weights: windows of another day have another scale.
-    """
+    """Make the candidate's network, its linear path fitted in closed form."""
     from rnnmodels.forecaster import SequenceForecaster
 
-    if initial is not None:
-        raise InputError(
-            "E-TRN-002",
-            "a forecaster cannot start from the champion's weights, as its values are scaled anew.",
-            fix="train without --warm-start.",
-        )
     model = SequenceForecaster(candidate.model, data[TRAIN].shape, seed=candidate.training.seed)
     prepared = model.prepare(data[TRAIN], data[VALID])
     if prepared:

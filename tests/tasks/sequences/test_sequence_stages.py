@@ -194,14 +194,6 @@ def test_network_and_baseline_are_evaluated_alike(make_lineage):
     assert models[1].summary["num_features"] == 15
 
 
-def test_a_champion_of_other_numbers_is_no_start(make_lineage):
-    lineage = make_lineage(draw_table(40))
-    candidate = SequenceCandidate(name="gru")
-
-    with pytest.raises(InputError, match="E-TRN-002 a classifier of sequences cannot start from the champion's"):
-        fit.fn(lineage.shards, candidate, initial=lineage.rows)
-
-
 def test_test_sequences_are_the_same_whatever_their_order_and_names(ingest_table):
     def holdout(table):
         rows = ingest_table(table.with_columns(PART), split_column="part", unsorted="sort")

@@ -16,6 +16,7 @@ from tasks.predictors import predict_file
 from tasks.series import registration
 from tasks.series.forecaster import SeriesForecaster
 from tasks.serving.champion import load_served
+from tasks.warm_start import warm_start
 
 AHEAD = 6
 
@@ -178,3 +179,13 @@ def test_the_served_code_knows_neither_prefect_nor_mlflow(registered: registry.R
 def test_the_rest_server_answers_for_texts_only(registered: registry.RegisteredModel):
     with pytest.raises(InputError, match=re.escape('E-SRV-007 model loads/1 is of the kind "forecast"')):
         load_served(registered)
+
+
+def test_a_forecaster_is_no_warm_start(registered: registry.RegisteredModel, loads: tuple[Lineage, object]):
+    with pytest.raises(InputError) as caught:
+        warm_start.fn("loads/1", loads[0].encoded)
+
+    assert str(caught.value) == (
+        "E-TRN-002 loads/1 cannot be started from, as its numbers were scaled by rows of another day.\n"
+        "Fix: train without --warm-start."
+    )
