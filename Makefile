@@ -32,11 +32,12 @@ $(INSTALLED): pyproject.toml requirements.lock
 	$(VENV)/bin/pip install --quiet --constraint requirements.lock --editable '.[dev,subword]'
 	@touch $@
 
-# Resolve the ranges of pyproject.toml again, for every platform and Python version they admit.
+# Resolve the ranges of pyproject.toml again, for every platform and Python version they admit. The extra `sequences` is
+# left out: of its package one data set is read, and its bounds would hold pandas back for everybody.
 lock:
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install --quiet uv
-	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --all-extras --upgrade --no-annotate \
+	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra subword --upgrade --no-annotate \
 	  --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
 	rm -r .venv-lock
 
