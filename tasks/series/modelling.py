@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 from pydantic import Field, model_validator
 
 from rnnmodels.forecast_config import ForecastArchitecture, ForecastTraining, resolve_loss
+from tasks.errors import InputError, quoted
 from tasks.fit import Candidate
 from tasks.progress import Progress, emit
 from tasks.series.stored_windows import SCORED_SPLITS, TRAIN, open_split
@@ -44,11 +45,21 @@ def create_model(
     shards: Artefact,  # noqa: ARG001 (the windows tell all sizes)
     initial: Artefact | None = None,  # noqa: ARG001 (a warm start from numbers is refused)
 ) -> "SequenceForecaster":
-    """Make the candidate's network, its linear path fitted in closed form."""
+    """Make the candidate's network, its linear path fitted in closed form.
+
+    Raises InputError (E-TRN-003) for a network that the windows do not fit.
+    """
     from rnnmodels.forecaster import SequenceForecaster
 
-    model = SequenceForecaster(candidate.model, data[TRAIN].shape, seed=candidate.training.seed)
-    prepared = model.prepare(data[TRAIN], data[VALID])
+    try:
+        model = SequenceForecaster(candidate.model, data[TRAIN].shape, seed=candidate.training.seed)
+        prepared = model.prepare(data[TRAIN], data[VALID])
+    except ValueError as error:
+        raise InputError(
+            "E-TRN-003",
+            f"candidate {quoted(candidate.name)} does not fit the windows: {error}.",
+            fix="change its model, or shard.look_back and shard.horizon.",
+        ) from error
     if prepared:
         figures = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in prepared.items())
         emit(Progress("fit", candidate.name, note=f"fitted its line: {figures}"))

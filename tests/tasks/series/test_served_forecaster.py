@@ -9,12 +9,14 @@ import numpy as np
 import polars as pl
 import pytest
 
+from rnnmodels.forecast_config import ForecastArchitecture
 from tasks import registry
 from tasks.errors import InputError, IntegrityError
 from tasks.lineage import Lineage
 from tasks.predictors import predict_file
 from tasks.series import registration
 from tasks.series.forecaster import SeriesForecaster
+from tasks.series.modelling import ForecastCandidate, create_model, open_data
 from tasks.serving.champion import load_served
 from tasks.warm_start import warm_start
 
@@ -189,3 +191,13 @@ def test_a_forecaster_is_no_warm_start(registered: registry.RegisteredModel, loa
         "E-TRN-002 loads/1 cannot be started from, as its numbers were scaled by rows of another day.\n"
         "Fix: train without --warm-start."
     )
+
+
+def test_a_network_that_the_windows_do_not_fit_says_what_to_change(
+    loads: tuple[Lineage, object], registered: registry.RegisteredModel
+):
+    shards = loads[0].shards
+    candidate = ForecastCandidate(name="long", model=ForecastArchitecture(segment_length=500))
+
+    with pytest.raises(InputError, match=r'E-TRN-003 candidate "long" does not fit the windows: .*\nFix: change its'):
+        create_model(candidate, open_data(candidate, shards), shards)
