@@ -4,9 +4,10 @@ A kind is made of parts that stages perform (`tasks.part`); the flow, the traine
 same for all of them.
 """
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema
 
 from rnnmodels.config import Architecture, Optimization, Settings, Training
 from rnnmodels.forecast_config import ForecastArchitecture, ForecastTraining
@@ -170,8 +171,23 @@ RECIPES: dict[str, type[Recipe]] = {
     "classify-series": ClassifySeriesRecipe,
     "forecast": ForecastRecipe,
 }
+
+
+class _JudgedByKind:
+    """Has a form say what is wrong with a recipe of the chosen kind, and not only that it is of none.
+
+    `anyOf` gives the form its tabs, but a validator says of it no more than that nothing fits.
+    """
+
+    def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict:
+        schema = handler(core_schema)
+        conditions = [{"properties": {"kind": {"const": kind}}, "required": ["kind"]} for kind in RECIPES]
+        parts = zip(conditions, schema["anyOf"], strict=True)
+        return {**schema, "allOf": [{"if": condition, "then": dict(part)} for condition, part in parts]}
+
+
 # What flows take as a parameter: a form offers the kinds, and validation takes the one that fits.
-AnyRecipe = ClassifyRecipe | ClassifySeriesRecipe | ForecastRecipe
+AnyRecipe = Annotated[ClassifyRecipe | ClassifySeriesRecipe | ForecastRecipe, _JudgedByKind()]
 AnyCandidate = ClassifierCandidate | SequenceCandidate | ForecastCandidate
 
 
