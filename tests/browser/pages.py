@@ -18,7 +18,9 @@ FINAL_STATE = re.compile(r"^\s*(Completed|Skipped|Failed|Crashed|Cancelled)\s*$"
 def persist(act: Callable[[], None], *, until: Locator) -> None:
     """Do something until it shows: a busy server refuses now and then, and a person does it again."""
     for _ in range(ATTEMPTS):
-        act()
+        # What was slow to show may have taken the button away.
+        with contextlib.suppress(NotInTime):
+            act()
         with contextlib.suppress(NotInTime):
             return until.wait_for(timeout=REFUSAL_MS)
     said = until.page.locator("body").inner_text()
