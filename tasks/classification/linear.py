@@ -1,8 +1,10 @@
 """Logistic regressions as baselines: the penalty is chosen on validation, the scores are stored as of any model."""
 
 import copy
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +27,22 @@ class Fit:
     C: float
     regression: "LogisticRegression"
     valid_loss: float
+
+
+def write_regression(
+    folder: Path,
+    name: str,
+    rows: Mapping[str, pl.DataFrame],
+    features: "Mapping[str, Features]",
+    c_grid: Sequence[float],
+) -> dict:
+    """Fit a regression to rows (row, target) and their features, and store what it predicts, as of any model."""
+    targets = {split: of_split["target"].to_numpy() for split, of_split in rows.items()}
+    fit = choose_regression(name, features, targets, c_grid)
+    predictions = tabulate_scores(fit.regression, rows, features)
+    predictions.write_parquet(folder / "predictions.parquet")
+    (folder / "history.json").write_text(json.dumps([]), encoding="utf-8")
+    return {"rows": predictions.height, "name": name, "C": fit.C, "num_features": features["train"].shape[1]}
 
 
 def choose_regression(

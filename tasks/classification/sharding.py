@@ -4,15 +4,19 @@ One file per split and bucket. Rows are stored in random order, so that a batch 
 sample even if the source was sorted by label. A step of a row is an id (column `tokens`) or some numbers (`values`).
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from pydantic import Field
 
-from tasks.classification.buckets import choose_widths
+from tasks.classification.buckets import choose_widths, fill_of
+from tasks.part import Part
 from tasks.progress import Progress, emit
 
 RECORD_BATCH_ROWS = 4_096
@@ -20,6 +24,15 @@ READ_ROWS = 20_000
 SCALAR_TYPES = {"row": np.dtype(np.uint32), "length": np.dtype(np.uint32), "target": np.dtype(np.uint16)}
 
 Histogram = tuple[np.ndarray, np.ndarray]
+
+
+class BucketSettings(Part):
+    """How sequences of many lengths are cut, bucketed and padded; a kind says where it cuts by default."""
+
+    max_length: int = Field(ge=1, le=1_000_000, description="Steps kept of a sequence, at most.")
+    keep: Literal["head", "tail", "both"] = Field("both", description="Which end of a longer sequence is kept.")
+    num_widths: int = Field(16, ge=1, le=256, description="Bucket widths, at most.")
+    seed: int = Field(1, ge=0, lt=2**32, description="Seed of the stored row order.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +146,28 @@ def fit_widths(histograms: Mapping[str, Histogram], num_widths: int) -> list[int
     widths = choose_widths(*histograms["train"], num_widths)
     longest = max(int(lengths[-1]) for lengths, _ in histograms.values())
     return [*widths[:-1], max(widths[-1], longest)]
+
+
+def write_buckets(
+    folder: Path, sequences: Mapping[str, pl.LazyFrame], column: StepColumn, *, settings: BucketSettings, sizes: dict
+) -> dict:
+    """Write the shards of every split, and `shards.json` with the `sizes` of the model; returns what they come to."""
+    histograms = {split: column.count_lengths(frame) for split, frame in sequences.items()}
+    widths = fit_widths(histograms, settings.num_widths)
+    entries = [
+        entry
+        for split, frame in sequences.items()
+        for entry in write_split(folder, split, frame, column, widths=widths, seed=settings.seed)
+    ]
+    cut = {"max_length": settings.max_length, "keep": settings.keep}
+    layout = {"widths": widths, **sizes, **cut, "files": entries}
+    (folder / "shards.json").write_text(json.dumps(layout, indent=1), encoding="utf-8")
+    return {
+        "rows": sum(entry["rows"] for entry in entries),
+        "widths": widths,
+        "fill": {split: round(fill_of(*histogram, widths), 4) for split, histogram in histograms.items()},
+        "lengths": np.column_stack(histograms["train"]).tolist(),
+    }
 
 
 def _by_bucket(batch: pl.DataFrame, column: StepColumn, widths: list[int]) -> Iterator[tuple[tuple[int], pl.DataFrame]]:

@@ -4,7 +4,6 @@ Figures of a channel: mean, deviation, least and largest value, first and last v
 its steps; besides, the logarithm of the length. They are scaled by the training sequences.
 """
 
-import json
 import time
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field, PositiveFloat
 
-from tasks.classification.linear import choose_regression, tabulate_scores
+from tasks.classification.linear import write_regression
 from tasks.part import Part
 from tasks.sequences.encoding import VALUES_COLUMN
 from tasks.sequences.frames import SPLITS
@@ -59,18 +58,8 @@ def write_baseline(folder: Path, *, encoded: Artefact, settings: SequenceBaselin
         rows[split], figures[split] = read_figures(encoded, split)
     scaling = StandardScaler().fit(figures["train"])
     features = {split: scaling.transform(of_split) for split, of_split in figures.items()}
-    targets = {split: of_split["target"].to_numpy() for split, of_split in rows.items()}
-    fit = choose_regression(NAME, features, targets, settings.c_grid)
-    predictions = tabulate_scores(fit.regression, rows, features)
-    predictions.write_parquet(folder / "predictions.parquet")
-    (folder / "history.json").write_text(json.dumps([]), encoding="utf-8")
-    return {
-        "rows": predictions.height,
-        "name": NAME,
-        "C": fit.C,
-        "num_features": features["train"].shape[1],
-        "train_s": round(time.perf_counter() - started_s, 3),
-    }
+    written = write_regression(folder, NAME, rows, features, settings.c_grid)
+    return {**written, "train_s": round(time.perf_counter() - started_s, 3)}
 
 
 BASELINES = {NAME: write_baseline}

@@ -83,7 +83,7 @@ class SequenceLabeller:
             serving=Serving(**serving | {"channels": tuple(serving["channels"])}),
         )
 
-    def label_files(self, inputs: Inputs, **changed: object) -> pl.DataFrame:
+    def answer_files(self, inputs: Inputs, **changed: object) -> pl.DataFrame:
         """Label every sequence of files, read and checked as the training rows were; columns as of `label_sequences`.
 
         `changed` settings of the source are other than in training.
@@ -91,7 +91,7 @@ class SequenceLabeller:
         return self.label_sequences(self.read_files(inputs, **changed))
 
     def label_table(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Label every sequence of a table with the columns of the source, as `label_files` does."""
+        """Label every sequence of a table with the columns of the source, as `answer_files` does."""
         return self.label_sequences(self.read_table(table))
 
     def read_files(self, inputs: Inputs, **changed: object) -> pl.DataFrame:

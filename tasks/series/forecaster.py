@@ -100,7 +100,7 @@ class SeriesForecaster:
         """The grid on which series go on."""
         return TimeGrid.from_dict(self.serving.grid)
 
-    def forecast_files(self, inputs: Inputs, **changed: object) -> pl.DataFrame:
+    def answer_files(self, inputs: Inputs, **changed: object) -> pl.DataFrame:
         """Forecast every series of files that hold their history, read and checked as the training rows were.
 
         Rows after a series' last value bring covariates known in advance; `changed` settings of the source are other
@@ -112,7 +112,7 @@ class SeriesForecaster:
             return self.forecast_rows(pl.read_parquet(Path(folder) / ROWS_FILE))
 
     def forecast_frame(self, history: pl.DataFrame) -> pl.DataFrame:
-        """Forecast from a table with the columns of the source, as `forecast_files` does."""
+        """Forecast from a table with the columns of the source, as `answer_files` does."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "history.parquet"
             history.write_parquet(path)
@@ -120,7 +120,7 @@ class SeriesForecaster:
             time = history.schema.get(self.serving.settings.time_column)
             # What is a time already needs no rule for reading it from text or counts.
             is_time = time is not None and time.is_temporal()
-            return self.forecast_files(inputs, **({"time_unit": "text", "time_format": None} if is_time else {}))
+            return self.answer_files(inputs, **({"time_unit": "text", "time_format": None} if is_time else {}))
 
     def forecast_rows(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Forecast from canonical rows; columns series, time, step (from 1), channel, forecast, q0.1 and so on.

@@ -4,15 +4,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import polars as pl
-
-from tasks import registry
-from tasks.errors import InputError
-from tasks.prediction.job import refuse_existing, refuse_unwritable
-from tasks.prediction.tables import write_table
-from tasks.progress import Progress, emit
+from tasks.prediction.tables_of_numbers import refuse_columns_of_texts, write_answers
 from tasks.series.forecaster import SeriesForecaster
-from tasks.sources.inputs import find_inputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,30 +57,12 @@ def predict_file(
     E-REG-002); IntegrityError for a damaged model (E-INT-001, E-REG-003).
     """
     started_s = time.perf_counter()
-    _refuse_columns_of_texts(text_column, label_column)
-    refuse_unwritable(output_path)
-    refuse_existing(output_path, source=input_path, overwrite=overwrite)
-    registered = registry.resolve_model(model)
-    forecaster = SeriesForecaster.load(registered.parts)
-    inputs = find_inputs(forecaster.serving.settings_for(input_path))
-    emit(Progress("predict", note=f"forecasting with {registered.label}"))
-    forecasts = forecaster.forecast_files(inputs).with_columns(model=pl.lit(registered.label))
-    draft = output_path.with_name(f".{output_path.stem}.partial{output_path.suffix}")
-    write_table(forecasts, draft, is_first=True)
-    draft.replace(output_path)
+    refuse_columns_of_texts(text_column, label_column)
+    forecasts = write_answers(model, input_path, output_path, load=SeriesForecaster.load, overwrite=overwrite)
     return ForecastFile(
-        model=registered.label,
+        model=forecasts["model"][0],
         series=forecasts["series"].n_unique(),
         rows=forecasts.height,
         output=output_path,
         wall_s=round(time.perf_counter() - started_s, 3),
     )
-
-
-def _refuse_columns_of_texts(text_column: str, label_column: str | None) -> None:
-    if text_column != "text" or label_column is not None:
-        raise InputError(
-            "E-OUT-004",
-            "this model forecasts series, but a column of texts or labels is named.",
-            fix="leave --text-column and --label-column out; the columns are those that the model was trained on.",
-        )

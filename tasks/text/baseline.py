@@ -3,7 +3,6 @@
 It reads the raw texts, so that a poor vocabulary of the recurrent models cannot weaken what they are compared with.
 """
 
-import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field, PositiveFloat
 
-from tasks.classification.linear import choose_regression, tabulate_scores
+from tasks.classification.linear import write_regression
 from tasks.errors import InputError
 from tasks.part import Part
 from tasks.store import Artefact
@@ -59,18 +58,8 @@ def write_baseline(folder: Path, *, splits: Artefact, settings: BaselineSettings
     started = time.perf_counter()
     rows = {split: read_rows(splits, split) for split in SPLITS}
     features = build_features({split: frame["text"] for split, frame in rows.items()}, settings)
-    targets = {split: frame["target"].to_numpy() for split, frame in rows.items()}
-    fit = choose_regression(NAME, features, targets, settings.c_grid)
-    predictions = tabulate_scores(fit.regression, rows, features)
-    predictions.write_parquet(folder / "predictions.parquet")
-    (folder / "history.json").write_text(json.dumps([]), encoding="utf-8")
-    return {
-        "rows": predictions.height,
-        "name": NAME,
-        "C": fit.C,
-        "num_features": features["train"].shape[1],
-        "train_s": round(time.perf_counter() - started, 3),
-    }
+    written = write_regression(folder, NAME, rows, features, settings.c_grid)
+    return {**written, "train_s": round(time.perf_counter() - started, 3)}
 
 
 def read_rows(splits: Artefact, split: str) -> pl.DataFrame:

@@ -146,7 +146,7 @@ def test_an_output_that_exists_is_kept(registered: registry.RegisteredModel, his
 
 
 def test_columns_of_texts_mean_nothing_to_a_forecaster(registered: registry.RegisteredModel, tmp_path: Path):
-    with pytest.raises(InputError, match="E-OUT-004 this model forecasts series, but a column of texts"):
+    with pytest.raises(InputError, match="E-OUT-004 this model reads numbers, but a column of texts"):
         predict_file("loads/1", tmp_path / "history.csv", tmp_path / "out.csv", label_column="stars")
 
 
