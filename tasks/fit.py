@@ -69,7 +69,7 @@ def write_fitted(
     checkpoints, training = folder / CHECKPOINTS, candidate.training
     durability = {"checkpoints": checkpoints, "resume": resume, "tracked_as": tracked_as}
     epochs = follow(candidate, fit_epochs(model, data["train"], data["valid"], training, **durability))
-    finished = modelling.finish_model(folder, model, data, training)
+    finished = modelling.finish_model(folder, model, data, candidate)
     save_model(model, folder)
     # Timings differ from run to run; they go to the summary, so that equal fits have equal content.
     history = [{k: v for k, v in epoch.figures().items() if k not in TIMINGS} for epoch in epochs]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 from pydantic import Field
 
-from rnnmodels.config import Architecture, ClassifierTraining, Training
+from rnnmodels.config import Architecture, Training
 from tasks.fit import Candidate
 from tasks.progress import Progress, emit
 from tasks.store import Artefact
@@ -66,10 +66,10 @@ def make_classifier(candidate: ClassifierCandidate, train: "Shards", layout: dic
 
 
 def finish_model(
-    folder: Path, model: "RecurrentClassifier", data: "dict[str, Shards]", training: ClassifierTraining
+    folder: Path, model: "RecurrentClassifier", data: "dict[str, Shards]", candidate: Candidate
 ) -> dict[str, int]:
     """Store what the model makes of the rows kept back: `predictions.parquet` (split, row, target, logits)."""
-    predictions = predict_splits(model, data, batch_steps=training.batch_size)
+    predictions = predict_splits(model, data, batch_steps=candidate.training.batch_size)
     predictions.write_parquet(folder / "predictions.parquet")
     return {"rows": predictions.height}
 

@@ -1,115 +1,135 @@
-"""A detector of anomalies: over whole series at once, or over one series row by row as its rows arrive.
+"""A detector of anomalies: over all rows of a series at once, or row by row as they arrive.
 
 Both take the same steps in the same order: level, error of the forecast made `horizon` rows before, surprise, event.
-Shapes: B copies of a window, T = L + H rows, L look-back, H horizon, C channels, D covariates.
+The surprise of a row is that of its most surprising channel.
+Shapes: B copies of a window, T = L + H rows, L look-back, H horizon, N rows, C channels, D features of the calendar.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from tasks.detection.events import Event, EventTracker, find_events, find_threshold
-from tasks.detection.forecasting import forecast_panel
-from tasks.detection.likelihood import RollingLikelihood, choose_evidence, measure_surprise
-from tasks.detection.panel import LevelScale, Series, describe_times
+from tasks.detection.events import Event, EventTracker, count_gap_rows, find_events, find_threshold
+from tasks.detection.likelihood import Evidence, RollingLikelihood, choose_evidence, measure_surprise
 from tasks.detection.settings import DetectorSettings
 
 if TYPE_CHECKING:
     from rnnmodels.forecaster import SequenceForecaster
+    from tasks.detection.levels import LevelScaler
 
 # A window alone would be multiplied as a vector, whose sums round otherwise than those of many windows.
 COPIES = 8
 
 
-@dataclass(frozen=True)
-class Detection:
-    """Surprise of each row of a series in decades, and its events after the warm-up."""
+def judge_rows(
+    levels_NC: NDArray[np.float32],
+    forecasts_NC: NDArray[np.float32],
+    settings: DetectorSettings,
+    evidence: Sequence[Evidence] | None = None,
+) -> NDArray[np.float64]:
+    """Surprise of each row of a series in decades (N), by all evidence there is or by some of it."""
+    chosen = choose_evidence(settings.likelihood) if evidence is None else evidence
+    errors_NC = levels_NC.astype(np.float64) - forecasts_NC
+    surprises = [
+        measure_surprise({"level": level_N.astype(np.float64), "error": error_N}, chosen, settings.likelihood)
+        for level_N, error_N in zip(levels_NC.T, errors_NC.T, strict=True)
+    ]
+    return np.max(surprises, axis=0)
 
-    surprise: np.ndarray
-    events: list[Event]
+
+def decide_threshold(settings: DetectorSettings, num_channels: int, num_evidence: int | None = None) -> float:
+    """Surprise from which on a row is anomalous, in decades; each of several channels gets its share of the chance."""
+    count = len(choose_evidence(settings.likelihood)) if num_evidence is None else num_evidence
+    return find_threshold(settings.events.tail_probability / num_channels, count)
+
+
+def find_series_events(
+    surprise: NDArray[np.float64], *, threshold: float, gap_share: float, warm_up_rows: int
+) -> list[Event]:
+    """Find the events of a series after its warm-up."""
+    gap_rows = count_gap_rows(gap_share, warm_up_rows)
+    return find_events(surprise, threshold=threshold, gap_rows=gap_rows, first_row=warm_up_rows)
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What is known of a row as soon as it has arrived."""
+    """What is known of a row as soon as it has arrived; `expected` is what was forecast of each channel.
+
+    `is_alarm` says that with this row an event begins.
+    """
 
     surprise: float
+    expected: tuple[float, ...]
+    is_anomaly: bool
     is_alarm: bool
-
-
-def detect_panel(
-    model: "SequenceForecaster", panel: Sequence[Series], folder: Path, settings: DetectorSettings
-) -> list[Detection]:
-    """Detect the events of each series; the forecaster's input is left in the folder."""
-    forecasts = forecast_panel(model, panel, folder)
-    return [
-        detect(series, {"level": series.levels, "error": series.levels - forecast}, settings)
-        for series, forecast in zip(panel, forecasts, strict=True)
-    ]
-
-
-def detect(series: Series, residuals: dict[str, np.ndarray], settings: DetectorSettings) -> Detection:
-    """Detect the events of a series from its residuals."""
-    evidence = choose_evidence(settings.likelihood)
-    surprise = measure_surprise(residuals, evidence, settings.likelihood)
-    events = find_events(
-        surprise,
-        threshold=find_threshold(settings.events.tail_probability, len(evidence)),
-        gap_rows=settings.events.gap_rows(series.warm_up_rows),
-        first_row=series.warm_up_rows,
-    )
-    return Detection(surprise, events)
 
 
 class StreamingDetector:
     """Judges the rows of one series in turn; what it says of a row depends on no later one.
 
-    The scale is that of the warm-up rows, which pass through the detector as well, without alarms.
+    The warm-up rows pass through it as well, without alarms.
     """
 
     def __init__(
-        self, model: "SequenceForecaster", scale: LevelScale, *, warm_up_rows: int, settings: DetectorSettings
+        self,
+        model: "SequenceForecaster",
+        scaler: "LevelScaler",
+        series: str,
+        *,
+        warm_up_rows: int,
+        settings: DetectorSettings,
     ) -> None:
         self.model = model
-        self.scale = scale
+        self.scaler = scaler
+        self.series = series
         self._warm_up_left = warm_up_rows
         evidence = choose_evidence(settings.likelihood)
-        self._likelihood = RollingLikelihood(evidence, settings.likelihood)
+        self._likelihoods = [RollingLikelihood(evidence, settings.likelihood) for _ in scaler.channels]
         self._tracker = EventTracker(
-            threshold=find_threshold(settings.events.tail_probability, len(evidence)),
-            gap_rows=settings.events.gap_rows(warm_up_rows),
+            threshold=decide_threshold(settings, len(scaler.channels)),
+            gap_rows=count_gap_rows(settings.events.gap_share, warm_up_rows),
             first_row=warm_up_rows,
         )
-        self._recent: deque[tuple[float, np.ndarray]] = deque(maxlen=model.shape.num_steps)
+        self._recent: deque[tuple[NDArray, NDArray]] = deque(maxlen=model.shape.num_steps)
 
     @property
     def events(self) -> list[Event]:
         """The events so far, the last of which may go on."""
         return self._tracker.events
 
-    def update(self, time: datetime, value: float) -> Judgement:
-        """Judge the next row."""
-        level = float(self.scale.transform(np.array([value]))[0])
-        row = (level, describe_times(pl.Series([time]))[0])
+    def update(self, time: datetime | int, values: Sequence[float]) -> Judgement:
+        """Judge the next row, given its time and the number of each channel."""
+        levels_1C = self.scaler.levels(self.series, np.array([values], np.float64))
+        row = (levels_1C[0], self.scaler.describe_times(pl.Series([time]))[0])
         # Before its first row a series is taken to have stood still.
         self._recent.extend([row] * (1 if self._recent else self.model.shape.num_steps))
-        surprise = self._likelihood.update({"level": level, "error": level - self._forecast_row()})
+        forecast_C = self._forecast_row()
+        surprise = max(
+            likelihood.update(_residuals(level, forecast))
+            for likelihood, level, forecast in zip(self._likelihoods, levels_1C[0], forecast_C, strict=True)
+        )
+        expected = tuple(self.scaler.values(self.series, forecast_C[None])[0].tolist())
         if self._warm_up_left:
             self._warm_up_left -= 1
-            return Judgement(surprise, is_alarm=False)
-        return Judgement(surprise, self._tracker.update(surprise))
+            return Judgement(surprise, expected, is_anomaly=False, is_alarm=False)
+        is_alarm = self._tracker.update(surprise)
+        return Judgement(surprise, expected, is_anomaly=surprise >= self._tracker.threshold, is_alarm=is_alarm)
 
-    def _forecast_row(self) -> float:
-        """What the forecaster says of the last row, from the rows up to `horizon` before it."""
+    def _forecast_row(self) -> NDArray[np.float32]:
+        """What the forecaster says of the last row, from the rows up to `horizon` before it (C)."""
         from rnnmodels.forecasts import forecast_arrays
 
         levels, calendar = zip(*self._recent, strict=True)
-        history_LC = np.array(levels, np.float32)[: self.model.shape.look_back, None]
+        history_LC = np.array(levels)[: self.model.shape.look_back]
         history_BLC, covariates_BTD = (np.stack([one] * COPIES) for one in (history_LC, np.array(calendar)))
-        return float(forecast_arrays(self.model, history_BLC, covariates_BTD)[0, -1, 0, 0])
+        return forecast_arrays(self.model, history_BLC, covariates_BTD)[0, -1, :, 0]
+
+
+def _residuals(level: np.float32, forecast: np.float32) -> Mapping[str, float]:
+    return {"level": float(level), "error": float(level) - float(forecast)}

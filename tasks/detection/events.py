@@ -39,6 +39,11 @@ class EventTracker:
         return begins
 
 
+def count_gap_rows(gap_share: float, warm_up_rows: int) -> int:
+    """Rows up to which two anomalous rows of one event are apart: neighbours always belong together."""
+    return max(1, int(gap_share * warm_up_rows))
+
+
 def find_threshold(tail_probability: float, num_evidence: int) -> float:
     """Surprise that independent evidence of ordinary rows reaches with a probability (Fisher's method), in decades.
 

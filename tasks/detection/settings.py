@@ -1,8 +1,38 @@
 """What a detector of anomalies can be told."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from rnnmodels.config import Settings
+from rnnmodels.forecast_config import ForecastArchitecture, ForecastTraining, View
+
+
+class DetectorArchitecture(ForecastArchitecture):
+    """The forecaster of a detector: one for all series, none of which it knows by name."""
+
+    hidden_size: int = Field(64, ge=1, le=8192, description="Width of the hidden state.")
+    segment_length: int = Field(12, ge=1, le=100_000, description="Steps per segment; `segment` only.")
+    channel_embedding: bool = Field(
+        False,
+        description="Independent channels know which one they are; `segment` only. Without it any series is alike.",
+    )
+    normalization: Literal["last", "last-scaled", "mean", "instance", "none"] = Field(
+        "none",
+        description="What is subtracted from a window for the recurrent part; levels are centred as they are, and with "
+        "`last` an anomaly would shift what is expected after it.",
+    )
+    line_views: tuple[View, ...] = Field(
+        (), description="Ridge regressions whose mean is the line beside the recurrent part; none by default."
+    )
+
+
+class DetectorTraining(ForecastTraining):
+    """How the forecaster of a detector is fitted to the warm-up."""
+
+    epochs: int = Field(4, ge=1, le=1000, description="Passes over the training rows, at most.")
+    ema_decay: float = Field(0.999, ge=0, lt=1, description="Decay of the averaged weights (bias-corrected); 0 is off.")
+    patience: int = Field(3, ge=1, le=1000, description="Epochs without a lower validation loss before stopping.")
 
 
 class LikelihoodSettings(Settings):
@@ -24,10 +54,6 @@ class EventSettings(Settings):
     gap_share: float = Field(
         0.1, ge=0, le=1, description="Anomalous rows are one event up to this share of the warm-up rows apart."
     )
-
-    def gap_rows(self, warm_up_rows: int) -> int:
-        """Rows up to which two anomalous rows of one event are apart: neighbours always belong together."""
-        return max(1, int(self.gap_share * warm_up_rows))
 
 
 class DetectorSettings(Settings):

@@ -17,17 +17,23 @@ MAX_CHANNELS = 1024
 PREFIXES = ("value.", "known.")
 
 
-def write_canonical(path: Path, sheet: Sheet, ordered: pl.DataFrame, duplicates: pl.DataFrame) -> list[str]:
-    """Write the rows sorted by series and time, one for each; returns the names of the channels."""
+def write_canonical(
+    path: Path, sheet: Sheet, ordered: pl.DataFrame, duplicates: pl.DataFrame, *others: pl.Expr
+) -> list[str]:
+    """Write the rows as they are ordered, one for each series and time, with `others` of their columns.
+
+    Returns the names of the channels.
+    """
     rows = pl.scan_parquet(sheet.path)
     if not ordered["row"].is_sorted():
-        rows = rows.sort("series", "time", *sheet.keys[1:], maintain_order=True)
+        position = ordered.lazy().select("row").with_row_index("position")
+        rows = rows.join(position, on="row", maintain_order="left").sort("position").drop("position")
     rows = _without_duplicates(rows, duplicates, sheet)
     channels = list(sheet.settings.value_columns)
     if sheet.settings.channel_column is not None:
         channels = _channels(ordered)
         rows = _pivoted(rows, channels)
-    canonical = rows.select("row", "series", pl.col("time").cast(DTYPES[sheet.clock]), NUMBERS)
+    canonical = rows.select("row", "series", pl.col("time").cast(DTYPES[sheet.clock]), *others, NUMBERS)
     canonical.sink_parquet(path, compression="zstd", maintain_order=True)
     return channels
 

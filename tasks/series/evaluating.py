@@ -26,7 +26,7 @@ from tasks.series.metrics import (
     measure_by_step,
     measure_overall,
 )
-from tasks.series.resampling import ResamplingPlan, plan_resampling
+from tasks.series.resampling import plan_resampling
 from tasks.series.residuals import describe_residuals
 from tasks.series.stored_windows import SCORED_SPLITS, TRAIN, open_split, read_layout
 from tasks.series.time_grid import TimeGrid, show_time
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 INPUTS = ("shards", "encoded")
 VALUES_AT_ONCE = 1 << 18
-FEW_PIECES = 10
 COMPARABLE = ("mse", "mae", "mase", "crps")
 
 
@@ -193,17 +192,10 @@ def _place(window: int, windows: "Windows", layout: dict, grid: TimeGrid) -> dic
 
 def find_warnings(scored: dict[str, ScoredSplit], data: Data) -> list[str]:
     """Say what the figures cannot tell: intervals from too few independent windows, and where MASE has no unit."""
-    few = [sentence for split, one in scored.items() for sentence in _warn_of_few(split, one.tally.plan)]
+    few = [sentence for split, one in scored.items() for sentence in one.tally.plan.find_warnings(split)]
     without_unit = int(np.isnan(data.seasonal).sum())
     pairs = f"{without_unit:,} of {data.seasonal.size:,} channels of series"
     return few + ([f"mase leaves out {pairs} that do not vary over a season of training."] if without_unit else [])
-
-
-def _warn_of_few(split: str, plan: ResamplingPlan) -> list[str]:
-    if plan.pieces >= FEW_PIECES:
-        return []
-    what = "series" if plan.by == "series" else "stretches as long as the horizon"
-    return [f"{split} has only {plan.pieces:.1f} independent {what}: its intervals are too narrow."]
 
 
 def tabulate_losses(split: str, scored: ScoredSplit) -> pl.DataFrame:

@@ -14,6 +14,7 @@ import polars as pl
 from tasks.fingerprint import digest_of
 from tasks.lineage import Lineage
 from tasks.promotion.scoring import Holdout
+from tasks.series.resampling import ResamplingPlan, plan_resampling
 from tasks.series.scaler import Scaler
 from tasks.series.stored_windows import open_split, read_layout
 from tasks.series.time_grid import TimeGrid
@@ -57,6 +58,11 @@ class ForecastHoldout(Holdout):
     def edges(self) -> np.ndarray:
         """The step with which each part of the horizon begins, counted from 0, and the horizon last."""
         return np.linspace(0, self.horizon, min(MAX_PARTS, self.horizon) + 1).astype(np.int64)
+
+    def plan_resampling(self, windows: pl.DataFrame) -> ResamplingPlan:
+        """Say which windows, given by series and time, tell something of their own."""
+        series, times = windows["series"].rank("dense").to_numpy(), windows["time"].to_numpy()
+        return plan_resampling(series, times, horizon=self.horizon, stride=self.stride)
 
     @property
     def windows_digest(self) -> str:
@@ -105,10 +111,11 @@ def choose_origins(windows: "Windows", grid: TimeGrid, stride: int) -> np.ndarra
 def digest_rows(path: Path) -> str:
     """SHA-256 of rows in their order, whatever their numbers in the source and the layout of the file."""
     names = [name for name in pl.read_parquet_schema(path) if name != "row"]
-    return digest_of({name: _digest_column(pl.read_parquet(path, columns=[name])[name]) for name in names})
+    return digest_of({name: digest_column(pl.read_parquet(path, columns=[name])[name]) for name in names})
 
 
-def _digest_column(column: pl.Series) -> str:
+def digest_column(column: pl.Series) -> str:
+    """SHA-256 of names or numbers in their order."""
     if column.dtype == pl.String:
         runs = column.rle().struct.unnest()
         return digest_of([runs["value"].to_list(), runs["len"].to_list()])

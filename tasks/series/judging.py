@@ -21,7 +21,6 @@ from tasks.registry import RegisteredModel
 from tasks.series.forecaster import KIND, SeriesForecaster, Serving
 from tasks.series.holdout import ForecastHoldout, read_holdout
 from tasks.series.promotion import ForecastPromotionSettings
-from tasks.series.resampling import plan_resampling
 from tasks.series.scoring import LOSSES, ForecastScores, score_model
 from tasks.series.splitting import read_cut
 from tasks.series.time_grid import TimeGrid
@@ -123,8 +122,7 @@ def measure_chance(paired: pl.DataFrame, holdout: ForecastHoldout) -> float:
     """Chance that forecasts of equal worth differ this much or more in the challenger's favour."""
     mean_gain = (pl.col("champion") - pl.col("challenger")).sum() / pl.col("steps").sum()
     windows = paired.group_by("row", "series", "time").agg(gain=mean_gain).sort("row")
-    series = windows["series"].rank("dense").to_numpy()
-    plan = plan_resampling(series, windows["time"].to_numpy(), horizon=holdout.horizon, stride=holdout.stride)
+    plan = holdout.plan_resampling(windows)
     return diebold_mariano_p_value(plan.average(windows["gain"].to_numpy()), overlap=plan.overlap)
 
 

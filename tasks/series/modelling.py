@@ -67,7 +67,7 @@ def create_model(
 
 
 def finish_model(
-    folder: Path, model: "SequenceForecaster", data: "dict[str, Windows]", training: ForecastTraining
+    folder: Path, model: "SequenceForecaster", data: "dict[str, Windows]", candidate: ForecastCandidate
 ) -> dict[str, float]:
     """Weigh the recurrent part on validation, and store what the model forecasts for the rows kept back.
 
@@ -75,7 +75,7 @@ def finish_model(
     """
     from rnnmodels.forecasts import predict_windows
 
-    finished = model.finish(data[VALID], training)
+    finished = model.finish(data[VALID], candidate.training)
     for split in SCORED_SPLITS:
         predict_windows(model, data[split], folder / f"{split}.npy")
     levels = list(model.architecture.forecast_levels)

@@ -36,15 +36,21 @@ PROFILES = {
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledScores:
-    """Anomaly scores of one file's rows, and its true windows as first and last row, in order and apart."""
+    """Anomaly scores of one file's rows, and its true windows as first and last row, in order and apart.
+
+    `scored` says which rows count; without it those past the benchmark's probationary part of the file do.
+    """
 
     name: str
     scores: np.ndarray
     windows: tuple[tuple[int, int], ...]
+    scored: np.ndarray | None = None
 
     @cached_property
     def is_scored(self) -> np.ndarray:
-        """Whether each row lies past the probationary part of the file."""
+        """Whether each row counts."""
+        if self.scored is not None:
+            return self.scored
         num_rows = len(self.scores)
         return np.arange(num_rows) >= min(int(PROBATION_SHARE * num_rows), MAX_PROBATION_ROWS)
 

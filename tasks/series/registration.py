@@ -14,6 +14,7 @@ from tasks.errors import IntegrityError
 from tasks.lineage import Lineage
 from tasks.packaging import Packaging
 from tasks.register import RegistrySettings
+from tasks.series.certificate import TOLERANCE, certify_forecasts
 from tasks.series.forecaster import POINT, SeriesForecaster, Serving, complete_forecaster
 from tasks.series.frames import ROWS_FILE
 from tasks.series.source import SeriesSource
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 
 EXAMPLE = "history.csv"
-# Other batch-mates, other thread counts and other devices round differently; in scaled units.
-TOLERANCE = {"cpu": 1e-4, "cuda": 1e-3}
 
 
 class ForecastRegistrySettings(RegistrySettings):
@@ -54,28 +53,7 @@ def assemble_parts(folder: Path, lineage: Lineage, best: Scored) -> None:
 
 def certify_parts(folder: Path, lineage: Lineage, num_rows: int) -> dict:
     """Certify that a window's forecast depends on that window alone, not on the size of the batch or on batch-mates."""
-    from rnnmodels.forecasts import forecast_arrays
-
-    model, windows = SeriesForecaster.load(folder).model, open_split(lineage.shards, "valid")
-    batch = windows.take(np.unique(np.linspace(0, windows.num_rows - 1, num_rows, dtype=np.int64)))
-    mates = np.random.default_rng(0).permutation(len(batch.row))
-    history = np.concatenate([batch.history, batch.history[mates] * 2 + 1])
-    covariates = np.concatenate([batch.covariates, batch.covariates[mates]])
-    alone = np.concatenate(
-        [forecast_arrays(model, batch.history[i : i + 1], batch.covariates[i : i + 1]) for i in range(len(batch.row))]
-    )
-    varied = {
-        "batch_size": forecast_arrays(model, batch.history, batch.covariates),
-        "batch_mates": forecast_arrays(model, history, covariates)[: len(batch.row)],
-    }
-    deviations = {name: largest_deviation(outputs, alone) for name, outputs in varied.items()}
-    passed = all(deviation <= TOLERANCE["cpu"] for deviation in deviations.values())
-    return {
-        "deviations": deviations,
-        "tolerance": TOLERANCE["cpu"],
-        "passed": passed,
-        "num_sequences": len(batch.row),
-    }
+    return certify_forecasts(SeriesForecaster.load(folder).model, open_split(lineage.shards, "valid"), num_rows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,11 +128,6 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
             fix="run again with --refresh; if it persists, what is served is not what was evaluated.",
         )
     return {"rows": len(judged), "tolerance": tolerance, "deviations": {"forecasts": deviation}}
-
-
-def largest_deviation(actual: np.ndarray, expected: np.ndarray) -> float:
-    """Largest |difference| / max(1, |expected|)."""
-    return float(np.max(np.abs(actual - expected) / np.maximum(1, np.abs(expected)), initial=0.0))
 
 
 def choose_packaging(lineage: Lineage) -> Packaging:

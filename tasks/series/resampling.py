@@ -19,6 +19,7 @@ MAX_UNITS = 1024
 # variance of such a mean, one of two overlaps five sixths; longer ones leave too few blocks.
 OVERLAPS_IN_BLOCK = 2
 MIN_BLOCKS = 4
+FEW_PIECES = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,13 @@ class ResamplingPlan:
     def draw(self, resamples: int, seed: int) -> Iterator[np.ndarray]:
         """Yield, some resamples at a time, how often each unit was drawn: float64 [units, resamples]."""
         return draw_blocks(self.num_units, self.block, resamples, seed)
+
+    def find_warnings(self, split: str) -> list[str]:
+        """Say that the intervals of a split come from too few independent pieces, where they do."""
+        if self.pieces >= FEW_PIECES:
+            return []
+        what = "series" if self.by == "series" else "stretches as long as the horizon"
+        return [f"{split} has only {self.pieces:.1f} independent {what}: its intervals are too narrow."]
 
     def describe(self) -> dict:
         """JSON value for the report."""

@@ -11,18 +11,27 @@ def score_by_windowed_gaussian(
 ) -> np.ndarray:
     """Score each value [rows] by the normal distribution of those before it: 0.5 at the mean, 1 far from it.
 
-    The window grows with every row until it is full, then it moves on by `step_rows` at a time. The first row, which
-    has nothing before it, scores 0.
+    The first row, which has nothing before it, scores 0.
     """
     from scipy import special
 
+    distance, _ = measure_distance(values, window_rows=window_rows, step_rows=step_rows)
+    # Not ndtr(distance): the benchmark's own rounding decides which far values tie at 1.
+    scores = 1 - 0.5 * special.erfc(distance / np.sqrt(2))
+    return np.where(np.arange(len(values)) > 0, scores, 0.0)
+
+
+def measure_distance(
+    values: np.ndarray, *, window_rows: int = WINDOW_ROWS, step_rows: int = STEP_ROWS
+) -> tuple[np.ndarray, np.ndarray]:
+    """How many deviations each value [rows] lies from the mean of those before it, and that mean; the first is its own.
+
+    The window grows with every row until it is full, then it moves on by `step_rows` at a time.
+    """
     rows = np.arange(len(values))
     steps_on = np.maximum(0, rows - window_rows) // step_rows * step_rows
     mean, deviation = _describe_windows(values, steps_on, np.minimum(rows, window_rows + steps_on))
-    distance = np.abs(values - mean) / np.where(deviation > 0, deviation, LEAST_DEVIATION)
-    # Not ndtr(distance): the benchmark's own rounding decides which far values tie at 1.
-    scores = 1 - 0.5 * special.erfc(distance / np.sqrt(2))
-    return np.where(rows > 0, scores, 0.0)
+    return np.abs(values - mean) / np.where(deviation > 0, deviation, LEAST_DEVIATION), mean
 
 
 def _describe_windows(values: np.ndarray, first: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

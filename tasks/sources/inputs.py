@@ -136,12 +136,21 @@ def _japanese_vowels_path(_settings: FileSettings) -> Path:
     return Path(glob.escape(str(folder))) / "*.ts"
 
 
+def _nab_path(_settings: FileSettings) -> Path:
+    raise InputError(
+        "E-SRC-001",
+        "the archive of the benchmark is not downloaded: its releases have no published check sum.",
+        fix="fetch it from https://github.com/numenta/NAB/releases (.tar.gz), and name it with --from-file.",
+    )
+
+
 BUILT_IN = {
     "reviews": _reviews_path,
     "imdb": _imdb_path,
     "sea-temperature": _sea_temperature_path,
     "etth1": _etth1_path,
     "japanese-vowels": _japanese_vowels_path,
+    "nab": _nab_path,
 }
 
 

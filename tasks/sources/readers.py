@@ -12,6 +12,7 @@ from tasks.sources.intake import Intake
 from tasks.sources.reading_csv import read_csv
 from tasks.sources.reading_documents import read_archive, read_documents
 from tasks.sources.reading_jsonl import read_jsonl
+from tasks.sources.reading_nab import read_nab
 from tasks.sources.reading_parquet import read_parquet
 from tasks.sources.reading_ts import read_ts
 from tasks.sources.row_checks import check_rows
@@ -20,6 +21,7 @@ TABLE_READERS: dict[str, Callable[[InputFile, Intake], Iterator[pl.DataFrame]]] 
     "archive": read_archive,
     "csv": read_csv,
     "jsonl": read_jsonl,
+    "nab": read_nab,
     "parquet": read_parquet,
     "ts": read_ts,
     "tsv": read_csv,

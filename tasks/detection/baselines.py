@@ -1,0 +1,122 @@
+"""Detectors without a network, which leave what the candidates do: the level alone, a moving average, a Gaussian.
+
+The level alone is the candidates' own detector less the evidence of their forecasts, so that the difference is what the
+network is worth. N rows, C channels.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import Field
+
+from tasks.detection.detector import judge_rows
+from tasks.detection.levels import LevelScaler
+from tasks.detection.likelihood import Evidence, choose_evidence
+from tasks.detection.modelling import write_judgement
+from tasks.detection.moving_average import average_before
+from tasks.detection.scaling import LEVELS_FILE, SCALES_FILE
+from tasks.detection.settings import DetectorSettings
+from tasks.part import Part
+from tasks.progress import Progress, emit
+from tasks.series.stored_windows import read_layout
+from tasks.series.windowed_gaussian import measure_distance
+from tasks.store import Artefact
+
+INPUTS = ("shards", "encoded")
+
+
+class DetectionBaselineSettings(Part):
+    """How far back the moving average looks, and how rows are judged."""
+
+    window_rows: int = Field(144, ge=1, le=10_000, description="Rows that the moving average is taken over.")
+    detector: DetectorSettings = Field(DetectorSettings(), description="How rows are judged, as those of candidates.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchedSeries:
+    """The rows of one series with their levels [N, C], and how many rows ahead they are forecast."""
+
+    rows: pl.DataFrame
+    levels: NDArray[np.float32]
+    scaler: LevelScaler
+    horizon: int
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """Forecasts of levels [N, C], the surprise of each row [N], and how many pieces of evidence it sums up."""
+
+    forecasts: NDArray[np.float32]
+    surprise: NDArray[np.float64]
+    num_evidence: int
+
+
+def watch_level(series: WatchedSeries, settings: DetectionBaselineSettings) -> Opinion:
+    """Forecast the centre, and judge rows by their level and its short-run mean."""
+    evidence = [one for one in choose_evidence(settings.detector.likelihood) if one.residual == "level"]
+    centre = np.zeros_like(series.levels)
+    return Opinion(centre, judge_rows(series.levels, centre, settings.detector, evidence), len(evidence))
+
+
+def watch_moving_average(series: WatchedSeries, settings: DetectionBaselineSettings) -> Opinion:
+    """Forecast the mean of some rows that end `horizon` rows before, and judge rows by the error alone."""
+    average = partial(average_before, window_rows=settings.window_rows, lead=series.horizon)
+    forecasts = np.column_stack([average(level) for level in series.levels.T]).astype(np.float32)
+    return Opinion(forecasts, judge_rows(series.levels, forecasts, settings.detector, [Evidence("error")]), 1)
+
+
+def watch_windowed_gaussian(series: WatchedSeries, settings: DetectionBaselineSettings) -> Opinion:  # noqa: ARG001 (as published)
+    """Judge rows by the tail of a normal distribution of the numbers before them, as Numenta's benchmark does.
+
+    The forecast is the mean of that distribution as it was `horizon` rows before.
+    """
+    from scipy import special
+
+    distances, means = zip(*(measure_distance(value) for value in series.scaler.values_of(series.rows).T), strict=True)
+    surprise = -(np.log(2) + special.log_ndtr(-np.max(distances, axis=0))) / np.log(10)
+    known = np.maximum(np.arange(len(surprise)) - series.horizon + 1, 0)
+    forecasts = series.scaler.levels(series.rows["series"][0], np.column_stack(means)[known])
+    return Opinion(forecasts, np.maximum(surprise, 0.0), 1)
+
+
+def write_baseline(
+    folder: Path,
+    *,
+    name: str,
+    watch: Callable[[WatchedSeries, DetectionBaselineSettings], Opinion],
+    shards: Artefact,
+    encoded: Artefact,
+    settings: DetectionBaselineSettings,
+) -> dict:
+    """Fill the artefact's folder with what a detector without a network makes of every row, and an empty history."""
+    started = time.perf_counter()
+    scaler = LevelScaler.from_dict(json.loads(encoded.file(SCALES_FILE).read_bytes()))
+    rows, horizon = pl.read_parquet(encoded.file(LEVELS_FILE)), read_layout(shards)["horizon"]
+    opinions = []
+    for part in rows.partition_by("series", maintain_order=True):
+        levels = part.select(f"level.{channel}" for channel in scaler.channels).to_numpy(order="c")
+        opinions.append(watch(WatchedSeries(rows=part, levels=levels, scaler=scaler, horizon=horizon), settings))
+    forecasts = np.concatenate([one.forecasts for one in opinions])
+    surprise = np.concatenate([one.surprise for one in opinions])
+    threshold = write_judgement(folder, forecasts, surprise, settings.detector, opinions[0].num_evidence)
+    (folder / "history.json").write_text(json.dumps([]), encoding="utf-8")
+    emit(Progress("baseline", name, rows.height, rows.height, "rows", finished=True))
+    train_s = round(time.perf_counter() - started, 3)
+    return {"rows": rows.height, "name": name, "threshold": threshold, "train_s": train_s}
+
+
+BASELINES = {
+    name: partial(write_baseline, name=name, watch=watch)
+    for name, watch in {
+        "level": watch_level,
+        "moving-average": watch_moving_average,
+        "windowed-gaussian": watch_windowed_gaussian,
+    }.items()
+}

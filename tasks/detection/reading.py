@@ -1,0 +1,101 @@
+"""Files of any supported kind to one table of series to watch: what stage `ingest` does for detectors.
+
+Rows are parsed, put in order and cleared of duplicates as those of forecasts are, but need not lie on a regular grid:
+a row is a step, however much time lies between it and the next.
+"""
+
+from pathlib import Path
+
+import polars as pl
+
+from tasks.detection.cells import LabelledRowParser, parse_label
+from tasks.detection.source import DetectionSource
+from tasks.errors import quoted
+from tasks.progress import Progress, emit
+from tasks.series.canonical import write_canonical
+from tasks.series.frames import ROWS_FILE, VALUES
+from tasks.series.policies import Sheet, find_duplicates, sort_times
+from tasks.series.reading import PARKED_FILE, park_rows
+from tasks.sources.inputs import Inputs
+from tasks.sources.intake import Intake
+
+
+def write_rows(folder: Path, *, settings: DetectionSource, inputs: Inputs, digest: str) -> dict:
+    """Read every input into `rows.parquet`: row, series, time, label, value.*; returns counts, clock and warnings.
+
+    Raises InputError: E-DATA-001, E-DET-001, E-NAB-001, E-NAB-002, E-TIME-001 to -014, E-SER-001 to -005, and what the
+    readers raise; ResourceError (E-DATA-023) beyond `max_rows`; IntegrityError (E-INT-003) if an input changed
+    meanwhile.
+    """
+    settings = settings.with_preset()
+    intake, parser = Intake(settings), LabelledRowParser(settings)
+    num_rows = park_rows(folder / PARKED_FILE, inputs, intake, parser)
+    inputs.refuse_changed(digest)
+    sheet = Sheet(path=folder / PARKED_FILE, settings=settings, clock=parser.time_line.clock)
+    ordered, num_unsorted = order_rows(sheet)
+    duplicates = find_duplicates(sheet, ordered) if settings.duplicates != "keep" else ordered.clear()
+    channels = write_canonical(folder / ROWS_FILE, sheet, ordered, duplicates, parse_label().alias("label"))
+    sheet.path.unlink()
+    summary = {
+        "unsorted": num_unsorted,
+        "duplicates": duplicates.height,
+        **_describe(folder / ROWS_FILE, sheet),
+    }
+    emit(Progress(stage="ingest", done=num_rows, total=num_rows, finished=True))
+    return summary | {
+        "channels": channels,
+        "clock": sheet.clock,
+        "zone": parser.time_line.zone,
+        "sentinels": dict(parser.sentinels),
+        "skipped": intake.skipped,
+        "skipped_examples": intake.examples,
+        "filtered": dict(intake.filtered),
+        "inputs": {"files": len(inputs.files), "bytes": intake.num_bytes, "sha256": digest},
+        "warnings": _warnings(summary, intake) + parser.time_line.warnings(),
+    }
+
+
+def order_rows(sheet: Sheet) -> tuple[pl.DataFrame, int]:
+    """Order rows by series, and within these by time unless they are to stay where they are.
+
+    Also counts the rows that went back in time and were sorted. Raises InputError (E-TIME-013) as the policy says.
+    """
+    if sheet.settings.unsorted == "keep":
+        return sheet.times().sort("series", maintain_order=True), 0
+    return sort_times(sheet, sheet.times())
+
+
+def _describe(path: Path, sheet: Sheet) -> dict:
+    """Count the rows, series, labels and missing numbers of the canonical table."""
+    rows = pl.scan_parquet(path)
+    counts = rows.select(
+        rows=pl.len(),
+        series=pl.col("series").n_unique(),
+        labelled_rows=pl.col("label").count(),
+        anomalous_rows=pl.col("label").sum(),
+        first=pl.col("time").cast(pl.Int64).min(),
+        last=pl.col("time").cast(pl.Int64).max(),
+    )
+    found = counts.collect(engine="streaming").row(0, named=True)
+    missing = rows.select(VALUES.null_count()).collect(engine="streaming").row(0, named=True)
+    return {
+        "first_time": sheet.show(found.pop("first")),
+        "last_time": sheet.show(found.pop("last")),
+        **found,
+        "labelled": found["labelled_rows"] > 0,
+        "missing": {name: count for name, count in missing.items() if count},
+    }
+
+
+def _warnings(summary: dict, intake: Intake) -> list[str]:
+    counted = {
+        f"{intake.skipped} bad rows or files were left out": intake.skipped,
+        f"{intake.blank_lines} blank lines were skipped": intake.blank_lines,
+        f"{summary['unsorted']} row(s) went back in time and were sorted": summary["unsorted"],
+        f"{summary['duplicates']} row(s) repeated a time and were merged into one": summary["duplicates"],
+    }
+    counted |= {
+        f"{count} value(s) of {quoted(name.partition('.')[2])} are missing": count
+        for name, count in summary["missing"].items()
+    }
+    return [warning for warning, count in counted.items() if count]

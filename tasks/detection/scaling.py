@@ -1,0 +1,97 @@
+"""Rows to levels: what stage `encode` does for detectors; scales come from the training rows of each series."""
+
+import json
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from pydantic import Field
+
+from tasks.detection.levels import LevelScaler
+from tasks.detection.splitting import TRAIN
+from tasks.errors import InputError, quoted
+from tasks.part import Part
+from tasks.progress import Progress, emit
+from tasks.series.frames import ROWS_FILE, SPLITS, VALUES
+from tasks.series.scaling import CalendarFeature
+from tasks.store import Artefact
+
+SCALES_FILE, LEVELS_FILE = "scales.json", "levels.parquet"
+
+
+class LevelSettings(Part):
+    """What becomes of missing numbers, and which features of the calendar the forecaster reads."""
+
+    calendar: tuple[CalendarFeature, ...] = Field(
+        ("hour", "weekday"), max_length=6, description="Covariates made of the time; each becomes a sine and a cosine."
+    )
+    missing: Literal["error", "forward"] = Field(
+        "error",
+        description="What becomes of missing numbers: `forward` repeats the last one of the series, so that a row "
+        "without a number is as ordinary as the one before.",
+    )
+
+
+def write_encoded(folder: Path, *, splits: Artefact, settings: LevelSettings) -> dict:
+    """Write `levels.parquet`, the rows with level.<channel> and without missing numbers, and `scales.json`.
+
+    Series without training rows are left out. Raises InputError: E-DET-003 for a channel without training numbers,
+    E-SER-009 for missing numbers without a policy, E-SER-011 for a calendar without times.
+    """
+    found = splits.summary
+    if settings.calendar and found["clock"] == "step":
+        raise InputError(
+            "E-SER-011",
+            f"encode.calendar names {settings.calendar[0]}, but times are plain steps.",
+            fix="set encode.calendar to [], or source.time_unit to what the times count.",
+        )
+    rows = pl.read_parquet(splits.file(ROWS_FILE))
+    scaler = fit_scaler(rows, found["channels"], settings, found["zone"])
+    kept = rows.filter(pl.col("series").is_in(list(scaler.series)))
+    parts = [level_series(part, scaler) for part in kept.partition_by("series", maintain_order=True)]
+    pl.concat(parts).write_parquet(folder / LEVELS_FILE)
+    (folder / SCALES_FILE).write_text(json.dumps(scaler.to_dict(), indent=1), encoding="utf-8")
+    emit(Progress(stage="encode", done=kept.height, total=rows.height, finished=True))
+    return {
+        "rows": kept.height,
+        "splits": {name: int((kept["split"] == number).sum()) for number, name in enumerate(SPLITS)},
+        "series": len(scaler.series),
+        **{name: found[name] for name in ("channels", "labelled", "clock", "zone")},
+        "warnings": _warnings(rows, scaler),
+    }
+
+
+def fit_scaler(rows: pl.DataFrame, channels: list[str], settings: LevelSettings, zone: str | None) -> LevelScaler:
+    """Measure the training rows of each series."""
+    scaler = LevelScaler(
+        channels=tuple(channels), missing=settings.missing, calendar=settings.calendar, zone=zone, series={}
+    )
+    training = rows.filter(pl.col("split") == TRAIN)
+    for part in training.partition_by("series", maintain_order=True):
+        scaler = scaler.with_series(part["series"][0], part)
+    return scaler
+
+
+def level_series(rows: pl.DataFrame, scaler: LevelScaler) -> pl.DataFrame:
+    """Fill the gaps of one series' numbers, and add their levels."""
+    filled = scaler.fill(rows)
+    levels_NC = scaler.levels(rows["series"][0], scaler.values_of(filled))
+    return filled.with_columns(
+        pl.Series(f"level.{channel}", np.ascontiguousarray(levels_NC[:, index]))
+        for index, channel in enumerate(scaler.channels)
+    )
+
+
+def _warnings(rows: pl.DataFrame, scaler: LevelScaler) -> list[str]:
+    num_missing = int(rows.select(pl.sum_horizontal(VALUES.null_count())).item())
+    num_unscaled = rows["series"].n_unique() - len(scaler.series)
+    training = rows.filter(pl.col("split") == TRAIN).group_by("series", maintain_order=True)
+    still = training.agg(is_still=pl.any_horizontal(VALUES.n_unique() == 1)).filter("is_still")["series"]
+    counted = {
+        f"{num_missing} missing number(s) were filled with the last number before": num_missing,
+        f"{num_unscaled} series without training rows are not watched": num_unscaled,
+        f"{len(still)} series such as {quoted(still.first() or '')} stand still in a channel while it trains, so its "
+        "levels are counted in its unit": len(still),
+    }
+    return [warning for warning, count in counted.items() if count]
