@@ -1,97 +1,102 @@
 """A detector sees only what has arrived: row by row it says what it says of the whole series."""
 
-from datetime import datetime, timedelta
-from pathlib import Path
+import json
 
 import numpy as np
 import polars as pl
 import pytest
 
-from rnnmodels.forecast_config import ForecastTraining
+from rnnmodels.checkpoint import load_model
 from rnnmodels.forecaster import SequenceForecaster
-from tasks.detection.detector import StreamingDetector, detect_panel
-from tasks.detection.forecasting import ARCHITECTURE, fit_forecaster, forecast_panel
+from tasks.detection.detector import StreamingDetector, decide_threshold, find_series_events, judge_rows
+from tasks.detection.events import find_threshold
+from tasks.detection.forecasting import forecast_rows
+from tasks.detection.levels import LevelScaler
 from tasks.detection.moving_average import subtract_moving_average
-from tasks.detection.panel import LevelScale, Series
 from tasks.detection.settings import DetectorSettings
+from tasks.lineage import Lineage
+from tasks.store import Artefact
+from tests.tasks.detection.conftest import CANDIDATE, SPIKE, WARM_UP, WINDOWS
 
-WARM_UP, NUM_ROWS, SPIKE = 60, 160, 120
-SMALL = ARCHITECTURE.model_copy(update={"hidden_size": 6, "segment_length": 4})
-FAST = ForecastTraining(epochs=2, learning_rate=1e-2, device="cpu")
-SHAPE = (8, 4)
-
-
-def make_series(seed: int, *, name: str, after: float = 0.0) -> Series:
-    draw = np.random.default_rng(seed)
-    values = 50 + 9 * np.sin(np.arange(NUM_ROWS) / 4) + draw.normal(size=NUM_ROWS)
-    values[SPIKE] += 60
-    values[WARM_UP:] += after
-    start = datetime(2026, 3, 1)
-    times = pl.Series([start + timedelta(minutes=30 * row) for row in range(NUM_ROWS)])
-    return Series(name=name, times=times, values=values, warm_up_rows=WARM_UP)
+Fitted = tuple[Lineage, Artefact]
 
 
-def fit_small(panel: list[Series], folder: Path) -> SequenceForecaster:
-    return fit_forecaster(panel, folder, architecture=SMALL, training=FAST, shape=SHAPE)
+def load(fitted: Fitted) -> tuple[SequenceForecaster, LevelScaler, list[pl.DataFrame]]:
+    lineage, model = fitted
+    scaler = LevelScaler.from_dict(json.loads(lineage.encoded.file("scales.json").read_bytes()))
+    series = pl.read_parquet(lineage.encoded.file("levels.parquet")).partition_by("series", maintain_order=True)
+    return load_model(SequenceForecaster, model.path), scaler, series
 
 
-@pytest.fixture(scope="module")
-def panel() -> list[Series]:
-    return [make_series(seed, name=str(seed)) for seed in (1, 2)]
+def split_by_series(values: np.ndarray, series: list[pl.DataFrame]) -> list[np.ndarray]:
+    return np.split(values, np.cumsum([part.height for part in series])[:-1])
 
 
-@pytest.fixture(scope="module")
-def model(panel, tmp_path_factory) -> SequenceForecaster:
-    return fit_small(panel, tmp_path_factory.mktemp("fit"))
+@pytest.mark.parametrize("which", ["fitted", "fitted_channels"])
+def test_row_by_row_a_series_is_judged_as_at_once(request, which: str):
+    fitted: Fitted = request.getfixturevalue(which)
+    model, scaler, series = load(fitted)
+    surprises = split_by_series(np.load(fitted[1].file("surprise.npy")), series)
+    forecasts = split_by_series(np.load(fitted[1].file("forecasts.npy")), series)
+    told = json.loads(fitted[1].file("detector.json").read_bytes())
+
+    for part, surprise, forecast_NC in zip(series, surprises, forecasts, strict=True):
+        name = part["series"][0]
+        stream = StreamingDetector(model, scaler, name, warm_up_rows=WARM_UP, settings=CANDIDATE.detector)
+        judged = [
+            stream.update(time, values) for time, values in zip(part["time"], scaler.values_of(part), strict=True)
+        ]
+
+        assert [one.surprise for one in judged] == pytest.approx(surprise.tolist(), abs=1e-12)
+        expected = scaler.values(name, forecast_NC)
+        assert np.array([one.expected for one in judged]) == pytest.approx(expected, rel=1e-5)
+        told_of_events = {name: told[name] for name in ("threshold", "gap_share")}
+        events = find_series_events(surprise, **told_of_events, warm_up_rows=WARM_UP)
+        assert stream.events == pytest.approx(events)
+        assert [row for row, one in enumerate(judged) if one.is_alarm] == [event.start for event in events] == [SPIKE]
+        assert [one.is_anomaly for one in judged][WARM_UP:] == (surprise >= told["threshold"])[WARM_UP:].tolist()
 
 
-def test_row_by_row_a_series_is_judged_as_at_once(panel, model, tmp_path):
-    settings = DetectorSettings()
-    for series, whole in zip(panel, detect_panel(model, panel, tmp_path, settings), strict=True):
-        stream = StreamingDetector(model, series.scale, warm_up_rows=WARM_UP, settings=settings)
-        judged = [stream.update(*row) for row in zip(series.times, series.values, strict=True)]
-
-        assert [one.surprise for one in judged] == pytest.approx(whole.surprise.tolist(), abs=1e-12)
-        assert [row for row, one in enumerate(judged) if one.is_alarm] == [event.start for event in whole.events]
-        assert [event.start for event in stream.events] == [SPIKE]
-
-
-def test_a_row_is_held_against_what_was_known_a_horizon_before(panel, model, tmp_path):
+def test_a_row_is_held_against_what_was_known_a_horizon_before(fitted: Fitted):
     # From its row on a change may move the forecasts of rows that lie a horizon ahead, and none before.
-    changed = Series(name="1", times=panel[0].times, values=panel[0].values.copy(), warm_up_rows=WARM_UP)
-    changed.values[SPIKE] += 500
+    model, scaler, (part, _) = load(fitted)
+    levels_NC, calendar_ND = part.select("level.value").to_numpy(), scaler.describe_times(part["time"])
+    changed_NC = levels_NC.copy()
+    changed_NC[SPIKE] += 3
 
-    (before,), (after,) = (forecast_panel(model, [series], tmp_path) for series in (panel[0], changed))
+    before, after = (forecast_rows(model, levels, calendar_ND) for levels in (levels_NC, changed_NC))
 
-    differs = np.flatnonzero(before != after)
-    assert differs.min() == SPIKE + SHAPE[1]
-    assert len(before) == NUM_ROWS
-
-
-def test_rows_after_the_warm_up_neither_fit_nor_scale(panel, model, tmp_path):
-    shifted = [make_series(seed, name=str(seed), after=1000.0) for seed in (1, 2)]
-
-    again = fit_small(shifted, tmp_path)
-
-    assert [series.scale for series in shifted] == [series.scale for series in panel]
-    for name, weights in model.state_dict().items():
-        assert again.state_dict()[name].equal(weights), name
+    assert np.flatnonzero(before != after).min() == SPIKE + WINDOWS.horizon
+    assert len(before) == part.height
 
 
-def test_levels_are_distances_from_the_warm_up_in_its_deviations():
-    scale = LevelScale.fit(np.array([1.0, 3.0, 5.0]))
+def test_forecasts_of_one_series_are_those_of_the_stored_windows(fitted: Fitted):
+    model, scaler, series = load(fitted)
+    stored = split_by_series(np.load(fitted[1].file("forecasts.npy")), series)
 
-    levels = scale.transform(np.array([3.0, 3.0 + scale.deviation, 3.0 + 1000 * scale.deviation]))
+    for part, forecasts_NC in zip(series, stored, strict=True):
+        levels_NC, calendar_ND = part.select("level.value").to_numpy(), scaler.describe_times(part["time"])
+        assert forecast_rows(model, levels_NC, calendar_ND) == pytest.approx(forecasts_NC, abs=1e-6)
 
-    assert levels.tolist() == pytest.approx([0.0, np.arcsinh(1), np.arcsinh(1000)])
-    assert LevelScale.fit(np.full(5, 7.0)) == LevelScale(centre=7.0, deviation=1.0)
+
+def test_the_most_surprising_channel_speaks_for_its_row():
+    draw = np.random.default_rng(1)
+    levels_NC, forecasts_NC = (draw.normal(size=(200, 2)).astype(np.float32) for _ in range(2))
+    settings = DetectorSettings()
+
+    alone = [judge_rows(levels_NC[:, [c]], forecasts_NC[:, [c]], settings) for c in range(2)]
+
+    assert judge_rows(levels_NC, forecasts_NC, settings).tolist() == np.maximum(*alone).tolist()
+    assert decide_threshold(settings, 2) == find_threshold(settings.events.tail_probability / 2, 3)
+    assert decide_threshold(settings, 2) > decide_threshold(settings, 1)
 
 
-def test_the_forecaster_learns_what_a_moving_average_misses(panel, model, tmp_path):
-    (forecast, _), series = forecast_panel(model, panel, tmp_path), panel[0]
-    ordinary = slice(WARM_UP, SPIKE)
+def test_the_forecaster_learns_what_a_moving_average_misses(fitted: Fitted):
+    _, _, series = load(fitted)
+    forecasts_NC, ordinary = np.load(fitted[1].file("forecasts.npy")), slice(WARM_UP, SPIKE)
+    levels = series[0]["level.value"].to_numpy()
 
-    error = np.abs(series.levels - forecast)[ordinary].mean()
-    averaged = np.abs(subtract_moving_average(series.levels, window_rows=sum(SHAPE)))[ordinary].mean()
+    error = np.abs(levels - forecasts_NC[: len(levels), 0])[ordinary].mean()
+    averaged = np.abs(subtract_moving_average(levels, window_rows=WINDOWS.look_back))[ordinary].mean()
 
     assert error < averaged
