@@ -14,6 +14,16 @@ from rnnmodels.forecast_config import ForecastArchitecture, ForecastTraining
 from rnnmodels.series_config import SeriesArchitecture, SeriesTraining
 from tasks.classification.evaluating import ClassificationSettings
 from tasks.classification.modelling import ClassifierCandidate
+from tasks.detection.baselines import DetectionBaselineSettings
+from tasks.detection.evaluating import DetectionEvaluationSettings
+from tasks.detection.modelling import DetectorCandidate
+from tasks.detection.promotion import DetectionPromotionSettings
+from tasks.detection.registration import DetectionRegistrySettings
+from tasks.detection.scaling import LevelSettings
+from tasks.detection.segments import DetectionWindowSettings
+from tasks.detection.settings import DetectorArchitecture, DetectorTraining
+from tasks.detection.source import DetectionSource
+from tasks.detection.splitting import WarmUpSettings
 from tasks.evaluate import EvaluationSettings
 from tasks.fit import NAME_PATTERN, Candidate
 from tasks.part import Part
@@ -56,6 +66,11 @@ RECURRENT_SERIES_CLASSIFIERS = [
 RECURRENT_FORECASTERS = [
     ForecastCandidate(name="segment-gru", model=ForecastArchitecture(cell="gru")),
     ForecastCandidate(name="direct-lstm", model=ForecastArchitecture(cell="lstm", decoder="direct")),
+]
+
+RECURRENT_DETECTORS = [
+    DetectorCandidate(name="segment-gru", model=DetectorArchitecture(cell="gru")),
+    DetectorCandidate(name="segment-lstm", model=DetectorArchitecture(cell="lstm")),
 ]
 
 
@@ -166,10 +181,38 @@ class ForecastRecipe(Recipe):
     )
 
 
+class DetectRecipe(Recipe):
+    """Which rows of time series are anomalous."""
+
+    training: ClassVar[type[Optimization]] = DetectorTraining
+
+    kind: Literal["detect"] = Field(description="Problem to solve: which rows of time series are anomalous.")
+    source: DetectionSource = Field(description="Which series to watch.")
+    split: WarmUpSettings = Field(WarmUpSettings(), description="Which rows a detector learns from before it judges.")
+    encode: LevelSettings = Field(LevelSettings(), description="What stands for missing numbers; which calendar.")
+    shard: DetectionWindowSettings = Field(
+        DetectionWindowSettings(), description="How far back a forecaster looks, and how far ahead it forecasts."
+    )
+    candidates: list[DetectorCandidate] = Field(
+        RECURRENT_DETECTORS, min_length=1, max_length=32, description="Models to fit and compare."
+    )
+    baseline: DetectionBaselineSettings = Field(DetectionBaselineSettings(), description="The simple models to beat.")
+    evaluate: DetectionEvaluationSettings = Field(
+        DetectionEvaluationSettings(), description="How detectors are scored and compared."
+    )
+    registry: DetectionRegistrySettings = Field(
+        DetectionRegistrySettings(), description="How the best model is registered."
+    )
+    promotion: DetectionPromotionSettings = Field(
+        DetectionPromotionSettings(), description="What a new model must show to take over."
+    )
+
+
 RECIPES: dict[str, type[Recipe]] = {
     "classify": ClassifyRecipe,
     "classify-series": ClassifySeriesRecipe,
     "forecast": ForecastRecipe,
+    "detect": DetectRecipe,
 }
 
 
@@ -187,8 +230,8 @@ class _JudgedByKind:
 
 
 # What flows take as a parameter: a form offers the kinds, and validation takes the one that fits.
-AnyRecipe = Annotated[ClassifyRecipe | ClassifySeriesRecipe | ForecastRecipe, _JudgedByKind()]
-AnyCandidate = ClassifierCandidate | SequenceCandidate | ForecastCandidate
+AnyRecipe = Annotated[ClassifyRecipe | ClassifySeriesRecipe | ForecastRecipe | DetectRecipe, _JudgedByKind()]
+AnyCandidate = ClassifierCandidate | SequenceCandidate | ForecastCandidate | DetectorCandidate
 
 
 def validate_recipe(raw: dict) -> Recipe:

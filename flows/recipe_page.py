@@ -60,6 +60,27 @@ horizon = 48
 What is wrong with the rows is an error that names file, row and column, until a policy says what to do: `unsorted`,
 `duplicates`, `gaps`, `sentinels`, `ambiguous_times` in `[source]`, `missing` in `[encode]`. `rnnflow backtest` trains
 such a recipe at several cut-offs in the past.
+
+Series to watch for anomalies need no regular times, and labels only to be scored by:
+
+```toml
+name = "pumps"
+kind = "detect"
+
+[source]
+path = "pumps/*.parquet"
+id_column = "pump"
+time_column = "time"
+value_columns = ["pressure", "flow"]
+label_column = "faulty"       # 1, 0 or nothing; leave it out where there are none
+
+[split]
+warm_up = 0.3                 # the first rows of each pump are taken to be ordinary
+
+[shard]
+look_back = 144
+horizon = 144                 # how far ahead a row is forecast that it is held against
+```
 """
 BOUNDS = {Ge: ("ge", "≥"), Gt: ("gt", ">"), Le: ("le", "≤"), Lt: ("lt", "<")}
 

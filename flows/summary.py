@@ -104,9 +104,9 @@ def _evaluation_of(outcome: Outcome) -> type[EvaluationSettings]:
 def _score_cells(model: dict, first: ScoreColumn, others: list[ScoreColumn]) -> list[str]:
     valid, test = model["metrics"]["valid"], model["metrics"]["test"]
     return [
-        first.show_value(valid[first.metric]),
-        first.show(test[first.metric]),
-        *(one.show_value(test[one.metric]) for one in others),
+        first.show_value(valid),
+        first.show(test),
+        *(one.show_value(test) for one in others),
     ]
 
 

@@ -196,6 +196,6 @@ def _percent(share: float, _position: int) -> str:
     return f"{100 * share:.4g}%"
 
 
-def plain(name: str) -> str:
+def plain(name: str, longest: int = MAX_LABEL) -> str:
     """A name from the data, short and without control characters."""
-    return printable(name if len(name) <= MAX_LABEL else f"{name[: MAX_LABEL - 1]}…")
+    return printable(name if len(name) <= longest else f"{name[: longest - 1]}…")

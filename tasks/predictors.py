@@ -10,6 +10,7 @@ from tasks.served_parts import read_serving_fields
 PREDICTORS = {
     "classify": "tasks.predict",
     "classify-series": "tasks.sequences.predicting",
+    "detect": "tasks.detection.predicting",
     "forecast": "tasks.series.predicting",
 }
 

@@ -1,25 +1,39 @@
 """How a kind's scores are put before people, in the terminal, in the dashboards and in the report alike."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from tasks.intervals import Interval
+
+ABSENT = "-"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreColumn:
-    """A metric in a table: `scale` turns it into the unit of its title, rounded to `digits`."""
+    """A metric in a table: `scale` turns it into the unit of its title, rounded to `digits`.
+
+    On the page of the report it stands in its own unit, rounded to `page_digits`.
+    """
 
     metric: str
     title: str
     scale: float = 1
     digits: int = 3
+    page_digits: int = 4
 
-    def show(self, interval: dict[str, float]) -> str:
-        """An estimate with its interval, as in `90.7 [89.6, 91.8]`."""
-        value, low, high = (f"{self.scale * interval[bound]:.{self.digits}f}" for bound in ("value", "low", "high"))
+    def show(self, metrics: Mapping[str, Interval]) -> str:
+        """An estimate with its interval, as in `90.7 [89.6, 91.8]`; a dash where the metric is undefined."""
+        if self.metric not in metrics:
+            return ABSENT
+        value, low, high = (self._round(metrics[self.metric][bound]) for bound in ("value", "low", "high"))
         return f"{value} [{low}, {high}]"
 
-    def show_value(self, interval: dict[str, float]) -> str:
+    def show_value(self, metrics: Mapping[str, Interval]) -> str:
         """The estimate alone."""
-        return f"{self.scale * interval['value']:.{self.digits}f}"
+        return self._round(metrics[self.metric]["value"]) if self.metric in metrics else ABSENT
+
+    def _round(self, value: float) -> str:
+        return f"{self.scale * value:.{self.digits}f}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ REPORT_FOLDER = "report"
 def results_row(scored: Scored, columns: Sequence[ScoreColumn]) -> dict[str, str]:
     """One line of the results table: the headline metrics on validation and test, with intervals."""
     metrics = scored.evaluation.summary["metrics"]
-    shown = {f"{split} {one.title}": one.show(metrics[split][one.metric]) for split in metrics for one in columns}
+    shown = {f"{split} {one.title}": one.show(metrics[split]) for split in metrics for one in columns}
     return {"model": scored.name, **shown}
 
 

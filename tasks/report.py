@@ -6,6 +6,7 @@ escaped as HTML, and their control and bidirectional characters are spelled out.
 
 import base64
 import json
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,7 +47,10 @@ def gather_facts(contents: ReportContents) -> dict:
         "best": scores[contest.best.name],
         "advantage": presenting.compare_with_baseline(contest),
         "protocol": contest.best.evaluation.manifest["config"],
-        "result_columns": presenting.PRESENTATION.columns,
+        "result_columns": {
+            split: [one for one in presenting.PRESENTATION.columns if defines(scores.values(), split, one.metric)]
+            for split in ("valid", "test")
+        },
         "registered_on": manifests["registered"]["created"].partition("T")[0],
         "registration": read_json(contents.registered, "registration.json"),
         "gate": contents.gated.summary,
@@ -55,6 +59,11 @@ def gather_facts(contents: ReportContents) -> dict:
         "libraries": dict(sorted(libraries)),
         **presenting.gather_details(contents),
     }
+
+
+def defines(scores: Iterable[dict], split: str, metric: str) -> bool:
+    """Tell whether any model has a metric on a split."""
+    return any(metric in score["metrics"][split] for score in scores)
 
 
 def draw_losses(contents: ReportContents) -> "Figure":
@@ -102,7 +111,7 @@ def load_templates() -> "Environment":
         "thousands": "{:,}".format,
         "figure": show_figure,
         "as_shares": lambda interval: {bound: f"{share:.2%}" for bound, share in interval.items()},
-        "as_decimals": lambda interval: {bound: f"{number:.4f}" for bound, number in interval.items()},
+        "as_decimals": lambda interval, digits=4: {b: f"{number:.{digits}f}" for b, number in interval.items()},
     }
     return environment
 

@@ -19,8 +19,8 @@ from pydantic import Field
 from tasks.detection.detector import judge_rows
 from tasks.detection.levels import LevelScaler
 from tasks.detection.likelihood import Evidence, choose_evidence
-from tasks.detection.modelling import write_judgement
 from tasks.detection.moving_average import average_before
+from tasks.detection.opinions import Opinion, write_opinions
 from tasks.detection.scaling import LEVELS_FILE, SCALES_FILE
 from tasks.detection.settings import DetectorSettings
 from tasks.part import Part
@@ -47,15 +47,6 @@ class WatchedSeries:
     levels: NDArray[np.float32]
     scaler: LevelScaler
     horizon: int
-
-
-@dataclass(frozen=True)
-class Opinion:
-    """Forecasts of levels [N, C], the surprise of each row [N], and how many pieces of evidence it sums up."""
-
-    forecasts: NDArray[np.float32]
-    surprise: NDArray[np.float64]
-    num_evidence: int
 
 
 def watch_level(series: WatchedSeries, settings: DetectionBaselineSettings) -> Opinion:
@@ -103,13 +94,10 @@ def write_baseline(
     for part in rows.partition_by("series", maintain_order=True):
         levels = part.select(f"level.{channel}" for channel in scaler.channels).to_numpy(order="c")
         opinions.append(watch(WatchedSeries(rows=part, levels=levels, scaler=scaler, horizon=horizon), settings))
-    forecasts = np.concatenate([one.forecasts for one in opinions])
-    surprise = np.concatenate([one.surprise for one in opinions])
-    threshold = write_judgement(folder, forecasts, surprise, settings.detector, opinions[0].num_evidence)
+    written = write_opinions(folder, opinions, settings.detector)
     (folder / "history.json").write_text(json.dumps([]), encoding="utf-8")
     emit(Progress("baseline", name, rows.height, rows.height, "rows", finished=True))
-    train_s = round(time.perf_counter() - started, 3)
-    return {"rows": rows.height, "name": name, "threshold": threshold, "train_s": train_s}
+    return {**written, "name": name, "train_s": round(time.perf_counter() - started, 3)}
 
 
 BASELINES = {

@@ -2,7 +2,7 @@
 
 Both take the same steps in the same order: level, error of the forecast made `horizon` rows before, surprise, event.
 The surprise of a row is that of its most surprising channel.
-Shapes: B copies of a window, T = L + H rows, L look-back, H horizon, N rows, C channels, D features of the calendar.
+Shapes: N rows, L look-back, H horizon, C channels, D features of the calendar.
 """
 
 from collections import deque
@@ -16,15 +16,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tasks.detection.events import Event, EventTracker, count_gap_rows, find_events, find_threshold
+from tasks.detection.forecasting import forecast_last
 from tasks.detection.likelihood import Evidence, RollingLikelihood, choose_evidence, measure_surprise
 from tasks.detection.settings import DetectorSettings
 
 if TYPE_CHECKING:
     from rnnmodels.forecaster import SequenceForecaster
     from tasks.detection.levels import LevelScaler
-
-# A window alone would be multiplied as a vector, whose sums round otherwise than those of many windows.
-COPIES = 8
 
 
 def judge_rows(
@@ -121,14 +119,36 @@ class StreamingDetector:
         is_alarm = self._tracker.update(surprise)
         return Judgement(surprise, expected, is_anomaly=surprise >= self._tracker.threshold, is_alarm=is_alarm)
 
+    def catch_up(
+        self,
+        levels_NC: NDArray[np.float32],
+        forecasts_NC: NDArray[np.float32],
+        calendar_ND: NDArray[np.float32],
+        *,
+        surprise: NDArray[np.float64],
+        first_row: int,
+    ) -> None:
+        """Take in rows that were judged before, instead of updates; the first is the series' `first_row`.
+
+        They reach back a long run and a window, or to the beginning of the series. Surprise is NaN in the warm-up.
+        """
+        rows = list(zip(levels_NC, calendar_ND, strict=True))
+        self._recent.extend([rows[0]] * self.model.shape.num_steps + rows)
+        for likelihood, level_N, forecast_N in zip(self._likelihoods, levels_NC.T, forecasts_NC.T, strict=True):
+            for level, forecast in zip(level_N, forecast_N, strict=True):
+                likelihood.update(_residuals(level, forecast))
+        self._tracker = EventTracker(
+            threshold=self._tracker.threshold, gap_rows=self._tracker.gap_rows, first_row=first_row
+        )
+        for one in surprise:
+            self._tracker.update(float(one))
+        self._warm_up_left = 0
+
     def _forecast_row(self) -> NDArray[np.float32]:
         """What the forecaster says of the last row, from the rows up to `horizon` before it (C)."""
-        from rnnmodels.forecasts import forecast_arrays
-
         levels, calendar = zip(*self._recent, strict=True)
         history_LC = np.array(levels)[: self.model.shape.look_back]
-        history_BLC, covariates_BTD = (np.stack([one] * COPIES) for one in (history_LC, np.array(calendar)))
-        return forecast_arrays(self.model, history_BLC, covariates_BTD)[0, -1, :, 0]
+        return forecast_last(self.model, history_LC[None], np.array(calendar)[None])[0]
 
 
 def _residuals(level: np.float32, forecast: np.float32) -> Mapping[str, float]:

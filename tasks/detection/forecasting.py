@@ -2,7 +2,7 @@
 
 A forecast one row ahead follows an anomaly at once, and calls the way back another. A forecast far ahead does not; so a
 row is held against what the forecaster said of it `horizon` rows before.
-Shapes: N rows, L look-back, H horizon, C channels, D features of the calendar.
+Shapes: N rows, B windows, T = L + H rows, L look-back, H horizon, C channels, D features of the calendar.
 """
 
 from typing import TYPE_CHECKING
@@ -16,15 +16,16 @@ if TYPE_CHECKING:
     from rnnmodels.windows import Windows
 
 ROWS_AT_ONCE = 1024
+# Matrix products add up otherwise in a block that is not full, so that what is said of a row would depend, in its last
+# bits, on how many come with it.
+BLOCK_ROWS = 8
 
 
 def forecast_windows(model: "SequenceForecaster", windows: "Windows") -> NDArray[np.float32]:
     """Forecast the last row of each window (windows, C)."""
-    from rnnmodels.forecasts import forecast_arrays
-
     forecasts_NC = np.empty((windows.num_rows, windows.shape.num_channels), np.float32)
     for batch in windows.batches(ROWS_AT_ONCE):
-        forecasts_NC[batch.row] = forecast_arrays(model, batch.history, batch.covariates)[:, -1, :, 0]
+        forecasts_NC[batch.row] = forecast_last(model, batch.history, batch.covariates)
     return forecasts_NC
 
 
@@ -32,8 +33,6 @@ def forecast_rows(
     model: "SequenceForecaster", levels_NC: NDArray[np.float32], calendar_ND: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Forecast each row of a series from those up to H before it (N, C); before its first row it stood still."""
-    from rnnmodels.forecasts import forecast_arrays
-
     num_before = model.shape.num_steps - 1
     padded = (np.concatenate([np.repeat(table[:1], num_before, axis=0), table]) for table in (levels_NC, calendar_ND))
     windows_NTC, windows_NTD = (
@@ -43,5 +42,19 @@ def forecast_rows(
     for start in range(0, len(levels_NC), ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)
         batch = (np.ascontiguousarray(table[rows]) for table in (history_NLC, windows_NTD))
-        forecasts_NC[rows] = forecast_arrays(model, *batch)[:, -1, :, 0]
+        forecasts_NC[rows] = forecast_last(model, *batch)
     return forecasts_NC
+
+
+def forecast_last(
+    model: "SequenceForecaster", history_BLC: NDArray[np.float32], covariates_BTD: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Forecast the last row of windows (B, C), to the last bit the same however many there are."""
+    from rnnmodels.forecasts import forecast_arrays
+
+    num_windows = len(history_BLC)
+    blocks = (
+        np.concatenate([table, np.repeat(table[-1:], -num_windows % BLOCK_ROWS, axis=0)])
+        for table in (history_BLC, covariates_BTD)
+    )
+    return forecast_arrays(model, *blocks)[:num_windows, -1, :, 0]

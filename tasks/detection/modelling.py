@@ -1,6 +1,5 @@
 """Detectors as candidates: a forecaster fitted to the warm-up of all series, and how its errors become surprise."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from tasks.detection.detector import decide_threshold, judge_rows
+from tasks.detection.detector import judge_rows
 from tasks.detection.likelihood import choose_evidence
+from tasks.detection.opinions import Opinion, write_opinions
 from tasks.detection.settings import DetectorArchitecture, DetectorSettings, DetectorTraining
 from tasks.series.modelling import ForecastCandidate, create_model
 from tasks.series.stored_windows import TRAIN, open_split, read_layout
@@ -63,36 +63,16 @@ def open_data(candidate: DetectorCandidate, shards: Artefact) -> "dict[str, Wind
 def finish_model(
     folder: Path, model: "SequenceForecaster", data: "dict[str, Windows | JudgedRows]", candidate: DetectorCandidate
 ) -> dict[str, float]:
-    """Weigh the recurrent part on validation, and store what the detector makes of every row.
-
-    Files `forecasts.npy` float32 [rows, channels], `surprise.npy` float64 [rows], and `detector.json`.
-    """
+    """Weigh the recurrent part on validation, and store what the detector makes of every row."""
     from tasks.detection.forecasting import forecast_windows
 
     finished = model.finish(data[VALID], candidate.training)
     judged, settings = data[JUDGED], candidate.detector
     levels_NC, forecasts_NC = judged.levels(), forecast_windows(model, judged.windows)
     ends = np.cumsum(judged.rows_of_series)[:-1]
-    surprises = [
-        judge_rows(*series, settings)
-        for series in zip(np.split(levels_NC, ends), np.split(forecasts_NC, ends), strict=True)
-    ]
     num_evidence = len(choose_evidence(settings.likelihood))
-    threshold = write_judgement(folder, forecasts_NC, np.concatenate(surprises), settings, num_evidence)
-    return {"rows": len(levels_NC), "threshold": threshold, **finished}
-
-
-def write_judgement(
-    folder: Path,
-    forecasts_NC: NDArray[np.float32],
-    surprise_N: NDArray[np.float64],
-    settings: DetectorSettings,
-    num_evidence: int,
-) -> float:
-    """Store what a detector makes of every row; returns the surprise from which on it calls one anomalous."""
-    threshold = decide_threshold(settings, forecasts_NC.shape[1], num_evidence)
-    np.save(folder / "forecasts.npy", forecasts_NC)
-    np.save(folder / "surprise.npy", surprise_N)
-    told = {"threshold": threshold, "gap_share": settings.events.gap_share, "num_evidence": num_evidence}
-    (folder / "detector.json").write_text(json.dumps(told), encoding="utf-8")
-    return threshold
+    opinions = [
+        Opinion(forecasts, judge_rows(levels, forecasts, settings), num_evidence)
+        for levels, forecasts in zip(np.split(levels_NC, ends), np.split(forecasts_NC, ends), strict=True)
+    ]
+    return {**write_opinions(folder, opinions, settings), **finished}

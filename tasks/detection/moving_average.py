@@ -1,4 +1,4 @@
-"""The baseline of detectors: how far a value lies from the mean of those before it."""
+"""A forecast without a network: the mean of the values before."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -8,8 +8,3 @@ def average_before(values: np.ndarray, *, window_rows: int, lead: int = 1) -> np
     """Mean of the `window_rows` values that end `lead` rows before each; the first value stands for earlier ones."""
     padded = np.concatenate([np.repeat(values[:1], window_rows + lead - 1), values])
     return sliding_window_view(padded[: len(values) + window_rows - 1], window_rows).mean(axis=1)
-
-
-def subtract_moving_average(values: np.ndarray, *, window_rows: int) -> np.ndarray:
-    """Each value less the mean of the `window_rows` before it."""
-    return values - average_before(values, window_rows=window_rows)

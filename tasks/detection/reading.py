@@ -34,7 +34,9 @@ def write_rows(folder: Path, *, settings: DetectionSource, inputs: Inputs, diges
     sheet = Sheet(path=folder / PARKED_FILE, settings=settings, clock=parser.time_line.clock)
     ordered, num_unsorted = order_rows(sheet)
     duplicates = find_duplicates(sheet, ordered) if settings.duplicates != "keep" else ordered.clear()
-    channels = write_canonical(folder / ROWS_FILE, sheet, ordered, duplicates, parse_label().alias("label"))
+    # A table with a row per channel has no label column, and several rows become one.
+    label = parse_label() if settings.channel_column is None else pl.lit(None, pl.UInt8)
+    channels = write_canonical(folder / ROWS_FILE, sheet, ordered, duplicates, label.alias("label"))
     sheet.path.unlink()
     summary = {
         "unsorted": num_unsorted,

@@ -1,7 +1,7 @@
 """How the gate comes to its word: from the ledger if it has spoken, else from both models on the same rows."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from tasks import registry
@@ -9,7 +9,7 @@ from tasks.errors import InputError, IntegrityError
 from tasks.promotion import standing, verdicts
 from tasks.promotion.comparison import Comparison, find_objections
 from tasks.promotion.ledger import Entry
-from tasks.promotion.scoring import Scores
+from tasks.promotion.scoring import Holdout, Scores
 from tasks.promotion.verdicts import Case, Verdict
 from tasks.registry import RegisteredModel
 
@@ -74,6 +74,23 @@ def decide_on(case: Case, comparison: Comparison) -> Verdict:
         decisions=number,
         figures=comparison.figures(),
     )
+
+
+def refuse_differences(
+    case: Case, find_differences: Callable[[RegisteredModel, Holdout], Iterator[tuple[str, str]]]
+) -> None:
+    """Raise NotComparable for the first difference found between the champion, if there is one, and the test rows.
+
+    A difference is what the champion does otherwise, with a remedy.
+    """
+    if not case.champion:
+        return
+    challenge, champion = case.challenge, open_version(case, case.champion)
+    accept = verdicts.promote_command(challenge.model, challenge.version)
+    for difference, remedy in find_differences(champion, challenge.holdout):
+        raise NotComparable(
+            f"refused: champion v{champion.version} {difference}.", f"Fix: {remedy}, or accept this version: {accept}"
+        )
 
 
 def open_version(case: Case, version: str) -> RegisteredModel:

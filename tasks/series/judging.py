@@ -12,9 +12,8 @@ import numpy as np
 import polars as pl
 
 from tasks.errors import quoted
-from tasks.promotion import verdicts
 from tasks.promotion.comparison import Comparison, percent
-from tasks.promotion.judging import NotComparable, open_version
+from tasks.promotion.judging import NotComparable, refuse_differences
 from tasks.promotion.paired_tests import diebold_mariano_p_value
 from tasks.promotion.verdicts import Case
 from tasks.registry import RegisteredModel
@@ -144,14 +143,7 @@ def _compare_groups(paired: pl.DataFrame, by: str) -> list[tuple]:
 
 def refuse_incomparable(case: Case) -> None:
     """Raise NotComparable if the champion forecasts something else, or may have learned from the test rows."""
-    if not case.champion:
-        return
-    challenge, champion = case.challenge, open_version(case, case.champion)
-    accept = verdicts.promote_command(challenge.model, challenge.version)
-    for difference, remedy in find_differences(champion, challenge.holdout):
-        raise NotComparable(
-            f"refused: champion v{champion.version} {difference}.", f"Fix: {remedy}, or accept this version: {accept}"
-        )
+    refuse_differences(case, find_differences)
 
 
 def find_differences(model: RegisteredModel, holdout: ForecastHoldout) -> Iterator[tuple[str, str]]:

@@ -18,6 +18,7 @@ from tasks.series.certificate import TOLERANCE, certify_forecasts
 from tasks.series.forecaster import POINT, SeriesForecaster, Serving, complete_forecaster
 from tasks.series.frames import ROWS_FILE
 from tasks.series.source import SeriesSource
+from tasks.series.source_tables import to_source_table
 from tasks.series.stored_windows import open_split
 
 if TYPE_CHECKING:
@@ -87,20 +88,10 @@ def raw_history(lineage: Lineage, judged: Judged, horizon: int) -> pl.DataFrame:
 
 def unscaled_table(past: pl.DataFrame, ahead: pl.DataFrame, source: SeriesSource) -> pl.DataFrame:
     """Turn canonical rows into a table with the columns of the source; values of the rows ahead are left empty."""
-    source = source.with_preset()
     values = [name for name in past.columns if name.startswith("value.")]
-    known = [name for name in past.columns if name.startswith("known.")]
+    is_known = any(name.startswith("known.") for name in past.columns)
     empty = ahead.with_columns(pl.lit(None, pl.Float64).alias(name) for name in values)
-    rows = pl.concat([past, empty]) if known else past
-    names = {name: name.partition(".")[2] for name in (*values, *known)} | {"time": source.time_column}
-    if source.id_column is not None:
-        names["series"] = source.id_column
-    table = rows.select(names.keys()).rename(names)
-    if source.channel_column is None:
-        return table
-    (value,) = source.value_columns
-    index = [name for name in (source.id_column, source.time_column) if name is not None]
-    return table.unpivot(index=index, variable_name=source.channel_column, value_name=value)
+    return to_source_table(pl.concat([past, empty]) if is_known else past, source.with_preset())
 
 
 def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:

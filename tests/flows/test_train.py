@@ -311,3 +311,56 @@ def test_a_backtest_scores_each_cutoff_and_registers_nothing(forecasting: Outcom
     assert {row["model"] for row in result.summary} == {"gru", "seasonal-naive", "drift", "ridge"}
     assert len(result.records) == 8
     assert not [entry for entry in ledger.read_entries("loads") if entry.flow_run == result.flow_run]
+
+
+PUMPS = {
+    "name": "pumps",
+    "kind": "detect",
+    "source": {"path": "pumps.csv", "id_column": "station", "value_columns": ["load"]},
+    "shard": {"look_back": 12, "horizon": 6},
+    "training": {"epochs": 1, "device": "cpu"},
+    "registry": {"certificate_rows": 8},
+    "evaluate": {"resamples": 100},
+    "candidates": [{"name": "gru", "model": {"hidden_size": 4, "segment_length": 3}}],
+}
+DETECTION_BASELINES = ("level", "moving-average", "windowed-gaussian")
+DETECTION_STAGES = [
+    *("ingest", "split", "encode", "shard", "fit gru", *(f"baseline {name}" for name in DETECTION_BASELINES)),
+    *("evaluate gru", *(f"evaluate {name}" for name in DETECTION_BASELINES), "register", "gate", "report", "publish"),
+]
+
+
+@pytest.fixture(scope="module")
+def detecting(home: Path) -> Outcome:
+    write_loads(home / "pumps.csv", 240)
+    return train(build_recipe(Path("pumps.toml"), PUMPS))
+
+
+def test_detectors_go_through_the_same_flow(detecting: Outcome):
+    described = json.loads(json.dumps(detecting.as_json(), allow_nan=False))
+
+    assert [stage["name"] for stage in described["stages"]] == DETECTION_STAGES
+    assert described["kind"] == "detect"
+    assert described["registered"] == {"name": "pumps", "version": "1", "alias": "champion"}
+    assert described["gate"]["verdict"] == "first"
+    assert '<img src="data:image/png;base64,' in Path(described["report"]).read_text()
+    again = train(build_recipe(Path("pumps.toml"), PUMPS))
+    assert {stage["cached"] for stage in again.as_json()["stages"]} == {True}
+
+
+def test_the_example_of_a_detector_is_judged_as_it_stands(detecting: Outcome, home: Path):
+    predicted = predict_file("pumps", Path(detecting.example), home / "judged.csv")
+
+    assert predicted.rows == pl.read_csv(home / "judged.csv").height > 0
+
+
+def test_a_retrained_detector_is_judged_on_the_newest_rows(detecting: Outcome, home: Path):
+    recipe = build_recipe(Path("pumps.toml"), PUMPS)
+    assert retrain(recipe, return_state=True).name == "Skipped"
+
+    write_loads(home / "pumps.csv", 480)
+    outcome = retrain(recipe)
+
+    assert outcome.registered["version"] == "2"
+    assert outcome.gate["verdict"] in ("promoted", "kept")
+    assert "of champion v1 on" in outcome.gate["reasons"][0]

@@ -12,7 +12,7 @@ from tasks.detection.detector import StreamingDetector, decide_threshold, find_s
 from tasks.detection.events import find_threshold
 from tasks.detection.forecasting import forecast_rows
 from tasks.detection.levels import LevelScaler
-from tasks.detection.moving_average import subtract_moving_average
+from tasks.detection.moving_average import average_before
 from tasks.detection.settings import DetectorSettings
 from tasks.lineage import Lineage
 from tasks.store import Artefact
@@ -95,10 +95,9 @@ def test_the_forecaster_learns_what_a_moving_average_of_as_long_ago_misses(fitte
     _, _, series = load(fitted)
     forecasts_NC, ordinary = np.load(fitted[1].file("forecasts.npy")), slice(WARM_UP, SPIKE)
     levels = series[0]["level.value"].to_numpy()
-    average = levels - subtract_moving_average(levels, window_rows=WINDOWS.look_back)
-    average_before = np.concatenate([np.repeat(average[:1], WINDOWS.horizon - 1), average[: 1 - WINDOWS.horizon]])
+    average = average_before(levels, window_rows=WINDOWS.look_back, lead=WINDOWS.horizon)
 
     error = np.abs(levels - forecasts_NC[: len(levels), 0])[ordinary].mean()
-    averaged = np.abs(levels - average_before)[ordinary].mean()
+    averaged = np.abs(levels - average)[ordinary].mean()
 
     assert error < 0.8 * averaged

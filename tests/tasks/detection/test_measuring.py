@@ -13,6 +13,7 @@ from tasks.detection.measuring import (
     score_alarms,
     score_series,
 )
+from tasks.series.nab import PROFILES
 
 NUM_ROWS, WARM_UP, WINDOW = 100, 15, (40, 49)
 
@@ -37,6 +38,42 @@ def test_a_series_is_scored_alone_even_if_it_has_no_window():
         windows=1, found=1, false_alarms=1, raw=pytest.approx(1 - 0.11)
     )
     assert score_series(surprised_at({20: 8.0}, windows=()), 7.0) == FileScore(0, 0, 1, pytest.approx(-0.11))
+
+
+def test_a_series_of_which_little_is_known_is_scored_by_that():
+    known = np.ones(NUM_ROWS, bool)
+    known[20:30] = False
+    series = LabelledSurprise(
+        name="one",
+        surprise=surprised_at({25: 9.0, 40: 8.0}).surprise,
+        windows=((22, 24), WINDOW),
+        warm_up_rows=WARM_UP,
+        gap_rows=5,
+        is_known=known,
+    )
+
+    assert [event.start for event in series.find_events(7.0)] == [25, 40]
+    assert score_series(series, 7.0) == FileScore(windows=1, found=1, false_alarms=0, raw=pytest.approx(1.0))
+    # The first of the ten anomalous rows ranks highest, and the other 74 of the 75 known ones tie.
+    assert measure_ranking(series).auc_pr == pytest.approx(0.1 * 1 + 0.9 * 10 / 75)
+
+
+def test_a_warm_up_of_any_length_is_not_scored():
+    late = LabelledSurprise(
+        name="one", surprise=surprised_at({16: 9.0, 45: 9.0}).surprise, windows=((5, 9), (30, 49)), warm_up_rows=40,
+        gap_rows=1,
+    )  # fmt: skip
+
+    # The first window lies in the warm-up, the second reaches out of it.
+    score = score_series(late, 7.0)
+    assert (score.windows, score.found, score.false_alarms) == (1, 1, 0)
+
+
+def test_a_profile_weighs_what_was_missed():
+    missed = surprised_at({20: 9.0})
+
+    assert score_series(missed, 7.0, PROFILES["reward_low_FN"]).raw == pytest.approx(-2 - 0.11)
+    assert score_series(missed, 7.0, PROFILES["reward_low_FP"]).raw == pytest.approx(-1 - 0.22)
 
 
 def test_labels_choose_the_threshold_that_scores_best_for_each_profile():

@@ -1,0 +1,28 @@
+"""The registered detector's code: MLflow runs this file wherever the model is loaded, without this repository."""
+
+from pathlib import Path
+
+import pandas as pd
+import polars as pl
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+from tasks.detection.served_detector import SeriesDetector
+
+
+class ServedDetector(PythonModel):
+    """Rows of series to how surprising each of them is."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Read the detector once, when MLflow loads the model."""
+        self.detector = SeriesDetector.load(Path(context.artifacts["parts"]))
+
+    def predict(self, context: PythonModelContext, model_input: pd.DataFrame) -> pd.DataFrame:  # noqa: ARG002
+        """Judge every series of a table with the columns it was trained on, the label aside.
+
+        Raises InputError, as the reading of the training rows did.
+        """
+        return self.detector.answer_frame(pl.from_pandas(model_input)).to_pandas()
+
+
+set_model(ServedDetector())

@@ -1,0 +1,76 @@
+"""How a registered detector reads series, and what it has learned of each: its `serving.json`.
+
+This module travels with the registered model, so it knows neither Prefect nor MLflow.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tasks.detection.settings import DetectorSettings
+from tasks.detection.source import DetectionSource
+from tasks.detection.splitting import WarmUpSettings
+from tasks.served_parts import write_serving
+
+KIND = "detect"
+SCALES_FILE, RECENT_FILE = "scales.json", "recent.parquet"
+PARTS = ("model.safetensors", "model.json", SCALES_FILE, RECENT_FILE)
+# What belongs to the training rows' files alone.
+NOT_SERVED = {"dataset", "path", "format", "where", "label_column"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """What a detector has learned from of a series: its warm-up, and when that ended; `rows` counts all there were.
+
+    `until` is the time of the last row of the warm-up, in microseconds since 1970 or a step number.
+    """
+
+    rows: int
+    warm_up_rows: int
+    until: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Serving:
+    """How a detector reads and judges series: the source's columns, the channels, what it is told, what it learned."""
+
+    name: str
+    source: dict
+    channels: tuple[str, ...]
+    clock: str
+    zone: str | None
+    detector: dict
+    warm_up: dict
+    threshold: float
+    series: dict[str, Learned]
+
+    @classmethod
+    def from_dict(cls, fields: dict) -> "Serving":
+        """Read what `dataclasses.asdict` made of it."""
+        series = {name: Learned(**learned) for name, learned in fields["series"].items()}
+        return cls(**fields | {"channels": tuple(fields["channels"]), "series": series})
+
+    @property
+    def detector_settings(self) -> DetectorSettings:
+        """How errors become surprise and events."""
+        return DetectorSettings.model_validate(self.detector)
+
+    @property
+    def warm_up_settings(self) -> WarmUpSettings:
+        """How long the warm-up of a series is that was not there in training."""
+        return WarmUpSettings.model_validate(self.warm_up)
+
+    @property
+    def settings(self) -> DetectionSource:
+        """The settings of the training rows' source, the layout of a built-in data set filled in."""
+        return DetectionSource.model_validate(self.source).with_preset()
+
+    def settings_for(self, path: Path, **changed: object) -> DetectionSource:
+        """The source's settings, labels aside, for other files in any format."""
+        own = self.settings.model_dump(exclude=NOT_SERVED)
+        return DetectionSource(**own | {"path": str(path), **changed})
+
+
+def complete_detector(folder: Path, serving: Serving) -> None:
+    """Complete a folder that holds model, scales and recent rows with `serving.json`."""
+    write_serving(folder, kind=KIND, serving=asdict(serving), parts=PARTS)

@@ -1,0 +1,18 @@
+"""Canonical rows as a user has them: a table with the columns of the source."""
+
+import polars as pl
+
+from tasks.series.source import StampedSource
+
+
+def to_source_table(rows: pl.DataFrame, source: StampedSource) -> pl.DataFrame:
+    """Give canonical rows the columns of a source whose preset is filled in; times keep their type."""
+    numbers = [name for name in rows.columns if name.startswith(("value.", "known."))]
+    names = {} if source.id_column is None else {"series": source.id_column}
+    names |= {"time": source.time_column, **{name: name.partition(".")[2] for name in numbers}}
+    table = rows.select(names.keys()).rename(names)
+    if source.channel_column is None:
+        return table
+    (value,) = source.value_columns
+    index = [name for name in (source.id_column, source.time_column) if name is not None]
+    return table.unpivot(index=index, variable_name=source.channel_column, value_name=value)

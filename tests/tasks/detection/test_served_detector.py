@@ -1,0 +1,305 @@
+"""A served detector judges files as it was evaluated, and goes on behind the rows that it has seen."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rnnmodels.checkpoint import save_model
+from tasks import store
+from tasks.contest import Scored
+from tasks.detection.modelling import DetectorCandidate, create_model, finish_model, open_data
+from tasks.detection.registration import assemble_parts
+from tasks.detection.scaling import LevelSettings
+from tasks.detection.served_detector import SeriesDetector
+from tasks.errors import InputError, IntegrityError
+from tasks.sources.inputs import find_inputs
+from tasks.store import Artefact
+from tests.tasks.detection.conftest import CANDIDATE, NUM_ROWS, SPIKE, START, WARM_UP, draw_panel, prepare, source_of
+
+MORE = 40
+ANSWERS = ["series", "time", "value", "expected", "surprise", "is_anomaly", "alarm", "event"]
+# The stored rows reach back 122 of 160: the long run, the short one and a window.
+SHORT_MEMORY = DetectorCandidate(
+    **CANDIDATE.model_dump() | {"detector": {"likelihood": {"long_run_rows": 100}, "events": {"gap_share": 0.1}}}
+)
+
+
+def serve(home: Path, table: pl.DataFrame, stages: dict | None = None, **source: object) -> SeriesDetector:
+    """Take a table through the stages, and load what is made to be served."""
+    lineage = prepare(source_of(home / "rows.csv", table, **source), **stages or {})
+    model = store.build(
+        "fit",
+        partial(write_shaken, shards=lineage.shards),
+        module="tasks.store",
+        config=SHORT_MEMORY,
+        inputs=lineage.by_name(),
+    )
+    assemble_parts(home / "parts", lineage, Scored(model=model, evaluation=model))
+    return SeriesDetector.load(home / "parts")
+
+
+def write_shaken(folder: Path, *, shards: Artefact) -> dict:
+    """A network whose weights were drawn: its forecasts go up and down, and it need not be trained."""
+    data = open_data(SHORT_MEMORY, shards)
+    model = create_model(SHORT_MEMORY, data, shards, None)
+    draw = torch.Generator().manual_seed(1)
+    for weights in model.parameters():
+        weights.data = torch.randn(weights.shape, generator=draw) / 2
+    save_model(model, folder)
+    return {"name": "shaken", "device": "cpu", **finish_model(folder, model, data, SHORT_MEMORY)}
+
+
+def served_in(home: Path, *arguments: object, **settings: object) -> SeriesDetector:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RNNFLOW_HOME", str(home))
+        return serve(home, *arguments, **settings)
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory: pytest.TempPathFactory) -> SeriesDetector:
+    return served_in(tmp_path_factory.mktemp("detector"), draw_panel())
+
+
+@pytest.fixture(scope="module")
+def detectors(detector: SeriesDetector, tmp_path_factory: pytest.TempPathFactory) -> dict[int, SeriesDetector]:
+    """Detectors of one and of two channels."""
+    return {1: detector, 2: served_in(tmp_path_factory.mktemp("channels"), draw_panel((3,), num_channels=2))}
+
+
+@pytest.fixture
+def make(project: Path) -> Callable[..., SeriesDetector]:
+    """Serve what is learned from a table in an empty project."""
+    return lambda table, stages=None, **source: serve(project, table, stages, **source)
+
+
+def unlabelled(seeds=(1, 2), **drawn) -> pl.DataFrame:
+    return draw_panel(seeds, **drawn).drop("anomaly")
+
+
+def draw_more(seed: int, num_rows: int = MORE, *, channels=("value",), spikes=()) -> pl.DataFrame:
+    """Rows of the first series, or of the one of two channels, that follow those of training."""
+    draw, rows = np.random.default_rng(seed), np.arange(NUM_ROWS, NUM_ROWS + num_rows)
+    name = "s1" if len(channels) == 1 else "s3"
+    values = {channel: 50 + 9 * np.sin(rows / 4) + draw.normal(size=num_rows) for channel in channels}
+    values[channels[0]][list(spikes)] += 60
+    times = [START + timedelta(minutes=30 * int(row)) for row in rows]
+    return pl.DataFrame({"id": name, "time": times, **values})
+
+
+def last(answers: pl.DataFrame, num_rows: int) -> pl.DataFrame:
+    return answers.tail(num_rows).drop("event")
+
+
+def test_a_whole_history_is_judged_as_it_was_evaluated(fitted, tmp_path):
+    lineage, model = fitted
+    assemble_parts(tmp_path / "parts", lineage, Scored(model=model, evaluation=model))
+    detector = SeriesDetector.load(tmp_path / "parts")
+
+    answers = detector.answer_frame(unlabelled())
+
+    surprise = np.load(model.file("surprise.npy"))
+    judged = answers["surprise"].is_not_null()
+    assert answers.columns == ANSWERS
+    assert answers.filter(judged)["surprise"].to_list() == surprise[judged.to_numpy()].tolist()
+    assert judged.to_list() == ([False] * WARM_UP + [True] * (NUM_ROWS - WARM_UP)) * 2
+    levels = np.load(model.file("forecasts.npy"))[:NUM_ROWS]
+    assert answers["expected"][:NUM_ROWS].to_list() == detector.scaler.values("s1", levels)[:, 0].tolist()
+    assert answers["value"].to_list() == unlabelled()["value"].to_list()
+    assert answers.filter("alarm").select("series", "event").rows() == [("s1", 1), ("s2", 1)]
+    assert answers.with_row_index().filter("is_anomaly")["index"].to_list() == [SPIKE, NUM_ROWS + SPIKE]
+    assert answers["event"].count() == 2
+
+
+@settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(
+    seed=st.integers(0, 2**16),
+    num_rows=st.integers(1, MORE),
+    spikes=st.lists(st.integers(0, MORE - 1), max_size=3),
+    num_channels=st.sampled_from([1, 2]),
+)
+def test_at_once_in_two_calls_and_row_by_row_a_series_is_judged_alike_to_the_last_bit(
+    detectors, seed, num_rows, spikes, num_channels
+):
+    served, name = detectors[num_channels], (1, 3)[num_channels - 1]
+    history = unlabelled((name,), num_channels=num_channels)
+    more = draw_more(seed, num_rows, channels=served.serving.channels, spikes=[row for row in spikes if row < num_rows])
+
+    at_once = last(served.answer_frame(pl.concat([history, more])), num_rows)
+    in_two_calls = last(served.answer_frame(more), num_rows)
+    stream = served.stream(f"s{name}")
+    row_by_row = [stream.update(time, values) for _, time, *values in more.iter_rows()]
+
+    assert in_two_calls.equals(at_once)
+    assert [one.surprise for one in row_by_row] == at_once["surprise"].to_list()
+    assert [one.is_alarm for one in row_by_row] == at_once["alarm"].to_list()
+    assert [one.is_anomaly for one in row_by_row] == at_once["is_anomaly"].to_list()
+    assert [one.expected for one in row_by_row] == at_once.select("^expected.*$").rows()
+
+
+def test_an_event_that_goes_on_raises_no_second_alarm(make):
+    table = draw_panel((1,))
+    served = make(
+        table.with_columns(value=pl.when(pl.int_range(pl.len()) == NUM_ROWS - 2).then(500.0).otherwise("value"))
+    )
+    more = draw_more(1, spikes=[2, 30])
+    more = more.with_columns(
+        value=pl.when(pl.int_range(pl.len()).is_in([2, 30])).then(pl.col("value") * 100).otherwise("value")
+    )
+
+    answers, stream = served.answer_frame(more), served.stream("s1")
+    for _, time, value in more.iter_rows():
+        stream.update(time, [value])
+
+    # The gap is 6 rows.
+    assert answers.with_row_index().filter("is_anomaly").select("index", "alarm", "event").rows() == [
+        (2, False, 1),
+        (30, True, 2),
+    ]
+    assert answers["event"].to_list()[:4] == [1, 1, 1, None]
+    assert [(event.start, event.end) for event in stream.events[-2:]] == [
+        (NUM_ROWS - 2, NUM_ROWS + 2),
+        (NUM_ROWS + 30,) * 2,
+    ]
+
+
+def test_what_the_source_says_of_order_and_repeats_holds_for_new_files(detector, make):
+    shuffled = draw_more(1).reverse()
+
+    with pytest.raises(InputError, match="E-TIME-013"):
+        detector.answer_frame(shuffled)
+
+    sorting = make(draw_panel(), unsorted="sort", duplicates="last")
+    assert sorting.answer_frame(pl.concat([shuffled, shuffled])).equals(sorting.answer_frame(draw_more(1)))
+
+
+def test_rows_need_not_be_regular(detector):
+    gappy = draw_more(1).gather([0, 1, 7, 30])
+
+    assert detector.answer_frame(gappy)["surprise"].null_count() == 0
+
+
+def test_a_series_it_does_not_know_is_judged_after_a_warm_up_of_its_own(detector):
+    strange = unlabelled((7,)).with_columns(value=pl.col("value") * 1e6)
+
+    answers = detector.answer_frame(strange)
+
+    assert answers["surprise"].is_null().to_list() == [True] * WARM_UP + [False] * (NUM_ROWS - WARM_UP)
+    assert answers.with_row_index().filter("alarm")["index"].to_list() == [SPIKE]
+    # Its own training rows give its scale, so a factor changes nothing but the last digits.
+    plain = detector.answer_frame(unlabelled((7,)))
+    np.testing.assert_allclose(answers["expected"] / 1e6, plain["expected"], rtol=1e-5)
+
+
+def test_series_are_judged_alike_alone_and_among_others(detector):
+    table = pl.concat([unlabelled((1,)), draw_more(1).with_columns(id=pl.lit("s2")), unlabelled((7,))])
+
+    together = detector.answer_frame(table)
+
+    alone = [detector.answer_frame(part) for part in table.partition_by("id", maintain_order=True)]
+    assert together.equals(pl.concat(alone))
+    assert together["surprise"].null_count() == 2 * WARM_UP
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            unlabelled((1,)).head(WARM_UP),
+            'E-DET-020 series "s1" has 60 row(s), none of which is left after a warm-up of 60 as in training.\n'
+            "Fix: bring its whole history, or only rows later than those of training.",
+        ),
+        (
+            unlabelled((7,)).head(70),
+            'E-DET-020 series "s7" has 70 row(s), of which 26 are its warm-up, expected at least 30 of these.\n'
+            "Fix: bring more of its history, or leave the series out.",
+        ),
+        (
+            unlabelled((1,)).with_columns(pl.col("time").dt.replace_time_zone("UTC")),
+            'E-DET-021 column "time": times are instants, with an offset or a zone, expected times without a zone as '
+            "in training.\nFix: write the times as in the training rows.",
+        ),
+        (
+            draw_more(1).with_columns(value=pl.when(pl.int_range(pl.len()) > 0).then("value")),
+            'E-SER-009 column "value": a number is missing at',
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_judged_is_refused(detector, table: pl.DataFrame, message: str):
+    with pytest.raises(InputError, match=re.escape(message)):
+        detector.answer_frame(table)
+
+
+def test_a_channel_that_is_not_there_is_named(make):
+    wide = unlabelled((3,), num_channels=2).rename({"value": "oil", "value_1": "load"})
+    long = wide.unpivot(index=["id", "time"], variable_name="sensor")
+    served = make(long, channel_column="sensor", value_columns=("value",))
+
+    assert served.answer_frame(long).columns[2:6] == [
+        "value.load",
+        "value.oil",
+        "expected.load",
+        "expected.oil",
+    ]
+    with pytest.raises(InputError, match='E-DET-022 channel "load" is missing, which the detector was trained on'):
+        served.answer_frame(long.filter(pl.col("sensor") == "oil"))
+
+
+def test_missing_numbers_are_filled_as_in_training_from_the_rows_before(make):
+    served = make(draw_panel((1,)), {"encode": LevelSettings(missing="forward")})
+    before = draw_panel((1,))["value"][-1]
+    more = draw_more(1, 3)
+    missing = more.with_columns(value=pl.when(pl.int_range(pl.len()) > 0).then("value"))
+
+    answers = served.answer_frame(missing)
+
+    assert answers["value"].to_list() == missing["value"].to_list()
+    filled = served.answer_frame(missing.with_columns(pl.col("value").fill_null(before)))
+    assert answers.drop("value").equals(filled.drop("value"))
+
+
+def test_each_file_may_be_a_series(make, project):
+    table = unlabelled((1,))
+    served = make(table.drop("id"), id_column=None, one_series_per_file=True, label_column=None)
+    more = draw_more(1).drop("id")
+
+    in_frame = served.answer_frame(more.with_columns(series=pl.lit("rows.csv")))
+    (project / "new").mkdir()
+    more.write_csv(project / "new" / "rows.csv")
+    in_file = served.answer_files(find_inputs(served.serving.settings_for(project / "new" / "rows.csv")))
+
+    assert in_file.equals(in_frame)
+    assert in_file["surprise"].null_count() == 0
+
+
+def test_times_may_be_texts_or_times(detector):
+    as_text = draw_more(1).with_columns(pl.col("time").dt.to_string("iso"))
+
+    assert detector.answer_frame(as_text).equals(detector.answer_frame(draw_more(1)))
+
+
+def test_plain_steps_are_gone_on_with(make):
+    steps = pl.int_range(pl.len())
+    served = make(draw_panel((1,)).with_columns(time=steps), {"encode": LevelSettings(calendar=())}, time_unit="step")
+
+    answers = served.answer_frame(draw_more(1).with_columns(time=steps + NUM_ROWS))
+
+    assert answers["time"].to_list()[0] == NUM_ROWS
+    assert answers["surprise"].null_count() == 0
+
+
+def test_a_damaged_memory_is_never_used(make, project):
+    make(draw_panel((1,)))
+    stored = project / "parts" / "recent.parquet"
+    pl.read_parquet(stored).with_columns(pl.col("surprise") + 1).write_parquet(stored)
+
+    with pytest.raises(IntegrityError, match="E-INT-001"):
+        SeriesDetector.load(project / "parts")
