@@ -14,7 +14,7 @@ from flows.kinds import RECIPES
 from flows.outcome import Outcome
 from tasks.errors import printable
 from tasks.evaluate import EvaluationSettings
-from tasks.presentation import ScoreColumn
+from tasks.presentation import ScoreColumn, keep_measured
 
 
 def print_summary(outcome: Outcome, console: Console) -> None:
@@ -35,11 +35,13 @@ def print_summary(outcome: Outcome, console: Console) -> None:
 def score_table(outcome: Outcome) -> Table:
     """Candidates by the first metric on validation, then the baselines; the best candidate is marked."""
     evaluation = _evaluation_of(outcome)
-    first, *others = evaluation.presenter().PRESENTATION.headline
+    scores = [model["metrics"]["test"] for model in (*outcome.candidates, *outcome.baselines)]
+    first, *others = keep_measured(evaluation.presenter().PRESENTATION.headline, scores)
     sign = -1 if first.metric in evaluation.higher_is_better else 1
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("model", overflow="fold")
-    for header in (f"valid {first.title}", f"test {first.title}", *(f"test {one.title}" for one in others), "fit"):
+    table.add_column("\nmodel", overflow="fold")
+    scored = ("valid", first), ("test", first), *(("test", one) for one in others)
+    for header in (*(f"{split}\n{one.title}" for split, one in scored), "\nfit"):
         table.add_column(header, justify="right", no_wrap=True)
     for models in (outcome.candidates, outcome.baselines):
         for model in sorted(models, key=lambda model: sign * model["metrics"]["valid"][first.metric]["value"]):

@@ -1,6 +1,6 @@
 """How a kind's scores are put before people, in the terminal, in the dashboards and in the report alike."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.intervals import Interval
@@ -49,3 +49,8 @@ class Presentation:
     columns: tuple[ScoreColumn, ...]
     template: str
     trial: tuple[str, str]
+
+
+def keep_measured(columns: Iterable[ScoreColumn], metrics: Sequence[Mapping[str, Interval]]) -> list[ScoreColumn]:
+    """The columns whose metric any model has, given the metrics of all on one split."""
+    return [column for column in columns if any(column.metric in one for one in metrics)]

@@ -6,7 +6,6 @@ escaped as HTML, and their control and bidirectional characters are spelled out.
 
 import base64
 import json
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import plots, store
 from tasks.errors import printable
+from tasks.presentation import keep_measured
 from tasks.progress import Progress, emit
 from tasks.report_contents import ReportContents, read_json
 from tasks.store import Artefact
@@ -48,7 +48,7 @@ def gather_facts(contents: ReportContents) -> dict:
         "advantage": presenting.compare_with_baseline(contest),
         "protocol": contest.best.evaluation.manifest["config"],
         "result_columns": {
-            split: [one for one in presenting.PRESENTATION.columns if defines(scores.values(), split, one.metric)]
+            split: keep_measured(presenting.PRESENTATION.columns, [one["metrics"][split] for one in scores.values()])
             for split in ("valid", "test")
         },
         "registered_on": manifests["registered"]["created"].partition("T")[0],
@@ -59,11 +59,6 @@ def gather_facts(contents: ReportContents) -> dict:
         "libraries": dict(sorted(libraries)),
         **presenting.gather_details(contents),
     }
-
-
-def defines(scores: Iterable[dict], split: str, metric: str) -> bool:
-    """Tell whether any model has a metric on a split."""
-    return any(metric in score["metrics"][split] for score in scores)
 
 
 def draw_losses(contents: ReportContents) -> "Figure":

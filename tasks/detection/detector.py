@@ -6,7 +6,7 @@ Shapes: N rows, L look-back, H horizon, C channels, D features of the calendar.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -30,13 +30,17 @@ def judge_rows(
     forecasts_NC: NDArray[np.float32],
     settings: DetectorSettings,
     evidence: Sequence[Evidence] | None = None,
+    *,
+    num_past: int = 0,
 ) -> NDArray[np.float64]:
-    """Surprise of each row of a series in decades (N), by all evidence there is or by some of it."""
+    """Surprise of each row of a series in decades (N), by all evidence there is or by some of it.
+
+    The first `num_past` rows were judged before, and are left out of the answer.
+    """
     chosen = choose_evidence(settings.likelihood) if evidence is None else evidence
-    errors_NC = levels_NC.astype(np.float64) - forecasts_NC
     surprises = [
-        measure_surprise({"level": level_N.astype(np.float64), "error": error_N}, chosen, settings.likelihood)
-        for level_N, error_N in zip(levels_NC.T, errors_NC.T, strict=True)
+        measure_surprise(residuals, chosen, settings.likelihood, num_past=num_past)
+        for residuals in _residuals_of_channels(levels_NC, forecasts_NC)
     ]
     return np.max(surprises, axis=0)
 
@@ -108,9 +112,10 @@ class StreamingDetector:
         # Before its first row a series is taken to have stood still.
         self._recent.extend([row] * (1 if self._recent else self.model.shape.num_steps))
         forecast_C = self._forecast_row()
+        channels = _residuals_of_channels(levels_1C, forecast_C[None])
         surprise = max(
-            likelihood.update(_residuals(level, forecast))
-            for likelihood, level, forecast in zip(self._likelihoods, levels_1C[0], forecast_C, strict=True)
+            likelihood.update({name: values[0] for name, values in residuals.items()})
+            for likelihood, residuals in zip(self._likelihoods, channels, strict=True)
         )
         expected = tuple(self.scaler.values(self.series, forecast_C[None])[0].tolist())
         if self._warm_up_left:
@@ -134,9 +139,10 @@ class StreamingDetector:
         """
         rows = list(zip(levels_NC, calendar_ND, strict=True))
         self._recent.extend([rows[0]] * self.model.shape.num_steps + rows)
-        for likelihood, level_N, forecast_N in zip(self._likelihoods, levels_NC.T, forecasts_NC.T, strict=True):
-            for level, forecast in zip(level_N, forecast_N, strict=True):
-                likelihood.update(_residuals(level, forecast))
+        for likelihood, residuals in zip(
+            self._likelihoods, _residuals_of_channels(levels_NC, forecasts_NC), strict=True
+        ):
+            likelihood.remember(residuals)
         self._tracker = EventTracker(
             threshold=self._tracker.threshold, gap_rows=self._tracker.gap_rows, first_row=first_row
         )
@@ -151,5 +157,10 @@ class StreamingDetector:
         return forecast_last(self.model, history_LC[None], np.array(calendar)[None])[0]
 
 
-def _residuals(level: np.float32, forecast: np.float32) -> Mapping[str, float]:
-    return {"level": float(level), "error": float(level) - float(forecast)}
+def _residuals_of_channels(
+    levels_NC: NDArray[np.float32], forecasts_NC: NDArray[np.float32]
+) -> list[dict[str, NDArray[np.float64]]]:
+    """What rows are judged by, for each channel."""
+    exact_NC = levels_NC.astype(np.float64)
+    errors_NC = exact_NC - forecasts_NC
+    return [{"level": level_N, "error": error_N} for level_N, error_N in zip(exact_NC.T, errors_NC.T, strict=True)]

@@ -30,20 +30,28 @@ def forecast_windows(model: "SequenceForecaster", windows: "Windows") -> NDArray
 
 
 def forecast_rows(
-    model: "SequenceForecaster", levels_NC: NDArray[np.float32], calendar_ND: NDArray[np.float32]
+    model: "SequenceForecaster",
+    levels_NC: NDArray[np.float32],
+    calendar_ND: NDArray[np.float32],
+    positions: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float32]:
-    """Forecast each row of a series from those up to H before it (N, C); before its first row it stood still."""
+    """Forecast each row of a series from those up to H before it (N, C); before its first row it stood still.
+
+    Of some rows alone, given by their positions, the forecasts are (positions, C).
+    """
     num_before = model.shape.num_steps - 1
     padded = (np.concatenate([np.repeat(table[:1], num_before, axis=0), table]) for table in (levels_NC, calendar_ND))
     windows_NTC, windows_NTD = (
         sliding_window_view(table, model.shape.num_steps, axis=0).transpose(0, 2, 1) for table in padded
     )
-    history_NLC, forecasts_NC = windows_NTC[:, : model.shape.look_back], np.empty_like(levels_NC)
-    for start in range(0, len(levels_NC), ROWS_AT_ONCE):
-        rows = slice(start, start + ROWS_AT_ONCE)
+    history_NLC = windows_NTC[:, : model.shape.look_back]
+    wanted = np.arange(len(levels_NC)) if positions is None else positions
+    forecasts = np.empty((len(wanted), levels_NC.shape[1]), np.float32)
+    for start in range(0, len(wanted), ROWS_AT_ONCE):
+        rows = wanted[start : start + ROWS_AT_ONCE]
         batch = (np.ascontiguousarray(table[rows]) for table in (history_NLC, windows_NTD))
-        forecasts_NC[rows] = forecast_last(model, *batch)
-    return forecasts_NC
+        forecasts[start : start + ROWS_AT_ONCE] = forecast_last(model, *batch)
+    return forecasts
 
 
 def forecast_last(

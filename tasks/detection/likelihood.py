@@ -43,6 +43,13 @@ class RarityMeter:
         self._remember(size)
         return rarity
 
+    def remember(self, sizes: Sequence[float]) -> None:
+        """Take in sizes that were judged before, instead of updates."""
+        self._recent.extend(sizes)
+        while len(self._recent) > self.settings.long_run_rows:
+            self._recent.popleft()
+        self._sorted = sorted(self._recent)
+
     def _judge(self, size: float) -> float:
         num_before = len(self._sorted)
         num_reaching = num_before - bisect_left(self._sorted, size)
@@ -71,9 +78,19 @@ class RollingLikelihood:
         """Surprise of the next row in decades, summed over the evidence."""
         surprise = 0.0
         for one, meter, run in zip(self.evidence, self._meters, self._runs, strict=True):
-            run.append(float(residuals[one.residual]))
-            surprise += meter.update(round(abs(math.fsum(run) / len(run)), DIGITS))
+            surprise += meter.update(_measure_size(run, float(residuals[one.residual])))
         return surprise
+
+    def remember(self, residuals: Mapping[str, Sequence[float]]) -> None:
+        """Take in the residuals of rows that were judged before, instead of updates."""
+        for one, meter, run in zip(self.evidence, self._meters, self._runs, strict=True):
+            meter.remember([_measure_size(run, float(residual)) for residual in residuals[one.residual]])
+
+
+def _measure_size(run: deque[float], residual: float) -> float:
+    """Size of the mean of a run that goes on with a residual."""
+    run.append(residual)
+    return round(abs(math.fsum(run) / len(run)), DIGITS)
 
 
 def choose_evidence(settings: LikelihoodSettings) -> tuple[Evidence, ...]:
@@ -82,10 +99,18 @@ def choose_evidence(settings: LikelihoodSettings) -> tuple[Evidence, ...]:
 
 
 def measure_surprise(
-    residuals: Mapping[str, np.ndarray], evidence: Sequence[Evidence], settings: LikelihoodSettings
+    residuals: Mapping[str, np.ndarray],
+    evidence: Sequence[Evidence],
+    settings: LikelihoodSettings,
+    *,
+    num_past: int = 0,
 ) -> np.ndarray:
-    """Surprise of each row of a whole series: the same numbers, to the last bit, as those of its rows one by one."""
+    """Surprise of each row of a whole series: the same numbers, to the last bit, as those of its rows one by one.
+
+    The first `num_past` rows were judged before, and are not judged again.
+    """
     likelihood = RollingLikelihood(evidence, settings)
+    likelihood.remember({name: sizes[:num_past] for name, sizes in residuals.items()})
     needed = list(dict.fromkeys(one.residual for one in evidence))
-    rows = zip(*(residuals[name] for name in needed), strict=True)
+    rows = zip(*(residuals[name][num_past:] for name in needed), strict=True)
     return np.array([likelihood.update(dict(zip(needed, row, strict=True))) for row in rows])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LEVEL = "level"  # the baseline that lacks nothing but the network
 MAX_EVENTS = 50
 
-MAE = ScoreColumn(metric="mae", title="MAE", digits=4)
+MAE = ScoreColumn(metric="mae", title="MAE")
 EVENTS = ScoreColumn(metric="events_per_1000", title="events, ‰", digits=2, page_digits=2)
 AUC_PR = ScoreColumn(metric="auc_pr", title="AUC-PR", page_digits=3)
 VUS_PR = ScoreColumn(metric="vus_pr", title="VUS-PR", page_digits=3)

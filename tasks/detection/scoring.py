@@ -2,7 +2,7 @@
 
 Every version reads the raw rows and is measured against them, so that models of other days, with other scales and
 other policies for missing numbers, are compared in one unit and on the same truth.
-N rows, L steps of look-back, H steps of the horizon, T = L + H, C channels.
+N rows, C channels.
 """
 
 from collections.abc import Iterator
@@ -14,9 +14,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tasks.detection.forecasting import ROWS_AT_ONCE, forecast_last
+from tasks.detection.forecasting import forecast_rows
 from tasks.detection.holdout import DetectionHoldout
-from tasks.detection.levels import LevelScaler
 from tasks.detection.served_detector import SeriesDetector
 from tasks.detection.splitting import TRAIN
 from tasks.promotion import scoring
@@ -70,38 +69,25 @@ def write_errors(folder: Path, *, parts: Path, holdout: DetectionHoldout) -> dic
 def measure_errors(
     detector: SeriesDetector, panel: list[pl.DataFrame], holdout: DetectionHoldout
 ) -> Iterator[pl.DataFrame]:
-    """Forecast the rows of a holdout, given whole series; yields tables as in ERRORS.
-
-    The scales of a series that a detector does not know are those of the training rows that it would have had.
-    """
-    unit, channels = holdout.scaler, holdout.scaler.channels
+    """Forecast the rows of a holdout, given whole series; yields tables as in ERRORS."""
+    unit = holdout.scaler
     for rows in panel:
-        series = rows["series"][0]
-        own = detector.scaler
-        if not own.knows(series):
-            own = own.with_series(series, rows.filter(pl.col("split") == TRAIN))
         at_N = np.flatnonzero(np.isin(rows["row"].to_numpy(), holdout.origins))
-        forecasts_NC = own.values(series, forecast_some(detector, own, rows, at_N))
-        known_NC = pl.DataFrame(forecasts_NC, schema=[f"value.{name}" for name in own.channels])
-        said_NC, truth_NC = (unit.levels(series, unit.values_of(one)) for one in (known_NC, rows[at_N]))
+        scored, said = rows[at_N], forecast_values(detector, rows, at_N)
+        said_NC, truth_NC = (unit.levels(rows["series"][0], unit.values_of(one)) for one in (said, scored))
         # From here on NaN means that the truth is missing.
-        defined_NC = np.where(np.isfinite(said_NC), said_NC, np.inf)
-        error_NHC = (defined_NC.astype(np.float64) - truth_NC)[:, None, :]
-        yield tabulate_errors(error_NHC, rows[at_N], channels, holdout.edges)
+        defined_NC = np.where(np.isfinite(said_NC), said_NC, np.inf).astype(np.float64)
+        yield tabulate_errors((defined_NC - truth_NC)[:, None, :], scored, unit.channels, holdout.edges)
 
 
-def forecast_some(
-    detector: SeriesDetector, scaler: LevelScaler, rows: pl.DataFrame, at_N: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """What a detector expected of some rows of a series, given by their positions, as levels of a scaler (N, C)."""
-    filled, shape = scaler.fill(rows), detector.model.shape
-    levels_NC = scaler.levels(rows["series"][0], scaler.values_of(filled))
-    calendar_ND = scaler.describe_times(rows["time"])
-    forecasts_NC = np.empty((len(at_N), len(scaler.channels)), np.float32)
-    for start in range(0, len(at_N), ROWS_AT_ONCE):
-        chosen = slice(start, start + ROWS_AT_ONCE)
-        # Before its first row a series is taken to have stood still.
-        steps_NT = np.maximum(at_N[chosen, None] + np.arange(1 - shape.num_steps, 1), 0)
-        history_NLC = levels_NC[steps_NT[:, : shape.look_back]]
-        forecasts_NC[chosen] = forecast_last(detector.model, history_NLC, calendar_ND[steps_NT])
-    return forecasts_NC
+def forecast_values(detector: SeriesDetector, rows: pl.DataFrame, positions: NDArray[np.int64]) -> pl.DataFrame:
+    """What a detector expected of some rows of a series, in the units of the source: columns value.*.
+
+    The scales of a series that it does not know are those of the training rows that it would have had.
+    """
+    series, scaler = rows["series"][0], detector.scaler
+    if not scaler.knows(series):
+        scaler = scaler.with_series(series, rows.filter(pl.col("split") == TRAIN))
+    levels_NC = scaler.levels(series, scaler.values_of(scaler.fill(rows)))
+    forecasts_NC = forecast_rows(detector.model, levels_NC, scaler.describe_times(rows["time"]), positions)
+    return pl.DataFrame(scaler.values(series, forecasts_NC), schema=[f"value.{name}" for name in scaler.channels])

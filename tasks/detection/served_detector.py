@@ -166,16 +166,19 @@ class SeriesDetector:
         given = rows.select("series", "time", *(f"value.{name}" for name in self.serving.channels))
         joined = scaler.fill(pl.concat([past.select(given.columns), given]))
         levels_NC = scaler.levels(series, scaler.values_of(joined))
-        # The first forecasts of a series that goes on are made from rows that were judged before.
+        # A forecast looks back no further than a window, however long the past is.
         first = max(0, num_past - self.model.shape.num_steps)
         calendar_ND = scaler.describe_times(joined["time"][first:])
-        forecasts_NC = forecast_rows(self.model, levels_NC[first:], calendar_ND)[num_past - first :]
-        surprise_N = judge_rows(
-            levels_NC, np.concatenate([self._forecasts_of(past), forecasts_NC]), self.serving.detector_settings
+        new_rows = np.arange(num_past, joined.height) - first
+        forecasts_NC = forecast_rows(self.model, levels_NC[first:], calendar_ND, new_rows)
+        judged_N = judge_rows(
+            levels_NC,
+            np.concatenate([self._forecasts_of(past), forecasts_NC]),
+            self.serving.detector_settings,
+            num_past=num_past,
         )
-        surprise_N[: opening.unjudged_rows] = np.nan
-        # Before the long run is full again, what is made anew of earlier rows is not what was made of them.
-        surprise_N[:num_past] = past["surprise"].to_numpy()
+        judged_N[: opening.unjudged_rows] = np.nan
+        surprise_N = np.concatenate([past["surprise"].to_numpy(), judged_N])
         events = [event for event in self._find_events(surprise_N, opening.warm_up_rows) if event.end >= num_past]
         expected_NC = scaler.values(series, forecasts_NC)
         judged = given.with_columns(_mark_rows(surprise_N, events, self.serving.threshold)[num_past:])

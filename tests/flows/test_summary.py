@@ -28,11 +28,12 @@ def test_the_summary_fits_into_80_columns(outcome: Outcome):
     assert (
         summary_of(outcome)
         == """
- model            valid accuracy, %    test accuracy, %   test loss     fit
- ──────────────────────────────────────────────────────────────────────────
- gru (best)                    89.1   88.9 [88.4, 89.4]       0.271   134 s
- lstm                          87.1   86.9 [86.4, 87.4]       0.271    61 s
- tfidf-logistic                88.1   87.9 [87.4, 88.4]       0.271    31 s
+                        valid                test    test
+ model            accuracy, %         accuracy, %    loss     fit
+ ────────────────────────────────────────────────────────────────
+ gru (best)              89.1   88.9 [88.4, 89.4]   0.271   134 s
+ lstm                    87.1   86.9 [86.4, 87.4]   0.271    61 s
+ tfidf-logistic          88.1   87.9 [87.4, 88.4]   0.271    31 s
 
 gru was registered as reviews, version 3, alias champion.
 First model.
@@ -63,7 +64,7 @@ def test_a_long_name_is_folded_and_no_figure_cut(outcome: Outcome):
 
     text = summary_of(long)
 
-    assert "89.1   88.9 [88.4, 89.4]       0.271   134 s" in text
+    assert "89.1   88.9 [88.4, 89.4]   0.271   134 s" in text
     assert "…" not in text
 
 
