@@ -1,8 +1,57 @@
-"""Fixtures of the command line."""
+"""Fixtures of the command line, and a Prefect server for the flows."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 
 import pytest
+from prefect.events.worker import EventsWorker
+from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from flows.outcome import Outcome
+from flows.prefect_api import answers
+
+START_LIMIT_S = 120
+
+
+@pytest.fixture(scope="session")
+def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a Prefect server that all modules share: one takes ten seconds to start.
+
+    It evaluates automations, which that of Prefect's test harness does not.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
+        "PREFECT_SERVER_API_HOST": "127.0.0.1",
+        "PREFECT_SERVER_API_PORT": str(port),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    }
+    command = [sys.executable, "-m", "prefect", "server", "start", "--no-ui"]
+    process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
+    url, deadline = f"http://127.0.0.1:{port}/api", time.monotonic() + START_LIMIT_S
+    try:
+        while not answers(url):
+            assert time.monotonic() < deadline, f"Prefect's server did not start within {START_LIMIT_S} s"
+            time.sleep(0.1)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def server(prefect_api: str) -> Iterator[str]:
+    """Have a module's flows run on the shared server, the address of which this is."""
+    EventsWorker.drain_all(timeout=1, at_exit=False)  # one that another test left knows another server
+    with temporary_settings({PREFECT_API_URL: prefect_api, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        yield prefect_api
+    EventsWorker.drain_all(timeout=1, at_exit=False)
 
 
 @pytest.fixture

@@ -1,12 +1,10 @@
 """The flow and the command that watch a model, and the automation that answers a drift, on a server of their own."""
 
 import json
-import os
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -17,13 +15,10 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.events.actions import RunDeployment
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
-from prefect.events.worker import EventsWorker
-from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.utilities.callables import parameter_schema
 
 from flows.commands.monitoring import monitor as monitor_command
 from flows.monitor import monitor
-from flows.prefect_api import answers
 from rnnmodels.durable import sha256_of_file
 from tasks import registry
 from tasks.errors import InputError
@@ -31,7 +26,7 @@ from tasks.profile import Profile, profile_rows
 from tasks.registry import RegisteredModel
 from tasks.seen import record_seen
 
-START_LIMIT_S, REACTION_LIMIT_S = 120, 20
+REACTION_LIMIT_S = 20
 
 
 def rows(num_rows: int, *, length: float) -> Profile:
@@ -56,32 +51,6 @@ def champion(project: Path, monkeypatch: pytest.MonkeyPatch) -> RegisteredModel:
     (model.parts / "serving.json").write_text(json.dumps(serving))
     monkeypatch.setattr(registry, "resolve_model", lambda _: model)
     return model
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Prefect server that evaluates automations, which the one of Prefect's test harness does not."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {
-        "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
-        "PREFECT_SERVER_API_HOST": "127.0.0.1",
-        "PREFECT_SERVER_API_PORT": str(port),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    }
-    command = [sys.executable, "-m", "prefect", "server", "start", "--no-ui"]
-    process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}/api"
-    try:
-        wait_until(lambda: answers(url), limit_s=START_LIMIT_S)
-        EventsWorker.drain_all(timeout=1, at_exit=False)  # one that another test left knows another server
-        with temporary_settings({PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-            yield url
-    finally:
-        EventsWorker.drain_all(timeout=1, at_exit=False)
-        process.terminate()
-        process.wait(30)
 
 
 def wait_until(happens: Callable[[], object], *, limit_s: float) -> None:

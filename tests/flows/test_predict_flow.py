@@ -1,12 +1,10 @@
 """The flow `predict`: the same work as the command's, shown on the dashboard."""
 
 import inspect
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from prefect.artifacts import Artifact
-from prefect.testing.utilities import prefect_test_harness
 
 from flows import predict as predict_flow
 from flows.predict import describe, predict
@@ -16,10 +14,9 @@ from tasks.predictors import predict_file
 from tasks.series.predicting import predict_file as predict_series
 
 
-@pytest.fixture(scope="module", autouse=True)
-def server() -> Iterator[None]:
-    with prefect_test_harness(server_startup_timeout=120):
-        yield
+@pytest.fixture(autouse=True)
+def _on_a_server(server: str):
+    """Flows of this module need one."""
 
 
 def predicted(**changes: object) -> PredictedFile:

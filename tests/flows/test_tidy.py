@@ -12,7 +12,6 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelling, Completed, Pending, Running, State
-from prefect.testing.utilities import prefect_test_harness
 
 from flows import dead_runs
 from flows.lifecycle import LIFECYCLE
@@ -23,15 +22,8 @@ from tasks.runs import RunContext
 HOLDER = "import sys, time; from tasks import leases; leases.hold(sys.argv[1]); print(flush=True); time.sleep(600)"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[None]:
-    """A Prefect server that this module's tests share."""
-    with prefect_test_harness(server_startup_timeout=120):
-        yield
-
-
 @pytest.fixture
-def client(server: None) -> Iterator[SyncPrefectClient]:
+def client(server: str) -> Iterator[SyncPrefectClient]:
     """A client of the server, on which no flow run of an earlier test is left unfinished."""
     with get_client(sync_client=True) as client:
         yield client

@@ -13,7 +13,6 @@ import polars as pl
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
-from prefect.testing.utilities import prefect_test_harness
 
 from flows.backtest import backtest
 from flows.kinds import Recipe
@@ -57,11 +56,11 @@ def small_recipe(*settings: str) -> Recipe:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A project folder and a Prefect server that this module's tests share."""
+def home(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A project folder that this module's tests share."""
     folder = tmp_path_factory.mktemp("project")
     write_rows(folder / "rows.csv")
-    with pytest.MonkeyPatch.context() as patch, prefect_test_harness(server_startup_timeout=120):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNNFLOW_HOME", str(folder))
         patch.chdir(folder)
         yield folder

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.detection.events import Event, EventTracker, find_events, find_threshold, mark_alarms
+from tasks.detection.events import (
+    Event,
+    EventTracker,
+    count_gap_rows,
+    find_events,
+    find_threshold,
+    mark_alarms,
+)
 from tasks.detection.settings import EventSettings
 
 
@@ -56,5 +63,5 @@ def test_a_row_without_a_surprise_is_no_event():
 
 
 def test_the_gap_is_a_share_of_the_warm_up():
-    assert EventSettings().gap_rows(604) == 60
-    assert EventSettings().gap_rows(3) == 1  # neighbours
+    assert count_gap_rows(EventSettings().gap_share, 604) == 60
+    assert count_gap_rows(EventSettings().gap_share, 3) == 1  # neighbours
