@@ -60,10 +60,8 @@ def verdict(outcome: Outcome) -> str:
     reasons = printable(" ".join(outcome.gate["reasons"]))
     sentence = f"{printable(outcome.best)} was registered as {name}, version {version}, alias {alias}.\n{reasons}"
     if outcome.baseline_wins:
-        sentence += (
-            f"\nThe baseline {printable(outcome.best_baseline)} scores better: "
-            "a simple model is enough here, or the candidates need more training."
-        )
+        beaten = _evaluation_of(outcome).presenter().PRESENTATION.beaten
+        sentence += f"\nThe baseline {printable(outcome.best_baseline)} {beaten}"
     return sentence
 
 

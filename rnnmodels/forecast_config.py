@@ -66,6 +66,21 @@ class ForecastArchitecture(RecurrentArchitecture):
         min_length=1,
         description="Penalties, per row a line is fitted to, to choose from on validation for each view.",
     )
+    ridge_blocks: int = Field(
+        0,
+        ge=0,
+        le=100,
+        description="Blocks of training windows that choose penalties beside validation, each left out in turn and "
+        "counting as much; 0 leaves the choice to validation.",
+    )
+    channel_steps: int = Field(
+        0,
+        ge=0,
+        le=100_000,
+        description="Last steps from which a ridge regression of each channel's own forecasts what the line leaves; 0 "
+        "has one line for all channels.",
+    )
+    channel_penalty: Penalty = Field(1.0, description="Penalty, per window, of each channel's own regression.")
     line_share: float = Field(
         1.0,
         ge=0,

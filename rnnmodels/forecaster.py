@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from rnnmodels.channel_line import fit_channel_lines
 from rnnmodels.forecast_config import ForecastArchitecture, ForecastTraining, resolve_loss
 from rnnmodels.forecast_outputs import Forecast, average_forecasts, build_output
 from rnnmodels.forecast_sequences import NetworkSizes, Sequences
@@ -47,6 +48,9 @@ class SequenceForecaster(SequenceModel):
         self.register_buffer("lead_weight_H1", weigh_leads(shape.horizon, architecture.lead_decay), persistent=False)
         if self.has_line:
             self.register_buffer("line_LH", torch.zeros(shape.look_back, shape.horizon))
+        if self.has_channel_lines:
+            size = (shape.num_channels, architecture.channel_steps, shape.horizon)
+            self.register_buffer("channel_line_CNH", torch.zeros(size))
 
     def _build_members(self, seed: int) -> list[nn.Module]:
         """Make the networks, each as a function of the seed and its own number."""
@@ -71,6 +75,11 @@ class SequenceForecaster(SequenceModel):
     def has_line(self) -> bool:
         """Tell whether there is a line."""
         return bool(self.architecture.line_views)
+
+    @property
+    def has_channel_lines(self) -> bool:
+        """Tell whether each channel adds a line of its own to that of all."""
+        return self.has_line and self.architecture.channel_steps > 0
 
     def forward(self, history_BLC: Tensor, covariates_BTD: Tensor) -> Forecast:
         """Forecast with the recurrent part weighted as validation chose; all in float32."""
@@ -117,10 +126,16 @@ class SequenceForecaster(SequenceModel):
         if not self.has_line:
             return {}
         views = build_views(self.architecture, self.shape.look_back)
-        line = fit_line(train, valid, self.architecture.ridge_penalties, views)
+        line = fit_line(train, valid, self.architecture.ridge_penalties, views, self.architecture.ridge_blocks)
         self.line_LH.copy_(torch.from_numpy(line.weights))
         chosen = {f"ridge_penalty_{view}": penalty for view, penalty in line.penalties.items()}
-        return {**chosen, "ridge_valid_mse": line.valid_mse}
+        chosen["ridge_valid_mse"] = line.valid_mse
+        if self.has_channel_lines:
+            steps, penalty = self.architecture.channel_steps, self.architecture.channel_penalty
+            own = fit_channel_lines(train, valid, line.weights, steps, penalty)
+            self.channel_line_CNH.copy_(torch.from_numpy(own.weights))
+            chosen["channel_valid_mse"] = own.valid_mse
+        return chosen
 
     def finish(self, valid: Windows, training: ForecastTraining) -> dict[str, float]:
         """Choose the weight of the recurrent part after training, so that on validation the line is never better."""
@@ -195,7 +210,12 @@ class SequenceForecaster(SequenceModel):
         """Forecast by the line alone (B, H, C)."""
         last_B1C = history_BLC[:, -1:]
         with torch.autocast(history_BLC.device.type, enabled=False):
-            return ((history_BLC - last_B1C).transpose(1, 2) @ self.line_LH).transpose(1, 2) + last_B1C
+            change_BCL = (history_BLC - last_B1C).transpose(1, 2)
+            line_BCH = change_BCL @ self.line_LH
+            if self.has_channel_lines:
+                recent_BCN = change_BCL[..., -self.architecture.channel_steps :]
+                line_BCH = line_BCH + torch.einsum("bcn,cnh->bch", recent_BCN, self.channel_line_CNH)
+            return line_BCH.transpose(1, 2) + last_B1C
 
     def _to_sequences(self, x_BTC: Tensor) -> Tensor:
         """Lay windows out time-major: one sequence of all channels, or one of each (T, N, K)."""

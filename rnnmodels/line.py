@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnmodels.forecast_config import ForecastArchitecture
-from rnnmodels.ridge import choose_ridge, measure_moments
+from rnnmodels.ridge import Trial, choose_ridge, cut_blocks, measure_moments
 from rnnmodels.windows import Windows
 
 RECENT_SEASONS = 7
@@ -28,20 +28,25 @@ class Line:
 
 
 def fit_line(
-    train: Windows, valid: Windows, penalties: Sequence[float], views: Mapping[str, NDArray[np.float64]]
+    train: Windows,
+    valid: Windows,
+    penalties: Sequence[float],
+    views: Mapping[str, NDArray[np.float64]],
+    num_blocks: int = 0,
 ) -> Line:
-    """Fit a ridge regression to each view (N, F) with the penalty that is best on validation, and average them.
+    """Fit a ridge regression to each view (N, F) and average them.
 
+    The penalty of each is the best on validation together with so many blocks of training windows left out in turn.
     A view of few steps is fitted to the windows near the start of the series as well.
-    Raises ValueError where a split has no windows.
+    Raises ValueError where a split has no windows, or training too few for the blocks.
     """
     judged = measure_moments(valid)
-    ridges = {
-        name: choose_ridge(
-            measure_moments(train.looking_back(len(view_NF))), judged.looking_back(len(view_NF)), penalties, view_NF
-        )
-        for name, view_NF in views.items()
-    }
+    ridges = {}
+    for name, view_NF in views.items():
+        windows = train.looking_back(len(view_NF))
+        validation = Trial(measure_moments(windows), judged.looking_back(len(view_NF)))
+        blocks = cut_blocks(windows, validation.fitted, num_blocks) if num_blocks else ()
+        ridges[name] = choose_ridge(validation, blocks, penalties, view_NF)
     weights_LH = np.mean([_extend(ridge.weights, train.shape.look_back) for ridge in ridges.values()], axis=0)
     chosen = {name: ridge.penalty for name, ridge in ridges.items()}
     return Line(weights_LH, chosen, judged.error_of(weights_LH.astype(np.float64)))

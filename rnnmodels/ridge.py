@@ -2,10 +2,11 @@
 
 A window's last value is subtracted from its history and its future, so that the line has no level of its own.
 A view is a matrix that makes features of the steps; a regression on features is one on the steps again.
-Shapes: B windows, T = L + H steps, L look-back, H horizon, C channels, F features.
+Shapes: B windows, T = L + H steps, L look-back, H horizon, C channels, F features, R trials, P penalties.
 """
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,15 +34,22 @@ class Ridge:
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean products of all pairs of steps (T, T), in float64: all that a line and its error depend on."""
+    """Mean products of all pairs of steps (T, T), in float64: all that a line and its error on B windows depend on."""
 
     gram: NDArray[np.float64]
     look_back: int
+    num_windows: int
 
     def looking_back(self, num_steps: int) -> "Moments":
         """Leave out all but the last steps of the look-back."""
         first = self.look_back - num_steps
-        return Moments(self.gram[first:, first:], num_steps)
+        return Moments(self.gram[first:, first:], num_steps, self.num_windows)
+
+    def without(self, part: "Moments") -> "Moments":
+        """Leave out some of the windows, fewer than all."""
+        num_windows = self.num_windows - part.num_windows
+        sum_TT = self.num_windows * self.gram - part.num_windows * part.gram
+        return Moments(sum_TT / num_windows, self.look_back, num_windows)
 
     def solve(self, penalty: float, view_LF: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the weights (L, H) of the least squared error plus `penalty` times the squared weights of features."""
@@ -56,31 +64,70 @@ class Moments:
         return float(np.einsum("ht,ts,hs->", combination_HT, self.gram, combination_HT, optimize=True) / horizon)
 
 
+@dataclass(frozen=True)
+class Trial:
+    """What a line is fitted to, and what it is judged by."""
+
+    fitted: Moments
+    judged: Moments
+
+
 def fit_ridge(train: Windows, valid: Windows, penalties: Sequence[float]) -> Ridge:
     """Fit one line per penalty to the training windows and keep the one with the lowest error on validation.
 
     Raises ValueError where a split has no windows.
     """
-    return choose_ridge(measure_moments(train), measure_moments(valid), penalties, np.eye(train.shape.look_back))
+    validation = Trial(measure_moments(train), measure_moments(valid))
+    return choose_ridge(validation, [], penalties, np.eye(train.shape.look_back))
 
 
-def choose_ridge(fitted: Moments, judged: Moments, penalties: Sequence[float], view_LF: NDArray[np.float64]) -> Ridge:
-    """Fit one line per penalty to what a view makes of the training rows, and keep the best on validation."""
-    candidates = [fitted.solve(penalty, view_LF) for penalty in penalties]
-    errors = [judged.error_of(weights_LH) for weights_LH in candidates]
-    best = int(np.argmin(errors))
-    return Ridge(candidates[best].astype(np.float32), penalties[best], errors[best])
+def choose_ridge(
+    validation: Trial, blocks: Iterable[Trial], penalties: Sequence[float], view_LF: NDArray[np.float64]
+) -> Ridge:
+    """Fit one line per penalty to a view of the training windows; keep the best on validation and blocks together.
+
+    The best has the least mean logarithm of errors, so that a loud block counts no more than a quiet one.
+    """
+    candidates = [validation.fitted.solve(penalty, view_LF) for penalty in penalties]
+    errors_P = [validation.judged.error_of(weights_LH) for weights_LH in candidates]
+    errors_RP = [errors_P, *(_try_penalties(block, penalties, view_LF) for block in blocks)]
+    best = int(np.argmin(np.log(errors_RP).mean(axis=0)))
+    return Ridge(candidates[best].astype(np.float32), penalties[best], errors_P[best])
 
 
-def measure_moments(windows: Windows) -> Moments:
-    """Sum the products of steps over all windows and channels, batch by batch."""
+def _try_penalties(trial: Trial, penalties: Sequence[float], view_LF: NDArray[np.float64]) -> list[float]:
+    return [trial.judged.error_of(trial.fitted.solve(penalty, view_LF)) for penalty in penalties]
+
+
+def cut_blocks(windows: Windows, whole: Moments, num_blocks: int) -> Iterator[Trial]:
+    """Leave out each block of windows in a row in turn: it judges what all windows that share no target with it fit.
+
+    Raises ValueError for so few windows that none are left to fit.
+    """
+    reach = -(-windows.shape.horizon // windows.stride) - 1  # so many windows before and after share a target
+    edges = [windows.num_rows * index // num_blocks for index in range(num_blocks + 1)]
+    for first, stop in itertools.pairwise(edges):
+        near = range(max(0, first - reach), min(windows.num_rows, stop + reach))
+        if first == stop or len(near) == windows.num_rows:
+            raise ValueError(
+                f"{windows.place}: got {windows.num_rows} windows, expected more for {num_blocks} blocks that leave "
+                "some to fit"
+            )
+        yield Trial(whole.without(measure_moments(windows, near)), measure_moments(windows, range(first, stop)))
+
+
+def measure_moments(windows: Windows, ids: range | None = None) -> Moments:
+    """Sum the products of steps over all windows, or those of some ids, and all channels, batch by batch."""
     shape = windows.shape
-    if windows.num_rows == 0:
+    ids = range(windows.num_rows) if ids is None else ids
+    if not ids:
         raise ValueError(f"no windows in {windows.place}, expected at least one")
     sum_TT = np.zeros((shape.num_steps, shape.num_steps))
-    for batch in windows.batches(max(1, ROWS_PER_BATCH // shape.num_channels)):
+    batch_size = max(1, ROWS_PER_BATCH // shape.num_channels)
+    for first in range(0, len(ids), batch_size):
+        batch = windows.take(np.array(ids[first : first + batch_size]))
         values_BTC = np.concatenate([batch.history, batch.future], axis=1).astype(np.float64)
         values_BTC -= values_BTC[:, shape.look_back - 1 : shape.look_back]
         rows_NT = values_BTC.transpose(0, 2, 1).reshape(-1, shape.num_steps)
         sum_TT += rows_NT.T @ rows_NT
-    return Moments(sum_TT / (windows.num_rows * shape.num_channels), shape.look_back)
+    return Moments(sum_TT / (len(ids) * shape.num_channels), shape.look_back, len(ids))

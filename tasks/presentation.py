@@ -42,13 +42,14 @@ class Presentation:
 
     headline: the columns of short tables, the first of which people look at first; columns: those of the report.
     trial: what one may do with the model, and how: in the shell command `{predict}` stands for its start, and
-    `{example}` for an input.
+    `{example}` for an input. beaten: what is said of a baseline that wins on validation, after its name.
     """
 
     headline: tuple[ScoreColumn, ...]
     columns: tuple[ScoreColumn, ...]
     template: str
     trial: tuple[str, str]
+    beaten: str = "scores better: a simple model is enough here, or the candidates need more training."
 
 
 def keep_measured(columns: Iterable[ScoreColumn], metrics: Sequence[Mapping[str, Interval]]) -> list[ScoreColumn]:

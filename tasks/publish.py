@@ -29,13 +29,13 @@ def results_table(contest: Contest) -> list[dict[str, str]]:
     return [results_row(scored, columns) for scored in contest.everyone]
 
 
-def describe_registration(registration: dict, alias: str) -> str:
+def describe_registration(registration: dict, alias: str, beaten: str) -> str:
     """Say in Markdown what was registered, and plainly if the baseline is better."""
     sentence = (
         f"**{registration['best']}** was registered as `{registration['name']}` version {registration['version']}, "
         f"alias `{alias}`."
     )
-    return sentence + (" A baseline scores better." if registration["baseline_wins"] else "")
+    return sentence + (f" A baseline {beaten}" if registration["baseline_wins"] else "")
 
 
 def describe_verdict(gate: dict) -> str:
@@ -45,11 +45,11 @@ def describe_verdict(gate: dict) -> str:
 
 def summarize(contest: Contest, registration: dict, gate: dict, page: Artefact) -> str:
     """Sum a run up in Markdown: what was registered, a line per model, where the report is."""
-    rows = results_table(contest)
+    rows, beaten = results_table(contest), contest.settings.presenter().PRESENTATION.beaten
     table = [" | ".join(rows[0]), " | ".join("---" for _ in rows[0]), *(" | ".join(row.values()) for row in rows)]
     report = f"The report with all plots: `{page.path / 'report.html'}`, and among the artifacts of the MLflow run."
     return "\n".join(
-        [describe_registration(registration, gate["alias"]), "", *(f"| {line} |" for line in table), "", report]
+        [describe_registration(registration, gate["alias"], beaten), "", *(f"| {line} |" for line in table), "", report]
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from rnnmodels.channel_line import fit_channel_lines
 from rnnmodels.checkpoint import load_model, save_model
 from rnnmodels.fitting import fit
 from rnnmodels.forecast_config import ForecastArchitecture, ForecastTraining
@@ -126,17 +127,40 @@ def test_before_training_the_forecast_is_exactly_the_line(waves, decoder, normal
     assert chosen == {"ridge_penalty_steps": ridge.penalty, "ridge_valid_mse": pytest.approx(ridge.valid_mse)}
 
 
-def test_before_training_the_forecast_is_the_mean_line_of_all_views(waves):
+@pytest.mark.parametrize("num_blocks", [0, 3])
+def test_before_training_the_forecast_is_the_mean_line_of_all_views(waves, num_blocks):
     train, valid = waves()
-    model = build(line_views=("steps", "profiles"), line_look_back=5, profile_length=3, members=2)
+    views = {"line_views": ("steps", "profiles"), "line_look_back": 5, "profile_length": 3}
+    model = build(**views, ridge_blocks=num_blocks, members=2)
     chosen = model.prepare(train, valid)
-    line = fit_line(train, valid, model.architecture.ridge_penalties, build_views(model.architecture, LOOK_BACK))
+    penalties, views = model.architecture.ridge_penalties, build_views(model.architecture, LOOK_BACK)
+    line = fit_line(train, valid, penalties, views, num_blocks)
     batch = valid.take(np.arange(20))
     last = batch.history[:, -1:]
     expected = np.einsum("blc,lh->bhc", batch.history - last, line.weights) + last
     np.testing.assert_allclose(forecast_of(model, batch).location.detach(), expected, atol=1e-5)
     penalties = {f"ridge_penalty_{view}": penalty for view, penalty in line.penalties.items()}
     assert chosen == {**penalties, "ridge_valid_mse": line.valid_mse}
+
+
+def test_each_channel_adds_its_own_line_to_that_of_all(waves):
+    train, valid = waves()
+    model = build(channel_steps=5, channel_penalty=0.3)
+    chosen = model.prepare(train, valid)
+    line = fit_ridge(train, valid, model.architecture.ridge_penalties)
+    own = fit_channel_lines(train, valid, line.weights, 5, 0.3)
+    batch = valid.take(np.arange(20))
+    recent = batch.history[:, -5:] - batch.history[:, -1:]
+    expected = line.forecast(batch.history) + np.einsum("bnc,cnh->bhc", recent, own.weights)
+    np.testing.assert_allclose(forecast_of(model, batch).location.detach(), expected, atol=1e-5)
+    assert chosen["channel_valid_mse"] == own.valid_mse < chosen["ridge_valid_mse"]
+    again = SequenceForecaster.from_description(model.description())
+    again.load_state_dict(model.state_dict())
+    torch.testing.assert_close(forecast_of(again, batch).location, forecast_of(model, batch).location)
+
+
+def test_without_a_line_channels_have_none_either():
+    assert "channel_line_CNH" not in build(line_views=(), channel_steps=5).state_dict()
 
 
 def test_the_recurrent_part_adds_to_a_share_of_the_line_and_counts_less_with_every_step_ahead(waves):

@@ -8,7 +8,7 @@ from sklearn.linear_model import Ridge as SklearnRidge
 
 from rnnmodels.forecast_config import ForecastArchitecture
 from rnnmodels.line import build_views, fit_line, view_profiles
-from rnnmodels.ridge import fit_ridge
+from rnnmodels.ridge import Trial, cut_blocks, fit_ridge, measure_moments
 
 LOOK_BACK, HORIZON, SEASON = 40, 6, 4
 PENALTIES = (1e-3, 1e-1, 10.0)
@@ -73,6 +73,18 @@ def test_the_line_is_the_mean_of_its_views_each_with_the_penalty_that_is_best_fo
     history, future = changes_of(valid)
     assert both.valid_mse == pytest.approx(np.mean((history @ both.weights - future) ** 2), rel=1e-4)
     assert alone["profiles"].valid_mse < alone["steps"].valid_mse
+
+
+def test_blocks_of_training_windows_choose_the_penalty_of_each_view_beside_validation(splits):
+    train, valid = splits
+    views = views_of("steps", "profiles", line_look_back=9)
+    line = fit_line(train, valid, PENALTIES, views, num_blocks=3)
+    for name, view in views.items():
+        windows = train.looking_back(len(view))
+        validation = Trial(measure_moments(windows), measure_moments(valid.looking_back(len(view))))
+        trials = [validation, *cut_blocks(windows, validation.fitted, 3)]
+        errors = [[trial.judged.error_of(trial.fitted.solve(p, view)) for p in PENALTIES] for trial in trials]
+        assert line.penalties[name] == PENALTIES[np.log(errors).mean(axis=0).argmin()]
 
 
 def test_all_steps_alone_are_the_ridge_line(splits):

@@ -1,12 +1,13 @@
 """The line: exact where a series is linear, equal to another library's, chosen on validation."""
 
+import itertools
 import re
 
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge as SklearnRidge
 
-from rnnmodels.ridge import fit_ridge, measure_moments
+from rnnmodels.ridge import Trial, choose_ridge, cut_blocks, fit_ridge, measure_moments
 
 LOOK_BACK, HORIZON = 12, 6
 
@@ -71,6 +72,51 @@ def test_moments_do_not_depend_on_how_windows_are_batched(make_splits, monkeypat
     whole = measure_moments(train)
     monkeypatch.setattr("rnnmodels.ridge.ROWS_PER_BATCH", 7)
     np.testing.assert_allclose(measure_moments(train).gram, whole.gram, rtol=1e-12)
+
+
+def changes_of(windows, ids):
+    """Histories and futures of some windows and all channels, less the last value."""
+    batch = windows.take(np.array(ids))
+    last = batch.history[:, -1:]
+    return [(values - last).transpose(0, 2, 1).reshape(-1, values.shape[1]) for values in (batch.history, batch.future)]
+
+
+@pytest.mark.parametrize("stride", [1, 4, HORIZON])
+def test_each_block_judges_what_windows_that_share_no_target_with_it_fit(make_windows, stride):
+    windows = make_windows([noisy_waves(200)], look_back=LOOK_BACK, horizon=HORIZON, stride=stride)
+    edges = [windows.num_rows * block // 3 for block in range(4)]
+    trials = list(cut_blocks(windows, measure_moments(windows), 3))
+    for (first, stop), trial in zip(itertools.pairwise(edges), trials, strict=True):
+        judged = range(first, stop)
+        apart = [i for i in range(windows.num_rows) if all(abs(i - j) * stride >= HORIZON for j in judged)]
+        for ids, moments in ((judged, trial.judged), (apart, trial.fitted)):
+            rows = np.concatenate(changes_of(windows, ids), axis=1).astype(np.float64)
+            np.testing.assert_allclose(moments.gram, rows.T @ rows / len(rows), atol=1e-6)
+            assert moments.num_windows == len(ids)
+
+
+def test_blocks_and_validation_choose_the_penalty_together_whatever_their_scale(make_splits):
+    train, valid = make_splits(noisy_waves(60), noisy_waves(300, seed=1))
+    view, penalties = np.eye(LOOK_BACK), (1e-6, 1e-1, 1e4)
+    validation = Trial(measure_moments(train), measure_moments(valid))
+    still = make_splits(noisy_waves(80), np.zeros((60, 2)) + 1e-3 * noisy_waves(60, seed=2))
+    block = Trial(*map(measure_moments, still))
+    trials = (validation, block, block)
+    errors = np.array([[trial.judged.error_of(trial.fitted.solve(p, view)) for p in penalties] for trial in trials])
+    assert choose_ridge(validation, [], penalties, view).penalty == penalties[errors[0].argmin()] == 1e-1
+    together = choose_ridge(validation, trials[1:], penalties, view)
+    assert together.penalty == penalties[np.log(errors).mean(axis=0).argmin()] != 1e-1
+    assert errors.mean(axis=0).argmin() == errors[0].argmin()
+    np.testing.assert_allclose(together.weights, validation.fitted.solve(together.penalty, view), atol=1e-6)
+    assert together.valid_mse == pytest.approx(errors[0][penalties.index(together.penalty)])
+
+
+@pytest.mark.parametrize(("num_rows", "num_blocks"), [(LOOK_BACK + 2 * HORIZON, 2), (60, 1), (19, 3)])
+def test_blocks_that_leave_no_windows_to_fit_are_refused(make_windows, num_rows, num_blocks):
+    windows = make_windows([noisy_waves(num_rows)], look_back=LOOK_BACK, horizon=HORIZON)
+    message = f"got {windows.num_rows} windows, expected more for {num_blocks} blocks that leave some to fit"
+    with pytest.raises(ValueError, match=f"^{re.escape(f'{windows.place}: {message}')}$"):
+        list(cut_blocks(windows, measure_moments(windows), num_blocks))
 
 
 def test_no_windows_to_fit_to_are_named(make_splits, tmp_path):
