@@ -20,7 +20,7 @@ from tasks.packaging import Packaging
 from tasks.register import RegistrySettings
 from tasks.series.certificate import TOLERANCE, certify_forecasts
 from tasks.series.frames import ROWS_FILE, VALUES
-from tasks.series.source_tables import to_source_table
+from tasks.series.source_tables import to_source_table, write_source_table
 from tasks.series.stored_windows import open_split, read_layout
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def measure_deviations(detector: SeriesDetector, answers: pl.DataFrame, rows: ra
 
 def raw_table(lineage: Lineage, num_rows: dict[str, int]) -> pl.DataFrame:
     """The first rows of some series, as a user has them; they are named even if their files did that in training."""
-    source = DetectionSource.model_validate(lineage.rows.manifest["config"]).with_preset()
+    source = read_source(lineage)
     if source.one_series_per_file:
         source = source.model_copy(update={"id_column": SERIES, "one_series_per_file": False})
     rows = pl.scan_parquet(lineage.rows.file(ROWS_FILE)).filter(pl.col("series").is_in(list(num_rows))).collect()
@@ -173,17 +173,24 @@ def raw_table(lineage: Lineage, num_rows: dict[str, int]) -> pl.DataFrame:
     return to_source_table(pl.concat(part.head(num_rows[part["series"][0]]) for part in parts), source)
 
 
+def read_source(lineage: Lineage) -> DetectionSource:
+    """The source of the rows, its layout filled in."""
+    return DetectionSource.model_validate(lineage.rows.manifest["config"]).with_preset()
+
+
 def choose_packaging(lineage: Lineage) -> Packaging:
     """How a detector is packaged; the example is the history of a series, as a user has it."""
-    example = raw_table(lineage, choose_example(lineage)).to_pandas()
-    return Packaging(module="tasks.detection.served_model", model_type="detector", input_example=example)
+    return Packaging(
+        module="tasks.detection.served_model",
+        model_type="detector",
+        input_example=raw_table(lineage, choose_example(lineage)).to_pandas(),
+        time_column=read_source(lineage).time_column,
+    )
 
 
 def write_example(path: Path, lineage: Lineage) -> None:
-    """Write an input to try the model with, its times as in the source."""
-    table = raw_table(lineage, choose_example(lineage))
-    source = DetectionSource.model_validate(lineage.rows.manifest["config"]).with_preset()
-    table.with_columns(write_times(table[source.time_column], source)).write_csv(path)
+    """Write an input to try the model with."""
+    write_source_table(path, raw_table(lineage, choose_example(lineage)), read_source(lineage))
 
 
 def choose_example(lineage: Lineage) -> dict[str, int]:
@@ -199,17 +206,6 @@ def choose_example(lineage: Lineage) -> dict[str, int]:
     few = series.filter(pl.col("shown") <= max(EXAMPLE_ROWS, series["shown"].min()))
     chosen = few.sort("excess", descending=True, maintain_order=True).row(0, named=True)
     return {chosen["series"]: chosen["shown"]}
-
-
-def write_times(times: pl.Series, source: DetectionSource) -> pl.Series:
-    """Times as the source's settings read them."""
-    if source.time_unit in ("s", "ms", "us", "ns"):
-        return times.dt.epoch(source.time_unit)
-    if source.time_format is None:
-        return times
-    return (times if source.time_zone is None else times.dt.convert_time_zone(source.time_zone)).dt.strftime(
-        source.time_format
-    )
 
 
 def describe_model(contest: Contest) -> str:

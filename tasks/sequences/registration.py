@@ -19,6 +19,8 @@ from tasks.register import RegistrySettings
 from tasks.sequences.classifier import SEQUENCE, SequenceLabeller, Serving, complete_labeller
 from tasks.sequences.frames import scatter_steps
 from tasks.sequences.source import SequenceSource
+from tasks.series.source import StampedSource
+from tasks.series.source_tables import to_source_table, write_source_table
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
@@ -122,34 +124,36 @@ def read_rows(lineage: Lineage, rows: list[int]) -> pl.DataFrame:
     return wanted.join(sequences, on="row", how="left", maintain_order="left").collect()
 
 
-def unscaled_table(sequences: pl.DataFrame, source: SequenceSource) -> pl.DataFrame:
-    """Turn sequences into a table with the columns of the source."""
-    steps = scatter_steps(sequences).drop("row")
-    names = {"series": source.id_column or SEQUENCE, "time": source.time_column}
-    names |= {name: name.partition(".")[2] for name in steps.columns if name.startswith("value.")}
-    table = steps.rename(names)
-    if source.channel_column is None:
-        return table
-    (value,) = source.value_columns
-    index = [names["series"], names["time"]]
-    return table.unpivot(index=index, variable_name=source.channel_column, value_name=value)
+def unscaled_table(sequences: pl.DataFrame, source: StampedSource) -> pl.DataFrame:
+    """Turn sequences into a table with the columns of the source; they are named even if their files did that."""
+    named = source.model_copy(update={"id_column": source.id_column or SEQUENCE})
+    return to_source_table(scatter_steps(sequences), named)
 
 
 def choose_packaging(lineage: Lineage) -> Packaging:
     """How a classifier of sequences is packaged; the example is a table of two sequences, as a user has it."""
-    example = example_table(lineage).to_pandas()
-    return Packaging(module="tasks.sequences.served_model", model_type="classifier", input_example=example)
+    return Packaging(
+        module="tasks.sequences.served_model",
+        model_type="classifier",
+        input_example=example_table(lineage).to_pandas(),
+        time_column=read_source(lineage).time_column,
+    )
 
 
 def write_example(path: Path, lineage: Lineage) -> None:
     """Write an input to try the model with."""
-    example_table(lineage).write_csv(path)
+    write_source_table(path, example_table(lineage), read_source(lineage))
 
 
 def example_table(lineage: Lineage) -> pl.DataFrame:
     """The first test sequences, as a user has them."""
     sequences = pl.scan_parquet(lineage.splits.file("test.parquet")).head(NUM_EXAMPLES).collect()
-    return unscaled_table(sequences, SequenceSource(**lineage.rows.manifest["config"]).with_preset())
+    return unscaled_table(sequences, read_source(lineage))
+
+
+def read_source(lineage: Lineage) -> SequenceSource:
+    """The source of the sequences, its layout filled in."""
+    return SequenceSource(**lineage.rows.manifest["config"]).with_preset()
 
 
 def describe_model(contest: Contest) -> str:

@@ -18,7 +18,7 @@ from tasks.series.certificate import TOLERANCE, certify_forecasts
 from tasks.series.forecaster import POINT, SeriesForecaster, Serving, complete_forecaster
 from tasks.series.frames import ROWS_FILE
 from tasks.series.source import SeriesSource
-from tasks.series.source_tables import to_source_table
+from tasks.series.source_tables import to_source_table, write_source_table
 from tasks.series.stored_windows import open_split
 
 if TYPE_CHECKING:
@@ -79,11 +79,16 @@ def judged_windows(lineage: Lineage, best: Scored) -> list[Judged]:
     ]
 
 
+def read_source(lineage: Lineage) -> SeriesSource:
+    """The source of the rows, its layout filled in."""
+    return SeriesSource(**lineage.rows.manifest["config"]).with_preset()
+
+
 def raw_history(lineage: Lineage, judged: Judged, horizon: int) -> pl.DataFrame:
     """Rows of a series up to a window's origin, as a user has them; what is known of the horizon follows."""
     rows = pl.scan_parquet(lineage.rows.file(ROWS_FILE)).filter(series=judged.series).collect()
     end = rows["row"].index_of(judged.origin) + 1
-    return unscaled_table(rows[:end], rows[end : end + horizon], SeriesSource(**lineage.rows.manifest["config"]))
+    return unscaled_table(rows[:end], rows[end : end + horizon], read_source(lineage))
 
 
 def unscaled_table(past: pl.DataFrame, ahead: pl.DataFrame, source: SeriesSource) -> pl.DataFrame:
@@ -91,7 +96,7 @@ def unscaled_table(past: pl.DataFrame, ahead: pl.DataFrame, source: SeriesSource
     values = [name for name in past.columns if name.startswith("value.")]
     is_known = any(name.startswith("known.") for name in past.columns)
     empty = ahead.with_columns(pl.lit(None, pl.Float64).alias(name) for name in values)
-    return to_source_table(pl.concat([past, empty]) if is_known else past, source.with_preset())
+    return to_source_table(pl.concat([past, empty]) if is_known else past, source)
 
 
 def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
@@ -123,13 +128,17 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
 
 def choose_packaging(lineage: Lineage) -> Packaging:
     """How a forecaster is packaged; the example is the end of a series, as a user has it."""
-    example = end_of_a_series(lineage).to_pandas()
-    return Packaging(module="tasks.series.served_model", model_type="forecaster", input_example=example)
+    return Packaging(
+        module="tasks.series.served_model",
+        model_type="forecaster",
+        input_example=end_of_a_series(lineage).to_pandas(),
+        time_column=read_source(lineage).time_column,
+    )
 
 
 def write_example(path: Path, lineage: Lineage) -> None:
     """Write an input to try the model with."""
-    end_of_a_series(lineage).write_csv(path)
+    write_source_table(path, end_of_a_series(lineage), read_source(lineage))
 
 
 def end_of_a_series(lineage: Lineage) -> pl.DataFrame:
@@ -139,7 +148,7 @@ def end_of_a_series(lineage: Lineage) -> pl.DataFrame:
     layout = json.loads(lineage.shards.file("shards.json").read_bytes())
     num_ahead = layout["horizon"] if lineage.rows.summary["covariates"] else 0
     past, ahead = series[: series.height - num_ahead].tail(layout["look_back"]), series.tail(num_ahead)
-    return unscaled_table(past, ahead, SeriesSource(**lineage.rows.manifest["config"]))
+    return unscaled_table(past, ahead, read_source(lineage))
 
 
 def describe_model(contest: Contest) -> str:

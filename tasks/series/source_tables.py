@@ -1,5 +1,7 @@
 """Canonical rows as a user has them: a table with the columns of the source."""
 
+from pathlib import Path
+
 import polars as pl
 
 from tasks.series.source import StampedSource
@@ -16,3 +18,17 @@ def to_source_table(rows: pl.DataFrame, source: StampedSource) -> pl.DataFrame:
     (value,) = source.value_columns
     index = [name for name in (source.id_column, source.time_column) if name is not None]
     return table.unpivot(index=index, variable_name=source.channel_column, value_name=value)
+
+
+def write_source_table(path: Path, table: pl.DataFrame, source: StampedSource) -> None:
+    """Write a table with the columns of a source as CSV, its times as the source's settings read them."""
+    table.with_columns(_show_times(table[source.time_column], source)).write_csv(path)
+
+
+def _show_times(times: pl.Series, source: StampedSource) -> pl.Series:
+    if source.time_unit in ("s", "ms", "us", "ns"):
+        return times.dt.epoch(source.time_unit)
+    if source.time_format is None:
+        return times
+    local = times if source.time_zone is None else times.dt.convert_time_zone(source.time_zone)
+    return local.dt.strftime(source.time_format)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas
 import polars as pl
 import pytest
 
@@ -197,3 +198,12 @@ def test_a_version_says_what_it_scores(fitted, monkeypatch):
         "It takes rows of series, and says how surprising each of them is.",
         said,
     )
+
+
+def test_times_may_be_text_or_instants(served, fitted, tmp_path: Path):
+    registration.write_example(tmp_path / "rows.csv", fitted[0])
+    text = pandas.read_csv(tmp_path / "rows.csv")
+    instants = text.assign(time=pandas.to_datetime(text["time"]))
+
+    pandas.testing.assert_frame_equal(served.predict(text), served.predict(instants))
+    assert served.metadata.get_input_schema().input_names() == ["id", "time", "value"]

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas
 import polars as pl
 import pytest
 
@@ -50,6 +51,14 @@ def test_what_is_registered_was_certified_and_proved(loads_home: Path):
     assert set(facts["certificate"]["deviations"]) == {"batch_size", "batch_mates"}
     assert facts["smoke"]["rows"] == 3
     assert facts["smoke"]["deviations"]["forecasts"] < 1e-5
+
+
+def test_times_may_be_text_or_instants(registered: registry.RegisteredModel, history: pl.DataFrame):
+    served, text = registry.load_pyfunc(registered), history.to_pandas()
+    instants = text.assign(time=pandas.to_datetime(text["time"]))
+
+    pandas.testing.assert_frame_equal(served.predict(text), served.predict(instants))
+    assert served.metadata.get_input_schema().input_names() == ["station", "time", "load", "works"]
 
 
 def test_every_series_is_continued_on_its_grid(forecaster: SeriesForecaster, history: pl.DataFrame):
