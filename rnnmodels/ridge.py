@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rnnmodels.windows import Windows
 
 ROWS_PER_BATCH = 2048
+LEAST_ERROR = 1e-12  # of a series that stands still; rounding may put it at or below 0
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def choose_ridge(
     candidates = [validation.fitted.solve(penalty, view_LF) for penalty in penalties]
     errors_P = [validation.judged.error_of(weights_LH) for weights_LH in candidates]
     errors_RP = [errors_P, *(_try_penalties(block, penalties, view_LF) for block in blocks)]
-    best = int(np.argmin(np.log(errors_RP).mean(axis=0)))
+    best = int(np.argmin(np.log(np.maximum(errors_RP, LEAST_ERROR)).mean(axis=0)))
     return Ridge(candidates[best].astype(np.float32), penalties[best], errors_P[best])
 
 

@@ -16,6 +16,9 @@ FLOW_RUN_VARIABLE = "PREFECT__FLOW_RUN_ID"  # what marks the process of a flow r
 
 CPU_POOL, GPU_POOL, FIT_QUEUE = "cpu", "gpu", "fits"
 HEARTBEAT_S = 30
+# Each question of a worker is a write, and a form that is saved meanwhile is refused: Prefect's server checks a
+# recipe's schema for half a second within one transaction, which SQLite ends as soon as another has written.
+POLL_S = "5"
 RUNS_PER_CPU_WORKER = 8
 
 
@@ -117,7 +120,7 @@ def worker_part(settings: PlaceSettings, name: str, pool: str, *, device: str, l
         environment={
             **client_environment(settings),
             **LOGGING_ENVIRONMENT,
-            "PREFECT_WORKER_QUERY_SECONDS": "1",
+            "PREFECT_WORKER_QUERY_SECONDS": POLL_S,
             "PREFECT_WORKER_HEARTBEAT_SECONDS": "10",
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_S),
             "CUDA_VISIBLE_DEVICES": device,

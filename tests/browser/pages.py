@@ -8,7 +8,7 @@ from collections.abc import Callable
 from playwright.sync_api import Locator, Page
 from playwright.sync_api import TimeoutError as NotInTime
 
-ATTEMPTS = 3
+ATTEMPTS = 5
 RUN_CARD, RUN_LINK = "[data-slot=card]", "a[href*='/runs/flow-run/']"
 RELOAD_MS = 10_000
 REFUSAL_MS = 20_000  # what has shown nothing by then was refused
