@@ -22,10 +22,11 @@ from tasks.errors import InputError
 @as_json_option
 @click.pass_context
 def predict(ctx: click.Context, skip_bad: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
-    """Classify the texts of a file, or forecast what follows its series. MODEL is NAME, NAME@alias or NAME/3.
+    """Ask a model about a file. MODEL is NAME, NAME@alias or NAME/3.
 
-    OUTPUT gets a line per text of INPUT, or one per series, step and channel. A call that was cut off goes on when the
-    same command is run again, with the model version it began with.
+    OUTPUT gets what the model has to say: a label for each text or sequence of INPUT, the values that follow each of
+    its series, or how surprising each of their rows is. A call that was cut off goes on when the same command is run
+    again, with the model version it began with.
     """
     from flows.launch import launch_prediction
 
