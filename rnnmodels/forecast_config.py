@@ -14,6 +14,8 @@ LOSSES = {
     "student-t": ("likelihood",),
 }
 
+RIDGE_PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # per row, of scaled values
+
 Penalty = Annotated[float, Field(gt=0, le=1e12)]
 Level = Annotated[float, Field(gt=0, lt=1)]
 View = Literal["steps", "profiles"]
@@ -62,7 +64,7 @@ class ForecastArchitecture(RecurrentArchitecture):
     )
     profile_length: int = Field(24, ge=1, le=100_000, description="Steps of a season in the view `profiles`.")
     ridge_penalties: tuple[Penalty, ...] = Field(
-        (1e-3, 1e-2, 1e-1, 1.0, 10.0),
+        RIDGE_PENALTIES,
         min_length=1,
         description="Penalties, per row a line is fitted to, to choose from on validation for each view.",
     )

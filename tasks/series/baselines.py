@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field, NonNegativeFloat
 
+from rnnmodels.forecast_config import RIDGE_PENALTIES
 from tasks.part import Part
 from tasks.progress import Progress, emit
 from tasks.series.stored_windows import SCORED_SPLITS, TRAIN, open_split, read_layout
@@ -31,10 +32,10 @@ class ForecastBaselineSettings(Part):
     """Seasonal naive and drift have nothing to set; the ridge line has its penalty."""
 
     ridge_penalties: tuple[NonNegativeFloat, ...] = Field(
-        (1, 10, 100, 1_000, 10_000, 100_000),
+        RIDGE_PENALTIES,
         min_length=1,
         max_length=50,
-        description="Strengths of the ridge line's penalty to try; the lowest validation error decides.",
+        description="Penalties of the ridge line, per row it is fitted to; the lowest validation error decides.",
     )
 
 

@@ -111,6 +111,15 @@ def test_blocks_and_validation_choose_the_penalty_together_whatever_their_scale(
     assert together.valid_mse == pytest.approx(errors[0][penalties.index(together.penalty)])
 
 
+def test_a_series_that_stands_still_is_forecast_exactly_whatever_the_blocks(make_windows):
+    windows = make_windows([np.full((60, 2), 7.0)], look_back=LOOK_BACK, horizon=HORIZON)
+    validation = Trial(measure_moments(windows), measure_moments(windows))
+    blocks = cut_blocks(windows, validation.fitted, 3)
+    ridge = choose_ridge(validation, blocks, [1e-3, 1.0], np.eye(LOOK_BACK))
+    assert (ridge.penalty, ridge.valid_mse) == (1e-3, 0)
+    assert not ridge.weights.any()
+
+
 @pytest.mark.parametrize(("num_rows", "num_blocks"), [(LOOK_BACK + 2 * HORIZON, 2), (60, 1), (19, 3)])
 def test_blocks_that_leave_no_windows_to_fit_are_refused(make_windows, num_rows, num_blocks):
     windows = make_windows([noisy_waves(num_rows)], look_back=LOOK_BACK, horizon=HORIZON)
