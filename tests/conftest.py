@@ -4,6 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import Forker, Fresh
+
+# What stages and commands import from elsewhere.
+HEAVY = (
+    *("prefect.main", "prefect.cache_policies", "polars", "pyarrow.parquet", "sqlalchemy.orm"),
+    *("torch._dynamo", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store", "sklearn.linear_model"),
+)
+
 
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -11,3 +19,15 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("RNNFLOW_HOME", str(tmp_path))
     monkeypatch.setenv("DO_NOT_TRACK", "true")
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def fresh_process() -> Fresh:
+    """Starts processes that have imported nothing, for tests of what is imported."""
+    return Fresh()
+
+
+@pytest.fixture(scope="session")
+def heavy_process() -> Forker:
+    """Starts processes that have imported all that is heavy."""
+    return Forker(HEAVY)

@@ -6,12 +6,12 @@ A copy of the code and a small data set are changed, one thing at a time, and th
 import json
 import random
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.processes import Forker, Fresh
 
 ROOT = Path(__file__).parents[1]
 STAGES = ("ingest", "split", "encode", "shard", "baseline", "fit", "evaluate")
@@ -54,11 +54,10 @@ print(json.dumps("torch" in sys.modules))
 class Project:
     """A copy of the code with a data set, in a folder that can be changed."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, forker: Fresh) -> None:
+        self.folder, self.forker = folder, forker
         for room in ("tasks", "rnnmodels"):
             shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
-        (folder / "pipeline.py").write_text(PIPELINE)
         rng = random.Random(0)
         words = {
             label: [f"{label}{i}" for i in range(60)] + [f"word{i}" for i in range(60)] for label in ("neg", "pos")
@@ -68,14 +67,7 @@ class Project:
 
     def run(self, **changed: object) -> tuple[set[str], bool]:
         """Run the stages; returns those that were computed, and whether torch was loaded."""
-        done = subprocess.run(
-            [sys.executable, "pipeline.py", json.dumps(changed)],
-            cwd=self.folder,
-            env={"RNNFLOW_HOME": str(self.folder), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = self.forker.run(PIPELINE, json.dumps(changed), cwd=self.folder, RNNFLOW_HOME=str(self.folder))
         assert done.returncode == 0, done.stderr
         cached, torch_loaded = (json.loads(line) for line in done.stdout.splitlines()[-2:])
         return {stage for stage, reused in cached.items() if not reused}, torch_loaded
@@ -91,8 +83,8 @@ class Project:
 
 
 @pytest.fixture(scope="module")
-def computed(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    project = Project(tmp_path_factory.mktemp("computed"))
+def computed(tmp_path_factory: pytest.TempPathFactory, fresh_process: Fresh) -> Project:
+    project = Project(tmp_path_factory.mktemp("computed"), fresh_process)
     assert project.run() == (set(STAGES), True)
     return project
 
@@ -101,9 +93,16 @@ def computed(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def project(computed: Project, tmp_path: Path) -> Project:
     """A copy of the computed project, artefacts included."""
     copy = object.__new__(Project)
-    copy.folder = tmp_path / "copy"
+    copy.folder, copy.forker = tmp_path / "copy", computed.forker
     shutil.copytree(computed.folder, copy.folder)
     return copy
+
+
+@pytest.fixture
+def hasty(project: Project, heavy_process: Forker) -> Project:
+    """The same, run where torch is there from the start: for tests that do not ask whether it was loaded."""
+    project.forker = heavy_process
+    return project
 
 
 def flip_one_byte(project: Project) -> None:
@@ -127,11 +126,11 @@ CODE_CHANGES = {
 
 
 @pytest.mark.parametrize("name", CODE_CHANGES)
-def test_a_change_recomputes_exactly_what_it_must(project: Project, name: str):
+def test_a_change_recomputes_exactly_what_it_must(hasty: Project, name: str):
     change, expected = CODE_CHANGES[name]
-    change(project)
+    change(hasty)
 
-    computed, _ = project.run()
+    computed, _ = hasty.run()
 
     assert computed == expected
 
@@ -144,8 +143,8 @@ def test_a_change_recomputes_exactly_what_it_must(project: Project, name: str):
         ({"hidden_size": 5}, {"fit", "evaluate"}),
     ],
 )
-def test_a_setting_recomputes_its_stage_and_what_follows(project: Project, changed: dict, expected: set[str]):
-    assert project.run(**changed)[0] == expected
+def test_a_setting_recomputes_its_stage_and_what_follows(hasty: Project, changed: dict, expected: set[str]):
+    assert hasty.run(**changed)[0] == expected
 
 
 def test_a_second_run_reuses_everything_and_never_loads_torch(project: Project):

@@ -2,10 +2,7 @@
 
 import asyncio
 import json
-import os
 import random
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +23,7 @@ from tasks.predictors import predict_file
 from tasks.promotion import ledger
 from tasks.recording import list_runs
 from tasks.registry import load_pyfunc, resolve_model
+from tests.processes import Fresh
 
 TABLE = {
     "name": "small",
@@ -163,17 +161,17 @@ def skip_message() -> str:
     return state.message if state.name == "Skipped" else ""
 
 
-def test_a_tick_without_news_is_skipped_in_seconds_and_loads_neither_torch_nor_mlflow(first: Outcome, home: Path):
+def test_a_tick_without_news_is_skipped_in_seconds_and_loads_neither_torch_nor_mlflow(
+    first: Outcome, home: Path, fresh_process: Fresh
+):
     code = (
         "import sys; from pathlib import Path; from tests.flows.test_train import small_recipe;"
         "from flows.retrain import describe_nothing_new as describe;"
         "print(describe(small_recipe()), sorted({'torch', 'mlflow', 'sklearn'} & set(sys.modules)))"
     )
     root = Path(__file__).parents[2]
-    environment = {**os.environ, "PYTHONPATH": str(root)}
 
-    command = [sys.executable, "-c", code]
-    shown = subprocess.run(command, check=False, capture_output=True, text=True, cwd=home, env=environment)
+    shown = fresh_process.run(f"import sys; sys.path.append({str(root)!r}); {code}", cwd=home)
 
     assert shown.stdout == "skipped, champion v1 is current []\n", shown.stderr
     assert skip_message() == "skipped, champion v1 is current"

@@ -2,11 +2,8 @@
 
 import dataclasses
 import json
-import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +17,7 @@ from tasks.gate import PromotionSettings, gate
 from tasks.promotion import aliases, ledger, overrides
 from tasks.runs import RunContext
 from tasks.text.classifier import TextClassifier
+from tests.processes import Forker
 
 ROOT = Path(__file__).parents[2]
 RUN = RunContext(recipe="reviews", flow_run_id="flow-2")
@@ -288,16 +286,15 @@ print(gated.summary["verdict"], sorted({"torch", "mlflow", "scipy"} & set(sys.mo
 """
 
 
-def run_gate(registered, splits, *arguments):
+def run_gate(forker: Forker, registered, splits, *arguments):
     """Call the gate in a process of its own."""
     if not (store.home() / "data" / splits.reference).exists():
         shutil.copytree(splits.path, store.home() / "data" / splits.reference)
-    command = [sys.executable, "-c", GATE, registered.reference, splits.reference, *arguments]
-    return subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False)
+    return forker.run(GATE, registered.reference, splits.reference, *arguments, cwd=ROOT)
 
 
-def test_a_kill_between_the_ledger_and_the_aliases_is_healed(rivals, reviews):
-    assert run_gate(rivals["2"], reviews[0].splits, "killed").returncode == -9
+def test_a_kill_between_the_ledger_and_the_aliases_is_healed(rivals, reviews, heavy_process):
+    assert run_gate(heavy_process, rivals["2"], reviews[0].splits, "killed").returncode == -9
     entry = ledger.head("reviews")
     assert (entry.number, entry.challenger) == (2, "2")
     assert registry.read_aliases("reviews") == {"champion": "1"}
@@ -310,10 +307,10 @@ def test_a_kill_between_the_ledger_and_the_aliases_is_healed(rivals, reviews):
     assert (again.summary["entry"], again.summary["verdict"]) == (2, entry.action)
 
 
-def test_a_known_verdict_needs_neither_torch_nor_mlflow(challenge, rivals, reviews):
+def test_a_known_verdict_needs_neither_torch_nor_mlflow(challenge, rivals, reviews, fresh_process):
     challenge()
 
-    shown = {version: run_gate(rivals[version], reviews[0].splits).stdout.strip() for version in "12"}
+    shown = {version: run_gate(fresh_process, rivals[version], reviews[0].splits).stdout.strip() for version in "12"}
 
     assert shown == {"1": "first []", "2": "kept []"}
 

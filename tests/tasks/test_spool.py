@@ -238,7 +238,7 @@ def test_a_replay_through_a_failing_server_keeps_what_it_could_not_send(proxy, r
     assert replayed.failure.code == "E-SVC-004"
 
 
-def test_a_run_killed_while_it_writes_is_completed_up_to_its_last_whole_epoch(proxy, run):
+def test_a_run_killed_while_it_writes_is_completed_up_to_its_last_whole_epoch(proxy, run, fresh_process):
     code = """if True:
         import json, sys, time
         from tasks import spool
@@ -250,10 +250,10 @@ def test_a_run_killed_while_it_writes_is_completed_up_to_its_last_whole_epoch(pr
             print("told", flush=True)
             time.sleep(600)"""
     context = {"recipe": run.recipe, "flow_run_id": run.flow_run_id}
-    command = [sys.executable, "-c", code, json.dumps(context)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "told\n"
-        process.kill()
+    process = fresh_process.start(code, json.dumps(context), cwd=Path.cwd())
+    assert process.stdout.readline() == "told\n"
+    process.kill()
+    process.communicate()
     with journal.open_journal(run.flow_run_id).path.open("ab") as file:
         file.write(b'{"kind": "metrics", "child": "gru", "poi')
     spool.end_run(run.flow_run_id, "CRASHED")
@@ -336,7 +336,7 @@ def test_values_that_are_not_finite_survive_the_spool(mlflow_store, run):
     assert child.data.tags["not_finite.fit/valid_loss"] == "inf at step 1"
 
 
-def test_a_fit_that_is_found_and_not_computed_costs_neither_a_run_nor_mlflow(project):
+def test_a_fit_that_is_found_and_not_computed_costs_neither_a_run_nor_mlflow(project, fresh_process):
     code = """if True:
         import sys
         from tasks import spool
@@ -345,7 +345,7 @@ def test_a_fit_that_is_found_and_not_computed_costs_neither_a_run_nor_mlflow(pro
             pass
         print(spool.replay().records, spool.pending(), "mlflow" in sys.modules)"""
 
-    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "0 0 False\n"
+    assert fresh_process.run(code, cwd=Path.cwd()).stdout == "0 0 False\n"
     assert not (project / "mlruns").exists()
 
 

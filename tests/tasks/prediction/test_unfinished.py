@@ -3,11 +3,10 @@
 import contextlib
 import dataclasses
 import fcntl
+import functools
 import json
 import random
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +15,13 @@ import polars as pl
 import pytest
 
 from rnnmodels import durable
-from tasks import registry, seen
+from tasks import fingerprint, registry, seen
 from tasks.errors import InputError
 from tasks.predict import PredictedFile, predict_file
 from tasks.prediction import tables, unfinished, windows
 from tasks.progress import Progress, listening
 from tasks.sources import intake
+from tests.processes import Forked, Forker
 
 ROOT = Path(__file__).parents[3]
 ROWS, WINDOW_ROWS = 95, 10
@@ -294,6 +294,8 @@ def test_a_crash_at_any_step_costs_no_row_and_doubles_none(
     source: Path, tmp_path: Path, crash_at: Callable[[int], None], monkeypatch: pytest.MonkeyPatch, suffix: str
 ):
     set_window_rows(monkeypatch, 40)
+    for name in ("code_digest", "installed_versions"):  # each prediction reads all its code, which stays as it is
+        monkeypatch.setattr(fingerprint, name, functools.cache(getattr(fingerprint, name)))
     predict_file("reviews/1", source, tmp_path / f"whole{suffix}")
     whole = (tmp_path / f"whole{suffix}").read_bytes()
     crashed, step = True, 0
@@ -314,23 +316,25 @@ def test_a_crash_at_any_step_costs_no_row_and_doubles_none(
 
 
 @pytest.mark.parametrize("num_kills", [3, pytest.param(20, marks=pytest.mark.slow)])
-def test_kills_at_random_instants_cost_no_row_and_double_none(home: Path, tmp_path: Path, num_kills: int):
+def test_kills_at_random_instants_cost_no_row_and_double_none(
+    home: Path, tmp_path: Path, heavy_process: Forker, num_kills: int
+):
     source = write_source(tmp_path / "in.jsonl", 20 * ROWS)
     folder = str(registry.resolve_model("reviews/1").folder)
     code = WORK.format(window_rows=WINDOW_ROWS, folder=folder, source=str(source), output=str(tmp_path / "out.csv"))
     other = WORK.format(window_rows=WINDOW_ROWS, folder=folder, source=str(source), output=str(tmp_path / "whole.csv"))
-    with working(other) as process:
+    with working(heavy_process, other) as process:
         started = time.monotonic()
         assert process.stdout.readline() == "done\n"
         whole_s = time.monotonic() - started
     draw, kills = random.Random(5), 0
     while kills < num_kills and not (tmp_path / "out.csv").exists():
-        with working(code) as process:
+        with working(heavy_process, code) as process:
             time.sleep(draw.uniform(0, 0.5 * whole_s / num_kills))
             process.kill()
         kills += 1
     if not (tmp_path / "out.csv").exists():
-        with working(code) as process:
+        with working(heavy_process, code) as process:
             assert process.stdout.readline() == "done\n"
 
     assert kills >= min(num_kills, 3)
@@ -342,13 +346,12 @@ def test_kills_at_random_instants_cost_no_row_and_double_none(home: Path, tmp_pa
 class working:  # noqa: N801 (reads as a block)
     """A process that has imported everything and now predicts."""
 
-    def __init__(self, code: str) -> None:
-        self.process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    def __init__(self, forker: Forker, code: str) -> None:
+        self.process = forker.start(code, cwd=ROOT)
 
-    def __enter__(self) -> subprocess.Popen:
+    def __enter__(self) -> Forked:
         assert self.process.stdout.readline() == "ready\n"
         return self.process
 
     def __exit__(self, *_: object) -> None:
-        self.process.wait()
-        self.process.stdout.close()
+        self.process.communicate()

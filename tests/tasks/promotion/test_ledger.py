@@ -1,10 +1,7 @@
 """The ledger loses nothing, lets one of many authors win, and notices what was changed behind its back."""
 
 import json
-import os
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -205,12 +202,8 @@ print(won)
 
 
 @pytest.mark.parametrize(("authors", "rounds"), [(2, 25), (8, 8)])
-def test_of_authors_at_once_one_wins_each_round_and_no_update_is_lost(authors, rounds):
-    command = [sys.executable, "-c", RACE]
-    racers = [
-        subprocess.Popen([*command, str(author), str(rounds)], cwd=ROOT, env=os.environ, stdout=subprocess.PIPE)
-        for author in range(authors)
-    ]
+def test_of_authors_at_once_one_wins_each_round_and_no_update_is_lost(authors, rounds, fresh_process):
+    racers = [fresh_process.start(RACE, str(author), str(rounds), cwd=ROOT) for author in range(authors)]
     won = {str(author): int(racer.communicate()[0]) for author, racer in enumerate(racers)}
 
     entries = read_entries("race")
@@ -233,11 +226,10 @@ append(Draft(model="reviews", action="first", champion="1", reason="r", actor="a
 """
 
 
-def test_a_kill_while_the_ledger_is_created_leaves_none_or_a_protected_one(file):
+def test_a_kill_while_the_ledger_is_created_leaves_none_or_a_protected_one(file, fresh_process):
     outcomes = []
     for at in range(20):
-        command = [sys.executable, "-c", KILLED.replace("AT", str(at))]
-        killed = subprocess.run(command, cwd=ROOT, env=os.environ, check=False)
+        killed = fresh_process.run(KILLED.replace("AT", str(at)), cwd=ROOT)
         outcomes.append((killed.returncode, len(read_entries("reviews"))))
         if killed.returncode == 0:
             break
