@@ -130,7 +130,9 @@ def test_the_table_names_errors_seconds_and_ratios():
         f"{start} 0.3600 | 110.0 | 50.0 | 2.20 | 50.0 | 2.20 |",
         f"{start} 0.3000 | 110.0 | never |  | 50.0 | 2.20 |",
     ]
-    assert benchmark.conclude(results, {1: {"points": POINTS}}).endswith("time: 1 of 3 trainings.")
+    said = benchmark.conclude([*results, result_of(0.4, 250.0)], {1: {"points": POINTS}})
+    assert "training time: 2 of 4 trainings." in said
+    assert said.endswith("line alone: 1 of 4.")
 
 
 def test_the_configuration_with_the_lowest_validation_error_is_trained_for_longer():
