@@ -72,12 +72,16 @@ class Forked:
         self.pid = process.pid
         self.stdout, self.stderr = os.fdopen(stdout), os.fdopen(stderr)
 
-    def poll(self) -> int | None:
+    @property
+    def returncode(self) -> int | None:
         return self._process.exitcode
+
+    def poll(self) -> int | None:
+        return self.returncode
 
     def wait(self, timeout: float | None = None) -> int | None:
         self._process.join(timeout)
-        return self._process.exitcode
+        return self.returncode
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
@@ -92,6 +96,7 @@ class Forked:
         reader.start()
         stdout = self.stdout.read()
         reader.join()
+        self.wait()
         return stdout, errors[0]
 
 
