@@ -60,7 +60,7 @@ NeuralForecast each as a series."""
 class Result:
     """A rival's chosen configuration, trained with one seed."""
 
-    library: str
+    rival: str
     config: dict
     seed: int
     figures: dict
@@ -97,18 +97,18 @@ class Runs:
         return next((one["figures"] for one in done if one["job"] == job), None)
 
 
-def search(run: Run, library: str, budget_s: float, seed: int) -> list[tuple[dict, dict]]:
+def search(run: Run, rival: str, budget_s: float, seed: int) -> list[tuple[dict, dict]]:
     """Train every configuration of a rival shortly; returns them with their figures."""
     watch = describe_watch(budget_s)
-    jobs = {"library": library, "seed": seed, "is_final": False, "watch": watch}
-    return [(config, run({**jobs, "config": config})) for config in CONFIGS[library]]
+    jobs = {"rival": rival, "seed": seed, "is_final": False, "watch": watch}
+    return [(config, run({**jobs, "config": config})) for config in CONFIGS[rival]]
 
 
-def finish(run: Run, library: str, tried: Sequence[tuple[dict, dict]], budget_s: float, seed: int) -> Result:
+def finish(run: Run, rival: str, tried: Sequence[tuple[dict, dict]], budget_s: float, seed: int) -> Result:
     """Train the configuration with the lowest validation error for longer."""
     config, _ = min(tried, key=lambda one: one[1]["glance_mse"])
-    job = {"library": library, "seed": seed, "is_final": True, "watch": describe_watch(budget_s), "config": config}
-    return Result(library, config, seed, run(job))
+    job = {"rival": rival, "seed": seed, "is_final": True, "watch": describe_watch(budget_s), "config": config}
+    return Result(rival, config, seed, run(job))
 
 
 def describe_watch(budget_s: float) -> dict:
@@ -132,7 +132,7 @@ def _result_row(result: Result, points: Sequence[dict]) -> list[str]:
     figures, whole_s = result.figures, points[-1]["cpu_s"]
     ours_s = seconds_below(points, figures["test_mse"])
     return [
-        f"{result.library}, seed {result.seed}",
+        f"{result.rival}, seed {result.seed}",
         describe_config(result.config),
         f"{figures['valid_mse']:.4f}",
         f"{figures['test_mse']:.4f}",
@@ -168,12 +168,12 @@ def search_table(tried: dict[str, list[tuple[dict, dict]]]) -> str:
     """One row per configuration that was tried."""
     rows = [
         [
-            f"{library}: {describe_config(config)}",
+            f"{rival}: {describe_config(config)}",
             f"{figures['glance_mse']:.4f}",
             f"{figures['best_s']:.1f}",
             f"{figures['seen_s']:.1f}",
         ]
-        for library, configs in tried.items()
+        for rival, configs in tried.items()
         for config, figures in configs
     ]
     return measure.markdown_table(["configuration", "validation MSE", "reached after (CPU s)", "trained (CPU s)"], rows)
@@ -220,9 +220,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         run = Runs(options, Path(home))
         ours = {seed: run({"recipe": options.recipe, "seed": seed}) for seed in options.seeds}
-        tried = {library: search(run, library, options.search_s, options.seeds[0]) for library in present}
+        tried = {rival: search(run, rival, options.search_s, options.seeds[0]) for rival in present}
         results = [
-            finish(run, library, tried[library], options.final_s, seed) for seed in options.seeds for library in present
+            finish(run, rival, tried[rival], options.final_s, seed) for seed in options.seeds for rival in present
         ]
     found = SEARCH.format(search_s=options.search_s, final_s=options.final_s)
     sections = ["# Forecasters: time to quality", described, *skipped, conclude(results, ours)]

@@ -175,17 +175,17 @@ def build_callback(watch: Watch, forecast_with: Callable, glance_BTC: np.ndarray
     return Observer()
 
 
-def train_rival(library: str, config: dict, file: Path, seed: int, watch: Watch, *, is_final: bool) -> dict:
+def train_rival(rival: str, config: dict, file: Path, seed: int, watch: Watch, *, is_final: bool) -> dict:
     """Train one configuration of a rival; a final one's best weights are measured on all windows."""
     values_NC = read_scaled_rows(file)
-    forecast_with = {"darts": darts_forecasts, "neuralforecast": neuralforecast_forecasts}[library](config)
+    forecast_with = {"darts": darts_forecasts, "neuralforecast": neuralforecast_forecasts}[rival](config)
     glance_BTC = cut_windows(values_NC, "valid", config["look_back"])[::GLANCE_STRIDE]
     options = {
         "callbacks": [build_callback(watch, forecast_with, glance_BTC)],
         "accelerator": "cpu",
         **dict.fromkeys(("enable_progress_bar", "enable_model_summary", "enable_checkpointing", "logger"), False),
     }
-    train = {"darts": train_darts, "neuralforecast": train_neuralforecast}[library]
+    train = {"darts": train_darts, "neuralforecast": train_neuralforecast}[rival]
     started_s = time.perf_counter()
     module = train(config, values_NC[:TRAIN_UNTIL], seed, options)
     wall_s = time.perf_counter() - started_s
@@ -333,7 +333,7 @@ def main() -> None:
             figures = train_ours(job["recipe"], file, seed, Path(job["home"]))
         else:
             watch = Watch(**job["watch"])
-            figures = train_rival(job["library"], job["config"], file, seed, watch, is_final=job["is_final"])
+            figures = train_rival(job["rival"], job["config"], file, seed, watch, is_final=job["is_final"])
         measure.answer(figures, out)
 
 

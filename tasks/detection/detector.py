@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tasks.detection.events import Event, EventTracker, count_gap_rows, find_events, find_threshold
+from tasks.detection.events import Event, EventTracker, count_gap_rows, find_threshold
 from tasks.detection.forecasting import forecast_last
 from tasks.detection.likelihood import Evidence, RollingLikelihood, choose_evidence, measure_surprise
 from tasks.detection.settings import DetectorSettings
@@ -49,14 +49,6 @@ def decide_threshold(settings: DetectorSettings, num_channels: int, num_evidence
     """Surprise from which on a row is anomalous, in decades; each of several channels gets its share of the chance."""
     count = len(choose_evidence(settings.likelihood)) if num_evidence is None else num_evidence
     return find_threshold(settings.events.tail_probability / num_channels, count)
-
-
-def find_series_events(
-    surprise: NDArray[np.float64], *, threshold: float, gap_share: float, warm_up_rows: int
-) -> list[Event]:
-    """Find the events of a series after its warm-up."""
-    gap_rows = count_gap_rows(gap_share, warm_up_rows)
-    return find_events(surprise, threshold=threshold, gap_rows=gap_rows, first_row=warm_up_rows)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ near the centre and logarithmic far from it (asinh), so that one forecaster read
 Shapes: N rows, C channels, D features of the calendar.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -55,18 +55,7 @@ class LevelScaler:
 
         Raises InputError (E-DET-003) for a channel without a number there.
         """
-        scales = {}
-        for channel in self.channels:
-            values = training[f"value.{channel}"].fill_null(float("nan")).to_numpy()
-            if np.isnan(values).all():
-                raise InputError(
-                    "E-DET-003",
-                    f"has no number in the {training.height} training row(s) of series {quoted(name)}.",
-                    fix="leave the series out, or raise split.warm_up.",
-                    column=channel,
-                )
-            scales[channel] = LevelScale.fit(values)
-        return replace(self, series={**self.series, name: scales})
+        return replace(self, series={**self.series, name: fit_scales(name, training, self.channels)})
 
     def fill(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Deal with the missing numbers of one series' rows: the last number stands for them, or the centre before any.
@@ -119,6 +108,25 @@ class LevelScaler:
     def _scales(self, series: str) -> Sequence[NDArray[np.float64]]:
         scales = [self.series[series][channel] for channel in self.channels]
         return np.array([scale.centre for scale in scales]), np.array([scale.deviation for scale in scales])
+
+
+def fit_scales(series: str, training: pl.DataFrame, channels: Iterable[str]) -> dict[str, LevelScale]:
+    """Measure each channel of a series' training rows.
+
+    Raises InputError (E-DET-003) for a channel without a number there.
+    """
+    scales = {}
+    for channel in channels:
+        values = training[f"value.{channel}"].fill_null(float("nan")).to_numpy()
+        if np.isnan(values).all():
+            raise InputError(
+                "E-DET-003",
+                f"has no number in the {training.height} training row(s) of series {quoted(series)}.",
+                fix="leave the series out, or raise split.warm_up.",
+                column=channel,
+            )
+        scales[channel] = LevelScale.fit(values)
+    return scales
 
 
 def _refuse_missing(rows: pl.DataFrame) -> None:

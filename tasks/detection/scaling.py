@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from tasks.detection.levels import LevelScaler
+from tasks.detection.levels import LevelScaler, fit_scales
 from tasks.detection.splitting import TRAIN
 from tasks.errors import InputError, quoted
 from tasks.part import Part
@@ -64,13 +64,11 @@ def write_encoded(folder: Path, *, splits: Artefact, settings: LevelSettings) ->
 
 def fit_scaler(rows: pl.DataFrame, channels: list[str], settings: LevelSettings, zone: str | None) -> LevelScaler:
     """Measure the training rows of each series."""
-    scaler = LevelScaler(
-        channels=tuple(channels), missing=settings.missing, calendar=settings.calendar, zone=zone, series={}
+    training = rows.filter(pl.col("split") == TRAIN).partition_by("series", maintain_order=True)
+    scales = {part["series"][0]: fit_scales(part["series"][0], part, channels) for part in training}
+    return LevelScaler(
+        channels=tuple(channels), missing=settings.missing, calendar=settings.calendar, zone=zone, series=scales
     )
-    training = rows.filter(pl.col("split") == TRAIN)
-    for part in training.partition_by("series", maintain_order=True):
-        scaler = scaler.with_series(part["series"][0], part)
-    return scaler
 
 
 def level_series(rows: pl.DataFrame, scaler: LevelScaler) -> pl.DataFrame:

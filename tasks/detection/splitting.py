@@ -5,6 +5,7 @@ Every series has a warm-up of its own, its first rows, since series of a panel m
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 from pydantic import Field
 
@@ -81,15 +82,16 @@ def write_splits(
 def divide(rows: pl.DataFrame, settings: WarmUpSettings) -> pl.DataFrame:
     """Add the column `split` to whole series, UInt8."""
     lengths = rows.group_by("series", maintain_order=True).len()["len"].to_list()
-    splits = pl.concat([pl.Series("split", split_series(length, settings), dtype=pl.UInt8) for length in lengths])
-    return rows.with_columns(splits)
+    parts = np.array([count_parts(length, settings) for length in lengths])
+    splits = np.repeat(np.tile(np.array([TRAIN, VALID, TEST], np.uint8), len(parts)), parts.ravel())
+    return rows.with_columns(split=pl.Series(splits))
 
 
-def split_series(num_rows: int, settings: WarmUpSettings) -> list[int]:
-    """The split of each row of a series."""
+def count_parts(num_rows: int, settings: WarmUpSettings) -> tuple[int, int, int]:
+    """Rows of a series that train, that validate, and that are judged."""
     warm_up = count_warm_up(num_rows, settings)
     train = count_training(warm_up, settings)
-    return [TRAIN] * train + [VALID] * (warm_up - train) + [TEST] * (num_rows - warm_up)
+    return train, warm_up - train, num_rows - warm_up
 
 
 def _warnings(table: pl.DataFrame) -> list[str]:

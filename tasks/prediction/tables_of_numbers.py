@@ -1,8 +1,11 @@
 """Prediction from tables of numbers, answered as a whole: the output has its name only when it is done."""
 
+import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import polars as pl
 
@@ -30,6 +33,64 @@ class NumberModel(Protocol):
 
     def answer_files(self, inputs: Inputs, **changed: object) -> pl.DataFrame:
         """Answer what the files hold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnsweredTable(ABC):
+    """What became of a table of numbers: `rows` answers in `output`; a row that cannot be read refuses the whole."""
+
+    model: str
+    rows: int
+    output: Path
+    wall_s: float
+    bad: ClassVar[int] = 0
+    errors: ClassVar[Path | None] = None
+
+    @classmethod
+    def count(cls, answers: pl.DataFrame) -> dict[str, int]:  # noqa: ARG003 (a kind may count more than rows)
+        """Count what a kind tells of its answers, by the names of its own fields."""
+        return {}
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Say it in a line or two."""
+
+    @abstractmethod
+    def counts(self) -> dict[str, int]:
+        """What is counted, by what a person calls it."""
+
+    def table(self) -> dict[str, str | Path]:
+        """Say it as names and values."""
+        counted = {name: f"{count:,}" for name, count in self.counts().items()}
+        return {"output": self.output, "model": self.model, **counted, "seconds": f"{self.wall_s:,.1f}"}
+
+
+def predict_table(
+    model: str,
+    input_path: Path,
+    output_path: Path,
+    *,
+    load: Callable[[Path], NumberModel],
+    told: type[AnsweredTable],
+    text_column: str = "text",
+    label_column: str | None = None,
+    overwrite: bool = False,
+) -> AnsweredTable:
+    """Answer a table with a registered model; see `parse_reference` for what names one.
+
+    The input is a table with the columns that the model was trained on, the label aside. The output is CSV, JSON Lines
+    or Parquet by its suffix: the columns of the kind's answers, and `model`.
+
+    Raises InputError for the files (E-OUT-001, E-OUT-002, and what the reading of training rows raises), for columns of
+    texts (E-OUT-004), for what the kind refuses, and for the model (E-NAME-001, E-REG-001, E-REG-002); IntegrityError
+    for a damaged model (E-INT-001, E-REG-003).
+    """
+    started_s = time.perf_counter()
+    refuse_columns_of_texts(text_column, label_column)
+    answers = write_answers(model, input_path, output_path, load=load, overwrite=overwrite)
+    wall_s = round(time.perf_counter() - started_s, 3)
+    known = {"model": answers["model"][0], "rows": answers.height, "output": output_path, "wall_s": wall_s}
+    return told(**known, **told.count(answers))
 
 
 def write_answers(

@@ -10,31 +10,6 @@ import pytest
 from benchmarks import forecast_time_to_quality as benchmark
 from benchmarks import time_to_quality_contenders as contenders
 
-RECIPE = """
-name = "waves"
-kind = "forecast"
-
-[source]
-time_unit = "step"
-value_columns = ["a", "b"]
-
-[split]
-train_until = 160
-valid_until = 200
-test_until = 240
-
-[shard]
-look_back = 12
-horizon = 4
-
-[training]
-epochs = 1
-learning_rate = 1e-12
-
-[[candidates]]
-name = "tiny"
-model = { hidden_size = 4, segment_length = 4, line_look_back = 6 }
-"""
 POINTS = [
     {"part": "line", "cpu_s": 20.0, "valid_mse": 0.65, "test_mse": 0.36},
     {"part": "epoch 1", "cpu_s": 50.0, "valid_mse": 0.64, "test_mse": 0.35},
@@ -102,11 +77,7 @@ def test_the_error_is_the_mean_over_windows_steps_and_channels():
     assert contenders.measure_mse(last, windows) == pytest.approx(expected)
 
 
-def test_a_recipe_is_measured_after_its_line_and_every_epoch(tmp_path: Path, project: Path):
-    recipe, waves = tmp_path / "waves.toml", tmp_path / "waves.csv"
-    recipe.write_text(RECIPE)
-    values = np.random.default_rng(0).normal(size=(240, 2))
-    waves.write_text("\n".join(["time,a,b", *(f"{step},{a},{b}" for step, (a, b) in enumerate(values))]))
+def test_a_recipe_is_measured_after_its_line_and_every_epoch(recipe: Path, waves: Path, project: Path):
     figures = contenders.train_ours(str(recipe), waves, 1, project)
     line, epoch = figures["points"]
     assert (line["part"], epoch["part"]) == ("line", "epoch 1")

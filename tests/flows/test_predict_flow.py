@@ -1,5 +1,6 @@
 """The flow `predict`: the same work as the command's, shown on the dashboard."""
 
+import importlib
 import inspect
 from pathlib import Path
 
@@ -9,9 +10,7 @@ from prefect.artifacts import Artifact
 from flows import predict as predict_flow
 from flows.predict import describe, predict
 from tasks.predict import PredictedFile
-from tasks.predict import predict_file as predict_texts
-from tasks.predictors import predict_file
-from tasks.series.predicting import predict_file as predict_series
+from tasks.predictors import PREDICTORS, predict_file
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +51,10 @@ def test_the_flow_does_what_the_command_does_within_the_project_folder(project: 
 def test_the_task_is_the_function_of_the_command():
     assert predict_flow.predict_from_file.fn is predict_file
     parameters = list(inspect.signature(predict.fn).parameters)
-    assert all(list(inspect.signature(kind).parameters) == parameters for kind in (predict_texts, predict_series))
+    for module in PREDICTORS.values():
+        of_kind = importlib.import_module(module).predict_file
+        bound = getattr(of_kind, "keywords", {})
+        assert [name for name in inspect.signature(of_kind).parameters if name not in bound] == parameters, module
 
 
 def test_the_form_shows_bounds_and_explains_each_field():

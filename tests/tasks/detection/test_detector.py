@@ -8,8 +8,8 @@ import pytest
 
 from rnnmodels.checkpoint import load_model
 from rnnmodels.forecaster import SequenceForecaster
-from tasks.detection.detector import StreamingDetector, decide_threshold, find_series_events, judge_rows
-from tasks.detection.events import find_threshold
+from tasks.detection.detector import StreamingDetector, decide_threshold, judge_rows
+from tasks.detection.events import count_gap_rows, find_events, find_threshold
 from tasks.detection.forecasting import forecast_rows
 from tasks.detection.levels import LevelScaler
 from tasks.detection.moving_average import average_before
@@ -50,8 +50,8 @@ def test_row_by_row_a_series_is_judged_as_at_once(request, which: str):
         assert [one.surprise for one in judged] == pytest.approx(surprise.tolist(), abs=1e-12)
         expected = scaler.values(name, forecast_NC)
         assert np.array([one.expected for one in judged]) == pytest.approx(expected, rel=1e-5)
-        told_of_events = {name: told[name] for name in ("threshold", "gap_share")}
-        events = find_series_events(surprise, **told_of_events, warm_up_rows=WARM_UP)
+        gap_rows = count_gap_rows(told["gap_share"], WARM_UP)
+        events = find_events(surprise, threshold=told["threshold"], gap_rows=gap_rows, first_row=WARM_UP)
         assert stream.events == pytest.approx(events)
         assert [row for row, one in enumerate(judged) if one.is_alarm] == [event.start for event in events] == [SPIKE]
         assert [one.is_anomaly for one in judged][WARM_UP:] == (surprise >= told["threshold"])[WARM_UP:].tolist()
