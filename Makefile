@@ -9,8 +9,9 @@ INSTALLED := $(VENV)/.installed
 run: $(INSTALLED)
 	$(VENV)/bin/rnnflow train reviews
 
+# A process per physical core, each with one thread of torch: two that share their cores would wait for one another.
 test: $(INSTALLED)
-	$(VENV)/bin/python -m pytest
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile
 
 # Needs Chromium; without one the tests say so and are skipped.
 browser: $(INSTALLED)
