@@ -16,6 +16,7 @@ from pydantic import Field, NonNegativeFloat
 from rnnmodels.forecast_config import RIDGE_PENALTIES
 from tasks.part import Part
 from tasks.progress import Progress, emit
+from tasks.series.naive import choose_season, name_naive, repeat_season
 from tasks.series.stored_windows import SCORED_SPLITS, TRAIN, open_split, read_layout
 from tasks.store import Artefact
 
@@ -39,12 +40,6 @@ class ForecastBaselineSettings(Part):
     )
 
 
-def repeat_season(history_BLC: np.ndarray, *, horizon: int, season: int) -> np.ndarray:
-    """Forecast each step as the value of its phase in the last season; a season of 1 repeats the last value."""
-    phases = np.arange(horizon) % season
-    return history_BLC[:, history_BLC.shape[1] - season + phases]
-
-
 def extend_line(history_BLC: np.ndarray, *, horizon: int) -> np.ndarray:
     """Forecast along the line through the first and the last value of the look-back (drift)."""
     last_B1C, num_steps = history_BLC[:, -1:], history_BLC.shape[1] - 1
@@ -58,9 +53,8 @@ def write_seasonal_naive(folder: Path, *, shards: Artefact, settings: ForecastBa
     A look-back that is shorter than a season leaves its last value to repeat; the name then says so.
     """
     layout, started = read_layout(shards), time.perf_counter()
-    reaches = layout["season"] <= layout["look_back"]
-    season = layout["season"] if reaches else 1
-    name = "seasonal-naive" if season > 1 else "last-value"
+    season = choose_season(layout)
+    name = name_naive(season)
     forecast = partial(repeat_season, horizon=layout["horizon"], season=season)
     rows = write_forecasts(folder, shards, name, lambda batch: forecast(batch.history))
     return {"rows": rows, "name": name, "season": season, "train_s": _seconds_since(started)}

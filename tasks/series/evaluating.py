@@ -16,8 +16,9 @@ from pydantic import Field
 
 from tasks.evaluate import EvaluationSettings
 from tasks.progress import Progress, emit
+from tasks.series.by_series import SeriesTally, describe_series, find_far_worse, find_nothing_learned
 from tasks.series.examples import describe_example, rank_examples
-from tasks.series.losses import ChannelScale, LossScales, measure_seasonal_differences
+from tasks.series.losses import LossScales, measure_seasonal_differences
 from tasks.series.metrics import (
     Bootstrap,
     LossTally,
@@ -26,14 +27,16 @@ from tasks.series.metrics import (
     measure_by_step,
     measure_overall,
 )
+from tasks.series.naive import choose_season, measure_training_means
 from tasks.series.resampling import plan_resampling
 from tasks.series.residuals import describe_residuals
+from tasks.series.scaler import Scaler, Units
 from tasks.series.stored_windows import SCORED_SPLITS, TRAIN, open_split, read_layout
 from tasks.series.time_grid import TimeGrid, show_time
 from tasks.store import Artefact
 
 if TYPE_CHECKING:
-    from rnnmodels.windows import Windows
+    from rnnmodels.windows import WindowBatch, Windows
 
 INPUTS = ("shards", "encoded")
 VALUES_AT_ONCE = 1 << 18
@@ -55,24 +58,36 @@ class ForecastEvaluationSettings(EvaluationSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """What forecasts of one pair of shards and scaler have in common."""
+    """What forecasts of one pair of shards and scaler have in common.
+
+    `unit_of_channel` is the size of a scaled unit, None where that differs from series to series. `seasonal` (the unit
+    of MASE) and the training means are scaled, float64 [series, channels].
+    """
 
     shards: Artefact
     layout: dict
-    channels: ChannelScale
+    units: Units
+    unit_of_channel: dict[str, float | None]
     seasonal: np.ndarray
+    training_means: np.ndarray
 
     @classmethod
     def read(cls, shards: Artefact, encoded: Artefact) -> "Data":
-        """Read the shape of the windows, the channels' scales and MASE's unit, which training rows alone decide."""
-        layout = read_layout(shards)
-        scaler = json.loads(encoded.file("scaler.json").read_bytes())
-        columns = [scaler["columns"][f"value.{name}"] for name in layout["channels"]]
-        centre, scale = (np.array([column[key] for column in columns]) for key in ("centre", "scale"))
-        seasonal = measure_seasonal_differences(
-            open_split(shards, TRAIN), season=layout["season"], num_series=len(layout["series"])
+        """Read the shape of the windows, the series' units and MASE's unit, which training rows alone decide."""
+        layout, train = read_layout(shards), open_split(shards, TRAIN)
+        scaler = Scaler.from_dict(json.loads(encoded.file("scaler.json").read_bytes()))
+        own, columns = scaler.own.columns if scaler.own else (), {name: f"value.{name}" for name in layout["channels"]}
+        num_series = len(layout["series"])
+        return cls(
+            shards=shards,
+            layout=layout,
+            units=scaler.units(layout["series"], layout["channels"]),
+            unit_of_channel={
+                name: None if column in own else scaler.columns[column].scale for name, column in columns.items()
+            },
+            seasonal=measure_seasonal_differences(train, season=layout["season"], num_series=num_series),
+            training_means=measure_training_means(train, num_series=num_series),
         )
-        return cls(shards=shards, layout=layout, channels=ChannelScale(centre=centre, scale=scale), seasonal=seasonal)
 
     @property
     def stride(self) -> int:
@@ -90,6 +105,7 @@ class ScoredSplit:
     windows: "Windows"
     outputs: np.ndarray
     tally: LossTally
+    by_series: SeriesTally
     squared_errors: np.ndarray
     first_errors: np.ndarray
 
@@ -108,26 +124,29 @@ def score_split(split: str, *, model: Artefact, data: Data, levels: Sequence[flo
     outputs = read_outputs(model, split, windows)
     origins = windows.origins(np.arange(windows.num_rows))
     plan = plan_resampling(origins.series, origins.time, horizon=windows.shape.horizon, stride=data.stride)
-    scales = LossScales(levels=tuple(levels), channels=data.channels, seasonal=data.seasonal)
+    scales = LossScales(levels=tuple(levels), units=data.units, seasonal=data.seasonal)
     scored = ScoredSplit(
         windows=windows,
         outputs=outputs,
         tally=LossTally(plan),
+        by_series=SeriesTally.start(
+            data.training_means, horizon=windows.shape.horizon, season=choose_season(data.layout)
+        ),
         squared_errors=np.empty((len(outputs), outputs.shape[2]), np.float32),
         first_errors=np.empty((len(outputs), outputs.shape[2]), np.float32),
     )
     for batch in windows.batches(max(1, VALUES_AT_ONCE // outputs[0].size)):
-        _add_batch(scored, batch.future, np.asarray(batch.row), scales, origins.series)
+        _add_batch(scored, batch, scales, origins.series)
     return scored
 
 
-def _add_batch(
-    scored: ScoredSplit, truth_NHC: np.ndarray, window_N: np.ndarray, scales: LossScales, series_W: np.ndarray
-) -> None:
+def _add_batch(scored: ScoredSplit, batch: "WindowBatch", scales: LossScales, series_W: np.ndarray) -> None:
+    truth_NHC, window_N = batch.future, np.asarray(batch.row)
     outputs = np.asarray(scored.outputs[window_N])
     assert np.isfinite(outputs).all(), "a model may not predict infinite or undefined values"
     losses = scales.measure(truth_NHC, outputs, series_W[window_N])
     scored.tally.add(losses, window_N)
+    scored.by_series.add(batch.history, truth_NHC, outputs[..., 0], series_W[window_N])
     scored.squared_errors[window_N] = losses["mse"].mean(axis=1)
     scored.first_errors[window_N] = truth_NHC[:, 0] - outputs[:, 0, :, 0]
 
@@ -149,17 +168,22 @@ def write_evaluation(
         "resampling": {split: one.tally.plan.describe() for split, one in scored.items()},
         "warnings": find_warnings(scored, data),
     }
+    problems = []
+    if model.stage != "baseline":
+        result["warnings"] += find_far_worse(scored["test"].by_series, data.layout["series"])
+        problems = find_nothing_learned(name, scored["valid"].by_series, metrics["valid"], settings.select_by)
     (folder / "metrics.json").write_text(json.dumps(result, indent=1, allow_nan=False), encoding="utf-8")
     num_windows = scored["test"].windows.num_rows
     figures = {f"test_{metric}": interval["value"] for metric, interval in metrics["test"].items()}
     emit(Progress("evaluate", name, num_windows, num_windows, "windows", figures=figures, finished=True))
-    return {"rows": num_windows, "name": name, "metrics": metrics, "warnings": result["warnings"]}
+    told = {"rows": num_windows, "name": name, "metrics": metrics, "warnings": result["warnings"]}
+    return told | ({"problems": problems} if problems else {})
 
 
 def measure_split(scored: ScoredSplit, data: Data, bootstrap: Bootstrap) -> dict:
     """Every metric of a split with its interval; with a single channel in original units as well."""
-    metrics = measure_overall(scored.tally, bootstrap)
-    return metrics | (in_original_units(metrics, data.channels.scale[0]) if len(data.channels.scale) == 1 else {})
+    metrics, units = measure_overall(scored.tally, bootstrap), list(data.unit_of_channel.values())
+    return metrics | (in_original_units(metrics, units[0]) if len(units) == 1 and units[0] is not None else {})
 
 
 def inspect_test(scored: ScoredSplit, data: Data, bootstrap: Bootstrap) -> dict:
@@ -167,20 +191,27 @@ def inspect_test(scored: ScoredSplit, data: Data, bootstrap: Bootstrap) -> dict:
     names, windows = data.layout["channels"], scored.windows
     grid = TimeGrid.from_dict(data.shards.summary["grid"])
     segment_W, _ = windows.locate(np.arange(windows.num_rows))
-    describe = partial(describe_example, windows=windows, outputs_WHCO=scored.outputs, scale=data.channels)
+    describe = partial(describe_example, windows=windows, outputs_WHCO=scored.outputs, names=names)
+    unit_S = data.units.scale[:, 0] if len(names) == 1 else None
     return {
         "by_step": measure_by_step(scored.tally, bootstrap),
-        "by_channel": measure_by_channel(
-            scored.tally, bootstrap, dict(zip(names, data.channels.scale.tolist(), strict=True))
-        ),
+        "by_channel": measure_by_channel(scored.tally, bootstrap, data.unit_of_channel),
+        "by_series": describe_series(scored.by_series, data.layout["series"], seasonal_SC=data.seasonal, unit_S=unit_S),
         "residuals": describe_residuals(
             scored.first_errors, segment_W, season=data.layout["season"], stride=data.stride
         ),
         "windows": {
-            example.rank: {**describe(example, names=names), **_place(example.window, windows, data.layout, grid)}
+            example.rank: {
+                **describe(example, units=data.units.take(_series_of(example.window, windows))),
+                **_place(example.window, windows, data.layout, grid),
+            }
             for example in rank_examples(scored.squared_errors)
         },
     }
+
+
+def _series_of(window: int, windows: "Windows") -> np.ndarray:
+    return windows.origins(np.array([window])).series
 
 
 def _place(window: int, windows: "Windows", layout: dict, grid: TimeGrid) -> dict:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.series.losses import ChannelScale
+from tasks.series.scaler import Units
 
 if TYPE_CHECKING:
     from rnnmodels.windows import Windows
@@ -46,12 +46,15 @@ def describe_example(
     windows: "Windows",
     outputs_WHCO: np.ndarray,
     *,
-    scale: ChannelScale,
+    units: Units,
     names: Sequence[str],
 ) -> dict:
-    """JSON value of one example in original units: the end of its history, truth, point forecast and quantiles."""
+    """JSON value of one example in original units: the end of its history, truth, point forecast and quantiles.
+
+    `units` are those of its series alone.
+    """
     channel, batch = example.channel, windows.take(np.array([example.window]))
-    restore = partial(_restore, centre=scale.centre[channel], scale=scale.scale[channel])
+    restore = partial(_restore, centre=units.centre[0, channel], scale=units.scale[0, channel])
     shown = HORIZONS_OF_HISTORY * batch.future.shape[1]
     return {
         "window": example.window,

@@ -19,7 +19,7 @@ import polars as pl
 from tasks.errors import InputError, quoted
 from tasks.series.frames import ROWS_FILE, VALUES
 from tasks.series.reading import write_rows
-from tasks.series.scaler import Scaler
+from tasks.series.scaler import LEAST_NUMBERS, Scaler, Units
 from tasks.series.source import SeriesSource
 from tasks.series.time_grid import TimeGrid
 from tasks.served_parts import read_serving, write_serving
@@ -62,10 +62,11 @@ class Serving:
 
 
 class History(NamedTuple):
-    """What one series' forecast starts from: its end, and scaled values [L, C] and covariates [L + H, D]."""
+    """What one series' forecast starts from: its end, its units, scaled values [L, C] and covariates [L + H, D]."""
 
     series: str
     times: pl.Series
+    units: Units
     values: np.ndarray
     covariates: np.ndarray
 
@@ -125,7 +126,9 @@ class SeriesForecaster:
     def forecast_rows(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Forecast from canonical rows; columns series, time, step (from 1), channel, forecast, q0.1 and so on.
 
-        Raises InputError: E-FOR-001 for a history that is too short, E-FOR-002 for covariates that are not known.
+        Where each series has a scale of its own, that of a series not trained on is measured on all of its history.
+        Raises InputError: E-FOR-001 for a history that is too short, E-FOR-002 for covariates that are not known,
+        E-SER-031 for one too short to measure its scale.
         """
         histories = self.histories(rows)
         parts = iter(lambda: tuple(islice(histories, SERIES_AT_ONCE)), ())
@@ -140,20 +143,35 @@ class SeriesForecaster:
 
     def _history(self, past: pl.DataFrame, ahead: pl.DataFrame) -> History:
         shape = self.model.shape
-        scaled = self.scaler.transform(past)
+        scaler = self._scaler_of(past)
+        scaled = scaler.transform(past)
         self._refuse_short(past, scaled)
         scaled = scaled.tail(shape.look_back)
-        future = self._future(past, ahead)
+        future = self._future(past, ahead, scaler)
         known = [f"known.{name}" for name in self.scaler.covariates]
         covariates = pl.concat([scaled.select(known), future.select(known)]) if known else None
         return History(
             series=past["series"][0],
             times=future["time"],
+            units=scaler.units([past["series"][0]], self.serving.channels),
             values=scaled.select(f"value.{name}" for name in self.serving.channels).to_numpy().astype(np.float32),
             covariates=np.empty((shape.num_steps, 0), np.float32)
             if covariates is None
             else covariates.to_numpy().astype(np.float32),
         )
+
+    def _scaler_of(self, past: pl.DataFrame) -> Scaler:
+        names = past["series"].unique().to_list()
+        scaler = self.scaler.covering(names, past)
+        for name in names:
+            if not scaler.knows(name):
+                raise InputError(
+                    "E-SER-031",
+                    f"series {quoted(name)} is new to the model, and its history holds fewer than the {LEAST_NUMBERS} "
+                    "numbers that measuring its scale takes.",
+                    fix="give more of its history, or leave the series out.",
+                )
+        return scaler
 
     def _refuse_short(self, past: pl.DataFrame, scaled: pl.DataFrame) -> None:
         look_back = self.model.shape.look_back
@@ -168,7 +186,7 @@ class SeriesForecaster:
                 fix="give more of its history, fill its gaps, or leave the series out.",
             )
 
-    def _future(self, past: pl.DataFrame, ahead: pl.DataFrame) -> pl.DataFrame:
+    def _future(self, past: pl.DataFrame, ahead: pl.DataFrame, scaler: Scaler) -> pl.DataFrame:
         """The scaled covariates of the horizon, with times."""
         last = self.grid.positions(past["time"].tail(1))[0]
         steps = pl.Series(range(last + 1, last + 1 + self.model.shape.horizon), dtype=pl.Int64)
@@ -184,7 +202,7 @@ class SeriesForecaster:
                     fix=f"add a row for each of the next {steps.len()} steps, with the values to forecast left empty.",
                     column=name.partition(".")[2],
                 )
-        return self.scaler.transform(future)
+        return scaler.transform(future)
 
     def _forecast(self, histories: tuple[History, ...]) -> np.ndarray:
         """Forecasts in the units of the source, float64 [series, H, C, O]."""
@@ -193,7 +211,10 @@ class SeriesForecaster:
         values_BLC = np.stack([history.values for history in histories])
         covariates_BTD = np.stack([history.covariates for history in histories])
         outputs_BHCO = forecast_arrays(self.model, values_BLC, covariates_BTD)
-        return self.scaler.inverse(outputs_BHCO, self.serving.channels, axis=-2)
+        centre, scale = (
+            np.concatenate([getattr(one.units, part) for one in histories]) for part in ("centre", "scale")
+        )
+        return Units(centre=centre, scale=scale).restore(outputs_BHCO)
 
     def _tabulate(self, histories: tuple[History, ...], outputs_BHCO: np.ndarray) -> pl.DataFrame:
         horizon = outputs_BHCO.shape[1]

@@ -23,9 +23,13 @@ def read_whole_series(files: Mapping[str, Path], *, chunk_rows: int = CHUNK_ROWS
     """Yield frames of whole series, sorted by series and time, with the column `split`: 0, 1 or 2 as in SPLITS.
 
     Memory depends on the longest series, not on their number: the split that lags behind in series is read on, and what
-    lies before all splits' last series is whole.
+    lies before all splits' last series is whole. `files` may name some of the splits only.
     """
-    splits = {number: _read_batches(files[name], number, chunk_rows // 4) for number, name in enumerate(SPLITS)}
+    splits = {
+        number: _read_batches(files[name], number, chunk_rows // 4)
+        for number, name in enumerate(SPLITS)
+        if name in files
+    }
     reached = dict.fromkeys(splits, "")
     held: list[pl.DataFrame] = []
     while splits:

@@ -32,8 +32,7 @@ MAX_PARTS = 4
 class ForecastHoldout(Holdout):
     """Test windows of a challenger, given by the rows in which their histories end; the digest is that of the rows.
 
-    `stride` counts the steps from one window to the next; `scales` says how much of the source's units one unit of an
-    error is, by channel.
+    `stride` counts the steps from one window to the next; errors are counted in the units of `scaler`.
     """
 
     unit: ClassVar[str] = "windows"
@@ -42,7 +41,8 @@ class ForecastHoldout(Holdout):
     origins: np.ndarray
     horizon: int
     stride: int
-    scales: dict[str, float]
+    channels: tuple[str, ...]
+    scaler: Scaler
 
     @property
     def rows(self) -> int:
@@ -59,6 +59,18 @@ class ForecastHoldout(Holdout):
         """The step with which each part of the horizon begins, counted from 0, and the horizon last."""
         return np.linspace(0, self.horizon, min(MAX_PARTS, self.horizon) + 1).astype(np.int64)
 
+    @cached_property
+    def error_unit(self) -> dict[str, float | str]:
+        """How much of the source's units one unit of an error is, by channel; a digest where series have their own."""
+        columns = {name: f"value.{name}" for name in self.channels}
+        own = self.scaler.own.columns if self.scaler.own else ()
+        return {
+            name: digest_of({one: scale.scale for one, scale in self.scaler.own.of(column)})
+            if column in own
+            else self.scaler.columns[column].scale
+            for name, column in columns.items()
+        }
+
     def plan_resampling(self, windows: pl.DataFrame) -> ResamplingPlan:
         """Say which windows, given by series and time, tell something of their own."""
         series, times = windows["series"].rank("dense").to_numpy(), windows["time"].to_numpy()
@@ -68,7 +80,7 @@ class ForecastHoldout(Holdout):
     def windows_digest(self) -> str:
         """SHA-256 of which windows are forecast, and of the unit of errors."""
         origins = hashlib.sha256(self.origins.tobytes()).hexdigest()
-        return digest_of({"origins": origins, "horizon": self.horizon, "scales": self.scales})
+        return digest_of({"origins": origins, "horizon": self.horizon, "scales": self.error_unit})
 
 
 def read_holdout(lineage: Lineage) -> ForecastHoldout:
@@ -83,7 +95,8 @@ def read_holdout(lineage: Lineage) -> ForecastHoldout:
         origins=choose_origins(windows, TimeGrid.from_dict(lineage.splits.summary["grid"]), stride),
         horizon=layout["horizon"],
         stride=stride,
-        scales={name: scaler.columns[f"value.{name}"].scale for name in layout["channels"]},
+        channels=tuple(layout["channels"]),
+        scaler=scaler,
     )
 
 

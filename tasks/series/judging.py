@@ -163,8 +163,8 @@ def _find_other_targets(champion: SeriesForecaster, holdout: ForecastHoldout) ->
     horizon, channels = champion.model.shape.horizon, champion.serving.channels
     if horizon != holdout.horizon:
         yield f"forecasts {horizon} steps, and the challenger {holdout.horizon}", f"set shard.horizon to {horizon}"
-    if set(channels) != set(holdout.scales):
-        names, others = (", ".join(map(quoted, sorted(names))) for names in (channels, holdout.scales))
+    if set(channels) != set(holdout.channels):
+        names, others = (", ".join(map(quoted, sorted(names))) for names in (channels, holdout.channels))
         yield f"forecasts {names}, and the challenger {others}", "forecast the same source.value_columns"
     if not _have_same_steps(champion.grid, holdout.grid):
         step, other = (f"{grid.frequency} ({grid.clock})" for grid in (champion.grid, holdout.grid))

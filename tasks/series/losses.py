@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tasks.series.scaler import Units
+
 if TYPE_CHECKING:
     from rnnmodels.windows import Windows
 
@@ -26,35 +28,23 @@ SAME_LEVEL = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChannelScale:
-    """How scaled values become original ones, `value * scale + centre`; both float64 [channels]."""
-
-    centre: np.ndarray
-    scale: np.ndarray
-
-    def restore(self, values: np.ndarray) -> np.ndarray:
-        """Turn scaled values [..., channels] into original units."""
-        return values * self.scale + self.centre
-
-
-@dataclass(frozen=True, kw_only=True)
 class LossScales:
-    """What losses are measured with: quantile levels, the channels' scales, and MASE's unit [series, channels]."""
+    """What losses are measured with: quantile levels, the series' units, and MASE's unit [series, channels]."""
 
     levels: tuple[float, ...]
-    channels: ChannelScale
+    units: Units
     seasonal: np.ndarray
 
     def measure(self, truth_NHC: np.ndarray, outputs_NHCO: np.ndarray, series_N: np.ndarray) -> dict[str, np.ndarray]:
         """Compute every loss of a batch, each [N, H, C]; `mase` is NaN where a series' channel has no unit for it."""
         truth, outputs = truth_NHC.astype(np.float64), outputs_NHCO.astype(np.float64)
         point, quantiles = outputs[..., 0], outputs[..., 1:]
-        absolute = np.abs(truth - point)
+        absolute, units = np.abs(truth - point), self.units.take(series_N)
         return {
             "mse": np.square(truth - point),
             "mae": absolute,
             "mase": absolute / self.seasonal[series_N][:, None, :],
-            "smape": _symmetric_percentage(self.channels.restore(truth), self.channels.restore(point)),
+            "smape": _symmetric_percentage(units.restore(truth), units.restore(point)),
             "crps": _ranked_probability(truth, quantiles, self.levels) if self.levels else absolute,
             **_interval_losses(truth, quantiles, self.levels),
         }

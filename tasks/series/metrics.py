@@ -115,14 +115,14 @@ def measure_by_step(tally: LossTally, bootstrap: Bootstrap) -> list[dict]:
     return [{"step": step, **metrics} for step, metrics in enumerate(_as_records(columns), start=1)]
 
 
-def measure_by_channel(tally: LossTally, bootstrap: Bootstrap, channels: Mapping[str, float]) -> list[dict]:
+def measure_by_channel(tally: LossTally, bootstrap: Bootstrap, channels: Mapping[str, float | None]) -> list[dict]:
     """Every defined metric of each channel, squared and absolute errors in original units as well.
 
-    `channels` maps each channel's name to the size of one scaled unit.
+    `channels` maps each channel's name to the size of one scaled unit; None where that differs from series to series.
     """
     columns = {name: bootstrap.bound_ratios(*sums.by_channel, tally.plan) for name, sums in tally.sums.items()}
     return [
-        {"channel": name, **metrics, **in_original_units(metrics, unit)}
+        {"channel": name, **metrics, **({} if unit is None else in_original_units(metrics, unit))}
         for (name, unit), metrics in zip(channels.items(), _as_records(columns), strict=True)
     ]
 

@@ -113,9 +113,9 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
         columns = [POINT, *(name for name in answer.columns if name.startswith("q"))]
         shape = (len(window.outputs), len(forecaster.serving.channels), len(columns))
         numbers = answer.select(columns).to_numpy().reshape(shape)
-        expected = forecaster.scaler.inverse(window.outputs, forecaster.serving.channels, axis=-2)
-        scales = [forecaster.scaler.columns[f"value.{name}"].scale for name in forecaster.serving.channels]
-        deviation = max(deviation, float(np.abs((numbers - expected) / np.array(scales)[:, None]).max()))
+        units = forecaster.scaler.units([window.series], forecaster.serving.channels)
+        difference = numbers - units.restore(window.outputs[None])[0]
+        deviation = max(deviation, float(np.abs(difference / units.scale[0][:, None]).max()))
     if not deviation <= tolerance:
         raise IntegrityError(
             "E-REG-006",

@@ -6,18 +6,21 @@ Whatever is fitted, be it scales or means that stand for missing numbers, comes 
 import contextlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import polars as pl
 import pyarrow.parquet as pq
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks.errors import InputError, quoted
 from tasks.part import Part
 from tasks.progress import Progress, emit
+from tasks.series.fitting_scales import ScaledBy, describe_scales, fit_scales
 from tasks.series.frames import NUMBERS, SPLITS, read_whole_series
-from tasks.series.scaler import Scaler, fit_scale
+from tasks.series.rounding import describe_rounded, find_rounded
+from tasks.series.scaler import LEAST_NUMBERS, Scaler
 from tasks.series.time_grid import TimeGrid
 from tasks.store import Artefact
 
@@ -32,6 +35,11 @@ class ScaleSettings(Part):
     method: Literal["standard", "robust", "minmax", "none"] = Field(
         "standard", description="Scale by mean and deviation, by median and quartiles, by range, or not at all."
     )
+    scale: ScaledBy = Field(
+        "auto",
+        description="One scale per channel for all series, or one for each series; `auto` takes `series` where levels "
+        "or spreads of series differ by more than a factor of 100.",
+    )
     calendar: tuple[CalendarFeature, ...] = Field(
         (), max_length=6, description="Covariates made of the time; each becomes a sine and a cosine."
     )
@@ -41,47 +49,66 @@ class ScaleSettings(Part):
         "`mean` takes that of the training rows.",
     )
 
+    @model_validator(mode="after")
+    def _scales_what_it_divides(self) -> Self:
+        if self.method == "none" and self.scale == "series":
+            raise ValueError('scale "series" has no effect with method "none"; take another method')
+        return self
+
+
+@dataclass
+class Tally:
+    """Rows written by split, rows of series without a scale, and which of the series were lost in rounding."""
+
+    series: int = 0
+    written: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
+    unscaled: dict[str, int] = field(default_factory=dict)
+    rounded: list[pl.DataFrame] = field(default_factory=list)
+
+    @property
+    def rows(self) -> int:
+        """Rows written in all."""
+        return sum(self.written.values())
+
 
 def write_encoded(folder: Path, *, splits: Artefact, settings: ScaleSettings) -> dict:
-    """Write the scaled rows of each split and `scaler.json`; returns counts, covariates and warnings.
+    """Write the scaled rows of each split and `scaler.json`; returns counts, covariates, warnings and problems.
 
-    Raises InputError: E-SER-008 for a column without training numbers, E-SER-009 for missing numbers without a policy,
-    E-SER-010 for numbers that leave the range of floats, E-SER-011 for a calendar without times.
+    Series that have no scale of their own, where each needs one, are left out. Raises InputError: E-SER-008 for a
+    column without training numbers, E-SER-009 for missing numbers without a policy, E-SER-010 for numbers that leave
+    the range of floats, E-SER-011 for a calendar without times, E-SER-030 where no series has a scale.
     """
     files = {name: splits.file(f"{name}.parquet") for name in SPLITS}
     grid = TimeGrid.from_dict(splits.summary["grid"])
     _refuse_calendar_of_steps(settings, grid)
     missing = {name: _count_missing(path) for name, path in files.items()}
-    scaler = fit_scaler(files["train"], settings, grid.zone)
-    counts = _write_scaled(folder, files, scaler)
-    (folder / SCALER_FILE).write_text(json.dumps(scaler.to_dict(), indent=1), encoding="utf-8")
-    dropped = splits.rows - sum(counts.values())
+    scales = fit_scales(files["train"], method=settings.method, scaled_by=settings.scale)
+    scaler = Scaler(settings.method, settings.missing, settings.calendar, grid.zone, scales.columns, scales.own)
+    tally = _write_scaled(folder, files, scaler)
+    (folder / SCALER_FILE).write_text(json.dumps(scaler.to_dict(), indent=None if scaler.own else 1), encoding="utf-8")
+    dropped = splits.rows - tally.rows - sum(tally.unscaled.values())
+    problems = list(describe_rounded(pl.concat(tally.rounded), scaler, num_series=tally.series))
     return {
-        "rows": sum(counts.values()),
-        "splits": counts,
+        "rows": tally.rows,
+        "splits": tally.written,
         "dropped": dropped,
         "missing": missing,
         "covariates": scaler.covariates,
+        "scaled_by_series": [name.partition(".")[2] for name in (scaler.own.columns if scaler.own else ())],
         **{name: splits.summary[name] for name in ("channels", "cuts", "grid")},
-        "warnings": _warnings(scaler, missing, dropped),
+        "warnings": [*describe_scales(scales, settings.method), *_warnings(scaler, missing, tally.unscaled, dropped)],
+        **({"problems": problems} if problems else {}),
     }
 
 
-def fit_scaler(train: Path, settings: ScaleSettings, zone: str | None) -> Scaler:
-    """Measure each column of the training rows, one column in memory at a time."""
-    names = [name for name in pl.read_parquet_schema(train) if name.startswith(("value.", "known."))]
-    columns = {}
-    for name in names:
-        numbers = pl.read_parquet(train, columns=[name])[name].fill_null(float("nan")).to_numpy()
-        columns[name] = fit_scale(name, numbers, settings.method)
-    return Scaler(settings.method, settings.missing, settings.calendar, zone, columns)
-
-
-def _write_scaled(folder: Path, files: Mapping[str, Path], scaler: Scaler) -> dict[str, int]:
-    counts = dict.fromkeys(SPLITS, 0)
+def _write_scaled(folder: Path, files: Mapping[str, Path], scaler: Scaler) -> Tally:
+    tally, columns = Tally(), list(scaler.columns)
     with contextlib.ExitStack() as stack:
         writers: dict[str, pq.ParquetWriter] = {}
-        for rows in read_whole_series(files):
+        for whole in read_whole_series(files):
+            rows = _leave_out_unscaled(whole, scaler, tally)
+            tally.series += rows["series"].n_unique()
+            tally.rounded.append(find_rounded(rows, scaler, columns))
             scaled = scaler.transform(rows)
             _refuse_infinite(scaled)
             for index, name in enumerate(SPLITS):
@@ -90,9 +117,18 @@ def _write_scaled(folder: Path, files: Mapping[str, Path], scaler: Scaler) -> di
                     path = folder / f"{name}.parquet"
                     writers[name] = stack.enter_context(pq.ParquetWriter(path, part.schema, compression="lz4"))
                 writers[name].write_table(part)
-                counts[name] += part.num_rows
-            emit(Progress(stage="encode", done=sum(counts.values())))
-    return counts
+                tally.written[name] += part.num_rows
+            emit(Progress(stage="encode", done=tally.rows))
+    return tally
+
+
+def _leave_out_unscaled(rows: pl.DataFrame, scaler: Scaler, tally: Tally) -> pl.DataFrame:
+    unknown = [name for name in rows["series"].unique(maintain_order=True) if not scaler.knows(name)]
+    if not unknown:
+        return rows
+    is_unknown = pl.col("series").is_in(unknown)
+    tally.unscaled |= dict(rows.filter(is_unknown).group_by("series", maintain_order=True).len().iter_rows())
+    return rows.filter(~is_unknown)
 
 
 def _count_missing(path: Path) -> dict[str, int]:
@@ -123,13 +159,21 @@ def _refuse_calendar_of_steps(settings: ScaleSettings, grid: TimeGrid) -> None:
         )
 
 
-def _warnings(scaler: Scaler, missing: Mapping[str, Mapping[str, int]], dropped: int) -> list[str]:
-    constant = [name.partition(".")[2] for name, scale in scaler.columns.items() if scale.is_constant]
+def _warnings(
+    scaler: Scaler, missing: Mapping[str, Mapping[str, int]], unscaled: Mapping[str, int], dropped: int
+) -> list[str]:
+    own = scaler.own.columns if scaler.own else ()
+    shared = {name: scale for name, scale in scaler.columns.items() if name not in own}
+    constant = [name.partition(".")[2] for name, scale in shared.items() if scale.is_constant]
     done = {"forward": "filled with the last number before", "mean": "filled with the training mean"}
     num_missing = sum(sum(counts.values()) for counts in missing.values())
     counted = {
         f"constant in the training rows, so not scaled: {', '.join(map(quoted, constant))}": len(constant),
         f"{num_missing} missing number(s) were {done.get(scaler.missing)}": num_missing * (scaler.missing in done),
         f"{dropped} row(s) with a missing number were cut out": dropped,
+        f"{len(unscaled)} series such as {quoted(next(iter(unscaled), ''))} ({sum(unscaled.values())} row(s)) are left "
+        f"out: they have fewer than the {LEAST_NUMBERS} numbers in the training rows that a scale of their own takes": (
+            len(unscaled)
+        ),
     }
     return [warning for warning, count in counted.items() if count]

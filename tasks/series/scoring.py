@@ -18,6 +18,7 @@ from tasks.registry import RegisteredModel
 from tasks.series.forecaster import SeriesForecaster
 from tasks.series.frames import SPLITS, VALUES, read_whole_series
 from tasks.series.holdout import ForecastHoldout
+from tasks.series.scaler import Scaler
 
 WINDOWS_AT_ONCE = 256
 LOSSES = ("mse", "mae")
@@ -39,16 +40,16 @@ ERRORS = pl.Schema(
 
 @dataclass(frozen=True, kw_only=True)
 class ForecastScores(scoring.Scores):
-    """One forecaster on a holdout: a table as in ERRORS, and what one unit of these is in the source's, by channel."""
+    """One forecaster on a holdout: a table as in ERRORS, and the holdout's `error_unit`."""
 
     errors: pl.DataFrame
-    scales: dict[str, float]
+    error_unit: dict[str, float | str]
 
     @property
     def figures(self) -> dict:
         """Version, mean squared and mean absolute error, and their unit."""
         losses = {loss: self.errors[loss].sum() / self.errors["steps"].sum() for loss in LOSSES}
-        return {"version": self.version, **losses, "unit": self.scales}
+        return {"version": self.version, **losses, "unit": self.error_unit}
 
     @property
     def headline(self) -> str:
@@ -69,7 +70,7 @@ def score_model(model: RegisteredModel, holdout: ForecastHoldout) -> ForecastSco
         version=model.version,
         undefined=artefact.summary["undefined"],
         errors=pl.read_parquet(artefact.file("errors.parquet")),
-        scales=holdout.scales,
+        error_unit=holdout.error_unit,
     )
 
 
@@ -91,21 +92,36 @@ def measure_errors(
     from rnnmodels.forecasts import forecast_arrays
 
     channels, look_back = forecaster.serving.channels, forecaster.model.shape.look_back
+    scaler, rows = cover_series(forecaster.scaler, rows, holdout)
+    if rows.is_empty():
+        return
     # The values themselves are the truth, so they pass the scaler under another name.
-    frame = forecaster.scaler.transform(rows.with_columns(VALUES.name.replace("^value", "truth")))
+    frame = scaler.transform(rows.with_columns(VALUES.name.replace("^value", "truth")))
     values, truth = (_as_matrix(frame, kind, channels) for kind in ("value", "truth"))
-    covariates = _as_matrix(frame, "known", forecaster.scaler.covariates).astype(np.float32, copy=False)
-    unit_C = np.array([holdout.scales[channel] for channel in channels])
+    covariates = _as_matrix(frame, "known", scaler.covariates).astype(np.float32, copy=False)
     last = find_last_rows(frame, holdout, look_back)
     for start in range(0, len(last), WINDOWS_AT_ONCE):
         last_N = last[start : start + WINDOWS_AT_ONCE]
         steps_NT = last_N[:, None] + np.arange(1 - look_back, 1 + holdout.horizon)
         outputs_NHCO = forecast_arrays(forecaster.model, values[steps_NT[:, :look_back]], covariates[steps_NT])
-        point_NHC = forecaster.scaler.inverse(outputs_NHCO[..., 0], channels)
+        series = frame["series"].gather(last_N).to_list()
+        point_NHC = scaler.units(series, channels).restore(outputs_NHCO[..., 0])
         # From here on NaN means that the truth is missing.
         defined_NHC = np.where(np.isfinite(point_NHC), point_NHC, np.inf)
-        error_NHC = (defined_NHC - truth[steps_NT[:, look_back:]]) / unit_C
+        unit_N1C = holdout.scaler.units(series, channels).scale[:, None]
+        error_NHC = (defined_NHC - truth[steps_NT[:, look_back:]]) / unit_N1C
         yield tabulate_errors(error_NHC, frame[last_N], channels, holdout.edges)
+
+
+def cover_series(scaler: Scaler, rows: pl.DataFrame, holdout: ForecastHoldout) -> tuple[Scaler, pl.DataFrame]:
+    """Take the series of a frame that the holdout measures; what a model was not trained on it scales by training rows.
+
+    So does a served model by the history it is given. Of a series with too few of them nothing can be forecast.
+    """
+    names = [name for name in rows["series"].unique(maintain_order=True) if holdout.scaler.knows(name)]
+    scaler = scaler.covering(names, rows.filter(pl.col("split") == SPLITS.index("train")))
+    known = [name for name in names if scaler.knows(name)]
+    return scaler, rows.filter(pl.col("series").is_in(known))
 
 
 def find_last_rows(frame: pl.DataFrame, holdout: ForecastHoldout, look_back: int) -> np.ndarray:

@@ -10,11 +10,11 @@ from tasks.series.baselines import (
     BASELINES,
     ForecastBaselineSettings,
     extend_line,
-    repeat_season,
     write_drift,
     write_ridge,
     write_seasonal_naive,
 )
+from tasks.series.naive import repeat_season
 
 SETTINGS = ForecastBaselineSettings()
 

@@ -15,6 +15,7 @@ from tasks.series import evaluating
 from tasks.series.comparing import measure_advantage
 from tasks.series.evaluating import Data, ForecastEvaluationSettings, score_split, write_evaluation
 from tasks.series.metrics import Bootstrap
+from tasks.series.scaler import ColumnScale, Scaler
 from tasks.store import Artefact
 
 SETTINGS = ForecastEvaluationSettings(resamples=100)
@@ -34,7 +35,11 @@ def targets_of(values: np.ndarray) -> np.ndarray:
 
 VALID, TEST, LATER = walk(40, 2), walk(60, 3), walk(30, 4)
 TRUTH = {"valid": targets_of(VALID), "test": np.concatenate([targets_of(TEST), targets_of(LATER)])}
-SCALER = {"columns": {"value.c0": {"centre": 1.0, "scale": 2.0}, "value.c1": {"centre": 0.0, "scale": 10.0}}}
+COLUMNS = {
+    "value.c0": ColumnScale(1.0, 2.0, 1.0, is_constant=False),
+    "value.c1": ColumnScale(0.0, 10.0, 0.0, is_constant=False),
+}
+SCALER = Scaler("standard", "error", (), None, COLUMNS).to_dict()
 
 
 @pytest.fixture
@@ -163,7 +168,7 @@ def test_constant_channels_have_no_scaled_error_and_the_report_says_so(
     rows = np.stack([np.arange(20.0), np.ones(20)], axis=1)
     shards = make_shards({split: [(0, 0, rows)] for split in ("train", "valid", "test")}, look_back=3, horizon=1)
     outputs = {f"{split}.npy": np.zeros((17, 1, 2, 1), np.float32) for split in ("valid", "test")}
-    model = make_artefact("fit", {**outputs, "forecast.json": {"quantiles": []}}, name="zero")
+    model = make_artefact("baseline", {**outputs, "forecast.json": {"quantiles": []}}, name="zero")
 
     summary = write_evaluation(tmp_path, model=model, shards=shards, encoded=encoded, settings=SETTINGS)
 

@@ -5,7 +5,7 @@ import pytest
 
 from rnnmodels.windows import open_windows
 from tasks.series.examples import Example, describe_example, rank_examples
-from tasks.series.losses import ChannelScale
+from tasks.series.scaler import Units
 
 
 def test_single_channels_of_windows_are_ranked():
@@ -24,10 +24,10 @@ def test_an_example_holds_history_truth_and_quantiles_in_original_units(make_sha
     windows = open_windows(shards.file("train.arrow"), look_back=5, horizon=2)
     outputs = np.zeros((4, 2, 2, 3), np.float32)
     outputs[3, :, 1] = [[1, 0, 2], [3, 2, 4]]
-    scale = ChannelScale(centre=np.array([0.0, 1.0]), scale=np.array([1.0, 10.0]))
+    units = Units(centre=np.array([[0.0, 1.0]]), scale=np.array([[1.0, 10.0]]))
 
     found = describe_example(
-        Example(rank="worst", window=3, channel=1, mse=7.0), windows, outputs, scale=scale, names=["a", "b"]
+        Example(rank="worst", window=3, channel=1, mse=7.0), windows, outputs, units=units, names=["a", "b"]
     )
 
     # Two horizons of history at most; channel b is 10 times its scaled value, plus 1.

@@ -9,16 +9,19 @@ from tasks.promotion.paired_tests import diebold_mariano_p_value
 from tasks.series.holdout import ForecastHoldout
 from tasks.series.judging import compare_scores, relative_gain
 from tasks.series.promotion import ForecastPromotionSettings
+from tasks.series.scaler import ColumnScale, Scaler
 from tasks.series.scoring import ForecastScores, tabulate_errors
 
 WINDOWS, HORIZON, CHANNELS = 400, 10, ("load", "oil")
-SCALES = {"load": 2.0, "oil": 30.0}
+UNIT = {"load": 2.0, "oil": 30.0}
 
 
 def holdout(stride=10, horizon=HORIZON):
+    columns = {f"value.{name}": ColumnScale(0.0, unit, 0.0, is_constant=False) for name, unit in UNIT.items()}
     return ForecastHoldout(
-        digest="d", splits=None, origins=np.arange(WINDOWS), horizon=horizon, stride=stride, scales=SCALES
-    )
+        digest="d", splits=None, origins=np.arange(WINDOWS), horizon=horizon, stride=stride,
+        channels=CHANNELS, scaler=Scaler("standard", "error", (), None, columns),
+    )  # fmt: skip
 
 
 def scores(version, size=1.0, *, noise=0.1, seed=1, num_series=1, **sizes):
@@ -30,7 +33,7 @@ def scores(version, size=1.0, *, noise=0.1, seed=1, num_series=1, **sizes):
     series = pl.Series(rows % num_series).cast(pl.String)
     origins = pl.DataFrame({"row": rows.astype(np.uint32), "series": series, "time": rows * 10})
     table = tabulate_errors(errors, origins, CHANNELS, holdout().edges)
-    return ForecastScores(version=version, undefined=0, errors=table, scales=SCALES)
+    return ForecastScores(version=version, undefined=0, errors=table, error_unit=UNIT)
 
 
 def compare(champion, challenger, anchor=None, *, stride=10, **changed):

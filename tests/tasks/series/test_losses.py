@@ -6,17 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnmodels.windows import open_windows
-from tasks.series.losses import ChannelScale, LossScales, central_intervals, measure_seasonal_differences
+from tasks.series.losses import LossScales, central_intervals, measure_seasonal_differences
+from tasks.series.scaler import Units
 
-UNSCALED = ChannelScale(centre=np.zeros(1), scale=np.ones(1))
+UNSCALED = Units(centre=np.zeros((1, 1)), scale=np.ones((1, 1)))
 ONE_SERIES = np.zeros(1, int)
 
 
 def measure(
-    truth: list[float], outputs: list[list[float]], *, levels: tuple[float, ...] = (), scale=UNSCALED, unit=1.0
+    truth: list[float], outputs: list[list[float]], *, levels: tuple[float, ...] = (), units=UNSCALED, unit=1.0
 ):
     """Losses of one window with one channel, each as a list over the horizon."""
-    scales = LossScales(levels=levels, channels=scale, seasonal=np.array([[unit]]))
+    scales = LossScales(levels=levels, units=units, seasonal=np.array([[unit]]))
     losses = scales.measure(np.array(truth)[None, :, None], np.array(outputs)[None, :, None], ONE_SERIES)
     return {name: loss[0, :, 0].tolist() for name, loss in losses.items()}
 
@@ -34,10 +35,10 @@ def test_point_losses_are_what_is_computed_by_hand():
 
 
 def test_symmetric_percentages_are_taken_in_original_units():
-    scale = ChannelScale(centre=np.array([10.0]), scale=np.array([5.0]))
+    units = Units(centre=np.array([[10.0]]), scale=np.array([[5.0]]))
 
     # 20 against 15, and 0 against 0.
-    assert measure([2.0, -2.0], [[1.0], [-2.0]], scale=scale)["smape"] == [pytest.approx(200 * 5 / 35), 0.0]
+    assert measure([2.0, -2.0], [[1.0], [-2.0]], units=units)["smape"] == [pytest.approx(200 * 5 / 35), 0.0]
 
 
 def test_quantiles_give_the_ranked_probability_score_coverage_and_width():

@@ -69,17 +69,17 @@ def test_training_numbers_of_any_magnitude_are_finite_once_scaled_and_come_back(
     scaled = scaler.transform(frame(numbers.tolist()))["value.x"].to_numpy()
 
     assert np.isfinite(scaled).all()
-    back = scaler.inverse(scaled[:, None], ["x"])[:, 0]
+    back = scaler.units(["a"], ["x"]).restore(scaled[None, :, None])[0, :, 0]
     np.testing.assert_allclose(back, numbers, rtol=1e-3, atol=1e-5 * 10.0**exponent)
 
 
-def test_the_axis_of_the_channels_can_be_any():
+def test_numbers_are_restored_channel_by_channel():
     columns = {"value.a": fit_scale("value.a", np.array([0.0, 2.0]), "minmax")}
     columns |= {"value.b": fit_scale("value.b", np.array([10.0, 14.0]), "minmax")}
     scaler = Scaler("minmax", "error", (), None, columns)
     scaled = np.ones((5, 3, 2, 4), np.float32)
 
-    back = scaler.inverse(scaled, ["b", "a"], axis=2)
+    back = scaler.units(["a"] * 5, ["b", "a"]).restore(scaled)
 
     assert (back[:, :, 0] == 14).all()
     assert (back[:, :, 1] == 2).all()
