@@ -93,7 +93,9 @@ def write_evaluation(
     num_rows = len(test.errors)
     figures = {f"test_{metric}": interval["value"] for metric, interval in metrics["test"].items()}
     emit(Progress("evaluate", name, num_rows, num_rows, "rows", figures=figures, finished=True))
-    return {"rows": num_rows, "name": name, "metrics": metrics, "warnings": result["warnings"]}
+    problems = find_problems(name, splits["valid"]) if model.stage != "baseline" else []
+    told = {"rows": num_rows, "name": name, "metrics": metrics, "warnings": result["warnings"]}
+    return told | ({"problems": problems} if problems else {})
 
 
 def describe_split(split: JudgedSplit, yardstick: Yardstick) -> list[dict]:
@@ -148,6 +150,18 @@ def find_warnings(name: str, split: JudgedSplit) -> list[str]:
         num_unknown = len(split.is_known) - num_known
         warnings.append(f"{num_unknown:,} rows of {name} have no label and count for no metric that takes one.")
     return warnings
+
+
+def find_problems(name: str, valid: JudgedSplit) -> list[str]:
+    """Say that a detector forecasts rows no better than the median of a series' training rows does."""
+    error, prior = float(valid.errors.mean()), float(valid.distances.mean())
+    if error < prior or prior == 0:
+        return []
+    return [
+        f"{name} forecasts the validation rows no better than the training median of each series does (MAE {error:.4g} "
+        f"against {prior:.4g} levels), so its network adds nothing to watching levels: raise training.epochs or "
+        "shard.look_back, or lower shard.horizon"
+    ]
 
 
 def tabulate_losses(name: str, split: JudgedSplit) -> pl.DataFrame:

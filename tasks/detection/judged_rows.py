@@ -96,12 +96,14 @@ class Detector:
 class JudgedSplit:
     """The rows of a split that a detector judged; `series` are those with rows there, as they stand at its end.
 
-    `errors` is the mean absolute error of the forecast levels of each row [N], `times` when it was.
+    `errors` is the mean absolute error of the forecast levels of each row [N], `distances` that of always forecasting
+    level 0, the training median, and `times` when it was.
     """
 
     series: tuple[LabelledSurprise, ...]
     threshold: float
     errors: NDArray[np.float64]
+    distances: NDArray[np.float64]
     times: pl.Series
     plan: ResamplingPlan
 
@@ -151,13 +153,15 @@ def judge_split(split: str, panel: Panel, detector: Detector, *, horizon: int) -
     extents = [one for one in panel.extents if range(*one.limits(split))]
     positions = [np.arange(*one.limits(split)) for one in extents]
     rows = np.concatenate([one.first + of_series for one, of_series in zip(extents, positions, strict=True)])
+    levels = panel.levels[rows].astype(np.float64)
     series_of_row = np.repeat(np.arange(len(extents)), [len(of_series) for of_series in positions])
     # Forecasts of rows up to a horizon apart share their errors, as windows do that overlap.
     plan = plan_resampling(series_of_row, np.concatenate(positions), horizon=horizon, stride=1)
     return JudgedSplit(
         series=tuple(_judge_series(one, split, panel, detector) for one in extents),
         threshold=detector.threshold,
-        errors=np.abs(panel.levels[rows].astype(np.float64) - detector.forecasts[rows]).mean(axis=1),
+        errors=np.abs(levels - detector.forecasts[rows]).mean(axis=1),
+        distances=np.abs(levels).mean(axis=1),
         times=panel.times[rows],
         plan=plan,
     )

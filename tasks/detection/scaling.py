@@ -1,6 +1,7 @@
 """Rows to levels: what stage `encode` does for detectors; scales come from the training rows of each series."""
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -8,12 +9,13 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from tasks.detection.levels import LevelScaler, fit_scales
+from tasks.detection.levels import LevelScale, LevelScaler, fit_scales
 from tasks.detection.splitting import TRAIN
 from tasks.errors import InputError, quoted
 from tasks.part import Part
 from tasks.progress import Progress, emit
 from tasks.series.frames import ROWS_FILE, SPLITS, VALUES
+from tasks.series.rounding import describe_rounded, is_rounded
 from tasks.series.scaling import CalendarFeature
 from tasks.store import Artefact
 
@@ -51,6 +53,7 @@ def write_encoded(folder: Path, *, splits: Artefact, settings: LevelSettings) ->
     kept = rows.filter(pl.col("series").is_in(list(scaler.series)))
     parts = [level_series(part, scaler) for part in kept.partition_by("series", maintain_order=True)]
     pl.concat(parts).write_parquet(folder / LEVELS_FILE)
+    problems = list(find_problems(parts, scaler))
     (folder / SCALES_FILE).write_text(json.dumps(scaler.to_dict(), indent=1), encoding="utf-8")
     emit(Progress(stage="encode", done=kept.height, total=rows.height, finished=True))
     return {
@@ -59,6 +62,7 @@ def write_encoded(folder: Path, *, splits: Artefact, settings: LevelSettings) ->
         "series": len(scaler.series),
         **{name: found[name] for name in ("channels", "labelled", "clock", "zone")},
         "warnings": _warnings(rows, scaler),
+        **({"problems": problems} if problems else {}),
     }
 
 
@@ -79,6 +83,30 @@ def level_series(rows: pl.DataFrame, scaler: LevelScaler) -> pl.DataFrame:
         pl.Series(f"level.{channel}", np.ascontiguousarray(levels_NC[:, index]))
         for index, channel in enumerate(scaler.channels)
     )
+
+
+def find_problems(parts: Sequence[pl.DataFrame], scaler: LevelScaler) -> Iterator[str]:
+    """Yield in which channels the swing of series is lost, since they lie so far from their level."""
+    rounded = pl.concat([find_rounded_levels(part, scaler.series[part["series"][0]]) for part in parts])
+    for (channel,), found in rounded.group_by("channel", maintain_order=True):
+        yield describe_rounded(
+            found["series"],
+            column=channel,
+            splits=[SPLITS[number] for number in found["split"].unique().sort()],
+            remedy="let the series begin where its level changed, so that split.warm_up lies behind the change",
+        )
+
+
+def find_rounded_levels(part: pl.DataFrame, scales: dict[str, LevelScale]) -> pl.DataFrame:
+    """Find the channels of a series that levels lose the swing of, in each split: columns split, channel, series."""
+    restored = {
+        f"value.{channel}": pl.col(f"level.{channel}").cast(pl.Float64).sinh() * scale.deviation + scale.centre
+        for channel, scale in scales.items()
+    }
+    lost = part.group_by("split").agg(is_rounded(pl.col(name), stored).alias(name) for name, stored in restored.items())
+    by_channel = lost.unpivot(index="split", variable_name="channel", value_name="is_rounded").filter("is_rounded")
+    name = pl.col("channel").str.strip_prefix("value.")
+    return by_channel.select("split", name, series=pl.lit(part["series"][0]))
 
 
 def _warnings(rows: pl.DataFrame, scaler: LevelScaler) -> list[str]:

@@ -112,7 +112,7 @@ def find_far_worse(tally: SeriesTally, names: Sequence[str]) -> list[str]:
     return [
         f"{far:,} of {np.count_nonzero(tally.windows):,} series are forecast far worse than by "
         f"{name_naive(tally.season)} on the test windows, such as {quoted(names[worst])} with {times_S[worst]:.3g} "
-        "times its error."
+        "times its error"
     ]
 
 
@@ -125,7 +125,7 @@ def find_nothing_learned(name: str, tally: SeriesTally, metrics: dict[str, Inter
     return [
         f"{name} forecasts the validation rows no better than the training mean of each series does "
         f"({metric.upper()} {error:.4g} against {prior:.4g}), so it learned nothing of use: raise training.epochs or "
-        "shard.look_back, or bring covariates."
+        "shard.look_back, or bring covariates"
     ]
 
 

@@ -36,6 +36,7 @@ def gather_details(contents: ReportContents) -> dict:
         "shards": {**lineage.shards.summary, **read_json(lineage.shards, "shards.json")},
         "scored": {"unit": "windows", **lineage.shards.summary["windows"]},
         "advantage_p_value": advantage.p_value,
+        "scaled_by_series": lineage.encoded.summary["scaled_by_series"],
         "warnings": gather_warnings(contents),
     }
 

@@ -5,7 +5,7 @@ Whatever is fitted, be it scales or means that stand for missing numbers, comes 
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self
@@ -87,11 +87,12 @@ def write_encoded(folder: Path, *, splits: Artefact, settings: ScaleSettings) ->
     tally = _write_scaled(folder, files, scaler)
     (folder / SCALER_FILE).write_text(json.dumps(scaler.to_dict(), indent=None if scaler.own else 1), encoding="utf-8")
     dropped = splits.rows - tally.rows - sum(tally.unscaled.values())
-    problems = list(describe_rounded(pl.concat(tally.rounded), scaler, num_series=tally.series))
+    problems = list(find_problems(tally, scaler))
     return {
         "rows": tally.rows,
         "splits": tally.written,
         "dropped": dropped,
+        "unscaled": {"series": len(tally.unscaled), "rows": sum(tally.unscaled.values())},
         "missing": missing,
         "covariates": scaler.covariates,
         "scaled_by_series": [name.partition(".")[2] for name in (scaler.own.columns if scaler.own else ())],
@@ -102,13 +103,13 @@ def write_encoded(folder: Path, *, splits: Artefact, settings: ScaleSettings) ->
 
 
 def _write_scaled(folder: Path, files: Mapping[str, Path], scaler: Scaler) -> Tally:
-    tally, columns = Tally(), list(scaler.columns)
+    tally = Tally()
     with contextlib.ExitStack() as stack:
         writers: dict[str, pq.ParquetWriter] = {}
         for whole in read_whole_series(files):
             rows = _leave_out_unscaled(whole, scaler, tally)
             tally.series += rows["series"].n_unique()
-            tally.rounded.append(find_rounded(rows, scaler, columns))
+            tally.rounded.append(find_rounded(rows, scaler, ["split", "series"]))
             scaled = scaler.transform(rows)
             _refuse_infinite(scaled)
             for index, name in enumerate(SPLITS):
@@ -157,6 +158,24 @@ def _refuse_calendar_of_steps(settings: ScaleSettings, grid: TimeGrid) -> None:
             f"encode.calendar names {settings.calendar[0]}, but times are plain steps.",
             fix="remove encode.calendar, or set source.time_unit to what the times count.",
         )
+
+
+def find_problems(tally: Tally, scaler: Scaler) -> Iterator[str]:
+    """Yield in which columns series were lost in rounding, and what to set."""
+    own = scaler.own.columns if scaler.own else ()
+    rounded = pl.concat(tally.rounded).sort("split", "series")
+    for (column,), found in rounded.group_by("column", maintain_order=True):
+        kind, _, name = column.partition(".")
+        if scaler.method == "none":
+            remedy = 'set encode.method to "standard"'
+        elif column in own or tally.series == 1:
+            remedy = 'train on rows of one level, or set encode.method to "robust"'
+        elif kind == "value":
+            remedy = 'set encode.scale to "series"'
+        else:
+            remedy = "leave it out of source.covariate_columns, or bring it without the level of each series"
+        splits = [SPLITS[number] for number in found["split"].unique().sort()]
+        yield describe_rounded(found["series"], column=name, splits=splits, remedy=remedy)
 
 
 def _warnings(
