@@ -201,12 +201,12 @@ def fit_scale(name: str, numbers: np.ndarray, method: str) -> ColumnScale:
             fix="leave the column out, or let training rows begin earlier or end later.",
             column=name.partition(".")[2],
         )
-    if method == "none":
-        return ColumnScale(0.0, 1.0, float(there.mean()), is_constant=False)
     # A power of two close to the largest number: dividing by it is exact and keeps squares within the range of floats.
     unit = float(np.ldexp(1.0, np.frexp(np.abs(there).max())[1]))
     centre, scale = (figure * unit for figure in _measure(there / unit, method))
     is_constant = scale <= max(ROUNDING * unit, np.finfo(np.float64).tiny)
+    if method == "none":
+        centre, scale = 0.0, 1.0
     return ColumnScale(centre, 1.0 if is_constant else scale, float(there.mean()), bool(is_constant))
 
 

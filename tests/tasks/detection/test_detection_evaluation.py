@@ -234,6 +234,16 @@ def test_more_series_narrow_the_interval(judge):
     assert 0 < width(12) < width(4)
 
 
+def test_a_detector_that_forecasts_no_better_than_the_level_is_a_problem(judge):
+    assert "problems" not in judge(draw_panel(), {}).summary
+
+    [problem] = judge(draw_panel(), {}, error=3.0).summary["problems"]
+
+    assert problem.startswith(
+        "made forecasts the validation rows no better than the training median of each series does"
+    )
+
+
 def test_undefined_figures_of_a_model_are_refused(judge):
     with pytest.raises(AssertionError, match="surprise may not be infinite"):
         judge(draw_panel(), {SPIKE: np.inf})

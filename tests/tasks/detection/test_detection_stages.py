@@ -145,6 +145,23 @@ def test_a_series_that_stands_still_is_named(take_through: Take):
     ]
 
 
+def test_a_swing_that_levels_do_not_hold_is_a_problem(take_through: Take):
+    table = draw_panel()
+    moved = table.with_columns(
+        pl.when(pl.int_range(pl.len()).over("id") >= WARM_UP, id="s1")
+        .then(pl.col("value") + 1e10)
+        .otherwise("value")
+        .alias("value")
+    )
+
+    assert "problems" not in take_through(table.with_columns(pl.col("value") + 1e9)).encoded.summary
+    assert take_through(moved).encoded.summary["problems"] == [
+        'the swing of 1 series such as "s1" in "value" is lost in the rounding of 32-bit floats (test rows), since it '
+        "is so small beside their scale or level; what is said of it cannot be trusted: let the series begin where its "
+        "level changed, so that split.warm_up lies behind the change"
+    ]
+
+
 def test_anomalies_in_the_warm_up_are_counted(take_through: Take):
     table = draw_panel((1,)).with_columns(anomaly=(pl.int_range(pl.len()) < 3).cast(int))
 

@@ -158,6 +158,15 @@ def test_a_constant_channel_is_reported_and_left_unscaled(make_lineage):
     assert {value for values in read_split(lineage, "test", "encoded")["values"] for value in values[1::2]} == {0.0}
 
 
+def test_a_swing_that_floats_do_not_hold_is_a_problem(make_lineage):
+    far = draw_table(30).with_columns(pl.col("x") + 1e9)
+
+    assert "problems" not in make_lineage(far).encoded.summary
+    problems = make_lineage(far, encoding={"method": "none"}).encoded.summary["problems"]
+    assert [one[:12] for one in problems] == ["the swing of"] * 3
+    assert problems[0].endswith('set encode.method to "standard"')
+
+
 def test_a_number_beyond_floats_once_scaled_is_named(make_lineage):
     table = draw_table(40).with_columns(PART)
     y = pl.when(pl.col("part") == "test").then(1e30).otherwise(pl.col("y") * 1e-20)

@@ -196,6 +196,58 @@ def test_a_single_channel_is_scored_in_original_units_as_well(make_shards, encod
     assert metrics["mse_original"]["value"] == pytest.approx(4 * metrics["mse"]["value"])
 
 
+@pytest.fixture
+def evaluate_panel(make_shards, encoded, make_artefact, tmp_path: Path) -> Callable[..., dict]:
+    """Evaluate forecasts of a sine with a season of 4 and of a noisy one, off by an error each, in that order."""
+    noise = np.random.default_rng(1).normal(0, 0.1, 40)
+    series = [np.sin(np.arange(40) * np.pi / 2)[:, None], (np.sin(np.arange(40) * np.pi / 2) + noise)[:, None]]
+
+    def run(errors: tuple[float, float], stage: str = "fit", **named: object) -> dict:
+        splits = {split: [(0, 0, series[0]), (1, 0, series[1])] for split in ("train", "valid", "test")}
+        shards = make_shards(splits, look_back=4, horizon=1, season=4)
+        point = np.concatenate([one[4:] + error for one, error in zip(series, errors, strict=True)])
+        outputs = {f"{split}.npy": point[:, None, :, None].astype(np.float32) for split in ("valid", "test")}
+        model = make_artefact(stage, {**outputs, "forecast.json": {"quantiles": []}}, name="gru")
+        summary = write_evaluation(tmp_path, model=model, shards=shards, encoded=encoded, settings=SETTINGS)
+        return summary | json.loads((tmp_path / "metrics.json").read_text())
+
+    return run
+
+
+def test_each_series_is_measured_beside_its_seasonal_naive_forecast(evaluate_panel):
+    found = evaluate_panel((0.0, 0.5))
+
+    assert {name: found["by_series"][name] for name in ("naive", "series", "worse")} == {
+        "naive": "seasonal-naive", "series": 2, "worse": 1
+    }  # fmt: skip
+    worst, still = found["by_series"]["worst"]
+    assert (worst["series"], worst["windows"], worst["mae"]) == ("s1", 36, pytest.approx(0.5))
+    assert worst["times_naive"] == pytest.approx(0.5 / worst["naive_mae"])
+    assert worst["mase"] == pytest.approx(worst["times_naive"])  # the same rows in training
+    assert worst["mae_original"] == pytest.approx(1.0)  # a scaled unit of c0 is 2 original ones
+    assert "times_naive" not in still or still["times_naive"] < 1
+    assert found["warnings"][-1].startswith(
+        '1 of 2 series are forecast far worse than by seasonal-naive on the test windows, such as "s1" with '
+    )
+    assert "problems" not in found
+
+
+def test_a_model_no_better_than_the_training_mean_has_learned_nothing(evaluate_panel):
+    [problem] = evaluate_panel((2.0, 2.0))["problems"]
+
+    assert problem == (
+        "gru forecasts the validation rows no better than the training mean of each series does (MSE 4 against "
+        "0.4962), so it learned nothing of use: raise training.epochs or shard.look_back, or bring covariates"
+    )
+
+
+def test_nothing_is_expected_of_a_baseline(evaluate_panel):
+    found = evaluate_panel((2.0, 2.0), stage="baseline")
+
+    assert "problems" not in found
+    assert not [warning for warning in found["warnings"] if "far worse" in warning]
+
+
 def test_memory_does_not_grow_with_the_predictions(make_shards, encoded, make_artefact, tmp_path: Path, monkeypatch):
     monkeypatch.setattr(evaluating, "VALUES_AT_ONCE", 1 << 14)
 

@@ -23,6 +23,7 @@ from tasks.series.holdout import MAX_WINDOWS, choose_origins, digest_rows, read_
 from tasks.series.judging import find_differences
 from tasks.series.promotion import ForecastPromotionSettings
 from tasks.series.scaling import ScaleSettings, write_encoded
+from tasks.series.scoring import score_model
 from tasks.series.segments import WindowSettings, write_shards
 from tasks.series.splitting import TimeSplitSettings, write_splits
 from tasks.series.stored_windows import open_split
@@ -54,14 +55,16 @@ def write_rows(folder: Path, *, rows: pl.DataFrame, grid: dict, digest: str) -> 
     return {"rows": rows.height, "channels": ["c0", "c1"], "covariates": [], "grid": grid, "digest": digest}
 
 
-def make_lineage(rows: pl.DataFrame, *, cuts=(300, 360), look_back=8, horizon=4, method="standard", missing="error"):
+def make_lineage(
+    rows: pl.DataFrame, *, cuts=(300, 360), look_back=8, horizon=4, method="standard", missing="error", scale="auto"
+):
     """Do what the stages before the fit do."""
     digest = str(rows.hash_rows().to_list())
     ingested = make_artefact("ingest", write_rows, rows=rows, grid=GRID, digest=digest)
     limits = TimeSplitSettings(train_until=cuts[0], valid_until=cuts[1])
     splits = make_artefact("split", write_splits, rows=ingested, settings=limits)
     encoded = make_artefact(
-        "encode", write_encoded, splits=splits, settings=ScaleSettings(method=method, missing=missing)
+        "encode", write_encoded, splits=splits, settings=ScaleSettings(method=method, missing=missing, scale=scale)
     )
     sizes = WindowSettings(look_back=look_back, horizon=horizon)
     shards = make_artefact("shard", write_shards, encoded=encoded, settings=sizes)
@@ -190,6 +193,42 @@ def test_the_scaler_of_another_day_changes_no_comparison(lineage):
     assert challenger["mse"] == pytest.approx(champion["mse"], rel=1e-4)
     assert challenger["unit"] == champion["unit"] == anchor["unit"]
     assert (verdict.verdict, verdict.decisions, verdict.champion) == ("kept", 1, "1")
+
+
+def two_sizes(times: float, num_rows: int = 500) -> pl.DataFrame:
+    """Two series like `waves`, the second so many times as large and a quarter of a wave behind."""
+    small, large = waves(num_rows), waves(num_rows + 3)[3:].with_columns(pl.col("^value.*$") * times)
+    named = [one.with_columns(series=pl.lit(name)) for one, name in ((small, "a"), (large, "b"))]
+    return pl.concat(named).with_columns(row=pl.int_range(2 * num_rows, dtype=pl.UInt32))
+
+
+@pytest.mark.parametrize("times", [1.0, 2.0**30])
+def test_errors_are_counted_in_the_unit_of_each_series_for_both_models(times):
+    """Both forecast the last value; beside a series of 2**30 a shared scale rounds the small one away."""
+    rows = two_sizes(times)
+    shared = make_lineage(rows.filter(pl.col("time") < 400), cuts=(200, 260), scale="channel")
+    own = make_lineage(rows, scale="series")
+    judge(register("1", shared), shared)
+
+    verdict = judge(register("2", own), own)
+
+    champion, challenger = (verdict.figures[one] for one in ("champion", "challenger"))
+    assert challenger["mse"] == pytest.approx(2.206, rel=0.01)
+    assert challenger["unit"] == champion["unit"]
+    assert verdict.verdict == ("kept" if times == 1 else "promoted")
+    assert champion["mse"] > (2 if times == 1 else 1000)
+
+
+def test_a_champion_forecasts_a_series_that_it_was_not_trained_on_by_its_training_rows():
+    rows = two_sizes(2.0**30)
+    both, first = make_lineage(rows, scale="series"), make_lineage(rows.filter(series="a"), scale="series")
+    register("1", first)
+    register("2", both)
+
+    scores = [score_model(registry.resolve_whole_model(f"waves/{one}"), read_holdout(both)) for one in ("1", "2")]
+
+    assert scores[0].errors["series"].unique().sort().to_list() == ["a", "b"]
+    assert scores[0].errors["mse"].to_numpy() == pytest.approx(scores[1].errors["mse"].to_numpy(), rel=1e-4)
 
 
 def test_forecasters_with_other_look_backs_are_compared_on_the_windows_that_both_have():
