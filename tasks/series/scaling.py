@@ -38,7 +38,8 @@ class ScaleSettings(Part):
     scale: ScaledBy = Field(
         "auto",
         description="One scale per channel for all series, or one for each series; `auto` takes `series` where levels "
-        "or spreads of series differ by more than a factor of 100.",
+        "or spreads of series differ by more than a factor of 100. A series that was not trained on is then scaled by "
+        "the history it brings.",
     )
     calendar: tuple[CalendarFeature, ...] = Field(
         (), max_length=6, description="Covariates made of the time; each becomes a sine and a cosine."
