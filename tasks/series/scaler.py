@@ -1,7 +1,7 @@
 """Numbers as a model wants them, and back: fitted on training rows once, then the same in training and in serving."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -152,7 +152,10 @@ class Scaler:
         del shared["own"]
         if self.own is None:
             return shared
-        series = {name: [list(astuple(scale)) for scale in scales] for name, scales in self.own.series.items()}
+        series = {
+            name: [[one.centre, one.scale, one.mean, one.is_constant] for one in scales]
+            for name, scales in self.own.series.items()
+        }
         return shared | {"own": {"columns": list(self.own.columns), "series": series}}
 
     @classmethod
