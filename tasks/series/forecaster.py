@@ -19,6 +19,7 @@ import polars as pl
 from tasks.errors import InputError, quoted
 from tasks.series.frames import ROWS_FILE, VALUES
 from tasks.series.reading import write_rows
+from tasks.series.rounding import find_rounded
 from tasks.series.scaler import LEAST_NUMBERS, Scaler, Units
 from tasks.series.source import SeriesSource
 from tasks.series.time_grid import TimeGrid
@@ -32,6 +33,8 @@ KIND = "forecast"
 PARTS = ("model.safetensors", "model.json", "scaler.json")
 SERIES_AT_ONCE = 256
 POINT = "forecast"
+# So many times its scale away from its centre, a history is none that anything was learned of.
+FAR = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +131,7 @@ class SeriesForecaster:
 
         Where each series has a scale of its own, that of a series not trained on is measured on all of its history.
         Raises InputError: E-FOR-001 for a history that is too short, E-FOR-002 for covariates that are not known,
-        E-SER-031 for one too short to measure its scale.
+        E-SER-031 for one too short to measure its scale, E-SER-032 for one whose swing is lost in rounding.
         """
         histories = self.histories(rows)
         parts = iter(lambda: tuple(islice(histories, SERIES_AT_ONCE)), ())
@@ -147,6 +150,7 @@ class SeriesForecaster:
         scaled = scaler.transform(past)
         self._refuse_short(past, scaled)
         scaled = scaled.tail(shape.look_back)
+        self._refuse_rounded(past.tail(shape.look_back), scaled, scaler)
         future = self._future(past, ahead, scaler)
         known = [f"known.{name}" for name in self.scaler.covariates]
         covariates = pl.concat([scaled.select(known), future.select(known)]) if known else None
@@ -184,6 +188,16 @@ class SeriesForecaster:
                 "E-FOR-001",
                 f"series {series} has {num_steps} step(s) without a gap{end}, expected at least {look_back}.",
                 fix="give more of its history, fill its gaps, or leave the series out.",
+            )
+
+    def _refuse_rounded(self, past: pl.DataFrame, scaled: pl.DataFrame, scaler: Scaler) -> None:
+        distance = scaled.select(VALUES.abs().min()).max_horizontal().item()
+        if scaler.method != "none" and distance > FAR and find_rounded(past, scaler, ["series"]).height:
+            raise InputError(
+                "E-SER-032",
+                f"series {quoted(past['series'][0])} lies {distance:,.0f} times its scale away from what the model was "
+                "trained on, where 32-bit floats do not hold its swing.",
+                fix="bring it in the unit of the training rows, or train again with such rows.",
             )
 
     def _future(self, past: pl.DataFrame, ahead: pl.DataFrame, scaler: Scaler) -> pl.DataFrame:

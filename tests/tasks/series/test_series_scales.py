@@ -293,6 +293,20 @@ def test_a_known_series_keeps_the_scale_that_it_was_trained_with(forecaster):
     )
 
 
+def test_a_history_whose_swing_is_lost_far_from_training_is_refused_and_one_that_rests_is_not(forecaster):
+    resting = panel(portal=wave(1e-3, level=1e7, steps=40))
+
+    assert forecaster.forecast_rows(resting).height == HORIZON
+    with pytest.raises(InputError) as caught:
+        forecaster.forecast_rows(panel(shop=wave(0.4, level=1e8)))
+
+    assert str(caught.value) == (
+        'E-SER-032 series "shop" lies 348,329,056 times its scale away from what the model was trained on, where '
+        "32-bit floats do not hold its swing.\n"
+        "Fix: bring it in the unit of the training rows, or train again with such rows."
+    )
+
+
 def test_a_new_series_that_is_too_short_to_be_measured_is_refused(forecaster):
     brief = SequenceForecaster(forecaster.model.architecture, WindowShape(2, HORIZON, num_channels=1))
 
