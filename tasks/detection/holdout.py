@@ -48,14 +48,14 @@ class DetectionHoldout(Holdout):
         return len(self.origins)
 
     @cached_property
-    def scales(self) -> dict[str, str]:
+    def error_unit(self) -> dict[str, str]:
         """The unit of errors: SHA-256 of the scales by which values become levels."""
         return {"scales": digest_of(self.scaler.to_dict()["series"])}
 
     @property
     def origins_digest(self) -> str:
         """SHA-256 of which rows are forecast, how far ahead, and of the unit of errors."""
-        return digest_of({"origins": self.origins.tolist(), "horizon": self.horizon, **self.scales})
+        return digest_of({"origins": self.origins.tolist(), "horizon": self.horizon, **self.error_unit})
 
     def plan_resampling(self, windows: pl.DataFrame) -> ResamplingPlan:
         """Say which rows, given by series and time, tell something of their own.

@@ -26,9 +26,7 @@ from tasks.series.scoring import ERRORS, ForecastScores, tabulate_errors
 
 @dataclass(frozen=True, kw_only=True)
 class DetectionScores(ForecastScores):
-    """One detector's forecaster on a holdout: a table as in ERRORS, and what tells the unit of these."""
-
-    scales: dict[str, str]
+    """One detector's forecaster on a holdout: a table as in ERRORS, and the `error_unit` of the holdout."""
 
     @property
     def headline(self) -> str:
@@ -49,7 +47,7 @@ def score_model(model: RegisteredModel, holdout: DetectionHoldout) -> DetectionS
         version=model.version,
         undefined=artefact.summary["undefined"],
         errors=pl.read_parquet(artefact.file("errors.parquet")),
-        scales=holdout.scales,
+        error_unit=holdout.error_unit,
     )
 
 

@@ -40,7 +40,7 @@ ERRORS = pl.Schema(
 
 @dataclass(frozen=True, kw_only=True)
 class ForecastScores(scoring.Scores):
-    """One forecaster on a holdout: a table as in ERRORS, and the holdout's `error_unit`."""
+    """One forecaster on a holdout: a table as in ERRORS, and the `error_unit` of the holdout."""
 
     errors: pl.DataFrame
     error_unit: dict[str, float | str]
