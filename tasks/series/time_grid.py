@@ -5,9 +5,10 @@ the clocks and calendars of the zone: a day may have 23 hours and a month 28 day
 """
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
+import numpy as np
 import polars as pl
 
 HOUR_US = 3_600_000_000
@@ -82,6 +83,33 @@ class TimeGrid:
     def find_irregular(self, times: pl.Series) -> pl.Series:
         """Mark the times that lie between two steps."""
         return self.times(self.positions(times)) != times
+
+    def count_steps(self, times: pl.Series) -> int:
+        """How many of sorted times, counted back from the last, are consecutive steps."""
+        if times.is_empty():
+            return 0
+        positions, is_irregular = self.positions(times).to_numpy(), self.find_irregular(times).to_numpy()
+        is_break = is_irregular | (np.diff(positions, prepend=positions[0]) != 1)
+        # A row off the grid neither follows another nor is followed.
+        is_break[1:] |= is_irregular[:-1]
+        is_break[0] = True
+        return 0 if is_irregular[-1] else 1 + int(is_break[::-1].argmax())
+
+    def through_end(self, times: pl.Series) -> "TimeGrid":
+        """The grid of these steps on which sorted times end: this one if all lie on it, else one of another phase."""
+        if not self.find_irregular(times).any():
+            return self
+        anchor = times.tail(1)
+        if _parse(self.frequency)[1] in UNIT_MONTHS:
+            local = self._local(times).dt
+            # The last day of a short month may stand for a later day, which longer months then show.
+            if local.day()[-1] == local.days_in_month()[-1]:
+                anchor = times[[int(local.day().arg_max())]]
+        return replace(self, anchor=anchor.cast(pl.Int64)[0])
+
+    def on_clocks(self, time: object) -> object:
+        """A time of the type `dtype` as clocks in the zone show it."""
+        return pl.Series([time], dtype=self.dtype).dt.convert_time_zone(self.zone)[0] if self.zone else time
 
     def to_dict(self) -> dict:
         """The grid as JSON values."""

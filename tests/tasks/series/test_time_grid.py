@@ -1,13 +1,13 @@
 """The grid of a source: inferred from its times, counted on the clocks of its zone."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.series.time_grid import DTYPES, TimeGrid, infer_grid, show_time
+from tasks.series.time_grid import DAY_US, DTYPES, TimeGrid, infer_grid, show_time
 
 START = datetime(2023, 1, 1)
 
@@ -141,3 +141,36 @@ def test_times_and_positions_are_inverse(frequency, zone, positions, anchor):
     numbers = pl.Series(positions, dtype=pl.Int64)
 
     assert grid.positions(grid.times(numbers)).to_list() == positions
+
+
+@pytest.mark.parametrize(
+    ("trained", "history", "follows"),
+    [
+        (date(2020, 1, 31), [date(2023, 5, 1), date(2023, 6, 1)], date(2023, 7, 1)),
+        (date(2020, 1, 1), [date(2023, 12, 31), date(2024, 1, 31), date(2024, 2, 29)], date(2024, 3, 31)),
+        (date(2020, 1, 1), [date(2022, 12, 30), date(2023, 1, 30), date(2023, 2, 28)], date(2023, 3, 30)),
+        (date(2020, 1, 1), [date(2023, 1, 28), date(2023, 2, 28)], date(2023, 3, 28)),
+        (date(2020, 1, 31), [date(2023, 2, 28)], date(2023, 3, 31)),
+    ],
+)
+def test_months_go_on_from_the_day_on_which_a_history_ends(trained, history, follows):
+    grid = TimeGrid("1mo", "naive", None, (trained - date(1970, 1, 1)).days * DAY_US)
+    times = pl.Series(history).cast(pl.Datetime("us"))
+
+    own = grid.through_end(times)
+
+    assert own.count_steps(times) == len(history)
+    assert own.times(own.positions(times.tail(1)) + 1).dt.date().to_list() == [follows]
+
+
+def test_steps_are_counted_back_to_the_last_gap_or_irregular_time():
+    times = spaced("1h", 10)
+    late = times[6:7] + timedelta(minutes=20)
+
+    grid = grid_of(times)
+
+    assert grid.count_steps(times) == 10
+    assert grid.count_steps(times.filter(times != times[3])) == 6
+    assert grid.count_steps(pl.concat([times[:7], late, times[7:]])) == 3
+    assert grid.count_steps(pl.concat([times[:7], late])) == 0
+    assert grid.count_steps(times[:0]) == 0
