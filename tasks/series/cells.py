@@ -1,6 +1,7 @@
 """Raw cells of a table to rows of numbers on one time line, with the place of every fault."""
 
 from collections import Counter
+from collections.abc import Sequence
 from functools import cached_property
 
 import polars as pl
@@ -22,12 +23,17 @@ LARGEST = 1e30
 
 
 class RowParser:
-    """Parses the batches of a source; remembers the kind of its times and how often sentinels stood for values."""
+    """Parses the batches of a source; remembers the kind of its times and how often sentinels stood for values.
 
-    def __init__(self, settings: StampedSource) -> None:
+    In a table with a row per channel, rows of other than the given `channels` are left out and counted by name.
+    """
+
+    def __init__(self, settings: StampedSource, *, channels: Sequence[str] | None = None) -> None:
         self.time_line = TimeLine(settings)
         self.sentinels: Counter[str] = Counter()
+        self.other_channels: Counter[str] = Counter()
         self._settings = settings
+        self._known_channels = channels
 
     def __call__(self, raw: pl.DataFrame, intake: Intake) -> pl.DataFrame:
         """Return the good rows, with the columns of `schema`.
@@ -35,7 +41,7 @@ class RowParser:
         Raises InputError: E-TIME-001 to E-TIME-012, E-TIME-017, E-TIME-018, E-SER-001 to E-SER-004.
         """
         stripped = [pl.col(role).str.strip_chars() for role in ("time", *self._names, *self._numbers)]
-        rows = filter_rows(raw, intake).with_columns(stripped)
+        rows = self._without_other_channels(filter_rows(raw, intake).with_columns(stripped))
         rows = self._with_clocks(rows).with_columns(place_instants(self._settings))
         rows = rows.with_columns(self._series().alias("series"), **self._parsed_numbers())
         rows = self.time_line.settle(refuse_rows(rows, self._checks, intake))
@@ -76,6 +82,14 @@ class RowParser:
     @property
     def _channel(self) -> list[str]:
         return ["channel"] if "channel" in self._names else []
+
+    def _without_other_channels(self, rows: pl.DataFrame) -> pl.DataFrame:
+        if self._known_channels is None or not self._channel:
+            return rows
+        # A row that names no channel is not one of another.
+        is_other = ~pl.col("channel").fill_null("").is_in(["", *self._known_channels])
+        self.other_channels.update(dict(rows.filter(is_other)["channel"].value_counts().iter_rows()))
+        return rows.filter(~is_other)
 
     def _with_clocks(self, rows: pl.DataFrame) -> pl.DataFrame:
         try:

@@ -4,6 +4,8 @@ Rows are parsed in batches into a parked file, so values are in memory a batch a
 the rows in order. Only rows that are not yet sorted by series and time, and long tables, are sorted in memory.
 """
 
+from collections import Counter
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -31,6 +33,7 @@ from tasks.sources.readers import read_files
 
 PARKED_FILE = "parked.parquet"
 MAX_SHOWN_GAPS = 3
+MAX_SHOWN_NAMES = 5
 
 
 def write_rows(folder: Path, *, settings: SeriesSource, inputs: Inputs, digest: str) -> dict:
@@ -55,6 +58,31 @@ def write_rows(folder: Path, *, settings: SeriesSource, inputs: Inputs, digest: 
         "inputs": {"files": len(inputs.files), "bytes": intake.num_bytes, "sha256": digest},
         "warnings": _warnings(summary, settings, intake) + parser.time_line.warnings(),
     }
+
+
+def write_history(folder: Path, intake: Intake, inputs: Inputs, *, channels: Sequence[str]) -> None:
+    """Read what goes on from its own end into `rows.parquet`, as `write_rows` does; the intake is told what was done.
+
+    Rows need not lie on one grid, for each series may have a phase of its own. In a table with a row per channel, those
+    of other than the given channels are left out.
+
+    Raises what `write_rows` does, E-TIME-015, -016 and -019 aside.
+    """
+    settings, digest = intake.settings, inputs.digest()
+    parser = RowParser(settings, channels=channels)
+    num_rows = park_rows(folder / PARKED_FILE, inputs, intake, parser)
+    inputs.refuse_changed(digest)
+    sheet = Sheet(path=folder / PARKED_FILE, settings=settings, clock=parser.time_line.clock)
+    ordered, num_unsorted = sort_times(sheet, sheet.times())
+    duplicates = find_duplicates(sheet, ordered)
+    write_canonical(folder / ROWS_FILE, sheet, ordered, duplicates)
+    sheet.path.unlink()
+    emit(Progress(stage="ingest", done=num_rows, total=num_rows, finished=True))
+    others = parser.other_channels
+    counted = _count_changes(settings, intake, num_unsorted=num_unsorted, num_duplicates=duplicates.height) | {
+        f"{others.total()} row(s) of channels that the model never learned were left out: {_shown(others)}": len(others)
+    }
+    intake.warnings += [warning for warning, count in counted.items() if count]
 
 
 def _arrange(folder: Path, sheet: Sheet, zone: str | None) -> dict:
@@ -96,7 +124,7 @@ def park_rows(path: Path, inputs: Inputs, intake: Intake, parser: RowParser) -> 
             writer.write_table(numbered.select(schema.names).to_arrow().cast(schema))
             emit(Progress(stage="ingest", done=num_rows))
     if not num_rows:
-        raise _nothing_left(intake)
+        raise _nothing_left(intake, parser.other_channels)
     return num_rows
 
 
@@ -119,14 +147,11 @@ def _count_missing(path: Path) -> dict[str, int]:
 
 
 def _warnings(summary: dict, settings: SeriesSource, intake: Intake) -> list[str]:
-    gaps, kept = summary["gaps"], "their mean" if settings.duplicates == "mean" else f"the {settings.duplicates}"
+    gaps = summary["gaps"]
     places = [f"{gap['steps']} after {gap['after']}" for gap in gaps["first"][:MAX_SHOWN_GAPS]]
     places += ["..."] if gaps["number"] > MAX_SHOWN_GAPS else []
-    counted = {
-        f"{intake.skipped} bad rows or files were left out": intake.skipped,
-        f"{intake.blank_lines} blank lines were skipped": intake.blank_lines,
-        f"{summary['unsorted']} row(s) went back in time and were sorted": summary["unsorted"],
-        f"{summary['duplicates']} row(s) repeated a time; of such rows {kept} was kept": summary["duplicates"],
+    changes = {"num_unsorted": summary["unsorted"], "num_duplicates": summary["duplicates"]}
+    counted = _count_changes(settings, intake, **changes) | {
         f"{gaps['steps']} step(s) of {summary['grid']['frequency']} are missing in {gaps['number']} gap(s), which no "
         f"window spans: {', '.join(places)}": gaps["number"],
     }
@@ -137,8 +162,25 @@ def _warnings(summary: dict, settings: SeriesSource, intake: Intake) -> list[str
     return [warning for warning, count in counted.items() if count]
 
 
-def _nothing_left(intake: Intake) -> InputError:
+def _count_changes(settings: SeriesSource, intake: Intake, *, num_unsorted: int, num_duplicates: int) -> dict[str, int]:
+    kept = "their mean" if settings.duplicates == "mean" else f"the {settings.duplicates}"
+    return {
+        f"{intake.skipped} bad rows or files were left out": intake.skipped,
+        f"{intake.blank_lines} blank lines were skipped": intake.blank_lines,
+        f"{num_unsorted} row(s) went back in time and were sorted": num_unsorted,
+        f"{num_duplicates} row(s) repeated a time; of such rows {kept} was kept": num_duplicates,
+    }
+
+
+def _shown(names: Collection[str]) -> str:
+    more = ["..."] if len(names) > MAX_SHOWN_NAMES else []
+    return ", ".join([*map(quoted, sorted(names)[:MAX_SHOWN_NAMES]), *more])
+
+
+def _nothing_left(intake: Intake, other_channels: Counter[str]) -> InputError:
     filtered = "".join(f", {count} other than where.{column}" for column, count in intake.filtered.items())
+    if other_channels:
+        filtered += f", {other_channels.total()} of channels that the model never learned ({_shown(other_channels)})"
     first = f" (first: {intake.examples[0]})" if intake.examples else ""
     return InputError(
         "E-DATA-001",

@@ -33,7 +33,10 @@ class RawRow(NamedTuple):
 
 @dataclass
 class Intake:
-    """The settings of a pass, and what has been read, filtered and left out so far."""
+    """The settings of a pass, and what has been read, filtered and left out so far.
+
+    What is done to the rows that are kept goes to `warnings`.
+    """
 
     settings: FileSettings
     num_bytes: int = 0
@@ -43,6 +46,7 @@ class Intake:
     first_ignored: str = ""
     skipped: int = 0
     examples: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def reject(self, error: InputError) -> None:
         """Stop at a bad row or file, or count it and go on, as `on_bad_rows` says."""
