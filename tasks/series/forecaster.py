@@ -11,20 +11,23 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import polars as pl
 
-from tasks.errors import InputError, quoted
-from tasks.series.frames import ROWS_FILE, VALUES
-from tasks.series.reading import write_rows
-from tasks.series.rounding import find_rounded
-from tasks.series.scaler import LEAST_NUMBERS, Scaler, Units
+from tasks.errors import InputError
+from tasks.series.frames import ROWS_FILE
+from tasks.series.histories import History, describe_start, describe_starts, find_end, look_ahead
+from tasks.series.history_checks import find_scaler, refuse_gaps, refuse_other_rows, refuse_rounded, refuse_short
+from tasks.series.reading import write_history
+from tasks.series.refusals import Refusal
+from tasks.series.scaler import Scaler, Units
 from tasks.series.source import SeriesSource
 from tasks.series.time_grid import TimeGrid
 from tasks.served_parts import read_serving, write_serving
 from tasks.sources.inputs import InputFile, Inputs
+from tasks.sources.intake import Intake
 
 if TYPE_CHECKING:
     from rnnmodels.forecaster import SequenceForecaster
@@ -33,8 +36,6 @@ KIND = "forecast"
 PARTS = ("model.safetensors", "model.json", "scaler.json")
 SERIES_AT_ONCE = 256
 POINT = "forecast"
-# So many times its scale away from its centre, a history is none that anything was learned of.
-FAR = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,16 +65,6 @@ class Serving:
         return SeriesSource(**own | {"path": str(path), "frequency": frequency, **changed})
 
 
-class History(NamedTuple):
-    """What one series' forecast starts from: its end, its units, scaled values [L, C] and covariates [L + H, D]."""
-
-    series: str
-    times: pl.Series
-    units: Units
-    values: np.ndarray
-    covariates: np.ndarray
-
-
 @dataclass(frozen=True, kw_only=True)
 class SeriesForecaster:
     """A model in evaluation mode with the scaler it was fitted with."""
@@ -101,122 +92,114 @@ class SeriesForecaster:
 
     @property
     def grid(self) -> TimeGrid:
-        """The grid on which series go on."""
+        """The grid of the training rows; a history goes on in its steps, on a phase of its own."""
         return TimeGrid.from_dict(self.serving.grid)
 
-    def answer_files(self, inputs: Inputs, **changed: object) -> pl.DataFrame:
+    def answer_files(
+        self,
+        inputs: Inputs,
+        *,
+        refusals: list[Refusal] | None = None,
+        intake: Intake | None = None,
+        **changed: object,
+    ) -> pl.DataFrame:
         """Forecast every series of files that hold their history, read and checked as the training rows were.
 
         Rows after a series' last value bring covariates known in advance; `changed` settings of the source are other
-        than in training. Columns as of `forecast_rows`.
+        than in training, and an `intake` brings its own and is told what was done. Else as `forecast_rows`.
         """
+        intake = intake or Intake(self.serving.settings_for(inputs.files[0].path, **changed))
         with tempfile.TemporaryDirectory() as folder:
-            settings = self.serving.settings_for(inputs.files[0].path, **changed)
-            write_rows(Path(folder), settings=settings, inputs=inputs, digest=inputs.digest())
-            return self.forecast_rows(pl.read_parquet(Path(folder) / ROWS_FILE))
+            write_history(Path(folder), intake, inputs, channels=self.serving.channels)
+            rows = pl.read_parquet(Path(folder) / ROWS_FILE)
+        return self.forecast_rows(rows, refusals, notes=intake.warnings, gaps=intake.settings.gaps)
 
-    def forecast_frame(self, history: pl.DataFrame) -> pl.DataFrame:
-        """Forecast from a table with the columns of the source, as `answer_files` does."""
+    def forecast_frame(self, history: pl.DataFrame, *, notes: list[str] | None = None) -> pl.DataFrame:
+        """Forecast from a table with the columns of the source, as `answer_files` does.
+
+        What was done to its rows is appended to `notes`.
+        """
+        time = history.schema.get(self.serving.settings.time_column)
+        is_time = time is not None and time.is_temporal()
+        # What is a time already needs no rule for reading it from text or counts.
+        changed = {"time_unit": "text", "time_format": None, "frequency": "auto"} if is_time else {}
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "history.parquet"
             history.write_parquet(path)
-            inputs = Inputs([InputFile(path, path.name, "parquet")], [])
-            time = history.schema.get(self.serving.settings.time_column)
-            # What is a time already needs no rule for reading it from text or counts.
-            is_time = time is not None and time.is_temporal()
-            return self.answer_files(inputs, **({"time_unit": "text", "time_format": None} if is_time else {}))
+            intake = Intake(self.serving.settings_for(path, **changed))
+            forecasts = self.answer_files(Inputs([InputFile(path, path.name, "parquet")], []), intake=intake)
+        if notes is not None:
+            notes += intake.warnings
+        return forecasts
 
-    def forecast_rows(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def forecast_rows(
+        self,
+        rows: pl.DataFrame,
+        refusals: list[Refusal] | None = None,
+        *,
+        notes: list[str] | None = None,
+        gaps: Literal["cut", "error"] = "cut",
+    ) -> pl.DataFrame:
         """Forecast from canonical rows; columns series, time, step (from 1), channel, forecast, q0.1 and so on.
 
+        Instants are shown in the zone of the training rows' source. With a list `refusals` a series that cannot be
+        forecast goes there, and the first is raised only if none is left. What was done to rows is appended to `notes`.
         Where each series has a scale of its own, that of a series not trained on is measured on all of its history.
-        Raises InputError: E-FOR-001 for a history that is too short, E-FOR-002 for covariates that are not known,
-        E-SER-031 for one too short to measure its scale, E-SER-032 for one whose swing is lost in rounding.
+
+        Raises InputError for the rows: E-FOR-003 for times of another kind, E-FOR-004 for a channel that is not there;
+        for a series: E-FOR-001 for a history that is too short, E-FOR-002 for covariates that are not known, E-FOR-005
+        for another step, E-SER-009 for missing numbers, E-SER-031 for too few numbers to measure a scale, E-SER-032 for
+        a swing that is lost in rounding, E-TIME-016 for gaps, if they are an error.
         """
-        histories = self.histories(rows)
-        parts = iter(lambda: tuple(islice(histories, SERIES_AT_ONCE)), ())
-        return pl.concat([self._tabulate(part, self._forecast(part)) for part in parts])
+        refuse_other_rows(rows, self.grid, self.serving.channels, self.serving.settings.time_column)
+        histories = self.histories(rows, refusals, gaps=gaps)
+        tables, used = [], []
+        while part := tuple(islice(histories, SERIES_AT_ONCE)):
+            tables.append(self._tabulate(part, self._forecast(part)))
+            used += [one.starting for one in part]
+        if not tables and refusals:
+            raise refusals[0].error
+        if notes is not None:
+            notes += describe_starts(used, self.scaler.missing)
+        return pl.concat(tables)
 
-    def histories(self, rows: pl.DataFrame) -> Iterator[History]:
+    def histories(
+        self, rows: pl.DataFrame, refusals: list[Refusal] | None = None, *, gaps: Literal["cut", "error"] = "cut"
+    ) -> Iterator[History]:
         """Cut the look-back of each series out of canonical rows, with what is known of the horizon."""
-        for frame in rows.partition_by("series", maintain_order=True):
-            values = frame.select(pl.any_horizontal(VALUES.is_not_null())).to_series()
-            end = 0 if not values.any() else frame.height - int(values.reverse().arg_max())
-            yield self._history(frame[:end], frame[end:])
+        learned = [f"value.{name}" for name in self.serving.channels]
+        learned += [f"known.{name}" for name in self.serving.covariates]
+        for frame in rows.select("series", "time", *learned).partition_by("series", maintain_order=True):
+            try:
+                history = self._history(frame, gaps)
+            except InputError as error:
+                if refusals is None:
+                    raise
+                refusals.append(Refusal(frame["series"][0], error))
+            else:
+                yield history
 
-    def _history(self, past: pl.DataFrame, ahead: pl.DataFrame) -> History:
-        shape = self.model.shape
-        scaler = self._scaler_of(past)
+    def _history(self, frame: pl.DataFrame, gaps: str) -> History:
+        shape, series = self.model.shape, frame["series"][0]
+        past = frame[: find_end(frame, self.serving.channels)]
+        scaler = find_scaler(self.scaler, series, past)
         scaled = scaler.transform(past)
-        self._refuse_short(past, scaled)
+        grid = self.grid.through_end(scaled["time"].tail(shape.look_back))
+        refuse_short(past, scaled["time"], grid, shape.look_back, series)
+        if gaps == "error":
+            refuse_gaps(series, past["time"], grid)
         scaled = scaled.tail(shape.look_back)
-        self._refuse_rounded(past.tail(shape.look_back), scaled, scaler)
-        future = self._future(past, ahead, scaler)
+        refuse_rounded(series, past, scaled, scaler)
+        future = scaler.transform(look_ahead(frame, scaled["time"][-1], grid, shape.horizon))
         known = [f"known.{name}" for name in self.scaler.covariates]
-        covariates = pl.concat([scaled.select(known), future.select(known)]) if known else None
+        covariates = pl.concat([scaled.select(known), future.select(known)]).to_numpy()
         return History(
-            series=past["series"][0],
+            starting=describe_start(past, scaled["time"], grid, self.scaler.missing),
             times=future["time"],
-            units=scaler.units([past["series"][0]], self.serving.channels),
+            units=scaler.units([series], self.serving.channels),
             values=scaled.select(f"value.{name}" for name in self.serving.channels).to_numpy().astype(np.float32),
-            covariates=np.empty((shape.num_steps, 0), np.float32)
-            if covariates is None
-            else covariates.to_numpy().astype(np.float32),
+            covariates=covariates.reshape(shape.num_steps, len(known)).astype(np.float32),
         )
-
-    def _scaler_of(self, past: pl.DataFrame) -> Scaler:
-        names = past["series"].unique().to_list()
-        scaler = self.scaler.covering(names, past)
-        for name in names:
-            if not scaler.knows(name):
-                raise InputError(
-                    "E-SER-031",
-                    f"series {quoted(name)} is new to the model, and its history holds fewer than the {LEAST_NUMBERS} "
-                    "numbers that measuring its scale takes.",
-                    fix="give more of its history, or leave the series out.",
-                )
-        return scaler
-
-    def _refuse_short(self, past: pl.DataFrame, scaled: pl.DataFrame) -> None:
-        look_back = self.model.shape.look_back
-        positions = self.grid.positions(scaled["time"]).to_numpy()
-        num_steps = 1 + int(np.argmax(np.append(np.diff(positions)[::-1] != 1, True))) if positions.size else 0
-        if num_steps < look_back:
-            series = quoted(past["series"][0]) if past.height else "a series"
-            end = f" before {past['time'][-1]}" if past.height else ""
-            raise InputError(
-                "E-FOR-001",
-                f"series {series} has {num_steps} step(s) without a gap{end}, expected at least {look_back}.",
-                fix="give more of its history, fill its gaps, or leave the series out.",
-            )
-
-    def _refuse_rounded(self, past: pl.DataFrame, scaled: pl.DataFrame, scaler: Scaler) -> None:
-        distance = scaled.select(VALUES.abs().min()).max_horizontal().item()
-        if scaler.method != "none" and distance > FAR and find_rounded(past, scaler, ["series"]).height:
-            raise InputError(
-                "E-SER-032",
-                f"series {quoted(past['series'][0])} lies {distance:,.0f} times its scale away from what the model was "
-                "trained on, where 32-bit floats do not hold its swing.",
-                fix="bring it in the unit of the training rows, or train again with such rows.",
-            )
-
-    def _future(self, past: pl.DataFrame, ahead: pl.DataFrame, scaler: Scaler) -> pl.DataFrame:
-        """The scaled covariates of the horizon, with times."""
-        last = self.grid.positions(past["time"].tail(1))[0]
-        steps = pl.Series(range(last + 1, last + 1 + self.model.shape.horizon), dtype=pl.Int64)
-        future = pl.DataFrame({"time": self.grid.times(steps)}).with_columns(series=pl.lit(past["series"][0]))
-        names = [f"known.{name}" for name in self.serving.covariates]
-        future = future.join(ahead.select("time", *names), on="time", how="left", maintain_order="left")
-        for name in names:
-            unknown = future.filter(pl.col(name).is_null())
-            if unknown.height:
-                raise InputError(
-                    "E-FOR-002",
-                    f"is not known at {unknown['time'][0]} in series {quoted(past['series'][0])}.",
-                    fix=f"add a row for each of the next {steps.len()} steps, with the values to forecast left empty.",
-                    column=name.partition(".")[2],
-                )
-        return scaler.transform(future)
 
     def _forecast(self, histories: tuple[History, ...]) -> np.ndarray:
         """Forecasts in the units of the source, float64 [series, H, C, O]."""
@@ -234,15 +217,14 @@ class SeriesForecaster:
         horizon = outputs_BHCO.shape[1]
         names = [POINT, *(f"q{level:g}" for level in self.serving.levels)]
         times = pl.concat([history.times for history in histories])
-        place = pl.DataFrame({"series": [history.series for history in histories]}).select(
-            pl.col("series").repeat_by(horizon).explode()
-        )
-        step = np.tile(np.arange(1, horizon + 1, dtype=np.int32), len(histories))
-        table = place.with_columns(time=times, step=pl.Series(step), channel=pl.lit(list(self.serving.channels)))
+        place = {
+            "series": [history.starting.series for history in histories for _ in range(horizon)],
+            "time": times.dt.convert_time_zone(self.grid.zone) if self.grid.zone else times,
+            "step": np.tile(np.arange(1, horizon + 1, dtype=np.int32), len(histories)),
+        }
+        table = pl.DataFrame(place).with_columns(channel=pl.lit(list(self.serving.channels))).explode("channel")
         numbers = outputs_BHCO.reshape(-1, len(names))
-        return table.explode("channel").with_columns(
-            pl.Series(name, numbers[:, index]) for index, name in enumerate(names)
-        )
+        return table.with_columns(pl.Series(name, numbers[:, index]) for index, name in enumerate(names))
 
 
 def complete_forecaster(folder: Path, serving: Serving) -> None:

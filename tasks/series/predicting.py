@@ -1,7 +1,8 @@
 """Prediction for series: a file of histories in, a table of forecasts out.
 
-Rows after a series' last value bring the covariates known in advance. Beside E-OUT and E-REG a history is refused that
-is too short (E-FOR-001) or lacks a covariate (E-FOR-002).
+Rows after a series' last value bring the covariates known in advance. Beside E-OUT and E-REG a series is refused whose
+history is too short (E-FOR-001), lacks a covariate (E-FOR-002) or goes in other steps than in training (E-FOR-005), and
+a file with times of another kind (E-FOR-003) or without a channel (E-FOR-004).
 """
 
 from dataclasses import dataclass

@@ -1,5 +1,6 @@
 """The registered forecaster's code: MLflow runs this file wherever the model is loaded, without this repository."""
 
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -20,9 +21,13 @@ class ServedForecaster(PythonModel):
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame) -> pd.DataFrame:  # noqa: ARG002
         """Forecast every series of a table with the columns it was trained on.
 
-        Raises InputError, as the reading of the training rows did.
+        What was done to its rows is said by warnings. Raises InputError, as the reading of the training rows did.
         """
-        return self.forecaster.forecast_frame(pl.from_pandas(model_input)).to_pandas()
+        notes: list[str] = []
+        forecasts = self.forecaster.forecast_frame(pl.from_pandas(model_input), notes=notes)
+        for note in notes:
+            warnings.warn(note, stacklevel=2)
+        return forecasts.to_pandas()
 
 
 set_model(ServedForecaster())
