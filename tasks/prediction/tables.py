@@ -13,11 +13,14 @@ Joiner = Callable[[Iterable[Path], Path], None]
 
 
 def write_table(table: pl.DataFrame, path: Path, *, is_first: bool) -> None:
-    """Write a window's answers durably, in the format of the file's suffix; of CSV files the first has a header."""
+    """Write a window's answers durably, in the format of the file's suffix; of CSV files the first has a header.
+
+    Files of text show times in ISO 8601, with their offset if they have one.
+    """
     if path.suffix == ".csv":
-        table.write_csv(path, include_header=is_first)
+        _with_iso_times(table).write_csv(path, include_header=is_first)
     elif path.suffix == ".jsonl":
-        table.write_ndjson(path)
+        _with_iso_times(table).write_ndjson(path)
     else:
         _write_parquet(table, path)
     sync(path)
@@ -34,6 +37,15 @@ def join_files(parts: Iterable[Path], path: Path) -> None:
     """Join the files of all windows durably into one, in a memory that does not grow with them."""
     JOINERS[path.suffix](parts, path)
     sync(path)
+
+
+def _with_iso_times(table: pl.DataFrame) -> pl.DataFrame:
+    # Polars writes offsets in one way to CSV and in another to JSON.
+    times = {name: dtype for name, dtype in table.schema.items() if isinstance(dtype, pl.Datetime)}
+    return table.with_columns(
+        pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.f" + ("%:z" if dtype.time_zone else ""))
+        for name, dtype in times.items()
+    )
 
 
 def _write_parquet(table: pl.DataFrame, path: Path) -> None:
