@@ -19,11 +19,12 @@ from tasks.promotion import ledger
 from tasks.promotion.verdicts import Challenge, Verdict
 from tasks.registry import RegisteredModel
 from tasks.series.forecaster import SeriesForecaster, Serving, complete_forecaster
+from tasks.series.frames import SPLITS, read_whole_series
 from tasks.series.holdout import MAX_WINDOWS, choose_origins, digest_rows, read_holdout, space_out
 from tasks.series.judging import find_differences
 from tasks.series.promotion import ForecastPromotionSettings
 from tasks.series.scaling import ScaleSettings, write_encoded
-from tasks.series.scoring import score_model
+from tasks.series.scoring import measure_errors, score_model
 from tasks.series.segments import WindowSettings, write_shards
 from tasks.series.splitting import TimeSplitSettings, write_splits
 from tasks.series.stored_windows import open_split
@@ -375,3 +376,25 @@ def test_of_very_many_series_some_are_taken(lineage, monkeypatch):
     monkeypatch.setattr(type(windows), "origins", lambda *_: many)
 
     assert len(choose_origins(windows, grid, 1)) == np.count_nonzero(many.series % 6 == 0)
+
+
+def test_the_gate_measures_each_forecast_against_the_value_of_its_time(project: Path):
+    """A line that continues ramps exactly errs nowhere, wherever rows and numbers are missing."""
+    steps = np.setdiff1d(np.arange(500), [372, 420, 421, 470])
+    values = {f"value.c{c}": 1000.0 * c + steps for c in (0, 1)}
+    rows = pl.DataFrame({"row": np.arange(len(steps), dtype=np.uint32), "time": steps, **values})
+    rows = rows.select("row", pl.lit("series").alias("series"), "time", *values)
+    rows = rows.with_columns(pl.when(~pl.col("time").is_in([390, 391, 440])).then("value.c1"))
+    lineage = make_lineage(rows, missing="cut")
+    register("1", lineage)
+    forecaster = SeriesForecaster.load(find_parts("1"))
+    forecaster.model.recurrent_weight.zero_()
+    forecaster.model.line_LH[-2] = -torch.arange(1.0, 5)
+    holdout = read_holdout(lineage)
+
+    [whole] = read_whole_series({name: holdout.splits.file(f"{name}.parquet") for name in SPLITS})
+    errors = pl.concat(measure_errors(forecaster, whole, holdout))
+
+    assert errors["row"].n_unique() == holdout.rows > 60
+    assert errors["steps"].min() == 4 / len(holdout.edges[1:])
+    assert errors["mae"].max() < 1e-4
