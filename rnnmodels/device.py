@@ -33,7 +33,12 @@ def resolve_precision(training: Optimization, architecture: RecurrentArchitectur
 def use_physical_cores() -> None:
     """Let torch use one thread per physical core this process may run on, unless OMP_NUM_THREADS says otherwise."""
     if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(min(psutil.cpu_count(logical=False) or 1, len(os.sched_getaffinity(0))))
+        torch.set_num_threads(min(psutil.cpu_count(logical=False) or 1, count_cores()))
+
+
+def count_cores() -> int:
+    """Logical cores this process may run on; macOS binds no process to some of them, so there it may use all."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _cpu_multiplies_bfloat16() -> bool:

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rnnmodels.channel_line import fit_channel_lines
+from rnnmodels.evaluation_mode import evaluating
 from rnnmodels.forecast_config import ForecastArchitecture, ForecastTraining, resolve_loss
 from rnnmodels.forecast_outputs import Forecast, average_forecasts, build_output
 from rnnmodels.forecast_sequences import NetworkSizes, Sequences
 from rnnmodels.forecast_validation import WEIGHTS, measure_weights
-from rnnmodels.inference import evaluating
 from rnnmodels.line import build_views, fit_line
 from rnnmodels.segment_network import SegmentNetwork
 from rnnmodels.sequence_model import SequenceModel, Validation

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rnnmodels.evaluation_mode import evaluating
 from rnnmodels.forecaster import SequenceForecaster
-from rnnmodels.inference import evaluating
 from rnnmodels.windows import WindowBatch, Windows
 
 ForecastBatch = Callable[[WindowBatch], NDArray[np.float32]]
