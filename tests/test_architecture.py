@@ -120,4 +120,6 @@ def test_importing_the_command_line_loads_nothing_heavy():
 def test_forecasters_reach_nothing_of_texts():
     reached = reached_modules("tasks.series.modelling", "tasks.detection.modelling", "tasks.series.forecaster")
 
-    assert not {"rnnmodels.batches", "rnnmodels.classifier", "rnnmodels.inference", "rnnmodels.pooling"} & reached.keys()
+    assert (
+        not {"rnnmodels.batches", "rnnmodels.classifier", "rnnmodels.inference", "rnnmodels.pooling"} & reached.keys()
+    )

@@ -16,7 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tasks.detection.events import Event, EventTracker, count_gap_rows, find_threshold
-from tasks.detection.forecasting import forecast_last
+from tasks.detection.forecasting import forecast_row
 from tasks.detection.likelihood import Evidence, RollingLikelihood, choose_evidence, measure_surprise
 from tasks.detection.settings import DetectorSettings
 
@@ -91,6 +91,7 @@ class StreamingDetector:
             first_row=warm_up_rows,
         )
         self._recent: deque[tuple[NDArray, NDArray]] = deque(maxlen=model.shape.num_steps)
+        self._num_rows = 0
 
     @property
     def events(self) -> list[Event]:
@@ -104,6 +105,7 @@ class StreamingDetector:
         # Before its first row a series is taken to have stood still.
         self._recent.extend([row] * (1 if self._recent else self.model.shape.num_steps))
         forecast_C = self._forecast_row()
+        self._num_rows += 1
         channels = _residuals_of_channels(levels_1C, forecast_C[None])
         surprise = max(
             likelihood.update({name: values[0] for name, values in residuals.items()})
@@ -131,6 +133,7 @@ class StreamingDetector:
         """
         rows = list(zip(levels_NC, calendar_ND, strict=True))
         self._recent.extend([rows[0]] * self.model.shape.num_steps + rows)
+        self._num_rows = first_row + len(rows)
         for likelihood, residuals in zip(
             self._likelihoods, _residuals_of_channels(levels_NC, forecasts_NC), strict=True
         ):
@@ -143,10 +146,10 @@ class StreamingDetector:
         self._warm_up_left = 0
 
     def _forecast_row(self) -> NDArray[np.float32]:
-        """What the forecaster says of the last row, from the rows up to `horizon` before it (C)."""
+        """What the forecaster says of the newest row, from the rows up to `horizon` before it (C)."""
         levels, calendar = zip(*self._recent, strict=True)
         history_LC = np.array(levels)[: self.model.shape.look_back]
-        return forecast_last(self.model, history_LC[None], np.array(calendar)[None])[0]
+        return forecast_row(self.model, history_LC, np.array(calendar), self._num_rows)
 
 
 def _residuals_of_channels(

@@ -36,9 +36,13 @@ SERIES = "series"
 
 
 class Opening(NamedTuple):
-    """Where a series is taken up: the rows that were judged before (none in a warm-up), and how many are not judged."""
+    """Where a series is taken up: the rows that were judged before (none in a warm-up), and how many are not judged.
+
+    `first_row` is the number within the series of the first of them.
+    """
 
     past: pl.DataFrame
+    first_row: int
     scaler: LevelScaler
     warm_up_rows: int
     unjudged_rows: int
@@ -145,8 +149,11 @@ class SeriesDetector:
         return self._judge(rows, opening)
 
     def _go_on(self, past: pl.DataFrame) -> Opening:
-        warm_up_rows = self.serving.series[past["series"][0]].warm_up_rows
-        return Opening(past=past, scaler=self.scaler, warm_up_rows=warm_up_rows, unjudged_rows=0)
+        learned = self.serving.series[past["series"][0]]
+        first_row = learned.rows - past.height
+        return Opening(
+            past=past, first_row=first_row, scaler=self.scaler, warm_up_rows=learned.warm_up_rows, unjudged_rows=0
+        )
 
     def _begin(self, rows: pl.DataFrame) -> Opening:
         """Take up a whole history, whose first rows are the warm-up."""
@@ -159,7 +166,7 @@ class SeriesDetector:
         if not is_known:
             scaler = scaler.with_series(name, rows[: count_training(warm_up, settings)])
         past = self.recent.clear().collect()
-        return Opening(past=past, scaler=scaler, warm_up_rows=warm_up, unjudged_rows=warm_up)
+        return Opening(past=past, first_row=0, scaler=scaler, warm_up_rows=warm_up, unjudged_rows=warm_up)
 
     def _judge(self, rows: pl.DataFrame, opening: Opening) -> pl.DataFrame:
         past, scaler, series, num_past = opening.past, opening.scaler, rows["series"][0], opening.past.height
@@ -169,8 +176,9 @@ class SeriesDetector:
         # A forecast looks back no further than a window, however long the past is.
         first = max(0, num_past - self.model.shape.num_steps)
         calendar_ND = scaler.describe_times(joined["time"][first:])
-        new_rows = np.arange(num_past, joined.height) - first
-        forecasts_NC = forecast_rows(self.model, levels_NC[first:], calendar_ND, new_rows)
+        forecasts_NC = forecast_rows(
+            self.model, levels_NC[first:], calendar_ND, first=num_past - first, first_row=opening.first_row + first
+        )
         judged_N = judge_rows(
             levels_NC,
             np.concatenate([self._forecasts_of(past), forecasts_NC]),

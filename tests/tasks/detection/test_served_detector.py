@@ -12,8 +12,10 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from rnnmodels.checkpoint import save_model
+from rnnmodels.row_parallel import as_tuple
 from tasks import store
 from tasks.contest import Scored
 from tasks.detection.modelling import DetectorCandidate, create_model, finish_model, open_data
@@ -33,29 +35,32 @@ SHORT_MEMORY = DetectorCandidate(
 )
 
 
-def serve(home: Path, table: pl.DataFrame, stages: dict | None = None, **source: object) -> SeriesDetector:
+def serve(
+    home: Path, table: pl.DataFrame, stages: dict | None = None, *, cell: str = "gru", **source: object
+) -> SeriesDetector:
     """Take a table through the stages, and load what is made to be served."""
     lineage = prepare(source_of(home / "rows.csv", table, **source), **stages or {})
+    candidate = SHORT_MEMORY.model_copy(update={"model": SHORT_MEMORY.model.model_copy(update={"cell": cell})})
     model = store.build(
         "fit",
-        partial(write_shaken, shards=lineage.shards),
+        partial(write_shaken, candidate=candidate, shards=lineage.shards),
         module="tasks.store",
-        config=SHORT_MEMORY,
+        config=candidate,
         inputs=lineage.by_name(),
     )
     assemble_parts(home / "parts", lineage, Scored(model=model, evaluation=model))
     return SeriesDetector.load(home / "parts")
 
 
-def write_shaken(folder: Path, *, shards: Artefact) -> dict:
+def write_shaken(folder: Path, *, candidate: DetectorCandidate, shards: Artefact) -> dict:
     """A network whose weights were drawn: its forecasts go up and down, and it need not be trained."""
-    data = open_data(SHORT_MEMORY, shards)
-    model = create_model(SHORT_MEMORY, data, shards, None)
+    data = open_data(candidate, shards)
+    model = create_model(candidate, data, shards, None)
     draw = torch.Generator().manual_seed(1)
     for weights in model.parameters():
         weights.data = torch.randn(weights.shape, generator=draw) / 2
     save_model(model, folder)
-    return {"name": "shaken", "device": "cpu", **finish_model(folder, model, data, SHORT_MEMORY)}
+    return {"name": "shaken", "device": "cpu", **finish_model(folder, model, data, candidate)}
 
 
 def served_in(home: Path, *arguments: object, **settings: object) -> SeriesDetector:
@@ -93,6 +98,22 @@ def draw_more(seed: int, num_rows: int = MORE, *, channels=("value",), spikes=()
     values[channels[0]][list(spikes)] += 60
     times = [START + timedelta(minutes=30 * int(row)) for row in rows]
     return pl.DataFrame({"id": name, "time": times, **values})
+
+
+class AnotherProcessor(TorchDispatchMode):
+    """Rounds each number that a network computes by its place among the others, and by how many there are."""
+
+    ROUNDED = frozenset(
+        ["linear", "matmul", "rnn_tanh", "gru", "lstm", "tanh", "sigmoid", "lerp", "mean", "softplus", "add", "mul"]
+    )
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **kwargs or {})
+        if function.overloadpacket.__name__ in self.ROUNDED:
+            for numbers in filter(torch.is_floating_point, as_tuple(result)):
+                place = torch.arange(numbers.numel(), dtype=torch.float64).reshape(numbers.shape)
+                numbers.mul_(1 + 1e-6 * torch.sin(1e3 * place + numbers.numel()))
+        return result
 
 
 def last(answers: pl.DataFrame, num_rows: int) -> pl.DataFrame:
@@ -143,6 +164,23 @@ def test_at_once_in_two_calls_and_row_by_row_a_series_is_judged_alike_to_the_las
     assert [one.is_alarm for one in row_by_row] == at_once["alarm"].to_list()
     assert [one.is_anomaly for one in row_by_row] == at_once["is_anomaly"].to_list()
     assert [one.expected for one in row_by_row] == at_once.select("^expected.*$").rows()
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_they_are_on_a_processor_that_rounds_by_place_and_number_too(tmp_path, cell):
+    with AnotherProcessor():
+        served = served_in(tmp_path, unlabelled((1,)), cell=cell)
+        more = draw_more(1, 13)
+        at_once = last(served.answer_frame(pl.concat([unlabelled((1,)), more])), 13)
+        in_two_calls = last(served.answer_frame(more), 13)
+        stream = served.stream("s1")
+        row_by_row = [stream.update(time, values) for _, time, *values in more.iter_rows()]
+    elsewhere = served.answer_frame(more)
+
+    assert in_two_calls.equals(at_once)
+    assert [one.surprise for one in row_by_row] == at_once["surprise"].to_list()
+    assert [one.expected for one in row_by_row] == at_once.select("expected").rows()
+    assert not elsewhere["expected"].equals(at_once["expected"])
 
 
 def test_an_event_that_goes_on_raises_no_second_alarm(make):
