@@ -188,7 +188,8 @@ class SequenceForecaster(SequenceModel):
         return functools.partial(self.output.loss, kind=resolve_loss(self.architecture, training))
 
     def _to_device(self, values: NDArray[np.float32]) -> Tensor:
-        return torch.from_numpy(values).to(self.recurrent_weight.device, non_blocking=True)
+        # A copy in memory of torch's own is aligned alike in every run, which numpy's arrays are not.
+        return torch.tensor(values, device=self.recurrent_weight.device)
 
     def _measure_level(self, history_BLC: Tensor) -> tuple[Tensor, Tensor]:
         """What to subtract from a window and what to divide it by (B, 1, C)."""

@@ -86,7 +86,8 @@ def to_device(steps: NDArray, device: torch.device) -> torch.Tensor:
     """Move token ids or numbers to a device, each in the type a model reads."""
     if np.issubdtype(steps.dtype, np.integer):
         return to_int64(steps, device)
-    return torch.from_numpy(steps.astype(np.float32)).to(device, non_blocking=True)
+    # A copy in memory of torch's own is aligned alike in every run, which numpy's arrays are not.
+    return torch.tensor(steps, dtype=torch.float32, device=device)
 
 
 def to_int64(values: NDArray[np.integer], device: torch.device) -> torch.Tensor:

@@ -35,8 +35,11 @@ def test_the_bidirectional_encoder_equals_torch_on_packed_sequences(cell, nonlin
     x_TBF = torch.randn(7, 4, 5)
     expected, _ = pad_packed_sequence(stock(pack_padded_sequence(x_TBF, LENGTHS, enforce_sorted=False))[0])
     actual = encoder(x_TBF, LENGTHS)
+    # Packed products have other shapes, so they may add up in another order; what rounding then moves is a share of the
+    # largest terms, and the states of a ReLU grow (here to 49).
+    tolerance = 1e-6 * max(1, expected.abs().max().item())
     for row, length in enumerate(LENGTHS):
-        torch.testing.assert_close(actual[:length, row], expected[:length, row], rtol=0, atol=1e-6)
+        torch.testing.assert_close(actual[:length, row], expected[:length, row], rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
