@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
+from tasks.detection.series_judge import FORGOTTEN, JUDGED
 from tasks.errors import quoted
 
 
@@ -26,8 +27,7 @@ def describe_answers(answers: Iterable[pl.DataFrame], past_of: Mapping[str, pl.D
     """Say what was not judged although it was seen, and where series go on only after a long pause."""
     num_forgotten, pauses = 0, []
     for answer in answers:
-        is_forgotten = answer.select(pl.any_horizontal(pl.col("^expected.*$").is_null())).to_series()
-        num_forgotten += int(is_forgotten.sum())
+        num_forgotten += int((answer["status"] == FORGOTTEN).sum())
         series = answer["series"][0]
         if series in past_of and is_long_pause(answer, past_of[series]):
             pauses.append(series)
@@ -42,7 +42,7 @@ def describe_answers(answers: Iterable[pl.DataFrame], past_of: Mapping[str, pl.D
 
 def is_long_pause(answer: pl.DataFrame, past: pl.DataFrame) -> bool:
     """Whether the first new row comes later than any row remembered came after the one before it."""
-    first = answer.filter(~pl.col("seen"))["time"].cast(pl.Int64).first()
+    first = answer.filter(status=JUDGED)["time"].cast(pl.Int64).first()
     times = past["time"].cast(pl.Int64)
     longest = times.diff().max()
     return first is not None and longest is not None and first - times[-1] > longest

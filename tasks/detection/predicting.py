@@ -9,6 +9,7 @@ from functools import partial
 
 import polars as pl
 
+from tasks.detection.series_judge import FORGOTTEN, SEEN, WARM_UP
 from tasks.detection.served_detector import SeriesDetector
 from tasks.prediction.tables_of_numbers import AnsweredTable, predict_table
 
@@ -31,14 +32,14 @@ class JudgedFile(AnsweredTable):
     @classmethod
     def count(cls, answers: pl.DataFrame) -> dict[str, int]:
         """Count series, rows that were not judged, rows seen before, and alarms."""
-        is_judged, is_forgotten = pl.col("surprise").is_not_null(), pl.any_horizontal(pl.col("^expected.*$").is_null())
+        is_seen = pl.col("status") == SEEN
         counts = answers.select(
             series=pl.col("series").n_unique(),
-            warm_up=(~is_judged & ~is_forgotten).sum(),
-            forgotten=is_forgotten.sum(),
-            seen=(pl.col("seen") & is_judged).sum(),
+            warm_up=(pl.col("status") == WARM_UP).sum(),
+            forgotten=(pl.col("status") == FORGOTTEN).sum(),
+            seen=is_seen.sum(),
             alarms=pl.col("alarm").sum(),
-            seen_alarms=(pl.col("seen") & pl.col("alarm")).sum(),
+            seen_alarms=(is_seen & pl.col("alarm")).sum(),
         )
         return counts.row(0, named=True)
 
@@ -53,9 +54,10 @@ class JudgedFile(AnsweredTable):
             f"{self.output}: {self.judged:,} rows of {self.series:,} series judged, {self.alarms:,} "
             f"alarm{'' if self.alarms == 1 else 's'} by {self.model} ({self.wall_s:.1f} s)."
         )
+        alarms = f", with {self.seen_alarms:,} of the alarms," if self.seen_alarms else ""
         more = {
-            f"{self.seen:,} of these rows, with {self.seen_alarms:,} of the alarms, were seen in training (column "
-            "`seen`), and are judged as they were then.": self.seen,
+            f"{self.seen:,} of these rows{alarms} were seen in training, and are answered as they were judged then "
+            f"(status `{SEEN}`).": self.seen,
             f"{self.warm_up:,} more rows are the warm-up of their series, which is not judged.": self.warm_up,
         }
         return "\n".join([judged, *(line for line, count in more.items() if count)])

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from rnnmodels.forecaster import SequenceForecaster
 
 
+# What became of a row: judged anew, or before; not judged as part of a warm-up, or since it is no longer remembered.
+JUDGED, SEEN, WARM_UP, FORGOTTEN = "judged", "seen", "warm-up", "forgotten"
+
+
 class Judged(NamedTuple):
     """Forecasts of the levels of rows (N, C), and their surprise (N); NaN where a row is not judged."""
 
@@ -64,8 +68,7 @@ class SeriesJudge:
         scaler = self.scaler.with_series(name, rows[: count_training(warm_up, settings)])
         judge = replace(self, scaler=scaler)
         judged = judge._judge_history(rows, warm_up)
-        marks = self._mark(judged.surprise, warm_up)
-        return judge._tabulate(rows, judged, marks.with_columns(seen=False))
+        return judge._tabulate(rows, judged, self._mark(judged.surprise, warm_up), num_seen=0)
 
     def _answer_known(self, rows: pl.DataFrame, past: pl.DataFrame) -> pl.DataFrame:
         learned = self.serving.series[rows["series"][0]]
@@ -80,7 +83,7 @@ class SeriesJudge:
         timeline = np.concatenate([np.full(num_before, np.nan), past["surprise"].to_numpy(), new.surprise])
         timeline[place_N + num_before] = judged.surprise
         marks = self._mark(timeline, learned.warm_up_rows)[place_N + num_before]
-        return self._tabulate(rows, judged, marks.with_columns(seen=pl.Series(place_N < past.height)))
+        return self._tabulate(rows, judged, marks, num_seen=num_old)
 
     def _recall(self, rows: pl.DataFrame, place_N: NDArray[np.int64], past: pl.DataFrame, learned: Learned) -> Judged:
         """Answer rows that were seen before; those before the ones remembered can only be judged with all of theirs."""
@@ -136,16 +139,26 @@ class SeriesJudge:
             alarms[event.start] = True
         return pl.DataFrame({"is_anomaly": surprise_N >= threshold, "alarm": alarms, "event": numbers})
 
-    def _tabulate(self, rows: pl.DataFrame, judged: Judged, marks: pl.DataFrame) -> pl.DataFrame:
+    def _tabulate(self, rows: pl.DataFrame, judged: Judged, marks: pl.DataFrame, *, num_seen: int) -> pl.DataFrame:
+        """Lay out what is said of rows, the first of which were seen before."""
         names = self.serving.channels
         expected_NC = self.scaler.values(rows["series"][0], judged.forecasts)
         said = {f"expected.{name}": expected_NC[:, index] for index, name in enumerate(names)}
         said["surprise"] = judged.surprise
         columns = (pl.Series(name, numbers, nan_to_null=True) for name, numbers in said.items())
         table = rows.select("series", "time", *(f"value.{name}" for name in names)).with_columns(columns)
+        status = (
+            pl.when(pl.any_horizontal(pl.col("^expected.*$").is_null()))
+            .then(pl.lit(FORGOTTEN))
+            .when(pl.col("surprise").is_null())
+            .then(pl.lit(WARM_UP))
+            .when(pl.int_range(pl.len()) < num_seen)
+            .then(pl.lit(SEEN))
+            .otherwise(pl.lit(JUDGED))
+        )
         # Events are numbered in the answer, whatever came before it.
         event = pl.col("event").replace(0, None).rank("dense").cast(pl.UInt32)
-        table = table.hstack(marks.with_columns(event))
+        table = table.hstack(marks.with_columns(event)).with_columns(status=status)
         if self.serving.zone is not None:
             table = table.with_columns(pl.col("time").dt.convert_time_zone(self.serving.zone))
         if len(names) > 1:

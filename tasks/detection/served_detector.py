@@ -102,16 +102,17 @@ class SeriesDetector:
     def answer_rows(
         self, rows: pl.DataFrame, refusals: list[Refusal] | None = None, notes: list[str] | None = None
     ) -> pl.DataFrame:
-        """Judge canonical rows; columns series, time, value, expected, surprise, is_anomaly, alarm, event, seen.
+        """Judge canonical rows; columns series, time, value, expected, surprise, is_anomaly, alarm, event, status.
 
         With several channels there are value.<channel> and expected.<channel>. Instants are shown in the zone of the
         training rows' source. `alarm` marks the row with which an event begins, `event` numbers the events of a series.
 
-        Of a series that the detector knows, rows later than the last one seen go on from there. All others are `seen`:
-        those that are remembered must be the same, and are answered as they were judged. Where the rows of the whole
-        warm-up are given, the rows seen are judged from the beginning instead, as they were in training; else those
-        before the ones remembered are not judged. Of a series that the detector does not know the first rows are the
-        warm-up, as many as training would take, which give its scales too. What is not judged has no surprise.
+        Of a series that the detector knows, rows later than the last one seen go on from there (status `judged`). All
+        others are `seen`: those that are remembered must be the same, and are answered as they were judged. Where the
+        rows of the whole warm-up are given, rows seen are judged from the beginning instead, as they were in training;
+        else those before the ones remembered are `forgotten`. Of a series that the detector does not know the first
+        rows are the `warm-up`, as many as training would take, which give its scales too. What belongs to a warm-up or
+        is forgotten has no surprise.
 
         A series that cannot be judged is appended to `refusals`, without which it is raised, as it is where none is
         left. What is to be known of the rows is appended to `notes`.

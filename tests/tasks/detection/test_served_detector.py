@@ -1,10 +1,6 @@
 """A served detector judges files as it was evaluated, and goes on behind the rows that it has seen."""
 
 import re
-from collections.abc import Callable
-from datetime import timedelta
-from functools import partial
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -14,90 +10,25 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from rnnmodels.checkpoint import save_model
 from rnnmodels.row_parallel import as_tuple
-from tasks import store
 from tasks.contest import Scored
-from tasks.detection.modelling import DetectorCandidate, create_model, finish_model, open_data
 from tasks.detection.registration import assemble_parts
 from tasks.detection.scaling import LevelSettings
 from tasks.detection.served_detector import SeriesDetector
 from tasks.errors import InputError, IntegrityError
 from tasks.sources.inputs import find_inputs
-from tasks.store import Artefact
-from tests.tasks.detection.conftest import CANDIDATE, NUM_ROWS, SPIKE, START, WARM_UP, draw_panel, prepare, source_of
-
-MORE = 40
-ANSWERS = ["series", "time", "value", "expected", "surprise", "is_anomaly", "alarm", "event"]
-# The stored rows reach back 122 of 160: the long run, the short one and a window.
-SHORT_MEMORY = DetectorCandidate(
-    **CANDIDATE.model_dump() | {"detector": {"likelihood": {"long_run_rows": 100}, "events": {"gap_share": 0.1}}}
+from tests.tasks.detection.conftest import (
+    MORE,
+    NUM_ROWS,
+    SPIKE,
+    WARM_UP,
+    draw_more,
+    draw_panel,
+    served_in,
+    unlabelled,
 )
 
-
-def serve(
-    home: Path, table: pl.DataFrame, stages: dict | None = None, *, cell: str = "gru", **source: object
-) -> SeriesDetector:
-    """Take a table through the stages, and load what is made to be served."""
-    lineage = prepare(source_of(home / "rows.csv", table, **source), **stages or {})
-    candidate = SHORT_MEMORY.model_copy(update={"model": SHORT_MEMORY.model.model_copy(update={"cell": cell})})
-    model = store.build(
-        "fit",
-        partial(write_shaken, candidate=candidate, shards=lineage.shards),
-        module="tasks.store",
-        config=candidate,
-        inputs=lineage.by_name(),
-    )
-    assemble_parts(home / "parts", lineage, Scored(model=model, evaluation=model))
-    return SeriesDetector.load(home / "parts")
-
-
-def write_shaken(folder: Path, *, candidate: DetectorCandidate, shards: Artefact) -> dict:
-    """A network whose weights were drawn: its forecasts go up and down, and it need not be trained."""
-    data = open_data(candidate, shards)
-    model = create_model(candidate, data, shards, None)
-    draw = torch.Generator().manual_seed(1)
-    for weights in model.parameters():
-        weights.data = torch.randn(weights.shape, generator=draw) / 2
-    save_model(model, folder)
-    return {"name": "shaken", "device": "cpu", **finish_model(folder, model, data, candidate)}
-
-
-def served_in(home: Path, *arguments: object, **settings: object) -> SeriesDetector:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RNNFLOW_HOME", str(home))
-        return serve(home, *arguments, **settings)
-
-
-@pytest.fixture(scope="module")
-def detector(tmp_path_factory: pytest.TempPathFactory) -> SeriesDetector:
-    return served_in(tmp_path_factory.mktemp("detector"), draw_panel())
-
-
-@pytest.fixture(scope="module")
-def detectors(detector: SeriesDetector, tmp_path_factory: pytest.TempPathFactory) -> dict[int, SeriesDetector]:
-    """Detectors of one and of two channels."""
-    return {1: detector, 2: served_in(tmp_path_factory.mktemp("channels"), draw_panel((3,), num_channels=2))}
-
-
-@pytest.fixture
-def make(project: Path) -> Callable[..., SeriesDetector]:
-    """Serve what is learned from a table in an empty project."""
-    return lambda table, stages=None, **source: serve(project, table, stages, **source)
-
-
-def unlabelled(seeds=(1, 2), **drawn) -> pl.DataFrame:
-    return draw_panel(seeds, **drawn).drop("anomaly")
-
-
-def draw_more(seed: int, num_rows: int = MORE, *, channels=("value",), spikes=()) -> pl.DataFrame:
-    """Rows of the first series, or of the one of two channels, that follow those of training."""
-    draw, rows = np.random.default_rng(seed), np.arange(NUM_ROWS, NUM_ROWS + num_rows)
-    name = "s1" if len(channels) == 1 else "s3"
-    values = {channel: 50 + 9 * np.sin(rows / 4) + draw.normal(size=num_rows) for channel in channels}
-    values[channels[0]][list(spikes)] += 60
-    times = [START + timedelta(minutes=30 * int(row)) for row in rows]
-    return pl.DataFrame({"id": name, "time": times, **values})
+ANSWERS = ["series", "time", "value", "expected", "surprise", "is_anomaly", "alarm", "event", "status"]
 
 
 class AnotherProcessor(TorchDispatchMode):
@@ -252,8 +183,9 @@ def test_series_are_judged_alike_alone_and_among_others(detector):
     [
         (
             unlabelled((1,)).head(WARM_UP),
-            'E-DET-020 series "s1" has 60 row(s), none of which is left after a warm-up of 60 as in training.\n'
-            "Fix: bring its whole history, or only rows later than those of training.",
+            'E-DET-020 series "s1" has 60 row(s), none later than 2026-03-04T07:30:00, the last time seen, and none '
+            "that was judged: they belong to its warm-up, or lie before 2026-03-01T19:00:00, from where on rows are "
+            "remembered.\nFix: bring rows later than 2026-03-04T07:30:00, or its whole history.",
         ),
         (
             unlabelled((7,)).head(70),
