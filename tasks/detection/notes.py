@@ -17,10 +17,9 @@ def leave_out_foreign(rows: pl.DataFrame, channels: Sequence[str]) -> tuple[pl.D
     is_foreign = pl.any_horizontal(pl.col(foreign).is_not_null()) & pl.all_horizontal(pl.col(own).is_null())
     kept = rows.filter(~is_foreign)
     names = ", ".join(quoted(name.partition(".")[2]) for name in foreign)
-    left_out = f", and with them {rows.height - kept.height} row(s) that hold nothing else" * (
-        kept.height < rows.height
-    )
-    return kept, [f"channels that the detector was not trained on are left out: {names}{left_out}"]
+    note = f"channels that the detector was not trained on are left out: {names}"
+    num_empty = rows.height - kept.height
+    return kept, [f"{note}; {num_empty} row(s) hold nothing else" if num_empty else note]
 
 
 def describe_answers(answers: Iterable[pl.DataFrame], past_of: Mapping[str, pl.DataFrame]) -> list[str]:

@@ -10,6 +10,8 @@ from torch import nn
 
 from rnnmodels.row_parallel import as_tuple, run_cell
 
+pytestmark = pytest.mark.numeric
+
 CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 NUM_STEPS, NUM_ROWS = 5, 75
 

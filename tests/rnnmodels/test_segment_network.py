@@ -8,6 +8,8 @@ from rnnmodels.forecast_config import ForecastArchitecture
 from rnnmodels.forecast_sequences import NetworkSizes, Sequences
 from rnnmodels.segment_network import SegmentNetwork
 
+pytestmark = pytest.mark.numeric
+
 LENGTH, HIDDEN = 4, 6
 
 

@@ -38,6 +38,7 @@ def plain(answers: pl.DataFrame) -> pl.DataFrame:
     return answers.with_columns(event=pl.col("event").is_not_null())
 
 
+@pytest.mark.numeric
 @A_FEW
 @given(
     first=st.integers(0, NUM_ROWS),

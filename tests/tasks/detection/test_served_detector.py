@@ -51,6 +51,7 @@ def last(answers: pl.DataFrame, num_rows: int) -> pl.DataFrame:
     return answers.tail(num_rows).drop("event")
 
 
+@pytest.mark.numeric
 def test_a_whole_history_is_judged_as_it_was_evaluated(fitted, tmp_path):
     lineage, model = fitted
     assemble_parts(tmp_path / "parts", lineage, Scored(model=model, evaluation=model))
@@ -71,6 +72,7 @@ def test_a_whole_history_is_judged_as_it_was_evaluated(fitted, tmp_path):
     assert answers["event"].count() == 2
 
 
+@pytest.mark.numeric
 @settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(
     seed=st.integers(0, 2**16),
@@ -97,6 +99,7 @@ def test_at_once_in_two_calls_and_row_by_row_a_series_is_judged_alike_to_the_las
     assert [one.expected for one in row_by_row] == at_once.select("^expected.*$").rows()
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_they_are_on_a_processor_that_rounds_by_place_and_number_too(tmp_path, cell):
     with AnotherProcessor():
@@ -221,6 +224,33 @@ def test_a_channel_that_is_not_there_is_named(make):
     ]
     with pytest.raises(InputError, match='E-DET-022 channel "load" is missing, which the detector was trained on'):
         served.answer_frame(long.filter(pl.col("sensor") == "oil"))
+
+
+def test_a_channel_that_was_never_learned_is_left_out_and_said(make):
+    own = unlabelled((3,), num_channels=2).unpivot(index=["id", "time"], variable_name="sensor", value_name="read")
+    served, notes = make(own, channel_column="sensor", value_columns=("read",)), []
+    more = draw_more(1, 4, channels=("value", "value_1")).unpivot(
+        index=["id", "time"], variable_name="sensor", value_name="read"
+    )
+    foreign = more.filter(pl.col("sensor") == "value").with_columns(
+        pl.col("time") + pl.duration(hours=1.5), sensor=pl.lit("hum")
+    )
+
+    answers = served.answer_frame(pl.concat([more, foreign]), notes=notes)
+
+    assert answers.equals(served.answer_frame(more))
+    assert notes == ['channels that the detector was not trained on are left out: "hum"; 3 row(s) hold nothing else']
+
+
+def test_instants_are_shown_on_the_clocks_of_the_source(make):
+    times = pl.col("time").dt.to_string("iso:strict")
+    served = make(draw_panel((1,)).with_columns(times), time_zone="Europe/Berlin")
+
+    answers = served.answer_frame(draw_more(1).with_columns(times))
+
+    assert answers["time"].dt.to_string("%Y-%m-%dT%H:%M:%S%:z")[0] == "2026-03-04T08:00:00+01:00"
+    with pytest.raises(InputError, match=r"E-DET-023 .* has 1.0 at 2026-03-04T07:30:00\+01:00, where"):
+        served.answer_frame(unlabelled((1,)).tail(1).with_columns(times, value=pl.lit(1.0)))
 
 
 def test_missing_numbers_are_filled_as_in_training_from_the_rows_before(make):
