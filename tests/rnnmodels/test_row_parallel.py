@@ -10,8 +10,6 @@ from torch import nn
 
 from rnnmodels.row_parallel import as_tuple, run_cell
 
-pytestmark = pytest.mark.numeric
-
 CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 NUM_STEPS, NUM_ROWS = 5, 75
 
@@ -56,6 +54,7 @@ def counting(function):
     return run_counted
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("with_state", [True, False])
 @pytest.mark.parametrize("name", CELLS)
 def test_states_and_gradients_are_those_of_the_whole_batch(name, with_state):
@@ -66,6 +65,7 @@ def test_states_and_gradients_are_those_of_the_whole_batch(name, with_state):
         torch.testing.assert_close(other, one, rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("name", CELLS)
 def test_every_run_gives_the_same_bits(name):
     first = run(run_cell, name)
