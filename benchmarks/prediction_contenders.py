@@ -92,7 +92,8 @@ def predict_as_the_product(setup: Setup, output: Path) -> None:
 
 def predict_in_row_order(setup: Setup, output: Path, *, num_batch_rows: int) -> None:
     """Answer batch by batch in the order of the rows, each padded to its longest."""
-    from rnnmodels.inference import evaluating, pad_sequences, score_batch
+    from rnnmodels.evaluation_mode import evaluating
+    from rnnmodels.inference import pad_sequences, score_batch
     from tasks.text.classifier import calibrated_probabilities
 
     classifier = setup.classifier

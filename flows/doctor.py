@@ -103,10 +103,9 @@ def examine_lock() -> Iterator[Finding]:
 
 def examine_hardware() -> Iterator[Finding]:
     """Processors, memory, and the device that training takes."""
-    from rnnmodels.device import resolve_device
+    from rnnmodels.device import count_cores, resolve_device
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    yield Finding(OK, "cpu", f"{cores} cores to use")
+    yield Finding(OK, "cpu", f"{count_cores()} cores to use")
     free_gib = psutil.virtual_memory().available / GIB
     enough = free_gib >= ENOUGH_MEMORY_GIB
     fix = "" if enough else "close other programs, or lower encode.max_size and training.batch_tokens."

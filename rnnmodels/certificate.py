@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from rnnmodels.batches import Batch
 from rnnmodels.classifier import RecurrentClassifier
-from rnnmodels.inference import evaluating, pad_sequences, score_batch
+from rnnmodels.evaluation_mode import evaluating
+from rnnmodels.inference import pad_sequences, score_batch
 from rnnmodels.packed import packed_twin
 
 TOLERANCE = 1e-5

@@ -1,6 +1,8 @@
 """Where and in which arithmetic a model runs: a function of the settings and the hardware, never of timing."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psutil
 import torch
@@ -33,7 +35,23 @@ def resolve_precision(training: Optimization, architecture: RecurrentArchitectur
 def use_physical_cores() -> None:
     """Let torch use one thread per physical core this process may run on, unless OMP_NUM_THREADS says otherwise."""
     if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(min(psutil.cpu_count(logical=False) or 1, len(os.sched_getaffinity(0))))
+        torch.set_num_threads(min(psutil.cpu_count(logical=False) or 1, count_cores()))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Have torch compute in this thread alone for the duration of a block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def count_cores() -> int:
+    """Logical cores this process may run on; macOS binds no process to some of them, so there it may use all."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _cpu_multiplies_bfloat16() -> bool:

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rnnmodels.channel_line import fit_channel_lines
+from rnnmodels.evaluation_mode import evaluating
 from rnnmodels.forecast_config import ForecastArchitecture, ForecastTraining, resolve_loss
 from rnnmodels.forecast_outputs import Forecast, average_forecasts, build_output
 from rnnmodels.forecast_sequences import NetworkSizes, Sequences
 from rnnmodels.forecast_validation import WEIGHTS, measure_weights
-from rnnmodels.inference import evaluating
 from rnnmodels.line import build_views, fit_line
 from rnnmodels.segment_network import SegmentNetwork
 from rnnmodels.sequence_model import SequenceModel, Validation
@@ -188,7 +188,8 @@ class SequenceForecaster(SequenceModel):
         return functools.partial(self.output.loss, kind=resolve_loss(self.architecture, training))
 
     def _to_device(self, values: NDArray[np.float32]) -> Tensor:
-        return torch.from_numpy(values).to(self.recurrent_weight.device, non_blocking=True)
+        # A copy in memory of torch's own is aligned alike in every run, which numpy's arrays are not.
+        return torch.tensor(values, device=self.recurrent_weight.device)
 
     def _measure_level(self, history_BLC: Tensor) -> tuple[Tensor, Tensor]:
         """What to subtract from a window and what to divide it by (B, 1, C)."""

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rnnmodels.evaluation_mode import evaluating
 from rnnmodels.forecaster import SequenceForecaster
-from rnnmodels.inference import evaluating
 from rnnmodels.windows import WindowBatch, Windows
 
 ForecastBatch = Callable[[WindowBatch], NDArray[np.float32]]
@@ -21,9 +21,10 @@ def forecast_arrays(
     model: SequenceForecaster, history_BLC: NDArray[np.float32], covariates_BTD: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Forecast from histories and what is known of all steps, returning (B, H, C, O)."""
-    device = model.recurrent_weight.device
+    # Copies in memory of torch's own are aligned alike in every call, which numpy's arrays are not.
+    inputs = (torch.tensor(values, device=model.recurrent_weight.device) for values in (history_BLC, covariates_BTD))
     with evaluating(model):
-        forecast = model(torch.from_numpy(history_BLC).to(device), torch.from_numpy(covariates_BTD).to(device))
+        forecast = model(*inputs)
         outputs = torch.cat([forecast.location[..., None], model.output.quantiles(forecast)], dim=-1)
     return outputs.cpu().numpy()
 

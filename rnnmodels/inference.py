@@ -1,7 +1,6 @@
 """Logits of rows in shards or of plain sequences, always in float32."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from rnnmodels.batches import Batch, Shards
+from rnnmodels.evaluation_mode import evaluating
 
 if TYPE_CHECKING:
     from rnnmodels.classifier import RecurrentClassifier
@@ -86,21 +86,10 @@ def to_device(steps: NDArray, device: torch.device) -> torch.Tensor:
     """Move token ids or numbers to a device, each in the type a model reads."""
     if np.issubdtype(steps.dtype, np.integer):
         return to_int64(steps, device)
-    return torch.from_numpy(steps.astype(np.float32)).to(device, non_blocking=True)
+    # A copy in memory of torch's own is aligned alike in every run, which numpy's arrays are not.
+    return torch.tensor(steps, dtype=torch.float32, device=device)
 
 
 def to_int64(values: NDArray[np.integer], device: torch.device) -> torch.Tensor:
     """Move ids to a device in the type torch indexes with."""
     return torch.from_numpy(values.astype(np.int64)).to(device, non_blocking=True)
-
-
-@contextmanager
-def evaluating(model: torch.nn.Module) -> Iterator[None]:
-    """Switch dropout and gradients off for the duration of a block."""
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        model.train(was_training)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tasks.fingerprint import reached_modules
+
 ROOT = Path(__file__).parents[1]
 ROOMS = ("flows", "tasks", "rnnmodels")
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
@@ -113,3 +115,11 @@ def test_importing_the_command_line_loads_nothing_heavy():
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
 
     assert shown.stdout.strip() == "[]"
+
+
+def test_forecasters_reach_nothing_of_texts():
+    reached = reached_modules("tasks.series.modelling", "tasks.detection.modelling", "tasks.series.forecaster")
+
+    assert (
+        not {"rnnmodels.batches", "rnnmodels.classifier", "rnnmodels.inference", "rnnmodels.pooling"} & reached.keys()
+    )

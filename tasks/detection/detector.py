@@ -5,6 +5,7 @@ The surprise of a row is that of its most surprising channel.
 Shapes: N rows, L look-back, H horizon, C channels, D features of the calendar.
 """
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +17,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tasks.detection.events import Event, EventTracker, count_gap_rows, find_threshold
-from tasks.detection.forecasting import forecast_last
+from tasks.detection.forecasting import forecast_row
 from tasks.detection.likelihood import Evidence, RollingLikelihood, choose_evidence, measure_surprise
 from tasks.detection.settings import DetectorSettings
+from tasks.errors import InputError, quoted
 
 if TYPE_CHECKING:
     from rnnmodels.forecaster import SequenceForecaster
@@ -67,7 +69,8 @@ class Judgement:
 class StreamingDetector:
     """Judges the rows of one series in turn; what it says of a row depends on no later one.
 
-    The warm-up rows pass through it as well, without alarms.
+    The warm-up rows pass through it as well, without alarms. Where rows are `is_ordered`, one that is not later than
+    the last is refused.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class StreamingDetector:
         *,
         warm_up_rows: int,
         settings: DetectorSettings,
+        is_ordered: bool = True,
     ) -> None:
         self.model = model
         self.scaler = scaler
@@ -91,6 +95,10 @@ class StreamingDetector:
             first_row=warm_up_rows,
         )
         self._recent: deque[tuple[NDArray, NDArray]] = deque(maxlen=model.shape.num_steps)
+        self._num_rows = 0
+        self._is_ordered = is_ordered
+        self._last: datetime | int | None = None
+        self._last_values = [scaler.series[series][channel].centre for channel in scaler.channels]
 
     @property
     def events(self) -> list[Event]:
@@ -98,12 +106,21 @@ class StreamingDetector:
         return self._tracker.events
 
     def update(self, time: datetime | int, values: Sequence[float]) -> Judgement:
-        """Judge the next row, given its time and the number of each channel."""
+        """Judge the next row, given its time and the number of each channel; NaN is a missing one.
+
+        Raises InputError, after which the next row can be another one: E-DET-021 for a time of another kind, E-DET-025
+        for a row that is not later than the last, E-DET-026 for other numbers than one of each channel, E-SER-009 for a
+        missing one.
+        """
+        self._refuse_time(time)
+        values = self._complete(time, values)
+        self._last, self._last_values = time, values
         levels_1C = self.scaler.levels(self.series, np.array([values], np.float64))
         row = (levels_1C[0], self.scaler.describe_times(pl.Series([time]))[0])
         # Before its first row a series is taken to have stood still.
         self._recent.extend([row] * (1 if self._recent else self.model.shape.num_steps))
         forecast_C = self._forecast_row()
+        self._num_rows += 1
         channels = _residuals_of_channels(levels_1C, forecast_C[None])
         surprise = max(
             likelihood.update({name: values[0] for name, values in residuals.items()})
@@ -124,6 +141,8 @@ class StreamingDetector:
         *,
         surprise: NDArray[np.float64],
         first_row: int,
+        last: datetime | int,
+        last_values: Sequence[float],
     ) -> None:
         """Take in rows that were judged before, instead of updates; the first is the series' `first_row`.
 
@@ -131,6 +150,8 @@ class StreamingDetector:
         """
         rows = list(zip(levels_NC, calendar_ND, strict=True))
         self._recent.extend([rows[0]] * self.model.shape.num_steps + rows)
+        self._num_rows = first_row + len(rows)
+        self._last, self._last_values = last, list(last_values)
         for likelihood, residuals in zip(
             self._likelihoods, _residuals_of_channels(levels_NC, forecasts_NC), strict=True
         ):
@@ -142,11 +163,57 @@ class StreamingDetector:
             self._tracker.update(float(one))
         self._warm_up_left = 0
 
+    def _refuse_time(self, time: datetime | int) -> None:
+        if self._last is None:
+            return
+        kind, known = (describe_times(pl.Series([one]).dtype) for one in (time, self._last))
+        if kind != known:
+            raise InputError(
+                "E-DET-021",
+                f"the row at {time} has a time that is one of {kind}, expected {known} as before.",
+                fix="give the time as in the rows before.",
+            )
+        if self._is_ordered and not time > self._last:
+            raise InputError(
+                "E-DET-025",
+                f"series {quoted(self.series)} has a row at {time}, which is not later than {self._last}, the last one "
+                "seen.",
+                fix="leave it out; what was said of a row that was seen holds.",
+            )
+
+    def _complete(self, time: datetime | int, values: Sequence[float]) -> list[float]:
+        """Take the last number for a missing one, where that is the policy."""
+        names = self.scaler.channels
+        if len(values) != len(names) or any(math.isinf(value) for value in values):
+            raise InputError(
+                "E-DET-026",
+                f"series {quoted(self.series)} has {list(values)} at {time}, expected a finite number for each of "
+                f"{', '.join(map(quoted, names))}.",
+                fix="give one number per channel, NaN for a missing one.",
+            )
+        missing = [name for name, value in zip(names, values, strict=True) if math.isnan(value)]
+        if missing and self.scaler.missing == "error":
+            raise InputError(
+                "E-SER-009",
+                f"a number is missing at {time} in series {quoted(self.series)}.",
+                fix='fill it in, or train with encode.missing = "forward".',
+                column=missing[0],
+            )
+        pairs = zip(values, self._last_values, strict=True)
+        return [last if math.isnan(value) else float(value) for value, last in pairs]
+
     def _forecast_row(self) -> NDArray[np.float32]:
-        """What the forecaster says of the last row, from the rows up to `horizon` before it (C)."""
+        """What the forecaster says of the newest row, from the rows up to `horizon` before it (C)."""
         levels, calendar = zip(*self._recent, strict=True)
         history_LC = np.array(levels)[: self.model.shape.look_back]
-        return forecast_last(self.model, history_LC[None], np.array(calendar)[None])[0]
+        return forecast_row(self.model, history_LC, np.array(calendar), self._num_rows)
+
+
+def describe_times(kind: pl.DataType) -> str:
+    """Say of what kind times are, by the type of their column."""
+    if not kind.is_temporal():
+        return "plain steps"
+    return "times without a zone" if kind.time_zone is None else "instants, with an offset or a zone"
 
 
 def _residuals_of_channels(

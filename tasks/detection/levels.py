@@ -5,6 +5,7 @@ near the centre and logarithmic far from it (asinh), so that one forecaster read
 Shapes: N rows, C channels, D features of the calendar.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -12,8 +13,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from tasks.detection import one_by_one
 from tasks.errors import InputError, quoted
-from tasks.series.calendar import calendar_features
+from tasks.series.calendar import calendar_angles
 from tasks.series.frames import VALUES
 
 
@@ -74,18 +76,18 @@ class LevelScaler:
     def levels(self, series: str, values_NC: NDArray[np.float64]) -> NDArray[np.float32]:
         """Levels of a series' rows (N, C)."""
         centre_C, deviation_C = self._scales(series)
-        return np.arcsinh((values_NC - centre_C) / deviation_C).astype(np.float32)
+        return one_by_one.apply(math.asinh, (values_NC - centre_C) / deviation_C).astype(np.float32)
 
     def values(self, series: str, levels_NC: NDArray[np.float32]) -> NDArray[np.float64]:
         """What levels are in the units of the source (N, C)."""
         centre_C, deviation_C = self._scales(series)
-        return np.sinh(levels_NC.astype(np.float64)) * deviation_C + centre_C
+        return one_by_one.apply(one_by_one.sinh, levels_NC.astype(np.float64)) * deviation_C + centre_C
 
     def describe_times(self, times: pl.Series) -> NDArray[np.float32]:
-        """Features of the calendar (N, D)."""
-        features = calendar_features(self.calendar, self.zone)
-        table = pl.DataFrame({"time": times}).select(**features)
-        return table.to_numpy(order="c").reshape(len(times), len(features))
+        """Sine and cosine of where each time stands in each cycle of the calendar (N, D)."""
+        angles_NA = pl.DataFrame({"time": times}).select(**calendar_angles(self.calendar, self.zone)).to_numpy()
+        waves_NA2 = [one_by_one.apply(wave, angles_NA) for wave in (math.sin, math.cos)]
+        return np.stack(waves_NA2, axis=-1).reshape(len(times), 2 * len(self.calendar)).astype(np.float32)
 
     def values_of(self, rows: pl.DataFrame) -> NDArray[np.float64]:
         """The numbers of rows, channel by channel (N, C)."""

@@ -68,7 +68,7 @@ def finish_model(
 
     finished = model.finish(data[VALID], candidate.training)
     judged, settings = data[JUDGED], candidate.detector
-    levels_NC, forecasts_NC = judged.levels(), forecast_windows(model, judged.windows)
+    levels_NC, forecasts_NC = judged.levels(), forecast_windows(model, judged.windows, judged.rows_of_series)
     ends = np.cumsum(judged.rows_of_series)[:-1]
     num_evidence = len(choose_evidence(settings.likelihood))
     opinions = [

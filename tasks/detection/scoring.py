@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tasks.detection.forecasting import forecast_rows
+from tasks.detection.forecasting import forecast_some
 from tasks.detection.holdout import DetectionHoldout
 from tasks.detection.served_detector import SeriesDetector
 from tasks.detection.splitting import TRAIN
@@ -87,5 +87,5 @@ def forecast_values(detector: SeriesDetector, rows: pl.DataFrame, positions: NDA
     if not scaler.knows(series):
         scaler = scaler.with_series(series, rows.filter(pl.col("split") == TRAIN))
     levels_NC = scaler.levels(series, scaler.values_of(scaler.fill(rows)))
-    forecasts_NC = forecast_rows(detector.model, levels_NC, scaler.describe_times(rows["time"]), positions)
+    forecasts_NC = forecast_some(detector.model, levels_NC, scaler.describe_times(rows["time"]), positions)
     return pl.DataFrame(scaler.values(series, forecasts_NC), schema=[f"value.{name}" for name in scaler.channels])

@@ -1,5 +1,6 @@
 """The registered detector's code: MLflow runs this file wherever the model is loaded, without this repository."""
 
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -20,9 +21,13 @@ class ServedDetector(PythonModel):
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame) -> pd.DataFrame:  # noqa: ARG002
         """Judge every series of a table with the columns it was trained on, the label aside.
 
-        Raises InputError, as the reading of the training rows did.
+        What is to be known of its rows is said by warnings. Raises InputError, as the reading of the training rows did.
         """
-        return self.detector.answer_frame(pl.from_pandas(model_input)).to_pandas()
+        notes: list[str] = []
+        answers = self.detector.answer_frame(pl.from_pandas(model_input), notes=notes)
+        for note in notes:
+            warnings.warn(note, stacklevel=2)
+        return answers.to_pandas()
 
 
 set_model(ServedDetector())

@@ -4,11 +4,14 @@ This module travels with the registered model, so it knows neither Prefect nor M
 """
 
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from tasks.detection.settings import DetectorSettings
 from tasks.detection.source import DetectionSource
 from tasks.detection.splitting import WarmUpSettings
+from tasks.series.time_grid import show_time
 from tasks.served_parts import write_serving
 
 KIND = "detect"
@@ -69,6 +72,13 @@ class Serving:
         """The source's settings, labels aside, for other files in any format."""
         own = self.settings.model_dump(exclude=NOT_SERVED)
         return DetectionSource(**own | {"path": str(path), **changed})
+
+    def show(self, time: int) -> str:
+        """A time in microseconds since 1970, or a step, as a person writes it: instants on the clocks of the zone."""
+        if self.zone is None:
+            return show_time(time, self.clock)
+        instant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=time)
+        return instant.astimezone(ZoneInfo(self.zone)).isoformat()
 
 
 def complete_detector(folder: Path, serving: Serving) -> None:

@@ -97,7 +97,8 @@ def logits_of_batches(
 
     Raises IntegrityError (E-REG-005) if the served scaler makes other numbers of a sequence.
     """
-    from rnnmodels.inference import evaluating, pad_sequences, score_batch
+    from rnnmodels.evaluation_mode import evaluating
+    from rnnmodels.inference import pad_sequences, score_batch
 
     logits, start = [], 0
     for batch in batches:

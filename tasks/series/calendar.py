@@ -13,14 +13,19 @@ MONTHS_PER_YEAR = 12
 
 def calendar_features(names: Sequence[str], zone: str | None) -> dict[str, pl.Expr]:
     """Sine and cosine, Float32, of the position of the column `time` in each named cycle, on the clocks of a zone."""
+    return {
+        f"known.{name}_{wave}": getattr(angle, wave)().cast(pl.Float32)
+        for name, angle in calendar_angles(names, zone).items()
+        for wave in ("sin", "cos")
+    }
+
+
+def calendar_angles(names: Sequence[str], zone: str | None) -> dict[str, pl.Expr]:
+    """Position of the column `time` in each named cycle on the clocks of a zone, Float64, from 0 to below 2 pi."""
     time = pl.col("time")
     local = time if zone is None else time.dt.convert_time_zone(zone)
     cycles = _shares_of_cycles(local)
-    return {
-        f"known.{name}_{wave}": getattr(cycles[name] * (2 * math.pi), wave)().cast(pl.Float32)
-        for name in names
-        for wave in ("sin", "cos")
-    }
+    return {name: cycles[name] * (2 * math.pi) for name in names}
 
 
 def _shares_of_cycles(local: pl.Expr) -> dict[str, pl.Expr]:

@@ -62,7 +62,8 @@ def logits_of_batch(classifier: TextClassifier, batch: "Batch", texts: dict[int,
 
     Raises IntegrityError (E-REG-005) if the served encoder cuts a text into other tokens.
     """
-    from rnnmodels.inference import evaluating, pad_sequences, score_batch
+    from rnnmodels.evaluation_mode import evaluating
+    from rnnmodels.inference import pad_sequences, score_batch
 
     sequences = classifier.encoder.encode([texts[int(row)] for row in batch.row])
     padded = pad_sequences(sequences, width=batch.steps.shape[1])

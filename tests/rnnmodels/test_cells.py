@@ -20,6 +20,7 @@ def small(cell="gru", nonlinearity="tanh", **options):
     return Architecture(cell=cell, nonlinearity=nonlinearity, embedding_size=5, hidden_size=6, **options)
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
 @pytest.mark.parametrize("num_layers", [1, 2])
 def test_the_bidirectional_encoder_equals_torch_on_packed_sequences(cell, nonlinearity, num_layers):
@@ -35,10 +36,14 @@ def test_the_bidirectional_encoder_equals_torch_on_packed_sequences(cell, nonlin
     x_TBF = torch.randn(7, 4, 5)
     expected, _ = pad_packed_sequence(stock(pack_padded_sequence(x_TBF, LENGTHS, enforce_sorted=False))[0])
     actual = encoder(x_TBF, LENGTHS)
+    # Packed products have other shapes, so they may add up in another order; what rounding then moves is a share of the
+    # largest terms, and the states of a ReLU grow (here to 49).
+    tolerance = 1e-6 * max(1, expected.abs().max().item())
     for row, length in enumerate(LENGTHS):
-        torch.testing.assert_close(actual[:length, row], expected[:length, row], rtol=0, atol=1e-6)
+        torch.testing.assert_close(actual[:length, row], expected[:length, row], rtol=0, atol=tolerance)
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_gradients_equal_those_of_packed_sequences(cell, nonlinearity, bidirectional):
@@ -56,6 +61,7 @@ def test_gradients_equal_those_of_packed_sequences(cell, nonlinearity, bidirecti
         torch.testing.assert_close(own, packed, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_padded_equals_packed_for_the_whole_classifier(make_model, sequences, bidirectional):
     model = make_model(bidirectional=bidirectional, num_layers=2).eval()
@@ -73,6 +79,7 @@ def test_reversal_by_length_is_its_own_inverse_and_leaves_padding_in_place():
     assert order.T.tolist() == [[2, 1, 0, 3, 4], [0, 1, 2, 3, 4], [3, 2, 1, 0, 4]]
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
 def test_changing_the_future_leaves_earlier_unidirectional_states_unchanged(cell, nonlinearity):
     torch.manual_seed(0)

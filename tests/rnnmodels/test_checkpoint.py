@@ -31,6 +31,7 @@ def snapshot(epoch):
     return Snapshot(epoch, {"model/w": torch.full((4,), float(epoch))}, {"history": [epoch], "share": 0.1})
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_a_loaded_model_gives_bitwise_equal_logits(make_model, tmp_path, cell):
     model = make_model(cell=cell, bidirectional=True, pooling="attention").eval()

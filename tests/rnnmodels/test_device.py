@@ -47,3 +47,15 @@ def test_torch_uses_physical_cores_unless_told_otherwise(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS")
     device.use_physical_cores()
     assert chosen == [4]
+
+
+def test_where_processes_are_not_bound_to_cores_all_may_be_used(monkeypatch):
+    chosen = []
+    monkeypatch.setattr(torch, "set_num_threads", chosen.append)
+    monkeypatch.setattr(device.psutil, "cpu_count", lambda *, logical: 8 if logical else 4)
+    monkeypatch.delattr(device.os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(device.os, "cpu_count", lambda: 3)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    device.use_physical_cores()
+    assert device.count_cores() == 3
+    assert chosen == [3]

@@ -113,6 +113,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
     assert not torch.equal(first.members[0].token.weight, other.members[0].token.weight)
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("normalization", ["last", "last-scaled", "mean", "instance", "none"])
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_before_training_the_forecast_is_exactly_the_line(waves, decoder, normalization):
@@ -235,6 +236,7 @@ def test_without_a_line_the_forecast_starts_from_the_level(waves, normalization,
     np.testing.assert_allclose(forecast_of(model, batch).location[:, 3].detach(), expected, atol=1e-6)
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_true_values_of_the_future_never_reach_a_forecast_but_known_covariates_do(decoder):
     model, batch = build(decoder=decoder, num_covariates=2), random_batch(num_covariates=2)
@@ -251,6 +253,7 @@ def test_true_values_of_the_future_never_reach_a_forecast_but_known_covariates_d
     assert not torch.equal(forecast_of(model, batch).location[0], after[0])
 
 
+@pytest.mark.numeric
 def test_step_by_step_a_later_forecast_cannot_change_an_earlier_one():
     model, batch = build(decoder="pointwise", num_covariates=2), random_batch(num_covariates=2)
     take_steps(model, batch, num_steps=3)
@@ -261,6 +264,7 @@ def test_step_by_step_a_later_forecast_cannot_change_an_earlier_one():
     assert not torch.equal(before[:, 3:], after[:, 3:])
 
 
+@pytest.mark.numeric
 def test_teacher_forcing_reads_the_truth_before_a_step_and_only_while_training():
     model, batch = build(decoder="pointwise", teacher_forcing=1.0), random_batch()
     take_steps(model, batch, num_steps=3)
@@ -381,6 +385,7 @@ def test_validation_measures_what_numpy_does(waves):
     assert validation.loss == validation.metrics["mae"]
 
 
+@pytest.mark.numeric
 def test_a_saved_forecaster_comes_back_with_line_and_weight(waves, tmp_path):
     train, valid = waves()
     model = build(output="student-t", decoder="direct", cell="lstm", members=2, lead_decay=5.0, line_share=0.5)
@@ -394,6 +399,7 @@ def test_a_saved_forecaster_comes_back_with_line_and_weight(waves, tmp_path):
     assert torch.equal(model.output.quantiles(expected), loaded.output.quantiles(actual))
 
 
+@pytest.mark.numeric
 def test_training_beats_the_line_and_goes_on_bit_by_bit_after_an_interruption(make_windows, tmp_path):
     train, valid = open_arcs(make_windows)
     training = ForecastTraining(epochs=8, learning_rate=0.02, batch_windows=32, device="cpu", ema_decay=0.9)

@@ -9,6 +9,8 @@ import torch
 from rnnmodels.batches import Shards
 from rnnmodels.inference import batches_by_length, predict_sequences, predict_shards
 
+pytestmark = pytest.mark.numeric
+
 
 def test_sequences_are_scored_in_input_order_whatever_the_batches(make_model, sequences):
     model = make_model()

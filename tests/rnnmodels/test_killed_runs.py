@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 # One process imports torch and forks the runs that are killed, so that a kill costs milliseconds.
 KILLER = """
 import hashlib, json, os, random, signal, sys, time
@@ -66,6 +68,7 @@ print(json.dumps({"kills": kills, "expected": digest("undisturbed"), "actual": r
 """
 
 
+@pytest.mark.numeric
 def test_killed_and_resumed_runs_end_bit_identical(shard_files, tmp_path: Path):
     files = [str(path) for path in shard_files("train", 300)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}

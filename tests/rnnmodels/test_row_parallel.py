@@ -54,6 +54,7 @@ def counting(function):
     return run_counted
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("with_state", [True, False])
 @pytest.mark.parametrize("name", CELLS)
 def test_states_and_gradients_are_those_of_the_whole_batch(name, with_state):
@@ -64,6 +65,7 @@ def test_states_and_gradients_are_those_of_the_whole_batch(name, with_state):
         torch.testing.assert_close(other, one, rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("name", CELLS)
 def test_every_run_gives_the_same_bits(name):
     first = run(run_cell, name)

@@ -2,15 +2,22 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
-from tasks.detection.modelling import DetectorCandidate
+from rnnmodels.checkpoint import save_model
+from tasks import store
+from tasks.contest import Scored
+from tasks.detection.modelling import DetectorCandidate, create_model, finish_model, open_data
+from tasks.detection.registration import assemble_parts
 from tasks.detection.scaling import LevelSettings
 from tasks.detection.segments import DetectionWindowSettings
+from tasks.detection.served_detector import SeriesDetector
 from tasks.detection.source import DetectionSource
 from tasks.detection.splitting import WarmUpSettings
 from tasks.encode import encode
@@ -29,6 +36,11 @@ CANDIDATE = DetectorCandidate(
     name="gru",
     model={"cell": "gru", "hidden_size": 6, "segment_length": 4},
     training={"epochs": 6, "batch_windows": 8, "learning_rate": 1e-2, "ema_decay": 0, "device": "cpu"},
+)
+MORE = 40
+# The stored rows reach back 122 of 160: the long run, the short one and a window.
+SHORT_MEMORY = DetectorCandidate(
+    **CANDIDATE.model_dump() | {"detector": {"likelihood": {"long_run_rows": 100}, "events": {"gap_share": 0.1}}}
 )
 
 
@@ -92,3 +104,68 @@ def fitted_channels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lineage, 
         patch.setenv("RNNFLOW_HOME", str(home))
         lineage = prepare(source_of(home / "rows.csv", draw_panel((3,), num_channels=2)))
         return lineage, fit.fn(lineage.shards, CANDIDATE)
+
+
+def serve(
+    home: Path, table: pl.DataFrame, stages: dict | None = None, *, cell: str = "gru", **source: object
+) -> SeriesDetector:
+    """Take a table through the stages, and load what is made to be served."""
+    lineage = prepare(source_of(home / "rows.csv", table, **source), **stages or {})
+    candidate = SHORT_MEMORY.model_copy(update={"model": SHORT_MEMORY.model.model_copy(update={"cell": cell})})
+    model = store.build(
+        "fit",
+        partial(write_shaken, candidate=candidate, shards=lineage.shards),
+        module="tasks.store",
+        config=candidate,
+        inputs=lineage.by_name(),
+    )
+    assemble_parts(home / "parts", lineage, Scored(model=model, evaluation=model))
+    return SeriesDetector.load(home / "parts")
+
+
+def write_shaken(folder: Path, *, candidate: DetectorCandidate, shards: Artefact) -> dict:
+    """A network whose weights were drawn: its forecasts go up and down, and it need not be trained."""
+    data = open_data(candidate, shards)
+    model = create_model(candidate, data, shards, None)
+    draw = torch.Generator().manual_seed(1)
+    for weights in model.parameters():
+        weights.data = torch.randn(weights.shape, generator=draw) / 2
+    save_model(model, folder)
+    return {"name": "shaken", "device": "cpu", **finish_model(folder, model, data, candidate)}
+
+
+def served_in(home: Path, *arguments: object, **settings: object) -> SeriesDetector:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RNNFLOW_HOME", str(home))
+        return serve(home, *arguments, **settings)
+
+
+@pytest.fixture(scope="session")
+def detector(tmp_path_factory: pytest.TempPathFactory) -> SeriesDetector:
+    return served_in(tmp_path_factory.mktemp("detector"), draw_panel())
+
+
+@pytest.fixture(scope="session")
+def detectors(detector: SeriesDetector, tmp_path_factory: pytest.TempPathFactory) -> dict[int, SeriesDetector]:
+    """Detectors of one and of two channels."""
+    return {1: detector, 2: served_in(tmp_path_factory.mktemp("channels"), draw_panel((3,), num_channels=2))}
+
+
+@pytest.fixture
+def make(project: Path) -> Callable[..., SeriesDetector]:
+    """Serve what is learned from a table in an empty project."""
+    return lambda table, stages=None, **source: serve(project, table, stages, **source)
+
+
+def unlabelled(seeds=(1, 2), **drawn) -> pl.DataFrame:
+    return draw_panel(seeds, **drawn).drop("anomaly")
+
+
+def draw_more(seed: int, num_rows: int = MORE, *, channels=("value",), spikes=()) -> pl.DataFrame:
+    """Rows of the first series, or of the one of two channels, that follow those of training."""
+    draw, rows = np.random.default_rng(seed), np.arange(NUM_ROWS, NUM_ROWS + num_rows)
+    name = "s1" if len(channels) == 1 else "s3"
+    values = {channel: 50 + 9 * np.sin(rows / 4) + draw.normal(size=num_rows) for channel in channels}
+    values[channels[0]][list(spikes)] += 60
+    times = [START + timedelta(minutes=30 * int(row)) for row in rows]
+    return pl.DataFrame({"id": name, "time": times, **values})

@@ -1,10 +1,6 @@
 """A served detector judges files as it was evaluated, and goes on behind the rows that it has seen."""
 
 import re
-from collections.abc import Callable
-from datetime import timedelta
-from functools import partial
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -12,93 +8,50 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from rnnmodels.checkpoint import save_model
-from tasks import store
+from rnnmodels.row_parallel import as_tuple
 from tasks.contest import Scored
-from tasks.detection.modelling import DetectorCandidate, create_model, finish_model, open_data
 from tasks.detection.registration import assemble_parts
 from tasks.detection.scaling import LevelSettings
 from tasks.detection.served_detector import SeriesDetector
 from tasks.errors import InputError, IntegrityError
 from tasks.sources.inputs import find_inputs
-from tasks.store import Artefact
-from tests.tasks.detection.conftest import CANDIDATE, NUM_ROWS, SPIKE, START, WARM_UP, draw_panel, prepare, source_of
-
-MORE = 40
-ANSWERS = ["series", "time", "value", "expected", "surprise", "is_anomaly", "alarm", "event"]
-# The stored rows reach back 122 of 160: the long run, the short one and a window.
-SHORT_MEMORY = DetectorCandidate(
-    **CANDIDATE.model_dump() | {"detector": {"likelihood": {"long_run_rows": 100}, "events": {"gap_share": 0.1}}}
+from tests.tasks.detection.conftest import (
+    MORE,
+    NUM_ROWS,
+    SPIKE,
+    WARM_UP,
+    draw_more,
+    draw_panel,
+    served_in,
+    unlabelled,
 )
 
+ANSWERS = ["series", "time", "value", "expected", "surprise", "is_anomaly", "alarm", "event", "status"]
 
-def serve(home: Path, table: pl.DataFrame, stages: dict | None = None, **source: object) -> SeriesDetector:
-    """Take a table through the stages, and load what is made to be served."""
-    lineage = prepare(source_of(home / "rows.csv", table, **source), **stages or {})
-    model = store.build(
-        "fit",
-        partial(write_shaken, shards=lineage.shards),
-        module="tasks.store",
-        config=SHORT_MEMORY,
-        inputs=lineage.by_name(),
+
+class AnotherProcessor(TorchDispatchMode):
+    """Rounds each number that a network computes by its place among the others, and by how many there are."""
+
+    ROUNDED = frozenset(
+        ["linear", "matmul", "rnn_tanh", "gru", "lstm", "tanh", "sigmoid", "lerp", "mean", "softplus", "add", "mul"]
     )
-    assemble_parts(home / "parts", lineage, Scored(model=model, evaluation=model))
-    return SeriesDetector.load(home / "parts")
 
-
-def write_shaken(folder: Path, *, shards: Artefact) -> dict:
-    """A network whose weights were drawn: its forecasts go up and down, and it need not be trained."""
-    data = open_data(SHORT_MEMORY, shards)
-    model = create_model(SHORT_MEMORY, data, shards, None)
-    draw = torch.Generator().manual_seed(1)
-    for weights in model.parameters():
-        weights.data = torch.randn(weights.shape, generator=draw) / 2
-    save_model(model, folder)
-    return {"name": "shaken", "device": "cpu", **finish_model(folder, model, data, SHORT_MEMORY)}
-
-
-def served_in(home: Path, *arguments: object, **settings: object) -> SeriesDetector:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RNNFLOW_HOME", str(home))
-        return serve(home, *arguments, **settings)
-
-
-@pytest.fixture(scope="module")
-def detector(tmp_path_factory: pytest.TempPathFactory) -> SeriesDetector:
-    return served_in(tmp_path_factory.mktemp("detector"), draw_panel())
-
-
-@pytest.fixture(scope="module")
-def detectors(detector: SeriesDetector, tmp_path_factory: pytest.TempPathFactory) -> dict[int, SeriesDetector]:
-    """Detectors of one and of two channels."""
-    return {1: detector, 2: served_in(tmp_path_factory.mktemp("channels"), draw_panel((3,), num_channels=2))}
-
-
-@pytest.fixture
-def make(project: Path) -> Callable[..., SeriesDetector]:
-    """Serve what is learned from a table in an empty project."""
-    return lambda table, stages=None, **source: serve(project, table, stages, **source)
-
-
-def unlabelled(seeds=(1, 2), **drawn) -> pl.DataFrame:
-    return draw_panel(seeds, **drawn).drop("anomaly")
-
-
-def draw_more(seed: int, num_rows: int = MORE, *, channels=("value",), spikes=()) -> pl.DataFrame:
-    """Rows of the first series, or of the one of two channels, that follow those of training."""
-    draw, rows = np.random.default_rng(seed), np.arange(NUM_ROWS, NUM_ROWS + num_rows)
-    name = "s1" if len(channels) == 1 else "s3"
-    values = {channel: 50 + 9 * np.sin(rows / 4) + draw.normal(size=num_rows) for channel in channels}
-    values[channels[0]][list(spikes)] += 60
-    times = [START + timedelta(minutes=30 * int(row)) for row in rows]
-    return pl.DataFrame({"id": name, "time": times, **values})
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **kwargs or {})
+        if function.overloadpacket.__name__ in self.ROUNDED:
+            for numbers in filter(torch.is_floating_point, as_tuple(result)):
+                place = torch.arange(numbers.numel(), dtype=torch.float64).reshape(numbers.shape)
+                numbers.mul_(1 + 1e-6 * torch.sin(1e3 * place + numbers.numel()))
+        return result
 
 
 def last(answers: pl.DataFrame, num_rows: int) -> pl.DataFrame:
     return answers.tail(num_rows).drop("event")
 
 
+@pytest.mark.numeric
 def test_a_whole_history_is_judged_as_it_was_evaluated(fitted, tmp_path):
     lineage, model = fitted
     assemble_parts(tmp_path / "parts", lineage, Scored(model=model, evaluation=model))
@@ -119,6 +72,7 @@ def test_a_whole_history_is_judged_as_it_was_evaluated(fitted, tmp_path):
     assert answers["event"].count() == 2
 
 
+@pytest.mark.numeric
 @settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(
     seed=st.integers(0, 2**16),
@@ -143,6 +97,24 @@ def test_at_once_in_two_calls_and_row_by_row_a_series_is_judged_alike_to_the_las
     assert [one.is_alarm for one in row_by_row] == at_once["alarm"].to_list()
     assert [one.is_anomaly for one in row_by_row] == at_once["is_anomaly"].to_list()
     assert [one.expected for one in row_by_row] == at_once.select("^expected.*$").rows()
+
+
+@pytest.mark.numeric
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_they_are_on_a_processor_that_rounds_by_place_and_number_too(tmp_path, cell):
+    with AnotherProcessor():
+        served = served_in(tmp_path, unlabelled((1,)), cell=cell)
+        more = draw_more(1, 13)
+        at_once = last(served.answer_frame(pl.concat([unlabelled((1,)), more])), 13)
+        in_two_calls = last(served.answer_frame(more), 13)
+        stream = served.stream("s1")
+        row_by_row = [stream.update(time, values) for _, time, *values in more.iter_rows()]
+    elsewhere = served.answer_frame(more)
+
+    assert in_two_calls.equals(at_once)
+    assert [one.surprise for one in row_by_row] == at_once["surprise"].to_list()
+    assert [one.expected for one in row_by_row] == at_once.select("expected").rows()
+    assert not elsewhere["expected"].equals(at_once["expected"])
 
 
 def test_an_event_that_goes_on_raises_no_second_alarm(make):
@@ -214,8 +186,9 @@ def test_series_are_judged_alike_alone_and_among_others(detector):
     [
         (
             unlabelled((1,)).head(WARM_UP),
-            'E-DET-020 series "s1" has 60 row(s), none of which is left after a warm-up of 60 as in training.\n'
-            "Fix: bring its whole history, or only rows later than those of training.",
+            'E-DET-020 series "s1" has 60 row(s), none later than 2026-03-04T07:30:00, the last time seen, and none '
+            "that was judged: they belong to its warm-up, or lie before 2026-03-01T19:00:00, from where on rows are "
+            "remembered.\nFix: bring rows later than 2026-03-04T07:30:00, or its whole history.",
         ),
         (
             unlabelled((7,)).head(70),
@@ -251,6 +224,33 @@ def test_a_channel_that_is_not_there_is_named(make):
     ]
     with pytest.raises(InputError, match='E-DET-022 channel "load" is missing, which the detector was trained on'):
         served.answer_frame(long.filter(pl.col("sensor") == "oil"))
+
+
+def test_a_channel_that_was_never_learned_is_left_out_and_said(make):
+    own = unlabelled((3,), num_channels=2).unpivot(index=["id", "time"], variable_name="sensor", value_name="read")
+    served, notes = make(own, channel_column="sensor", value_columns=("read",)), []
+    more = draw_more(1, 4, channels=("value", "value_1")).unpivot(
+        index=["id", "time"], variable_name="sensor", value_name="read"
+    )
+    foreign = more.filter(pl.col("sensor") == "value").with_columns(
+        pl.col("time") + pl.duration(hours=1.5), sensor=pl.lit("hum")
+    )
+
+    answers = served.answer_frame(pl.concat([more, foreign]), notes=notes)
+
+    assert answers.equals(served.answer_frame(more))
+    assert notes == ['channels that the detector was not trained on are left out: "hum"; 3 row(s) hold nothing else']
+
+
+def test_instants_are_shown_on_the_clocks_of_the_source(make):
+    times = pl.col("time").dt.to_string("iso:strict")
+    served = make(draw_panel((1,)).with_columns(times), time_zone="Europe/Berlin")
+
+    answers = served.answer_frame(draw_more(1).with_columns(times))
+
+    assert answers["time"].dt.to_string("%Y-%m-%dT%H:%M:%S%:z")[0] == "2026-03-04T08:00:00+01:00"
+    with pytest.raises(InputError, match=r"E-DET-023 .* has 1.0 at 2026-03-04T07:30:00\+01:00, where"):
+        served.answer_frame(unlabelled((1,)).tail(1).with_columns(times, value=pl.lit(1.0)))
 
 
 def test_missing_numbers_are_filled_as_in_training_from_the_rows_before(make):

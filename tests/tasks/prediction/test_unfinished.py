@@ -96,6 +96,7 @@ def same_but_for_time(one: PredictedFile, other: PredictedFile, output: Path) ->
     return dataclasses.replace(one, **free) == dataclasses.replace(other, **free)
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_the_same_command_goes_on_and_ends_byte_for_byte_alike(source: Path, tmp_path: Path, suffix: str):
     whole, cut = tmp_path / f"whole{suffix}", tmp_path / f"cut{suffix}"
@@ -113,6 +114,7 @@ def test_the_same_command_goes_on_and_ends_byte_for_byte_alike(source: Path, tmp
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.numeric
 def test_windows_do_not_show_in_the_answers(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     predict_file("reviews", source, tmp_path / "many.csv")
     set_window_rows(monkeypatch, 1_000)

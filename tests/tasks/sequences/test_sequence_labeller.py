@@ -81,6 +81,7 @@ def test_an_answer_does_not_depend_on_the_other_sequences(served):
         np.testing.assert_allclose(alone["probability_up"][0], together["probability_up"][number], atol=1e-6)
 
 
+@pytest.mark.numeric
 def test_what_is_served_is_bit_by_bit_what_was_evaluated_and_depends_on_the_sequence_alone(served):
     parts, lineage, best = served
     labeller = SequenceLabeller.load(parts)

@@ -1,0 +1,47 @@
+"""What a caller is to know of rows that a served detector was given, besides the answers."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import polars as pl
+
+from tasks.detection.series_judge import FORGOTTEN, JUDGED
+from tasks.errors import quoted
+
+
+def leave_out_foreign(rows: pl.DataFrame, channels: Sequence[str]) -> tuple[pl.DataFrame, list[str]]:
+    """Leave out channels that the detector never learned, and rows that hold nothing else; says so."""
+    own = [f"value.{name}" for name in channels]
+    foreign = [name for name in rows.columns if name.startswith("value.") and name not in own]
+    if not foreign:
+        return rows, []
+    is_foreign = pl.any_horizontal(pl.col(foreign).is_not_null()) & pl.all_horizontal(pl.col(own).is_null())
+    kept = rows.filter(~is_foreign)
+    names = ", ".join(quoted(name.partition(".")[2]) for name in foreign)
+    note = f"channels that the detector was not trained on are left out: {names}"
+    num_empty = rows.height - kept.height
+    return kept, [f"{note}; {num_empty} row(s) hold nothing else" if num_empty else note]
+
+
+def describe_answers(answers: Iterable[pl.DataFrame], past_of: Mapping[str, pl.DataFrame]) -> list[str]:
+    """Say what was not judged although it was seen, and where series go on only after a long pause."""
+    num_forgotten, pauses = 0, []
+    for answer in answers:
+        num_forgotten += int((answer["status"] == FORGOTTEN).sum())
+        series = answer["series"][0]
+        if series in past_of and is_long_pause(answer, past_of[series]):
+            pauses.append(series)
+    said = {
+        f"{num_forgotten} row(s) lie before those that the detector remembers of their series, so they are neither "
+        "compared with what was seen nor judged": num_forgotten,
+        f"{len(pauses)} series, such as {quoted(next(iter(pauses), ''))}, go on after a longer pause than between any "
+        "two of the rows remembered; rows in between that were not shown count as if they had never been": len(pauses),
+    }
+    return [note for note, count in said.items() if count]
+
+
+def is_long_pause(answer: pl.DataFrame, past: pl.DataFrame) -> bool:
+    """Whether the first new row comes later than any row remembered came after the one before it."""
+    first = answer.filter(status=JUDGED)["time"].cast(pl.Int64).first()
+    times = past["time"].cast(pl.Int64)
+    longest = times.diff().max()
+    return first is not None and longest is not None and first - times[-1] > longest
