@@ -39,7 +39,7 @@ class BucketSettings(Part):
 class StepColumn:
     """The list column that holds the steps of a row, one after the other.
 
-    A step is a number of a type, as a token's id is, or where there is a `size` a vector of so many: the channels.
+    A step is one number, such as the id of a token, or where there is a `size` one number for each of as many channels.
     """
 
     name: str
