@@ -76,7 +76,7 @@ def test_one_channel_is_enough(make_lineage, project, longest):
     table = draw_table(24).filter(pl.col("time") < longest).drop("y")
     table = table.with_columns(id=pl.col("id").str.slice(1).cast(pl.Int64))
     table = table.with_columns(x=pl.col("x") + pl.when(pl.col("label") == "up").then(9).otherwise(-9))
-    training = SeriesTraining(epochs=2, learning_rate=0.1, batch_steps=60, device="cpu")
+    training = SeriesTraining(epochs=20, patience=20, learning_rate=0.03, batch_steps=60, device="cpu")
     candidate = SequenceCandidate(name="gru", model=SeriesArchitecture(hidden_size=4), training=training)
 
     lineage = make_lineage(table, value_columns=("x",))
