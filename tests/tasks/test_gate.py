@@ -40,7 +40,7 @@ def set_hits(patch, hits_of):
     def score(model, holdout):
         hits = np.arange(holdout.rows) < hits_of[model.version]
         losses = np.where(hits, 0.1, 2.0)
-        return scoring.Scores(version=model.version, hits=hits, losses=losses, undefined=0)
+        return scoring.Scores(version=model.version, hits=hits, losses=losses, undefined=0, labels=("neg", "pos"))
 
     patch.setattr("tasks.classification.judging.score_model", score)
 

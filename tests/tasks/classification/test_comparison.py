@@ -15,10 +15,10 @@ HOLDOUT = Holdout(
 )
 
 
-def scores(version, wrong, loss=0.3):
+def scores(version, wrong, loss=0.3, labels=("neg", "pos")):
     hits = np.ones(ROWS, dtype=bool)
     hits[list(wrong)] = False
-    return Scores(version=version, hits=hits, losses=np.full(ROWS, loss), undefined=0)
+    return Scores(version=version, hits=hits, losses=np.full(ROWS, loss), undefined=0, labels=labels)
 
 
 def compare(champion, challenger, anchor=None, **changed):
