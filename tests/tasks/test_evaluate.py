@@ -12,7 +12,7 @@ from tasks.lineage import Lineage
 from tasks.store import Artefact
 
 LABELS = ["neg", "pos"]
-SIZES = {"valid": 400, "test": 300}
+SIZES = {"valid": 400, "test": 300, "train": 500}
 SETTINGS = ClassificationSettings(resamples=100, num_mistakes=5)
 
 
@@ -33,7 +33,7 @@ def write_artefact(stage: str, frames: dict[str, pl.DataFrame], **summary: objec
 
 
 def row_ids(split: str) -> np.ndarray:
-    return np.arange(SIZES[split]) * 3 + (split == "test")
+    return np.arange(SIZES[split]) * 3 + list(SIZES).index(split)
 
 
 @pytest.fixture
@@ -208,3 +208,32 @@ def test_of_equal_models_the_first_is_best() -> None:
     same = {"loss": 0.2, "accuracy": 0.8}
     models = [evaluation_with(name, valid=same, test=same) for name in ("first", "second")]
     assert min(models, key=ClassificationSettings().penalty) is models[0]
+
+
+@pytest.mark.parametrize("stage", ["fit", "baseline"])
+def test_a_candidate_that_learned_nothing_is_a_problem_and_a_baseline_is_none(
+    encoded: Artefact, splits: Artefact, targets: dict[str, np.ndarray], stage: str
+) -> None:
+    def frame(split: str) -> pl.DataFrame:
+        columns = {
+            "split": split,
+            "row": row_ids(split),
+            "target": targets[split],
+            "logits": [[0.0, 2.0]] * SIZES[split],
+        }
+        schema = {"split": pl.String, "row": pl.UInt32, "target": pl.UInt16, "logits": pl.List(pl.Float32)}
+        return pl.DataFrame(columns, schema=schema)
+
+    predictions = pl.concat([frame("valid"), frame("test")])
+    model = write_artefact(stage, {"predictions": predictions}, name="gru")
+
+    summary = score(model, encoded, splits).summary
+
+    remedy = "raise training.epochs, change training.learning_rate or encode.tokenizer, or add rows"
+    one_answer, no_better = summary.get("problems", ["", ""])
+    if stage == "baseline":
+        assert "problems" not in summary
+    else:
+        assert one_answer == f'gru answers "pos" to all 400 validation rows; {remedy}'
+        assert no_better.startswith("gru learned nothing: its validation loss of 1.1")
+        assert no_better.endswith(f"that of knowing only how frequent each label is; {remedy}")

@@ -48,7 +48,8 @@ def test_copies_of_a_sequence_never_stand_on_two_sides(ingest_table):
     assert splits.summary["dropped"] == {"same sequence": 30}
     assert splits.summary["warnings"] == [
         "dropped 30 of 60 rows (50.0%), same sequence: "
-        "row 5 repeats row 35, row 15 repeats row 45, row 25 repeats row 55"
+        "row 5 repeats row 35, row 15 repeats row 45, row 25 repeats row 55",
+        'label "down": 13 training rows, no test row, so nothing is known of how well it is answered',
     ]
 
 
