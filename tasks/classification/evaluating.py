@@ -160,6 +160,7 @@ def find_problems(
 ) -> list[str]:
     """Say whether a model shows on validation that it has learned nothing: one answer to all, or no better than chance.
 
+    Its `valid` logits are those after temperature scaling, since too much confidence is not want of knowledge.
     `encoder` names the setting of the section `encode` that may be at fault.
     """
     logits, targets = valid
@@ -201,11 +202,11 @@ def write_scores(
     figures = {f"test_{metric}": interval["value"] for metric, interval in scores["metrics"]["test"].items()}
     rows = answers.test.height
     emit(Progress("evaluate", name, rows, rows, figures=figures, finished=True))
+    calibrated_valid = (valid[0] / scores["temperature"], valid[1])
+    problems = find_problems(name, calibrated_valid, read_prior(encoded, labels), labels, encoder)
     # That a baseline knows nothing is no fault of the run.
-    problems = (
-        [] if model.stage == "baseline" else find_problems(name, valid, read_prior(encoded, labels), labels, encoder)
-    )
-    return {"rows": rows, "name": name, "metrics": scores["metrics"], **({"problems": problems} if problems else {})}
+    told = {"problems": problems} if problems and model.stage != "baseline" else {}
+    return {"rows": rows, "name": name, "metrics": scores["metrics"], **told}
 
 
 def _accuracy(correct: np.ndarray, level: float) -> Interval:

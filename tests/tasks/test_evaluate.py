@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -210,30 +211,33 @@ def test_of_equal_models_the_first_is_best() -> None:
     assert min(models, key=ClassificationSettings().penalty) is models[0]
 
 
-@pytest.mark.parametrize("stage", ["fit", "baseline"])
-def test_a_candidate_that_learned_nothing_is_a_problem_and_a_baseline_is_none(
-    encoded: Artefact, splits: Artefact, targets: dict[str, np.ndarray], stage: str
+LEARN = "raise training.epochs, change training.learning_rate or encode.tokenizer, or add rows"
+
+
+def test_a_candidate_with_one_answer_to_all_is_a_problem(
+    encoded: Artefact, splits: Artefact, targets: dict[str, np.ndarray]
 ) -> None:
     def frame(split: str) -> pl.DataFrame:
-        columns = {
-            "split": split,
-            "row": row_ids(split),
-            "target": targets[split],
-            "logits": [[0.0, 2.0]] * SIZES[split],
-        }
-        schema = {"split": pl.String, "row": pl.UInt32, "target": pl.UInt16, "logits": pl.List(pl.Float32)}
-        return pl.DataFrame(columns, schema=schema)
+        rows = {"row": row_ids(split), "target": targets[split], "logits": [[0.0, 2.0]] * SIZES[split]}
+        schema = {"row": pl.UInt32, "target": pl.UInt16, "logits": pl.List(pl.Float32)}
+        return pl.DataFrame(rows, schema=schema).select(pl.lit(split).alias("split"), pl.all())
 
-    predictions = pl.concat([frame("valid"), frame("test")])
-    model = write_artefact(stage, {"predictions": predictions}, name="gru")
+    model = write_artefact("fit", {"predictions": pl.concat([frame("valid"), frame("test")])}, name="gru")
 
-    summary = score(model, encoded, splits).summary
+    problems = score(model, encoded, splits).summary["problems"]
 
-    remedy = "raise training.epochs, change training.learning_rate or encode.tokenizer, or add rows"
-    one_answer, no_better = summary.get("problems", ["", ""])
-    if stage == "baseline":
-        assert "problems" not in summary
-    else:
-        assert one_answer == f'gru answers "pos" to all 400 validation rows; {remedy}'
-        assert no_better.startswith("gru learned nothing: its validation loss of 1.1")
-        assert no_better.endswith(f"that of knowing only how frequent each label is; {remedy}")
+    assert problems[0] == f'gru answers "pos" to all 400 validation rows; {LEARN}'
+
+
+def test_a_candidate_no_better_than_chance_is_a_problem_and_a_baseline_is_none(
+    encoded: Artefact, splits: Artefact, targets: dict[str, np.ndarray]
+) -> None:
+    model = write_model("gru", targets, share_wrong={"valid": 1.0, "test": 1.0})
+    baseline = dataclasses.replace(model, stage="baseline")
+
+    [problem] = score(model, encoded, splits).summary["problems"]
+
+    assert problem.startswith("gru learned nothing: its validation loss of 0.7")
+    assert problem.endswith(f"that of knowing only how frequent each label is; {LEARN}")
+    with store.refreshing(True):
+        assert "problems" not in score(baseline, encoded, splits).summary
