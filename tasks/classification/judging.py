@@ -98,7 +98,7 @@ def _note_unknown(champion: Scores, challenger: Scores, holdout: LabelledHoldout
     """Say which rows the champion cannot answer, and how both models fare on all others."""
     if knows.all():
         return
-    unknown = holdout.labels.filter(pl.Series(~knows)).value_counts(name="rows").sort("label")
+    unknown = holdout.labels.filter(pl.Series(~knows)).alias("label").value_counts(name="rows").sort("label")
     listed = ", ".join(f"{quoted(label)} ({rows} {holdout.unit})" for label, rows in unknown.rows())
     others = (
         f"; on the {knows.sum():,} others: {percent(challenger.hits[knows].mean())} against " if knows.any() else "."

@@ -1,6 +1,6 @@
 """Stage `split` for texts: rows to training, validation and test rows behind a leak firewall.
 
-No two splits share a text, be it exactly (after folding case and white space) or nearly. An official split
+No two splits share a text, be it exactly (after folding case, white space and Unicode form) or nearly. An official split
 is kept: its test rows all stay, and what repeats them elsewhere goes. Otherwise rows are drawn by label.
 Rows held from an earlier split are treated as an official one, so that models of different days can be compared.
 """
@@ -27,6 +27,7 @@ from tasks.progress import Progress, emit
 from tasks.store import Artefact
 from tasks.text.near_duplicates import find_clusters
 from tasks.text.telltales import find_telltale_tokens
+from tasks.text.tokenizers import composed
 
 __all__ = ["SplitSettings", "must_hold", "write_splits"]
 
@@ -41,8 +42,8 @@ class SplitSettings(DivisionSettings):
 
 
 def hash_folded_text(seed: int) -> pl.Expr:
-    """Hash of a text without the differences that do not count: case and white space."""
-    return pl.col("text").str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars().hash(seed)
+    """Hash of a text without the differences that do not count: case, white space and Unicode form."""
+    return composed(pl.col("text").str.to_lowercase()).str.replace_all(r"\s+", " ").str.strip_chars().hash(seed)
 
 
 def find_straddling_rows(identities: pl.DataFrame) -> pl.DataFrame:

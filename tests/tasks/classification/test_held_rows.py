@@ -150,6 +150,13 @@ def test_a_label_whose_rows_are_all_held_has_a_remedy_that_works(rows, first):
     assert labels_of(split.fn(told(rows.filter(~NEG)), DEFAULTS, first), "test") == {"mid": 12, "pos": 6}
 
 
+def test_a_refused_split_leaves_nothing_half_done(rows, first, project):
+    with pytest.raises(InputError, match="E-DATA-002"):
+        split.fn(told(rows.with_columns(label=pl.lit("one"))), DEFAULTS, first)
+
+    assert not list(project.glob("data/split/*.partial"))
+
+
 def test_an_official_test_split_without_a_label_is_said(rows):
     official = pl.when(POS | (pl.col("row") % 3 > 0)).then(pl.lit("train")).otherwise(pl.lit("test"))
 
