@@ -130,14 +130,16 @@ def _notes(splits: Artefact, held: dict) -> tuple[str]:
     """Say how test rows differ from those that they follow."""
     labels = pl.read_parquet(splits.file("test.parquet"), columns=["label"])["label"]
     counted = {
-        "have another label in the source": held["other_label"].get("test", 0),
-        "left, as the source has no row of their label": held["left"].get("test", 0),
-        "came back with their label": held["returned"].get("test", 0),
-        f"have the new label {', '.join(map(quoted, held['new_labels']))}": int(labels.is_in(held["new_labels"]).sum()),
+        "rows with another label": held["other_label"].get("test", 0),
+        "rows that left with their label": held["left"].get("test", 0),
+        "rows that came back with theirs": held["returned"].get("test", 0),
+        f"rows of the new label {', '.join(map(quoted, held['new_labels']))}": int(
+            labels.is_in(held["new_labels"]).sum()
+        ),
     }
-    said = [f"{count} {what}" for what, count in counted.items() if count]
+    said = [f"{what}: {count}" for what, count in counted.items() if count]
     renamed = [f"label {quoted(old)} is {quoted(new)} now" for old, new in held["renamed"].items()]
-    return (f"The test rows changed with the source: {'; '.join([*said, *renamed])}. Both models were scored anew.",)
+    return (f"The test rows changed with the source ({'; '.join([*said, *renamed])}): both models were scored anew.",)
 
 
 def score_model(model: RegisteredModel, holdout: Holdout) -> Scores:

@@ -230,7 +230,7 @@ def test_corrected_test_rows_are_compared_on_and_their_decisions_go_on(
 
     assert (verdict["verdict"], verdict["decisions"], verdict["alpha"]) == ("kept", 2, 0.025)
     assert verdict["reasons"][1] == (
-        "The test rows changed with the source: 1 have another label in the source. Both models were scored anew."
+        "The test rows changed with the source (rows with another label: 1): both models were scored anew."
     )
     assert ledger.head("reviews").splits == corrected.splits.reference
     assert ledger.head("reviews").holdout != ledger.read_entries("reviews")[0].holdout

@@ -63,7 +63,7 @@ def test_corrected_labels_are_taken_and_counted(rows, first):
     holdout = holdout_of(second)
     assert (holdout.origin, holdout.names) == (holdout_of(first).digest, {})
     assert holdout.notes == (
-        "The test rows changed with the source: 12 have another label in the source. Both models were scored anew.",
+        "The test rows changed with the source (rows with another label: 12): both models were scored anew.",
     )
 
 
@@ -110,7 +110,11 @@ def test_rows_of_a_retired_label_leave_and_return_with_it(rows, first):
     assert warnings_of(second) == [
         'the source has no rows labelled "neg": 12 held rows are left out of validation and test'
     ]
-    assert holdout_of(second).notes[0].startswith("The test rows changed with the source: 6 left, as the source has no")
+    assert (
+        holdout_of(second)
+        .notes[0]
+        .startswith("The test rows changed with the source (rows that left with their label: 6)")
+    )
     for name in ("valid", "test"):
         assert texts_of(third, name).equals(texts_of(first, name))
     assert warnings_of(third) == ["12 held rows are in validation and test again, as the source has their label again"]
@@ -125,7 +129,7 @@ def test_a_new_label_gets_its_share_of_validation_and_test(rows, first):
         assert labels_of(second, name) == {**labels_of(first, name), "new": 4}
     assert labels_of(second, "train")["new"] == 32
     assert warnings_of(second) == []
-    assert '4 have the new label "new"' in holdout_of(second).notes[0]
+    assert 'rows of the new label "new": 4' in holdout_of(second).notes[0]
 
 
 def test_a_new_label_with_too_few_rows_is_named(rows, first):

@@ -53,6 +53,21 @@ def test_copies_of_a_sequence_never_stand_on_two_sides(ingest_table):
     ]
 
 
+def test_held_sequences_follow_the_source_and_other_channels_are_refused(ingest_table):
+    table = draw_table(40)
+    first = split.fn(ingest_table(table), SequenceSplitSettings())
+    named = table.with_columns(label=pl.col("label").replace({"up": "rising"}))
+
+    second = split.fn(ingest_table(named), SequenceSplitSettings(), first)
+    holdout = read_holdout(Lineage(rows=second, splits=second, encoded=second, shards=second))
+
+    assert sorted(holdout.labels) == ["down"] * 2 + ["rising"] * 2
+    assert holdout.names == {"up": "rising"}
+    assert holdout.notes[0].startswith('The test rows changed with the source (label "up" is "rising" now):')
+    with pytest.raises(InputError, match=r'E-SEQ-010 the sequences have the channels "x", and those .* have "x", "y"'):
+        split.fn(ingest_table(named, value_columns=("x",)), SequenceSplitSettings(), second)
+
+
 def test_a_sequence_with_two_labels_goes(ingest_table):
     table = draw_table(30)
     liar = table.filter(pl.col("id") == "s003").with_columns(id=pl.lit("liar"), label=pl.lit("down"))
