@@ -56,7 +56,8 @@ def read_scores(model: Artefact, version: str, labels: Sequence[str], holdout: H
     logits = np.array(stored["logits"].to_list())
     predicted = np.array(labels)[logits.argmax(axis=1)]
     losses = log_losses(calibrated_probabilities(logits, 1.0), tuple(labels), holdout.labels)
-    return Scores(version=version, hits=predicted == holdout.labels.to_numpy(), losses=losses, undefined=0)
+    hits = predicted == holdout.labels.to_numpy()
+    return Scores(version=version, hits=hits, losses=losses, undefined=0, labels=tuple(labels))
 
 
 def count_promotions(holdout: Holdout, scores: Sequence[Scores]) -> int:

@@ -54,7 +54,9 @@ class World:
         margin = margin + SHARED**0.5 * self.difficulty + (1 - SHARED) ** 0.5 * luck
         losses = np.log1p(np.exp(-2 * margin))
         self.accuracy_of[version] = accuracy
-        self.scores[version] = Scores(version=version, hits=margin > 0, losses=losses, undefined=0)
+        self.scores[version] = Scores(
+            version=version, hits=margin > 0, losses=losses, undefined=0, labels=("neg", "pos")
+        )
         return self.scores[version]
 
     def judge(self, scores: Scores) -> Verdict:

@@ -9,6 +9,7 @@ from flows.gpu_pool import FitOrder, fit_all
 from flows.kinds import AnyRecipe, Recipe, validate_recipe
 from flows.lifecycle import LIFECYCLE
 from flows.outcome import Delivery, Outcome, conclude
+from flows.own_name import held_split_of
 from flows.trigger import trigger_of
 from tasks import dashboard, spool, store
 from tasks.baseline import fit_baselines
@@ -17,7 +18,6 @@ from tasks.encode import encode
 from tasks.errors import ServiceError
 from tasks.evaluate import evaluate
 from tasks.gate import gate
-from tasks.holdout import find_held_split
 from tasks.ingest import ingest
 from tasks.lineage import Lineage
 from tasks.progress import listening
@@ -49,8 +49,9 @@ def train(
     run = dashboard.run_context(recipe.name, continues=continues)
     resume = resume or dashboard.is_retry()
     with store.refreshing(refresh), listening(dashboard.progress_bars()):
+        held = held_split_of(recipe)
         rows = ingest(recipe.source)
-        splits = split(rows, recipe.split, find_held_split(recipe.model_name))
+        splits = split(rows, recipe.split, held)
         encoded = encode(splits, recipe.encode)
         shards = shard(encoded, recipe.shard)
         initial = start_from_champion(recipe.model_name, encoded) if warm_start else None

@@ -24,3 +24,13 @@ def find_held_split(model: str) -> Artefact | None:
     except IntegrityError as error:
         logger.warning("The test rows of %s are lost, so others are drawn. %s", model, error)
         return None
+
+
+def kind_of(splits: Artefact) -> str:
+    """Tell for which kind of problem rows were divided, by what was counted of them."""
+    counted = splits.summary
+    if "grid" in counted:
+        return "forecast"
+    if "labelled" in counted:
+        return "detect"
+    return "classify-series" if "channels" in counted else "classify"

@@ -1,6 +1,6 @@
 """What a batch of predictions looks like, as counts: cheap to add up, to store and to compare.
 
-This module travels with the registered model, so it knows numpy alone. Bins are fixed once and for all, so any two
+This module travels with the registered model, so it knows little but numpy. Bins are fixed once and for all, so any two
 profiles can be added; changing them is a new `PROFILE_FORMAT`.
 """
 
@@ -11,6 +11,8 @@ from itertools import starmap
 from operator import add
 
 import numpy as np
+
+from tasks.sources.label_names import match_labels
 
 PROFILE_FORMAT = 1
 
@@ -101,19 +103,20 @@ def profile_rows(
 ) -> Profile:
     """Count rows by length in tokens, share of unknown tokens and probabilities [n, classes] of `labels`.
 
-    A true label is None where it is unknown; all that the model does not know are counted under `UNLISTED`.
+    A true label is None where it is unknown; all that the model does not know are counted under `UNLISTED`. A spelling
+    that reads like the label of one class counts as that label.
     """
     if not len(length):
         return Profile.empty()
     values = {"length": length, "oov_share": oov_share, "confidence": probabilities.max(axis=1)}
     predicted = [labels[index] for index in probabilities.argmax(axis=1)]
     known = [None] * len(predicted) if true_labels is None else true_labels
-    pairs = [(guess, label) for guess, label in zip(predicted, known, strict=True) if label is not None]
-    listed = frozenset(labels)
+    listed = match_labels({label for label in known if label is not None}, labels)
+    pairs = [(guess, listed.get(label)) for guess, label in zip(predicted, known, strict=True) if label is not None]
     return Profile(
         histograms={feature: count_in_bins(values[feature], bounds) for feature, bounds in BOUNDS.items()},
         predicted=dict(Counter(predicted)),
-        true=dict(Counter(label if label in listed else UNLISTED for _, label in pairs)),
+        true=dict(Counter(UNLISTED if label is None else label for _, label in pairs)),
         hits=sum(guess == label for guess, label in pairs),
     )
 

@@ -22,7 +22,7 @@ from pydantic import BaseModel
 
 from rnnmodels.durable import sha256_of_file, sync, write_durably
 from tasks import fingerprint
-from tasks.errors import IntegrityError, quoted
+from tasks.errors import InputError, IntegrityError, quoted
 from tasks.sole_builder import sole_builder
 
 logger = logging.getLogger(__name__)
@@ -199,7 +199,11 @@ def _compute(folder: Path, write: Callable[[Path], dict], origin: dict, *, resum
         shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
-    summary = write(partial)
+    try:
+        summary = write(partial)
+    except InputError:  # the input has to change, and with it the key: nothing will go on from here
+        shutil.rmtree(partial)
+        raise
     _commit(partial, folder, origin, summary, wall_s=time.perf_counter() - started)
 
 

@@ -21,8 +21,10 @@ from tasks.classification.metrics import (
     count_confusion,
     fit_temperature,
     log_softmax,
+    mean_loss,
     measure_with_intervals,
 )
+from tasks.errors import quoted
 from tasks.evaluate import EvaluationSettings
 from tasks.intervals import Interval, share_with_interval
 from tasks.progress import Progress, emit
@@ -147,12 +149,50 @@ def find_mistakes(
     ).collect()
 
 
+def read_prior(encoded: Artefact, labels: Sequence[str]) -> np.ndarray:
+    """Shares of the classes among the training rows."""
+    targets = pl.read_parquet(encoded.file("train.parquet"), columns=["target"])["target"].to_numpy()
+    return np.bincount(targets, minlength=len(labels)) / len(targets)
+
+
+def find_problems(
+    name: str, valid: tuple[np.ndarray, np.ndarray], prior: np.ndarray, labels: Sequence[str], encoder: str
+) -> list[str]:
+    """Say whether a model shows on validation that it has learned nothing: one answer to all, or no better than chance.
+
+    Its `valid` logits are those after temperature scaling, since too much confidence is not want of knowledge.
+    `encoder` names the setting of the section `encode` that may be at fault.
+    """
+    logits, targets = valid
+    answers, loss = np.unique(logits.argmax(axis=1)), mean_loss(logits, targets)
+    chance = float(-np.log(prior[targets]).mean())
+    settings = f"raise training.epochs, change training.learning_rate or {encoder}, or add rows"
+    problems = []
+    if len(answers) == 1 and len(np.unique(targets)) > 1:
+        problems.append(
+            f"{name} answers {quoted(labels[answers[0]])} to all {len(targets)} validation rows; {settings}"
+        )
+    if loss >= chance:
+        problems.append(
+            f"{name} learned nothing: its validation loss of {loss:.3f} is no better than {chance:.3f}, that of "
+            f"knowing only how frequent each label is; {settings}"
+        )
+    return problems
+
+
 def write_scores(
-    folder: Path, answers: Answers, *, name: str, labels: Sequence[str], settings: ClassificationSettings
+    folder: Path,
+    answers: Answers,
+    *,
+    model: Artefact,
+    encoded: Artefact,
+    encoder: str,
+    settings: ClassificationSettings,
 ) -> dict:
-    """Fill the artefact's folder with `metrics.json` and `mistakes.parquet` of the model of a name."""
-    logits, targets = read_sample(answers.test)
-    scores = score_model(read_sample(answers.valid), (logits, targets), settings)
+    """Fill the artefact's folder with `metrics.json` and `mistakes.parquet` of a model."""
+    name, labels = model.summary["name"], encoded.summary["labels"]
+    valid, (logits, targets) = read_sample(answers.valid), read_sample(answers.test)
+    scores = score_model(valid, (logits, targets), settings)
     slices = score_slices(answers.slices, logits.argmax(axis=1) == targets, settings.confidence)
     calibrated = logits / scores["temperature"]
     mistakes = find_mistakes(answers.test, calibrated, answers.quotes, labels, settings.num_mistakes)
@@ -162,7 +202,11 @@ def write_scores(
     figures = {f"test_{metric}": interval["value"] for metric, interval in scores["metrics"]["test"].items()}
     rows = answers.test.height
     emit(Progress("evaluate", name, rows, rows, figures=figures, finished=True))
-    return {"rows": rows, "name": name, "metrics": scores["metrics"]}
+    calibrated_valid = (valid[0] / scores["temperature"], valid[1])
+    problems = find_problems(name, calibrated_valid, read_prior(encoded, labels), labels, encoder)
+    # That a baseline knows nothing is no fault of the run.
+    told = {"problems": problems} if problems and model.stage != "baseline" else {}
+    return {"rows": rows, "name": name, "metrics": scores["metrics"], **told}
 
 
 def _accuracy(correct: np.ndarray, level: float) -> Interval:

@@ -5,15 +5,19 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import polars as pl
 
 from tasks.classification.evaluating import cut_in_quarters
 from tasks.classification.scoring import LabelledHoldout, Scores, read_holdout, score_model
+from tasks.errors import quoted
 from tasks.promotion import verdicts
 from tasks.promotion.comparison import Comparison, percent
-from tasks.promotion.judging import NotComparable
+from tasks.promotion.judging import NotComparable, refuse_differences
 from tasks.promotion.paired_tests import bootstrap_p_value, mcnemar_p_value
 from tasks.promotion.settings import PromotionSettings
 from tasks.promotion.verdicts import Case
+from tasks.registry import RegisteredModel
+from tasks.served_parts import read_serving_fields
 
 __all__ = ["compare_scores", "read_holdout", "refuse_incomparable", "score_model"]
 
@@ -73,6 +77,10 @@ def compare_scores(
     else:
         gains = champion.losses - challenger.losses
         p_value = bootstrap_p_value(gains, resamples=settings.resamples, seed=settings.seed)
+    knows = holdout.labels.is_in(list(champion.labels)).to_numpy()
+    slices = [_compare_slice(champion, challenger, by, name, inside) for by, name, inside in slice_holdout(holdout)]
+    if not knows.all() and knows.any():
+        slices.append(_compare_slice(champion, challenger, "labels", "those the champion knows", knows))
     return AnswerComparison(
         rows=holdout.rows,
         champion=champion.figures,
@@ -81,8 +89,22 @@ def compare_scores(
         won=won,
         lost=lost,
         p_value=p_value,
-        slices=[_compare_slice(champion, challenger, by, name, inside) for by, name, inside in slice_holdout(holdout)],
+        slices=slices,
+        notes=tuple(_note_unknown(champion, challenger, holdout, knows)),
     )
+
+
+def _note_unknown(champion: Scores, challenger: Scores, holdout: LabelledHoldout, knows: np.ndarray) -> Iterator[str]:
+    """Say which rows the champion cannot answer, and how both models fare on all others."""
+    if knows.all():
+        return
+    unknown = holdout.labels.filter(pl.Series(~knows)).alias("label").value_counts(name="rows").sort("label")
+    listed = ", ".join(f"{quoted(label)} ({rows} {holdout.unit})" for label, rows in unknown.rows())
+    others = (
+        f"; on the {knows.sum():,} others: {percent(challenger.hits[knows].mean())} against " if knows.any() else "."
+    )
+    figure = f"{percent(champion.hits[knows].mean())}." if knows.any() else ""
+    yield f"Champion v{champion.version} does not know {listed}, which count as its mistakes{others}{figure}"
 
 
 def _compare_slice(champion: Scores, challenger: Scores, by: str, name: str, inside: np.ndarray) -> dict:
@@ -100,12 +122,22 @@ def slice_holdout(holdout: LabelledHoldout) -> Iterator[tuple[str, str, np.ndarr
 
 
 def refuse_incomparable(case: Case) -> None:
-    """Raise NotComparable if the champion stands on other test rows, which it may have been trained on."""
+    """Raise NotComparable if the champion is of another kind, or may have been trained on the test rows.
+
+    It was not where they are those on which it stands, or follow these.
+    """
     (digest, splits), challenge = case.rows_in_force, case.challenge
-    if digest and digest != challenge.holdout.digest:
+    if digest and digest not in (challenge.holdout.digest, challenge.holdout.origin):
         raise NotComparable(
             f"refused: champion v{case.champion} was decided on the test rows of {splits} and may have been "
             f"trained on some of the {challenge.holdout.rows:,} test rows of {challenge.splits}.",
             f"Fix: train with the test rows of {splits}, or take the new ones over together with this version: "
             f"{verdicts.promote_command(challenge.model, challenge.version)}",
         )
+    refuse_differences(case, _find_other_kind)
+
+
+def _find_other_kind(model: RegisteredModel, holdout: LabelledHoldout) -> Iterator[tuple[str, str]]:
+    kind = read_serving_fields(model.parts)["kind"]
+    if kind != holdout.kind:
+        yield f"is of kind {kind}", "set registry.model_name to a name of its own"

@@ -37,15 +37,23 @@ class BucketSettings(Part):
 
 @dataclass(frozen=True, kw_only=True)
 class StepColumn:
-    """The list column that holds the steps of a row: `size` numbers of a type for each, one step after the other."""
+    """The list column that holds the steps of a row, one after the other.
+
+    A step is one number, such as the id of a token, or where there is a `size` one number for each of as many channels.
+    """
 
     name: str
     kind: np.dtype
-    size: int = 1
+    size: int | None = None
+
+    @property
+    def numbers_per_step(self) -> int:
+        """How many places of the list a step takes."""
+        return 1 if self.size is None else self.size
 
     def count_steps(self) -> pl.Expr:
         """Length of a row in steps."""
-        return pl.col(self.name).list.len().cast(pl.Int64) // self.size
+        return pl.col(self.name).list.len().cast(pl.Int64) // self.numbers_per_step
 
     def count_lengths(self, encoded: pl.LazyFrame) -> Histogram:
         """Histogram of the lengths: lengths in ascending order, and their rows."""
@@ -56,12 +64,12 @@ class StepColumn:
     def list_type(self, width: int) -> pa.DataType:
         """Arrow's type of a row padded to a width."""
         kind = pa.from_numpy_dtype(self.kind)
-        return pa.list_(kind if self.size == 1 else pa.list_(kind, self.size), width)
+        return pa.list_(kind if self.size is None else pa.list_(kind, self.size), width)
 
     def lists_of(self, matrix: np.ndarray, width: int) -> pa.FixedSizeListArray:
-        """Padded rows [rows, width * size] as Arrow lists, nothing copied."""
+        """Padded rows [rows, width * numbers_per_step] as Arrow lists, nothing copied."""
         values = pa.array(matrix.reshape(-1))
-        if self.size > 1:
+        if self.size is not None:
             values = pa.FixedSizeListArray.from_arrays(values, self.size)
         return pa.FixedSizeListArray.from_arrays(values, width)
 
@@ -87,7 +95,8 @@ class BucketWriter:
         self.num_added = 0
         self.scalars = {name: np.zeros(num_rows, dtype) for name, dtype in SCALAR_TYPES.items()}
         self.scratch = path.with_suffix(".scratch")
-        self.steps = np.memmap(self.scratch, dtype=column.kind, mode="w+", shape=(num_rows, width * column.size))
+        shape = (num_rows, width * column.numbers_per_step)
+        self.steps = np.memmap(self.scratch, dtype=column.kind, mode="w+", shape=shape)
 
     def add(self, rows: pl.DataFrame) -> None:
         """Take the next rows, with columns row, length, target and the steps."""

@@ -1,17 +1,19 @@
 """How labelled rows are divided, whatever is labelled, behind a leak firewall: no two splits share a content.
 
 An official split is kept: its test rows all stay, and what repeats them elsewhere goes. Otherwise rows are drawn by
-label. Rows held from an earlier split are treated as an official one, so that models of different days can be compared.
-Contents are compared by two hashes, which a kind of problem computes; `unit` is what it calls a row.
+label. Rows held from an earlier split are treated as an official one, so that models of different days can be compared;
+a label that none of them has is drawn as by a first split. Contents are compared by two hashes, which a kind of problem
+computes; `unit` is what it calls a row.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 import polars as pl
 from pydantic import Field, model_validator
 
+from tasks.classification.held_rows import HELD, ContentHash, HeldRows, describe_changes
 from tasks.errors import InputError, quoted
 from tasks.part import Part
 from tasks.store import Artefact
@@ -19,10 +21,7 @@ from tasks.store import Artefact
 # Of rows that repeat one another, the one in the earliest of these splits is kept.
 PRECEDENCE = pl.Enum(["test", "valid", "train", "undecided", "unlabelled"])
 LABELLED = ("train", "valid", "test")
-HELD = ("valid", "test")
-
-# The hash of a row's content under a seed.
-ContentHash = Callable[[int], pl.Expr]
+NUM_EXAMPLES = 3
 
 
 class DivisionSettings(Part):
@@ -43,17 +42,11 @@ class DivisionSettings(Part):
         return self
 
 
-def put_held_rows_first(rows: pl.LazyFrame, held: Artefact, num_rows: int, content: ContentHash) -> pl.LazyFrame:
-    """Add the validation and test rows of an earlier split, in place of the rows that repeat their contents.
-
-    They keep label and split although the source may have changed or lost them; their row ids follow `num_rows`.
-    """
-    parts = [pl.scan_parquet(held.file(f"{name}.parquet")).with_columns(split=pl.lit(name)) for name in HELD]
-    kept = pl.concat(parts).with_columns(row=pl.int_range(pl.len(), dtype=pl.UInt32) + pl.lit(num_rows, pl.UInt32))
+def put_first(held: HeldRows, rows: pl.LazyFrame, content: ContentHash) -> pl.LazyFrame:
+    """Add the validation and test rows of an earlier split, in place of the rows that repeat their contents."""
     identity = {"a": content(0), "b": content(1)}
-    others = rows.with_columns(**identity).join(kept.select(**identity), on=["a", "b"], how="anti")
-    columns = kept.collect_schema().names()
-    return pl.concat([kept, others.select(columns)])
+    others = rows.with_columns(**identity).join(held.kept.select(**identity), on=["a", "b"], how="anti")
+    return pl.concat([held.kept, others.select(held.kept.collect_schema().names())])
 
 
 def read_identities(rows: pl.LazyFrame, seed: int, content: ContentHash) -> pl.DataFrame:
@@ -90,49 +83,51 @@ def find_exact_duplicates(identities: pl.DataFrame, unit: str) -> pl.DataFrame:
     )
 
 
-def draw_splits(identities: pl.DataFrame, settings: DivisionSettings) -> pl.DataFrame:
+def draw_splits(identities: pl.DataFrame, settings: DivisionSettings, new_labels: Sequence[str] = ()) -> pl.DataFrame:
     """Decide the part of every undecided row, by label and by whole clusters; the result has columns row, part.
 
-    The draw depends on contents, labels and seed, never on the order of the rows.
+    The draw depends on contents, labels and seed, never on the order of the rows. Rows of `new_labels`, which no held
+    row has, are drawn although validation and test rows are given.
     Raises InputError (E-DATA-003) where a label has too few rows for its share of each split.
     """
-    official_test = (identities["part"] == "test").any()
-    official_valid = (identities["part"] == "valid").any()
-    shares = {"test": 0.0 if official_test else settings.test, "valid": 0.0 if official_valid else settings.valid}
-    pool = "train" if official_test else "undecided"
-    open_rows = identities.filter(pl.col("part").is_in(["undecided", pool]))
-    heads = open_rows.sort("draw").group_by("cluster").agg(pl.col("label").first(), pl.col("draw").first())
+    is_new = pl.col("label").is_in(new_labels)
+    shares = {}
+    for name, share in (("test", settings.test), ("valid", settings.valid)):
+        is_given = (identities["part"] == name).any()
+        shares[name] = pl.when(is_new | (not is_given)).then(share).otherwise(0.0)
+    takes_training = (pl.col("part") == "train") & ~is_new if (identities["part"] == "test").any() else pl.lit(False)
+    is_open = (pl.col("part") == "undecided") | takes_training
+    heads = identities.filter(is_open).sort("draw").group_by("cluster").agg(pl.col("label", "draw").first())
     ranked = heads.with_columns(rank=pl.col("draw").rank("ordinal").over("label") - 1, number=pl.len().over("label"))
     _refuse_rare_labels(ranked, shares, settings.unit)
-    part = pl.lit("train")
-    bound = pl.lit(0.0)
+    part, bound = pl.lit("train"), pl.lit(0.0)
     for name, share in shares.items():
         # At least one row of each label in each split that is drawn.
-        lower, bound = (
-            bound,
-            bound + (pl.max_horizontal(pl.col("number") * share, pl.lit(1.0 if share else 0.0))).round(),
-        )
+        least = pl.when(share > 0).then(1.0).otherwise(0.0)
+        lower, bound = bound, bound + pl.max_horizontal(pl.col("number") * share, least).round()
         part = pl.when((pl.col("rank") >= lower) & (pl.col("rank") < bound)).then(pl.lit(name)).otherwise(part)
     drawn = ranked.select("cluster", drawn=part.cast(PRECEDENCE))
     decided = identities.join(drawn, on="cluster", how="left", maintain_order="left")
-    is_open = pl.col("part").is_in(["undecided", pool])
     return decided.select("row", part=pl.when(is_open).then("drawn").otherwise("part"))
 
 
-def _refuse_rare_labels(ranked: pl.DataFrame, shares: dict[str, float], unit: str) -> None:
-    needed = 1 + sum(share > 0 for share in shares.values())
-    rare = ranked.group_by("label").len().filter(pl.col("len") < needed).sort("label")
+def _refuse_rare_labels(ranked: pl.DataFrame, shares: Mapping[str, pl.Expr], unit: str) -> None:
+    needed = 1 + pl.sum_horizontal((share > 0).cast(pl.Int64) for share in shares.values())
+    counted = ranked.with_columns(needed=needed).group_by("label").agg(pl.len(), pl.col("needed").first())
+    rare = counted.filter(pl.col("len") < pl.col("needed")).sort("label")
     if rare.height:
-        label, count = rare.row(0)
+        label, count, least = rare.row(0)
         raise InputError(
             "E-DATA-003",
-            f"label {quoted(label)} has {count} distinct {unit}(s), expected at least {needed}: one for each split.",
+            f"label {quoted(label)} has {count} distinct {unit}(s), expected at least {least}: one for each split.",
             fix="add rows with this label, or remove the label.",
             column="label",
         )
 
 
-def write_parts(folder: Path, frame: pl.LazyFrame, assigned: pl.DataFrame, dropped: pl.DataFrame) -> dict:
+def write_parts(
+    folder: Path, frame: pl.LazyFrame, assigned: pl.DataFrame, dropped: pl.DataFrame, held: HeldRows | None
+) -> dict:
     """Write one file per split without the column `split`, and `dropped.parquet`; returns what was counted."""
     counts = dict(assigned.group_by("part").len().sort("part").rows())
     for name in counts:
@@ -140,15 +135,18 @@ def write_parts(folder: Path, frame: pl.LazyFrame, assigned: pl.DataFrame, dropp
         rows = frame.drop("split", "source", strict=False).join(members, on="row", how="semi", maintain_order="left")
         rows.sink_parquet(folder / f"{name}.parquet", compression="zstd")
     dropped.write_parquet(folder / "dropped.parquet")
+    if held is not None:
+        held.write_aside(folder)
     return {
         "rows": assigned.height,
         "splits": counts,
-        "labels": read_labels(folder),
+        "labels": read_labels(folder, are_held=held is not None),
         "dropped": dict(dropped.group_by("reason").len().sort("reason").rows()),
+        **({} if held is None else held.summary),
     }
 
 
-def read_labels(folder: Path) -> list[str]:
+def read_labels(folder: Path, *, are_held: bool) -> list[str]:
     """Sorted label names of the training rows, which must cover those of the other splits.
 
     Raises InputError: E-DATA-002 for fewer than two labels, E-DATA-004 for one that training never sees.
@@ -163,18 +161,47 @@ def read_labels(folder: Path) -> list[str]:
         )
     for name in HELD:
         if unseen := sorted(set(labels[name]) - set(labels["train"])):
-            raise InputError(
-                "E-DATA-004",
-                f"label {quoted(unseen[0])} occurs in the {name} rows and in no training row.",
-                fix="correct the label or the split column, or add training rows.",
-                column="label",
-            )
+            raise _untrained(unseen[0], name, are_held=are_held)
     return labels["train"]
+
+
+def _untrained(label: str, name: str, *, are_held: bool) -> InputError:
+    kept = ", which are kept from an earlier training," if are_held else ""
+    fix = (
+        "add other rows with this label, or take its rows out of the source: the kept ones then leave, too."
+        if are_held
+        else "correct the label or the split column, or add training rows."
+    )
+    return InputError(
+        "E-DATA-004",
+        f"label {quoted(label)} occurs in the {name} rows{kept} and in no training row.",
+        fix=fix,
+        column="label",
+    )
+
+
+def describe_untested(folder: Path) -> list[str]:
+    """Warn of labels that are trained on, and of which no row validates or tests."""
+    labels = {name: _distinct_labels(folder / f"{name}.parquet") for name in HELD}
+    train = pl.scan_parquet(folder / "train.parquet").group_by("label").len().sort("label").collect()
+    untested = [(label, number, [name for name in HELD if label not in labels[name]]) for label, number in train.rows()]
+    words = {"valid": "validation", "test": "test"}
+    return [
+        f"label {quoted(label)}: {number} training rows, no {' or '.join(words[name] for name in missing)} row, "
+        "so nothing is known of how well it is answered"
+        for label, number, missing in [one for one in untested if one[-1]][:NUM_EXAMPLES]
+    ]
 
 
 def _distinct_labels(path: Path) -> list[str]:
     labels = pl.scan_parquet(path).select(pl.col("label").unique().sort())
     return labels.collect(engine="streaming")["label"].to_list()
+
+
+def describe_division(folder: Path, dropped: pl.DataFrame, num_rows: int, held: HeldRows | None) -> list[str]:
+    """Warnings of a division: what became of held rows, what was dropped, what is not tested."""
+    followed = [] if held is None else describe_changes(held.changes)
+    return [*followed, *describe_dropped(dropped, num_rows), *describe_untested(folder)]
 
 
 def describe_dropped(dropped: pl.DataFrame, num_rows: int) -> list[str]:

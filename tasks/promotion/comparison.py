@@ -14,7 +14,8 @@ class Comparison(ABC):
 
     `p_value` is that of the metric that decides, `anchor` holds the figures of the first champion that was scored on
     these rows, `slices` one record for each part of the rows that may be watched: by, slice, rows, champion,
-    challenger. A kind says what its figures mean and how they are shown.
+    challenger; `notes` say on which rows a model could not be right. A kind says what its figures mean and how they
+    are shown.
     """
 
     metrics: ClassVar[tuple[str, ...]]
@@ -26,6 +27,7 @@ class Comparison(ABC):
     anchor: dict
     p_value: float
     slices: list[dict]
+    notes: tuple[str, ...] = ()
 
     def gain(self, metric: str) -> float:
         """How much better than the champion the challenger is in a metric."""

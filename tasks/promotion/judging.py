@@ -69,7 +69,13 @@ def decide_on(case: Case, comparison: Comparison) -> Verdict:
     return replace(
         undecided,
         verdict=word,
-        reasons=[sentence, *objections, *verdicts.state_worn(number, case.settings)],
+        reasons=[
+            sentence,
+            *comparison.notes,
+            *case.challenge.holdout.notes,
+            *objections,
+            *verdicts.state_worn(number, case.settings),
+        ],
         champion=undecided.challenger if word == "promoted" else undecided.champion,
         decisions=number,
         figures=comparison.figures(),

@@ -16,11 +16,16 @@ from tasks.store import Artefact
 
 @dataclass(frozen=True, kw_only=True)
 class Holdout(ABC):
-    """Test rows on which models are compared, known by the digest of their content; `unit` is what one is called."""
+    """Test rows on which models are compared, known by the digest of their content; `unit` is what one is called.
+
+    `origin` is the digest of the rows that these follow where the source's word on them changed, `notes` says how.
+    """
 
     unit: ClassVar[str] = "rows"
 
     digest: str
+    origin: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     @abstractmethod

@@ -85,9 +85,9 @@ class Case:
 
     @property
     def decisions(self) -> int:
-        """How often the rows of the challenge have decided so far."""
-        digest = self.challenge.holdout.digest
-        return sum(entry.action in DECISIONS and entry.holdout == digest for entry in self.entries)
+        """How often the rows of the challenge have decided so far, be it before the source's word on them changed."""
+        holdout = self.challenge.holdout
+        return max(count_decisions(self.entries, digest) for digest in (holdout.digest, holdout.origin))
 
     def rule(self, verdict: str, reasons: Sequence[str]) -> Verdict:
         """A verdict without figures, which leaves the champion and the wear of the rows as they are."""
@@ -124,6 +124,13 @@ class Case:
             flow_run=challenge.flow_run,
             mlflow_run=challenge.mlflow_run,
         )
+
+
+def count_decisions(entries: Sequence[Entry], holdout: str) -> int:
+    """How often test rows have decided, with what their first decision counted of the rows that they follow."""
+    decided = [entry for entry in entries if entry.action in DECISIONS and entry.holdout == holdout]
+    earlier = max(decided[0].verdict.get("decisions", 1) - 1, 0) if decided else 0
+    return earlier + len(decided)
 
 
 def state_decision(verdict: str, comparison: Comparison, *, metric: str, alpha: float, number: int) -> str:

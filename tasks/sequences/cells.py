@@ -21,7 +21,9 @@ class LabelledRowParser(RowParser):
 
         Raises InputError: E-DATA-012, -013, -021, -022, E-ENC-004, and what `RowParser` raises.
         """
-        return super().__call__(with_label_and_split(raw), intake).with_columns(label=renamed_label(self._labels))
+        rows = super().__call__(with_label_and_split(raw), intake)
+        intake.spellings.add(rows)
+        return rows.with_columns(label=renamed_label(self._labels))
 
     @property
     def schema(self) -> pa.Schema:

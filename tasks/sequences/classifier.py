@@ -31,7 +31,7 @@ KIND = "classify-series"
 PARTS = ("model.safetensors", "model.json", "scaler.json", "labels.json")
 SEQUENCE = "sequence"
 # What belongs to the training rows' files alone.
-NOT_SERVED = {"dataset", "path", "format", "where", "label_column", "split_column", "labels"}
+NOT_SERVED = {"dataset", "path", "format", "where", "label_column", "split_column", "labels", "similar_labels"}
 
 
 @dataclass(frozen=True, kw_only=True)

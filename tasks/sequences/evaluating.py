@@ -45,4 +45,4 @@ def write_evaluation(
     slices = [*slice_by_label(test, labels), *slice_by_length(test, "steps")]
     quotes = quote_sequences(pl.scan_parquet(splits.file("test.parquet")))
     answers = Answers(valid=valid, test=test, slices=slices, quotes=quotes)
-    return write_scores(folder, answers, name=model.summary["name"], labels=labels, settings=settings)
+    return write_scores(folder, answers, model=model, encoded=encoded, encoder="encode.method", settings=settings)

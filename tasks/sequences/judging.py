@@ -10,14 +10,21 @@ import numpy as np
 import polars as pl
 
 from tasks.classification.judging import compare_scores, refuse_incomparable
-from tasks.classification.scoring import LabelledHoldout, Scores, open_scores, score_logits
+from tasks.classification.scoring import (
+    LabelledHoldout,
+    Scores,
+    build_scores,
+    name_classes,
+    score_logits,
+    trace_holdout,
+)
 from tasks.fingerprint import digest_of
 from tasks.lineage import Lineage
-from tasks.promotion import scoring
 from tasks.promotion.settings import PromotionSettings
 from tasks.registry import RegisteredModel
-from tasks.sequences.classifier import SequenceLabeller
+from tasks.sequences.classifier import KIND, SequenceLabeller
 from tasks.series.frames import VALUES
+from tasks.store import Artefact
 
 __all__ = ["SequencePromotionSettings", "compare_scores", "read_holdout", "refuse_incomparable", "score_model"]
 
@@ -32,6 +39,7 @@ class SequencePromotionSettings(PromotionSettings):
 class SequenceHoldout(LabelledHoldout):
     """Sequences to test on (row, series, length, time, value.*), ordered by content and label."""
 
+    kind: ClassVar[str] = KIND
     unit: ClassVar[str] = "sequences"
     length_unit: ClassVar[str] = "steps"
 
@@ -45,10 +53,21 @@ class SequenceHoldout(LabelledHoldout):
 
 def read_holdout(lineage: Lineage) -> SequenceHoldout:
     """Read the test sequences of a split."""
-    sequences = pl.read_parquet(lineage.splits.file("test.parquet"))
-    ordered = sequences.with_columns(content=digest_contents(sequences)).sort("content", "label")
-    digest = digest_of([ordered["content"].to_list(), ordered["label"].to_list()])
-    return SequenceHoldout(sequences=ordered.drop("content", "label"), labels=ordered["label"], digest=digest)
+    ordered, digest = _read_test_rows(lineage.splits), _digest_test_rows(lineage.splits)
+    history = trace_holdout(lineage.splits, digest, _digest_test_rows)
+    return SequenceHoldout(
+        sequences=ordered.drop("content", "label"), labels=ordered["label"], digest=digest, **history
+    )
+
+
+def _read_test_rows(splits: Artefact) -> pl.DataFrame:
+    sequences = pl.read_parquet(splits.file("test.parquet"))
+    return sequences.with_columns(content=digest_contents(sequences)).sort("content", "label")
+
+
+def _digest_test_rows(splits: Artefact) -> str:
+    ordered = _read_test_rows(splits)
+    return digest_of([ordered["content"].to_list(), ordered["label"].to_list()])
 
 
 def digest_contents(sequences: pl.DataFrame) -> pl.Series:
@@ -66,14 +85,14 @@ def score_model(model: RegisteredModel, holdout: SequenceHoldout) -> Scores:
 
     Raises IntegrityError (E-INT-001) if a file of the model is damaged, InputError if it cannot read the sequences.
     """
-    write = partial(write_scores, classifier=model.parts, holdout=holdout)
-    return open_scores(scoring.build_scores(write, model, holdout, module=__name__), model, holdout)
+    return build_scores(partial(write_scores, classifier=model.parts, holdout=holdout), model, holdout, __name__)
 
 
 def write_scores(folder: Path, *, classifier: Path, holdout: SequenceHoldout) -> dict:
     """Fill the artefact's folder: `scores.parquet` with the predicted label and the log loss of each sequence."""
     labeller = SequenceLabeller.load(classifier)
     logits = labeller.predict_logits(holdout.sequences)
-    scores, undefined = score_logits(logits, labeller.labels, labeller.serving.temperature, holdout.labels)
+    labels = name_classes(labeller.labels, holdout)
+    scores, undefined = score_logits(logits, labels, labeller.serving.temperature, holdout.labels)
     scores.write_parquet(folder / "scores.parquet")
-    return {"rows": holdout.rows, "undefined": undefined}
+    return {"rows": holdout.rows, "undefined": undefined, "labels": sorted(set(labels))}

@@ -29,14 +29,14 @@ MIN_LABELS = 2
 def write_rows(folder: Path, *, settings: SequenceSource, inputs: Inputs, digest: str) -> dict:
     """Read every input into `rows.parquet`: row, series, label, split, length, time, value.*; returns counts.
 
-    Raises InputError: E-DATA-001, E-DATA-002, E-DATA-014, E-TIME-001 to -014, E-SER-001 to -005, E-SEQ-001, E-SEQ-002,
-    and what the readers raise; IntegrityError (E-INT-003) if an input changed meanwhile.
+    Raises InputError: E-DATA-001, E-DATA-002, E-DATA-014, E-DATA-030, E-TIME-001 to -014, E-SER-001 to -005, E-SEQ-001,
+    E-SEQ-002, and what the readers raise; IntegrityError (E-INT-003) if an input changed meanwhile.
     """
     settings = settings.with_preset()
     intake, parser = Intake(settings), LabelledRowParser(settings)
     summary = park_and_gather(folder, inputs, intake, parser)
     inputs.refuse_changed(digest)
-    labels = _read_labels(folder / PARKED_FILE, settings)
+    labels = _read_labels(folder / PARKED_FILE, settings, intake.spellings.merged(settings))
     sequences = pl.scan_parquet(folder / STEPS_FILE).join(labels.lazy(), on="series", maintain_order="left")
     columns = ["row", "series", "label", "split", "length", "time"]
     sequences.select(*columns, VALUES).sink_parquet(folder / ROWS_FILE, compression="zstd", maintain_order=True)
@@ -49,7 +49,7 @@ def write_rows(folder: Path, *, settings: SequenceSource, inputs: Inputs, digest
         "splits": _count(labels["split"]),
         **summary,
         "inputs": {"files": len(inputs.files), "bytes": intake.num_bytes, "sha256": digest},
-        "warnings": _warnings(summary) + parser.time_line.warnings(),
+        "warnings": [*_warnings(summary), *parser.time_line.warnings(), *intake.spellings.warnings(settings)],
     }
 
 
@@ -104,12 +104,13 @@ def _refuse_empty(sheet: Sheet, canonical: Path) -> None:
         )
 
 
-def _read_labels(parked: Path, settings: SequenceSource) -> pl.DataFrame:
-    """One row per sequence: series, label, split.
+def _read_labels(parked: Path, settings: SequenceSource, merged: dict[str, str]) -> pl.DataFrame:
+    """One row per sequence: series, label, split; labels that were `merged` count as one.
 
     Raises InputError: E-SEQ-002 where one changes within a sequence, E-DATA-002 or -014 for too few or too many labels.
     """
-    rows = pl.scan_parquet(parked).select("series", "file", "line", "label", "split")
+    label = pl.col("label").replace(merged)
+    rows = pl.scan_parquet(parked).select("series", "file", "line", label, "split")
     for name in ("label", "split"):
         first = pl.col(name).first().over("series")
         other = rows.with_columns(first=first).filter(pl.col(name).ne_missing(pl.col("first"))).head(1).collect()

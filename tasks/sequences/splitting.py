@@ -5,16 +5,18 @@ from typing import ClassVar
 
 import polars as pl
 
+from tasks.classification.held_rows import follow_source
 from tasks.classification.splitting import (
     DivisionSettings,
-    describe_dropped,
+    describe_division,
     draw_splits,
     find_exact_duplicates,
     must_hold,
-    put_held_rows_first,
+    put_first,
     read_identities,
     write_parts,
 )
+from tasks.errors import InputError, quoted
 from tasks.series.frames import ROWS_FILE, VALUES
 from tasks.store import Artefact
 
@@ -35,14 +37,28 @@ def hash_values(seed: int) -> pl.Expr:
 def write_splits(folder: Path, *, rows: Artefact, held: Artefact | None, settings: SequenceSplitSettings) -> dict:
     """Fill the artefact's folder: one file per split, and `dropped.parquet` with the reason for each missing sequence.
 
-    Raises InputError: E-DATA-002 to -004.
+    Raises InputError: E-DATA-002 to -004, E-SEQ-010 for held sequences of other channels.
     """
+    _refuse_other_channels(rows, held)
     frame = pl.scan_parquet(rows.file(ROWS_FILE))
-    if held is not None:
-        frame = put_held_rows_first(frame, held, rows.rows, hash_values)
+    kept = None if held is None else follow_source(frame, held, rows.rows, hash_values)
+    frame = frame if kept is None else put_first(kept, frame, hash_values)
     identities = read_identities(frame, settings.seed, hash_values)
-    dropped = find_exact_duplicates(identities, settings.unit)
-    kept = identities.join(dropped, on="row", how="anti", maintain_order="left").with_columns(cluster="row")
-    summary = write_parts(folder, frame, draw_splits(kept, settings), dropped.sort("row"))
-    warnings = [*rows.summary["warnings"], *describe_dropped(dropped.sort("row"), rows.rows)]
+    dropped = find_exact_duplicates(identities, settings.unit).sort("row")
+    whole = identities.join(dropped, on="row", how="anti", maintain_order="left").with_columns(cluster="row")
+    drawn = draw_splits(whole, settings, () if kept is None else kept.changes.new_labels)
+    summary = write_parts(folder, frame, drawn, dropped, kept)
+    warnings = [*rows.summary["warnings"], *describe_division(folder, dropped, rows.rows, kept)]
     return {**summary, "channels": rows.summary["channels"], "warnings": warnings}
+
+
+def _refuse_other_channels(rows: Artefact, held: Artefact | None) -> None:
+    """Refuse sequences that cannot be compared with the held ones: E-SEQ-010."""
+    if held is None or set(held.summary["channels"]) == set(rows.summary["channels"]):
+        return
+    found, kept = (", ".join(map(quoted, one.summary["channels"])) for one in (rows, held))
+    raise InputError(
+        "E-SEQ-010",
+        f"the sequences have the channels {found}, and those that the model's champion was tested on have {kept}.",
+        fix="read the same source.value_columns, or set registry.model_name to a name of its own.",
+    )

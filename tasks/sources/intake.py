@@ -11,6 +11,7 @@ import polars as pl
 from tasks.errors import InputError, ResourceError, RnnflowError, quoted
 from tasks.sources.inputs import InputFile
 from tasks.sources.settings import FileSettings
+from tasks.sources.spellings import Spellings
 
 BATCH_ROWS = 10_000
 BATCH_BYTES = 16 * 2**20
@@ -47,6 +48,7 @@ class Intake:
     skipped: int = 0
     examples: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    spellings: Spellings = field(default_factory=Spellings)
 
     def reject(self, error: InputError) -> None:
         """Stop at a bad row or file, or count it and go on, as `on_bad_rows` says."""

@@ -9,7 +9,7 @@ from tasks.sources.archives import read_members
 from tasks.sources.decoding import decode, document_too_large, has_utf8_mark, open_decompressed, refuse_foreign_encoding
 from tasks.sources.inputs import InputFile
 from tasks.sources.intake import Intake, RawRow, batched
-from tasks.sources.row_checks import SPLIT_NAMES
+from tasks.sources.row_checks import SPLIT_NAMES, split_name
 
 ROLES = ("text", "label", "split")
 UTF8_MARK_BYTES = 3
@@ -66,7 +66,7 @@ class _ClassFolders:
     def classify(self, name: str, place: str) -> tuple[str | None, str | None]:
         folders = name.split("/")[:-1]
         parent, above = [*reversed(folders), "", ""][:2]
-        if SPLIT_NAMES.get(parent) == "unlabelled":
+        if split_name(parent) == "unlabelled":
             return None, "unlabelled"
         self._depth = self._depth or len(folders)
         if parent in ("", *SPLIT_NAMES) or len(folders) != self._depth:
@@ -76,7 +76,7 @@ class _ClassFolders:
                 fix='use folders [split/]class/document, or narrow include, for example to "*/*/*.txt".',
                 file=place,
             )
-        return parent, SPLIT_NAMES.get(above)
+        return parent, split_name(above)
 
 
 def _decode_document(data: bytes, place: str, encoding: str) -> str:

@@ -7,6 +7,7 @@ import polars as pl
 
 from tasks.errors import InputError, quoted
 from tasks.sources.intake import Intake
+from tasks.sources.label_names import look_of, plain_label
 from tasks.sources.settings import FileSettings, LabelledSource, SourceSettings
 
 # The names of official splits in the wild, and ours.
@@ -61,7 +62,7 @@ def row_checks(settings: SourceSettings) -> list[Check]:
 
 def label_checks(settings: LabelledSource) -> list[Check]:
     """List what official split and label must be, whatever is labelled."""
-    label, split = pl.col("label"), pl.col("split")
+    label, split = plain(pl.col("label")), pl.col("split")
     allowed = ", ".join(settings.labels)
     return [
         Check(
@@ -110,7 +111,7 @@ def label_checks(settings: LabelledSource) -> list[Check]:
         Check(
             "E-DATA-012",
             "label",
-            ~label.is_in(list(settings.labels)) if settings.labels else pl.lit(False),
+            ~label.is_in([*map(plain_label, settings.labels)]) if settings.labels else pl.lit(False),
             f"got {{value}}, expected one of {allowed}.",
             "correct the label, or add it to `labels`.",
         ),
@@ -123,6 +124,7 @@ def check_rows(raw: pl.DataFrame, intake: Intake) -> pl.DataFrame:
     Labels of the split `unlabelled` are not read.
     """
     rows = refuse_rows(with_label_and_split(filter_rows(raw, intake)), row_checks(intake.settings), intake)
+    intake.spellings.add(rows)
     return rows.with_columns(label=renamed_label(intake.settings)).select(ROW_COLUMNS)
 
 
@@ -132,15 +134,26 @@ def with_label_and_split(raw: pl.DataFrame) -> pl.DataFrame:
 
 
 def renamed_label(settings: LabelledSource) -> pl.Expr:
-    """The label under the name that `labels` gives it."""
-    return pl.col("label").replace(settings.labels) if settings.labels else pl.col("label")
+    """The label in plain spelling, under the name that `labels` gives it."""
+    names = {plain_label(label): plain_label(name) for label, name in settings.labels.items()}
+    return plain(pl.col("label")).replace(names)
+
+
+def plain(column: pl.Expr) -> pl.Expr:
+    """The cells of a column in Unicode form C, without characters that nobody sees."""
+    return column.map_batches(_plain_cells, return_dtype=pl.String, is_elementwise=True)
+
+
+def split_name(name: str) -> str | None:
+    """Our name of an official split, however it is written; None for a name that we do not know."""
+    return SPLIT_NAMES.get(look_of(name))
 
 
 def filter_rows(raw: pl.DataFrame, intake: Intake) -> pl.DataFrame:
     """Keep the rows that `where` asks for, and count the others."""
     rows = raw
     for column, value in intake.settings.where.items():
-        kept = rows.filter(pl.col(f"where {column}") == value)
+        kept = rows.filter(plain(pl.col(f"where {column}")) == plain_label(value))
         intake.filtered[column] += rows.height - kept.height
         rows = kept
     return rows
@@ -159,13 +172,21 @@ def refuse_rows(rows: pl.DataFrame, checks: Sequence[Check], intake: Intake) -> 
 
 def _split(raw: pl.DataFrame) -> pl.Expr:
     """The official split under our names; a name we do not know stays, for its check to find."""
-    return pl.col("split").replace(SPLIT_NAMES) if "split" in raw.columns else pl.lit(None, pl.String)
+    if "split" not in raw.columns:
+        return pl.lit(None, pl.String)
+    found = raw["split"].drop_nulls().unique()
+    return pl.col("split").replace({name: split_name(name) or name for name in found})
 
 
 def _label() -> pl.Expr:
-    """The label, null where it is empty or not to be read."""
-    absent = (pl.col("label") == "") | pl.col("split").eq_missing("unlabelled")
+    """The label as it is written, null where it is empty or not to be read."""
+    absent = (plain(pl.col("label")) == "") | pl.col("split").eq_missing("unlabelled")
     return pl.when(~absent).then("label")
+
+
+def _plain_cells(cells: pl.Series) -> pl.Series:
+    changed = {cell: name for cell in cells.unique().drop_nulls() if (name := plain_label(cell)) != cell}
+    return cells.replace(changed) if changed else cells
 
 
 def _holds_nul(cell: pl.Expr) -> pl.Expr:

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from tasks.part import Part
+from tasks.sources.label_names import plain_label, spelled_out
 
 GIB = 2**30
 
@@ -107,6 +108,20 @@ class LabelledSource(FileSettings):
     labels: dict[str, str] = Field(
         {}, max_length=1000, description="Labels that may occur and the names they get; empty accepts any."
     )
+    similar_labels: Literal["error", "merge", "keep"] = Field(
+        "error",
+        description="What becomes of labels that differ only in case, width or marks around them: `merge` gives all of "
+        "them the most frequent spelling, `keep` takes them for different classes.",
+    )
+
+    @field_validator("labels")
+    @classmethod
+    def _names_each_label_once(cls, labels: dict[str, str]) -> dict[str, str]:
+        names: dict[str, str] = {}
+        for label, name in labels.items():
+            if names.setdefault(plain_label(label), plain_label(name)) != plain_label(name):
+                raise ValueError(f"label {spelled_out(label)} gets two names")
+        return labels
 
     def named_columns(self) -> dict[str, str]:
         """The columns of the label and, if there is one, the official split."""

@@ -16,9 +16,12 @@ from tasks.part import Part
 from tasks.progress import Progress, emit
 from tasks.store import Artefact
 from tasks.text.subwords import learn_subwords
-from tasks.text.vocabulary import UNKNOWN_ID, Vocabulary, tokens_of_text
+from tasks.text.vocabulary import SPECIALS, UNKNOWN_ID, Vocabulary, tokens_of_text
 
 SPLITS = ("train", "valid", "test")
+# Of the words of a split may be unknown before it is a problem that the summary of a run begins with.
+MOST_UNKNOWN = 0.5
+UNITS = {"word": "words", "char": "characters", "subword": "subwords"}
 # Small chunks and row groups keep memory flat; larger ones were no faster.
 CHUNK_ROWS = 2_000
 PARKED = {"compression": "uncompressed", "statistics": False, "row_group_size": 5_000}
@@ -54,7 +57,8 @@ def choose_tokens(counts: pl.DataFrame, settings: EncodeSettings) -> tuple[str, 
             "E-DATA-010",
             f"no token occurs {settings.min_count} times in the training rows; "
             f"the most frequent occurs {counts['count'].max() or 0} times.",
-            fix="lower encode.min_count or add training rows.",
+            fix="lower encode.min_count or add training rows; where words are not separated by spaces, set "
+            'encode.tokenizer = "char" or "subword".',
         )
     ranked = frequent.sort("count", "token", descending=[True, False])
     return tuple(ranked["token"].head(settings.max_size))
@@ -94,12 +98,37 @@ def encode_subwords(texts: dict[str, pl.LazyFrame], settings: EncodeSettings, fo
     return vocabulary
 
 
-def measure_tokens(path: Path) -> dict:
-    """Count the tokens of an encoded split and the share outside the vocabulary."""
+def measure_tokens(path: Path, vocabulary: Vocabulary) -> dict:
+    """Count the tokens of an encoded split and the share outside the vocabulary, punctuation counted and not."""
     ids = pl.col("tokens").list.explode(keep_nulls=False, empty_as_null=False)
-    counts = pl.scan_parquet(path).select(ids).select(num_tokens=pl.len(), unknown=(pl.all() == UNKNOWN_ID).sum())
-    num_tokens, num_unknown = counts.collect(engine="streaming").row(0)
-    return {"num_tokens": num_tokens, "oov_share": round(num_unknown / max(num_tokens, 1), 6)}
+    is_mark = pl.all().is_in(find_marks(vocabulary))
+    counts = pl.scan_parquet(path).select(ids)
+    counts = counts.select(num_tokens=pl.len(), unknown=(pl.all() == UNKNOWN_ID).sum(), marks=is_mark.sum())
+    num_tokens, num_unknown, num_marks = counts.collect(engine="streaming").row(0)
+    shares = {"oov_share": num_tokens, "unknown_words": num_tokens - num_marks}
+    return {"num_tokens": num_tokens, **{name: round(num_unknown / max(of, 1), 6) for name, of in shares.items()}}
+
+
+def find_marks(vocabulary: Vocabulary) -> list[int]:
+    """Ids of the tokens that hold neither a letter nor a digit."""
+    first = len(SPECIALS)
+    return [first + index for index, token in enumerate(vocabulary.tokens) if not any(map(str.isalnum, token))]
+
+
+def find_problems(measured: dict[str, dict], vocabulary: Vocabulary) -> list[str]:
+    """Say whether models read next to nothing of the rows that choose and test them."""
+    unit = UNITS[vocabulary.tokenizer]
+    remedy = (
+        'if they have no spaces between words, set encode.tokenizer = "char" or "subword"; else lower encode.min_count'
+        if vocabulary.tokenizer == "word"
+        else "lower encode.min_count, or train on texts of the same kind"
+    )
+    return [
+        f"{measured[name]['unknown_words']:.0%} of the {unit} of the {words} rows are unknown to the vocabulary of the "
+        f"training rows, so models can tell little of these texts; {remedy}"
+        for name, words in (("valid", "validation"), ("test", "test"))
+        if measured[name]["unknown_words"] > MOST_UNKNOWN
+    ][:1]
 
 
 def write_encoded(folder: Path, *, splits: Artefact, settings: EncodeSettings) -> dict:
@@ -113,11 +142,13 @@ def write_encoded(folder: Path, *, splits: Artefact, settings: EncodeSettings) -
     vocabulary = write(texts, settings, folder)
     vocabulary.save(folder / "vocabulary.json")
     (folder / "labels.json").write_text(json.dumps(labels, ensure_ascii=False), encoding="utf-8")
-    measured = {name: measure_tokens(folder / f"{name}.parquet") for name in SPLITS}
+    measured = {name: measure_tokens(folder / f"{name}.parquet", vocabulary) for name in SPLITS}
+    problems = find_problems(measured, vocabulary)
     return {
         "rows": sum(splits.summary["splits"][name] for name in SPLITS),
         "vocabulary_size": vocabulary.size,
         "labels": labels,
         "num_tokens": {name: figures["num_tokens"] for name, figures in measured.items()},
         "oov_share": {name: figures["oov_share"] for name, figures in measured.items()},
+        **({"problems": problems} if problems else {}),
     }

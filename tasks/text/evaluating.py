@@ -54,4 +54,4 @@ def write_evaluation(
     valid, test = (read_predictions(model, encoded, split) for split in ("valid", "test"))
     quotes = quote_texts(pl.scan_parquet(splits.file("test.parquet")))
     answers = Answers(valid=valid, test=test, slices=slice_rows(test, labels), quotes=quotes)
-    return write_scores(folder, answers, name=model.summary["name"], labels=labels, settings=settings)
+    return write_scores(folder, answers, model=model, encoded=encoded, encoder="encode.tokenizer", settings=settings)

@@ -10,7 +10,12 @@ import polars as pl
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from tasks.text.tokenizers import composed
+
 SHINGLE_WORDS = 3
+# Scripts that part words by nothing: there a character counts as a word, lest a whole sentence be one.
+UNPARTED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+WORD = rf"[{UNPARTED}]|[\w--{UNPARTED}]+"
 # 20 bands of 3 find a pair of Jaccard similarity 0.7 with probability 0.9998, one of 0.8 with 0.9999994.
 NUM_BANDS, ROWS_PER_BAND = 20, 3
 # A group of texts that share a band is searched this far on each side, so boilerplate cannot cost quadratic time.
@@ -39,7 +44,7 @@ def find_clusters(texts: pl.LazyFrame, *, threshold: float) -> pl.DataFrame:
 
 def shingle_batches(texts: pl.LazyFrame) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yield batches of (row ids, start of each row's shingles, shingle hashes), rows without words left out."""
-    words = pl.col("text").str.to_lowercase().str.extract_all(r"\w+")
+    words = composed(pl.col("text").str.to_lowercase()).str.extract_all(WORD)
     hashed = words.list.eval(pl.element().hash(0))
     for batch in texts.select("row", hashes=hashed).collect_batches(chunk_size=READ_ROWS):
         worded = batch.filter(pl.col("hashes").list.len() > 0)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 WORD = r"\w\w+"
+CHARACTER = r"\S"
 ABSENT = -1
 
 
@@ -35,9 +36,9 @@ class Ngrams:
     orders: tuple[np.ndarray, ...]
 
 
-def split_words(texts: pl.Series) -> Words:
-    """Split texts into lower-case words of at least two characters."""
-    words = texts.str.to_lowercase().str.extract_all(WORD).alias("word").to_frame().with_row_index("text")
+def split_words(texts: pl.Series, pattern: str = WORD) -> Words:
+    """Split texts into lower-case words of at least two characters, or whatever a pattern takes for a word."""
+    words = texts.str.to_lowercase().str.extract_all(pattern).alias("word").to_frame().with_row_index("text")
     flat = words.explode("word").drop_nulls("word")
     return Words(len(texts), flat["text"].to_numpy(), flat["word"])
 

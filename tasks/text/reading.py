@@ -54,11 +54,16 @@ class Census:
                 fix="name a column of classes as label_column; this one looks like an id or a quantity.",
             )
 
+    def merge_labels(self, merged: dict[str, str]) -> None:
+        """Count labels under the spelling that stands for them."""
+        for label, spelling in merged.items():
+            self.labels[spelling] += self.labels.pop(label)
+
 
 def write_rows(folder: Path, *, settings: SourceSettings, inputs: Inputs, digest: str) -> dict:
     """Read every input into `rows.parquet`; returns the counts, what was left out, and warnings.
 
-    Raises InputError: E-DATA-001, E-DATA-002, E-DATA-014, and what the readers raise;
+    Raises InputError: E-DATA-001, E-DATA-002, E-DATA-014, E-DATA-030, and what the readers raise;
     ResourceError (E-DATA-023) beyond `max_rows`; IntegrityError (E-INT-003) if an input changed meanwhile.
     """
     intake = Intake(settings.with_preset())
@@ -71,9 +76,21 @@ def write_rows(folder: Path, *, settings: SourceSettings, inputs: Inputs, digest
             writer.write_table(numbered.select(SCHEMA.names).to_arrow().cast(SCHEMA))
             emit(Progress(stage="ingest", done=census.rows))
     inputs.refuse_changed(digest)
+    merged = intake.spellings.merged(intake.settings)
+    if merged:
+        census.merge_labels(merged)
+        _merge_labels(folder / ROWS_FILE, merged)
     _refuse_unusable(census, intake)
     emit(Progress(stage="ingest", done=census.rows, total=census.rows, finished=True))
     return _summary(census, intake, inputs, digest)
+
+
+def _merge_labels(path: Path, merged: dict[str, str]) -> None:
+    """Write the rows again, each label in the spelling that stands for it."""
+    again = path.with_suffix(".merged")
+    rows = pl.scan_parquet(path).with_columns(pl.col("label").replace(merged))
+    rows.sink_parquet(again, compression="zstd", maintain_order=True)
+    again.replace(path)
 
 
 def _refuse_beyond_cap(rows: int, max_rows: int) -> None:
@@ -125,4 +142,5 @@ def _warnings(census: Census, intake: Intake, inputs: Inputs) -> list[str]:
         f"{census.blank_texts} texts are blank": census.blank_texts,
         f"{num_ignored} files are no documents and were ignored, such as {quoted(first_ignored)}": num_ignored,
     }
-    return [warning for warning, count in counted.items() if count]
+    found = [warning for warning, count in counted.items() if count]
+    return [*found, *intake.spellings.warnings(intake.settings)]

@@ -15,7 +15,12 @@ def normalized(text: pl.Expr, *, lowercase: bool) -> pl.Expr:
     """
     plain = text.str.replace_all(LINE_BREAK_TAG, " ")
     cased = plain.str.to_lowercase() if lowercase else plain
-    return cased.map_batches(_compose, return_dtype=pl.String, is_elementwise=True)
+    return composed(cased)
+
+
+def composed(text: pl.Expr) -> pl.Expr:
+    """Text in Unicode normal form C."""
+    return text.map_batches(_compose, return_dtype=pl.String, is_elementwise=True)
 
 
 def words(text: pl.Expr) -> pl.Expr:

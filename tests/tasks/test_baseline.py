@@ -8,11 +8,10 @@ import pytest
 from tasks import store
 from tasks.baseline import fit_baselines
 from tasks.classification.metrics import mean_loss
-from tasks.errors import InputError
 from tasks.lineage import Lineage
 from tasks.progress import listening
 from tasks.store import Artefact
-from tasks.text.baseline import BaselineSettings, build_features
+from tasks.text.baseline import BaselineSettings, choose_features
 
 SIZES = {"train": 300, "valid": 120, "test": 120}
 FILLER = ["film", "plot", "actor", "scene", "music", "story", "camera", "night"]
@@ -75,7 +74,7 @@ def test_the_artefact_is_that_of_a_model() -> None:
     assert (np.array(predictions["logits"].to_list())[:, 0] == 0).all()
     assert json.loads(baseline.file("history.json").read_bytes()) == []
     assert baseline.rows == 240
-    assert set(baseline.summary) == {"rows", "name", "C", "num_features", "train_s"}
+    assert set(baseline.summary) == {"rows", "name", "C", "num_features", "counted", "warnings", "train_s"}
     named = pl.read_parquet(splits.file("test.parquet")).with_columns(target=(pl.col("label") == "pos").cast(pl.UInt16))
     assert predictions.filter(split="test").select("row", "target").equals(named.select("row", "target"))
 
@@ -110,7 +109,7 @@ def test_test_labels_change_nothing_but_the_recorded_targets() -> None:
 def test_features_are_learned_from_the_training_rows_alone() -> None:
     texts = {"train": ["good film", "bad film"], "valid": ["good music"], "test": ["strange music", ""]}
     settings = BaselineSettings(min_count=1)
-    features = build_features({split: pl.Series(column) for split, column in texts.items()}, settings)
+    features = choose_features({split: pl.Series(column) for split, column in texts.items()}, settings).of_split
     assert [matrix.shape for matrix in features.values()] == [(2, 5), (1, 5), (2, 5)]
     assert features["test"].nnz == 0
     assert np.linalg.norm(features["train"].toarray(), axis=1) == pytest.approx(1)
@@ -118,7 +117,7 @@ def test_features_are_learned_from_the_training_rows_alone() -> None:
 
 def test_the_most_frequent_features_are_kept() -> None:
     texts = dict.fromkeys(("train", "valid", "test"), pl.Series(["good good good", "bad bad", "film"]))
-    features = build_features(texts, BaselineSettings(min_count=1, ngram_max=1, max_features=2))
+    features = choose_features(texts, BaselineSettings(min_count=1, ngram_max=1, max_features=2)).of_split
     assert features["train"].toarray().astype(bool).tolist() == [[False, True], [True, False], [False, False]]
 
 
@@ -131,10 +130,41 @@ def test_the_same_rows_give_the_same_bytes() -> None:
     assert again.digest == first.digest
 
 
-def test_texts_without_a_frequent_word_are_refused() -> None:
-    with pytest.raises(InputError) as caught:
-        fit_baseline(write_splits(["neg", "pos"]), BaselineSettings(min_count=301))
-    assert str(caught.value) == (
-        "E-DATA-011 no n-gram occurs in 301 training texts or more, so the baseline has nothing to count.\n"
-        "Fix: lower `baseline.min_count` in the recipe, or add training rows."
-    )
+def write_texts(texts: dict[str, list[str]], labels: dict[str, list[str]]) -> Artefact:
+    def write(folder: Path) -> dict:
+        for split in SIZES:
+            columns = {"row": range(len(texts[split])), "text": texts[split], "label": labels[split]}
+            pl.DataFrame(columns, schema_overrides={"row": pl.UInt32}).write_parquet(folder / f"{split}.parquet")
+        return {"rows": sum(map(len, texts.values())), "labels": ["bad", "good"]}
+
+    return store.build("split", write, module="tasks.store", config={"texts": texts})
+
+
+def test_texts_without_spaces_are_counted_by_characters() -> None:
+    generator, labels = np.random.default_rng(3), ["good", "bad"] * 20
+    signs = {"good": "\u597d\u559c", "bad": "\u574f\u5dee"}
+
+    def draw() -> list[str]:
+        return ["".join(map(chr, generator.integers(0x4E00, 0x4F00, 9))) + signs[label] for label in labels]
+
+    splits = write_texts({split: draw() for split in SIZES}, dict.fromkeys(SIZES, labels))
+    baseline = fit_baseline(splits, BaselineSettings())
+
+    logits, targets = read_split(baseline, "test")
+    assert (logits.argmax(axis=1) == targets).all()
+    assert baseline.summary["counted"] == "characters"
+    assert baseline.summary["warnings"] == [
+        "the baseline counts characters, as most validation texts hold no word that 3 training texts have "
+        "(baseline.min_count)"
+    ]
+
+
+def test_a_baseline_with_nothing_to_count_answers_with_the_shares_of_the_classes() -> None:
+    texts = {split: [f"{split}{index}" for index in range(8)] for split in SIZES}
+    splits = write_texts(texts, dict.fromkeys(SIZES, ["good"] * 6 + ["bad"] * 2))
+
+    baseline = fit_baseline(splits, BaselineSettings(min_count=301))
+
+    logits, _ = read_split(baseline, "test")
+    assert 1 / (1 + np.exp(-logits[:, 1])) == pytest.approx(0.75, abs=0.01)
+    assert baseline.summary["warnings"][0].startswith("the baseline knows nothing but the shares of the classes")

@@ -1,4 +1,5 @@
 import importlib.util
+import itertools
 import unicodedata
 from pathlib import Path
 
@@ -118,8 +119,32 @@ def test_a_min_count_that_no_token_reaches_says_what_the_largest_is():
 
     assert str(error.value) == (
         "E-DATA-010 no token occurs 50 times in the training rows; the most frequent occurs 3 times.\n"
-        "Fix: lower encode.min_count or add training rows."
+        "Fix: lower encode.min_count or add training rows; where words are not separated by spaces, set "
+        'encode.tokenizer = "char" or "subword".'
     )
+
+
+def test_texts_of_unknown_words_are_a_problem_although_their_full_stops_are_known():
+    sizes = {"train": 8, "valid": 4, "test": 4}
+    words = map("".join, itertools.permutations("abcdef"))
+
+    def write(folder: Path) -> dict:
+        for split, size in sizes.items():
+            texts = [next(words) + "\u3002" for _ in range(size)]
+            columns = {"row": range(size), "text": texts, "label": ["neg", "pos"] * (size // 2)}
+            pl.DataFrame(columns, schema_overrides={"row": pl.UInt32}).write_parquet(folder / f"{split}.parquet")
+        return {"rows": sum(sizes.values()), "splits": sizes, "labels": ["neg", "pos"]}
+
+    splits = store.build("split", write, module="tasks.store", config={"of": "unknown words"})
+
+    summary = encode.fn(splits, EncodeSettings()).summary
+    assert summary["oov_share"]["valid"] == 0.5
+    assert summary["problems"] == [
+        "100% of the words of the validation rows are unknown to the vocabulary of the training rows, so models can "
+        'tell little of these texts; if they have no spaces between words, set encode.tokenizer = "char" or "subword"; '
+        "else lower encode.min_count"
+    ]
+    assert "problems" not in encode.fn(splits, EncodeSettings(tokenizer="char")).summary
 
 
 @settings(max_examples=100, deadline=None)

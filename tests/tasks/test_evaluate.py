@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tasks.lineage import Lineage
 from tasks.store import Artefact
 
 LABELS = ["neg", "pos"]
-SIZES = {"valid": 400, "test": 300}
+SIZES = {"valid": 400, "test": 300, "train": 500}
 SETTINGS = ClassificationSettings(resamples=100, num_mistakes=5)
 
 
@@ -33,7 +34,7 @@ def write_artefact(stage: str, frames: dict[str, pl.DataFrame], **summary: objec
 
 
 def row_ids(split: str) -> np.ndarray:
-    return np.arange(SIZES[split]) * 3 + (split == "test")
+    return np.arange(SIZES[split]) * 3 + list(SIZES).index(split)
 
 
 @pytest.fixture
@@ -208,3 +209,35 @@ def test_of_equal_models_the_first_is_best() -> None:
     same = {"loss": 0.2, "accuracy": 0.8}
     models = [evaluation_with(name, valid=same, test=same) for name in ("first", "second")]
     assert min(models, key=ClassificationSettings().penalty) is models[0]
+
+
+LEARN = "raise training.epochs, change training.learning_rate or encode.tokenizer, or add rows"
+
+
+def test_a_candidate_with_one_answer_to_all_is_a_problem(
+    encoded: Artefact, splits: Artefact, targets: dict[str, np.ndarray]
+) -> None:
+    def frame(split: str) -> pl.DataFrame:
+        rows = {"row": row_ids(split), "target": targets[split], "logits": [[0.0, 2.0]] * SIZES[split]}
+        schema = {"row": pl.UInt32, "target": pl.UInt16, "logits": pl.List(pl.Float32)}
+        return pl.DataFrame(rows, schema=schema).select(pl.lit(split).alias("split"), pl.all())
+
+    model = write_artefact("fit", {"predictions": pl.concat([frame("valid"), frame("test")])}, name="gru")
+
+    problems = score(model, encoded, splits).summary["problems"]
+
+    assert problems[0] == f'gru answers "pos" to all 400 validation rows; {LEARN}'
+
+
+def test_a_candidate_no_better_than_chance_is_a_problem_and_a_baseline_is_none(
+    encoded: Artefact, splits: Artefact, targets: dict[str, np.ndarray]
+) -> None:
+    model = write_model("gru", targets, share_wrong={"valid": 1.0, "test": 1.0})
+    baseline = dataclasses.replace(model, stage="baseline")
+
+    [problem] = score(model, encoded, splits).summary["problems"]
+
+    assert problem.startswith("gru learned nothing: its validation loss of 0.7")
+    assert problem.endswith(f"that of knowing only how frequent each label is; {LEARN}")
+    with store.refreshing(True):
+        assert "problems" not in score(baseline, encoded, splits).summary

@@ -40,7 +40,7 @@ def set_hits(patch, hits_of):
     def score(model, holdout):
         hits = np.arange(holdout.rows) < hits_of[model.version]
         losses = np.where(hits, 0.1, 2.0)
-        return scoring.Scores(version=model.version, hits=hits, losses=losses, undefined=0)
+        return scoring.Scores(version=model.version, hits=hits, losses=losses, undefined=0, labels=("neg", "pos"))
 
     patch.setattr("tasks.classification.judging.score_model", score)
 
@@ -201,6 +201,56 @@ def test_other_test_rows_are_refused_until_a_person_accepts_them(rivals, reviews
     gate.fn(RUN, lineage, rivals["2"], SETTINGS)
     assert len(ledger.read_entries("reviews")) == 2
     assert overrides.promote("reviews/2", reason="new rows").splits == other.reference
+
+
+def correct_labels(splits, origin):
+    """A split that holds the test rows of another, of which the source has corrected the first one's label."""
+    rows = pl.read_parquet(splits.file("test.parquet"))
+    swapped = pl.col("label").replace({"neg": "pos", "pos": "neg"})
+    changed = rows.with_columns(label=pl.when(pl.int_range(pl.len()) == 0).then(swapped).otherwise("label"))
+    counts = {"other_label": {"test": 1, "valid": 0}, "left": {}, "returned": {}, "new_labels": [], "renamed": {}}
+
+    def write(folder):
+        changed.write_parquet(folder / "test.parquet")
+        return {"rows": changed.height, "held": {"origin": origin, **counts}, "names": {}}
+
+    return store.build("split", write, module="tasks.store", config={"corrected": splits.reference, "origin": origin})
+
+
+def test_corrected_test_rows_are_compared_on_and_their_decisions_go_on(
+    challenge, rivals, reviews, project, monkeypatch
+):
+    old = reviews[0].splits
+    shutil.copytree(old.path, project / "data" / old.reference)
+    set_hits(monkeypatch, {"1": 30, "2": 31})
+    challenge()
+    corrected = dataclasses.replace(reviews[0], splits=correct_labels(old, old.reference))
+
+    verdict = gate.fn(RUN, corrected, rivals["2"], SETTINGS).summary
+
+    assert (verdict["verdict"], verdict["decisions"], verdict["alpha"]) == ("kept", 2, 0.025)
+    assert verdict["reasons"][1] == (
+        "The test rows changed with the source (rows with another label: 1): both models were scored anew."
+    )
+    assert ledger.head("reviews").splits == corrected.splits.reference
+    assert ledger.head("reviews").holdout != ledger.read_entries("reviews")[0].holdout
+
+
+def test_rows_that_follow_lost_ones_are_refused(rivals, reviews):
+    corrected = dataclasses.replace(reviews[0], splits=correct_labels(reviews[0].splits, "split/" + "0" * 24))
+
+    assert gate.fn(RUN, corrected, rivals["2"], SETTINGS).summary["verdict"] == "refused"
+
+
+def test_a_champion_of_another_kind_is_not_compared(challenge, rivals):
+    (tracking.mlruns() / "ledger.db").unlink()
+    parts = registry.resolve_model("reviews/1").parts
+    serving = json.loads((parts / "serving.json").read_bytes())
+    (parts / "serving.json").write_text(json.dumps({**serving, "kind": "forecast"}))
+
+    reasons = challenge().summary["reasons"]
+
+    assert reasons[0].startswith("refused: ")
 
 
 def test_a_champion_without_its_files_is_not_compared(challenge, rivals):

@@ -15,10 +15,10 @@ HOLDOUT = Holdout(
 )
 
 
-def scores(version, wrong, loss=0.3):
+def scores(version, wrong, loss=0.3, labels=("neg", "pos")):
     hits = np.ones(ROWS, dtype=bool)
     hits[list(wrong)] = False
-    return Scores(version=version, hits=hits, losses=np.full(ROWS, loss), undefined=0)
+    return Scores(version=version, hits=hits, losses=np.full(ROWS, loss), undefined=0, labels=labels)
 
 
 def compare(champion, challenger, anchor=None, **changed):
@@ -105,3 +105,18 @@ def test_models_with_other_label_lists_are_compared_by_name():
 
     assert losses == pytest.approx([-np.log(0.5), -np.log(0.25), -np.log(1e-12)])
     assert log_losses(probabilities[:, ::-1], ("pos", "neg"), truth) == pytest.approx(losses)
+
+
+def test_rows_of_labels_that_the_champion_does_not_know_are_told():
+    champion = scores("3", range(0, ROWS, 2), labels=("pos",))  # right on every pos, wrong on every neg
+
+    comparison, objections = compare(champion, scores("4", [1, 3, 5, 7, 9, 11]))
+
+    assert comparison.notes == (
+        'Champion v3 does not know "neg" (200 rows), which count as its mistakes; on the 200 others: 97.00 % against '
+        "100.00 %.",
+    )
+    assert (comparison.won, comparison.lost) == (200, 6)
+    assert objections[-1].startswith(
+        "On 200 rows (labels: those the champion knows) it scores 97.00 % against 100.00 %"
+    )

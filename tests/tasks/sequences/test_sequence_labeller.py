@@ -71,6 +71,26 @@ def test_a_raw_table_gets_one_answer_per_sequence_in_its_order(served):
     assert answers["label"].to_list() == answers.select(likelier).to_series().to_list()
 
 
+@pytest.mark.parametrize("longest", [1, 12])
+def test_one_channel_is_enough(make_lineage, project, longest):
+    table = draw_table(24).filter(pl.col("time") < longest).drop("y")
+    table = table.with_columns(id=pl.col("id").str.slice(1).cast(pl.Int64))
+    table = table.with_columns(x=pl.col("x") + pl.when(pl.col("label") == "up").then(9).otherwise(-9))
+    training = SeriesTraining(epochs=20, patience=20, learning_rate=0.03, batch_steps=60, device="cpu")
+    candidate = SequenceCandidate(name="gru", model=SeriesArchitecture(hidden_size=4), training=training)
+
+    lineage = make_lineage(table, value_columns=("x",))
+    model = fit.fn(lineage.shards, candidate)
+    best = Scored(model=model, evaluation=evaluate.fn(model, lineage, SequenceEvaluationSettings(resamples=100)))
+    registration.assemble_parts(project / "parts", lineage, best)
+    labeller = SequenceLabeller.load(project / "parts")
+
+    registration.prove_served(as_pyfunc(labeller), lineage, best)
+    answers = labeller.label_table(table.drop("label"))
+    assert answers["sequence"].to_list() == [str(number) for number in range(24)]
+    assert answers["label"].to_list() == ["down", "up"] * 12
+
+
 def test_an_answer_does_not_depend_on_the_other_sequences(served):
     labeller = SequenceLabeller.load(served[0])
     table = draw_table(6, seed=9).drop("label")

@@ -173,3 +173,18 @@ def test_the_built_in_data_set_names_its_package(monkeypatch: pytest.MonkeyPatch
     assert str(caught.value) == (
         "E-SRC-001 the package sktime is not installed.\nFix: run `pip install sktime==1.2.0`."
     )
+
+
+def test_a_label_in_several_forms_is_one_within_a_sequence_too(ingest_table):
+    table = f"{HEADER}a,0,1,2,caf\u00e9\na,1,1,4,cafe\u0301\nb,0,5,6,Up\nb,1,5,6,up\nb,2,5,6,up\n"
+
+    artefact = ingest_table(table, similar_labels="merge")
+
+    assert artefact.summary["labels"] == {"caf\u00e9": 1, "up": 1}
+    assert artefact.summary["warnings"] == [
+        "labels of 1 row were brought to one Unicode form, without invisible characters: "
+        '"cafe\\u0301" to "caf\u00e9" (1 row)',
+        'labels of 1 row took the most frequent spelling: "Up" to "up" (1 row)',
+    ]
+    with pytest.raises(InputError, match=r'E-DATA-030 .*sequences.csv:4 column "label": got "Up" \(1 row\)'):
+        ingest_table(table)
