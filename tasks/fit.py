@@ -122,7 +122,7 @@ def _step_progress(candidate: Candidate, result: "StepResult") -> Progress:
 def origin_of(shards: Artefact, candidate: Candidate, initial: Artefact | None) -> dict:
     """All that a fit depends on, as the store wants to know it."""
     inputs = {"shards": shards} if initial is None else {"shards": shards, "initial": initial}
-    return {"module": candidate.performer().__name__, "config": candidate, "inputs": inputs}
+    return {"module": candidate.modules(), "config": candidate, "inputs": inputs}
 
 
 def find_fitted(shards: Artefact, candidate: Candidate, initial: Artefact | None) -> Artefact | None:
