@@ -27,7 +27,7 @@ PERFORMED = {
     ),
     "promotion": ("compare_scores", "read_holdout", "refuse_incomparable", "score_model"),
 }
-PRESENTED = ("PRESENTATION", "compare_with_baseline", "draw_figures", "gather_details")
+PRESENTED = ("PRESENTATION", "compare_by", "compare_with_baseline", "draw_figures", "gather_details")
 
 
 @pytest.fixture(params=sorted(shipped_recipes()))
