@@ -36,14 +36,18 @@ class ScoreColumn:
         return self._round(metrics[self.metric]["value"]) if self.metric in metrics else ABSENT
 
     def compare(self, theirs: Mapping[str, Interval], ours: Mapping[str, Interval]) -> str:
-        """Two models' estimates in a sentence, as in `accuracy 90.7 % against 88.1 %`."""
+        """Two models' estimates in a sentence, as in `accuracy 90.7 % against 88.1 %`; rounded, they still differ."""
         name, _, unit = self.title.partition(", ")
-        shown = [f"{self.show_value(metrics)} {unit}".rstrip() for metrics in (theirs, ours)]
-        return f"{name} {shown[0]} against {shown[1]}"
+        values = [metrics[self.metric]["value"] for metrics in (theirs, ours)]
+        shown = list(map(self._round, values))
+        if len(set(shown)) == 1:
+            shown = [f"{self.scale * value:.5g}" for value in values]
+        return f"{name} " + " against ".join(f"{one} {unit}".rstrip() for one in shown)
 
     def show_difference(self, interval: Interval) -> str:
         """A difference between two models with its interval, as in `-0.158 [-0.212, -0.104]`."""
-        value, low, high = (f"{self.scale * interval[bound]:+.{self.digits}f}" for bound in ("value", "low", "high"))
+        form = "+.2g" if abs(self.scale * interval["value"]) < 10**-self.digits else f"+.{self.digits}f"
+        value, low, high = (format(self.scale * interval[bound], form) for bound in ("value", "low", "high"))
         return f"{value} [{low}, {high}]"
 
     def _round(self, value: float) -> str:
