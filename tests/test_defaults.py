@@ -127,6 +127,7 @@ SMALLEST = {
     "sequences-of-two-channels": ("classify-series", sequences(6, longest=9, channels=2)),
     "sequences-of-one-step": ("classify-series", sequences(6, longest=1, channels=2, labels=("a", "b", "c"))),
     "one-series-to-watch": ("detect", series(1300)),
+    "steps-to-watch": ("detect", series(1300, steps=True)),
     "series-to-watch-with-whole-numbers": ("detect", series(1300, ids=(1, 2), integer=True)),
 }
 FORMS = dict(zip(SMALLEST, itertools.cycle(WRITERS)))
