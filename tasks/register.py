@@ -20,12 +20,13 @@ from pydantic import Field
 from tasks import recording, registry, runs, spool, store
 from tasks.contest import Contest, Scored
 from tasks.lineage import Lineage
+from tasks.names import NAME_PATTERN
 from tasks.part import Part
 from tasks.progress import Progress, emit
 from tasks.recording import CandidateRecord
 from tasks.runs import RunContext
 from tasks.store import Artefact
-from tasks.tracking import NAME, pages_address, store_name
+from tasks.tracking import pages_address, store_name
 
 
 class RegistrySettings(Part):
@@ -34,7 +35,7 @@ class RegistrySettings(Part):
     performed_by: ClassVar[str] = "tasks.text.registration"
     served_by: ClassVar[str] = "tasks.text.served_model"
 
-    model_name: str | None = Field(None, pattern=f"^{NAME.pattern}$", description="Name; by default the recipe's.")
+    model_name: str | None = Field(None, pattern=NAME_PATTERN, description="Name; by default the recipe's.")
     certificate_rows: int = Field(256, ge=1, le=100_000, description="Validation rows of the invariance certificate.")
 
     @classmethod
