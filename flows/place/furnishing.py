@@ -51,9 +51,11 @@ def check_file(settings: PlaceSettings) -> None:
     file = deployments_file()
     deployment_names(file)
     if not _is_recorded(_digest(settings, file)):
-        from flows.place.deployments import check_deployments  # knows every kind of recipe
+        # Our flows import Prefect, which reads its settings once: those that deploying needs later.
+        with exported(client_environment(settings)):
+            from flows.place.deployments import check_deployments
 
-        check_deployments(file)
+            check_deployments(file)
 
 
 def deployments_file() -> Path:

@@ -1,0 +1,59 @@
+"""A flow run that is to be cancelled stops itself if nobody stops it.
+
+Prefect leaves it to the worker that started a run to end its process. If that worker is dead, the process would go on
+for minutes, and might register a model that nobody wants any more. So a run on a worker asks now and then.
+"""
+
+import datetime
+import os
+import signal
+import threading
+import time
+
+from prefect.settings import PREFECT_API_URL
+
+from flows.prefect_api import SILENCE, ask, set_state
+
+POLL_S = 15.0
+GRACE_S = 45.0  # a living worker ends a process at once, and kills it 30 s later
+OWN_RUN = "PREFECT__FLOW_RUN_ID"
+CANCELLED = {"type": "CANCELLED", "message": "The run stopped itself: the worker that was to cancel it is gone."}
+
+_stopped: set[str] = set()
+
+
+def watch(flow_run_id: str) -> None:
+    """Look after a flow run that has this process to itself, as one on a worker does."""
+    if os.environ.get(OWN_RUN) == flow_run_id:
+        threading.Thread(target=_watch, args=(PREFECT_API_URL.value(), flow_run_id), daemon=True).start()
+
+
+def has_stopped_itself(flow_run_id: str) -> bool:
+    """Tell whether this process was ended by its own watch."""
+    return flow_run_id in _stopped
+
+
+def confirm(flow_run_id: str) -> None:
+    """Have Prefect call a run that stopped itself cancelled; its engine takes the signal for a crash."""
+    set_state(PREFECT_API_URL.value(), flow_run_id, CANCELLED, force=True)
+
+
+def must_stop(state: dict, now: datetime.datetime) -> bool:
+    """Tell from a flow run's state whether nobody but the run itself will end it."""
+    if state["type"] == "CANCELLED":
+        return True
+    age = now - datetime.datetime.fromisoformat(state["timestamp"])
+    return state["type"] == "CANCELLING" and age.total_seconds() > GRACE_S
+
+
+def _watch(url: str, flow_run_id: str) -> None:
+    while True:
+        time.sleep(POLL_S)
+        try:
+            state = ask(f"{url}/flow_runs/{flow_run_id}")["state"]
+        except SILENCE:
+            continue  # a server that is away cancels nothing
+        if must_stop(state, datetime.datetime.now(datetime.UTC)):
+            _stopped.add(flow_run_id)
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
