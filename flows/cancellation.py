@@ -17,9 +17,7 @@ from flows.prefect_api import SILENCE, ask, set_state
 POLL_S = 15.0
 GRACE_S = 45.0  # a living worker ends a process at once, and kills it 30 s later
 OWN_RUN = "PREFECT__FLOW_RUN_ID"
-CANCELLED = {"type": "CANCELLED", "message": "The run stopped itself: the worker that was to cancel it is gone."}
-
-_stopped: set[str] = set()
+CANCELLED = {"type": "CANCELLED", "message": "The run was cancelled and ended by itself."}
 
 
 def watch(flow_run_id: str) -> None:
@@ -28,13 +26,27 @@ def watch(flow_run_id: str) -> None:
         threading.Thread(target=_watch, args=(PREFECT_API_URL.value(), flow_run_id), daemon=True).start()
 
 
-def has_stopped_itself(flow_run_id: str) -> bool:
-    """Tell whether this process was ended by its own watch."""
-    return flow_run_id in _stopped
+def was_asked_for(flow_run_id: str) -> bool:
+    """Tell whether a run that crashed was to be cancelled; Prefect's engine takes any end from outside for a crash."""
+    if os.environ.get(OWN_RUN) != flow_run_id:
+        return False
+    try:
+        states = ask(f"{PREFECT_API_URL.value()}/flow_run_states/?flow_run_id={flow_run_id}")
+    except SILENCE:
+        return False
+    return ended_by_cancellation(states)
+
+
+def ended_by_cancellation(states: list[dict]) -> bool:
+    """Tell from the states that a run went through whether a cancellation is what came before its crash."""
+    types = [state["type"] for state in sorted(states, key=lambda state: state["timestamp"])]
+    while types and types[-1] == "CRASHED":
+        types.pop()
+    return bool(types) and types[-1] in ("CANCELLING", "CANCELLED")
 
 
 def confirm(flow_run_id: str) -> None:
-    """Have Prefect call a run that stopped itself cancelled; its engine takes the signal for a crash."""
+    """Have Prefect call a run cancelled that its engine took for crashed."""
     set_state(PREFECT_API_URL.value(), flow_run_id, CANCELLED, force=True)
 
 
@@ -54,6 +66,5 @@ def _watch(url: str, flow_run_id: str) -> None:
         except SILENCE:
             continue  # a server that is away cancels nothing
         if must_stop(state, datetime.datetime.now(datetime.UTC)):
-            _stopped.add(flow_run_id)
             os.kill(os.getpid(), signal.SIGTERM)
             return

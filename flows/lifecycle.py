@@ -22,7 +22,7 @@ def end_run(_flow: Flow, flow_run: FlowRun, state: State) -> None:
 
     One that is still cancelling keeps its lease: its process may die before Prefect knows that it is cancelled.
     """
-    was_cancelled = cancellation.has_stopped_itself(str(flow_run.id))
+    was_cancelled = state.is_crashed() and cancellation.was_asked_for(str(flow_run.id))
     spool.end_run(str(flow_run.id), "CANCELLED" if was_cancelled else state.type.value)
     if was_cancelled:
         cancellation.confirm(str(flow_run.id))

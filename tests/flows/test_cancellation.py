@@ -2,14 +2,17 @@
 
 import datetime
 import signal
-from types import SimpleNamespace
 
 import pytest
-from prefect.states import Crashed
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.states import Cancelling, Crashed, Running
 
 from flows import cancellation, lifecycle
-from flows.cancellation import GRACE_S, must_stop
+from flows.cancellation import GRACE_S, ended_by_cancellation, must_stop
+from tasks import spool
 
+victim = flow(name="victim")(lambda: None)
 NOW = datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC)
 
 
@@ -28,25 +31,51 @@ def test_a_run_stops_itself_when_nobody_else_does(state: str, age_s: float, expe
     assert must_stop({"type": state, "timestamp": since}, NOW) is expected
 
 
-def test_the_watch_ends_its_own_process_and_has_the_run_called_cancelled(monkeypatch: pytest.MonkeyPatch):
-    answers = [OSError("a server that is away"), {"state": {"type": "RUNNING", "timestamp": NOW.isoformat()}}]
-    answers += [{"state": {"type": "CANCELLING", "timestamp": NOW.isoformat()}}]
-    done: list[object] = []
+@pytest.mark.parametrize(
+    ("types", "expected"),
+    [
+        (["SCHEDULED", "RUNNING", "CANCELLING", "CRASHED"], True),
+        (["RUNNING", "CANCELLING", "CANCELLED", "CRASHED"], True),
+        (["RUNNING", "CRASHED"], False),
+        (["RUNNING", "CANCELLING", "CANCELLED", "SCHEDULED", "RUNNING", "CRASHED"], False),  # ordered again
+    ],
+)
+def test_a_crash_that_follows_a_cancellation_is_one(types: list[str], expected: bool):
+    states = [{"type": name, "timestamp": f"2026-03-01T12:00:{second:02}Z"} for second, name in enumerate(types)]
+
+    assert ended_by_cancellation(states[::-1]) is expected
+
+
+def test_a_run_that_crashed_as_it_was_cancelled_ends_as_cancelled(server: str, monkeypatch: pytest.MonkeyPatch):
+    ended: list[tuple[str, str]] = []
+    with get_client(sync_client=True) as client:
+        runs = [client.create_flow_run(victim) for _ in range(2)]
+        for run, states in zip(runs, ([Running(), Cancelling(), Crashed()], [Running(), Crashed()]), strict=True):
+            for state in states:
+                client.set_flow_run_state(run.id, state, force=True)
+            monkeypatch.setenv(cancellation.OWN_RUN, str(run.id))
+            monkeypatch.setattr(spool, "end_run", lambda flow_run, state: ended.append((flow_run, state)))
+            lifecycle.end_run(victim, run, client.read_flow_run(run.id).state)
+
+        assert [client.read_flow_run(run.id).state.name for run in runs] == ["Cancelled", "Crashed"]
+    assert ended == [(str(runs[0].id), "CANCELLED"), (str(runs[1].id), "CRASHED")]
+
+
+def test_the_watch_ends_its_own_process_once_nobody_else_does(monkeypatch: pytest.MonkeyPatch):
+    states = iter(["away", "RUNNING", "CANCELLING"])
+    signals: list[int] = []
 
     def ask(url: str) -> dict:
-        answer = answers.pop(0)
-        if isinstance(answer, OSError):
-            raise ConnectionError from answer
-        return answer
+        state = next(states)
+        if state == "away":
+            raise ConnectionError
+        return {"state": {"type": state, "timestamp": NOW.isoformat()}}
 
     monkeypatch.setattr(cancellation, "POLL_S", 0)
     monkeypatch.setattr(cancellation, "GRACE_S", 0)
     monkeypatch.setattr(cancellation, "ask", ask)
-    monkeypatch.setattr(cancellation.os, "kill", lambda pid, number: done.append(number))
-    monkeypatch.setattr(cancellation, "set_state", lambda url, run, state, *, force: done.append(state["type"]))
-    monkeypatch.setattr(lifecycle.spool, "end_run", lambda run, state: done.append((run, state)))
+    monkeypatch.setattr(cancellation.os, "kill", lambda pid, number: signals.append(number))
 
     cancellation._watch("http://127.0.0.1:1/api", "r1")
-    lifecycle.end_run(None, SimpleNamespace(id="r1"), Crashed())
 
-    assert done == [signal.SIGTERM, ("r1", "CANCELLED"), "CANCELLED"]
+    assert signals == [signal.SIGTERM]
