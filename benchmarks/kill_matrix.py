@@ -178,9 +178,33 @@ def send(kind: str, number: signal.Signals) -> Callable[[Place, str], None]:
     return deed
 
 
+def cancel_without_worker(place: Place, flow_run: str) -> None:
+    """Cancel a flow run whose worker was killed, so that nobody but the run itself can end it."""
+    send("cpu worker", signal.SIGKILL)(place, flow_run)
+    place.cancel(flow_run)
+
+
+def train_twice(place: Place, flow_run: str) -> None:
+    """Order the same training once more while the first goes on, as a tick and a click do."""
+    parameters = place.ask(f"/flow_runs/{flow_run}")["parameters"]
+    second = place.start_training(parameters["recipe"]["candidates"][0]["training"]["seed"], resume=False)
+    wait_for(lambda: place.state_of(second) in ENDED, RUN_LIMIT_S, "the second run")
+    wait_for(lambda: place.state_of(flow_run) in ENDED, RUN_LIMIT_S, "the first run")
+    twice = place.query_mlflow(
+        "select name, count(*) from (select m.name, t.value from model_versions m join model_version_tags t on "
+        "t.name = m.name and t.version = m.version where t.key = 'rnnflow.content') group by name, value "
+        "having count(*) > 1"
+    )
+    if twice:
+        raise RuntimeError(f"one model was registered twice: {twice}")
+
+
+ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 ONLY_INSIDE_FIT = ("kill -9 of the fit", "kill -9 of the GPU worker")
 DEEDS: dict[str, Callable[[Place, str], None]] = {
     "cancel from the dashboard": Place.cancel,
+    "kill -9 of the worker, then cancel": cancel_without_worker,
+    "the same training once more": train_twice,
     "SIGTERM to the flow": send("flow", signal.SIGTERM),
     "kill -9 of the flow": send("flow", signal.SIGKILL),
     "kill -9 of the fit": send("fit", signal.SIGKILL),
@@ -280,9 +304,7 @@ def count_open_runs(place: Place) -> int:
 def run_again(place: Place, seed: int) -> str:
     """Run the same order with `resume` to its end; returns how it ended."""
     flow_run = place.start_training(seed, resume=True)
-    wait_for(
-        lambda: place.state_of(flow_run) in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"), RUN_LIMIT_S, "the end"
-    )
+    wait_for(lambda: place.state_of(flow_run) in ENDED, RUN_LIMIT_S, "the end")
     return place.state_of(flow_run)
 
 

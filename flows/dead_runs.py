@@ -19,16 +19,18 @@ from tasks import leases
 PAGE = 200
 STARTING_S = 60  # between the state Running and the lease lies a moment, in which an older lease may still lie there
 PENDING_LIMIT_S = 600  # a process worker starts a run within seconds
+ENDED_MEANWHILE = "The process of this run ended while it was being cancelled."
 UNFINISHED = (StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.PAUSED)
 
 
 def crash_dead_runs(client: SyncPrefectClient) -> list[str]:
     """End the flow runs whose process on this machine died; returns their names."""
     alive = list(_read_runs(client, StateType.RUNNING, StateType.CANCELLING, StateType.PENDING))
-    dead = [run for run in alive if _is_dead(run) or _is_stuck(client, run)]
+    dead = [run for run in alive if _is_dead(run) or _never_began(run) or _is_stuck(client, run)]
     for run in dead:
         if run.state.type == StateType.CANCELLING:
-            _force(client, run, Cancelled(message="The process of this run ended while it was being cancelled."))
+            ended = "This run was cancelled before it began." if _never_began(run) else ENDED_MEANWHILE
+            _force(client, run, Cancelled(message=ended))
         else:
             _force(client, run, Crashed(message="The process of this run died."))
     return [run.name for run in dead]
@@ -64,6 +66,11 @@ def _is_dead(run: FlowRun) -> bool:
     taken = leases.acquired_at(flow_run_id)
     is_older = taken is None or taken < run.state.timestamp
     return not (is_older and run.state.type == StateType.RUNNING and _age_s(run.state) < STARTING_S)
+
+
+def _never_began(run: FlowRun) -> bool:
+    """Tell whether a run is being cancelled that has no process to end; one that starts yet finds it cancelled."""
+    return run.state.type == StateType.CANCELLING and run.start_time is None and run.run_count == 0
 
 
 def _is_stuck(client: SyncPrefectClient, run: FlowRun) -> bool:

@@ -25,7 +25,8 @@ from tasks.detection.settings import DetectorArchitecture, DetectorTraining
 from tasks.detection.source import DetectionSource
 from tasks.detection.splitting import WarmUpSettings
 from tasks.evaluate import EvaluationSettings
-from tasks.fit import NAME_PATTERN, Candidate
+from tasks.fit import Candidate
+from tasks.names import NAME_PATTERN
 from tasks.part import Part
 from tasks.promotion.settings import GateSettings, PromotionSettings
 from tasks.register import RegistrySettings

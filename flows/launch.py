@@ -1,7 +1,9 @@
 """Runs the flow from a command line: with a server, a log and progress around it, and a clean end whatever happens."""
 
 import contextlib
+import dataclasses
 import importlib
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from tasks.predictors import Predicted
 
 
+logger = logging.getLogger(__name__)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Order:
     """What the user asked to train."""
@@ -44,7 +49,9 @@ def launch_training(order: Order) -> "Outcome":
 
     Raises RnnflowError of any kind, KeyboardInterrupt, Terminated.
     """
-    return _launch(order, "flows.train", "train", warm_start=order.warm_start)
+    notes: list[str] = []
+    outcome = _launch(order, "flows.train", "train", notes, warm_start=order.warm_start)
+    return dataclasses.replace(outcome, warnings=[*notes, *outcome.warnings])
 
 
 def launch_backtest(order: Order, cutoffs: int) -> "Backtest":
@@ -60,10 +67,11 @@ def launch_backtest(order: Order, cutoffs: int) -> "Backtest":
             fix="name a recipe that forecasts.",
             file=locate_recipe(order.recipe),
         )
-    return _launch(order, "flows.backtest", "backtest", cutoffs=cutoffs)
+    return _launch(order, "flows.backtest", "backtest", [], cutoffs=cutoffs)
 
 
-def _launch(order: Order, module: str, flow_name: str, **parameters: object) -> "Outcome | Backtest":
+def _launch(order: Order, module: str, flow_name: str, notes: list[str], **parameters: object) -> "Outcome | Backtest":
+    """Run a flow on the order's recipe; to `notes` is added which of its values have no effect."""
     path = locate_recipe(order.recipe)
     table = read_table(path)
     console = Console(stderr=True)
@@ -77,7 +85,9 @@ def _launch(order: Order, module: str, flow_name: str, **parameters: object) -> 
             from flows.tidy import tidy_up
 
             main_flow = getattr(importlib.import_module(module), flow_name)
-            recipe = build_recipe(path, table, settings=order.settings, from_file=order.from_file)
+            recipe = build_recipe(path, table, settings=order.settings, from_file=order.from_file, notes=notes)
+            for note in notes:
+                logger.warning("%s", note)
             server.wait_until_ready()
             tidy_up()
         console.print(f"Watch this run at {server.dashboard}", style="dim", markup=False)

@@ -7,12 +7,14 @@ cancelled and crashed runs instead.
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
 
+from flows import cancellation
 from tasks import leases, spool
 
 
 def begin_run(_flow: Flow, flow_run: FlowRun, _state: State) -> None:
-    """Take the lease that tells the living from the dead."""
+    """Take the lease that tells the living from the dead, and watch for a cancellation that no worker carries out."""
     leases.hold(str(flow_run.id))
+    cancellation.watch(str(flow_run.id))
 
 
 def end_run(_flow: Flow, flow_run: FlowRun, state: State) -> None:
@@ -20,7 +22,10 @@ def end_run(_flow: Flow, flow_run: FlowRun, state: State) -> None:
 
     One that is still cancelling keeps its lease: its process may die before Prefect knows that it is cancelled.
     """
-    spool.end_run(str(flow_run.id), state.type.value)
+    was_cancelled = state.is_crashed() and cancellation.was_asked_for(str(flow_run.id))
+    spool.end_run(str(flow_run.id), "CANCELLED" if was_cancelled else state.type.value)
+    if was_cancelled:
+        cancellation.confirm(str(flow_run.id))
     if state.is_final():
         leases.release(str(flow_run.id))
 

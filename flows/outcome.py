@@ -1,12 +1,14 @@
 """What a run of the flow came to: the answer of `rnnflow train`."""
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flows.kinds import Recipe
 from tasks import spool
 from tasks.contest import Contest, Scored
+from tasks.findings import gather_findings
 from tasks.lineage import Lineage
+from tasks.presentation import describe_outdone
 from tasks.store import Artefact
 
 NAMED_STAGES = ("fit", "baseline", "evaluate")
@@ -21,6 +23,8 @@ class Outcome:
     the seconds the fit took when it was computed.
     registered: `name`, `version`, `alias` of the model; gate: `verdict` and its `reasons`; report: path of the page;
     example: path of an input to try the model with.
+    problems: why nothing was learned or no figure can be trusted; outdone: which baselines are better on test than the
+    best candidate; warnings: what to know of the data and the figures; data: what the stages counted, by stage.
     pending: why model and report are still to come; all five of these are then empty.
     """
 
@@ -39,6 +43,10 @@ class Outcome:
     gate: dict
     report: str
     example: str
+    problems: list[str] = field(default_factory=list)
+    outdone: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    data: dict[str, dict] = field(default_factory=dict)
     pending: str = ""
 
     def as_json(self) -> dict:
@@ -81,9 +89,10 @@ def conclude(
 ) -> Outcome:
     """Gather the outcome from the artefacts of a run; without a delivery it is pending."""
     artefacts = [*lineage.by_name().values(), *contest.inputs().values()]
-    delivered = describe_pending(flow_run)
+    delivered, findings = describe_pending(flow_run), gather_findings(lineage, contest)
     if delivery is not None:
-        artefacts += [getattr(delivery, field.name) for field in dataclasses.fields(delivery)]
+        artefacts += [getattr(delivery, one.name) for one in dataclasses.fields(delivery)]
+        findings = gather_findings(lineage, contest, delivery.registered, delivery.gated)
         delivered = describe_delivery(delivery, recipe)
     return Outcome(
         recipe=recipe.name,
@@ -96,6 +105,10 @@ def conclude(
         best=contest.best.name,
         best_baseline=contest.baseline.name,
         baseline_wins=contest.baseline_wins,
+        problems=findings.problems,
+        outdone=describe_outdone(contest),
+        warnings=findings.warnings,
+        data=findings.data,
         **delivered,
     )
 

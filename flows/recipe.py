@@ -1,7 +1,7 @@
 """Reading recipes: a TOML file and assignments become one frozen and validated record."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,10 +11,11 @@ from flows.kinds import RECIPES, Recipe
 from flows.recipe_errors import Origin, explain
 from flows.recipe_file import assign, locate_recipe, parse_assignment, read_table, suggestion
 from rnnmodels.config import Settings
-from tasks.errors import quoted
+from tasks.errors import InputError, quoted
 from tasks.fit import Candidate
 
 DEFAULT_KIND = "classify"
+SHARED = "training"
 Validated = TypeVar("Validated", bound=Settings)
 
 
@@ -27,22 +28,36 @@ def load_recipe(recipe: str, *, settings: Sequence[str] = (), from_file: str | N
     return build_recipe(path, read_table(path), settings=settings, from_file=from_file)
 
 
-def build_recipe(path: Path, table: dict, *, settings: Sequence[str] = (), from_file: str | None = None) -> Recipe:
-    """Validate a raw recipe after changing the named fields.
+def build_recipe(
+    path: Path,
+    table: dict,
+    *,
+    settings: Sequence[str] = (),
+    from_file: str | None = None,
+    notes: list[str] | None = None,
+) -> Recipe:
+    """Validate a raw recipe after changing the named fields; to `notes` is added which values have no effect.
 
-    Raises InputError (E-CFG-003, E-CFG-004, E-CFG-006, E-NAME-001).
+    A value of the shared training that is given for this run wins over what candidates state in the file.
+    Raises InputError (E-CFG-003, E-CFG-004, E-CFG-006, E-CFG-015, E-NAME-001).
     """
     kind = _kind_of(table, Origin(path=path))
     defaults = kind.model_fields["candidates"].get_default()
     raw = {"candidates": [_own_values(candidate) for candidate in defaults], **copy.deepcopy(table)}
     assignments = [parse_assignment(text) for text in settings]
     if from_file is not None:
+        _refuse_second_path(assignments, from_file)
         assignments.append((("source", "path"), from_file))
-    for keys, value in assignments:
+    # What is said of all candidates comes first, so that what is said of one of them wins in any order.
+    for keys, value in sorted(assignments, key=lambda assignment: assignment[0][0] != SHARED):
+        if keys[0] == SHARED:
+            _take_from_candidates(raw["candidates"], [*keys[1:2], *(value if keys == (SHARED,) else ())])
         assign(raw, keys, value)
     origin = Origin(path=path, changed={".".join(keys) for keys, _ in assignments})
-    shared = raw.pop("training", {})
-    _validate(kind.training, shared, origin, section="training")
+    shared = raw.pop(SHARED, {})
+    _validate(kind.training, shared, origin, section=SHARED)
+    if notes is not None:
+        notes.extend(_describe_shadowed(raw["candidates"], shared))
     return _validate(kind, _with_shared_training(raw, shared), origin)
 
 
@@ -67,6 +82,46 @@ def _validate(model: type[Validated], raw: dict, origin: Origin, *, section: str
         raise explain(error, schema=schema, raw=raw, origin=origin, section=section) from error
 
 
+def _refuse_second_path(assignments: Sequence[tuple[tuple[str, ...], object]], from_file: str) -> None:
+    for keys, value in assignments:
+        if keys == ("source", "path"):
+            raise InputError(
+                "E-CFG-015",
+                f"--set source.path={quoted(value)} and --from-file {quoted(from_file)} both name the rows to read.",
+                fix="give one of the two.",
+            )
+
+
+def _take_from_candidates(candidates: object, fields: Iterable[str]) -> None:
+    """Remove fields from the training that candidates state themselves."""
+    for own in _own_trainings(candidates):
+        for field in fields:
+            own.pop(field, None)
+
+
+def _describe_shadowed(candidates: object, shared: dict) -> list[str]:
+    """Name the values of the shared training that no candidate takes, as each states another."""
+    owns = _own_trainings(candidates)
+    shadowed = [
+        field
+        for field, value in shared.items()
+        if owns and len(owns) == len(candidates) and all(own.get(field, value) != value for own in owns)
+    ]
+    return [
+        f"training.{field} = {shared[field]} has no effect, as every candidate states a value of its own; "
+        f"--set training.{field}={shared[field]} would win over these."
+        for field in shadowed
+    ]
+
+
+def _own_trainings(candidates: object) -> list[dict]:
+    """What candidates of a raw recipe state of their training; what is not well-formed is left to validation."""
+    tables = (
+        [candidate for candidate in candidates if isinstance(candidate, dict)] if isinstance(candidates, list) else []
+    )
+    return [own for table in tables if isinstance(own := table.get(SHARED), dict)]
+
+
 def _own_values(candidate: Candidate) -> dict:
     return candidate.model_dump(exclude_defaults=True)
 
@@ -76,8 +131,8 @@ def _with_shared_training(raw: dict, shared: dict) -> dict:
     if not isinstance(raw["candidates"], list):
         return raw
     merged = [
-        {**candidate, "training": {**shared, **candidate.get("training", {})}}
-        if isinstance(candidate, dict) and isinstance(candidate.get("training", {}), dict)
+        {**candidate, SHARED: {**shared, **candidate.get(SHARED, {})}}
+        if isinstance(candidate, dict) and isinstance(candidate.get(SHARED, {}), dict)
         else candidate
         for candidate in raw["candidates"]
     ]

@@ -32,9 +32,12 @@ label_column = "queue"
 epochs = 4
 ```
 
-`[training]` gives every candidate its defaults; a candidate's own values win. On the command line `--set` addresses
-any field: `--set encode.max_size=5000 --set training.epochs=1 --set candidates.gru.model.hidden_size=32
---set candidates=gru,lstm`. A list of candidates in a recipe replaces the default ones.
+`[training]` gives every candidate its defaults; a candidate's own values win, and a shared value that every candidate
+overrules is reported as having no effect. On the command line `--set` addresses any field:
+`--set encode.max_size=5000 --set training.epochs=1 --set candidates.gru.model.hidden_size=32
+--set candidates=gru,lstm`.
+What it says is meant for this run: `--set training.epochs=1` wins over the candidates' own values, and
+`--set candidates.gru.training.epochs=2` over that. A list of candidates in a recipe replaces the default ones.
 
 Time series of your own take as many:
 

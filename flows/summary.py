@@ -14,22 +14,43 @@ from flows.kinds import RECIPES
 from flows.outcome import Outcome
 from tasks.errors import printable
 from tasks.evaluate import EvaluationSettings
+from tasks.findings import describe_data
 from tasks.presentation import ScoreColumn, keep_measured
+
+MAX_WARNINGS = 8
 
 
 def print_summary(outcome: Outcome, console: Console) -> None:
     """Write the summary of a run; only commands may be wider than the console, so that they can be copied."""
+    for problem in outcome.problems:
+        console.print(Text(printable(problem), style="bold red"), soft_wrap=True)
     console.print(score_table(outcome))
     if outcome.pending:
+        _print_findings(outcome, console)
         console.print(Text(f"Nothing is lost; {outcome.pending}\nOnce MLflow runs: {_command('rnnflow')} sync"))
         return
     console.print(Text(verdict(outcome)))
+    _print_findings(outcome, console)
     console.print(Text(f"Report: {printable(str(_shown(Path(outcome.report))))}"), soft_wrap=True)
     console.print(Text(describe_stages(outcome), style="dim"))
     console.print(Text("\nNext:"))
     for purpose, command in next_commands(outcome).items():
         console.print(Text(f"  {purpose}", style="dim"))
         console.print(Text(f"    {printable(command)}"), soft_wrap=True)
+
+
+def _print_findings(outcome: Outcome, console: Console) -> None:
+    """Say which baselines are better on test, what was done to the data, and what to know of it."""
+    for sentence in outcome.outdone:
+        console.print(Text(printable(sentence)), soft_wrap=True)
+    if outcome.data:
+        console.print(Text(f"Data: {printable(describe_data(outcome.data))}."))
+    for warning in outcome.warnings[:MAX_WARNINGS]:
+        console.print(Text(f"  {printable(warning)}", style="yellow"), soft_wrap=True)
+    hidden = len(outcome.warnings) - MAX_WARNINGS
+    if hidden > 0:
+        where = "what --json prints" if outcome.pending else "the report"
+        console.print(Text(f"  and {hidden} more in {where}", style="yellow"))
 
 
 def score_table(outcome: Outcome) -> Table:

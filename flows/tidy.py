@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 # What each entry of the summary says, in the order of work.
 ENTRIES = {
-    "crashed": "flow runs whose process had died",
+    "crashed": "flow runs whose process had died, or that were cancelled before they began",
     "cancelled": "fits whose training run is over",
     "ended": "flow runs whose MLflow run was still owed an end",
     "closed": "MLflow runs that were left running",

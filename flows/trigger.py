@@ -2,22 +2,29 @@
 
 from flows.kinds import Recipe
 from tasks import fingerprint
+from tasks.part import Part
 from tasks.sources.inputs import find_inputs
 
-STAGES = ("ingest", "split", "encode", "shard", "fit", "baseline", "evaluate")
+# The gate decides about models that are there, and the report shows them: neither is a reason to train.
+SECTIONS = ("source", "split", "encode", "shard", "baseline", "evaluate", "registry")
+NO_NEWS = {"promotion"}
 
 
 def trigger_of(recipe: Recipe, source_digest: str) -> str:
-    """SHA-256 over the recipe, the content of its source, the code of the stages and the libraries they use."""
-    modules = [f"tasks.{stage}" for stage in STAGES]
+    """SHA-256 over the recipe, the content of its source, and the code and libraries that the stages' keys count."""
     return fingerprint.digest_of(
         {
-            "recipe": recipe.model_dump(mode="json"),
+            "recipe": recipe.model_dump(mode="json", exclude=NO_NEWS),
             "source": source_digest,
-            "code": {module: fingerprint.code_digest(module) for module in modules},
-            "libraries": {module: fingerprint.installed_versions(module) for module in modules},
+            "stages": [fingerprint.describe_code(*modules) for modules in modules_of(recipe)],
         }
     )
+
+
+def modules_of(recipe: Recipe) -> list[tuple[str, ...]]:
+    """Where the code of each stage begins that this recipe runs, from the rows to the registered model."""
+    parts: list[Part] = [*(getattr(recipe, section) for section in SECTIONS), *recipe.candidates]
+    return list(dict.fromkeys(part.modules() for part in parts))
 
 
 def current_trigger(recipe: Recipe) -> str:

@@ -20,7 +20,7 @@ def fit_baselines(lineage: Lineage, settings: Part) -> list[Artefact]:
         store.build(
             "baseline",
             partial(write, **inputs, settings=settings),
-            module=baselines.__name__,
+            module=settings.modules(),
             config={"name": name, **settings.model_dump(mode="json")},
             inputs=inputs,
         )

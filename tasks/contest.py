@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tasks.evaluate import EvaluationSettings
+from tasks.intervals import Interval
 from tasks.store import Artefact
 
 
@@ -17,6 +18,11 @@ class Scored:
     def name(self) -> str:
         """Name of the candidate."""
         return self.model.summary["name"]
+
+    @property
+    def test(self) -> dict[str, Interval]:
+        """The metrics on test."""
+        return self.evaluation.summary["metrics"]["test"]
 
     @property
     def metrics(self) -> dict[str, float]:

@@ -15,4 +15,4 @@ def encode(splits: Artefact, settings: Part) -> Artefact:
     """Learn how to encode from the training rows, and encode every split so."""
     encoding = settings.performer()
     write = partial(encoding.write_encoded, splits=splits, settings=settings)
-    return store.build("encode", write, module=encoding.__name__, config=settings, inputs={"splits": splits})
+    return store.build("encode", write, module=settings.modules(), config=settings, inputs={"splits": splits})

@@ -45,4 +45,4 @@ def evaluate(model: Artefact, lineage: Lineage, settings: EvaluationSettings) ->
     evaluating = settings.performer()
     inputs = {"model": model, **lineage.pick(evaluating.INPUTS)}
     write = partial(evaluating.write_evaluation, **inputs, settings=settings)
-    return store.build("evaluate", write, module=evaluating.__name__, config=settings, inputs=inputs)
+    return store.build("evaluate", write, module=settings.modules(), config=settings, inputs=inputs)

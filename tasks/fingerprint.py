@@ -17,6 +17,8 @@ from pathlib import Path
 
 PROJECT_PACKAGES = ("tasks", "rnnmodels")
 
+TYPE_CHECKING = ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+
 # Distributions whose version can change the bytes of an artefact, by the name they are imported under.
 SHAPING_LIBRARIES = {
     "jinja2": "jinja2",
@@ -54,6 +56,11 @@ def reached_modules(*modules: str) -> dict[str, Path]:
             found[name] = path
             pending.extend(_imported_names(path, PROJECT_PACKAGES))
     return dict(sorted(found.items()))
+
+
+def describe_code(*modules: str) -> dict:
+    """What a stage's result owes to its code: `code`, a digest of all it reaches, and the versions of `libraries`."""
+    return {"code": code_digest(*modules), "libraries": installed_versions(*modules)}
 
 
 def code_digest(*modules: str) -> str:
@@ -101,9 +108,17 @@ class _Module:
     code: str
 
 
+class _WithoutTypeChecking(ast.NodeTransformer):
+    """Drops what is imported for the eyes of a type checker only, which no run ever executes."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        return node.orelse if ast.unparse(node.test) in TYPE_CHECKING else node
+
+
 @functools.cache
 def _read_module(source: bytes) -> _Module:
-    tree = ast.parse(source)
+    tree = _WithoutTypeChecking().visit(ast.parse(source))
     nodes = list(ast.walk(tree))
     imports = [name for node in nodes for name in _names_imported_by(node)]
     for node in nodes:

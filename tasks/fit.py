@@ -16,6 +16,7 @@ from pydantic import Field
 
 from tasks import store
 from tasks.errors import InputError, quoted
+from tasks.names import NAME_PATTERN
 from tasks.part import Part
 from tasks.progress import Progress, emit
 from tasks.store import Artefact
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from rnnmodels.results import EpochResult, StepResult
     from rnnmodels.sequence_model import SequenceModel
 
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 CHECKPOINTS = "checkpoints"
 TIMINGS = ("rows_per_s", "wall_s")
 
@@ -122,7 +122,7 @@ def _step_progress(candidate: Candidate, result: "StepResult") -> Progress:
 def origin_of(shards: Artefact, candidate: Candidate, initial: Artefact | None) -> dict:
     """All that a fit depends on, as the store wants to know it."""
     inputs = {"shards": shards} if initial is None else {"shards": shards, "initial": initial}
-    return {"module": candidate.performer().__name__, "config": candidate, "inputs": inputs}
+    return {"module": candidate.modules(), "config": candidate, "inputs": inputs}
 
 
 def find_fitted(shards: Artefact, candidate: Candidate, initial: Artefact | None) -> Artefact | None:

@@ -17,4 +17,4 @@ def ingest(source: Part) -> Artefact:
     inputs, reading = find_inputs(source), source.performer()
     digest = inputs.digest()
     write = partial(reading.write_rows, settings=source, inputs=inputs, digest=digest)
-    return store.build("ingest", write, module=reading.__name__, config=source, inputs={"files": digest})
+    return store.build("ingest", write, module=source.modules(), config=source, inputs={"files": digest})

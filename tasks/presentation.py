@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from tasks.contest import Contest, Scored
 from tasks.intervals import Interval
 
 ABSENT = "-"
@@ -12,7 +13,8 @@ ABSENT = "-"
 class ScoreColumn:
     """A metric in a table: `scale` turns it into the unit of its title, rounded to `digits`.
 
-    On the page of the report it stands in its own unit, rounded to `page_digits`.
+    On the page of the report it stands in its own unit, rounded to `page_digits`. A metric that `ranks` says which of
+    two models is better.
     """
 
     metric: str
@@ -20,6 +22,7 @@ class ScoreColumn:
     scale: float = 1
     digits: int = 3
     page_digits: int = 4
+    ranks: bool = True
 
     def show(self, metrics: Mapping[str, Interval]) -> str:
         """An estimate with its interval, as in `90.7 [89.6, 91.8]`; a dash where the metric is undefined."""
@@ -32,6 +35,21 @@ class ScoreColumn:
         """The estimate alone."""
         return self._round(metrics[self.metric]["value"]) if self.metric in metrics else ABSENT
 
+    def compare(self, theirs: Mapping[str, Interval], ours: Mapping[str, Interval]) -> str:
+        """Two models' estimates in a sentence, as in `accuracy 90.7 % against 88.1 %`; rounded, they still differ."""
+        name, _, unit = self.title.partition(", ")
+        values = [metrics[self.metric]["value"] for metrics in (theirs, ours)]
+        shown = list(map(self._round, values))
+        if len(set(shown)) == 1:
+            shown = [f"{self.scale * value:.5g}" for value in values]
+        return f"{name} " + " against ".join(f"{one} {unit}".rstrip() for one in shown)
+
+    def show_difference(self, interval: Interval) -> str:
+        """A difference between two models with its interval, as in `-0.158 [-0.212, -0.104]`."""
+        form = "+.2g" if abs(self.scale * interval["value"]) < 10**-self.digits else f"+.{self.digits}f"
+        value, low, high = (format(self.scale * interval[bound], form) for bound in ("value", "low", "high"))
+        return f"{value} [{low}, {high}]"
+
     def _round(self, value: float) -> str:
         return f"{self.scale * value:.{self.digits}f}"
 
@@ -42,7 +60,8 @@ class Presentation:
 
     headline: the columns of short tables, the first of which people look at first; columns: those of the report.
     trial: what one may do with the model, and how: in the shell command `{predict}` stands for its start, and
-    `{example}` for an input. beaten: what is said of a baseline that wins on validation, after its name.
+    `{example}` for an input. beaten: what is said of a baseline that wins on validation, after its name; outdone: the
+    same of one that is better on test than the chosen candidate, whose name follows.
     """
 
     headline: tuple[ScoreColumn, ...]
@@ -50,8 +69,48 @@ class Presentation:
     template: str
     trial: tuple[str, str]
     beaten: str = "scores better: a simple model is enough here, or the candidates need more training."
+    outdone: str = "is better on test than"
 
 
 def keep_measured(columns: Iterable[ScoreColumn], metrics: Sequence[Mapping[str, Interval]]) -> list[ScoreColumn]:
     """The columns whose metric any model has, given the metrics of all on one split."""
     return [column for column in columns if any(column.metric in one for one in metrics)]
+
+
+def describe_outdone(contest: Contest) -> list[str]:
+    """Say which baselines are better on test than the chosen candidate in a headline metric, and by how much.
+
+    Test decides nothing; but a reader who sees only what won on validation would take the network for better.
+    """
+    presenting = contest.settings.presenter()
+    shown: dict[str, list[str]] = {}
+    for column in presenting.PRESENTATION.headline:
+        better = _find_better(contest, column)
+        if better is not None:
+            shown.setdefault(better.name, []).append(_compare(contest, better, column))
+    outdone = presenting.PRESENTATION.outdone
+    return [f"The baseline {name} {outdone} {contest.best.name}: {', '.join(told)}." for name, told in shown.items()]
+
+
+def _find_better(contest: Contest, column: ScoreColumn) -> Scored | None:
+    """The best baseline by a metric on test, if it is better than the chosen candidate."""
+    sign = -1 if column.metric in contest.settings.higher_is_better else 1
+    penalties = {
+        scored: sign * scored.test[column.metric]["value"]
+        for scored in (contest.best, *contest.baselines)
+        if column.ranks and column.metric in scored.test
+    }
+    if contest.best not in penalties:
+        return None
+    best = min(penalties, key=penalties.__getitem__)
+    return None if best is contest.best else best
+
+
+def _compare(contest: Contest, baseline: Scored, column: ScoreColumn) -> str:
+    """Both estimates, and the paired difference where the report has measured it: that to the best by validation."""
+    told = column.compare(baseline.test, contest.best.test)
+    presenting = contest.settings.presenter()
+    if baseline is not contest.baseline or column.metric != presenting.compare_by(contest):
+        return told
+    gain = column.show_difference(presenting.compare_with_baseline(contest))
+    return f"{told} (paired gain of {contest.best.name} {gain})"

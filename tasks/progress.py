@@ -17,7 +17,7 @@ class Progress:
     """One step of a stage: `done` of `total` units, with the figures to show beside it.
 
     `label` tells runs of one stage apart (the candidate's name in `fit`); `figures` hold numbers
-    such as `train_loss` or `rows_per_s`; `step` counts epochs when the event closes one.
+    such as `train_loss` or `rows_per_s`; `epoch` is the number of the one that the event closes.
     """
 
     stage: str

@@ -1,6 +1,7 @@
 """Stage `publish`: the report into MLflow, the results into Prefect's dashboard, and a way from each to the other."""
 
 import json
+import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,8 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import dashboard, recording, store, tracking
 from tasks.contest import Contest, Scored
+from tasks.errors import printable
+from tasks.findings import SHOWN
 from tasks.presentation import ScoreColumn
 from tasks.store import Artefact
 
@@ -44,13 +47,24 @@ def describe_verdict(gate: dict) -> str:
 
 
 def summarize(contest: Contest, registration: dict, gate: dict, page: Artefact) -> str:
-    """Sum a run up in Markdown: what was registered, a line per model, where the report is."""
+    """Sum a run up in Markdown: problems, what was registered, a line per model, warnings, where the report is."""
     rows, beaten = results_table(contest), contest.settings.presenter().PRESENTATION.beaten
     table = [" | ".join(rows[0]), " | ".join("---" for _ in rows[0]), *(" | ".join(row.values()) for row in rows)]
     report = f"The report with all plots: `{page.path / 'report.html'}`, and among the artifacts of the MLflow run."
-    return "\n".join(
-        [describe_registration(registration, gate["alias"], beaten), "", *(f"| {line} |" for line in table), "", report]
-    )
+    found = {name: [as_markdown(sentence) for sentence in page.summary[name]] for name in SHOWN}
+    paragraphs = [
+        *(f"**{problem}**" for problem in found["problems"]),
+        " ".join([describe_registration(registration, gate["alias"], beaten), *found["outdone"]]),
+        "\n".join(f"| {line} |" for line in table),
+        "\n".join(f"- {warning}" for warning in found["warnings"]),
+        report,
+    ]
+    return "\n\n".join(filter(None, paragraphs))
+
+
+def as_markdown(sentence: str) -> str:
+    """A sentence with words of the data in it, such that none of them is markup."""
+    return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", printable(sentence))
 
 
 def send_report(folder: Path, *, page: Artefact, registration: dict) -> dict:

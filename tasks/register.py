@@ -20,21 +20,28 @@ from pydantic import Field
 from tasks import recording, registry, runs, spool, store
 from tasks.contest import Contest, Scored
 from tasks.lineage import Lineage
+from tasks.names import NAME_PATTERN
 from tasks.part import Part
 from tasks.progress import Progress, emit
 from tasks.recording import CandidateRecord
 from tasks.runs import RunContext
 from tasks.store import Artefact
-from tasks.tracking import NAME, pages_address, store_name
+from tasks.tracking import pages_address, store_name
 
 
 class RegistrySettings(Part):
     """Under which name the best candidate is registered, and how closely it is examined."""
 
     performed_by: ClassVar[str] = "tasks.text.registration"
+    served_by: ClassVar[str] = "tasks.text.served_model"
 
-    model_name: str | None = Field(None, pattern=f"^{NAME.pattern}$", description="Name; by default the recipe's.")
+    model_name: str | None = Field(None, pattern=NAME_PATTERN, description="Name; by default the recipe's.")
     certificate_rows: int = Field(256, ge=1, le=100_000, description="Validation rows of the invariance certificate.")
+
+    @classmethod
+    def modules(cls) -> tuple[str, ...]:
+        """The stage itself, the module that MLflow runs when the model is loaded, and the performer."""
+        return (__name__, cls.served_by, *super().modules())
 
 
 def flatten(settings: Mapping[str, object], prefix: str = "") -> dict[str, object]:
@@ -160,11 +167,10 @@ def is_held(registered: Artefact) -> bool:
 def register(run: RunContext, lineage: Lineage, contest: Contest, settings: RegistrySettings) -> Artefact:
     """Register the best candidate as a model that takes raw rows; the flow run's id is no part of the key."""
     write = partial(register_best, run=run, lineage=lineage, contest=contest, settings=settings)
-    modules = (__name__, settings.performer().__name__)
     config = {"recipe": run.recipe, "store": store_name(), "select_by": contest.settings.select_by}
     config["settings"] = settings.model_dump(mode="json")
     inputs = {**lineage.by_name(), **contest.inputs()}
-    build = partial(store.build, "register", write, module=modules, config=config, inputs=inputs)
+    build = partial(store.build, "register", write, module=settings.modules(), config=config, inputs=inputs)
     registered = build()
     if registered.cached and not is_held(registered):
         with store.refreshing(True):

@@ -15,7 +15,8 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import plots, store
 from tasks.errors import printable
-from tasks.presentation import keep_measured
+from tasks.findings import SHOWN, gather_findings
+from tasks.presentation import describe_outdone, keep_measured
 from tasks.progress import Progress, emit
 from tasks.report_contents import ReportContents, read_json
 from tasks.store import Artefact
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 def gather_facts(contents: ReportContents) -> dict:
     """Collect what the page shows from manifests and files; nothing else is asked."""
     lineage, contest = contents.lineage, contents.contest
+    findings = gather_findings(lineage, contest, contents.registered, contents.gated)
     scores = {one.name: read_json(one.evaluation, "metrics.json") for one in contest.everyone}
     told = {one.name: {**one.model.summary, **scores[one.name]} for one in contest.everyone}
     presenting = contest.settings.presenter()
@@ -36,7 +38,8 @@ def gather_facts(contents: ReportContents) -> dict:
     libraries = [library for manifest in manifests.values() for library in manifest["libraries"].items()]
     return {
         "recipe_name": contents.recipe_name,
-        "warnings": list(dict.fromkeys([*lineage.rows.summary["warnings"], *lineage.splits.summary["warnings"]])),
+        "problems": findings.problems,
+        "warnings": findings.warnings,
         "rows": lineage.rows.summary,
         "splits": lineage.splits.summary,
         "encoded": lineage.encoded.summary,
@@ -46,6 +49,7 @@ def gather_facts(contents: ReportContents) -> dict:
         "baseline": told[contest.baseline.name],
         "best": scores[contest.best.name],
         "advantage": presenting.compare_with_baseline(contest),
+        "outdone": describe_outdone(contest),
         "protocol": contest.best.evaluation.manifest["config"],
         "result_columns": {
             split: keep_measured(presenting.PRESENTATION.columns, [one["metrics"][split] for one in scores.values()])
@@ -80,7 +84,7 @@ def write_report(folder: Path, contents: ReportContents) -> dict:
     page = render_page(presenting.PRESENTATION.template, facts, images)
     (folder / "report.html").write_text(page, encoding="utf-8")
     emit(Progress("report", done=1, total=1, unit="pages", finished=True))
-    return {"rows": len(facts["models"])}
+    return {"rows": len(facts["models"]), **{name: facts[name] for name in SHOWN}}
 
 
 def render_page(template: str, facts: dict, images: dict[str, str]) -> str:

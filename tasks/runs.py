@@ -121,6 +121,8 @@ def end_owned_run(client: "MlflowClient", flow_run_id: str, status: Status) -> N
     for copies in same_name.values():
         _delete_copies(client, copies, _num_entries)
     _delete_copies(client, owned, lambda run: _num_entries(run) + len(children[run.info.run_id]))
+    if status == "FINISHED" and not any(_num_entries(run) or children[run.info.run_id] for run in owned):
+        _delete_reused(client, owned)
 
 
 def end_fitted_runs(client: "MlflowClient", flow_run_id: str, status: Status) -> None:
@@ -211,6 +213,13 @@ def _delete_copies(client: "MlflowClient", runs: "list[Run]", num_entries: "Call
     kept = max(runs, key=num_entries, default=None)
     for run in runs:
         if run is not kept and not num_entries(run):
+            client.delete_run(run.info.run_id)
+
+
+def _delete_reused(client: "MlflowClient", runs: "list[Run]") -> None:
+    """Delete what a flow run opened that then found all its results made by another at the same time."""
+    for run in runs:
+        if client.get_run(run.info.run_id).info.lifecycle_stage == "active":
             client.delete_run(run.info.run_id)
 
 

@@ -15,4 +15,4 @@ def shard(encoded: Artefact, settings: Part) -> Artefact:
     """Lay encoded rows out as a training run reads them."""
     sharding = settings.performer()
     write = partial(sharding.write_shards, encoded=encoded, settings=settings)
-    return store.build("shard", write, module=sharding.__name__, config=settings, inputs={"encoded": encoded})
+    return store.build("shard", write, module=settings.modules(), config=settings, inputs={"encoded": encoded})

@@ -17,4 +17,4 @@ def split(rows: Artefact, settings: Part, held: Artefact | None = None) -> Artef
     held = held if splitting.must_hold(held, rows, settings) else None
     write = partial(splitting.write_splits, rows=rows, settings=settings, held=held)
     inputs = {"rows": rows} if held is None else {"rows": rows, "held": held}
-    return store.build("split", write, module=splitting.__name__, config=settings, inputs=inputs)
+    return store.build("split", write, module=settings.modules(), config=settings, inputs=inputs)

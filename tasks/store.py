@@ -170,8 +170,7 @@ def _origin(stage: str, module: Modules, config: Config, inputs: Inputs) -> dict
         "stage": stage,
         "config": config.model_dump(mode="json") if isinstance(config, BaseModel) else dict(config),
         "inputs": {name: value.digest if isinstance(value, Artefact) else value for name, value in inputs.items()},
-        "code": fingerprint.code_digest(*modules),
-        "libraries": fingerprint.installed_versions(*modules),
+        **fingerprint.describe_code(*modules),
     }
 
 

@@ -24,14 +24,13 @@ from typing import TYPE_CHECKING
 
 from tasks.errors import InputError, IntegrityError, ServiceError, quoted
 from tasks.fingerprint import digest_of
+from tasks.names import NAME_PATTERN
 from tasks.new_store import ARTIFACT_SCHEME, DATABASE, create_store
 from tasks.store import home
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.store.artifact.artifact_repo import ArtifactRepository
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 WAIT_SETTING, WAIT_S = "RNNFLOW_MLFLOW_WAIT_S", 30.0
 PROMPT_S = 3.0  # registering takes dozens of calls
@@ -55,7 +54,7 @@ def check_name(name: str, *, what: str) -> str:
 
     Raises InputError (E-NAME-001).
     """
-    if not NAME.fullmatch(name):
+    if not re.fullmatch(NAME_PATTERN, name):
         raise InputError(
             "E-NAME-001",
             f"{what}: got {quoted(name)}, expected 1 to 64 letters, digits, dots, underscores or hyphens, "

@@ -20,6 +20,8 @@ FOREIGN_TO = {
     "rnnmodels": {"prefect", "mlflow", "polars", "pandas", "sklearn", "rich", "click"},
 }
 ONLY_THERE = {"mlflow": {"tracking.py", "served_model.py"}}
+# Modules named by settings, which keys count by `Part.modules`; and what no stage reaches.
+BY_NAME = {"tasks/part.py", "tasks/evaluate.py", "tasks/predictors.py"}
 HEAVY = {"torch", "mlflow", "sklearn", "matplotlib", "tokenizers", "pandas"}
 BANNED_NAMES = {"utils", "helpers", "common", "manager", "misc"}
 BANNED_CALLS = {"extractall", "unpack_archive", "eval", "exec", "pickle.load", "pickle.loads", "yaml.load"}
@@ -79,6 +81,16 @@ def test_heavy_libraries_are_imported_where_they_are_used(module: tuple[Path, as
         pytest.skip("loaded only by code that trains or serves")
 
     assert not packages_of(tree, top_level=True) & HEAVY
+
+
+def test_what_is_imported_by_name_is_known_to_the_keys_of_stages(module: tuple[Path, ast.Module]):
+    path, tree = module
+    loads = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    relative = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level]
+
+    assert not relative, "fingerprints follow absolute imports only"
+    by_name = loads & {"importlib.import_module", "import_module", "__import__"}
+    assert not by_name or room_of(path) == "flows" or name_of(path) in BY_NAME
 
 
 def test_no_module_is_a_drawer_for_odds_and_ends(module: tuple[Path, ast.Module]):

@@ -43,6 +43,21 @@ def furnish(settings: PlaceSettings) -> bool:
     return True
 
 
+def check_file(settings: PlaceSettings) -> None:
+    """Refuse a `prefect.yaml` that hands our flows what they do not take, unless it was deployed as it is.
+
+    Raises InputError (E-CFG-003, E-CFG-004, E-CFG-013, E-CFG-016, E-NAME-001).
+    """
+    file = deployments_file()
+    deployment_names(file)
+    if not _is_recorded(_digest(settings, file)):
+        # Our flows import Prefect, which reads its settings once: those that deploying needs later.
+        with exported(client_environment(settings)):
+            from flows.place.deployments import check_deployments
+
+            check_deployments(file)
+
+
 def deployments_file() -> Path:
     """The project's own `prefect.yaml`, else the one beside this code.
 
@@ -113,11 +128,15 @@ def deployment_names(file: Path) -> list[str]:
 
 def _is_furnished(settings: PlaceSettings, file: Path, digest: str) -> bool:
     """Tell whether this was deployed before and is still all there; a database may have been moved away."""
-    record = _record()
-    if not record.exists() or json.loads(record.read_bytes()) != {"digest": digest}:
+    if not _is_recorded(digest):
         return False
     api, names = settings.prefect_api, deployment_names(file)
     return set(names) == deployed_names(api, names) and set(AUTOMATIONS) <= _automation_names(api)
+
+
+def _is_recorded(digest: str) -> bool:
+    record = _record()
+    return record.exists() and json.loads(record.read_bytes()) == {"digest": digest}
 
 
 def _automation_names(api: str) -> set[str]:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from flows.place.access import check_access
 from flows.place.down import end_place
-from flows.place.furnishing import furnish
+from flows.place.furnishing import check_file, furnish
 from flows.place.missed import crash_lost_runs, request_tidy, skip_missed_runs
 from flows.place.parts import Part, parts_of, prefect_folder
 from flows.place.ports import check_port
@@ -60,9 +60,11 @@ class Arrival:
 def bring_up(wanted: PlaceSettings, console: Console) -> Arrival:
     """Start everything that does not run, and return when all of it answers.
 
-    Raises InputError (E-CFG-010, E-CFG-012 to E-CFG-014), ServiceError (E-SVC-001, E-SVC-010 to E-SVC-014).
+    Raises InputError (E-CFG-003, E-CFG-004, E-CFG-010, E-CFG-012 to E-CFG-014, E-CFG-016), ServiceError (E-SVC-001,
+    E-SVC-010 to E-SVC-014).
     """
     check_access(wanted)
+    check_file(wanted)
     with sole_change(), console.status("Looking at what runs") as status:
         settings = _supervise(wanted, status.update)
         missing = missing_parts(settings)

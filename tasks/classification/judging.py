@@ -54,7 +54,8 @@ class AnswerComparison(Comparison):
 
     def describe_evidence(self, metric: str) -> str:  # noqa: ARG002 (rows are won whatever decides)
         """Rows, and how many of them tell the models apart."""
-        return f"{self.rows:,} rows; {self.won:,} rows won, {self.lost:,} lost"
+        won = "row" if self.won == 1 else "rows"
+        return f"{self.rows:,} rows; {self.won:,} {won} won, {self.lost:,} lost"
 
     def object_to_slice(self, part: dict, settings: PromotionSettings) -> Iterator[str]:
         """Yield a sentence if the challenger loses too much accuracy on a label or a quarter by length."""

@@ -21,6 +21,7 @@ PRESENTATION = Presentation(
     columns=(ACCURACY, LOSS, ScoreColumn(metric="f1", title="F1"), ScoreColumn(metric="auc", title="AUC")),
     template="classification/presenting.html.j2",
     trial=("classify texts, one a line", "{predict} {example} answers.csv"),
+    outdone="classifies better on test than",
 )
 
 
@@ -31,6 +32,11 @@ def gather_details(contents: ReportContents) -> dict:
         "scored": {"unit": "rows", **contents.lineage.splits.summary["splits"]},
         "mistakes": read_mistakes(contents.contest.best.evaluation),
     }
+
+
+def compare_by(_contest: Contest) -> str:
+    """The metric that compares models on test."""
+    return ACCURACY.metric
 
 
 def compare_with_baseline(contest: Contest) -> Interval:

@@ -22,7 +22,7 @@ LEVEL = "level"  # the baseline that lacks nothing but the network
 MAX_EVENTS = 50
 
 MAE = ScoreColumn(metric="mae", title="MAE")
-EVENTS = ScoreColumn(metric="events_per_1000", title="events, ‰", digits=2, page_digits=2)
+EVENTS = ScoreColumn(metric="events_per_1000", title="events, ‰", digits=2, page_digits=2, ranks=False)
 AUC_PR = ScoreColumn(metric="auc_pr", title="AUC-PR", page_digits=3)
 VUS_PR = ScoreColumn(metric="vus_pr", title="VUS-PR", page_digits=3)
 NAB = ScoreColumn(metric="nab", title="NAB", digits=1, page_digits=1)
@@ -39,6 +39,7 @@ PRESENTATION = Presentation(
     template="detection/presenting.html.j2",
     trial=("judge new rows", "{predict} {example} judged.csv"),
     beaten="forecasts better; the report says what the forecasts are worth to the detector.",
+    outdone="does better on test than",
 )
 
 
@@ -57,15 +58,7 @@ def gather_details(contents: ReportContents) -> dict:
         "events": [show_event(event, clock) for event in choose_events(events).iter_rows(named=True)],
         "is_labelled": any(record["labelled"] for record in records),
         "pictures": take_pictures(lineage, contest.best, records),
-        "warnings": gather_warnings(contents),
     }
-
-
-def gather_warnings(contents: ReportContents) -> list[str]:
-    """What the stages had to say of the data and of the figures, each once."""
-    lineage = contents.lineage
-    stages = [lineage.rows, lineage.splits, lineage.encoded, lineage.shards, contents.contest.best.evaluation]
-    return list(dict.fromkeys(warning for stage in stages for warning in stage.summary["warnings"]))
 
 
 def compare_by(contest: Contest) -> str:

@@ -41,6 +41,7 @@ class DetectionRegistrySettings(RegistrySettings):
     """Under which name the best detector is registered, and how closely it is examined."""
 
     performed_by: ClassVar[str] = "tasks.detection.registration"
+    served_by: ClassVar[str] = "tasks.detection.served_model"
 
 
 def assemble_parts(folder: Path, lineage: Lineage, best: Scored) -> None:
@@ -181,7 +182,7 @@ def read_source(lineage: Lineage) -> DetectionSource:
 def choose_packaging(lineage: Lineage) -> Packaging:
     """How a detector is packaged; the example is the history of a series, as a user has it."""
     return Packaging(
-        module="tasks.detection.served_model",
+        module=DetectionRegistrySettings.served_by,
         model_type="detector",
         input_example=raw_table(lineage, choose_example(lineage)).to_pandas(),
         time_column=read_source(lineage).time_column,

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import polars as pl
@@ -25,14 +25,23 @@ SCALES_FILE, LEVELS_FILE = "scales.json", "levels.parquet"
 class LevelSettings(Part):
     """What becomes of missing numbers, and which features of the calendar the forecaster reads."""
 
-    calendar: tuple[CalendarFeature, ...] = Field(
-        ("hour", "weekday"), max_length=6, description="Covariates made of the time; each becomes a sine and a cosine."
+    calendar: tuple[CalendarFeature, ...] | None = Field(
+        None,
+        max_length=6,
+        description="Covariates made of the time; each becomes a sine and a cosine. By default hour and weekday, and "
+        "none where times are plain steps.",
     )
     missing: Literal["error", "forward"] = Field(
         "error",
         description="What becomes of missing numbers: `forward` repeats the last one of the series, so that a row "
         "without a number is as ordinary as the one before.",
     )
+
+    def for_clock(self, clock: str) -> Self:
+        """The settings with the calendar that they mean for times on a clock."""
+        if self.calendar is not None:
+            return self
+        return self.model_copy(update={"calendar": () if clock == "step" else ("hour", "weekday")})
 
 
 def write_encoded(folder: Path, *, splits: Artefact, settings: LevelSettings) -> dict:
@@ -42,11 +51,12 @@ def write_encoded(folder: Path, *, splits: Artefact, settings: LevelSettings) ->
     E-SER-009 for missing numbers without a policy, E-SER-011 for a calendar without times.
     """
     found = splits.summary
+    settings = settings.for_clock(found["clock"])
     if settings.calendar and found["clock"] == "step":
         raise InputError(
             "E-SER-011",
             f"encode.calendar names {settings.calendar[0]}, but times are plain steps.",
-            fix="set encode.calendar to [], or source.time_unit to what the times count.",
+            fix="set encode.calendar = [], or source.time_unit to what the times count.",
         )
     rows = pl.read_parquet(splits.file(ROWS_FILE))
     scaler = fit_scaler(rows, found["channels"], settings, found["zone"])

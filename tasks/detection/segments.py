@@ -15,7 +15,7 @@ from pydantic import Field
 from tasks.detection.levels import LevelScaler
 from tasks.detection.panel import LevelSeries, Stretch, write_stretches
 from tasks.detection.scaling import LEVELS_FILE, SCALES_FILE
-from tasks.detection.splitting import TEST, TRAIN
+from tasks.detection.splitting import TEST, TRAIN, VALID
 from tasks.errors import InputError
 from tasks.part import Part
 from tasks.progress import Progress, emit
@@ -51,7 +51,7 @@ def write_shards(folder: Path, *, encoded: Artefact, settings: DetectionWindowSe
     windows = {name: _count_windows(name, cut, settings) for name, cut in stretches.items()}
     for name, count in windows.items():
         if not count:
-            raise _too_short(name, panel, settings)
+            raise _too_short(name, panel, parts, settings)
     for name, cut in stretches.items():
         write_stretches(folder / f"{name}.arrow", cut)
     emit(Progress(stage="shard", done=windows["judged"], total=windows["judged"], finished=True))
@@ -112,11 +112,15 @@ def _count_windows(name: str, stretches: list[Stretch], settings: DetectionWindo
     return sum((cut.stop - cut.start - num_rows) // stride + 1 for cut in stretches)
 
 
-def _too_short(name: str, panel: list[LevelSeries], settings: DetectionWindowSettings) -> InputError:
+def _too_short(
+    name: str, panel: list[LevelSeries], parts: list[pl.DataFrame], settings: DetectionWindowSettings
+) -> InputError:
     longest = max(series.warm_up_rows for series in panel)
+    fitting = min(max(int((part["split"] == which).sum()) for part in parts) for which in (TRAIN, VALID))
     return InputError(
         "E-SER-012",
         f"no {name} window fits: it takes shard.horizon = {settings.horizon} rows of that part of a warm-up, and the "
         f"longest warm-up has {longest} rows in all.",
-        fix="lower shard.horizon, raise split.warm_up or split.max_warm_up_rows, or bring longer series.",
+        fix=f"set shard.horizon = {fitting} or less; or raise split.warm_up or split.max_warm_up_rows, or bring longer "
+        "series.",
     )

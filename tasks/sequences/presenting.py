@@ -4,12 +4,12 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from tasks.classification import presenting
-from tasks.classification.presenting import compare_with_baseline, gather_details
+from tasks.classification.presenting import compare_by, compare_with_baseline, gather_details
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["PRESENTATION", "compare_with_baseline", "draw_figures", "gather_details"]
+__all__ = ["PRESENTATION", "compare_by", "compare_with_baseline", "draw_figures", "gather_details"]
 
 PRESENTATION = dataclasses.replace(
     presenting.PRESENTATION,

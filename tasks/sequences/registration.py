@@ -35,6 +35,7 @@ class SequenceRegistrySettings(RegistrySettings):
     """Under which name the best classifier is registered, and how closely it is examined."""
 
     performed_by: ClassVar[str] = "tasks.sequences.registration"
+    served_by: ClassVar[str] = "tasks.sequences.served_model"
 
 
 def assemble_parts(folder: Path, lineage: Lineage, best: Scored) -> None:
@@ -134,7 +135,7 @@ def unscaled_table(sequences: pl.DataFrame, source: StampedSource) -> pl.DataFra
 def choose_packaging(lineage: Lineage) -> Packaging:
     """How a classifier of sequences is packaged; the example is a table of two sequences, as a user has it."""
     return Packaging(
-        module="tasks.sequences.served_model",
+        module=SequenceRegistrySettings.served_by,
         model_type="classifier",
         input_example=example_table(lineage).to_pandas(),
         time_column=read_source(lineage).time_column,

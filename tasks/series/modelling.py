@@ -1,6 +1,7 @@
 """Forecasters as candidates: their network, the windows they read, the forecasts they leave."""
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -58,12 +59,19 @@ def create_model(
         raise InputError(
             "E-TRN-003",
             f"candidate {quoted(candidate.name)} does not fit the windows: {error}.",
-            fix="change its model, or shard.look_back and shard.horizon.",
+            fix=_find_remedy(candidate, str(error)),
         ) from error
     if prepared:
         figures = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in prepared.items())
         emit(Progress("fit", candidate.name, note=f"fitted its line: {figures}"))
     return model
+
+
+def _find_remedy(candidate: ForecastCandidate, problem: str) -> str:
+    too_long = re.match(r"(\w+): got .*, expected at most the look-back (\d+)$", problem)
+    if too_long is None:
+        return "change its model, or shard.look_back and shard.horizon."
+    return f"set candidates.{candidate.name}.model.{too_long[1]} = {too_long[2]} or less, or raise shard.look_back."
 
 
 def finish_model(

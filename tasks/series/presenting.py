@@ -24,6 +24,7 @@ PRESENTATION = Presentation(
     ),
     template="series/presenting.html.j2",
     trial=("forecast what follows a history", "{predict} {example} forecasts.csv"),
+    outdone="forecasts better on test than",
 )
 
 
@@ -37,15 +38,12 @@ def gather_details(contents: ReportContents) -> dict:
         "scored": {"unit": "windows", **lineage.shards.summary["windows"]},
         "advantage_p_value": advantage.p_value,
         "scaled_by_series": lineage.encoded.summary["scaled_by_series"],
-        "warnings": gather_warnings(contents),
     }
 
 
-def gather_warnings(contents: ReportContents) -> list[str]:
-    """What the stages had to say of the data and of the figures, each once."""
-    lineage = contents.lineage
-    stages = [lineage.rows, lineage.splits, lineage.encoded, lineage.shards, contents.contest.best.evaluation]
-    return list(dict.fromkeys(warning for stage in stages for warning in stage.summary["warnings"]))
+def compare_by(contest: Contest) -> str:
+    """The metric that compares models on test: the deciding one."""
+    return contest.settings.select_by
 
 
 def compare_with_baseline(contest: Contest) -> Interval:

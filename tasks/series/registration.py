@@ -32,6 +32,7 @@ class ForecastRegistrySettings(RegistrySettings):
     """Under which name the best forecaster is registered, and how closely it is examined."""
 
     performed_by: ClassVar[str] = "tasks.series.registration"
+    served_by: ClassVar[str] = "tasks.series.served_model"
 
 
 def assemble_parts(folder: Path, lineage: Lineage, best: Scored) -> None:
@@ -135,7 +136,7 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
 def choose_packaging(lineage: Lineage) -> Packaging:
     """How a forecaster is packaged; the example is the end of a series, as a user has it."""
     return Packaging(
-        module="tasks.series.served_model",
+        module=ForecastRegistrySettings.served_by,
         model_type="forecaster",
         input_example=end_of_a_series(lineage).to_pandas(),
         time_column=read_source(lineage).time_column,

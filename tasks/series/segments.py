@@ -75,7 +75,7 @@ def write_shards(folder: Path, *, encoded: Artefact, settings: WindowSettings) -
     tallies = _write_segments(folder, files, settings, grid, ids)
     for split, tally in tallies.items():
         if not tally.windows:
-            raise _too_short(split, tally, settings)
+            raise _too_short(split, tally, settings, fitting=_find_fitting(files, grid, settings))
     layout = _describe(tallies, settings) | {
         "channels": encoded.summary["channels"],
         "covariates": encoded.summary["covariates"],
@@ -183,13 +183,38 @@ def _describe(tallies: dict[str, Tally], settings: WindowSettings) -> dict:
     return {name: getattr(settings, name) for name in lengths} | {"files": files}
 
 
-def _too_short(split: str, tally: Tally, settings: WindowSettings) -> InputError:
+def _find_fitting(files: dict[str, Path], grid: TimeGrid, settings: WindowSettings) -> WindowSettings | None:
+    """Shorter windows of which every split holds one; None where no two steps of it hang together."""
+    longest = _measure_longest(files, grid, look_back=0)
+    horizon = min(settings.horizon, max(1, longest["train"] // 3), longest["valid"], longest["test"])
+    look_back = min(settings.look_back, longest["train"] - horizon)
+    if min(horizon, look_back) < 1:
+        return None
+    fitting = settings.model_copy(update={"look_back": look_back, "horizon": horizon})
+    within = _measure_longest(files, grid, look_back=look_back)
+    return fitting if min(within.values()) >= fitting.num_rows else None
+
+
+def _measure_longest(files: dict[str, Path], grid: TimeGrid, *, look_back: int) -> dict[str, int]:
+    """Rows of the longest segment of each split, with the rows that its first window looks back on."""
+    longest = dict.fromkeys(SPLITS, 0)
+    for rows in read_whole_series(files):
+        for segment in find_segments(rows, grid.positions(rows["time"]).to_numpy(), look_back):
+            name = SPLITS[segment.split]
+            longest[name] = max(longest[name], segment.stop - segment.start)
+    return longest
+
+
+def _too_short(split: str, tally: Tally, settings: WindowSettings, *, fitting: WindowSettings | None) -> InputError:
+    lower = ""
+    if fitting is not None:
+        lower = f"set shard.look_back = {fitting.look_back} and shard.horizon = {fitting.horizon}, or less; or "
     context = "" if split == "train" else " (rows looked back on included)"
     return InputError(
         "E-SER-012",
         f"no window fits into the {split} rows: it takes look_back + horizon = {settings.num_rows} rows without a gap, "
         f"and the longest of {tally.short_segments} segment(s){context} has {tally.longest}.",
-        fix="lower shard.look_back or shard.horizon, move the cuts of the split, or add rows.",
+        fix=f"{lower}move the cuts of the split, or add rows.",
     )
 
 

@@ -102,7 +102,12 @@ def find_cuts(path: Path, settings: TimeSplitSettings, grid: TimeGrid) -> tuple[
     if times.is_empty():
         raise _bad_cut("test_until", settings.test_until, "a time after the first row")
     num_test, num_held = (round(times.len() * share) for share in (settings.test, settings.valid + settings.test))
-    return times[times.len() - max(num_held, 1)], times[times.len() - max(num_test, 1)], test_until
+    valid_until = times[times.len() - max(num_test, 1)]
+    # Of few rows the shares may round to the same time; validation takes at least the one before the test.
+    before = times.filter(times < valid_until)
+    train_until = times[times.len() - max(num_held, 1)]
+    train_until = train_until if before.is_empty() else min(train_until, before[-1])
+    return train_until, valid_until, test_until
 
 
 def read_cut(cut: str | int, name: str, grid: TimeGrid) -> int:

@@ -1,7 +1,6 @@
 """Kinds are made of parts; the flow and the stages know none of them."""
 
 import ast
-import inspect
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,7 @@ PERFORMED = {
     ),
     "promotion": ("compare_scores", "read_holdout", "refuse_incomparable", "score_model"),
 }
-PRESENTED = ("PRESENTATION", "compare_with_baseline", "draw_figures", "gather_details")
+PRESENTED = ("PRESENTATION", "compare_by", "compare_with_baseline", "draw_figures", "gather_details")
 
 
 @pytest.fixture(params=sorted(shipped_recipes()))
@@ -60,4 +59,10 @@ def test_neither_the_flow_nor_a_stage_asks_for_the_kind(path: str):
 
 
 def test_a_kind_says_what_it_is_for():
-    assert all(inspect.getdoc(kind) for kind in RECIPES.values())
+    said = [vars(kind)["__doc__"] for kind in RECIPES.values()]
+
+    assert all(said)
+    assert all(
+        kind.model_fields["kind"].description.endswith(f"{doc[:1].lower()}{doc[1:]}")
+        for kind, doc in zip(RECIPES.values(), said, strict=True)
+    )

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from flows.kinds import ClassifyRecipe
-from flows.recipe import load_recipe
-from flows.recipe_file import shipped_recipes
+from flows.recipe import build_recipe, load_recipe
+from flows.recipe_file import read_table, shipped_recipes
 from tasks.errors import InputError
 
 OWN = """
@@ -55,6 +55,62 @@ def test_a_candidates_own_training_wins_over_the_shared_one(tmp_path: Path):
     recipe = load_recipe(str(write(tmp_path, text)))
 
     assert [(one.training.epochs, one.training.seed) for one in recipe.candidates] == [(9, 5), (2, 5)]
+
+
+TWO = (
+    OWN
+    + """
+[[candidates]]
+name = "a"
+training = { epochs = 9, seed = 3 }
+[[candidates]]
+name = "b"
+training = { epochs = 8 }
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("settings", "epochs"),
+    [
+        (["training.epochs=3"], [3, 3]),
+        (["training={epochs = 3}"], [3, 3]),
+        (["training.epochs=3", "candidates.b.training.epochs=4"], [3, 4]),
+        (["candidates.b.training.epochs=4", "training.epochs=3"], [3, 4]),
+        (["candidates=b", "training.epochs=3"], [3]),
+        (["training.batch_tokens=99"], [9, 8]),
+    ],
+)
+def test_shared_training_given_for_a_run_wins_over_what_candidates_state(
+    tmp_path: Path, settings: list[str], epochs: list[int]
+):
+    recipe = load_recipe(str(write(tmp_path, TWO)), settings=settings)
+
+    assert [one.training.epochs for one in recipe.candidates] == epochs
+    assert recipe.candidates[0].training.seed == (1 if settings == ["candidates=b", "training.epochs=3"] else 3)
+
+
+def test_shared_training_that_every_candidate_overrules_is_noted(tmp_path: Path):
+    path, notes = write(tmp_path, TWO.replace("epochs = 2", "epochs = 2\nseed = 5")), []
+    build_recipe(path, read_table(path), notes=notes)
+
+    assert notes == [
+        "training.epochs = 2 has no effect, as every candidate states a value of its own; "
+        "--set training.epochs=2 would win over these."
+    ]
+    build_recipe(path, read_table(path), settings=["training.epochs=3"], notes=(given := []))
+    build_recipe(path, read_table(path), settings=["candidates.b.training.epochs=2"], notes=given)
+    assert given == []
+
+
+def test_rows_are_named_once(own: Path):
+    with pytest.raises(InputError) as caught:
+        load_recipe(str(own), settings=["source.path=a.csv"], from_file="b.csv")
+
+    assert str(caught.value) == (
+        'E-CFG-015 --set source.path="a.csv" and --from-file "b.csv" both name the rows to read.\n'
+        "Fix: give one of the two."
+    )
 
 
 @pytest.mark.parametrize("name", sorted(shipped_recipes()))

@@ -59,6 +59,35 @@ def test_a_better_baseline_is_named_plainly(outcome: Outcome):
     ) in summary_of(beaten)
 
 
+TOLD = {
+    "problems": ["2 of 3 tokens are unknown: set encode.tokenizer."],
+    "outdone": ["The baseline x is better on test than gru: loss 0.1 against 0.2."],
+    "warnings": [f"{number} rows were sorted" for number in range(1, 12)],
+    "data": {"ingest": {"rows": 1920, "filtered": {"country": 7}}, "split": {"splits": {"train": 1900, "test": 20}}},
+}
+
+
+def test_problems_come_first_and_warnings_after_the_verdict(outcome: Outcome):
+    lines = summary_of(dataclasses.replace(outcome, **TOLD)).splitlines()
+
+    assert lines[0] == TOLD["problems"][0]
+    after = lines[lines.index("First model.") + 1 :]
+    assert after[:2] == [
+        "The baseline x is better on test than gru: loss 0.1 against 0.2.",
+        "Data: 1,920 rows read; 7 were other than where.country; 1,900 train, 20 test.",
+    ]
+    assert after[2:11] == [*(f"  {one}" for one in TOLD["warnings"][:8]), "  and 3 more in the report"]
+
+
+def test_a_run_that_waits_for_mlflow_says_what_was_found_all_the_same(outcome: Outcome):
+    waiting = {"registered": {}, "gate": {}, "report": "", "pending": "pending sync."}
+    lines = summary_of(dataclasses.replace(outcome, **TOLD, **waiting)).splitlines()
+
+    assert lines[0] == TOLD["problems"][0]
+    assert "  8 rows were sorted" in lines
+    assert "  and 3 more in what --json prints" in lines
+
+
 def test_a_long_name_is_folded_and_no_figure_cut(outcome: Outcome):
     long = dataclasses.replace(outcome, candidates=[{**outcome.candidates[1], "name": "x" * 64}], best="x" * 64)
 

@@ -85,6 +85,14 @@ def test_a_death_while_being_cancelled_ends_in_cancelled(client, project):
     assert state_of(client, run) == "Cancelled"
 
 
+def test_a_run_that_is_cancelled_before_it_began_is_named_and_ended(client, project):
+    run = start(client, Pending())
+    client.set_flow_run_state(run.id, Cancelling(), force=True)
+
+    assert tidy_up()["crashed"] == [run.name]
+    assert state_of(client, run) == "Cancelled"
+
+
 def test_a_retry_that_has_just_begun_is_not_taken_for_its_dead_predecessor(client, project, monkeypatch):
     run = start(client)
     hold_and_die(run)
@@ -194,7 +202,7 @@ def test_the_flow_shows_what_it_did(client, project):
     summary = tidy()
 
     assert list(summary) == list(ENTRIES)
-    assert describe(summary) == f"- 1 flow runs whose process had died: {run.name}"
+    assert describe(summary) == f"- 1 {ENTRIES['crashed']}: {run.name}"
     assert describe({name: [] for name in ENTRIES}) == "Nothing was left open."
 
 

@@ -17,7 +17,8 @@ from flows.outcome import Outcome
 from flows.recipe import build_recipe
 from flows.retrain import retrain
 from flows.train import finish_deferred, train
-from tasks import runs, spool, store, tracking
+from flows.trigger import modules_of
+from tasks import fingerprint, runs, spool, store, tracking
 from tasks.errors import ServiceError
 from tasks.predictors import predict_file
 from tasks.promotion import ledger
@@ -181,6 +182,17 @@ def test_a_changed_recipe_is_news(first: Outcome):
     assert retrain_reason("training.seed=9") == ""
     assert retrain_reason("evaluate.resamples=101") == ""
     assert retrain_reason() == "skipped, champion v1 is current"
+
+
+def test_what_the_keys_of_a_run_count_is_what_retrain_looks_at(first: Outcome):
+    looked_at = [fingerprint.describe_code(*modules) for modules in modules_of(small_recipe())]
+    artefacts = [store.open_artefact(f"{one['name'].partition(' ')[0]}/{one['key']}") for one in first.stages]
+    trained = [one.manifest for one in artefacts if one.stage not in ("gate", "report", "publish")]
+
+    counted = [{"code": manifest["code"], "libraries": manifest["libraries"]} for manifest in trained]
+
+    assert all(one in looked_at for one in counted)
+    assert all(one in counted for one in looked_at)
 
 
 def retrain_reason(*settings: str) -> str:

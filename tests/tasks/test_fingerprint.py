@@ -63,6 +63,37 @@ def test_versions_are_those_of_reached_libraries(code: Path):
     assert list(fingerprint.installed_versions("rooms.stranger")) == ["python"]
 
 
+TYPED = """from typing import TYPE_CHECKING
+
+from rooms import helper
+
+if TYPE_CHECKING:
+    import polars
+
+    from rooms.stranger import Size
+else:
+    import scipy
+"""
+
+
+def test_what_only_a_type_checker_imports_is_not_reached(code: Path):
+    (code / "stage.py").write_text(TYPED)
+    before = fingerprint.code_digest("rooms.stage")
+
+    assert list(fingerprint.reached_modules("rooms.stage")) == ["rooms", "rooms.helper", "rooms.stage"]
+    assert list(fingerprint.installed_versions("rooms.stage")) == ["python", "numpy", "scipy"]
+
+    (code / "stage.py").write_text(TYPED.replace("import polars", "import pyarrow"))
+    assert fingerprint.code_digest("rooms.stage") == before
+
+
+def test_a_served_forecaster_ships_nothing_of_a_text_classifier():
+    shipped = set(fingerprint.reached_modules("tasks.series.served_model"))
+
+    assert "rnnmodels.forecaster" in shipped
+    assert not shipped & {"rnnmodels.classifier", "rnnmodels.pooling"}
+
+
 def test_what_json_cannot_hold_is_refused():
     with pytest.raises(TypeError):
         fingerprint.digest_of({1, 2})

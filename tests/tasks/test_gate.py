@@ -69,7 +69,7 @@ def test_an_equal_challenger_is_kept_out_and_told_why(challenge, monkeypatch):
         "2",
     )
     assert verdict["reasons"] == [
-        "kept: 77.50 % against 75.00 % of champion v1 on 40 rows; 1 rows won, 0 lost; "
+        "kept: 77.50 % against 75.00 % of champion v1 on 40 rows; 1 row won, 0 lost; "
         "p = 0.5 > alpha 0.05 (decision 1 on these rows)."
     ]
     assert (verdict["alpha"], verdict["decisions"], verdict["entry"]) == (0.05, 1, 2)

@@ -20,6 +20,11 @@ REGISTRATION = {
     "mlflow_run": "run-1",
     "mlflow_page": "http://127.0.0.1:5000/#/experiments/1/runs/run-1",
 }
+FOUND = {
+    "problems": ["2 of 3 tokens are unknown: set encode.tokenizer."],
+    "outdone": ["The baseline x is better."],
+    "warnings": ['"<b>" has 1 row'],
+}
 GATE = {"verdict": "kept", "reasons": ["kept: no better than the champion.", "p = 0.4."], "alias": "challenger"}
 
 
@@ -34,7 +39,7 @@ def build_artefact(stage: str, files: dict[str, str], summary: dict | None = Non
 
 @pytest.fixture
 def page() -> Artefact:
-    return build_artefact("report", {"report.html": "<p>", "losses.png": "png"})
+    return build_artefact("report", {"report.html": "<p>", "losses.png": "png"}, FOUND)
 
 
 @pytest.fixture
@@ -94,6 +99,14 @@ def test_the_summary_is_a_table_of_all_models_with_the_way_to_the_report(
         *("| model", "| ---", "| gru-8", "| lstm-8", "| tfidf-logistic")
     ]
     assert f"`{page.path}/report.html`" in lines[-1]
+
+
+def test_the_summary_begins_with_problems_and_lists_warnings_as_text(page: Artefact, reviews: tuple[Lineage, Contest]):
+    lines = summarize(reviews[1], REGISTRATION, GATE, page).splitlines()
+
+    assert lines[0] == "**2 of 3 tokens are unknown: set encode.tokenizer.**"
+    assert lines[2].endswith("alias `challenger`. The baseline x is better.")
+    assert '- "\\<b\\>" has 1 row' in lines
 
 
 def test_the_verdict_comes_with_its_reasons():

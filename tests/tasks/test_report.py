@@ -76,6 +76,7 @@ def contents(home: Path, reviews: tuple[Lineage, Contest]) -> ReportContents:
     lineage, contest = reviews
     mistaken = with_hostile_mistake(contest.best.evaluation, home)
     rows = {"labels": {"neg": 120, HOSTILE: 120}, "splits": {}, "skipped": 2, "warnings": [f"warned: {HOSTILE}"]}
+    rows["problems"] = ["Nothing was learned: set encode.tokenizer."]
     splits = {**lineage.splits.summary, "dropped": {"near duplicate": 17}, "warnings": [f"warned: {HOSTILE}"]}
     return ReportContents(
         recipe_name="reviews",
@@ -159,6 +160,10 @@ def test_the_results_are_those_of_the_artefacts(page: str, contents: ReportConte
             assert f"{loss['value']:.4f} {loss['low']:.4f} to {loss['high']:.4f}" in text
         assert scored.model.key in page
         assert scored.name in page
+
+
+def test_problems_stand_before_the_results(page: str) -> None:
+    assert page.index("Nothing was learned: set encode.tokenizer.") < page.index('<p class="lead">')
 
 
 def test_protocol_firewall_and_certificate_are_stated(page: str) -> None:

@@ -207,10 +207,18 @@ def test_a_flow_run_id_that_could_change_a_filter_is_refused(mlflow_store):
 
 def test_the_folder_may_move(mlflow_store, tmp_path, monkeypatch):
     runs.open_run(REVIEWS)
-    spool.end_run("flow-1", "COMPLETED")
+    spool.end_run("flow-1", "FAILED")
     moved = tmp_path / "elsewhere"
     moved.mkdir()
     mlflow_store.rename(moved / "mlruns")
     monkeypatch.setenv("RNNFLOW_HOME", str(moved))
 
     assert [run.name for run in recording.list_runs()] == ["amber-fox"]
+
+
+def test_a_run_that_found_all_its_results_made_by_another_leaves_nothing(mlflow_store):
+    run_id = runs.open_run(REVIEWS)
+
+    spool.end_run("flow-1", "COMPLETED")
+
+    assert tracking.connect().get_run(run_id).info.lifecycle_stage == "deleted"

@@ -9,15 +9,20 @@ from uuid import UUID
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from prefect.cli.deploy._models import PrefectYamlModel
 from prefect.flows import Flow
 from prefect.server.schemas.actions import WorkPoolCreate
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools import validate
 
+from flows.commands.place import up
 from flows.kinds import ClassifyRecipe, ForecastRecipe
 from flows.place.automations import crash_zombies, retrain_on_drift
+from flows.place.deployments import check_deployments
 from flows.place.furnishing import deployment_names, deployments_file
+from flows.place.settings import place_folder
+from flows.place.supervision import CONFIGURATION
 from flows.recipe import load_recipe
 from tasks.errors import InputError
 
@@ -95,6 +100,93 @@ def test_a_file_without_named_deployments_is_refused(project: Path, content: str
 
     with pytest.raises(InputError, match=r"E-CFG-013 .*prefect\.yaml: lists no named deployments"):
         deployment_names(project / "prefect.yaml")
+
+
+MINE = """deployments:
+  - name: mine
+    entrypoint: flows.train.train
+    parameters:
+      recipe: {{name: mine, source: {{path: rows.csv, {source}}}}}
+      refresh: {refresh}
+"""
+
+
+def refusal_of(project: Path, *, source: str = "quoted: no", refresh: str = "no") -> str:
+    file = project / "prefect.yaml"
+    file.write_text(MINE.format(source=source, refresh=refresh))
+    with pytest.raises(InputError) as caught:
+        check_deployments(file)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (
+            "where: {country: no}",
+            "E-CFG-016 recipe.source.where.country: got no, which YAML reads as false.\n"
+            'Fix: put it in quotes ("no"), or write false if that is meant.',
+        ),
+        (
+            "where: {on: a}",
+            "E-CFG-016 recipe.source.where.on: got on, which YAML reads as true.\n"
+            'Fix: put it in quotes ("on"), or write true if that is meant.',
+        ),
+        (
+            "where: {day: 2026-01-31}",
+            "E-CFG-016 recipe.source.where.day: got 2026-01-31, which YAML reads as the day "
+            '2026-01-31.\nFix: put it in quotes ("2026-01-31").',
+        ),
+        (
+            "where: {house: 12}",
+            "E-CFG-016 recipe.source.where.house: got 12, which YAML reads as the number 12.\n"
+            'Fix: put it in quotes ("12").',
+        ),
+        (
+            "max_rows: 0100",
+            "E-CFG-016 recipe.source.max_rows: got 0100, which YAML reads as the number 64.\n"
+            'Fix: put it in quotes ("0100"), or write 64 if that is meant.',
+        ),
+        (
+            "max_rows: 1e3",
+            "E-CFG-016 recipe.source.max_rows: got 1e3, which YAML reads as text.\n"
+            'Fix: put it in quotes ("1e3"), or write 1000 if that is meant.',
+        ),
+        (
+            "max_rows: yes",
+            "E-CFG-016 recipe.source.max_rows: got yes, which YAML reads as true.\n"
+            'Fix: put it in quotes ("yes"), or write true if that is meant.',
+        ),
+        (
+            "quotedd: true",
+            'E-CFG-003 recipe.source.quotedd: unknown key.\nFix: write "recipe.source.quoted".',
+        ),
+    ],
+)
+def test_what_yaml_turns_into_something_else_is_refused_where_it_stands(project: Path, source: str, expected: str):
+    where = f'{project / "prefect.yaml"}:5: deployment "mine": '
+
+    assert refusal_of(project, source=source).replace(where, "") == expected
+
+
+def test_a_yes_or_no_is_taken_where_the_flow_asks_for_one(project: Path):
+    (project / "prefect.yaml").write_text(MINE.format(source="quoted: no", refresh="yes"))
+    check_deployments(project / "prefect.yaml")
+
+    assert "recipe.refresh" not in refusal_of(project, refresh="2")
+    assert 'deployment "mine": refresh: got 2, which YAML reads as the number 2.' in refusal_of(project, refresh="2")
+    check_deployments(ROOT / "prefect.yaml")
+
+
+def test_up_refuses_such_a_file_before_it_starts_anything(project: Path):
+    (project / "prefect.yaml").write_text(MINE.format(source="where: {country: no}", refresh="no"))
+
+    shown = CliRunner().invoke(up, [])
+
+    assert shown.exit_code == 2
+    assert len(shown.output.splitlines()) == 2
+    assert "E-CFG-016" in shown.output
+    assert not (place_folder() / CONFIGURATION).exists()
 
 
 def test_a_run_is_a_zombie_after_three_missed_heartbeats_and_no_last_word():

@@ -204,7 +204,7 @@ def test_a_split_in_which_no_window_fits_says_what_is_needed_and_what_is_there(m
     assert error_of(make, rows_of({"a": wave(80)}, skip={"a": [30]}), window={"look_back": 29, "horizon": 3}) == (
         "E-SER-012 no window fits into the train rows: it takes look_back + horizon = 32 rows without a gap, and the "
         "longest of 2 segment(s) has 30.\n"
-        "Fix: lower shard.look_back or shard.horizon, move the cuts of the split, or add rows."
+        "Fix: set shard.look_back = 27 and shard.horizon = 3, or less; or move the cuts of the split, or add rows."
     )
 
 

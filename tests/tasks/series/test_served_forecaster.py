@@ -208,5 +208,6 @@ def test_a_network_that_the_windows_do_not_fit_says_what_to_change(
     shards = loads[0].shards
     candidate = ForecastCandidate(name="long", model=ForecastArchitecture(segment_length=500))
 
-    with pytest.raises(InputError, match=r'E-TRN-003 candidate "long" does not fit the windows: .*\nFix: change its'):
+    remedy = r"Fix: set candidates\.long\.model\.segment_length = \d+ or less, or raise shard\.look_back\.$"
+    with pytest.raises(InputError, match=rf'E-TRN-003 candidate "long" does not fit the windows: .*\n{remedy}'):
         create_model(candidate, open_data(candidate, shards), shards)

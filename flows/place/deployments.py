@@ -1,0 +1,199 @@
+"""What `prefect.yaml` hands to our flows, checked before anything is deployed.
+
+YAML reads some words as something else: `no` as false, `2026-01-01` as a day, `010` as eight. A flow would be deployed
+with that, or Prefect would end in a traceback; so such a value is refused where the flow expects another.
+"""
+
+import importlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter, ValidationError
+
+from flows.recipe_errors import explain
+from tasks.errors import InputError, quoted
+
+if TYPE_CHECKING:
+    from yaml import Node
+
+    from flows.kinds import Recipe
+
+OUR_FLOWS = "flows."
+RECIPE = "recipe"
+STRING, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
+DAY = "tag:yaml.org,2002:timestamp"
+NUMBERS = {
+    "tag:yaml.org,2002:int": r"[-+]?(0|[1-9][0-9]*)",
+    "tag:yaml.org,2002:float": r"[-+]?[0-9]+\.[0-9]*([eE][-+]?[0-9]+)?",
+}
+LOOKS_LIKE_A_NUMBER = r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A value of a deployment's parameters: its keys from the parameter on, and what stands there."""
+
+    keys: tuple[str, ...]
+    node: "Node"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """The parameters of one deployment, and where each of their values stands; finds words for what does not fit."""
+
+    file: Path
+    deployment: str
+    places: dict[tuple[str, ...], "Node"]
+
+    def error(self, code: str, keys: tuple[str, ...], problem: str, *, fix: str) -> InputError:
+        """Say in which deployment a value stands, and what YAML made of it where that is the reason."""
+        node = self.places.get(keys)
+        if node is not None and _is_read_otherwise(node):
+            return self.misread(keys, node)
+        key = ".".join(keys)
+        row = None if node is None else node.start_mark.line + 1
+        problem = f"deployment {quoted(self.deployment)}: {key}: {problem}"
+        return InputError(code, problem, fix=fix, file=self.file, row=row)
+
+    def misread(self, keys: tuple[str, ...], node: "Node") -> InputError:
+        """Describe a value that YAML takes for something else than it looks like."""
+        reading, otherwise = _reading_of(node)
+        return InputError(
+            "E-CFG-016",
+            f"deployment {quoted(self.deployment)}: {'.'.join(keys)}: got {node.value}, which YAML reads as {reading}.",
+            fix=f'put it in quotes ("{node.value}")'
+            + (f", or write {otherwise} if that is meant." if otherwise else "."),
+            file=self.file,
+            row=node.start_mark.line + 1,
+        )
+
+
+def check_deployments(file: Path) -> None:
+    """Refuse parameters of our flows that are not what they look like or do not fit.
+
+    The file lists named deployments. Raises InputError: E-CFG-016 for a value that YAML turns into something else,
+    E-CFG-003, E-CFG-004, E-NAME-001 for one that the flow does not take.
+    """
+    import yaml
+
+    content = file.read_bytes()
+    listed = dict(_members(yaml.compose(content, yaml.SafeLoader)))["deployments"]
+    for deployment, node in zip(yaml.safe_load(content)["deployments"], listed.value, strict=True):
+        given = dict(_members(node)).get("parameters")
+        if given is not None and deployment.get("parameters"):
+            places = {place.keys: place.node for place in _walk(given)}
+            parameters = Parameters(file=file, deployment=str(deployment.get("name")), places=places)
+            _refuse_misread(parameters)
+            _refuse_unfit(deployment, parameters)
+
+
+def _refuse_misread(parameters: Parameters) -> None:
+    """Refuse what no flow takes, whatever it expects: days, other numbers than decimal ones, keys that are no words."""
+    for keys, node in parameters.places.items():
+        if node.id == "scalar" and node.style is None and (node.tag == DAY or _is_odd_number(node)):
+            raise parameters.misread(keys, node)
+        for key, _value in node.value if node.id == "mapping" else ():
+            if key.tag not in (STRING, MERGE):
+                raise parameters.misread((*keys, str(key.value)), key)
+
+
+def _refuse_unfit(deployment: dict, parameters: Parameters) -> None:
+    """Refuse what the flow of a deployment does not take; flows that are not ours are Prefect's to check."""
+    entrypoint = str(deployment.get("entrypoint"))
+    if not entrypoint.startswith(OUR_FLOWS):
+        return
+    hints = _parameters_of(entrypoint, parameters)
+    for parameter, value in deployment["parameters"].items():
+        if parameter == RECIPE and isinstance(value, dict):
+            _refuse_recipe(value, parameters)
+            continue
+        if parameter not in hints:
+            fix = f"remove it; the flow takes {', '.join(hints) or 'no parameters'}."
+            raise parameters.error("E-CFG-003", (parameter,), "unknown parameter.", fix=fix)
+        try:
+            TypeAdapter(hints[parameter]).validate_json(json.dumps(value), strict=True)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            fix = f"change {parameter} to what the flow's form asks for."
+            keys = (parameter, *map(str, first["loc"]))
+            problem = f"got {quoted(first['input'])}: {first['msg'][:1].lower()}{first['msg'][1:]}."
+            raise parameters.error("E-CFG-004", keys, problem, fix=fix) from error
+
+
+def _parameters_of(entrypoint: str, parameters: Parameters) -> dict[str, object]:
+    """The types of what one of our flows takes, by name."""
+    module, _, name = entrypoint.rpartition(".")
+    try:
+        hints = getattr(importlib.import_module(module), name).fn.__annotations__
+    except (ImportError, AttributeError) as error:
+        problem = f"got {quoted(entrypoint)}, which is not one of our flows."
+        fix = "name a flow as the `prefect.yaml` beside this code does."
+        raise parameters.error("E-CFG-004", ("entrypoint",), problem, fix=fix) from error
+    return {parameter: hint for parameter, hint in hints.items() if parameter != "return"}
+
+
+def _refuse_recipe(raw: dict, parameters: Parameters) -> None:
+    from flows.kinds import RECIPES
+    from flows.recipe import DEFAULT_KIND
+    from flows.recipe_file import suggestion
+
+    kind = raw.get("kind", DEFAULT_KIND)
+    if kind not in RECIPES:
+        fix = f"{suggestion(str(kind), list(RECIPES), 'choose one of')}."
+        raise parameters.error("E-CFG-004", (RECIPE, "kind"), f"got {quoted(kind)}, which is not a kind.", fix=fix)
+    recipe: type[Recipe] = RECIPES[kind]
+    try:
+        recipe.model_validate_json(json.dumps(raw), strict=True)
+    except ValidationError as error:
+        raise explain(error, schema=recipe.model_json_schema(), raw=raw, origin=parameters, section=RECIPE) from error
+
+
+def _walk(node: "Node", keys: tuple[str, ...] = ()) -> Iterator[Place]:
+    """Every value below a node, itself included; members of a list go by their `name`, or else by their number."""
+    yield Place(keys, node)
+    if node.id == "mapping":
+        for key, value in _members(node):
+            yield from _walk(value, (*keys, key))
+    elif node.id == "sequence":
+        for number, member in enumerate(node.value):
+            name = dict(_members(member)).get("name") if member.id == "mapping" else None
+            yield from _walk(member, (*keys, str(number) if name is None else str(name.value)))
+
+
+def _members(node: "Node") -> Iterator[tuple[str, "Node"]]:
+    """The keys and values of a mapping, those that it merges from elsewhere first."""
+    for key, value in node.value:
+        if key.tag == MERGE:
+            for merged in value.value if value.id == "sequence" else [value]:
+                yield from _members(merged)
+    yield from ((str(key.value), value) for key, value in node.value if key.tag != MERGE)
+
+
+def _is_odd_number(node: "Node") -> bool:
+    """Whether a number is written so that only YAML reads it as it does, or only YAML does not."""
+    if node.tag in NUMBERS:
+        return not re.fullmatch(NUMBERS[node.tag], node.value)
+    return node.tag == STRING and re.fullmatch(LOOKS_LIKE_A_NUMBER, node.value) is not None
+
+
+def _is_read_otherwise(node: "Node") -> bool:
+    plain = node.id == "scalar" and node.style is None
+    return plain and node.tag != STRING and node.value not in ("true", "false")
+
+
+def _reading_of(node: "Node") -> tuple[str, str]:
+    """What YAML makes of a word, and how to write it if that was meant; empty where nothing else can be meant."""
+    import yaml
+
+    value = yaml.safe_load(node.value)
+    if isinstance(value, str):
+        return "text", f"{float(value):g}"
+    if isinstance(value, bool):
+        return json.dumps(value), json.dumps(value)
+    if isinstance(value, int | float):
+        return f"the number {value}", f"{value}" if _is_odd_number(node) else ""
+    return "nothing" if value is None else f"the day {value}", ""

@@ -1,0 +1,120 @@
+"""What makes a scheduled retraining train again: exactly the code and the libraries behind the recipe's own stages."""
+
+import functools
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from flows import trigger
+from flows.kinds import RECIPES, Recipe
+from flows.recipe import load_recipe
+from tasks import fingerprint
+
+SHIPPED = ("reviews", "japanese-vowels", "etth1", "nab")
+EVERY = set(RECIPES)
+NUMBERS = {"classify-series", "forecast", "detect"}
+
+# Which kinds' results a module shapes; one of each stage of each kind, and what kinds share.
+READERS_OF = {
+    **{f"tasks.text.{name}": {"classify"} for name in ("reading", "splitting", "tokenizers", "encoding", "sharding")},
+    **{f"tasks.text.{name}": {"classify"} for name in ("baseline", "evaluating", "registration", "served_model")},
+    **{f"tasks.sequences.{name}": {"classify-series"} for name in ("reading", "splitting", "scaling", "sharding")},
+    **{f"tasks.sequences.{name}": {"classify-series"} for name in ("modelling", "baseline", "evaluating")},
+    **{f"tasks.sequences.{name}": {"classify-series"} for name in ("registration", "served_model", "classifier")},
+    **{f"tasks.series.{name}": {"forecast"} for name in ("splitting", "segments", "baselines", "evaluating")},
+    **{f"tasks.series.{name}": {"forecast"} for name in ("registration", "served_model", "forecaster")},
+    **{f"tasks.detection.{name}": {"detect"} for name in ("reading", "splitting", "scaling", "segments", "modelling")},
+    **{f"tasks.detection.{name}": {"detect"} for name in ("baselines", "evaluating", "registration", "served_model")},
+    "tasks.classification.modelling": {"classify", "classify-series"},
+    "tasks.classification.metrics": {"classify", "classify-series"},
+    "tasks.series.modelling": {"forecast", "detect"},
+    "tasks.series.timestamps": NUMBERS,
+    "tasks.sources.reading_csv": EVERY,
+    "rnnmodels.pooling": {"classify", "classify-series"},
+    "rnnmodels.classifier": {"classify", "classify-series"},
+    "rnnmodels.forecaster": {"forecast", "detect"},
+    "rnnmodels.cells": EVERY,
+    "rnnmodels.fitting": EVERY,
+    "tasks.fit": EVERY,
+    "tasks.gate": set(),
+    "tasks.promotion.judging": set(),
+    "tasks.report": set(),
+    "tasks.publish": set(),
+    "tasks.dashboard": set(),
+    "tasks.series.presenting": set(),
+}
+USERS_OF = {
+    "polars": EVERY,
+    "pyarrow": EVERY,
+    "numpy": EVERY,
+    "torch": EVERY,
+    "safetensors": EVERY,
+    "mlflow": EVERY,
+    "scikit-learn": {"classify", "classify-series", "detect"},
+    "scipy": EVERY,
+    "tokenizers": {"classify"},
+    "matplotlib": set(),
+    "jinja2": set(),
+}
+
+
+@pytest.fixture(scope="module")
+def recipes() -> dict[str, Recipe]:
+    loaded = [load_recipe(name) for name in SHIPPED]
+    return {recipe.kind: recipe for recipe in loaded}
+
+
+@pytest.fixture(autouse=True)
+def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file changes in these tests, so each is read once."""
+    monkeypatch.setattr(fingerprint, "reached_modules", functools.cache(fingerprint.reached_modules))
+    monkeypatch.setattr(fingerprint, "_source_digest", functools.cache(fingerprint._source_digest))
+
+
+def triggers_of(recipes: dict[str, Recipe]) -> dict[str, str]:
+    return {kind: trigger.trigger_of(recipe, "rows") for kind, recipe in recipes.items()}
+
+
+def news_for(recipes: dict[str, Recipe], before: dict[str, str]) -> set[str]:
+    return {kind for kind, now in triggers_of(recipes).items() if now != before[kind]}
+
+
+def test_edited_code_is_news_for_the_kinds_it_shapes_and_for_no_other(
+    recipes: dict[str, Recipe], monkeypatch: pytest.MonkeyPatch
+):
+    before, read = triggers_of(recipes), fingerprint._source_digest
+    root = Path(fingerprint.__file__).parents[1]
+    news = {}
+    for module in READERS_OF:
+        edited = root / f"{module.replace('.', '/')}.py"
+        assert edited.is_file(), edited
+        monkeypatch.setattr(
+            fingerprint, "_source_digest", lambda path, edited=edited: "edited" if path == edited else read(path)
+        )
+        news[module] = news_for(recipes, before)
+
+    assert news == READERS_OF
+
+
+def test_another_version_of_a_library_is_news_for_the_kinds_that_use_it(
+    recipes: dict[str, Recipe], monkeypatch: pytest.MonkeyPatch
+):
+    assert set(USERS_OF) == set(fingerprint.SHAPING_LIBRARIES.values())
+    before, installed = triggers_of(recipes), metadata.version
+    news = {}
+    for library in USERS_OF:
+        monkeypatch.setattr(metadata, "version", lambda name, new=library: "99" if name == new else installed(name))
+        news[library] = news_for(recipes, before)
+
+    assert news == USERS_OF
+
+
+def test_what_the_gate_asks_for_is_no_reason_to_train(recipes: dict[str, Recipe]):
+    before = triggers_of(recipes)
+    stricter = {
+        kind: recipe.model_copy(update={"promotion": recipe.promotion.model_copy(update={"alpha": 0.01})})
+        for kind, recipe in recipes.items()
+    }
+
+    assert triggers_of(stricter) == before
