@@ -59,3 +59,13 @@ def test_where_processes_are_not_bound_to_cores_all_may_be_used(monkeypatch):
     device.use_physical_cores()
     assert device.count_cores() == 3
     assert chosen == [3]
+
+
+def test_for_a_while_one_thread_computes_and_then_as_many_as_before():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    with device.one_thread():
+        inside = torch.get_num_threads()
+    after = torch.get_num_threads()
+    torch.set_num_threads(before)
+    assert (inside, after) == (1, 3)
