@@ -47,7 +47,7 @@ kind = "forecast"
 
 [source]
 path = "loads/*.csv"          # CSV, TSV, JSONL or Parquet
-id_column = "station"         # several series; without it there is one
+id_columns = "station"        # several series; without it there is one
 time_column = "time"
 value_columns = ["load"]      # the channels to forecast
 covariate_columns = ["works"] # known in advance
@@ -72,7 +72,7 @@ kind = "detect"
 
 [source]
 path = "pumps/*.parquet"
-id_column = "pump"
+id_columns = "pump"
 time_column = "time"
 value_columns = ["pressure", "flow"]
 label_column = "faulty"       # 1, 0 or nothing; leave it out where there are none

@@ -127,7 +127,7 @@ def _changed(name: str, row: dict, settings: SequenceSource) -> InputError:
     return InputError(
         "E-SEQ-002",
         f"got {got} in sequence {quoted(row['series'])}, whose first row has {first}.",
-        fix=f"give all rows of a sequence one {name}, or check id_column.",
+        fix=f"give all rows of a sequence one {name}, or check id_columns.",
         file=row["file"],
         row=row["line"],
         column=settings.named_columns()[name],

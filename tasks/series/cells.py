@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from tasks.errors import InputError, quoted
 from tasks.series.clocks import TimeLine, check_instants, place_instants
+from tasks.series.names import join_names
 from tasks.series.source import StampedSource
 from tasks.series.timestamps import check_clocks, read_clocks
 from tasks.sources.intake import Intake
@@ -58,7 +59,11 @@ class RowParser:
         """List what a row must be, in the order in which the checks speak."""
         names = [
             Check(
-                "E-SER-004", role, pl.col(role).fill_null("") == "", f"got no {role}.", "fill it in, or drop the row."
+                "E-SER-004",
+                role,
+                pl.col(role).fill_null("") == "",
+                f"got no {role.partition(' ')[0]}.",
+                "fill it in, or drop the row.",
             )
             for role in self._names
         ]
@@ -77,7 +82,7 @@ class RowParser:
 
     @cached_property
     def _names(self) -> list[str]:
-        return [role for role in ("id", "channel") if role in self._settings.named_columns()]
+        return [role for role in self._settings.named_columns() if role.partition(" ")[0] in ("id", "channel")]
 
     @property
     def _channel(self) -> list[str]:
@@ -106,7 +111,8 @@ class RowParser:
     def _series(self) -> pl.Expr:
         if self._settings.one_series_per_file:
             return pl.col("source")
-        return pl.lit(ONLY_SERIES) if self._settings.id_column is None else pl.col("id")
+        ids = [role for role in self._names if role != "channel"]
+        return join_names(ids) if ids else pl.lit(ONLY_SERIES)
 
     def _parsed_numbers(self) -> dict[str, pl.Expr]:
         return {name: pl.col(role).cast(pl.Float64, strict=False) for role, name in self._numbers.items()}

@@ -135,7 +135,7 @@ def _find_grid(sheet: Sheet, times: pl.DataFrame, zone: str | None) -> TimeGrid:
         raise InputError(
             "E-TIME-019",
             f"no series has two times, {times.height} row(s) in all, so there is no step to find.",
-            fix="check id_column, or add rows.",
+            fix="check id_columns, or add rows.",
         )
     refuse_irregular(sheet, times, grid)
     return grid

@@ -5,7 +5,7 @@ import zoneinfo
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from tasks.sources.settings import FileSettings
 
@@ -26,6 +26,8 @@ POLICIES = frozenset({"unsorted", "duplicates", "sentinels", "time_zone", "ambig
 FREQUENCY = re.compile(r"auto|[1-9]\d{0,8}(us|ms|s|m|h|d|w|mo|q|y)?")
 
 ColumnName = Annotated[str, Field(min_length=1, max_length=256)]
+# One name may stand for a list of one.
+ColumnNames = Annotated[tuple[ColumnName, ...], BeforeValidator(lambda names: (names,) if isinstance(names, str) else names)]
 
 
 class StampedSource(FileSettings):
@@ -36,7 +38,9 @@ class StampedSource(FileSettings):
 
     free: ClassVar[frozenset[str]] = FileSettings.free | POLICIES
 
-    id_column: ColumnName | None = Field(None, description="Column that names the series; without it there is one.")
+    id_columns: ColumnNames = Field(
+        (), max_length=8, description="Column, or columns, that name the series; without them there is one."
+    )
     one_series_per_file: bool = Field(False, description="Each file is a series of its own and gives it its name.")
     time_column: ColumnName = Field("time", description="Column that holds the time of a row.")
     value_columns: tuple[ColumnName, ...] = Field(
@@ -68,6 +72,16 @@ class StampedSource(FileSettings):
         description="Numbers that mean a missing value; -999 and the like must be listed, or [] says they are values.",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _knows_the_earlier_spelling(cls, given: object) -> object:
+        if not isinstance(given, Mapping) or "id_column" not in given:
+            return given
+        if given.get("id_columns"):
+            raise ValueError("id_column is the earlier spelling of id_columns; write only one of them")
+        others = {name: value for name, value in given.items() if name != "id_column"}
+        return others | {"id_columns": () if given["id_column"] is None else given["id_column"]}
+
     @field_validator("time_zone")
     @classmethod
     def _names_a_zone(cls, time_zone: str | None) -> str | None:
@@ -94,8 +108,8 @@ class StampedSource(FileSettings):
 
     @model_validator(mode="after")
     def _has_one_layout(self) -> Self:
-        if self.id_column is not None and self.one_series_per_file:
-            raise ValueError("id_column and one_series_per_file exclude one another")
+        if self.id_columns and self.one_series_per_file:
+            raise ValueError("id_columns and one_series_per_file exclude one another")
         if self.channel_column is not None and len(self.value_columns) > 1:
             raise ValueError("with channel_column there is one value column and no covariate column")
         return self
@@ -109,10 +123,11 @@ class StampedSource(FileSettings):
         return self
 
     def named_columns(self) -> dict[str, str]:
-        """The columns of id, time, channel and values."""
-        single = {"id": self.id_column, "time": self.time_column, "channel": self.channel_column}
-        named = {role: column for role, column in single.items() if column is not None}
-        return named | {f"value {column}": column for column in self.value_columns}
+        """The columns of ids, time, channel and values."""
+        ids = {f"id {column}": column for column in self.id_columns}
+        channel = {} if self.channel_column is None else {"channel": self.channel_column}
+        values = {f"value {column}": column for column in self.value_columns}
+        return ids | {"time": self.time_column} | channel | values
 
 
 class SeriesSource(StampedSource):
@@ -166,5 +181,5 @@ class SeriesSource(StampedSource):
         return self
 
     def named_columns(self) -> dict[str, str]:
-        """The columns of id, time, channel, values and covariates."""
+        """The columns of ids, time, channel, values and covariates."""
         return super().named_columns() | {f"known {column}": column for column in self.covariate_columns}

@@ -229,7 +229,7 @@ def test_a_step_needs_two_times_of_one_series(tmp_path):
 
     assert error_of(tmp_path, path=path, id_column="name") == (
         "E-TIME-019 no series has two times, 2 row(s) in all, so there is no step to find.\n"
-        "Fix: check id_column, or add rows."
+        "Fix: check id_columns, or add rows."
     )
     assert read(tmp_path, path=path, id_column="name", frequency="1h")[1]["rows"] == 2
 
@@ -247,7 +247,7 @@ def test_a_column_of_values_is_no_column_of_channels(tmp_path):
 
     assert error_of(tmp_path, path=path, channel_column="name", unsorted="sort") == (
         'E-SER-005 found 1025 channels, such as "0", "1", "10", expected at most 1024.\n'
-        "Fix: name the column of the channels as channel_column, and that of the series as id_column."
+        "Fix: name the column of the channels as channel_column, and those of the series as id_columns."
     )
 
 
