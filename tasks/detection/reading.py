@@ -13,8 +13,9 @@ from tasks.detection.source import DetectionSource
 from tasks.errors import quoted
 from tasks.progress import Progress, emit
 from tasks.series.canonical import write_canonical
+from tasks.series.duplicates import find_duplicates
 from tasks.series.frames import ROWS_FILE, VALUES
-from tasks.series.policies import Sheet, find_duplicates, sort_times
+from tasks.series.policies import Sheet, sort_times
 from tasks.series.reading import PARKED_FILE, park_rows
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
@@ -31,7 +32,7 @@ def write_rows(folder: Path, *, settings: DetectionSource, inputs: Inputs, diges
     intake, parser = Intake(settings), LabelledRowParser(settings)
     num_rows = park_rows(folder / PARKED_FILE, inputs, intake, parser)
     inputs.refuse_changed(digest)
-    sheet = Sheet(path=folder / PARKED_FILE, settings=settings, clock=parser.time_line.clock)
+    sheet = Sheet(path=folder / PARKED_FILE, settings=settings, clock=parser.time_line.clock, files=inputs.files)
     ordered, num_unsorted = order_rows(sheet)
     duplicates = find_duplicates(sheet, ordered) if settings.duplicates != "keep" else ordered.clear()
     # A table with a row per channel has no label column, and several rows become one.

@@ -15,8 +15,9 @@ from tasks.sequences.frames import gather_sequences
 from tasks.sequences.source import SequenceSource, UnlabelledSource
 from tasks.series.canonical import write_canonical
 from tasks.series.cells import RowParser
+from tasks.series.duplicates import find_duplicates
 from tasks.series.frames import ROWS_FILE, VALUES
-from tasks.series.policies import Sheet, find_duplicates, sort_times
+from tasks.series.policies import Sheet, sort_times
 from tasks.series.reading import PARKED_FILE, park_rows
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
@@ -65,7 +66,7 @@ def read_sequences(folder: Path, *, settings: UnlabelledSource, inputs: Inputs) 
 def park_and_gather(folder: Path, inputs: Inputs, intake: Intake, parser: RowParser) -> dict:
     """Leave the parsed rows in `PARKED_FILE` and whole sequences in `STEPS_FILE`; returns what was counted."""
     num_steps = park_rows(folder / PARKED_FILE, inputs, intake, parser)
-    sheet = Sheet(path=folder / PARKED_FILE, settings=intake.settings, clock=parser.time_line.clock)
+    sheet = Sheet(path=folder / PARKED_FILE, settings=intake.settings, clock=parser.time_line.clock, files=inputs.files)
     ordered, num_unsorted = sort_times(sheet, sheet.times())
     duplicates = find_duplicates(sheet, ordered)
     canonical = folder / "canonical.parquet"

@@ -11,6 +11,23 @@ from tasks.sources.row_checks import Check
 Place = tuple[str, int]
 
 
+# One zone for each day on which clocks go back, and for each hour that they then show twice.
+ZONES = ("Europe/Berlin", "Europe/London", "Europe/Athens", "America/New_York", "Australia/Sydney")
+
+
+def zone_that_repeats(times: pl.Series) -> str | None:
+    """A zone whose clocks show each of some readings (microseconds since 1970) twice, if there is one."""
+    local = times.unique().cast(pl.Datetime("us"))
+    for zone in ZONES:
+        instants = (
+            local.dt.replace_time_zone(zone, ambiguous=which, non_existent="null") for which in ("earliest", "latest")
+        )
+        earliest, latest = instants
+        if (earliest != latest).fill_null(value=False).all():
+            return zone
+    return None
+
+
 def place_instants(settings: StampedSource) -> list[pl.Expr]:
     """Expressions for `earliest` and `latest`, the instants a row may mean, over `local` and `offset_minutes`.
 

@@ -16,11 +16,11 @@ from tasks.errors import InputError, ResourceError, quoted
 from tasks.progress import Progress, emit
 from tasks.series.canonical import write_canonical
 from tasks.series.cells import RowParser
+from tasks.series.duplicates import find_duplicates
 from tasks.series.frames import NUMBERS, ROWS_FILE
 from tasks.series.policies import (
     Sheet,
     describe_gaps,
-    find_duplicates,
     find_gaps,
     refuse_irregular,
     sort_times,
@@ -46,7 +46,7 @@ def write_rows(folder: Path, *, settings: SeriesSource, inputs: Inputs, digest: 
     intake, parser = Intake(settings), RowParser(settings)
     num_rows = park_rows(folder / PARKED_FILE, inputs, intake, parser)
     inputs.refuse_changed(digest)
-    sheet = Sheet(path=folder / PARKED_FILE, settings=settings, clock=parser.time_line.clock)
+    sheet = Sheet(path=folder / PARKED_FILE, settings=settings, clock=parser.time_line.clock, files=inputs.files)
     summary = _arrange(folder, sheet, parser.time_line.zone)
     sheet.path.unlink()
     emit(Progress(stage="ingest", done=num_rows, total=num_rows, finished=True))

@@ -22,7 +22,7 @@ PRESETS = {
         "value_columns": ("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT"),
     },
 }
-POLICIES = frozenset({"unsorted", "duplicates", "sentinels", "time_zone", "ambiguous_times"})
+POLICIES = frozenset({"unsorted", "duplicates", "expect_merged", "sentinels", "time_zone", "ambiguous_times"})
 FREQUENCY = re.compile(r"auto|[1-9]\d{0,8}(us|ms|s|m|h|d|w|mo|q|y)?")
 
 ColumnName = Annotated[str, Field(min_length=1, max_length=256)]
@@ -64,7 +64,12 @@ class StampedSource(FileSettings):
     )
     unsorted: Literal["error", "sort"] = Field("error", description="What is done about rows that go back in time.")
     duplicates: Literal["error", "first", "last", "mean"] = Field(
-        "error", description="What is done about rows of one series and time."
+        "error", description="What is done about rows of one series and time: `mean` and the like make them one."
+    )
+    expect_merged: bool = Field(
+        False,
+        description="Rows of one series and time are one measurement, though they are more than 1 % of all rows or "
+        "another column tells them apart.",
     )
     sentinels: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] | None = Field(
         None,

@@ -104,6 +104,11 @@ def _is_time(kind: pa.DataType) -> bool:
     return _is_number(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind)
 
 
+def is_plain(kind: pa.DataType) -> bool:
+    """Tell whether cells of a type can be shown as one text: numbers, texts, times, truth."""
+    return _is_time(kind) or pa.types.is_time(kind) or pa.types.is_boolean(kind)
+
+
 # By the first word of a column's role; other columns hold strings or integers.
 ACCEPTED: dict[str, tuple[Callable[[pa.DataType], bool], str]] = {
     "text": (_is_text, "strings"),
@@ -173,11 +178,12 @@ def _raw_frame(piece: pa.RecordBatch, columns: Mapping[str, str], file: InputFil
             "line": pl.int_range(first_row, first_row + piece.num_rows, dtype=pl.UInt64, eager=True),
             "source": pl.repeat(file.name, piece.num_rows, eager=True),
         }
-        | {role: _as_strings(series) for role, series in cells.items()}
+        | {role: as_strings(series) for role, series in cells.items()}
     )
 
 
-def _as_strings(cells: pl.Series) -> pl.Series:
+def as_strings(cells: pl.Series) -> pl.Series:
+    """Cells as text: numbers keep their value, times become ISO 8601, those of a time zone in UTC."""
     if not cells.dtype.is_temporal():
         return cells.cast(pl.String)
     in_utc = cells.dt.convert_time_zone("UTC") if getattr(cells.dtype, "time_zone", None) else cells
