@@ -29,7 +29,6 @@ NUMBER = r"^\s*[+-]?\d+([.,]\d+)?(e[+-]?\d+)?\s*$"
 WHOLE = r"^\s*[+-]?\d+([.,]0*)?\s*$"
 # Ids that are numbers are hardly more than the rows that share a time; measurements in whole numbers are.
 NUMBERS_PER_ROW = 10
-HOURS = ("%H", "%I", "%k", "%l", "%T", "%R", "%r", "%X", "%c", "%s")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +141,9 @@ class _Comparison:
     def _columns(self, names: Sequence[str], num_told: int) -> Distinction:
         shown = " and ".join(map(quoted, names))
         subject, verb = (f"column {shown}", "tells") if len(names) == 1 else (f"columns {shown}", "tell")
-        which = "these rows" if num_told == self._num_repeats else f"{num_told:,} of {self._num_repeats:,} of these rows"
+        which = (
+            "these rows" if num_told == self._num_repeats else f"{num_told:,} of {self._num_repeats:,} of these rows"
+        )
         if len(names) == 1 and self._holds(names[0], STAMP):
             remedy = f"set time_column = {shown} if it holds when a row was measured; else remove the rows that are too many."
         else:
@@ -179,10 +180,10 @@ def _read_cells(sheet: Sheet, rows: pl.Series) -> pl.DataFrame:
 
 def _holds_dates(settings: StampedSource, members: pl.DataFrame) -> bool:
     """Tell whether the column of times holds days alone."""
-    if settings.time_unit != "text":
+    if settings.time_unit != "text" or settings.time_of_day_column is not None:
         return False
     if settings.time_format is not None:
-        return not any(directive in settings.time_format for directive in HOURS)
+        return settings.has_days_alone
     cells = members.get_column(CELL + settings.time_column, default=pl.Series([None], dtype=pl.String))
     return not cells.str.contains(":").any()
 

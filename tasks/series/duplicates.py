@@ -9,7 +9,7 @@ import math
 import polars as pl
 
 from tasks.errors import InputError, quoted
-from tasks.series.distinctions import Distinction, find_distinction
+from tasks.series.distinctions import find_distinction
 from tasks.series.policies import Sheet
 
 # The share of rows that may be merged unasked, rounded up to a whole row.
@@ -38,8 +38,8 @@ def describe_merging(policy: str, num_merged: int, num_left: int) -> str:
     """Say with numbers what became of rows that repeated a time."""
     kept = "their mean" if policy == "mean" else f"the {policy}"
     return (
-        f"{num_left + num_merged:,} rows became {num_left:,}: {num_merged:,} row(s) repeated a time of their series, and "
-        f'of such rows {kept} was kept (duplicates = "{policy}")'
+        f"{num_left + num_merged:,} rows became {num_left:,}: {num_merged:,} row(s) repeated a time of their series; of "
+        f'such rows {kept} was kept (duplicates = "{policy}")'
     )
 
 

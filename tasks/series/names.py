@@ -12,9 +12,9 @@ PART = re.compile(r"((?:[^\\/]|\\.)*)(?:/|$)", re.DOTALL)
 
 
 def join_names(columns: Sequence[str]) -> pl.Expr:
-    """The name of a row's series: the cell of one column as it stands, or those of several joined by `/`.
+    r"""The name of a row's series: the cell of one column as it stands, or those of several joined by `/`.
 
-    Within a part `/` and `\\` get a `\\` before them, so different parts never share a name.
+    Within a part `/` and `\` get a `\` before them, so different parts never share a name.
     """
     if len(columns) == 1:
         return pl.col(columns[0])

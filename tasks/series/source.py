@@ -22,12 +22,22 @@ PRESETS = {
         "value_columns": ("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT"),
     },
 }
-POLICIES = frozenset({"unsorted", "duplicates", "expect_merged", "sentinels", "time_zone", "ambiguous_times"})
+POLICIES = frozenset(
+    {"unsorted", "duplicates", "expect_merged", "sentinels", "missing_values", "time_zone", "ambiguous_times"}
+)
+# What in a format reads the hour.
+HOURS = ("%H", "%I", "%k", "%l", "%T", "%R", "%r", "%X", "%c", "%s")
 FREQUENCY = re.compile(r"auto|[1-9]\d{0,8}(us|ms|s|m|h|d|w|mo|q|y)?")
+
+
+def _listed(names: object) -> object:
+    """Read nothing or one name as a list of it."""
+    return [names] if isinstance(names, str) else names or []
+
 
 ColumnName = Annotated[str, Field(min_length=1, max_length=256)]
 # One name may stand for a list of one.
-ColumnNames = Annotated[tuple[ColumnName, ...], BeforeValidator(lambda names: (names,) if isinstance(names, str) else names)]
+ColumnNames = Annotated[tuple[ColumnName, ...], BeforeValidator(_listed)]
 
 
 class StampedSource(FileSettings):
@@ -48,6 +58,9 @@ class StampedSource(FileSettings):
     )
     channel_column: ColumnName | None = Field(
         None, description="Column that names the channel, in a table with one row per series, time and channel."
+    )
+    time_of_day_column: ColumnName | None = Field(
+        None, description="Column that holds the time of day, where `time_column` holds dates alone."
     )
     time_format: str | None = Field(
         None, min_length=2, max_length=64, description='Format of the times, such as "%d/%m/%Y"; without it ISO 8601.'
@@ -71,6 +84,10 @@ class StampedSource(FileSettings):
         description="Rows of one series and time are one measurement, though they are more than 1 % of all rows or "
         "another column tells them apart.",
     )
+    missing_values: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
+        (), max_length=16, description='Texts that mean a missing value, such as "?", beside empty cells, NA and null.'
+    )
+    decimal: Literal[".", ","] = Field(".", description="Decimal mark of the numbers in texts.")
     sentinels: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] | None = Field(
         None,
         max_length=16,
@@ -82,10 +99,11 @@ class StampedSource(FileSettings):
     def _knows_the_earlier_spelling(cls, given: object) -> object:
         if not isinstance(given, Mapping) or "id_column" not in given:
             return given
-        if given.get("id_columns"):
-            raise ValueError("id_column is the earlier spelling of id_columns; write only one of them")
         others = {name: value for name, value in given.items() if name != "id_column"}
-        return others | {"id_columns": () if given["id_column"] is None else given["id_column"]}
+        earlier, columns = (_listed(names) for names in (given["id_column"], given.get("id_columns")))
+        if columns and not set(earlier) <= set(columns):
+            raise ValueError("id_column is the earlier spelling of id_columns, and the two differ; remove id_column")
+        return others | {"id_columns": columns or earlier}
 
     @field_validator("time_zone")
     @classmethod
@@ -123,16 +141,31 @@ class StampedSource(FileSettings):
     def _reads_times_one_way(self) -> Self:
         if self.time_format is not None and self.time_unit != "text":
             raise ValueError('time_format needs time_unit "text"')
+        if self.time_of_day_column is not None and self.time_unit != "text":
+            raise ValueError('time_of_day_column needs time_unit "text"')
+        if self.time_of_day_column is not None and self.time_format is not None and self.has_days_alone:
+            raise ValueError("with time_of_day_column, time_format reads both columns with a space between them")
         if self.time_unit == "step" and self.time_zone is not None:
             raise ValueError('time_unit "step" has no time_zone')
         return self
+
+    @property
+    def decimal_mark(self) -> str:
+        """What stands before the fraction of a number in a text."""
+        return self.decimal
+
+    @property
+    def has_days_alone(self) -> bool:
+        """Whether `time_format` reads no time of day."""
+        return self.time_format is not None and not any(hour in self.time_format for hour in HOURS)
 
     def named_columns(self) -> dict[str, str]:
         """The columns of ids, time, channel and values."""
         ids = {f"id {column}": column for column in self.id_columns}
         channel = {} if self.channel_column is None else {"channel": self.channel_column}
         values = {f"value {column}": column for column in self.value_columns}
-        return ids | {"time": self.time_column} | channel | values
+        clock = {} if self.time_of_day_column is None else {"time of day": self.time_of_day_column}
+        return ids | {"time": self.time_column} | clock | channel | values
 
 
 class SeriesSource(StampedSource):

@@ -16,6 +16,7 @@ from tasks.sources.delimiters import delimiter_of, refuse_other_delimiter
 from tasks.sources.inputs import InputFile
 from tasks.sources.intake import Intake, RawRow, batched, check_columns
 
+
 def read_csv(file: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
     """Yield the wanted columns in batches; a row's line is the physical line on which it begins.
 
@@ -43,9 +44,9 @@ def _rows(file: InputFile, intake: Intake) -> Iterator[RawRow]:
 
 
 def read_records(file: InputFile, intake: Intake) -> Iterator[tuple[int, list[str]]]:
-    """Yield each record, the header first, with the line it begins on; lines without any text are counted, broken
-    records rejected.
+    """Yield each record, the header first, with the line it begins on.
 
+    Lines without any text are counted, broken records rejected.
     Raises InputError: E-CSV-003, E-CSV-004, E-CSV-010, E-DATA-008, E-ENC, E-SRC-004.
     """
     delimiter, limit = delimiter_of(file, intake.settings), intake.settings.max_document_bytes
@@ -103,9 +104,7 @@ def _wrong_length(file: InputFile, line: int, *, got: int, expected: int) -> Inp
     )
 
 
-def _csv_error(
-    error: csv.Error, file: InputFile, first_line: int, pending: list[str], delimiter: str
-) -> InputError:
+def _csv_error(error: csv.Error, file: InputFile, first_line: int, pending: list[str], delimiter: str) -> InputError:
     """Word what the parser found; it knows no codes, so its message is matched."""
     wordings: dict[str, Callable[[], InputError]] = {
         "unexpected end of data": lambda: _unclosed_quote(file, first_line, pending, delimiter),

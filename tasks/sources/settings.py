@@ -99,6 +99,11 @@ class FileSettings(Part):
         """Fill in the layout of a built-in data set."""
         return self.model_copy(update=self.presets[self.dataset])
 
+    @property
+    def decimal_mark(self) -> str:
+        """What stands before the fraction of a number in a text; sources of numbers let a recipe say it."""
+        return "."
+
     def wanted_columns(self) -> dict[str, str]:
         """Map the roles of columns (text, label, split, `where` ...) to their names in the source.
 
