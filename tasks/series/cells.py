@@ -52,8 +52,9 @@ class RowParser:
 
     @cached_property
     def schema(self) -> pa.Schema:
-        """Columns of a good row: file, line, series, time, perhaps channel, value.* and known.*."""
+        """Columns of a good row: file, line, series, time, perhaps later and channel, value.* and known.*."""
         place = {"file": pa.large_string(), "line": pa.uint64(), "series": pa.large_string(), "time": pa.int64()}
+        place |= {"later": pa.int64()} if self._settings.ambiguous_times == "order" else {}
         names = dict.fromkeys(self._channel, pa.large_string()) | dict.fromkeys(self.columns, pa.float64())
         return pa.schema(place | names)
 

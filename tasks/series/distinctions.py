@@ -22,6 +22,8 @@ MAX_EXAMINED = 20_000
 MAX_ORDINARY = 1_000
 FEW_ROWS = 20
 MAX_PAIRED = 12
+# A column that tells so large a share of the rows apart needs no other beside it.
+MOST = 0.9
 
 CLOCK = r"^\s*\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?(\s*[AaPp][.]?[Mm][.]?)?\s*$"
 STAMP = r"^\s*\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}[T ]\d{1,2}:\d{2}"
@@ -73,7 +75,10 @@ class _Comparison:
             return self._time_of_day(clocks[0])
         if self._files_differ(all_rows=True) and not any(told[name,] == self._num_repeats for name in candidates):
             return self._file()
-        best = max(told, key=lambda names: (told[names], -len(names), -self._count_distinct(names)), default=())
+        alone = max((told[name,] for name in candidates), default=0)
+        size = 1 if alone >= MOST * self._num_repeats or not told else 2
+        sets = [names for names in told if len(names) <= size]
+        best = max(sets, key=lambda names: (told[names], -len(names), -self._count_distinct(names)), default=())
         if best and told[best]:
             return self._columns(best, told[best])
         return self._file() if self._files_differ(all_rows=False) else None
@@ -117,8 +122,13 @@ class _Comparison:
         """Tell whether rows of a group come from several files and hold other numbers."""
         if self._settings.one_series_per_file:
             return False
-        numbers = pl.scan_parquet(self._sheet.path).select("row", NUMBERS).collect(engine="streaming")
-        groups = self._members.select("row", "of_row", "file").join(numbers, on="row").drop("row")
+        of_members = pl.col("row").is_in(self._members["row"].implode())
+        numbers = pl.scan_parquet(self._sheet.path).filter(of_members).select("row", NUMBERS)
+        groups = (
+            self._members.select("row", "of_row", "file")
+            .join(numbers.collect(engine="streaming"), on="row")
+            .drop("row")
+        )
         by_group = groups.group_by("of_row").agg(
             rows=pl.len(), files=pl.col("file").n_unique(), values=pl.struct(NUMBERS).n_unique()
         )
@@ -145,7 +155,7 @@ class _Comparison:
             "these rows" if num_told == self._num_repeats else f"{num_told:,} of {self._num_repeats:,} of these rows"
         )
         if len(names) == 1 and self._holds(names[0], STAMP):
-            remedy = f"set time_column = {shown} if it holds when a row was measured; else remove the rows that are too many."
+            remedy = f"set time_column = {shown} if it holds when a row was measured, or remove the rows in excess."
         else:
             remedy = self._as_ids(names)
         return Distinction(said=f"{subject} {verb} {which} apart", remedy=remedy)

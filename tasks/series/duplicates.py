@@ -38,8 +38,8 @@ def describe_merging(policy: str, num_merged: int, num_left: int) -> str:
     """Say with numbers what became of rows that repeated a time."""
     kept = "their mean" if policy == "mean" else f"the {policy}"
     return (
-        f"{num_left + num_merged:,} rows became {num_left:,}: {num_merged:,} row(s) repeated a time of their series; of "
-        f'such rows {kept} was kept (duplicates = "{policy}")'
+        f"{num_left + num_merged:,} rows became {num_left:,}: {num_merged:,} row(s) repeated a time of their series; "
+        f'of such rows {kept} was kept (duplicates = "{policy}")'
     )
 
 
@@ -58,7 +58,7 @@ def _refuse_unexpected(sheet: Sheet, groups: pl.DataFrame, num_rows: int) -> Non
             duplicates["row"][0],
             f'duplicates = "{policy}" would turn {num_rows:,} rows into {num_rows - duplicates.height:,}: {counted}'
             f"{f', more than {MAX_SHARE:.0%}' if are_many else ''}{reason}.",
-            f"{found.remedy if found else 'remove the rows that are too many.'} If they are one measurement each, set "
+            f"{found.remedy if found else 'remove the rows in excess.'} If they are one measurement each, set "
             "expect_merged = true.",
         )
 

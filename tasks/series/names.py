@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import polars as pl
 
-SEPARATOR = "/"
 # What is marked within a part, so that ("a/b", "c") and ("a", "b/c") have different names.
 MARKED = re.compile(r"([\\/])")
 PART = re.compile(r"((?:[^\\/]|\\.)*)(?:/|$)", re.DOTALL)

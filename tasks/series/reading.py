@@ -125,6 +125,7 @@ def park_rows(path: Path, inputs: Inputs, intake: Intake, parser: RowParser) -> 
             emit(Progress(stage="ingest", done=num_rows))
     if not num_rows:
         raise _nothing_left(intake, parser.other_channels)
+    parser.time_line.settle_order(path)
     return num_rows
 
 
