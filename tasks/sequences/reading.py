@@ -13,11 +13,13 @@ from tasks.progress import Progress, emit
 from tasks.sequences.cells import LabelledRowParser
 from tasks.sequences.frames import gather_sequences
 from tasks.sequences.source import SequenceSource, UnlabelledSource
+from tasks.series.account import describe_reading
 from tasks.series.canonical import write_canonical
 from tasks.series.cells import RowParser
 from tasks.series.duplicates import find_duplicates
 from tasks.series.frames import ROWS_FILE, VALUES
-from tasks.series.policies import Sheet, sort_times
+from tasks.series.ordering import sort_times
+from tasks.series.policies import Sheet
 from tasks.series.reading import PARKED_FILE, park_rows
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
@@ -50,7 +52,17 @@ def write_rows(folder: Path, *, settings: SequenceSource, inputs: Inputs, digest
         "splits": _count(labels["split"]),
         **summary,
         "inputs": {"files": len(inputs.files), "bytes": intake.num_bytes, "sha256": digest},
-        "warnings": [*_warnings(summary), *parser.time_line.warnings(), *intake.spellings.warnings(settings)],
+        "warnings": [
+            *describe_reading(
+                summary,
+                settings=settings,
+                intake=intake,
+                num_rows=summary["steps"] + summary["duplicates"],
+                sentinels=parser.sentinels,
+            ),
+            *parser.time_line.warnings(),
+            *intake.spellings.warnings(settings),
+        ],
     }
 
 
@@ -154,17 +166,3 @@ def _refuse_unusable(labels: pl.DataFrame) -> None:
 
 def _count(names: pl.Series) -> dict[str, int]:
     return dict(names.drop_nulls().value_counts().sort(names.name).iter_rows())
-
-
-def _warnings(summary: dict) -> list[str]:
-    counted = {
-        f"{summary['skipped']} bad rows or files were left out": summary["skipped"],
-        f"{summary['blank_lines']} blank lines were skipped": summary["blank_lines"],
-        f"{summary['unsorted']} row(s) went back in time and were sorted": summary["unsorted"],
-        f"{summary['duplicates']} row(s) repeated a time of their sequence": summary["duplicates"],
-    }
-    counted |= {
-        f"{count} value(s) of {quoted(name.partition('.')[2])} are missing": count
-        for name, count in summary["missing"].items()
-    }
-    return [warning for warning, count in counted.items() if count]

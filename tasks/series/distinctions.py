@@ -50,6 +50,20 @@ def find_distinction(sheet: Sheet, groups: pl.DataFrame) -> Distinction | None:
     return _Comparison(sheet, examined).conclude()
 
 
+def find_change(sheet: Sheet, went_back: pl.DataFrame) -> Distinction | None:
+    """What changes wherever times go back, and nowhere else: the clocks, or the column that names the series.
+
+    `went_back` has the row before as `of_row`, whose time is `before`.
+    """
+    times = pl.concat([went_back["time"], went_back["before"].rename("time")])
+    zone = zone_that_repeats(times) if sheet.clock == "naive" else None
+    if zone is not None:
+        return _clocks_that_were_changed(zone)
+    back = went_back.head(MAX_EXAMINED // 2).select("row", "of_row")
+    pairs = pl.concat([back, back.select(row="of_row", of_row="of_row")])
+    return _Comparison(sheet, pairs).conclude_from_order(back["row"])
+
+
 def _clocks_that_were_changed(zone: str) -> Distinction:
     return Distinction(
         said=f"all such times lie in hours that clocks show twice in autumn, for example in {zone}",
@@ -73,21 +87,33 @@ class _Comparison:
         clocks = [name for name in candidates if self._holds(name, CLOCK) and told[name,]]
         if clocks and _holds_dates(self._settings, self._members):
             return self._time_of_day(clocks[0])
-        if self._files_differ(all_rows=True) and not any(told[name,] == self._num_repeats for name in candidates):
-            return self._file()
         alone = max((told[name,] for name in candidates), default=0)
-        size = 1 if alone >= MOST * self._num_repeats or not told else 2
-        sets = [names for names in told if len(names) <= size]
-        best = max(sets, key=lambda names: (told[names], -len(names), -self._count_distinct(names)), default=())
-        if best and told[best]:
+        if alone < self._num_repeats and self._files_differ(all_rows=True):
+            return self._file()
+        size = 1 if alone >= MOST * self._num_repeats else 2
+        sets = [names for names in told if len(names) <= size and told[names]]
+        if sets:
+            best = max(sets, key=lambda names: (told[names], -len(names), -self._count_distinct(names)))
             return self._columns(best, told[best])
         return self._file() if self._files_differ(all_rows=False) else None
 
+    def conclude_from_order(self, back: pl.Series) -> Distinction | None:
+        """The column that differs from the row before in these rows, and in no other that was read."""
+        follows = pl.all_horizontal(pl.col(name) == pl.col(name).shift() for name in ("file", "series"))
+        follows &= pl.col("row") == pl.col("row").shift() + 1
+        is_back, cells = pl.col("row").is_in(back.implode()), self._cells.sort("row")
+        for name in self._candidates():
+            changes = pl.col(CELL + name).ne_missing(pl.col(CELL + name).shift())
+            known = cells.select(follows=follows, is_back=is_back, changes=changes).filter("follows")
+            if known["is_back"].any() and (known["is_back"] == known["changes"]).all():
+                remedy = self._as_ids([name])
+                return Distinction(said=f"column {quoted(name)} changes wherever times go back", remedy=remedy)
+        return None
+
     def _candidates(self) -> list[str]:
         """Columns that the recipe does not read as ids, times or values, and that may name or date a row."""
-        taken = {
-            column for role, column in self._settings.wanted_columns().items() if role.partition(" ")[0] != "known"
-        }
+        wanted = self._settings.wanted_columns()
+        taken = {column for role, column in wanted.items() if role.partition(" ")[0] != "known"}
         names = [name.removeprefix(CELL) for name in self._cells.columns if name.startswith(CELL)]
         return [name for name in names if name not in taken and self._may_tell_apart(name)]
 
@@ -111,32 +137,25 @@ class _Comparison:
 
     def _count_told(self, names: Sequence[str]) -> int:
         """How many repeats are none, once these columns count."""
-        return self._members.select("of_row", *(CELL + name for name in names)).n_unique() - (
-            self._members["of_row"].n_unique()
-        )
+        cells = self._members.select("of_row", *(CELL + name for name in names))
+        return cells.n_unique() - cells["of_row"].n_unique()
 
     def _count_distinct(self, names: Sequence[str]) -> int:
         return self._members.select(CELL + name for name in names).n_unique()
 
     def _files_differ(self, *, all_rows: bool) -> bool:
-        """Tell whether rows of a group come from several files and hold other numbers."""
+        """Tell whether the rows of some group (or all rows of all) come from several files and hold other numbers."""
         if self._settings.one_series_per_file:
             return False
         of_members = pl.col("row").is_in(self._members["row"].implode())
         numbers = pl.scan_parquet(self._sheet.path).filter(of_members).select("row", NUMBERS)
-        groups = (
-            self._members.select("row", "of_row", "file")
-            .join(numbers.collect(engine="streaming"), on="row")
-            .drop("row")
-        )
-        by_group = groups.group_by("of_row").agg(
+        members = self._members.select("row", "of_row", "file").join(numbers.collect(engine="streaming"), on="row")
+        groups = members.group_by("of_row").agg(
             rows=pl.len(), files=pl.col("file").n_unique(), values=pl.struct(NUMBERS).n_unique()
         )
-        differs = (pl.col("files") == pl.col("rows")) if all_rows else (pl.col("files") > 1)
-        found = by_group.select(differs=differs, values=pl.col("values") > 1)
-        if all_rows:
-            return found["differs"].all() and found["values"].any()
-        return (found["differs"] & found["values"]).any()
+        if all_rows and not (groups["files"] == groups["rows"]).all():
+            return False
+        return ((groups["files"] > 1) & (groups["values"] > 1)).any()
 
     def _time_of_day(self, name: str) -> Distinction:
         example = self._cells[CELL + name].drop_nulls()[0]
@@ -149,43 +168,42 @@ class _Comparison:
         )
 
     def _columns(self, names: Sequence[str], num_told: int) -> Distinction:
-        shown = " and ".join(map(quoted, names))
-        subject, verb = (f"column {shown}", "tells") if len(names) == 1 else (f"columns {shown}", "tell")
-        which = (
-            "these rows" if num_told == self._num_repeats else f"{num_told:,} of {self._num_repeats:,} of these rows"
-        )
+        shown, repeats = " and ".join(map(quoted, names)), self._num_repeats
+        subject = f"column {shown} tells" if len(names) == 1 else f"columns {shown} tell"
+        which = "these rows" if num_told == repeats else f"{num_told:,} of {repeats:,} of these rows"
         if len(names) == 1 and self._holds(names[0], STAMP):
             remedy = f"set time_column = {shown} if it holds when a row was measured, or remove the rows in excess."
         else:
             remedy = self._as_ids(names)
-        return Distinction(said=f"{subject} {verb} {which} apart", remedy=remedy)
+        return Distinction(said=f"{subject} {which} apart", remedy=remedy)
 
     def _as_ids(self, names: Sequence[str]) -> str:
         listed = ", ".join(map(quoted, [*self._settings.id_columns, *names]))
         known = [name for name in names if name in self._settings.named_columns().values()]
         from_known = f" and take {' and '.join(map(quoted, known))} out of covariate_columns" if known else ""
         in_place = " in place of one_series_per_file" if self._settings.one_series_per_file else ""
-        return f"add it to id_columns if it names a series: set id_columns = [{listed}]{in_place}{from_known}."
+        return f"set id_columns = [{listed}]{in_place}{from_known}, if that names the series."
 
     def _file(self) -> Distinction:
         if self._settings.id_columns:
-            remedy = "give files of different series ids that differ, or read each by a recipe of its own."
+            remedy = "give series of different files ids that differ, or remove the rows in excess."
         else:
-            remedy = "set one_series_per_file = true if each file is a series."
+            remedy = "set one_series_per_file = true if each file is a series, or remove the rows in excess."
         return Distinction(said="such rows stand in different files and hold other values", remedy=remedy)
 
 
 def _read_cells(sheet: Sheet, rows: pl.Series) -> pl.DataFrame:
-    """The cells of some rows and of the first ordinary ones: row, file, line, and `cell <name>` for every column."""
+    """The cells of some rows and of the first ones: row, series, file, line, and `cell <name>` for every column."""
     is_wanted = pl.col("row").is_in(rows.implode()) | (pl.col("row") < MAX_ORDINARY)
-    places = pl.scan_parquet(sheet.path).filter(is_wanted).select("row", "file", "line").collect(engine="streaming")
+    places = pl.scan_parquet(sheet.path).filter(is_wanted).select("row", "series", "file", "line")
+    parts = places.collect(engine="streaming").partition_by("file", as_dict=True, maintain_order=True)
     files = {str(file.path): file for file in sheet.files}
-    found = [places]
-    for (name,), part in places.partition_by("file", as_dict=True).items():
-        if name in files:
-            cells = read_all_cells(files[name], sheet.settings, part["line"].to_list())
-            found.append(part.join(cells, on="line"))
-    return pl.concat(found[1:], how="diagonal") if len(found) > 1 else places
+    found = []
+    for (name,), part in parts.items():
+        again = [files[name]] if name in files else []
+        cells = [read_all_cells(file, sheet.settings, part["line"].to_list()) for file in again]
+        found += [part.join(one, on="line", how="left", maintain_order="left") for one in cells] or [part]
+    return pl.concat(found, how="diagonal")
 
 
 def _holds_dates(settings: StampedSource, members: pl.DataFrame) -> bool:
@@ -201,5 +219,5 @@ def _holds_dates(settings: StampedSource, members: pl.DataFrame) -> bool:
 def _format_of(clock: str) -> str:
     """The format of a time of day such as 17:24:00 or 5:24 PM."""
     has_half = "m" in clock.lower()
-    seconds = {1: "", 2: ":%S"}[clock.count(":")]
+    seconds = ":%S" if clock.count(":") > 1 else ""
     return ("%I:%M" if has_half else "%H:%M") + seconds + (" %p" if has_half else "")

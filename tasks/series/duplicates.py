@@ -34,15 +34,6 @@ def find_duplicates(sheet: Sheet, ordered: pl.DataFrame) -> pl.DataFrame:
     return duplicates.select("row", "of_row")
 
 
-def describe_merging(policy: str, num_merged: int, num_left: int) -> str:
-    """Say with numbers what became of rows that repeated a time."""
-    kept = "their mean" if policy == "mean" else f"the {policy}"
-    return (
-        f"{num_left + num_merged:,} rows became {num_left:,}: {num_merged:,} row(s) repeated a time of their series; "
-        f'of such rows {kept} was kept (duplicates = "{policy}")'
-    )
-
-
 def _refuse_unexpected(sheet: Sheet, groups: pl.DataFrame, num_rows: int) -> None:
     """Raise an error unless the repeated rows of `groups` are to be merged, are few, and nothing tells them apart."""
     policy, found = sheet.settings.duplicates, find_distinction(sheet, groups)

@@ -1,4 +1,4 @@
-"""What is done about rows that go back, miss the grid or leave steps out; decided on times alone.
+"""What is done about rows that miss the grid or leave steps out; decided on times alone.
 
 Times are frames with the columns `row`, `series`, perhaps `channel`, and `time`, Int64.
 """
@@ -48,36 +48,6 @@ class Sheet:
         """An error at the time of a row."""
         file, line = self.place(row)
         return InputError(code, problem, fix=fix, file=file, row=line, column=self.settings.time_column)
-
-
-def sort_times(sheet: Sheet, times: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """Order rows by series and time, and count those that went back in time.
-
-    Raises InputError (E-TIME-013) for the first of them, unless `unsorted` is "sort".
-    """
-    order = ["series", "time", *sheet.keys[1:]]
-    if _is_sorted(times, order):
-        return times, 0
-    before = pl.col("time").shift().over(sheet.keys)
-    went_back = times.with_columns(before=before).filter(pl.col("time") < pl.col("before"))
-    if went_back.height and sheet.settings.unsorted == "error":
-        first = went_back.row(0, named=True)
-        raise sheet.error(
-            "E-TIME-013",
-            first["row"],
-            f"got {sheet.show(first['time'])} after {sheet.show(first['before'])} in series {quoted(first['series'])}.",
-            'sort the rows, or set unsorted = "sort".',
-        )
-    return times.sort(order, maintain_order=True), went_back.height
-
-
-def _is_sorted(times: pl.DataFrame, columns: list[str]) -> bool:
-    """Tell whether rows ascend by the first column, then the second and so on; takes no memory, as sorting would."""
-    follows = pl.lit(True)
-    for name in reversed(columns):
-        before = pl.col(name).shift()
-        follows = (pl.col(name) > before) | ((pl.col(name) == before) & follows)
-    return times.select(follows.all()).item()
 
 
 def refuse_irregular(sheet: Sheet, ordered: pl.DataFrame, grid: TimeGrid) -> None:

@@ -148,8 +148,8 @@ def _undecided(path: Path, window: Window, settings: StampedSource) -> InputErro
     local = instant.dt.convert_time_zone(settings.time_zone).dt.strftime("%Y-%m-%d %H:%M:%S")[0]
     return InputError(
         "E-TIME-022",
-        f"got {local}, which clocks in {settings.time_zone} show twice, at the beginning of series {quoted(series)}, where "
-        "no other row tells which of the two it is.",
+        f"got {local}, which clocks in {settings.time_zone} show twice; series {quoted(series)} begins there, and no "
+        "other row tells which of the two it is.",
         fix='begin with an earlier row, write the offset, or set ambiguous_times = "earliest" or "latest".',
         file=file,
         row=line,
