@@ -19,7 +19,7 @@ from typing import IO, NamedTuple
 
 from tasks.errors import InputError, IntegrityError, ResourceError, quoted
 from tasks.sources.decoding import BUFFER_BYTES, document_too_large, open_decompressed, parsing
-from tasks.sources.inputs import COMPRESSIONS, FORMATS, InputFile, is_document, suffixes_of
+from tasks.sources.inputs import COMPRESSIONS, FORMATS, InputFile, is_document, is_hidden, suffixes_of
 from tasks.sources.intake import Intake
 
 MAX_NAME_CHARS = 1024
@@ -83,6 +83,8 @@ class _Roll:
             return False
         name = _normalized(member.name)
         self._refuse_repeated(name)
+        if is_hidden(name):
+            return False
         if not {*suffixes_of(name)}.isdisjoint(NESTED):
             raise InputError(
                 "E-ARC-008",
