@@ -120,7 +120,7 @@ class RowParser:
         if len(self._stamps) == 1:
             return pl.col("time")
         # Tables of typed columns have no type for a date in pandas but the first instant of the day.
-        date = pl.col("time").str.strip_suffix("T00:00:00")
+        date = pl.col("time").str.replace(r"T00:00:00([.]0+)?$", "")
         parts = [pl.when(cell != "").then(cell) for cell in (date, pl.col("time of day"))]
         return pl.concat_str(parts, separator=" ")
 

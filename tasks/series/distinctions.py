@@ -108,7 +108,17 @@ class _Comparison:
             if known["is_back"].any() and (known["is_back"] == known["changes"]).all():
                 remedy = self._as_ids([name])
                 return Distinction(said=f"column {quoted(name)} changes wherever times go back", remedy=remedy)
-        return None
+        return self._files_in_turn()
+
+    def _files_in_turn(self) -> Distinction | None:
+        """Say so where times go back only with the first row of another file."""
+        num_files = self._members.group_by("of_row").agg(pl.col("file").n_unique())["file"]
+        if self._settings.one_series_per_file or self._settings.id_columns or not (num_files > 1).all():
+            return None
+        return Distinction(
+            said="times go back only where another file begins",
+            remedy='set one_series_per_file = true if each file is a series, or unsorted = "sort" if all hold one.',
+        )
 
     def _candidates(self) -> list[str]:
         """Columns that the recipe does not read as ids, times or values, and that may name or date a row."""

@@ -6,6 +6,7 @@ window is what one series shows of one such hour. Times are in microseconds.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -39,7 +40,10 @@ class Window:
         """Whether the series goes from late to early."""
         if self.before is not None:
             return self.before > max(self.earlier)
-        return self.after is not None and self.after < min(self.earlier)
+        if self.after is not None:
+            return self.after < min(self.earlier)
+        changes = [later - earlier for earlier, later in pairwise(self.earlier)]
+        return sum(change < 0 for change in changes) > sum(change > 0 for change in changes)
 
     def reversed(self) -> "Window":
         """The same rows from the last to the first."""

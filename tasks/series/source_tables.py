@@ -13,12 +13,13 @@ def to_source_table(rows: pl.DataFrame, source: StampedSource) -> pl.DataFrame:
     """Give canonical rows the columns of a source whose preset is filled in; times keep their type."""
     numbers = [name for name in rows.columns if name.startswith(("value.", "known."))]
     values = rows.select(pl.col(name).alias(name.partition(".")[2]) for name in numbers)
-    parts = [_split_names(rows["series"], source.id_columns), _stamps(rows["time"], source), values]
-    table = pl.concat(parts, how="horizontal")
+    ids = [_split_names(rows["series"], source.id_columns)] if source.id_columns else []
+    stamps = _stamps(rows["time"], source)
+    table = pl.concat([*ids, stamps, values], how="horizontal")
     if source.channel_column is None:
         return table
     (value,) = source.value_columns
-    index = [*source.id_columns, *parts[1].columns]
+    index = [*source.id_columns, *stamps.columns]
     return table.unpivot(index=index, variable_name=source.channel_column, value_name=value)
 
 
@@ -45,7 +46,7 @@ def _stamps(times: pl.Series, source: StampedSource) -> pl.DataFrame:
 def _split_names(series: pl.Series, columns: Sequence[str]) -> pl.DataFrame:
     """The id columns of rows, given the names of their series."""
     names = series.unique(maintain_order=True)
-    parts = [split_name(name, len(columns)) for name in names] if columns else []
+    parts = [split_name(name, len(columns)) for name in names]
     known = pl.DataFrame(parts, schema=dict.fromkeys(columns, pl.String), orient="row").with_columns(names)
     return series.to_frame().join(known, on=series.name, how="left", maintain_order="left").select(columns)
 

@@ -6,6 +6,9 @@ from tasks.errors import quoted
 
 SAMPLE_BYTES = 2**16
 MAX_PROPOSED = 2
+FIRST_BEYOND_ASCII = 0x80
+# Fewer such bytes fit everything.
+MIN_BEYOND_ASCII = 4
 WESTERN = "cp1252"
 # In Western text few letters are beyond ASCII; in a text of another script they are the rule.
 MAX_WESTERN_SHARE = 0.2
@@ -42,6 +45,8 @@ def propose_encodings(sample: bytes) -> list[str]:
         return ["utf-8"] if beyond else []
     if beyond > 2 * broken:  # characters of several bytes, and a few bytes at fault
         return []
+    if sum(byte >= FIRST_BEYOND_ASCII for byte in sample) < MIN_BEYOND_ASCII:
+        return []
     import charset_normalizer
 
     found = charset_normalizer.from_bytes(sample[:SAMPLE_BYTES])
@@ -61,5 +66,6 @@ def remedy_for(proposed: Sequence[str]) -> str:
 
 
 def _share_beyond_ascii(sample: bytes) -> float:
-    letters = [byte for byte in sample if byte > 0x40]
-    return sum(byte > 0x7F for byte in letters) / max(1, len(letters))
+    """The share of letters that are not those of ASCII."""
+    beyond = sum(byte >= FIRST_BEYOND_ASCII for byte in sample)
+    return beyond / max(1, beyond + sum(bytes((byte,)).isalpha() for byte in sample))

@@ -89,7 +89,7 @@ def _decode_document(data: bytes, place: str, intake: Intake) -> str:
         place=place,
         line=1,
         offset=start,
-        sample=lambda: data if intake.skipped < MAX_EXAMPLES else b"",
+        sample=lambda: data[start:] if intake.skipped < MAX_EXAMPLES else b"",
     )
 
 

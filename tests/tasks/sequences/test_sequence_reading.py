@@ -89,8 +89,8 @@ def test_labels_are_renamed_and_official_splits_kept(ingest_table):
         ),
         (
             "a,0,1,2,up\na,0,1,3,up\nb,0,1,2,down\n",
-            'E-TIME-014 {file}:3 column "time": got 0 again in series "a", first in {file}:2.\n'
-            'Fix: remove one of the rows, or set duplicates = "first", "last" or "mean".',
+            'E-TIME-014 {file}:3 column "time": got 0 again in series "a", first in {file}:2 (1 of 3 rows repeat '
+            'a time of their series).\nFix: remove one of the rows, or set duplicates = "first", "last" or "mean".',
         ),
         (
             "a,1,1,2,up\na,0,1,3,up\nb,0,1,2,down\n",
@@ -105,7 +105,7 @@ def test_labels_are_renamed_and_official_splits_kept(ingest_table):
         (
             "a,0,1,x,up\nb,0,1,2,down\n",
             'E-SER-001 {file}:2 column "y": got "x", expected a number.\n'
-            "Fix: write it with a decimal point, without separators or units, and leave cells of missing values empty.",
+            'Fix: if it means a missing value, list it: missing_values = ["x"]; else write a number.',
         ),
         (
             "a,0,1,2,\nb,0,1,2,down\n",

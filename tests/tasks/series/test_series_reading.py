@@ -169,10 +169,14 @@ def test_rows_that_repeat_a_time_are_refused_or_one_is_kept(tmp_path):
     path = table(tmp_path / "a.csv", cells)
 
     assert error_of(tmp_path, path=path) == (
-        'E-TIME-014 IN/a.csv:4 column "time": got 2024-01-01T01:00:00 again in series "series", first in IN/a.csv:3.\n'
-        'Fix: remove one of the rows, or set duplicates = "first", "last" or "mean".'
+        'E-TIME-014 IN/a.csv:4 column "time": got 2024-01-01T01:00:00 again in series "series", first in IN/a.csv:3 '
+        "(2 of 5 rows repeat a time of their series).\n"
+        'Fix: remove one of the rows, or set duplicates = "first", "last" or "mean", and expect_merged = true.'
     )
-    kept = {policy: read(tmp_path, path=path, duplicates=policy)[0] for policy in ("first", "last", "mean")}
+    kept = {
+        policy: read(tmp_path, path=path, duplicates=policy, expect_merged=True)[0]
+        for policy in ("first", "last", "mean")
+    }
     assert {policy: rows["value.value"].to_list() for policy, rows in kept.items()} == {
         "first": [1, 2, 3],
         "last": [1, None, 3],
@@ -292,7 +296,8 @@ def test_the_embedded_series_is_read_without_importing_its_package(tmp_path, mon
 
     assert rows["value.temperature (celsius)"].to_list() == [4.0, 5.0, 6.5, 8.0]
     assert summary["warnings"] == [
-        "1 row(s) repeated a time; of such rows their mean was kept",
+        "5 rows became 4: 1 row(s) repeated a time of their series; of such rows their mean was kept "
+        '(duplicates = "mean")',
         "1 step(s) of 30m are missing in 1 gap(s), which no window spans: 1 after 2016-02-15T01:00:00Z",
     ]
     assert "bokeh_sampledata" not in sys.modules
