@@ -111,11 +111,15 @@ def _order_by_step(window: Window, step: int | None) -> list[bool] | None:
     if step is None:
         return None
     # Days are counted on clocks, on which either instant is the same step.
-    if step > DAY_US - HOUR_US or (window.before is not None and window.earlier[0] - window.before == step):
+    if step > DAY_US - HOUR_US:
         return first
-    if window.after is None:
-        return None
-    return {window.after - window.earlier[-1]: first, window.after - window.later[-1]: second}.get(step)
+    distances: dict[int, list[bool]] = {}
+    if window.after is not None:
+        distances |= {window.after - window.earlier[-1]: first, window.after - window.later[-1]: second}
+    # The row before decides where both would do: the first reading is the earlier one.
+    if window.before is not None:
+        distances |= {window.later[0] - window.before: second, window.earlier[0] - window.before: first}
+    return distances.get(step)
 
 
 def _seen_before(readings: Sequence[int]) -> list[bool]:
