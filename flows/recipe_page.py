@@ -61,8 +61,8 @@ horizon = 48
 ```
 
 What is wrong with the rows is an error that names file, row and column, until a policy says what to do: `unsorted`,
-`duplicates`, `gaps`, `sentinels`, `missing_values`, `ambiguous_times` in `[source]`, `missing` in `[encode]`. `rnnflow backtest` trains
-such a recipe at several cut-offs in the past.
+`duplicates`, `gaps`, `sentinels`, `missing_values`, `ambiguous_times` in `[source]`, `missing` in `[encode]`.
+`rnnflow backtest` trains such a recipe at several cut-offs in the past.
 
 Series to watch for anomalies need no regular times, and labels only to be scored by:
 
