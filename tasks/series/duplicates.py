@@ -39,7 +39,8 @@ def _refuse_unexpected(sheet: Sheet, groups: pl.DataFrame, num_rows: int) -> Non
     policy, found = sheet.settings.duplicates, find_distinction(sheet, groups)
     duplicates = groups.filter(pl.col("row") != pl.col("of_row")).sort("row")
     are_many = duplicates.height > math.ceil(MAX_SHARE * num_rows)
-    counted = f"{duplicates.height:,} of {num_rows:,} rows repeat a time of their series"
+    verb = "repeats" if duplicates.height == 1 else "repeat"
+    counted = f"{duplicates.height:,} of {num_rows:,} rows {verb} a time of their series"
     reason = f"; {found.said}" if found else ""
     if policy == "error":
         raise _repeated(sheet, duplicates, f"({counted}){reason}", found.remedy if found else _ask(are_many=are_many))

@@ -16,6 +16,7 @@ from pathlib import Path
 from rnnmodels.durable import sha256_of_file
 from tasks import fingerprint, store
 from tasks.errors import InputError, IntegrityError, ResourceError, quoted
+from tasks.sources.hidden import is_asked_for, is_hidden
 from tasks.sources.settings import GIB, FileSettings
 
 TABLE_FORMATS = {
@@ -184,18 +185,12 @@ def _located(location: str, settings: FileSettings) -> Iterator[InputFile]:
         raise InputError("E-SRC-001", "does not exist.", fix="check the path.", file=location)
 
 
-def is_hidden(name: str) -> bool:
-    """Tell whether a path leads to what systems put beside files: hidden ones, forks of macOS."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
-
-
 def _documents_below(folder: Path, root: Path, settings: FileSettings) -> Iterator[InputFile]:
     walk = os.walk(folder, onerror=_raise)  # the default leaves out folders that cannot be read
     paths = (Path(parent, name) for parent, _, names in walk for name in names)
+    paths = (path for path in paths if not is_hidden(path.relative_to(folder).as_posix()))
     for path in _sorted_within_cap(paths, folder, settings):
         name = path.relative_to(root).as_posix()
-        if is_hidden(path.relative_to(folder).as_posix()):
-            continue
         kind = "document" if is_document(name, settings.include) else ""
         yield InputFile(path, name, kind, suffixes_of(name)[1])
 
@@ -203,10 +198,8 @@ def _documents_below(folder: Path, root: Path, settings: FileSettings) -> Iterat
 def _matches(pattern: Path, settings: FileSettings) -> Iterator[InputFile]:
     first_magic = next(index for index, part in enumerate(pattern.parts) if glob.has_magic(part))
     root = Path(*pattern.parts[:first_magic])
-    asked = set(pattern.parts)
-    for path in _sorted_within_cap(root.glob(str(Path(*pattern.parts[first_magic:]))), pattern, settings):
-        if any(is_hidden(part) for part in path.relative_to(root).parts if part not in asked):
-            continue
+    found = (path for path in root.glob(str(Path(*pattern.parts[first_magic:]))) if is_asked_for(path, pattern))
+    for path in _sorted_within_cap(found, pattern, settings):
         if not path.is_dir():
             yield _named_file(path, path.relative_to(root).as_posix(), settings)
         elif settings.reads_documents and "**" not in pattern.parts:  # which names the files below a folder itself

@@ -89,7 +89,7 @@ def test_labels_are_renamed_and_official_splits_kept(ingest_table):
         ),
         (
             "a,0,1,2,up\na,0,1,3,up\nb,0,1,2,down\n",
-            'E-TIME-014 {file}:3 column "time": got 0 again in series "a", first in {file}:2 (1 of 3 rows repeat '
+            'E-TIME-014 {file}:3 column "time": got 0 again in series "a", first in {file}:2 (1 of 3 rows repeats '
             'a time of their series).\nFix: remove one of the rows, or set duplicates = "first", "last" or "mean".',
         ),
         (
