@@ -47,7 +47,7 @@ kind = "forecast"
 
 [source]
 path = "loads/*.csv"          # CSV, TSV, JSONL or Parquet
-id_column = "station"         # several series; without it there is one
+id_columns = "station"        # several series, perhaps by several columns: ["store", "item"]; without it one
 time_column = "time"
 value_columns = ["load"]      # the channels to forecast
 covariate_columns = ["works"] # known in advance
@@ -61,8 +61,8 @@ horizon = 48
 ```
 
 What is wrong with the rows is an error that names file, row and column, until a policy says what to do: `unsorted`,
-`duplicates`, `gaps`, `sentinels`, `ambiguous_times` in `[source]`, `missing` in `[encode]`. `rnnflow backtest` trains
-such a recipe at several cut-offs in the past.
+`duplicates`, `gaps`, `sentinels`, `missing_values`, `ambiguous_times` in `[source]`, `missing` in `[encode]`.
+`rnnflow backtest` trains such a recipe at several cut-offs in the past.
 
 Series to watch for anomalies need no regular times, and labels only to be scored by:
 
@@ -72,7 +72,7 @@ kind = "detect"
 
 [source]
 path = "pumps/*.parquet"
-id_column = "pump"
+id_columns = "pump"
 time_column = "time"
 value_columns = ["pressure", "flow"]
 label_column = "faulty"       # 1, 0 or nothing; leave it out where there are none

@@ -19,8 +19,9 @@ class LabelledRowParser(RowParser):
 
         Raises InputError: E-DET-001, and what `RowParser` raises.
         """
-        cell = pl.col("label").str.strip_chars().str.to_lowercase() if "label" in raw.columns else pl.lit(None)
-        return super().__call__(raw.with_columns(label=cell.cast(pl.String)), intake)
+        cell = pl.col("label").str.strip_chars() if "label" in raw.columns else pl.lit(None, pl.String)
+        known = pl.when(~cell.is_in(self._settings.missing_values)).then(cell)
+        return super().__call__(raw.with_columns(label=known.str.to_lowercase()), intake)
 
     @property
     def schema(self) -> pa.Schema:

@@ -10,11 +10,13 @@ import polars as pl
 
 from tasks.detection.cells import LabelledRowParser, parse_label
 from tasks.detection.source import DetectionSource
-from tasks.errors import quoted
 from tasks.progress import Progress, emit
+from tasks.series.account import describe_reading
 from tasks.series.canonical import write_canonical
+from tasks.series.duplicates import find_duplicates
 from tasks.series.frames import ROWS_FILE, VALUES
-from tasks.series.policies import Sheet, find_duplicates, sort_times
+from tasks.series.ordering import sort_times
+from tasks.series.policies import Sheet
 from tasks.series.reading import PARKED_FILE, park_rows
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
@@ -31,7 +33,7 @@ def write_rows(folder: Path, *, settings: DetectionSource, inputs: Inputs, diges
     intake, parser = Intake(settings), LabelledRowParser(settings)
     num_rows = park_rows(folder / PARKED_FILE, inputs, intake, parser)
     inputs.refuse_changed(digest)
-    sheet = Sheet(path=folder / PARKED_FILE, settings=settings, clock=parser.time_line.clock)
+    sheet = Sheet(path=folder / PARKED_FILE, settings=settings, clock=parser.time_line.clock, files=inputs.files)
     ordered, num_unsorted = order_rows(sheet)
     duplicates = find_duplicates(sheet, ordered) if settings.duplicates != "keep" else ordered.clear()
     # A table with a row per channel has no label column, and several rows become one.
@@ -53,7 +55,10 @@ def write_rows(folder: Path, *, settings: DetectionSource, inputs: Inputs, diges
         "skipped_examples": intake.examples,
         "filtered": dict(intake.filtered),
         "inputs": {"files": len(inputs.files), "bytes": intake.num_bytes, "sha256": digest},
-        "warnings": _warnings(summary, intake) + parser.time_line.warnings(),
+        "warnings": [
+            *describe_reading(summary, settings=settings, intake=intake, num_rows=num_rows, sentinels=parser.sentinels),
+            *parser.time_line.warnings(),
+        ],
     }
 
 
@@ -87,17 +92,3 @@ def _describe(path: Path, sheet: Sheet) -> dict:
         "labelled": found["labelled_rows"] > 0,
         "missing": {name: count for name, count in missing.items() if count},
     }
-
-
-def _warnings(summary: dict, intake: Intake) -> list[str]:
-    counted = {
-        f"{intake.skipped} bad rows or files were left out": intake.skipped,
-        f"{intake.blank_lines} blank lines were skipped": intake.blank_lines,
-        f"{summary['unsorted']} row(s) went back in time and were sorted": summary["unsorted"],
-        f"{summary['duplicates']} row(s) repeated a time and were merged into one": summary["duplicates"],
-    }
-    counted |= {
-        f"{count} value(s) of {quoted(name.partition('.')[2])} are missing": count
-        for name, count in summary["missing"].items()
-    }
-    return [warning for warning, count in counted.items() if count]

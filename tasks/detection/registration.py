@@ -168,7 +168,7 @@ def raw_table(lineage: Lineage, num_rows: dict[str, int]) -> pl.DataFrame:
     """The first rows of some series, as a user has them; they are named even if their files did that in training."""
     source = read_source(lineage)
     if source.one_series_per_file:
-        source = source.model_copy(update={"id_column": SERIES, "one_series_per_file": False})
+        source = source.model_copy(update={"id_columns": (SERIES,), "one_series_per_file": False})
     rows = pl.scan_parquet(lineage.rows.file(ROWS_FILE)).filter(pl.col("series").is_in(list(num_rows))).collect()
     parts = rows.partition_by("series", maintain_order=True)
     return to_source_table(pl.concat(part.head(num_rows[part["series"][0]]) for part in parts), source)

@@ -89,7 +89,7 @@ class SeriesDetector:
         If each file was a series of its own in training, it names them in the column `series`.
         """
         source = self.serving.settings
-        changed = {"id_column": SERIES, "one_series_per_file": False} if source.one_series_per_file else {}
+        changed = {"id_columns": (SERIES,), "one_series_per_file": False} if source.one_series_per_file else {}
         time = table.schema.get(source.time_column)
         if time is not None and time.is_temporal():
             # What is a time already needs no rule for reading it from text or counts.

@@ -11,7 +11,7 @@ from tasks.series.source import ColumnName, StampedSource
 PRESETS = {
     "files": {},
     "sea-temperature": SERIES_PRESETS["sea-temperature"],
-    "nab": {"format": "nab", "id_column": "file", "time_column": "timestamp", "label_column": "anomaly"},
+    "nab": {"format": "nab", "id_columns": ("file",), "time_column": "timestamp", "label_column": "anomaly"},
 }
 
 

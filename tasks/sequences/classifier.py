@@ -103,7 +103,7 @@ class SequenceLabeller:
     def read_table(self, table: pl.DataFrame) -> pl.DataFrame:
         """Read a table into sequences; without an id column in the source, it names them in the column `sequence`."""
         source = self.serving.settings
-        changed = {"id_column": source.id_column or SEQUENCE, "one_series_per_file": False}
+        changed = {"id_columns": source.id_columns or (SEQUENCE,), "one_series_per_file": False}
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "table.parquet"
             table.write_parquet(path)

@@ -13,10 +13,13 @@ from tasks.progress import Progress, emit
 from tasks.sequences.cells import LabelledRowParser
 from tasks.sequences.frames import gather_sequences
 from tasks.sequences.source import SequenceSource, UnlabelledSource
+from tasks.series.account import describe_reading
 from tasks.series.canonical import write_canonical
 from tasks.series.cells import RowParser
+from tasks.series.duplicates import find_duplicates
 from tasks.series.frames import ROWS_FILE, VALUES
-from tasks.series.policies import Sheet, find_duplicates, sort_times
+from tasks.series.ordering import sort_times
+from tasks.series.policies import Sheet
 from tasks.series.reading import PARKED_FILE, park_rows
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
@@ -49,7 +52,17 @@ def write_rows(folder: Path, *, settings: SequenceSource, inputs: Inputs, digest
         "splits": _count(labels["split"]),
         **summary,
         "inputs": {"files": len(inputs.files), "bytes": intake.num_bytes, "sha256": digest},
-        "warnings": [*_warnings(summary), *parser.time_line.warnings(), *intake.spellings.warnings(settings)],
+        "warnings": [
+            *describe_reading(
+                summary,
+                settings=settings,
+                intake=intake,
+                num_rows=summary["steps"] + summary["duplicates"],
+                sentinels=parser.sentinels,
+            ),
+            *parser.time_line.warnings(),
+            *intake.spellings.warnings(settings),
+        ],
     }
 
 
@@ -65,7 +78,7 @@ def read_sequences(folder: Path, *, settings: UnlabelledSource, inputs: Inputs) 
 def park_and_gather(folder: Path, inputs: Inputs, intake: Intake, parser: RowParser) -> dict:
     """Leave the parsed rows in `PARKED_FILE` and whole sequences in `STEPS_FILE`; returns what was counted."""
     num_steps = park_rows(folder / PARKED_FILE, inputs, intake, parser)
-    sheet = Sheet(path=folder / PARKED_FILE, settings=intake.settings, clock=parser.time_line.clock)
+    sheet = Sheet(path=folder / PARKED_FILE, settings=intake.settings, clock=parser.time_line.clock, files=inputs.files)
     ordered, num_unsorted = sort_times(sheet, sheet.times())
     duplicates = find_duplicates(sheet, ordered)
     canonical = folder / "canonical.parquet"
@@ -127,7 +140,7 @@ def _changed(name: str, row: dict, settings: SequenceSource) -> InputError:
     return InputError(
         "E-SEQ-002",
         f"got {got} in sequence {quoted(row['series'])}, whose first row has {first}.",
-        fix=f"give all rows of a sequence one {name}, or check id_column.",
+        fix=f"give all rows of a sequence one {name}, or check id_columns.",
         file=row["file"],
         row=row["line"],
         column=settings.named_columns()[name],
@@ -153,17 +166,3 @@ def _refuse_unusable(labels: pl.DataFrame) -> None:
 
 def _count(names: pl.Series) -> dict[str, int]:
     return dict(names.drop_nulls().value_counts().sort(names.name).iter_rows())
-
-
-def _warnings(summary: dict) -> list[str]:
-    counted = {
-        f"{summary['skipped']} bad rows or files were left out": summary["skipped"],
-        f"{summary['blank_lines']} blank lines were skipped": summary["blank_lines"],
-        f"{summary['unsorted']} row(s) went back in time and were sorted": summary["unsorted"],
-        f"{summary['duplicates']} row(s) repeated a time of their sequence": summary["duplicates"],
-    }
-    counted |= {
-        f"{count} value(s) of {quoted(name.partition('.')[2])} are missing": count
-        for name, count in summary["missing"].items()
-    }
-    return [warning for warning, count in counted.items() if count]

@@ -128,7 +128,7 @@ def read_rows(lineage: Lineage, rows: list[int]) -> pl.DataFrame:
 
 def unscaled_table(sequences: pl.DataFrame, source: StampedSource) -> pl.DataFrame:
     """Turn sequences into a table with the columns of the source; they are named even if their files did that."""
-    named = source.model_copy(update={"id_column": source.id_column or SEQUENCE})
+    named = source.model_copy(update={"id_columns": source.id_columns or (SEQUENCE,)})
     return to_source_table(scatter_steps(sequences), named)
 
 

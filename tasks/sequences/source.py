@@ -5,14 +5,14 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tasks.series.source import ColumnName, StampedSource
+from tasks.series.source import ColumnName, ColumnNames, StampedSource
 from tasks.sources.settings import LabelledSource
 
 PRESETS = {
     "files": {},
     "japanese-vowels": {
         "format": "ts",
-        "id_column": "sequence",
+        "id_columns": ("sequence",),
         "time_column": "step",
         "time_unit": "step",
         "value_columns": tuple(f"channel_{index}" for index in range(1, 13)),
@@ -30,7 +30,9 @@ class UnlabelledSource(StampedSource):
     format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "ts"] = Field(
         "auto", description="How files are read; `auto` goes by their suffix."
     )
-    id_column: ColumnName | None = Field(None, description="Column that names the sequence of a row.")
+    id_columns: ColumnNames = Field(
+        (), max_length=8, description="Column, or columns, that name the sequence of a row."
+    )
     one_series_per_file: bool = Field(False, description="Each file is a sequence of its own and gives it its name.")
     time_column: ColumnName = Field("time", description="Column that orders the rows of a sequence: times or steps.")
     value_columns: tuple[ColumnName, ...] = Field(
@@ -39,8 +41,8 @@ class UnlabelledSource(StampedSource):
 
     @model_validator(mode="after")
     def _tells_sequences_apart(self) -> Self:
-        if self.dataset == "files" and self.id_column is None and not self.one_series_per_file:
-            raise ValueError("name the column of the sequences as id_column, or set one_series_per_file = true")
+        if self.dataset == "files" and not self.id_columns and not self.one_series_per_file:
+            raise ValueError("name the column of the sequences as id_columns, or set one_series_per_file = true")
         return self
 
 

@@ -71,7 +71,7 @@ def _channels(ordered: pl.DataFrame) -> list[str]:
             "E-SER-005",
             f"found {len(channels)} channels, such as {', '.join(map(quoted, channels[:3]))}, expected at most "
             f"{MAX_CHANNELS}.",
-            fix="name the column of the channels as channel_column, and that of the series as id_column.",
+            fix="name the column of the channels as channel_column, and those of the series as id_columns.",
         )
     return channels
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from tasks.errors import InputError, quoted
 from tasks.series.clocks import TimeLine, check_instants, place_instants
+from tasks.series.names import join_names
 from tasks.series.source import StampedSource
 from tasks.series.timestamps import check_clocks, read_clocks
 from tasks.sources.intake import Intake
@@ -20,6 +21,7 @@ MISSING = ("", "na", "nan", "n/a", "null", "none")
 SUSPECTS = (-999.0, -9999.0, -99999.0)
 # Squares of larger numbers, summed over any source, would leave the range of floats.
 LARGEST = 1e30
+DECIMAL_COMMA = r"^[+-]?\d+,\d+$"
 
 
 class RowParser:
@@ -40,8 +42,9 @@ class RowParser:
 
         Raises InputError: E-TIME-001 to E-TIME-012, E-TIME-017, E-TIME-018, E-SER-001 to E-SER-004.
         """
-        stripped = [pl.col(role).str.strip_chars() for role in ("time", *self._names, *self._numbers)]
-        rows = self._without_other_channels(filter_rows(raw, intake).with_columns(stripped))
+        stripped = [pl.col(role).str.strip_chars() for role in (*self._stamps, *self._names, *self._numbers)]
+        rows = filter_rows(raw, intake).with_columns(stripped).with_columns(time=self._joined_stamp())
+        rows = self._without_other_channels(rows)
         rows = self._with_clocks(rows).with_columns(place_instants(self._settings))
         rows = rows.with_columns(self._series().alias("series"), **self._parsed_numbers())
         rows = self.time_line.settle(refuse_rows(rows, self._checks, intake))
@@ -49,8 +52,9 @@ class RowParser:
 
     @cached_property
     def schema(self) -> pa.Schema:
-        """Columns of a good row: file, line, series, time, perhaps channel, value.* and known.*."""
+        """Columns of a good row: file, line, series, time, perhaps later and channel, value.* and known.*."""
         place = {"file": pa.large_string(), "line": pa.uint64(), "series": pa.large_string(), "time": pa.int64()}
+        place |= {"later": pa.int64()} if self._settings.ambiguous_times == "order" else {}
         names = dict.fromkeys(self._channel, pa.large_string()) | dict.fromkeys(self.columns, pa.float64())
         return pa.schema(place | names)
 
@@ -58,7 +62,11 @@ class RowParser:
         """List what a row must be, in the order in which the checks speak."""
         names = [
             Check(
-                "E-SER-004", role, pl.col(role).fill_null("") == "", f"got no {role}.", "fill it in, or drop the row."
+                "E-SER-004",
+                role,
+                pl.col(role).fill_null("") == "",
+                f"got no {role.partition(' ')[0]}.",
+                "fill it in, or drop the row.",
             )
             for role in self._names
         ]
@@ -77,7 +85,7 @@ class RowParser:
 
     @cached_property
     def _names(self) -> list[str]:
-        return [role for role in ("id", "channel") if role in self._settings.named_columns()]
+        return [role for role in self._settings.named_columns() if role.partition(" ")[0] in ("id", "channel")]
 
     @property
     def _channel(self) -> list[str]:
@@ -103,13 +111,35 @@ class RowParser:
                 column=self._settings.time_column,
             ) from error
 
+    @cached_property
+    def _stamps(self) -> list[str]:
+        return [role for role in ("time", "time of day") if role in self._settings.named_columns()]
+
+    def _joined_stamp(self) -> pl.Expr:
+        """The cell of a time; one of a date and one of a time of day with a space between them."""
+        if len(self._stamps) == 1:
+            return pl.col("time")
+        # Tables of typed columns have no type for a date in pandas but the first instant of the day.
+        date = pl.col("time").str.replace(r"T00:00:00([.]0+)?$", "")
+        parts = [pl.when(cell != "").then(cell) for cell in (date, pl.col("time of day"))]
+        return pl.concat_str(parts, separator=" ")
+
     def _series(self) -> pl.Expr:
         if self._settings.one_series_per_file:
             return pl.col("source")
-        return pl.lit(ONLY_SERIES) if self._settings.id_column is None else pl.col("id")
+        ids = [role for role in self._names if role != "channel"]
+        return join_names(ids) if ids else pl.lit(ONLY_SERIES)
 
     def _parsed_numbers(self) -> dict[str, pl.Expr]:
-        return {name: pl.col(role).cast(pl.Float64, strict=False) for role, name in self._numbers.items()}
+        return {name: self._parsed_number(pl.col(role)) for role, name in self._numbers.items()}
+
+    def _parsed_number(self, cell: pl.Expr) -> pl.Expr:
+        if self._settings.missing_values:
+            cell = pl.when(~cell.is_in(self._settings.missing_values)).then(cell)
+        if self._settings.decimal == ",":
+            has_point = cell.str.contains(".", literal=True)
+            cell = pl.when(~has_point).then(cell.str.replace_all(",", ".", literal=True))
+        return cell.cast(pl.Float64, strict=False)
 
     @cached_property
     def _checks(self) -> list[Check]:
@@ -117,15 +147,10 @@ class RowParser:
 
     def _number_checks(self, role: str, name: str) -> list[Check]:
         number, cell = pl.col(name), pl.col(role)
-        is_missing = cell.is_null() | cell.str.to_lowercase().is_in(MISSING)
+        is_missing = cell.str.to_lowercase().is_in(MISSING) | cell.is_in(self._settings.missing_values)
+        is_no_number = number.is_null() & cell.is_not_null() & ~is_missing
         return [
-            Check(
-                "E-SER-001",
-                role,
-                number.is_null() & ~is_missing,
-                "got {value}, expected a number.",
-                "write it with a decimal point, without separators or units, and leave cells of missing values empty.",
-            ),
+            *_no_number_checks(role, is_no_number, decimal=self._settings.decimal),
             Check(
                 "E-SER-002",
                 role,
@@ -148,3 +173,31 @@ class RowParser:
         counts = rows.select(number.is_in(sentinels).sum()).row(0, named=True)
         self.sentinels.update({name: count for name, count in counts.items() if count})
         return rows.with_columns(pl.when(number.is_not_nan() & ~number.is_in(sentinels)).then(number).name.keep())
+
+
+def _no_number_checks(role: str, is_no_number: pl.Expr, *, decimal: str) -> list[Check]:
+    """What is said of a cell that holds something else than a number: which setting would read it, if one does."""
+    cell, mark = pl.col(role), {".": "point", ",": "comma"}[decimal]
+    return [
+        Check(
+            "E-SER-001",
+            role,
+            is_no_number & cell.str.contains(DECIMAL_COMMA) if decimal == "." else pl.lit(False),
+            "got {value}, expected a number with a decimal point.",
+            'set decimal = "," if it has a decimal comma; if the comma parts thousands, write the number without it.',
+        ),
+        Check(
+            "E-SER-001",
+            role,
+            is_no_number & ~cell.str.contains(r"\d"),
+            "got {value}, expected a number.",
+            "if it means a missing value, list it: missing_values = [{value}]; else write a number.",
+        ),
+        Check(
+            "E-SER-001",
+            role,
+            is_no_number,
+            f"got {{value}}, expected a number{' with a decimal comma' if decimal == ',' else ''}.",
+            f"write it with a decimal {mark}, without separators or units, and leave cells of missing values empty.",
+        ),
+    ]

@@ -1,14 +1,33 @@
 """Readings of clocks to instants on one time line: time zones, hours that clocks skip or show twice, mixed stamps."""
 
+from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
 from tasks.errors import InputError, printable
+from tasks.series.second_readings import settle_second_readings
 from tasks.series.source import StampedSource
 from tasks.sources.row_checks import Check
 
 Place = tuple[str, int]
+
+
+# One zone for each day on which clocks go back, and for each hour that they then show twice.
+ZONES = ("Europe/Berlin", "Europe/London", "Europe/Athens", "America/New_York", "Australia/Sydney")
+
+
+def zone_that_repeats(times: pl.Series) -> str | None:
+    """A zone whose clocks show each of some readings (microseconds since 1970) twice, if there is one."""
+    local = times.unique().cast(pl.Datetime("us"))
+    for zone in ZONES:
+        instants = (
+            local.dt.replace_time_zone(zone, ambiguous=which, non_existent="null") for which in ("earliest", "latest")
+        )
+        earliest, latest = instants
+        if (earliest != latest).fill_null(value=False).all():
+            return zone
+    return None
 
 
 def place_instants(settings: StampedSource) -> list[pl.Expr]:
@@ -57,7 +76,7 @@ class TimeLine:
     def __init__(self, settings: StampedSource) -> None:
         self._settings = settings
         self._first_places: dict[int | None, Place] = {}
-        self._seen_twice: set[tuple] = set()
+        self._num_lone = 0
 
     @property
     def clock(self) -> Literal["step", "utc", "naive"]:
@@ -72,7 +91,12 @@ class TimeLine:
         return (self._settings.time_zone or "UTC") if self.clock == "utc" else None
 
     def warnings(self) -> list[str]:
-        """Say where a fixed offset stands for a zone."""
+        """Say where a fixed offset stands for a zone, and where an hour that clocks show twice is there once."""
+        if self._num_lone:
+            return [
+                f"{self._num_lone} row(s) have a time that clocks show twice and no other row does; they were read as "
+                "the earlier one"
+            ]
         if self._settings.time_zone or self._offsets in ([], [0]):
             return []
         return [
@@ -81,16 +105,22 @@ class TimeLine:
         ]
 
     def settle(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Turn `earliest` and `latest` into one Int64 column `time`: microseconds since 1970, or the step.
+        """Turn `earliest` and `latest` into Int64 columns: `time`, microseconds since 1970 or the step, and `later`.
 
         Raises InputError: E-TIME-011 for stamps with and without offset, E-TIME-012 for several offsets.
         """
         if self._settings.time_unit != "step":
             self._refuse_mixture(rows)
         time = pl.col("latest" if self._settings.ambiguous_times == "latest" else "earliest")
-        if self._settings.ambiguous_times == "order":
-            time = pl.when(self._is_second_reading(rows)).then("latest").otherwise("earliest")
-        return rows.with_columns(time=time.cast(pl.Int64))
+        return rows.with_columns(time=time.cast(pl.Int64), later=pl.col("latest").cast(pl.Int64))
+
+    def settle_order(self, parked: Path) -> None:
+        """Give ambiguous rows of a file of parked rows the instant that their order tells, if that is to decide.
+
+        Raises InputError (E-TIME-022) where it does not tell.
+        """
+        if self._settings.ambiguous_times == "order" and self._settings.time_zone is not None:
+            self._num_lone = settle_second_readings(parked, self._settings)
 
     @property
     def _offsets(self) -> list[int]:
@@ -116,16 +146,6 @@ class TimeLine:
             row=line,
             column=self._settings.time_column,
         )
-
-    def _is_second_reading(self, rows: pl.DataFrame) -> pl.Series:
-        """Mark ambiguous readings that their series has shown before."""
-        is_second = [False] * rows.height
-        ambiguous = rows.with_row_index("position").filter(pl.col("earliest") != pl.col("latest"))
-        keys = [name for name in ("series", "channel", "local") if name in rows.columns]
-        for position, *reading in ambiguous.select("position", *keys).iter_rows():
-            is_second[position] = tuple(reading) in self._seen_twice
-            self._seen_twice.add(tuple(reading))
-        return pl.Series(is_second, dtype=pl.Boolean)
 
 
 def _in_utc(local: pl.Expr, zone: str, ambiguous: Literal["earliest", "latest"]) -> pl.Expr:

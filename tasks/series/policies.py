@@ -1,8 +1,9 @@
-"""What is done about rows that go back, repeat a time, miss the grid or leave steps out; decided on times alone.
+"""What is done about rows that miss the grid or leave steps out; decided on times alone.
 
 Times are frames with the columns `row`, `series`, perhaps `channel`, and `time`, Int64.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import polars as pl
 from tasks.errors import InputError, quoted
 from tasks.series.source import StampedSource
 from tasks.series.time_grid import FOLLOWS_IN_SERIES, Clock, TimeGrid, show_time
+from tasks.sources.inputs import InputFile
 
 MAX_EXAMPLES = 20
 
@@ -22,6 +24,7 @@ class Sheet:
     path: Path
     settings: StampedSource
     clock: Clock
+    files: Sequence[InputFile]
 
     @property
     def keys(self) -> list[str]:
@@ -45,59 +48,6 @@ class Sheet:
         """An error at the time of a row."""
         file, line = self.place(row)
         return InputError(code, problem, fix=fix, file=file, row=line, column=self.settings.time_column)
-
-
-def sort_times(sheet: Sheet, times: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """Order rows by series and time, and count those that went back in time.
-
-    Raises InputError (E-TIME-013) for the first of them, unless `unsorted` is "sort".
-    """
-    order = ["series", "time", *sheet.keys[1:]]
-    if _is_sorted(times, order):
-        return times, 0
-    before = pl.col("time").shift().over(sheet.keys)
-    went_back = times.with_columns(before=before).filter(pl.col("time") < pl.col("before"))
-    if went_back.height and sheet.settings.unsorted == "error":
-        first = went_back.row(0, named=True)
-        raise sheet.error(
-            "E-TIME-013",
-            first["row"],
-            f"got {sheet.show(first['time'])} after {sheet.show(first['before'])} in series {quoted(first['series'])}.",
-            'sort the rows, or set unsorted = "sort".',
-        )
-    return times.sort(order, maintain_order=True), went_back.height
-
-
-def _is_sorted(times: pl.DataFrame, columns: list[str]) -> bool:
-    """Tell whether rows ascend by the first column, then the second and so on; takes no memory, as sorting would."""
-    follows = pl.lit(True)
-    for name in reversed(columns):
-        before = pl.col(name).shift()
-        follows = (pl.col(name) > before) | ((pl.col(name) == before) & follows)
-    return times.select(follows.all()).item()
-
-
-def find_duplicates(sheet: Sheet, ordered: pl.DataFrame) -> pl.DataFrame:
-    """Rows whose time their series has had before, with the row that had it first: columns row, of_row.
-
-    Raises InputError (E-TIME-014) for the first of them, unless `duplicates` says which counts.
-    """
-    key = [*sheet.keys, "time"]
-    repeated = ordered.filter(pl.all_horizontal(pl.col(name) == pl.col(name).shift() for name in key))
-    if repeated.is_empty():
-        return pl.DataFrame(schema={"row": pl.UInt32, "of_row": pl.UInt32})
-    groups = ordered.join(repeated.select(key).unique(), on=key, how="semi", maintain_order="left")
-    groups = groups.with_columns(of_row=pl.col("row").first().over(key)).filter(pl.col("row") != pl.col("of_row"))
-    if sheet.settings.duplicates == "error":
-        first = groups.sort("row").row(0, named=True)
-        file, line = sheet.place(first["of_row"])
-        raise sheet.error(
-            "E-TIME-014",
-            first["row"],
-            f"got {sheet.show(first['time'])} again in series {quoted(first['series'])}, first in {file}:{line}.",
-            'remove one of the rows, or set duplicates = "first", "last" or "mean".',
-        )
-    return groups.select("row", "of_row")
 
 
 def refuse_irregular(sheet: Sheet, ordered: pl.DataFrame, grid: TimeGrid) -> None:

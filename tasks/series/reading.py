@@ -14,16 +14,17 @@ import pyarrow.parquet as pq
 
 from tasks.errors import InputError, ResourceError, quoted
 from tasks.progress import Progress, emit
+from tasks.series.account import describe_changes, describe_reading
 from tasks.series.canonical import write_canonical
 from tasks.series.cells import RowParser
+from tasks.series.duplicates import find_duplicates
 from tasks.series.frames import NUMBERS, ROWS_FILE
+from tasks.series.ordering import sort_times
 from tasks.series.policies import (
     Sheet,
     describe_gaps,
-    find_duplicates,
     find_gaps,
     refuse_irregular,
-    sort_times,
 )
 from tasks.series.source import SeriesSource
 from tasks.series.time_grid import DTYPES, FOLLOWS_IN_SERIES, TimeGrid, infer_grid
@@ -46,7 +47,7 @@ def write_rows(folder: Path, *, settings: SeriesSource, inputs: Inputs, digest: 
     intake, parser = Intake(settings), RowParser(settings)
     num_rows = park_rows(folder / PARKED_FILE, inputs, intake, parser)
     inputs.refuse_changed(digest)
-    sheet = Sheet(path=folder / PARKED_FILE, settings=settings, clock=parser.time_line.clock)
+    sheet = Sheet(path=folder / PARKED_FILE, settings=settings, clock=parser.time_line.clock, files=inputs.files)
     summary = _arrange(folder, sheet, parser.time_line.zone)
     sheet.path.unlink()
     emit(Progress(stage="ingest", done=num_rows, total=num_rows, finished=True))
@@ -56,7 +57,11 @@ def write_rows(folder: Path, *, settings: SeriesSource, inputs: Inputs, digest: 
         "skipped_examples": intake.examples,
         "filtered": dict(intake.filtered),
         "inputs": {"files": len(inputs.files), "bytes": intake.num_bytes, "sha256": digest},
-        "warnings": _warnings(summary, settings, intake) + parser.time_line.warnings(),
+        "warnings": [
+            *describe_reading(summary, settings=settings, intake=intake, num_rows=num_rows, sentinels=parser.sentinels),
+            *_describe_gaps(summary),
+            *parser.time_line.warnings(),
+        ],
     }
 
 
@@ -72,17 +77,25 @@ def write_history(folder: Path, intake: Intake, inputs: Inputs, *, channels: Seq
     parser = RowParser(settings, channels=channels)
     num_rows = park_rows(folder / PARKED_FILE, inputs, intake, parser)
     inputs.refuse_changed(digest)
-    sheet = Sheet(path=folder / PARKED_FILE, settings=settings, clock=parser.time_line.clock)
+    sheet = Sheet(path=folder / PARKED_FILE, settings=settings, clock=parser.time_line.clock, files=inputs.files)
     ordered, num_unsorted = sort_times(sheet, sheet.times())
     duplicates = find_duplicates(sheet, ordered)
     write_canonical(folder / ROWS_FILE, sheet, ordered, duplicates)
     sheet.path.unlink()
     emit(Progress(stage="ingest", done=num_rows, total=num_rows, finished=True))
     others = parser.other_channels
-    counted = _count_changes(settings, intake, num_unsorted=num_unsorted, num_duplicates=duplicates.height) | {
-        f"{others.total()} row(s) of channels that the model never learned were left out: {_shown(others)}": len(others)
-    }
-    intake.warnings += [warning for warning, count in counted.items() if count]
+    intake.warnings += describe_changes(
+        settings,
+        intake,
+        num_rows=num_rows,
+        num_unsorted=num_unsorted,
+        num_merged=duplicates.height,
+        sentinels=parser.sentinels,
+    )
+    if others:
+        intake.warnings.append(
+            f"{others.total()} row(s) of channels that the model never learned were left out: {_shown(others)}"
+        )
 
 
 def _arrange(folder: Path, sheet: Sheet, zone: str | None) -> dict:
@@ -125,6 +138,7 @@ def park_rows(path: Path, inputs: Inputs, intake: Intake, parser: RowParser) -> 
             emit(Progress(stage="ingest", done=num_rows))
     if not num_rows:
         raise _nothing_left(intake, parser.other_channels)
+    parser.time_line.settle_order(path)
     return num_rows
 
 
@@ -135,7 +149,7 @@ def _find_grid(sheet: Sheet, times: pl.DataFrame, zone: str | None) -> TimeGrid:
         raise InputError(
             "E-TIME-019",
             f"no series has two times, {times.height} row(s) in all, so there is no step to find.",
-            fix="check id_column, or add rows.",
+            fix="check id_columns, or add rows.",
         )
     refuse_irregular(sheet, times, grid)
     return grid
@@ -146,30 +160,16 @@ def _count_missing(path: Path) -> dict[str, int]:
     return {name: count for name, count in counts.row(0, named=True).items() if count}
 
 
-def _warnings(summary: dict, settings: SeriesSource, intake: Intake) -> list[str]:
+def _describe_gaps(summary: dict) -> list[str]:
     gaps = summary["gaps"]
+    if not gaps["number"]:
+        return []
     places = [f"{gap['steps']} after {gap['after']}" for gap in gaps["first"][:MAX_SHOWN_GAPS]]
     places += ["..."] if gaps["number"] > MAX_SHOWN_GAPS else []
-    changes = {"num_unsorted": summary["unsorted"], "num_duplicates": summary["duplicates"]}
-    counted = _count_changes(settings, intake, **changes) | {
+    return [
         f"{gaps['steps']} step(s) of {summary['grid']['frequency']} are missing in {gaps['number']} gap(s), which no "
-        f"window spans: {', '.join(places)}": gaps["number"],
-    }
-    counted |= {
-        f"{count} value(s) of {quoted(name.partition('.')[2])} are missing": count
-        for name, count in summary["missing"].items()
-    }
-    return [warning for warning, count in counted.items() if count]
-
-
-def _count_changes(settings: SeriesSource, intake: Intake, *, num_unsorted: int, num_duplicates: int) -> dict[str, int]:
-    kept = "their mean" if settings.duplicates == "mean" else f"the {settings.duplicates}"
-    return {
-        f"{intake.skipped} bad rows or files were left out": intake.skipped,
-        f"{intake.blank_lines} blank lines were skipped": intake.blank_lines,
-        f"{num_unsorted} row(s) went back in time and were sorted": num_unsorted,
-        f"{num_duplicates} row(s) repeated a time; of such rows {kept} was kept": num_duplicates,
-    }
+        f"window spans: {', '.join(places)}"
+    ]
 
 
 def _shown(names: Collection[str]) -> str:

@@ -5,7 +5,7 @@ import zoneinfo
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from tasks.sources.settings import FileSettings
 
@@ -22,10 +22,22 @@ PRESETS = {
         "value_columns": ("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT"),
     },
 }
-POLICIES = frozenset({"unsorted", "duplicates", "sentinels", "time_zone", "ambiguous_times"})
+POLICIES = frozenset(
+    {"unsorted", "duplicates", "expect_merged", "sentinels", "missing_values", "time_zone", "ambiguous_times"}
+)
+# What in a format reads the hour.
+HOURS = ("%H", "%I", "%k", "%l", "%T", "%R", "%r", "%X", "%c", "%s")
 FREQUENCY = re.compile(r"auto|[1-9]\d{0,8}(us|ms|s|m|h|d|w|mo|q|y)?")
 
+
+def _listed(names: object) -> object:
+    """Read nothing or one name as a list of it."""
+    return [names] if isinstance(names, str) else names or []
+
+
 ColumnName = Annotated[str, Field(min_length=1, max_length=256)]
+# One name may stand for a list of one.
+ColumnNames = Annotated[tuple[ColumnName, ...], BeforeValidator(_listed)]
 
 
 class StampedSource(FileSettings):
@@ -36,7 +48,9 @@ class StampedSource(FileSettings):
 
     free: ClassVar[frozenset[str]] = FileSettings.free | POLICIES
 
-    id_column: ColumnName | None = Field(None, description="Column that names the series; without it there is one.")
+    id_columns: ColumnNames = Field(
+        (), max_length=8, description="Column, or columns, that name the series; without them there is one."
+    )
     one_series_per_file: bool = Field(False, description="Each file is a series of its own and gives it its name.")
     time_column: ColumnName = Field("time", description="Column that holds the time of a row.")
     value_columns: tuple[ColumnName, ...] = Field(
@@ -44,6 +58,9 @@ class StampedSource(FileSettings):
     )
     channel_column: ColumnName | None = Field(
         None, description="Column that names the channel, in a table with one row per series, time and channel."
+    )
+    time_of_day_column: ColumnName | None = Field(
+        None, description="Column that holds the time of day, where `time_column` holds dates alone."
     )
     time_format: str | None = Field(
         None, min_length=2, max_length=64, description='Format of the times, such as "%d/%m/%Y"; without it ISO 8601.'
@@ -60,13 +77,33 @@ class StampedSource(FileSettings):
     )
     unsorted: Literal["error", "sort"] = Field("error", description="What is done about rows that go back in time.")
     duplicates: Literal["error", "first", "last", "mean"] = Field(
-        "error", description="What is done about rows of one series and time."
+        "error", description="What is done about rows of one series and time: `mean` and the like make them one."
     )
+    expect_merged: bool = Field(
+        False,
+        description="Rows of one series and time are one measurement, though they are more than 1 % of all rows or "
+        "another column tells them apart.",
+    )
+    missing_values: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
+        (), max_length=16, description='Texts that mean a missing value, such as "?", beside empty cells, NA and null.'
+    )
+    decimal: Literal[".", ","] = Field(".", description="Decimal mark of the numbers in texts.")
     sentinels: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] | None = Field(
         None,
         max_length=16,
         description="Numbers that mean a missing value; -999 and the like must be listed, or [] says they are values.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _knows_the_earlier_spelling(cls, given: object) -> object:
+        if not isinstance(given, Mapping) or "id_column" not in given:
+            return given
+        others = {name: value for name, value in given.items() if name != "id_column"}
+        earlier, columns = (_listed(names) for names in (given["id_column"], given.get("id_columns")))
+        if columns and not set(earlier) <= set(columns):
+            raise ValueError("id_column is the earlier spelling of id_columns, and the two differ; remove id_column")
+        return others | {"id_columns": columns or earlier}
 
     @field_validator("time_zone")
     @classmethod
@@ -94,8 +131,8 @@ class StampedSource(FileSettings):
 
     @model_validator(mode="after")
     def _has_one_layout(self) -> Self:
-        if self.id_column is not None and self.one_series_per_file:
-            raise ValueError("id_column and one_series_per_file exclude one another")
+        if self.id_columns and self.one_series_per_file:
+            raise ValueError("id_columns and one_series_per_file exclude one another")
         if self.channel_column is not None and len(self.value_columns) > 1:
             raise ValueError("with channel_column there is one value column and no covariate column")
         return self
@@ -104,15 +141,31 @@ class StampedSource(FileSettings):
     def _reads_times_one_way(self) -> Self:
         if self.time_format is not None and self.time_unit != "text":
             raise ValueError('time_format needs time_unit "text"')
+        if self.time_of_day_column is not None and self.time_unit != "text":
+            raise ValueError('time_of_day_column needs time_unit "text"')
+        if self.time_of_day_column is not None and self.time_format is not None and self.has_days_alone:
+            raise ValueError("with time_of_day_column, time_format reads both columns with a space between them")
         if self.time_unit == "step" and self.time_zone is not None:
             raise ValueError('time_unit "step" has no time_zone')
         return self
 
+    @property
+    def decimal_mark(self) -> str:
+        """What stands before the fraction of a number in a text."""
+        return self.decimal
+
+    @property
+    def has_days_alone(self) -> bool:
+        """Whether `time_format` reads no time of day."""
+        return self.time_format is not None and not any(hour in self.time_format for hour in HOURS)
+
     def named_columns(self) -> dict[str, str]:
-        """The columns of id, time, channel and values."""
-        single = {"id": self.id_column, "time": self.time_column, "channel": self.channel_column}
-        named = {role: column for role, column in single.items() if column is not None}
-        return named | {f"value {column}": column for column in self.value_columns}
+        """The columns of ids, time, channel and values."""
+        ids = {f"id {column}": column for column in self.id_columns}
+        channel = {} if self.channel_column is None else {"channel": self.channel_column}
+        values = {f"value {column}": column for column in self.value_columns}
+        clock = {} if self.time_of_day_column is None else {"time of day": self.time_of_day_column}
+        return ids | {"time": self.time_column} | clock | channel | values
 
 
 class SeriesSource(StampedSource):
@@ -166,5 +219,5 @@ class SeriesSource(StampedSource):
         return self
 
     def named_columns(self) -> dict[str, str]:
-        """The columns of id, time, channel, values and covariates."""
+        """The columns of ids, time, channel, values and covariates."""
         return super().named_columns() | {f"known {column}": column for column in self.covariate_columns}

@@ -1,28 +1,54 @@
 """Canonical rows as a user has them: a table with the columns of the source."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
-from tasks.series.source import StampedSource
+from tasks.series.names import split_name
+from tasks.series.source import HOURS, StampedSource
 
 
 def to_source_table(rows: pl.DataFrame, source: StampedSource) -> pl.DataFrame:
     """Give canonical rows the columns of a source whose preset is filled in; times keep their type."""
     numbers = [name for name in rows.columns if name.startswith(("value.", "known."))]
-    names = {} if source.id_column is None else {"series": source.id_column}
-    names |= {"time": source.time_column, **{name: name.partition(".")[2] for name in numbers}}
-    table = rows.select(names.keys()).rename(names)
+    values = rows.select(pl.col(name).alias(name.partition(".")[2]) for name in numbers)
+    ids = [_split_names(rows["series"], source.id_columns)] if source.id_columns else []
+    stamps = _stamps(rows["time"], source)
+    table = pl.concat([*ids, stamps, values], how="horizontal")
     if source.channel_column is None:
         return table
     (value,) = source.value_columns
-    index = [name for name in (source.id_column, source.time_column) if name is not None]
+    index = [*source.id_columns, *stamps.columns]
     return table.unpivot(index=index, variable_name=source.channel_column, value_name=value)
 
 
 def write_source_table(path: Path, table: pl.DataFrame, source: StampedSource) -> None:
     """Write a table with the columns of a source as CSV, its times as the source's settings read them."""
-    table.with_columns(_show_times(table[source.time_column], source)).write_csv(path)
+    times = table[source.time_column]
+    table.with_columns(times if times.dtype == pl.String else _show_times(times, source)).write_csv(path)
+
+
+def _stamps(times: pl.Series, source: StampedSource) -> pl.DataFrame:
+    """The columns of a row's time: times of their own type, or the texts of a date and of a time of day."""
+    if source.time_of_day_column is None:
+        return times.alias(source.time_column).to_frame()
+    is_instant = getattr(times.dtype, "time_zone", None) is not None
+    local = times.dt.convert_time_zone(source.time_zone) if is_instant and source.time_zone else times
+    date, clock = "%Y-%m-%d", "%H:%M:%S%.f" + ("Z" if is_instant and source.time_zone is None else "")
+    if source.time_format is not None:
+        start = min(at for hour in HOURS if (at := source.time_format.find(hour)) >= 0)
+        date, clock = source.time_format[:start].rstrip(), source.time_format[start:]
+    formats = {source.time_column: date, source.time_of_day_column: clock}
+    return pl.DataFrame({name: local.dt.strftime(shown) for name, shown in formats.items()})
+
+
+def _split_names(series: pl.Series, columns: Sequence[str]) -> pl.DataFrame:
+    """The id columns of rows, given the names of their series."""
+    names = series.unique(maintain_order=True)
+    parts = [split_name(name, len(columns)) for name in names]
+    known = pl.DataFrame(parts, schema=dict.fromkeys(columns, pl.String), orient="row").with_columns(names)
+    return series.to_frame().join(known, on=series.name, how="left", maintain_order="left").select(columns)
 
 
 def _show_times(times: pl.Series, source: StampedSource) -> pl.Series:

@@ -19,6 +19,7 @@ from typing import IO, NamedTuple
 
 from tasks.errors import InputError, IntegrityError, ResourceError, quoted
 from tasks.sources.decoding import BUFFER_BYTES, document_too_large, open_decompressed, parsing
+from tasks.sources.hidden import is_hidden
 from tasks.sources.inputs import COMPRESSIONS, FORMATS, InputFile, is_document, suffixes_of
 from tasks.sources.intake import Intake
 
@@ -83,6 +84,8 @@ class _Roll:
             return False
         name = _normalized(member.name)
         self._refuse_repeated(name)
+        if is_hidden(name):
+            return False
         if not {*suffixes_of(name)}.isdisjoint(NESTED):
             raise InputError(
                 "E-ARC-008",

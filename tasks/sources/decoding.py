@@ -16,8 +16,9 @@ from typing import BinaryIO
 import polars as pl
 
 from tasks.errors import InputError, IntegrityError, RnnflowError, printable
+from tasks.sources.encodings import propose_encodings, remedy_for
 from tasks.sources.inputs import InputFile
-from tasks.sources.intake import Intake
+from tasks.sources.intake import MAX_EXAMPLES, Intake
 
 BUFFER_BYTES = 2**18
 SNIFFED_BYTES = 2**10
@@ -75,10 +76,11 @@ def refuse_foreign_encoding(head: bytes, place: str) -> None:
         )
 
 
-def decode(data: bytes, encoding: str, *, place: str, line: int, offset: int) -> str:
+def decode(data: bytes, encoding: str, *, place: str, line: int, offset: int, sample: Callable[[], bytes]) -> str:
     """Decode bytes that begin at a line and a byte offset of a file.
 
-    Raises InputError (E-ENC-001) with line, offset and the offending bytes in hexadecimal.
+    Raises InputError (E-ENC-001) with line, offset, the offending bytes in hexadecimal, and the encoding that fits a
+    sample of the text.
     """
     try:
         return data.decode(encoding)
@@ -87,7 +89,7 @@ def decode(data: bytes, encoding: str, *, place: str, line: int, offset: int) ->
             "E-ENC-001",
             f"got bytes {data[error.start : error.end].hex(' ')} at offset {offset + error.start}, "
             f"expected {encoding} ({error.reason}).",
-            fix='set encoding (for example "latin-1"), or clean the file.',
+            fix=remedy_for(propose_encodings(sample())),
             file=place,
             row=line + data[: error.start].count(b"\n"),
         ) from error
@@ -110,6 +112,7 @@ class Lines(Iterator[str]):
     def __init__(self, stream: io.BufferedReader, file: InputFile, intake: Intake) -> None:
         self.number = 0
         self._stream, self._place = stream, str(file.path)
+        self._intake = intake
         self._encoding, self._limit = intake.settings.encoding, intake.settings.max_document_bytes
         self._fault: InputError | None = None
         head = stream.peek()
@@ -124,12 +127,23 @@ class Lines(Iterator[str]):
         self.number += 1
         try:
             self._refuse_long(data)
-            line = decode(data, self._encoding, place=self._place, line=self.number, offset=self._offset)
+            line = decode(
+                data,
+                self._encoding,
+                place=self._place,
+                line=self.number,
+                offset=self._offset,
+                sample=lambda: self._sample(data),
+            )
         except InputError as error:
             self._fault = self._fault or error
             line = "\n"
         self._offset += len(data)
         return line
+
+    def _sample(self, data: bytes) -> bytes:
+        """The bytes at fault and those that follow; none once so many were left out that no remedy is read."""
+        return data + self._stream.peek() if self._intake.skipped < MAX_EXAMPLES else b""
 
     def take_fault(self) -> InputError | None:
         """Return the first fault since the last call, if there was one."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from rnnmodels.durable import sha256_of_file
 from tasks import fingerprint, store
 from tasks.errors import InputError, IntegrityError, ResourceError, quoted
+from tasks.sources.hidden import is_asked_for, is_hidden
 from tasks.sources.settings import GIB, FileSettings
 
 TABLE_FORMATS = {
@@ -187,6 +188,7 @@ def _located(location: str, settings: FileSettings) -> Iterator[InputFile]:
 def _documents_below(folder: Path, root: Path, settings: FileSettings) -> Iterator[InputFile]:
     walk = os.walk(folder, onerror=_raise)  # the default leaves out folders that cannot be read
     paths = (Path(parent, name) for parent, _, names in walk for name in names)
+    paths = (path for path in paths if not is_hidden(path.relative_to(folder).as_posix()))
     for path in _sorted_within_cap(paths, folder, settings):
         name = path.relative_to(root).as_posix()
         kind = "document" if is_document(name, settings.include) else ""
@@ -196,7 +198,8 @@ def _documents_below(folder: Path, root: Path, settings: FileSettings) -> Iterat
 def _matches(pattern: Path, settings: FileSettings) -> Iterator[InputFile]:
     first_magic = next(index for index, part in enumerate(pattern.parts) if glob.has_magic(part))
     root = Path(*pattern.parts[:first_magic])
-    for path in _sorted_within_cap(root.glob(str(Path(*pattern.parts[first_magic:]))), pattern, settings):
+    found = (path for path in root.glob(str(Path(*pattern.parts[first_magic:]))) if is_asked_for(path, pattern))
+    for path in _sorted_within_cap(found, pattern, settings):
         if not path.is_dir():
             yield _named_file(path, path.relative_to(root).as_posix(), settings)
         elif settings.reads_documents and "**" not in pattern.parts:  # which names the files below a folder itself
@@ -227,7 +230,7 @@ def _named_file(path: Path, name: str, settings: FileSettings) -> InputFile:
         raise InputError(
             "E-SRC-003",
             f"has the suffix {quoted(suffix + compression)}, expected one of {', '.join(formats)}.",
-            fix="set format, or convert the file.",
+            fix='set format ("csv" for a text table, with delimiter if no comma parts its fields), or convert it.',
             file=path,
         )
     return InputFile(path, name, kind, compression)

@@ -12,10 +12,9 @@ import polars as pl
 
 from tasks.errors import InputError, quoted
 from tasks.sources.decoding import Lines, open_decompressed
+from tasks.sources.delimiters import delimiter_of, refuse_other_delimiter
 from tasks.sources.inputs import InputFile
 from tasks.sources.intake import Intake, RawRow, batched, check_columns
-
-DELIMITERS = {"csv": ",", "tsv": "\t"}
 
 
 def read_csv(file: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
@@ -28,28 +27,38 @@ def read_csv(file: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
 
 def _rows(file: InputFile, intake: Intake) -> Iterator[RawRow]:
     place = str(file.path)
-    with open_decompressed(file, intake) as stream, _field_limit(intake.settings.max_document_bytes):
-        records = _records(Lines(stream, file, intake), file, intake)
-        header_line, header = next(records, (0, []))
-        wanted = intake.settings.wanted_columns().values()
-        check_columns(wanted, header, file=file, line=header_line or None)
-        positions = [header.index(column) for column in wanted]
-        has_rows = False
-        for line, fields in records:
-            has_rows = True
-            if len(fields) == len(header):
-                yield RawRow(place, line, file.name, [fields[position] for position in positions])
-            else:
-                intake.reject(_wrong_length(file, line, got=len(fields), expected=len(header)))
-        if not has_rows:
-            raise InputError("E-SRC-004", "has a header and no rows.", fix="remove the file, or fill it.", file=place)
+    records = read_records(file, intake)
+    header_line, header = next(records, (0, []))
+    wanted = intake.settings.wanted_columns().values()
+    check_columns(wanted, header, file=file, line=header_line or None)
+    positions = [header.index(column) for column in wanted]
+    has_rows = False
+    for line, fields in records:
+        has_rows = True
+        if len(fields) == len(header):
+            yield RawRow(place, line, file.name, [fields[position] for position in positions])
+        else:
+            intake.reject(_wrong_length(file, line, got=len(fields), expected=len(header)))
+    if not has_rows:
+        raise InputError("E-SRC-004", "has a header and no rows.", fix="remove the file, or fill it.", file=place)
 
 
-def _records(lines: Lines, file: InputFile, intake: Intake) -> Iterator[tuple[int, list[str]]]:
-    """Yield each record with the line it begins on; blank lines are counted, broken records rejected."""
+def read_records(file: InputFile, intake: Intake) -> Iterator[tuple[int, list[str]]]:
+    """Yield each record, the header first, with the line it begins on.
+
+    Lines without any text are counted, broken records rejected.
+    Raises InputError: E-CSV-003, E-CSV-004, E-CSV-010, E-DATA-008, E-ENC, E-SRC-004.
+    """
+    delimiter, limit = delimiter_of(file, intake.settings), intake.settings.max_document_bytes
+    with open_decompressed(file, intake) as stream, _field_limit(limit):
+        lines = Lines(stream, file, intake)
+        refuse_other_delimiter(stream.peek(), file, intake.settings)
+        yield from _records(lines, file, intake, delimiter)
+
+
+def _records(lines: Lines, file: InputFile, intake: Intake, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     pending: list[str] = []
     quoting = csv.QUOTE_MINIMAL if intake.settings.quoted else csv.QUOTE_NONE
-    delimiter = DELIMITERS[file.kind]
     reader = csv.reader(_remembered(lines, pending), delimiter=delimiter, quoting=quoting, strict=True)
     while True:
         pending.clear()
@@ -58,12 +67,12 @@ def _records(lines: Lines, file: InputFile, intake: Intake) -> Iterator[tuple[in
             fields = next(reader, None)
             fault = lines.take_fault()
         except csv.Error as error:
-            fields, fault = [], lines.take_fault() or _csv_error(error, file, first_line, pending)
+            fields, fault = [], lines.take_fault() or _csv_error(error, file, first_line, pending, delimiter)
         if fault:
             intake.reject(fault)
         elif fields is None:
             return
-        elif fields:
+        elif any(fields):  # spreadsheets leave rows of nothing but delimiters behind
             yield first_line, fields
         else:
             intake.blank_lines += 1
@@ -95,10 +104,10 @@ def _wrong_length(file: InputFile, line: int, *, got: int, expected: int) -> Inp
     )
 
 
-def _csv_error(error: csv.Error, file: InputFile, first_line: int, pending: list[str]) -> InputError:
+def _csv_error(error: csv.Error, file: InputFile, first_line: int, pending: list[str], delimiter: str) -> InputError:
     """Word what the parser found; it knows no codes, so its message is matched."""
     wordings: dict[str, Callable[[], InputError]] = {
-        "unexpected end of data": lambda: _unclosed_quote(file, first_line, pending),
+        "unexpected end of data": lambda: _unclosed_quote(file, first_line, pending, delimiter),
         "field larger than": lambda: _field_too_large(file, first_line),
     }
     matching = (describe for wording, describe in wordings.items() if str(error).startswith(wording))
@@ -106,9 +115,9 @@ def _csv_error(error: csv.Error, file: InputFile, first_line: int, pending: list
     return describe()
 
 
-def _unclosed_quote(file: InputFile, first_line: int, pending: list[str]) -> InputError:
+def _unclosed_quote(file: InputFile, first_line: int, pending: list[str], delimiter: str) -> InputError:
     # A lenient parser takes all that follows the open quote for the last field: its lines lead back to the quote.
-    last_field = next(csv.reader(pending, delimiter=DELIMITERS[file.kind]))[-1]
+    last_field = next(csv.reader(pending, delimiter=delimiter))[-1]
     num_lines = last_field.count("\n") + (not last_field.endswith("\n"))
     return InputError(
         "E-CSV-003",

@@ -8,7 +8,7 @@ from tasks.errors import InputError
 from tasks.sources.archives import read_members
 from tasks.sources.decoding import decode, document_too_large, has_utf8_mark, open_decompressed, refuse_foreign_encoding
 from tasks.sources.inputs import InputFile
-from tasks.sources.intake import Intake, RawRow, batched
+from tasks.sources.intake import MAX_EXAMPLES, Intake, RawRow, batched
 from tasks.sources.row_checks import SPLIT_NAMES, split_name
 
 ROLES = ("text", "label", "split")
@@ -47,7 +47,7 @@ def _rows(contents: Iterator[tuple[str, str, bytes]], intake: Intake) -> Iterato
     for place, name, data in contents:
         try:
             label, split = folders.classify(name, place)
-            text = _decode_document(data, place, intake.settings.encoding)
+            text = _decode_document(data, place, intake)
         except InputError as error:
             intake.reject(error)
         else:
@@ -79,10 +79,18 @@ class _ClassFolders:
         return parent, split_name(above)
 
 
-def _decode_document(data: bytes, place: str, encoding: str) -> str:
+def _decode_document(data: bytes, place: str, intake: Intake) -> str:
+    encoding = intake.settings.encoding
     refuse_foreign_encoding(data, place)
     start = UTF8_MARK_BYTES if has_utf8_mark(data, encoding) else 0
-    return decode(data[start:], encoding, place=place, line=1, offset=start)
+    return decode(
+        data[start:],
+        encoding,
+        place=place,
+        line=1,
+        offset=start,
+        sample=lambda: data[start:] if intake.skipped < MAX_EXAMPLES else b"",
+    )
 
 
 def _refuse_column_settings(file: InputFile, intake: Intake) -> None:

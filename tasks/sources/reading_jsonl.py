@@ -48,7 +48,7 @@ def _rows(file: InputFile, intake: Intake) -> Iterator[RawRow]:
     columns = intake.settings.wanted_columns()
     with open_decompressed(file, intake) as stream:
         lines = Lines(stream, file, intake)
-        parser = _LineParser(file, columns)
+        parser = _LineParser(file, columns, intake.settings.decimal_mark)
         for line in lines:
             fault = lines.take_fault()
             if not fault and not line.strip():
@@ -75,8 +75,8 @@ class _LineError(ValueError):
 class _LineParser:
     """Turns lines of one file into cells; remembers the type that labels have in this file."""
 
-    def __init__(self, file: InputFile, columns: Mapping[str, str]) -> None:
-        self._file, self._columns = file, columns
+    def __init__(self, file: InputFile, columns: Mapping[str, str], decimal: str) -> None:
+        self._file, self._columns, self._decimal = file, columns, decimal
         self._label_type: type | None = None
 
     def parse(self, line: str, number: int) -> list[str | None]:
@@ -85,7 +85,7 @@ class _LineParser:
             for column in self._columns.values():
                 if column not in record:
                     raise missing_column(column, list(record), file=self._file, line=number)
-            cells = [_cell(role, column, record[column]) for role, column in self._columns.items()]
+            cells = [_cell(role, column, record[column], self._decimal) for role, column in self._columns.items()]
             if "label" in self._columns:
                 self._refuse_drift(record[self._columns["label"]])
             if "\\u" in line:
@@ -140,12 +140,15 @@ def _refuse_constant(name: str) -> None:
 DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
 
 
-def _cell(role: str, column: str, value: object) -> str | None:
+def _cell(role: str, column: str, value: object, decimal: str) -> str | None:
     kind = role.partition(" ")[0]
     if kind == "where":
         return value if isinstance(value, str | None) else json.dumps(value)
-    if value is None or type(value) in ALLOWED[kind]:
-        return None if value is None else str(value)
+    if value is None or (isinstance(value, str) and str in ALLOWED[kind]):
+        return value
+    if type(value) in ALLOWED[kind]:
+        # What is a number already is told from texts by its type, whose decimal mark the source knows.
+        return str(value).replace(".", decimal) if kind in ("value", "known") else str(value)
     code = "E-DATA-013" if role == "label" and isinstance(value, bool | float) else "E-JSON-003"
     expected = " or ".join(JSON_TYPES[allowed] for allowed in ALLOWED[kind])
     raise _LineError(code, f"got {_shown(value)}, expected {expected}.", f"write {expected}.", column)

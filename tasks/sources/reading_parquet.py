@@ -20,6 +20,7 @@ from tasks.sources.intake import BATCH_BYTES, BATCH_ROWS, Intake, check_columns
 MAGIC = b"PAR1"
 MIN_BYTES = 12
 NUMBER_BYTES = 8
+NUMBER_ROLES = ("value ", "known ")
 
 
 def read_parquet(file: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
@@ -43,7 +44,7 @@ def read_parquet(file: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
     with _opened(file, read_dictionary=texts) as parquet:
         for piece in _pieces(parquet, columns, file, intake):
             with parsing(file.path, code="E-PQ-004", what=f"is damaged after row {num_rows}"):
-                frame = _raw_frame(piece, columns, file, first_row=num_rows + 1)
+                frame = _raw_frame(piece, columns, file, first_row=num_rows + 1, decimal=intake.settings.decimal_mark)
             num_rows += frame.height
             yield frame
     with parsing(file.path, code="E-PQ-004", what="is damaged"):
@@ -101,7 +102,12 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 def _is_time(kind: pa.DataType) -> bool:
-    return _is_number(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind)
+    return _is_number(kind) or pa.types.is_temporal(kind)
+
+
+def is_plain(kind: pa.DataType) -> bool:
+    """Tell whether cells of a type can be shown as one text: numbers, texts, times, truth."""
+    return _is_time(kind) or pa.types.is_boolean(kind)
 
 
 # By the first word of a column's role; other columns hold strings or integers.
@@ -165,7 +171,9 @@ def _text_bytes(texts: pa.DictionaryArray) -> np.ndarray:
     return pc.fill_null(lengths.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
 
 
-def _raw_frame(piece: pa.RecordBatch, columns: Mapping[str, str], file: InputFile, *, first_row: int) -> pl.DataFrame:
+def _raw_frame(
+    piece: pa.RecordBatch, columns: Mapping[str, str], file: InputFile, *, first_row: int, decimal: str
+) -> pl.DataFrame:
     cells = {role: pl.from_arrow(_expanded(piece.column(column))) for role, column in columns.items()}
     return pl.DataFrame(
         {
@@ -173,11 +181,21 @@ def _raw_frame(piece: pa.RecordBatch, columns: Mapping[str, str], file: InputFil
             "line": pl.int_range(first_row, first_row + piece.num_rows, dtype=pl.UInt64, eager=True),
             "source": pl.repeat(file.name, piece.num_rows, eager=True),
         }
-        | {role: _as_strings(series) for role, series in cells.items()}
+        | {
+            role: _with_decimal(series, decimal) if role.startswith(NUMBER_ROLES) else as_strings(series)
+            for role, series in cells.items()
+        }
     )
 
 
-def _as_strings(cells: pl.Series) -> pl.Series:
+def _with_decimal(cells: pl.Series, decimal: str) -> pl.Series:
+    """Cells as text; those of typed numbers with the decimal mark that the texts of the source have."""
+    texts = as_strings(cells)
+    return texts if cells.dtype == pl.String else texts.str.replace(".", decimal, literal=True)
+
+
+def as_strings(cells: pl.Series) -> pl.Series:
+    """Cells as text: numbers keep their value, times become ISO 8601, those of a time zone in UTC."""
     if not cells.dtype.is_temporal():
         return cells.cast(pl.String)
     in_utc = cells.dt.convert_time_zone("UTC") if getattr(cells.dtype, "time_zone", None) else cells

@@ -33,7 +33,7 @@ FULL_WIDTH_NUMBER = r"^\d*[^\D0-9]\d*$"
 class Check:
     """A fault a row can have: where `bad` holds, the row is refused with this code, problem and remedy.
 
-    `column` is the role of the column to name; `{value}` in a problem stands for its cell.
+    `column` is the role of the column to name; `{value}` in problem and remedy stands for its cell.
     """
 
     code: str
@@ -198,7 +198,7 @@ def _error(check: Check, row: dict, settings: FileSettings) -> InputError:
     return InputError(
         check.code,
         check.problem.replace("{value}", value),
-        fix=check.fix,
+        fix=check.fix.replace("{value}", value),
         file=row["file"],
         row=row["line"],
         column=settings.named_columns().get(check.column),

@@ -42,6 +42,12 @@ class FileSettings(Part):
     format: str = Field("auto", description="How files are read; `auto` goes by their suffix.")
     where: dict[str, str] = Field({}, max_length=16, description="Keep only rows whose columns have these values.")
     quoted: bool = Field(True, description='Whether fields of CSV and TSV may be quoted with `"`.')
+    delimiter: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1,
+        description="Character that parts the fields of CSV and TSV; without it a comma, in TSV a tab.",
+    )
     encoding: str = Field("utf-8", max_length=64, description="Encoding of text files; one that extends ASCII.")
     on_bad_rows: Literal["error", "skip"] = Field(
         "error", description="`skip` leaves bad rows and unreadable files out, and stores how many and the first few."
@@ -54,6 +60,13 @@ class FileSettings(Part):
     max_document_bytes: int = Field(
         10 * 2**20, ge=1, le=2**31 - 1, description="Bytes of one document, or of one line of a table."
     )
+
+    @field_validator("delimiter")
+    @classmethod
+    def _parts_fields(cls, delimiter: str | None) -> str | None:
+        if delimiter is not None and delimiter in '"\r\n\0':
+            raise ValueError(f"{delimiter!r} cannot part fields; write a character such as ; or | or \\t")
+        return delimiter
 
     @field_validator("encoding")
     @classmethod
@@ -85,6 +98,11 @@ class FileSettings(Part):
     def with_preset(self) -> Self:
         """Fill in the layout of a built-in data set."""
         return self.model_copy(update=self.presets[self.dataset])
+
+    @property
+    def decimal_mark(self) -> str:
+        """What stands before the fraction of a number in a text; sources of numbers let a recipe say it."""
+        return "."
 
     def wanted_columns(self) -> dict[str, str]:
         """Map the roles of columns (text, label, split, `where` ...) to their names in the source.

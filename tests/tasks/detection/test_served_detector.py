@@ -149,7 +149,7 @@ def test_what_the_source_says_of_order_and_repeats_holds_for_new_files(detector,
     with pytest.raises(InputError, match="E-TIME-013"):
         detector.answer_frame(shuffled)
 
-    sorting = make(draw_panel(), unsorted="sort", duplicates="last")
+    sorting = make(draw_panel(), unsorted="sort", duplicates="last", expect_merged=True)
     assert sorting.answer_frame(pl.concat([shuffled, shuffled])).equals(sorting.answer_frame(draw_more(1)))
 
 

@@ -80,7 +80,7 @@ def test_labels_are_renamed_and_official_splits_kept(ingest_table):
         (
             "a,0,1,2,up\na,1,1,2,down\nb,0,1,2,down\n",
             'E-SEQ-002 {file}:3 column "label": got "down" in sequence "a", whose first row has "up".\n'
-            "Fix: give all rows of a sequence one label, or check id_column.",
+            "Fix: give all rows of a sequence one label, or check id_columns.",
         ),
         (
             "a,0,,,up\na,1,NaN,na,up\nb,0,1,2,down\n",
@@ -89,8 +89,8 @@ def test_labels_are_renamed_and_official_splits_kept(ingest_table):
         ),
         (
             "a,0,1,2,up\na,0,1,3,up\nb,0,1,2,down\n",
-            'E-TIME-014 {file}:3 column "time": got 0 again in series "a", first in {file}:2.\n'
-            'Fix: remove one of the rows, or set duplicates = "first", "last" or "mean".',
+            'E-TIME-014 {file}:3 column "time": got 0 again in series "a", first in {file}:2 (1 of 3 rows repeats '
+            'a time of their series).\nFix: remove one of the rows, or set duplicates = "first", "last" or "mean".',
         ),
         (
             "a,1,1,2,up\na,0,1,3,up\nb,0,1,2,down\n",
@@ -105,7 +105,7 @@ def test_labels_are_renamed_and_official_splits_kept(ingest_table):
         (
             "a,0,1,x,up\nb,0,1,2,down\n",
             'E-SER-001 {file}:2 column "y": got "x", expected a number.\n'
-            "Fix: write it with a decimal point, without separators or units, and leave cells of missing values empty.",
+            'Fix: if it means a missing value, list it: missing_values = ["x"]; else write a number.',
         ),
         (
             "a,0,1,2,\nb,0,1,2,down\n",
@@ -150,9 +150,9 @@ def test_too_many_labels_are_no_classes(ingest_table):
 
 
 def test_sequences_need_a_name(project: Path):
-    with pytest.raises(ValidationError, match="name the column of the sequences as id_column"):
+    with pytest.raises(ValidationError, match="name the column of the sequences as id_columns"):
         SequenceSource(path="x.csv")
-    assert SequenceSource(path="x.csv", one_series_per_file=True).id_column is None
+    assert SequenceSource(path="x.csv", one_series_per_file=True).id_columns == ()
 
 
 def test_one_file_per_sequence_is_read(project: Path, ingest_table):

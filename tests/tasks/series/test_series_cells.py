@@ -16,7 +16,7 @@ from tasks.sources.readers import read_files
 PARIS = "Europe/Paris"
 BACK = "2024-10-27 02:30"  # clocks in Paris show it twice
 FORWARD = "2024-03-31 02:30"  # and skip this one
-POLICIES = ("earliest", "latest", "order")
+POLICIES = ("earliest", "latest")
 
 
 def read(path: Path, *times: str, values: tuple[str, ...] = (), **settings) -> tuple[pl.DataFrame, RowParser]:
@@ -201,7 +201,7 @@ def test_a_local_time_that_clocks_show_twice_is_refused_or_decided(path):
     )
     summer, winter = "2024-10-27 00:30:00", "2024-10-27 01:30:00"
     decided = {policy: instants(path, BACK, BACK, time_zone=PARIS, ambiguous_times=policy) for policy in POLICIES}
-    assert decided == {"earliest": [summer, summer], "latest": [winter, winter], "order": [summer, winter]}
+    assert decided == {"earliest": [summer, summer], "latest": [winter, winter]}
 
 
 def test_times_with_and_without_an_offset_are_not_mixed(path):
@@ -229,11 +229,22 @@ def test_missing_numbers_are_null_and_others_are_exact(path):
     assert rows["value.value"].to_list() == [None, None, None, None, -0.001, 2.5, 7.0]
 
 
-@pytest.mark.parametrize("cell", ["1,5", "1 000", "12 kW", "yes", "１"])  # noqa: RUF001
+@pytest.mark.parametrize("cell", ["1,5,0", "1.234,5", "1 000", "12 kW", "１"])  # noqa: RUF001
 def test_what_is_no_number_is_refused(path, cell):
     assert error_of(path, "2024-01-01", values=(cell,)) == (
         f'E-SER-001 FILE:2 column "value": got "{cell}", expected a number.\n'
         "Fix: write it with a decimal point, without separators or units, and leave cells of missing values empty."
+    )
+
+
+def test_the_setting_that_would_read_a_cell_is_named(path):
+    assert error_of(path, "2024-01-01", values=("1,5",)) == (
+        'E-SER-001 FILE:2 column "value": got "1,5", expected a number with a decimal point.\n'
+        'Fix: set decimal = "," if it has a decimal comma; if the comma parts thousands, write the number without it.'
+    )
+    assert error_of(path, "2024-01-01", values=("yes",)) == (
+        'E-SER-001 FILE:2 column "value": got "yes", expected a number.\n'
+        'Fix: if it means a missing value, list it: missing_values = ["yes"]; else write a number.'
     )
 
 

@@ -169,10 +169,14 @@ def test_rows_that_repeat_a_time_are_refused_or_one_is_kept(tmp_path):
     path = table(tmp_path / "a.csv", cells)
 
     assert error_of(tmp_path, path=path) == (
-        'E-TIME-014 IN/a.csv:4 column "time": got 2024-01-01T01:00:00 again in series "series", first in IN/a.csv:3.\n'
-        'Fix: remove one of the rows, or set duplicates = "first", "last" or "mean".'
+        'E-TIME-014 IN/a.csv:4 column "time": got 2024-01-01T01:00:00 again in series "series", first in IN/a.csv:3 '
+        "(2 of 5 rows repeat a time of their series).\n"
+        'Fix: remove one of the rows, or set duplicates = "first", "last" or "mean", and expect_merged = true.'
     )
-    kept = {policy: read(tmp_path, path=path, duplicates=policy)[0] for policy in ("first", "last", "mean")}
+    kept = {
+        policy: read(tmp_path, path=path, duplicates=policy, expect_merged=True)[0]
+        for policy in ("first", "last", "mean")
+    }
     assert {policy: rows["value.value"].to_list() for policy, rows in kept.items()} == {
         "first": [1, 2, 3],
         "last": [1, None, 3],
@@ -229,7 +233,7 @@ def test_a_step_needs_two_times_of_one_series(tmp_path):
 
     assert error_of(tmp_path, path=path, id_column="name") == (
         "E-TIME-019 no series has two times, 2 row(s) in all, so there is no step to find.\n"
-        "Fix: check id_column, or add rows."
+        "Fix: check id_columns, or add rows."
     )
     assert read(tmp_path, path=path, id_column="name", frequency="1h")[1]["rows"] == 2
 
@@ -247,7 +251,7 @@ def test_a_column_of_values_is_no_column_of_channels(tmp_path):
 
     assert error_of(tmp_path, path=path, channel_column="name", unsorted="sort") == (
         'E-SER-005 found 1025 channels, such as "0", "1", "10", expected at most 1024.\n'
-        "Fix: name the column of the channels as channel_column, and that of the series as id_column."
+        "Fix: name the column of the channels as channel_column, and those of the series as id_columns."
     )
 
 
@@ -274,7 +278,7 @@ def test_a_folder_and_a_text_are_no_tables(tmp_path):
     )
     assert error_of(tmp_path, path=str(tmp_path / "a.txt")) == (
         'E-SRC-003 IN/a.txt: has the suffix ".txt", expected one of .csv, .tsv, .jsonl, .ndjson, .parquet.\n'
-        "Fix: set format, or convert the file."
+        'Fix: set format ("csv" for a text table, with delimiter if no comma parts its fields), or convert it.'
     )
 
 
@@ -292,7 +296,8 @@ def test_the_embedded_series_is_read_without_importing_its_package(tmp_path, mon
 
     assert rows["value.temperature (celsius)"].to_list() == [4.0, 5.0, 6.5, 8.0]
     assert summary["warnings"] == [
-        "1 row(s) repeated a time; of such rows their mean was kept",
+        "5 rows became 4: 1 row(s) repeated a time of their series; of such rows their mean was kept "
+        '(duplicates = "mean")',
         "1 step(s) of 30m are missing in 1 gap(s), which no window spans: 1 after 2016-02-15T01:00:00Z",
     ]
     assert "bokeh_sampledata" not in sys.modules

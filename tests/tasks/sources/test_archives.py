@@ -337,3 +337,15 @@ def test_the_count_announced_by_a_zip_archive_is_read_before_its_directory(tmp_p
     monkeypatch.setattr(zipfile, "ZipFile", lambda *_: pytest.fail("the directory was loaded"))
 
     assert error_of(tmp_path / "c.zip", bytes(data), max_members=50_000).code == "E-ARC-007"
+
+
+@pytest.mark.parametrize("pack", [tar_of, zip_of])
+def test_hidden_members_and_forks_of_macos_are_passed_over(tmp_path, pack):
+    beside = {"__MACOSX/a/._0.txt": b"\xff", "a/._0.txt": b"\xff", ".x/0.txt.gz": b"\xff", "__MACOSX/._a.zip": b"\xff"}
+    path = tmp_path / f"rows.{pack.__name__[:3]}"
+    path.write_bytes(pack({**DOCUMENTS, **beside}))
+
+    members, intake = members_of(path)
+
+    assert dict(members) == DOCUMENTS
+    assert intake.num_ignored == 0

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from pydantic import ValidationError
 
 from tasks.errors import InputError
 from tasks.sources.inputs import find_inputs
@@ -107,10 +108,11 @@ def test_invalid_bytes_are_reported_with_line_offset_and_hexadecimal(tmp_path):
         path.write_bytes(b"".join(broken))
         offset = sum(map(len, lines[:line])) + column
 
-        assert error_of(path) == (
-            f"E-ENC-001 {path}:{line + 1}: got bytes ff at offset {offset}, expected utf-8 (invalid start byte).\n"
-            'Fix: set encoding (for example "latin-1"), or clean the file.'
+        problem, fix = error_of(path).split("\n")
+        assert problem == (
+            f"E-ENC-001 {path}:{line + 1}: got bytes ff at offset {offset}, expected utf-8 (invalid start byte)."
         )
+        assert fix.endswith("and look at a few rows then; or clean the file.")
 
 
 def test_another_encoding_can_be_set(tmp_path):
@@ -259,3 +261,31 @@ def test_of_several_faults_the_earliest_is_reported(tmp_path):
     path.write_text("text,label\nhello,a\nworld,2.5\nshort\n")
 
     assert error_of(path).startswith(f'E-DATA-013 {path}:3 column "label": ')
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+def test_another_delimiter_than_the_suffix_says_is_named_and_can_be_set(tmp_path, delimiter):
+    path, shown = tmp_path / "rows.csv", delimiter.replace("\t", "\\t")
+    path.write_text(f'\n"text"{delimiter}"label"\nhello, you{delimiter}a\n{delimiter}\n')
+
+    assert error_of(path) == (
+        f'E-CSV-010 {path}:2: parts its fields by "{shown}", expected ",": found "text", "label".\n'
+        f'Fix: set delimiter = "{shown}".'
+    )
+    rows, intake = read(path, delimiter=delimiter)
+    assert rows["text"].to_list() == ["hello, you"]
+    assert intake.blank_lines == 2
+
+
+def test_a_file_that_the_delimiter_cuts_rightly_is_not_suspected(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("text,label,a;b;c;d\nhello;x,a,1\n")
+
+    assert read(path)[0]["text"].to_list() == ["hello;x"]
+    assert error_of(path, label_column="class").startswith(f'E-SRC-005 {path}:1 column "class": is missing')
+
+
+@pytest.mark.parametrize("delimiter", ["", ";;", '"', "\n"])
+def test_what_cannot_part_fields_is_refused(delimiter):
+    with pytest.raises(ValidationError, match="delimiter"):
+        SourceSettings(path="x.csv", delimiter=delimiter)

@@ -90,11 +90,26 @@ def test_a_bad_document_is_named_with_line_and_offset_and_can_be_skipped(tmp_pat
     assert error_of(f"{path.parent}/*.txt", format="folder").splitlines()[0].startswith("E-SRC-007")
     assert error_of(tmp_path / "c", include="pos/*.txt") == (
         f"E-ENC-001 {path}:2: got bytes ff at offset 11, expected utf-8 (invalid start byte).\n"
-        'Fix: set encoding (for example "latin-1"), or clean the file.'
+        "Fix: set encoding to the one in which the file was written, and look at a few rows then; or clean the file."
     )
     rows, intake = read(tmp_path / "c", on_bad_rows="skip")
     assert rows["text"].to_list() == ["good"]
     assert [example.split()[0] for example in intake.examples] == ["E-ENC-002", "E-ENC-001"]
+
+
+def test_hidden_files_and_forks_of_macos_are_not_there(tmp_path):
+    fork = b"\0\5\26\7\0\2\0\0Mac OS X"
+    plant(tmp_path / "c", pos__1_txt="good", neg__1_txt="bad")
+    for name in ("pos/._1.txt", "pos/.DS_Store", ".git/x/1.txt", "__MACOSX/pos/1.txt"):
+        (tmp_path / "c" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "c" / name).write_bytes(fork)
+    for name in ("a.csv", "._a.csv", ".a.csv.swp.csv"):
+        (tmp_path / name).write_bytes(b"text,label\nhello,a\n" if name == "a.csv" else fork)
+
+    assert read(tmp_path / "c")[0]["text"].to_list() == ["bad", "good"]
+    assert read(f"{tmp_path}/c/**/*.txt", format="folder")[0].height == 2
+    assert find_inputs(SourceSettings(path=f"{tmp_path}/*.csv")).files[0].name == "a.csv"
+    assert len(find_inputs(SourceSettings(path=f"{tmp_path}/*.csv")).files) == 1
 
 
 def test_a_document_beyond_the_cap_is_not_read_whole(tmp_path):

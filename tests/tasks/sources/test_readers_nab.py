@@ -46,8 +46,8 @@ def test_rows_of_a_window_are_anomalous_from_its_first_time_to_its_last(tmp_path
         )
     )
 
-    first, second = rows.partition_by("id", maintain_order=True)
-    assert first.select("line", "id", "value value", "label").rows() == [
+    first, second = rows.partition_by("id file", maintain_order=True)
+    assert first.select("line", "id file", "value value", "label").rows() == [
         (2, "a/x.csv", "1", "0"),
         (3, "a/x.csv", "2", "1"),
         (4, "a/x.csv", "3", "1"),

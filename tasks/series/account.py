@@ -1,0 +1,55 @@
+"""What was done to rows while they were read, in sentences with counts."""
+
+from collections import Counter
+
+from tasks.errors import quoted
+from tasks.series.source import StampedSource
+from tasks.sources.intake import Intake
+
+
+def describe_reading(
+    summary: dict, *, settings: StampedSource, intake: Intake, num_rows: int, sentinels: Counter[str]
+) -> list[str]:
+    """Say what `describe_changes` does, and how many numbers are missing.
+
+    `summary` counts `unsorted` rows, `duplicates` and, by column, `missing` numbers.
+    """
+    counts = {"num_unsorted": summary["unsorted"], "num_merged": summary["duplicates"]}
+    missing = [f"{count} value(s) of {_column(name)} are missing" for name, count in summary["missing"].items()]
+    return describe_changes(settings, intake, num_rows=num_rows, sentinels=sentinels, **counts) + missing
+
+
+def describe_changes(
+    settings: StampedSource,
+    intake: Intake,
+    *,
+    num_rows: int,
+    num_unsorted: int,
+    num_merged: int,
+    sentinels: Counter[str],
+) -> list[str]:
+    """Say how many rows were left out, and of the good ones how many were sorted or merged or held sentinels."""
+    counted = {
+        f"{intake.skipped} bad rows or files were left out": intake.skipped,
+        f"{intake.blank_lines} blank lines were skipped": intake.blank_lines,
+        f"{num_unsorted} row(s) went back in time and were sorted": num_unsorted,
+        describe_merging(settings.duplicates, num_merged, num_rows - num_merged): num_merged,
+    }
+    counted |= {
+        f"{count} value(s) of {_column(name)} are sentinels and were read as missing": count
+        for name, count in sentinels.items()
+    }
+    return [warning for warning, count in counted.items() if count]
+
+
+def describe_merging(policy: str, num_merged: int, num_left: int) -> str:
+    """Say with numbers what became of rows that repeated a time."""
+    kept = "their mean" if policy == "mean" else f"the {policy}"
+    return (
+        f"{num_left + num_merged:,} rows became {num_left:,}: {num_merged:,} row(s) repeated a time of their series; "
+        f'of such rows {kept} was kept (duplicates = "{policy}")'
+    )
+
+
+def _column(name: str) -> str:
+    return quoted(name.partition(".")[2])

@@ -1,0 +1,44 @@
+"""Rows that go back in time: sorted where the recipe says so, else refused, with what may be behind it."""
+
+import polars as pl
+
+from tasks.errors import InputError, quoted
+from tasks.series.distinctions import find_change
+from tasks.series.policies import Sheet
+
+
+def sort_times(sheet: Sheet, times: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """Order rows by series and time, and count those that went back in time.
+
+    Raises InputError (E-TIME-013) for the first of them, unless `unsorted` is "sort".
+    """
+    order = ["series", "time", *sheet.keys[1:]]
+    if _is_sorted(times, order):
+        return times, 0
+    before = pl.col("time").shift().over(sheet.keys)
+    went_back = times.with_columns(before=before, of_row=pl.col("row").shift().over(sheet.keys))
+    went_back = went_back.filter(pl.col("time") < pl.col("before"))
+    if went_back.height and sheet.settings.unsorted == "error":
+        raise _out_of_order(sheet, went_back)
+    return times.sort(order, maintain_order=True), went_back.height
+
+
+def _is_sorted(times: pl.DataFrame, columns: list[str]) -> bool:
+    """Tell whether rows ascend by the first column, then the second and so on; takes no memory, as sorting would."""
+    follows = pl.lit(True)
+    for name in reversed(columns):
+        before = pl.col(name).shift()
+        follows = (pl.col(name) > before) | ((pl.col(name) == before) & follows)
+    return times.select(follows.all()).item()
+
+
+def _out_of_order(sheet: Sheet, went_back: pl.DataFrame) -> InputError:
+    first = went_back.row(0, named=True)
+    found = find_change(sheet, went_back)
+    return sheet.error(
+        "E-TIME-013",
+        first["row"],
+        f"got {sheet.show(first['time'])} after {sheet.show(first['before'])} in series {quoted(first['series'])}"
+        f"{f'; {found.said}' if found else ''}.",
+        found.remedy if found else 'sort the rows, or set unsorted = "sort".',
+    )

@@ -1,0 +1,71 @@
+"""Which encodings fit bytes that are not in the one a recipe says: what is proposed, never what is taken."""
+
+from collections.abc import Sequence
+
+from tasks.errors import quoted
+
+SAMPLE_BYTES = 2**16
+MAX_PROPOSED = 2
+FIRST_BEYOND_ASCII = 0x80
+# Fewer such bytes fit everything.
+MIN_BEYOND_ASCII = 4
+WESTERN = "cp1252"
+# In Western text few letters are beyond ASCII; in a text of another script they are the rule.
+MAX_WESTERN_SHARE = 0.2
+# What files are written in, by the name under which the detector knows it; others are rarer than its mistakes.
+USUAL = {
+    "gb18030": "gb18030",
+    "big5": "big5",
+    "big5hkscs": "big5hkscs",
+    "cp932": "cp932",
+    "euc_jp": "euc_jp",
+    "euc_jis_2004": "euc_jp",
+    "cp949": "cp949",
+    "cp1250": "cp1250",
+    "cp1251": "cp1251",
+    "koi8_r": "koi8_r",
+    "cp1252": "cp1252",
+    "cp1253": "cp1253",
+    "cp1254": "cp1254",
+    "cp1255": "cp1255",
+    "cp1256": "cp1256",
+    "cp1257": "cp1257",
+    "cp1258": "cp1258",
+    "iso8859_7": "iso8859_7",
+    "tis_620": "tis_620",
+    "cp874": "cp874",
+}
+
+
+def propose_encodings(sample: bytes) -> list[str]:
+    """The likeliest encodings of some bytes, two at most; none if they look like damaged UTF-8 or like no text."""
+    text = sample.decode("utf-8", "replace")
+    beyond, broken = sum(char > "\x7f" for char in text), text.count("\ufffd")
+    if not broken:
+        return ["utf-8"] if beyond else []
+    if beyond > 2 * broken:  # characters of several bytes, and a few bytes at fault
+        return []
+    if sum(byte >= FIRST_BEYOND_ASCII for byte in sample) < MIN_BEYOND_ASCII:
+        return []
+    import charset_normalizer
+
+    found = charset_normalizer.from_bytes(sample[:SAMPLE_BYTES])
+    usual = list(dict.fromkeys(USUAL[match.encoding] for match in found if match.encoding in USUAL))
+    if WESTERN in usual and _share_beyond_ascii(sample) <= MAX_WESTERN_SHARE:
+        usual = [WESTERN, *(name for name in usual if name != WESTERN)]
+    return usual[:MAX_PROPOSED]
+
+
+def remedy_for(proposed: Sequence[str]) -> str:
+    """Say what to do about bytes that cannot be decoded, given what they may be."""
+    if not proposed:
+        return "set encoding to the one in which the file was written, and look at a few rows then; or clean the file."
+    others = "".join(f" or {quoted(name)}" for name in proposed[1:])
+    also = f" (the bytes also fit{others.removeprefix(' or')})" if others else ""
+    return f"set encoding = {quoted(proposed[0])}{also}, and look at a few rows then; or clean the file."
+
+
+def _share_beyond_ascii(sample: bytes) -> float:
+    """The share of letters that are not those of ASCII."""
+    beyond = sum(byte >= FIRST_BEYOND_ASCII for byte in sample)
+    return beyond / max(1, beyond + sum(bytes((byte,)).isalpha() for byte in sample))
