@@ -39,7 +39,7 @@ class Setup:
     @property
     def num_batch_rows(self) -> int:
         """Rows of a batch that holds, on average, as many real tokens as one of rnnflow's."""
-        lengths = self.classifier.read(_texts_of(self.source)).length.clip(max=MAX_LENGTH)
+        lengths = self.classifier.read(_texts_of(self)).length.clip(max=MAX_LENGTH)
         return max(1, round(BATCH_TOKENS / lengths.mean()))
 
 
@@ -76,12 +76,13 @@ def build_classifier(source: Path, cell: str) -> "TextClassifier":
 def predict_as_the_product(setup: Setup, output: Path) -> None:
     """Answer the file with what `rnnflow predict` runs, durable windows included."""
     from tasks.predict import answer_windows
-    from tasks.prediction.job import check_job
+    from tasks.prediction.job import Target, check_job
     from tasks.prediction.tables import join_files
     from tasks.prediction.unfinished import claimed
     from tasks.prediction.windows import Columns
 
-    job = check_job("model/1", setup.source, output, columns=Columns(), overwrite=True)
+    target = Target(source=setup.source, output=output, overwrite=True)
+    job = check_job("model/1", target, columns=Columns(), source={})
     with claimed(output) as unfinished:
         unfinished.begin(job.order, {})
         done = sum(1 for _ in answer_windows(job, unfinished, setup.classifier, model="model/1", skip=0))
@@ -101,7 +102,7 @@ def predict_in_row_order(setup: Setup, output: Path, *, num_batch_rows: int) -> 
         writer = csv.writer(file)
         writer.writerow(["row", "label", *(f"probability_{label}" for label in LABELS), "model"])
         row = 2
-        for texts in _batched(_texts_of(setup.source), num_batch_rows):
+        for texts in _batched(_texts_of(setup), num_batch_rows):
             logits = score_batch(classifier.model, pad_sequences(classifier.read(texts).sequences))
             for probabilities in calibrated_probabilities(logits, 1):
                 writer.writerow([row, LABELS[probabilities.argmax()], *probabilities.tolist(), "model/1"])
@@ -112,11 +113,11 @@ def _batched(texts: list[str], num_rows: int) -> Iterator[list[str]]:
     return (texts[start : start + num_rows] for start in range(0, len(texts), num_rows))
 
 
-def _texts_of(source: Path) -> list[str]:
-    from tasks.prediction.windows import Columns, named_input, read_windows
+def _texts_of(setup: Setup) -> list[str]:
+    from tasks.prediction.windows import Columns, open_input, read_windows
 
-    columns = Columns()
-    return [text for window in read_windows(named_input(source, columns), columns) for text in window.rows["text"]]
+    source = open_input(setup.source, setup.classifier.serving, Columns(), {})
+    return [text for window in read_windows(source) for text in window.rows["text"]]
 
 
 def predict_in_batches(setup: Setup, output: Path) -> None:

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import importlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,9 +96,17 @@ def _launch(order: Order, module: str, flow_name: str, notes: list[str], **param
 
 
 def launch_prediction(
-    model: str, input_path: Path, output_path: Path, *, debug: bool, **options: str | bool | None
+    model: str,
+    input_path: Path,
+    output_path: Path,
+    *,
+    settings: Sequence[str],
+    debug: bool,
+    **options: str | bool | None,
 ) -> "Predicted":
     """Predict from a file, with progress on stderr; `options` are those of `predict_file`.
+
+    `settings` are assignments such as `source.encoding=utf-8`.
 
     Raises RnnflowError of any kind, KeyboardInterrupt, Terminated.
     """
@@ -108,6 +116,10 @@ def launch_prediction(
         stack.enter_context(logging_run("predict", console, verbose=debug))
         from tasks.predictors import predict_file
 
+        if settings:  # the kinds of recipes take a second to import
+            from flows.changed_source import change_source
+
+            options["source"] = change_source(model, settings)
         stack.enter_context(showing_progress(console))
         return predict_file(model, input_path, output_path, **options)
 

@@ -8,7 +8,9 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
+from flows.changed_source import change_source
 from flows.lifecycle import LIFECYCLE
+from tasks.detection.predicting import JudgedFile
 from tasks.errors import printable
 from tasks.predict import PredictedFile
 from tasks.predictors import Predicted, predict_file
@@ -18,6 +20,7 @@ from tasks.store import home
 
 PathText = Annotated[str, Field(min_length=1, max_length=4096)]
 ColumnName = Annotated[str, Field(min_length=1, max_length=256)]
+Assignment = Annotated[str, Field(min_length=1, max_length=4096)]
 
 predict_from_file = task(predict_file, name="predict", cache_policy=NO_CACHE, persist_result=False)
 
@@ -28,18 +31,22 @@ def predict(
     input_path: PathText,
     output_path: PathText,
     *,
-    text_column: ColumnName = "text",
+    text_column: ColumnName | None = None,
     label_column: ColumnName | None = None,
+    settings: Annotated[list[Assignment], Field(max_length=64)] = [],
     overwrite: bool = False,
-) -> PredictedFile | ForecastFile | LabelledFile:
-    """Classify texts or sequences of a file, or forecast what follows its series; a crashed run goes on where it was.
+) -> PredictedFile | ForecastFile | JudgedFile | LabelledFile:
+    """Classify the texts or sequences of a file, forecast what follows its series, or detect anomalies in them.
+
+    The file is read as the training rows were. A crashed run that classifies texts goes on where it was.
 
     Args:
         model: NAME for its champion, NAME@alias or NAME/3.
         input_path: CSV, TSV, JSON Lines, Parquet, or text with a document per line; relative to the project folder.
         output_path: CSV, JSON Lines or Parquet by its suffix; relative to the project folder.
-        text_column: Column of a table that holds the text.
-        label_column: Column that holds the true label where it is known; accuracy is then reported.
+        text_column: Column of a table that holds the text; that of training by default.
+        label_column: Column of the true label, for the accuracy; that of training by default, if the table has it.
+        settings: Changes for a file of another form than the training rows, such as source.encoding=utf-8.
         overwrite: Replace an output that exists.
     """
     predicted = predict_from_file(
@@ -48,6 +55,7 @@ def predict(
         home() / output_path,
         text_column=text_column,
         label_column=label_column,
+        source=change_source(model, settings),
         overwrite=overwrite,
     )
     create_markdown_artifact(describe(predicted), key="prediction", description="What became of the file.")

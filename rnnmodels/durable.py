@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import threading
 from pathlib import Path
 
 
@@ -12,8 +13,11 @@ def sha256_of_file(path: Path) -> str:
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Replace a file's content so that a crash leaves the old or the new, never a mixture."""
-    temporary = path.with_name(f"{path.name}.tmp")
+    """Replace a file's content so that a crash leaves the old or the new, never a mixture.
+
+    Of several writers at once the last wins.
+    """
+    temporary = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     with temporary.open("wb") as file:
         file.write(content)
         file.flush()

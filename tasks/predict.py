@@ -7,18 +7,19 @@ when it is complete.
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rnnmodels.durable import sha256_of_file, sync
+from rnnmodels.durable import sha256_of_file
 from tasks import registry, seen
 from tasks.errors import InputError, IntegrityError
 from tasks.prediction.answering import answer_window, one_thread_per_batch, prefetched, read_window
-from tasks.prediction.job import Job, Order, check_job
+from tasks.prediction.counts import RowCounts, read_first_fault
+from tasks.prediction.job import Job, Order, Target, check_job
 from tasks.prediction.tables import join_files
 from tasks.prediction.unfinished import Tally, Unfinished, claimed
-from tasks.prediction.windows import Columns, read_windows
+from tasks.prediction.windows import Columns, open_input, read_windows
 from tasks.profile import UNLISTED, Profile
 from tasks.progress import Progress, emit
 from tasks.registry import RegisteredModel
@@ -29,8 +30,8 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictedFile:
-    """What became of a file: `bad` rows are in `errors`, all others in `output`.
+class PredictedFile(RowCounts):
+    """What became of a file: of the `rows` that `where` asks for `bad` ones are in `errors`, all others in `output`.
 
     `kept_rows` were answered by an earlier call that was cut off, all others at `rows_per_s`. Of the `labelled_rows`,
     whose true label the model knows, the share `accuracy` was answered right; `unlisted_rows` have another label.
@@ -38,7 +39,6 @@ class PredictedFile:
 
     model: str
     rows: int
-    bad: int
     output: Path
     errors: Path | None
     wall_s: float
@@ -53,7 +53,8 @@ class PredictedFile:
         kept = f", {self.kept_rows:,} of them in an earlier call" if self.kept_rows else ""
         num_answered = self.rows - self.bad
         lines = [
-            f"{self.output}: {num_answered:,} rows classified by {self.model} ({self.rows_per_s:,.0f} rows/s{kept})."
+            f"{self.output}: {num_answered:,} rows classified by {self.model} ({self.rows_per_s:,.0f} rows/s{kept}).",
+            self.describe_rows(),
         ]
         if self.accuracy is not None:
             lines.append(f"Accuracy {self.accuracy:.2%} on {self.labelled_rows:,} labelled rows.")
@@ -70,9 +71,9 @@ class PredictedFile:
             "of them in an earlier run": f"{self.kept_rows:,}",
             "rows per second": f"{self.rows_per_s:,.0f}",
             "seconds": f"{self.wall_s:,.1f}",
+            **self.row_table(),
         }
         if self.errors is not None:
-            facts["rows that could not be read"] = f"{self.bad:,}"
             facts["their reasons"] = self.errors
         if self.accuracy is not None:
             facts["accuracy"] = f"{self.accuracy:.2%} of {self.labelled_rows:,} labelled rows"
@@ -86,32 +87,37 @@ def predict_file(
     input_path: Path,
     output_path: Path,
     *,
-    text_column: str = "text",
+    text_column: str | None = None,
     label_column: str | None = None,
+    source: Mapping[str, object] | None = None,
     overwrite: bool = False,
 ) -> PredictedFile:
     """Classify every text of a file with a registered model; see `parse_reference` for what names one.
 
-    The input is text with one document a line, or CSV, TSV, JSON Lines or Parquet with a column of texts; the
-    output is CSV, JSON Lines or Parquet by its suffix, with the columns `row` (line of the input, or number of a
-    Parquet row from 1), `label`, `probability_<class>` and `model`. Bad rows go to `<output>.errors.jsonl`.
+    The input is text with one document a line, or CSV, TSV, JSON Lines or Parquet with a column of texts; it is read as
+    the training rows were, but for the columns that are named here and the settings of their `source` that are other
+    for this file. The output is CSV, JSON Lines or Parquet by its suffix, with the columns `row` (line of the input, or
+    number of a Parquet row from 1), `label`, `probability_<class>` and `model`. Bad rows go to `<output>.errors.jsonl`.
 
-    Raises InputError for the files (E-OUT-001 to E-OUT-003, E-SRC-001, E-SRC-003, E-SRC-011 and what the readers raise)
-    and for the model (E-NAME-001, E-REG-001, E-REG-002); IntegrityError for a damaged model (E-INT-001, E-REG-003) and
-    for an input that changed meanwhile (E-INT-003).
+    Raises InputError for the files (E-OUT-001 to E-OUT-003, E-OUT-006, E-SRC-001, E-SRC-003, E-SRC-011 and what the
+    readers raise) and for the model (E-NAME-001, E-REG-001, E-REG-002); IntegrityError for a damaged model (E-INT-001,
+    E-REG-003) and for an input that changed meanwhile (E-INT-003).
     """
     started_s = time.perf_counter()
+    target = Target(source=input_path, output=output_path, overwrite=overwrite)
     columns = Columns(text=text_column, label=label_column)
-    job = check_job(model, input_path, output_path, columns=columns, overwrite=overwrite)
+    job = check_job(model, target, columns=columns, source=source or {})
     with claimed(output_path) as unfinished:
         report = _finished_report(job, unfinished) or _complete(job, unfinished)
-        _publish(job, unfinished, bad=report["bad"])
+        unfinished.publish(target, bad=report["bad"])
         profile = Profile.from_json(report.pop("profile"))
         seen.record_seen(report["model"], profile, source="predict", batch=job.order.input_sha256)
         unfinished.forget()
-    errors = job.errors if report["bad"] else None
+    errors = target.errors if report["bad"] else None
     wall_s = round(time.perf_counter() - started_s, 3)
-    return PredictedFile(**report, output=output_path, errors=errors, wall_s=wall_s)
+    return PredictedFile(
+        **report, output=output_path, errors=errors, first_fault=read_first_fault(errors), wall_s=wall_s
+    )
 
 
 def choose_version(order: Order, unfinished: Unfinished) -> RegisteredModel:
@@ -131,7 +137,8 @@ def answer_windows(
     job: Job, unfinished: Unfinished, classifier: TextClassifier, *, model: str, skip: int
 ) -> Iterator[Tally]:
     """Classify the windows of a file behind the first `skip`, and keep each as soon as it is done."""
-    windows = enumerate(read_windows(job.source, job.columns))
+    source = open_input(job.source, classifier.serving, job.columns, job.order.source)
+    windows = enumerate(read_windows(source))
     ahead = prefetched((number, read_window(classifier, window)) for number, window in windows if number >= skip)
     with one_thread_per_batch() as cores:
         for number, read in ahead:
@@ -140,8 +147,7 @@ def answer_windows(
 
 def _complete(job: Job, unfinished: Unfinished) -> dict:
     """Answer what is not answered yet and join all windows; bad input leaves nothing behind."""
-    for path in (job.output, job.errors):
-        job.refuse_existing(path)
+    job.target.refuse_existing()
     model = choose_version(job.order, unfinished)
     kept = total = unfinished.count_done()
     try:
@@ -152,6 +158,7 @@ def _complete(job: Job, unfinished: Unfinished) -> dict:
             rows_per_s = round((total.rows - kept.rows) / (time.perf_counter() - started_s), 1)
             emit(Progress(stage="predict", done=total.rows, figures={"rows_per_s": rows_per_s}))
         job.refuse_changed_input()
+        _refuse_nothing_wanted(total)
     except (InputError, IntegrityError):
         unfinished.forget()
         raise
@@ -168,7 +175,10 @@ def _counts(total: Tally) -> dict:
     labelled_rows = total.profile.labelled_rows - unlisted_rows
     return {
         "rows": total.rows,
+        "rows_read": total.rows + total.left_out + total.blank_lines,
         "bad": total.bad,
+        "left_out": total.left_out,
+        "blank_lines": total.blank_lines,
         "labelled_rows": labelled_rows,
         "unlisted_rows": unlisted_rows,
         "accuracy": total.profile.hits / labelled_rows if labelled_rows else None,
@@ -176,24 +186,21 @@ def _counts(total: Tally) -> dict:
     }
 
 
+def _refuse_nothing_wanted(total: Tally) -> None:
+    """Raise InputError (E-OUT-006) if every row of a file is other than those that the model learned from."""
+    if total.left_out and not total.rows:
+        raise InputError(
+            "E-OUT-006",
+            f"each of {total.left_out:,} rows is left out by the `where` of training.",
+            fix="answer all rows with --set source.where={}.",
+        )
+
+
 def _finished_report(job: Job, unfinished: Unfinished) -> dict | None:
     """Return the report of a call that was cut off while it gave the files their names."""
-    if unfinished.version_begun(job.order) is None or not (unfinished.answers.exists() or job.output.exists()):
+    if unfinished.version_begun(job.order) is None or not (unfinished.answers.exists() or job.target.output.exists()):
         return None
     return unfinished.read_finished()
-
-
-def _publish(job: Job, unfinished: Unfinished, *, bad: int) -> None:
-    """Give the joined files their names, the answers last; what an interrupted call has moved stays moved."""
-    if not bad and unfinished.answers.exists():
-        unfinished.faults.unlink(missing_ok=True)
-        job.refuse_existing(job.errors)
-        job.errors.unlink(missing_ok=True)
-    for path, name in ((unfinished.faults, job.errors), (unfinished.answers, job.output)):
-        if path.exists():
-            job.refuse_existing(name)
-            path.replace(name)
-    sync(job.output.parent)
 
 
 def _find_again(label: str) -> RegisteredModel | None:

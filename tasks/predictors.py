@@ -23,7 +23,10 @@ class Predicted(Protocol):
     errors: Path | None
 
     def describe(self) -> str:
-        """Say it in a line or two."""
+        """Say it in a few lines."""
+
+    def describe_refused(self) -> str:
+        """Say how much could not be answered."""
 
     def table(self) -> dict[str, str | Path]:
         """Say it as names and values."""

@@ -26,6 +26,7 @@ from tasks.errors import InputError, IntegrityError, ServiceError, quoted
 from tasks.fingerprint import digest_of
 from tasks.names import NAME_PATTERN
 from tasks.new_store import ARTIFACT_SCHEME, DATABASE, create_store
+from tasks.sole_builder import sole_builder
 from tasks.store import home
 
 if TYPE_CHECKING:
@@ -192,14 +193,21 @@ def fetch_artifacts(uri: str) -> Path:
         return local_artifact(uri, artifacts_folder())
     target = home() / "data" / "models" / digest_of([store_name(), uri])[:24]
     if not target.exists():
-        partial = target.with_suffix(".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        artifacts = load_mlflow().artifacts
-        downloaded = artifacts.download_artifacts(artifact_uri=uri, dst_path=str(partial), tracking_uri=store_uri())
-        Path(downloaded).rename(target)
-        shutil.rmtree(partial, ignore_errors=True)
+        with sole_builder(target):
+            _download(uri, target)
     return target
+
+
+def _download(uri: str, target: Path) -> None:
+    if target.exists():  # another process was faster
+        return
+    partial = target.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    artifacts = load_mlflow().artifacts
+    downloaded = artifacts.download_artifacts(artifact_uri=uri, dst_path=str(partial), tracking_uri=store_uri())
+    Path(downloaded).rename(target)
+    shutil.rmtree(partial, ignore_errors=True)
 
 
 def _failure_to_answer() -> ServiceError | None:

@@ -15,18 +15,26 @@ from tasks.errors import InputError
 @click.argument("model")
 @click.argument("input_path", metavar="INPUT", type=click.Path(path_type=Path))
 @click.argument("output_path", metavar="OUTPUT", type=click.Path(path_type=Path))
-@click.option("--text-column", default="text", show_default=True, help="Column of a table that holds the text.")
-@click.option("--label-column", help="Column of a table that holds the true label, where it is known.")
+@click.option("--text-column", help="Column of a table that holds the text; by default that of training.")
+@click.option("--label-column", help="Column of the true label; by default that of training, if the table has it.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="source.KEY=VALUE",
+    help="Read a file of another form than the training rows, as in source.encoding=utf-8.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
-@click.option("--skip-bad", is_flag=True, help="Succeed although some rows could not be read.")
+@click.option("--skip-bad", is_flag=True, help="Succeed although some rows or series could not be answered.")
 @as_json_option
 @click.pass_context
 def predict(ctx: click.Context, skip_bad: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """Ask a model about a file. MODEL is NAME, NAME@alias or NAME/3.
 
-    OUTPUT gets what the model has to say: a label for each text or sequence of INPUT, the values that follow each of
-    its series, or how surprising each of their rows is. A call that was cut off goes on when the same command is run
-    again, with the model version it began with.
+    INPUT is read as the training rows were. OUTPUT gets what the model has to say: a label for each text or sequence of
+    INPUT, the values that follow each of its series, or how surprising each of their rows is; what cannot be answered
+    goes to OUTPUT.errors.jsonl. For texts, a call that was cut off goes on when the same command is run again, with the
+    model version it began with.
     """
     from flows.launch import launch_prediction
 
@@ -36,7 +44,7 @@ def predict(ctx: click.Context, skip_bad: bool, as_json: bool, **options: Any) -
     else:
         click.echo(predicted.describe())
     if predicted.bad:
-        click.echo(f"{predicted.errors}: {predicted.bad:,} rows could not be read, each with its reason.", err=True)
+        click.echo(f"{predicted.errors}: {predicted.describe_refused()}", err=True)
         ctx.exit(0 if skip_bad else InputError.exit_code)
 
 

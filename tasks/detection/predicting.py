@@ -48,7 +48,7 @@ class JudgedFile(AnsweredTable):
         """Rows with a surprise."""
         return self.rows - self.warm_up - self.forgotten
 
-    def describe(self) -> str:
+    def describe_answers(self) -> str:
         """Say it in a few lines."""
         judged = (
             f"{self.output}: {self.judged:,} rows of {self.series:,} series judged, {self.alarms:,} "

@@ -22,7 +22,9 @@ from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
 
 
-def write_rows(folder: Path, *, settings: DetectionSource, inputs: Inputs, digest: str) -> dict:
+def write_rows(
+    folder: Path, *, settings: DetectionSource, inputs: Inputs, digest: str, intake: Intake | None = None
+) -> dict:
     """Read every input into `rows.parquet`: row, series, time, label, value.*; returns counts, clock and warnings.
 
     Raises InputError: E-DATA-001, E-DET-001, E-NAB-001, E-NAB-002, E-TIME-001 to -014, E-SER-001 to -005, and what the
@@ -30,7 +32,7 @@ def write_rows(folder: Path, *, settings: DetectionSource, inputs: Inputs, diges
     meanwhile.
     """
     settings = settings.with_preset()
-    intake, parser = Intake(settings), LabelledRowParser(settings)
+    intake, parser = intake or Intake(settings), LabelledRowParser(settings)
     num_rows = park_rows(folder / PARKED_FILE, inputs, intake, parser)
     inputs.refuse_changed(digest)
     sheet = Sheet(path=folder / PARKED_FILE, settings=settings, clock=parser.time_line.clock, files=inputs.files)
@@ -46,6 +48,8 @@ def write_rows(folder: Path, *, settings: DetectionSource, inputs: Inputs, diges
         **_describe(folder / ROWS_FILE, sheet),
     }
     emit(Progress(stage="ingest", done=num_rows, total=num_rows, finished=True))
+    said = describe_reading(summary, settings=settings, intake=intake, num_rows=num_rows, sentinels=parser.sentinels)
+    intake.note(merged=duplicates.height, warnings=said + parser.time_line.warnings())
     return summary | {
         "channels": channels,
         "clock": sheet.clock,
@@ -55,10 +59,7 @@ def write_rows(folder: Path, *, settings: DetectionSource, inputs: Inputs, diges
         "skipped_examples": intake.examples,
         "filtered": dict(intake.filtered),
         "inputs": {"files": len(inputs.files), "bytes": intake.num_bytes, "sha256": digest},
-        "warnings": [
-            *describe_reading(summary, settings=settings, intake=intake, num_rows=num_rows, sentinels=parser.sentinels),
-            *parser.time_line.warnings(),
-        ],
+        "warnings": intake.warnings,
     }
 
 

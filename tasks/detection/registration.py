@@ -20,7 +20,7 @@ from tasks.packaging import Packaging
 from tasks.register import RegistrySettings
 from tasks.series.certificate import TOLERANCE, certify_forecasts
 from tasks.series.frames import ROWS_FILE, VALUES
-from tasks.series.source_tables import to_source_table, write_source_table
+from tasks.series.source_tables import to_source_table, with_unwanted, write_source_table
 from tasks.series.stored_windows import open_split, read_layout
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
     tolerance = {"forecasts": TOLERANCE[device], "surprise": SURPRISE_TOLERANCE[device]}
     proofs = choose_proofs(read_layout(lineage.shards)["series"])
     table = raw_table(lineage, {series: len(rows) for series, rows in proofs.items()})
-    answers = pl.from_pandas(served.predict(table.to_pandas()))
+    answers = pl.from_pandas(served.predict(with_unwanted(table, read_source(lineage)).to_pandas()))
     deviations = dict.fromkeys(tolerance, 0.0)
     for series, rows in proofs.items():
         found = measure_deviations(detector, answers.filter(pl.col("series") == series), rows, best)

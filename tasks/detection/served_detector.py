@@ -20,11 +20,10 @@ from tasks.detection.reading import write_rows
 from tasks.detection.series_judge import SeriesJudge, forecasts_of
 from tasks.detection.serving import RECENT_FILE, SCALES_FILE, Serving
 from tasks.errors import InputError, quoted
-from tasks.progress import Progress, emit
 from tasks.series.frames import ROWS_FILE
-from tasks.series.refusals import Refusal
 from tasks.served_parts import read_serving
 from tasks.sources.inputs import InputFile, Inputs
+from tasks.sources.intake import Intake
 
 if TYPE_CHECKING:
     from rnnmodels.forecaster import SequenceForecaster
@@ -63,25 +62,18 @@ class SeriesDetector:
         inputs: Inputs,
         *,
         refusals: list[Refusal] | None = None,
-        notes: list[str] | None = None,
+        intake: Intake | None = None,
         **changed: object,
     ) -> pl.DataFrame:
         """Judge every series of files, read and checked as the training rows were; columns as of `answer_rows`.
 
-        `changed` settings of the source are other than in training. For `refusals` and `notes` see `answer_rows`;
-        without `notes` these are emitted.
+        `changed` settings of the source are other than in training, and an `intake` brings its own and is told what was
+        done. For `refusals` see `answer_rows`.
         """
-        said: list[str] = []
+        intake = intake or Intake(self.serving.settings_for(inputs.files[0].path, **changed))
         with tempfile.TemporaryDirectory() as folder:
-            settings = self.serving.settings_for(inputs.files[0].path, **changed)
-            write_rows(Path(folder), settings=settings, inputs=inputs, digest=inputs.digest())
-            answers = self.answer_rows(pl.read_parquet(Path(folder) / ROWS_FILE), refusals, said)
-        if notes is None:
-            for note in said:
-                emit(Progress("predict", note=note))
-        else:
-            notes += said
-        return answers
+            write_rows(Path(folder), settings=intake.settings, inputs=inputs, digest=inputs.digest(), intake=intake)
+            return self.answer_rows(pl.read_parquet(Path(folder) / ROWS_FILE), refusals, intake.warnings)
 
     def answer_frame(self, table: pl.DataFrame, *, notes: list[str] | None = None) -> pl.DataFrame:
         """Judge a table with the columns of the source, as `answer_files` does.

@@ -3,9 +3,11 @@
 This module travels with the registered model, so it knows neither Prefect nor MLflow.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 from tasks.detection.settings import DetectorSettings
@@ -13,12 +15,11 @@ from tasks.detection.source import DetectionSource
 from tasks.detection.splitting import WarmUpSettings
 from tasks.series.time_grid import show_time
 from tasks.served_parts import write_serving
+from tasks.sources.served_source import LABELS_ASIDE, NAMES_FILES, ServedSource
 
 KIND = "detect"
 SCALES_FILE, RECENT_FILE = "scales.json", "recent.parquet"
 PARTS = ("model.safetensors", "model.json", SCALES_FILE, RECENT_FILE)
-# What belongs to the training rows' files alone.
-NOT_SERVED = {"dataset", "path", "format", "where", "label_column"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +35,14 @@ class Learned:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Serving:
+class Serving(ServedSource):
     """How a detector reads and judges series: the source's columns, the channels, what it is told, what it learned."""
 
+    trained_as: ClassVar[type[DetectionSource]] = DetectionSource
+    read_as: ClassVar[type[DetectionSource]] = DetectionSource
+    not_obeyed: ClassVar[Mapping[str, str]] = NAMES_FILES | LABELS_ASIDE
+
     name: str
-    source: dict
     channels: tuple[str, ...]
     clock: str
     zone: str | None
@@ -62,16 +66,6 @@ class Serving:
     def warm_up_settings(self) -> WarmUpSettings:
         """How long the warm-up of a series is that was not there in training."""
         return WarmUpSettings.model_validate(self.warm_up)
-
-    @property
-    def settings(self) -> DetectionSource:
-        """The settings of the training rows' source, the layout of a built-in data set filled in."""
-        return DetectionSource.model_validate(self.source).with_preset()
-
-    def settings_for(self, path: Path, **changed: object) -> DetectionSource:
-        """The source's settings, labels aside, for other files in any format."""
-        own = self.settings.model_dump(exclude=NOT_SERVED)
-        return DetectionSource(**own | {"path": str(path), **changed})
 
     def show(self, time: int) -> str:
         """A time in microseconds since 1970, or a step, as a person writes it: instants on the clocks of the zone."""

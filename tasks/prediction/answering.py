@@ -32,10 +32,12 @@ class ReadWindow:
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """A window's answers: a `table` with a line per row, its `faults`, and what it looked like."""
+    """A window's answers: a `table` with a line per row, its `faults` and other rows, and what it looked like."""
 
     table: pl.DataFrame
     faults: list[dict]
+    left_out: int
+    blank_lines: int
     profile: Profile
 
 
@@ -59,7 +61,14 @@ def answer_window(classifier: TextClassifier, read: ReadWindow, *, model: str, c
         }
     )
     profile = classifier.profile(read.reading, probabilities, rows["label"].replace("", None).to_list())
-    return Answers(table=table, faults=read.window.faults, profile=profile)
+    window = read.window
+    return Answers(
+        table=table,
+        faults=window.faults,
+        left_out=window.left_out,
+        blank_lines=window.blank_lines,
+        profile=profile,
+    )
 
 
 def score_in_batches(classifier: TextClassifier, reading: Reading, cores: ThreadPoolExecutor) -> np.ndarray:

@@ -1,5 +1,6 @@
 """What a prediction is asked to do, checked before anything is read or written."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,8 +8,7 @@ from rnnmodels.durable import sha256_of_file
 from tasks import fingerprint, registry
 from tasks.errors import InputError, IntegrityError, quoted
 from tasks.prediction.tables import OUTPUT_SUFFIXES
-from tasks.prediction.windows import Columns, named_input
-from tasks.sources.inputs import InputFile
+from tasks.prediction.windows import Columns
 
 STAGE = "tasks.predict"
 
@@ -17,50 +17,65 @@ STAGE = "tasks.predict"
 class Order:
     """What was asked: the same command on the same input gives the same order.
 
-    `model` is the user's name for it, so that a new champion does not change the order; `code` is the digest of ours.
+    `model` is the user's name for it, so that a new champion does not change the order; `source` holds the settings of
+    its source that are changed for this file; `code` is the digest of ours.
     """
 
     model: str
     input_sha256: str
-    text_column: str
+    text_column: str | None
     label_column: str | None
+    source: Mapping[str, object]
     code: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
-    """A prediction whose inputs have been checked."""
+class Target:
+    """Where the answers to a file go."""
 
-    source: InputFile
-    columns: Columns
-    order: Order
+    source: Path
     output: Path
     overwrite: bool
 
     @property
     def errors(self) -> Path:
-        """Where the refused rows go."""
+        """Where what is refused goes."""
         return self.output.with_name(f"{self.output.name}.errors.jsonl")
 
-    def refuse_existing(self, path: Path) -> None:
+    def refuse_existing(self) -> None:
         """Raise InputError (E-OUT-001) for a file that must not be overwritten; the input never is."""
-        refuse_existing(path, source=self.source.path, overwrite=self.overwrite)
+        for path in (self.output, self.errors):
+            self.refuse_overwriting(path)
+
+    def refuse_overwriting(self, path: Path) -> None:
+        """Raise InputError (E-OUT-001) if a file is there and must stay."""
+        is_input = path.exists() and self.source.exists() and path.samefile(self.source)
+        if path.exists() and (is_input or not self.overwrite):
+            raise InputError("E-OUT-001", "exists already.", fix="name another output, or use --overwrite.", file=path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A prediction whose files have been checked."""
+
+    columns: Columns
+    order: Order
+    target: Target
+
+    @property
+    def source(self) -> Path:
+        """The file to read."""
+        return self.target.source
 
     def refuse_changed_input(self) -> None:
         """Raise IntegrityError (E-INT-003) if the input is no longer what it was at the start."""
-        if sha256_of_file(self.source.path) != self.order.input_sha256:
+        if sha256_of_file(self.source) != self.order.input_sha256:
             raise IntegrityError(
                 "E-INT-003",
                 "changed while it was read.",
                 fix="run again when nothing writes to the file any more.",
-                file=self.source.path,
+                file=self.source,
             )
-
-
-def refuse_existing(path: Path, *, source: Path, overwrite: bool) -> None:
-    """Raise InputError (E-OUT-001) for a file that must not be overwritten; the input never is."""
-    if path.exists() and (not overwrite or (source.exists() and path.samefile(source))):
-        raise InputError("E-OUT-001", "exists already.", fix="name another output, or use --overwrite.", file=path)
 
 
 def refuse_unwritable(output: Path) -> None:
@@ -76,19 +91,27 @@ def refuse_unwritable(output: Path) -> None:
         raise InputError("E-OUT-002", "lies in a folder that does not exist.", fix="create the folder.", file=output)
 
 
-def check_job(model: str, source: Path, output: Path, *, columns: Columns, overwrite: bool) -> Job:
+def check_job(model: str, target: Target, *, columns: Columns, source: Mapping[str, object]) -> Job:
     """Refuse what cannot be read or written, and say what is asked.
 
-    Raises InputError (E-NAME-001, E-OUT-002, E-REG-002, E-SRC-001, E-SRC-003, E-SRC-011).
+    Raises InputError (E-NAME-001, E-OUT-002, E-REG-002, E-SRC-001, E-SRC-003).
     """
     registry.parse_reference(model)
-    named = named_input(source, columns)
-    refuse_unwritable(output)
+    _refuse_no_file(target.source)
+    refuse_unwritable(target.output)
     order = Order(
         model=model,
-        input_sha256=sha256_of_file(source),
+        input_sha256=sha256_of_file(target.source),
         text_column=columns.text,
         label_column=columns.label,
+        source=source,
         code=fingerprint.digest_of([fingerprint.code_digest(STAGE), fingerprint.installed_versions(STAGE)]),
     )
-    return Job(source=named, columns=columns, order=order, output=output, overwrite=overwrite)
+    return Job(columns=columns, order=order, target=target)
+
+
+def _refuse_no_file(path: Path) -> None:
+    if not path.exists():
+        raise InputError("E-SRC-001", "does not exist.", fix="check the path.", file=path)
+    if not path.is_file():
+        raise InputError("E-SRC-003", "is no file.", fix="name a single file of texts.", file=path)

@@ -2,21 +2,27 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import NamedTuple, Protocol
 
 import polars as pl
 
-from rnnmodels.durable import sync
 from tasks import registry
 from tasks.errors import InputError
-from tasks.prediction.job import refuse_existing, refuse_unwritable
-from tasks.prediction.tables import write_table
+from tasks.prediction.counts import RowCounts, read_first_fault
+from tasks.prediction.job import Target, refuse_unwritable
+from tasks.prediction.remedies import naming_remedies, refuse_all
+from tasks.prediction.tables import write_faults, write_table
+from tasks.prediction.unfinished import Unfinished, claimed
 from tasks.progress import Progress, emit
+from tasks.series.refusals import Refusal
 from tasks.sources.inputs import Inputs, find_inputs
+from tasks.sources.intake import Intake
 from tasks.sources.settings import FileSettings
+
+NO_ROWS = "E-DATA-001"
 
 
 class Serving(Protocol):
@@ -31,38 +37,63 @@ class NumberModel(Protocol):
 
     serving: Serving
 
-    def answer_files(self, inputs: Inputs, **changed: object) -> pl.DataFrame:
-        """Answer what the files hold."""
+    def answer_files(
+        self, inputs: Inputs, *, refusals: list[Refusal] | None = None, intake: Intake | None = None
+    ) -> pl.DataFrame:
+        """Answer what the files hold, read by an intake; series that cannot be answered go to `refusals`."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnsweredTable(ABC):
-    """What became of a table of numbers: `rows` answers in `output`; a row that cannot be read refuses the whole."""
+class AnsweredTable(RowCounts, ABC):
+    """What became of a table of numbers: `rows` answers in `output`.
+
+    `refused_series` cannot be answered; they are among the `bad` ones in `errors`. `warnings` say what was done to the
+    rows that are used.
+    """
 
     model: str
     rows: int
     output: Path
+    errors: Path | None
+    refused_series: int
+    warnings: tuple[str, ...]
     wall_s: float
-    bad: ClassVar[int] = 0
-    errors: ClassVar[Path | None] = None
 
     @classmethod
     def count(cls, answers: pl.DataFrame) -> dict[str, int]:  # noqa: ARG003 (a kind may count more than rows)
         """Count what a kind tells of its answers, by the names of its own fields."""
         return {}
 
+    @property
+    def refused_rows(self) -> int:
+        """Rows that are bad each by itself."""
+        return self.bad - self.refused_series
+
     @abstractmethod
-    def describe(self) -> str:
-        """Say it in a line or two."""
+    def describe_answers(self) -> str:
+        """Say in a line or two what was answered."""
 
     @abstractmethod
     def counts(self) -> dict[str, int]:
         """What is counted, by what a person calls it."""
 
+    def describe(self) -> str:
+        """Say it in a few lines."""
+        return "\n".join([self.describe_answers(), self.describe_rows(), *self.warnings])
+
+    def name_refused(self) -> str:
+        """What could not be answered, with its number."""
+        counts = {"series": self.refused_series, "rows": self.refused_rows}
+        return " and ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+
     def table(self) -> dict[str, str | Path]:
         """Say it as names and values."""
         counted = {name: f"{count:,}" for name, count in self.counts().items()}
-        return {"output": self.output, "model": self.model, **counted, "seconds": f"{self.wall_s:,.1f}"}
+        facts = {"output": self.output, "model": self.model, **counted, "seconds": f"{self.wall_s:,.1f}"}
+        facts |= self.row_table() | {"series refused": f"{self.refused_series:,}"}
+        if self.errors is not None:
+            facts["their reasons"] = self.errors
+        return facts | {f"note {number}": warning for number, warning in enumerate(self.warnings, start=1)}
 
 
 def predict_table(
@@ -72,55 +103,121 @@ def predict_table(
     *,
     load: Callable[[Path], NumberModel],
     told: type[AnsweredTable],
-    text_column: str = "text",
+    text_column: str | None = None,
     label_column: str | None = None,
+    source: Mapping[str, object] | None = None,
     overwrite: bool = False,
 ) -> AnsweredTable:
     """Answer a table with a registered model; see `parse_reference` for what names one.
 
-    The input is a table with the columns that the model was trained on, the label aside. The output is CSV, JSON Lines
-    or Parquet by its suffix: the columns of the kind's answers, and `model`.
+    The input is a table with the columns that the model was trained on, the label aside, read as the training rows
+    were but for the settings of their `source` that are other for this file. The output is CSV, JSON Lines or Parquet
+    by its suffix: the columns of the kind's answers, and `model`. Rows that cannot be read, and series that cannot be
+    answered, go to `<output>.errors.jsonl`.
 
-    Raises InputError for the files (E-OUT-001, E-OUT-002, and what the reading of training rows raises), for columns of
-    texts (E-OUT-004), for what the kind refuses, and for the model (E-NAME-001, E-REG-001, E-REG-002); IntegrityError
-    for a damaged model (E-INT-001, E-REG-003).
+    Raises InputError for the files (E-OUT-001 to E-OUT-003, and what the reading of training rows raises), for columns
+    of texts (E-OUT-004), for what the kind refuses if nothing is left, and for the model (E-NAME-001, E-REG-001,
+    E-REG-002); IntegrityError for a damaged model (E-INT-001, E-REG-003).
     """
     started_s = time.perf_counter()
     refuse_columns_of_texts(text_column, label_column)
-    answers = write_answers(model, input_path, output_path, load=load, overwrite=overwrite)
-    wall_s = round(time.perf_counter() - started_s, 3)
-    known = {"model": answers["model"][0], "rows": answers.height, "output": output_path, "wall_s": wall_s}
-    return told(**known, **told.count(answers))
-
-
-def write_answers(
-    model: str, input_path: Path, output_path: Path, *, load: Callable[[Path], NumberModel], overwrite: bool
-) -> pl.DataFrame:
-    """Answer a table with a registered model and write the answers, with the column `model`; returns them.
-
-    Raises InputError (E-OUT-001, E-OUT-002, E-NAME-001, E-REG-001, E-REG-002), IntegrityError (E-INT-001, E-REG-003)
-    and what the reading of training rows raises.
-    """
     refuse_unwritable(output_path)
-    refuse_existing(output_path, source=input_path, overwrite=overwrite)
+    target = Target(source=input_path, output=output_path, overwrite=overwrite)
+    with claimed(output_path) as draft:
+        draft.clear()
+        target.refuse_existing()
+        answered = answer_table(model, input_path, load=load, changed=source or {})
+        write_answers(answered, draft)
+        draft.publish(target, bad=answered.bad)
+    errors = target.errors if answered.bad else None
+    return told(
+        model=answered.answers["model"][0],
+        rows=answered.answers.height,
+        output=output_path,
+        errors=errors,
+        first_fault=read_first_fault(errors),
+        refused_series=len(answered.refusals),
+        warnings=tuple(answered.intake.warnings),
+        wall_s=round(time.perf_counter() - started_s, 3),
+        **answered.count_rows(),
+        **told.count(answered.answers),
+    )
+
+
+class Answered(NamedTuple):
+    """Answers, the series that have none and why, and the account of the rows."""
+
+    answers: pl.DataFrame
+    refusals: list[Refusal]
+    intake: Intake
+
+    @property
+    def bad(self) -> int:
+        """Refused rows and series."""
+        return len(self.intake.refused) + len(self.refusals)
+
+    def count_rows(self) -> dict[str, int]:
+        """What became of the rows, as `RowCounts` tells it."""
+        intake = self.intake
+        left_out = intake.filtered.total()
+        return {
+            "rows_read": intake.kept + len(intake.refused) + left_out + intake.blank_lines,
+            "bad": self.bad,
+            "left_out": left_out,
+            "blank_lines": intake.blank_lines,
+            "merged": intake.merged,
+        }
+
+
+def answer_table(
+    model: str, path: Path, *, load: Callable[[Path], NumberModel], changed: Mapping[str, object]
+) -> Answered:
+    """Answer a table with a registered model; its answers have the column `model`.
+
+    Raises InputError (E-NAME-001, E-REG-001, E-REG-002), IntegrityError (E-INT-001, E-REG-003) and what the reading of
+    training rows raises; if nothing can be answered, the first refusal.
+    """
     registered = registry.resolve_model(model)
     loaded = load(registered.parts)
-    inputs = find_inputs(loaded.serving.settings_for(input_path))
+    settings = loaded.serving.settings_for(path, **changed)
+    inputs, intake, refusals = find_inputs(settings), Intake(settings, refused=[]), []
     emit(Progress("predict", note=f"answering with {registered.label}"))
-    answers = loaded.answer_files(inputs).with_columns(model=pl.lit(registered.label))
-    draft = output_path.with_name(f".{output_path.stem}.partial{output_path.suffix}")
-    write_table(answers, draft, is_first=True)
-    draft.replace(output_path)
-    sync(output_path.parent)
-    return answers
+    try:
+        with naming_remedies(settings):
+            answers = loaded.answer_files(inputs, refusals=refusals, intake=intake)
+    except InputError as error:
+        raise _nothing_answered(error, refusals, intake) from None
+    return Answered(answers=answers.with_columns(model=pl.lit(registered.label)), refusals=refusals, intake=intake)
 
 
-def refuse_columns_of_texts(text_column: str, label_column: str | None) -> None:
+def write_answers(answered: Answered, draft: Unfinished) -> None:
+    """Write answers, and what could not be answered: refused rows in the order of the file, then series."""
+    rows = sorted(answered.intake.refused, key=lambda error: error.row or 0)
+    faults = [_describe_fault(error, row=error.row) for error in rows]
+    faults += [_describe_fault(refusal.error, series=refusal.series) for refusal in answered.refusals]
+    write_table(answered.answers, draft.answers, is_first=True)
+    write_faults(faults, draft.faults)
+
+
+def _describe_fault(error: InputError, **place: object) -> dict[str, object]:
+    return {**place, "code": error.code, "reason": error.problem}
+
+
+def _nothing_answered(error: InputError, refusals: list[Refusal], intake: Intake) -> InputError:
+    """The error of a table without an answer: where each row or series was refused, the first of these refusals."""
+    if refusals and error is refusals[0].error:
+        return refuse_all([refusal.error for refusal in refusals])
+    if error.code == NO_ROWS and intake.refused and not intake.filtered.total():
+        return refuse_all(intake.refused)
+    return error
+
+
+def refuse_columns_of_texts(text_column: str | None, label_column: str | None) -> None:
     """Refuse options that only a classifier of texts knows.
 
     Raises InputError (E-OUT-004).
     """
-    if text_column != "text" or label_column is not None:
+    if text_column is not None or label_column is not None:
         raise InputError(
             "E-OUT-004",
             "this model reads numbers, but a column of texts or labels is named.",

@@ -12,37 +12,41 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import IO
 
 from rnnmodels.durable import sha256_of_file, sync, write_durably
 from tasks.errors import InputError
 from tasks.prediction.answering import Answers
-from tasks.prediction.job import Order
+from tasks.prediction.job import Order, Target
 from tasks.prediction.tables import write_faults, write_table
 from tasks.profile import Profile
 
 LOCK, ORDER, FINISHED = "lock", "order.json", "finished.json"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tally:
-    """Finished windows counted: their rows, how many of them were bad, and what all looked like."""
+    """Finished windows counted: their rows, how many of them were bad, and what all looked like.
+
+    Beside these rows there were `left_out` ones other than `where` asks for, and `blank_lines`.
+    """
 
     windows: int
     rows: int
     bad: int
+    left_out: int
+    blank_lines: int
     profile: Profile
 
     def __add__(self, other: "Tally") -> "Tally":
         """Count the windows of both."""
-        counts = {name: getattr(self, name) + getattr(other, name) for name in ("windows", "rows", "bad", "profile")}
-        return Tally(**counts)
+        return Tally(**{one.name: getattr(self, one.name) + getattr(other, one.name) for one in fields(self)})
 
 
-NOTHING_DONE = Tally(windows=0, rows=0, bad=0, profile=Profile.empty())
+NOTHING_DONE = Tally(windows=0, rows=0, bad=0, left_out=0, blank_lines=0, profile=Profile.empty())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,12 +84,16 @@ class Unfinished:
 
     def begin(self, order: Order, version: dict) -> None:
         """Empty the folder, and note what is asked and which version answers."""
+        self.clear()
+        begun = {"format": FORMAT, "order": asdict(order), "version": version}
+        write_durably(self.folder / ORDER, json.dumps(begun, indent=1).encode())
+
+    def clear(self) -> None:
+        """Empty the folder of what another order left."""
         self.forget()
         for path in self.folder.iterdir():
             if path.name != LOCK:
                 path.unlink()
-        fields = {"format": FORMAT, "order": asdict(order), "version": version}
-        write_durably(self.folder / ORDER, json.dumps(fields, indent=1).encode())
 
     def forget(self) -> None:
         """Say that nothing here is wanted any more, before any of it goes."""
@@ -98,12 +106,19 @@ class Unfinished:
         write_table(answers.table, files[0], is_first=number == 0)
         write_faults(answers.faults, files[1])
         bad = len(answers.faults)
-        tally = Tally(windows=1, rows=answers.table.height + bad, bad=bad, profile=answers.profile)
-        fields = {
+        tally = Tally(
+            windows=1,
+            rows=answers.table.height + bad,
+            bad=bad,
+            left_out=answers.left_out,
+            blank_lines=answers.blank_lines,
+            profile=answers.profile,
+        )
+        record = {
             "sha256": {path.name: sha256_of_file(path) for path in files},
             "tally": {**asdict(tally), "profile": tally.profile.as_json()},
         }
-        write_durably(self._record(number), json.dumps(fields).encode())
+        write_durably(self._record(number), json.dumps(record).encode())
         return tally
 
     def count_done(self) -> Tally:
@@ -119,9 +134,24 @@ class Unfinished:
             return json.loads((self.folder / FINISHED).read_bytes())
         return None
 
-    def finish(self, fields: dict) -> None:
+    def finish(self, report: dict) -> None:
         """Note that the joined files are whole, and what to report of them."""
-        write_durably(self.folder / FINISHED, json.dumps(fields, allow_nan=False).encode())
+        write_durably(self.folder / FINISHED, json.dumps(report, allow_nan=False).encode())
+
+    def publish(self, target: Target, *, bad: int) -> None:
+        """Give the joined files their names, the answers last; what an interrupted call has moved stays moved.
+
+        Raises InputError (E-OUT-001) for a file that has appeared meanwhile and must stay.
+        """
+        if not bad and self.answers.exists():
+            self.faults.unlink(missing_ok=True)
+            target.refuse_overwriting(target.errors)
+            target.errors.unlink(missing_ok=True)
+        for path, name in ((self.faults, target.errors), (self.answers, target.output)):
+            if path.exists():
+                target.refuse_overwriting(name)
+                path.replace(name)
+        sync(target.output.parent)
 
     def _record(self, number: int) -> Path:
         return self.folder / f"window-{number:06d}.json"
@@ -129,12 +159,12 @@ class Unfinished:
     def _read_window(self, number: int) -> Tally | None:
         if not self._record(number).is_file():
             return None
-        fields = json.loads(self._record(number).read_bytes())
-        for name, sha256 in fields["sha256"].items():
+        record = json.loads(self._record(number).read_bytes())
+        for name, sha256 in record["sha256"].items():
             path = self.folder / name
             if not path.is_file() or sha256_of_file(path) != sha256:
                 return None
-        return Tally(**{**fields["tally"], "profile": Profile.from_json(fields["tally"]["profile"])})
+        return Tally(**{**record["tally"], "profile": Profile.from_json(record["tally"]["profile"])})
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import polars as pl
@@ -20,9 +20,12 @@ from tasks.errors import InputError, quoted
 from tasks.sequences.encoding import VALUES_COLUMN, encode_sequences, truncated_steps
 from tasks.sequences.reading import read_sequences
 from tasks.sequences.source import SequenceSource, UnlabelledSource
+from tasks.series.refusals import Refusal
 from tasks.series.scaler import Scaler
 from tasks.served_parts import read_serving, write_serving
 from tasks.sources.inputs import InputFile, Inputs
+from tasks.sources.intake import Intake
+from tasks.sources.served_source import LABELS_ASIDE, NAMES_FILES, ServedSource
 
 if TYPE_CHECKING:
     from rnnmodels.series_classifier import SeriesClassifier
@@ -30,31 +33,22 @@ if TYPE_CHECKING:
 KIND = "classify-series"
 PARTS = ("model.safetensors", "model.json", "scaler.json", "labels.json")
 SEQUENCE = "sequence"
-# What belongs to the training rows' files alone.
-NOT_SERVED = {"dataset", "path", "format", "where", "label_column", "split_column", "labels", "similar_labels"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Serving:
+class Serving(ServedSource):
     """How a classifier reads sequences: the source's columns, the channels, the steps kept, softmax temperature."""
 
+    trained_as: ClassVar[type[SequenceSource]] = SequenceSource
+    read_as: ClassVar[type[UnlabelledSource]] = UnlabelledSource
+    not_obeyed: ClassVar[Mapping[str, str]] = NAMES_FILES | LABELS_ASIDE
+
     name: str
-    source: dict
     channels: tuple[str, ...]
     max_length: int
     keep: str
     temperature: float
     batch_steps: int
-
-    @property
-    def settings(self) -> SequenceSource:
-        """The settings of the training rows' source, the layout of a built-in data set filled in."""
-        return SequenceSource.model_validate(self.source).with_preset()
-
-    def settings_for(self, path: Path, **changed: object) -> UnlabelledSource:
-        """The source's settings, labels aside, for other files in any format."""
-        own = self.settings.model_dump(exclude=NOT_SERVED)
-        return UnlabelledSource(**own | {"path": str(path), **changed})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,22 +77,29 @@ class SequenceLabeller:
             serving=Serving(**serving | {"channels": tuple(serving["channels"])}),
         )
 
-    def answer_files(self, inputs: Inputs, **changed: object) -> pl.DataFrame:
+    def answer_files(
+        self, inputs: Inputs, *, refusals: list[Refusal] | None = None, intake: Intake | None = None, **changed: object
+    ) -> pl.DataFrame:
         """Label every sequence of files, read and checked as the training rows were; columns as of `label_sequences`.
 
-        `changed` settings of the source are other than in training.
+        `changed` settings of the source are other than in training, and an `intake` brings its own. With a list
+        `refusals` sequences with numbers missing go there, and the first is raised only if none is left.
         """
-        return self.label_sequences(self.read_files(inputs, **changed))
+        sequences = self.read_files(inputs, refusals=refusals, intake=intake, **changed)
+        self._refuse_other_channels(sequences)
+        return self.label_sequences(sequences if refusals is None else self._part_readable(sequences, refusals))
 
     def label_table(self, table: pl.DataFrame) -> pl.DataFrame:
         """Label every sequence of a table with the columns of the source, as `answer_files` does."""
         return self.label_sequences(self.read_table(table))
 
-    def read_files(self, inputs: Inputs, **changed: object) -> pl.DataFrame:
+    def read_files(
+        self, inputs: Inputs, *, refusals: list[Refusal] | None = None, intake: Intake | None = None, **changed: object
+    ) -> pl.DataFrame:
         """Read files into sequences: row, series, length, time, value.*."""
-        settings = self.serving.settings_for(inputs.files[0].path, **changed)
+        intake = intake or Intake(self.serving.settings_for(inputs.files[0].path, **changed))
         with tempfile.TemporaryDirectory() as folder:
-            return read_sequences(Path(folder), settings=settings, inputs=inputs)
+            return read_sequences(Path(folder), inputs=inputs, intake=intake, refusals=refusals)
 
     def read_table(self, table: pl.DataFrame) -> pl.DataFrame:
         """Read a table into sequences; without an id column in the source, it names them in the column `sequence`."""
@@ -134,6 +135,31 @@ class SequenceLabeller:
         cut = {"max_length": self.serving.max_length, "keep": self.serving.keep, "size": size}
         values = encoded.select(truncated_steps(pl.col(VALUES_COLUMN), **cut)).to_series()
         return [numbers.to_numpy().reshape(-1, size) for numbers in values]
+
+    def _part_readable(self, sequences: pl.DataFrame, refusals: list[Refusal]) -> pl.DataFrame:
+        """Keep the sequences that can be scaled; halves are tried apart, so few bad ones among many are found soon.
+
+        Raises the first refusal if none is left.
+        """
+        kept = self._readable_parts(sequences, refusals)
+        if not kept:
+            raise refusals[0].error
+        return pl.concat(kept)
+
+    def _readable_parts(self, sequences: pl.DataFrame, refusals: list[Refusal]) -> list[pl.DataFrame]:
+        if sequences.is_empty():
+            return []
+        try:
+            self.encode(sequences)
+        except InputError as error:
+            if sequences.height == 1:
+                refusals.append(Refusal(sequences["series"][0], error))
+                return []
+        else:
+            return [sequences]
+        middle = sequences.height // 2
+        halves = (sequences[:middle], sequences[middle:])
+        return [part for half in halves for part in self._readable_parts(half, refusals)]
 
     def _refuse_other_channels(self, sequences: pl.DataFrame) -> None:
         missing = [name for name in self.serving.channels if f"value.{name}" not in sequences.columns]

@@ -14,7 +14,7 @@ from tasks.sequences.classifier import SequenceLabeller
 class LabelledFile(AnsweredTable):
     """What became of a file of sequences: an answer for each."""
 
-    def describe(self) -> str:
+    def describe_answers(self) -> str:
         """Say it in a line."""
         return f"{self.output}: {self.rows:,} sequences classified by {self.model} ({self.wall_s:.1f} s)."
 

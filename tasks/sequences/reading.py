@@ -12,7 +12,7 @@ from tasks.errors import InputError, quoted
 from tasks.progress import Progress, emit
 from tasks.sequences.cells import LabelledRowParser
 from tasks.sequences.frames import gather_sequences
-from tasks.sequences.source import SequenceSource, UnlabelledSource
+from tasks.sequences.source import SequenceSource
 from tasks.series.account import describe_reading
 from tasks.series.canonical import write_canonical
 from tasks.series.cells import RowParser
@@ -21,6 +21,7 @@ from tasks.series.frames import ROWS_FILE, VALUES
 from tasks.series.ordering import sort_times
 from tasks.series.policies import Sheet
 from tasks.series.reading import PARKED_FILE, park_rows
+from tasks.series.refusals import Refusal
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
 
@@ -53,38 +54,45 @@ def write_rows(folder: Path, *, settings: SequenceSource, inputs: Inputs, digest
         **summary,
         "inputs": {"files": len(inputs.files), "bytes": intake.num_bytes, "sha256": digest},
         "warnings": [
-            *describe_reading(
-                summary,
-                settings=settings,
-                intake=intake,
-                num_rows=summary["steps"] + summary["duplicates"],
-                sentinels=parser.sentinels,
-            ),
-            *parser.time_line.warnings(),
+            *_describe(summary, intake, parser),
             *intake.spellings.warnings(settings),
         ],
     }
 
 
-def read_sequences(folder: Path, *, settings: UnlabelledSource, inputs: Inputs) -> pl.DataFrame:
+def read_sequences(
+    folder: Path, *, inputs: Inputs, intake: Intake, refusals: list[Refusal] | None = None
+) -> pl.DataFrame:
     """Read sequences without labels, in the order in which they first appear, with `folder` for scratch files.
 
-    Raises what `write_rows` does, labels aside.
+    Raises what `write_rows` does, labels aside; with a list `refusals`, sequences without a number go there.
     """
-    park_and_gather(folder, inputs, Intake(settings), RowParser(settings))
+    parser = RowParser(intake.settings)
+    summary = park_and_gather(folder, inputs, intake, parser, refusals)
+    intake.note(merged=summary["duplicates"], warnings=_describe(summary, intake, parser))
     return pl.read_parquet(folder / STEPS_FILE)
 
 
-def park_and_gather(folder: Path, inputs: Inputs, intake: Intake, parser: RowParser) -> dict:
-    """Leave the parsed rows in `PARKED_FILE` and whole sequences in `STEPS_FILE`; returns what was counted."""
+def park_and_gather(
+    folder: Path, inputs: Inputs, intake: Intake, parser: RowParser, refusals: list[Refusal] | None = None
+) -> dict:
+    """Leave the parsed rows in `PARKED_FILE` and whole sequences in `STEPS_FILE`; returns what was counted.
+
+    Raises InputError (E-SEQ-001) for a sequence without a number, or adds it to `refusals`.
+    """
     num_steps = park_rows(folder / PARKED_FILE, inputs, intake, parser)
     sheet = Sheet(path=folder / PARKED_FILE, settings=intake.settings, clock=parser.time_line.clock, files=inputs.files)
     ordered, num_unsorted = sort_times(sheet, sheet.times())
     duplicates = find_duplicates(sheet, ordered)
     canonical = folder / "canonical.parquet"
     channels = write_canonical(canonical, sheet, ordered, duplicates)
-    _refuse_empty(sheet, canonical)
-    gather_sequences(canonical, sheet).sink_parquet(folder / STEPS_FILE, maintain_order=True)
+    empty = _find_empty(sheet, canonical)
+    if empty and refusals is None:
+        raise empty[0].error
+    kept = gather_sequences(canonical, sheet).filter(~pl.col("series").is_in([refusal.series for refusal in empty]))
+    kept.sink_parquet(folder / STEPS_FILE, maintain_order=True)
+    if refusals is not None:
+        refusals.extend(empty)
     missing = pl.scan_parquet(canonical).select(VALUES.null_count()).collect(engine="streaming").row(0, named=True)
     canonical.unlink()
     return {
@@ -101,20 +109,31 @@ def park_and_gather(folder: Path, inputs: Inputs, intake: Intake, parser: RowPar
     }
 
 
-def _refuse_empty(sheet: Sheet, canonical: Path) -> None:
-    """Raise InputError (E-SEQ-001) for the first sequence of which every number is missing."""
+def _describe(summary: dict, intake: Intake, parser: RowParser) -> list[str]:
+    num_rows = summary["steps"] + summary["duplicates"]
+    said = describe_reading(
+        summary, settings=intake.settings, intake=intake, num_rows=num_rows, sentinels=parser.sentinels
+    )
+    return said + parser.time_line.warnings()
+
+
+def _find_empty(sheet: Sheet, canonical: Path) -> list[Refusal]:
+    """The sequences of which every number is missing (E-SEQ-001), in the order of the source."""
     is_empty = pl.all_horizontal(VALUES.null_count() == pl.len())
     steps = pl.scan_parquet(canonical).group_by("series").agg(is_empty=is_empty, row=pl.col("row").min())
-    empty = steps.filter("is_empty").sort("row").head(1).collect(engine="streaming")
-    if empty.height:
-        file, line = sheet.place(empty["row"][0])
-        raise InputError(
-            "E-SEQ-001",
-            f"sequence {quoted(empty['series'][0])} has no number at any of its steps.",
-            fix="fill them in, or leave the sequence out.",
-            file=file,
-            row=line,
-        )
+    empty = steps.filter("is_empty").sort("row").select("series", "row").collect(engine="streaming")
+    return [Refusal(series, _without_numbers(series, sheet.place(row))) for series, row in empty.iter_rows()]
+
+
+def _without_numbers(series: str, place: tuple[str, int]) -> InputError:
+    file, line = place
+    return InputError(
+        "E-SEQ-001",
+        f"sequence {quoted(series)} has no number at any of its steps.",
+        fix="fill them in, or leave the sequence out.",
+        file=file,
+        row=line,
+    )
 
 
 def _read_labels(parked: Path, settings: SequenceSource, merged: dict[str, str]) -> pl.DataFrame:

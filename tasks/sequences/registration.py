@@ -20,7 +20,7 @@ from tasks.sequences.classifier import SEQUENCE, SequenceLabeller, Serving, comp
 from tasks.sequences.frames import scatter_steps
 from tasks.sequences.source import SequenceSource
 from tasks.series.source import StampedSource
-from tasks.series.source_tables import to_source_table, write_source_table
+from tasks.series.source_tables import to_source_table, with_unwanted, write_source_table
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
@@ -77,7 +77,8 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
     batches = list(open_shards_of(lineage.shards)["test"].batches(labeller.serving.batch_steps))
     chosen = [batches[index] for index in sorted({0, len(batches) // 2, len(batches) - 1})]
     rows = [int(row) for batch in chosen for row in batch.row]
-    table = unscaled_table(read_rows(lineage, rows), labeller.serving.settings)
+    source = labeller.serving.settings
+    table = with_unwanted(unscaled_table(read_rows(lineage, rows), source), source)
     answers = pl.from_pandas(served.predict(table.to_pandas()))
     evaluated = pl.scan_parquet(best.model.file("predictions.parquet")).filter(split="test").collect()
     wanted = pl.DataFrame({"row": rows}, schema={"row": pl.UInt32})

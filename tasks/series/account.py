@@ -28,10 +28,14 @@ def describe_changes(
     num_merged: int,
     sentinels: Counter[str],
 ) -> list[str]:
-    """Say how many rows were left out, and of the good ones how many were sorted or merged or held sentinels."""
+    """Say how many rows were left out, and of the good ones how many were sorted or merged or held sentinels.
+
+    A prediction gives account of the rows left out itself.
+    """
+    is_prediction = intake.refused is not None
     counted = {
-        f"{intake.skipped} bad rows or files were left out": intake.skipped,
-        f"{intake.blank_lines} blank lines were skipped": intake.blank_lines,
+        f"{intake.skipped} bad rows or files were left out": 0 if is_prediction else intake.skipped,
+        f"{intake.blank_lines} blank lines were skipped": 0 if is_prediction else intake.blank_lines,
         f"{num_unsorted} row(s) went back in time and were sorted": num_unsorted,
         describe_merging(settings.duplicates, num_merged, num_rows - num_merged): num_merged,
     }

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import polars as pl
@@ -28,6 +28,7 @@ from tasks.series.time_grid import TimeGrid
 from tasks.served_parts import read_serving, write_serving
 from tasks.sources.inputs import InputFile, Inputs
 from tasks.sources.intake import Intake
+from tasks.sources.served_source import ServedSource
 
 if TYPE_CHECKING:
     from rnnmodels.forecaster import SequenceForecaster
@@ -39,30 +40,25 @@ POINT = "forecast"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Serving:
+class Serving(ServedSource):
     """How a forecaster reads series: the source's columns, its grid, the channels, the covariates users must bring.
 
     `cuts` are the times at which the rows were divided that it learned from, as stage `split` reports them.
     """
 
+    trained_as: ClassVar[type[SeriesSource]] = SeriesSource
+    read_as: ClassVar[type[SeriesSource]] = SeriesSource
+
     name: str
-    source: dict
     grid: dict
     channels: tuple[str, ...]
     covariates: tuple[str, ...]
     levels: tuple[float, ...]
     cuts: dict
 
-    @property
-    def settings(self) -> SeriesSource:
-        """The settings of the training rows' source, the layout of a built-in data set filled in."""
-        return SeriesSource.model_validate(self.source).with_preset()
-
-    def settings_for(self, path: Path, **changed: object) -> SeriesSource:
-        """The source's settings, for other files in any format."""
-        own = self.settings.model_dump(exclude={"dataset", "path", "format", "where"})
-        frequency = TimeGrid.from_dict(self.grid).frequency
-        return SeriesSource(**own | {"path": str(path), "frequency": frequency, **changed})
+    def learned(self) -> dict[str, object]:
+        """The step of the series."""
+        return {"frequency": TimeGrid.from_dict(self.grid).frequency}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,12 +92,7 @@ class SeriesForecaster:
         return TimeGrid.from_dict(self.serving.grid)
 
     def answer_files(
-        self,
-        inputs: Inputs,
-        *,
-        refusals: list[Refusal] | None = None,
-        intake: Intake | None = None,
-        **changed: object,
+        self, inputs: Inputs, *, refusals: list[Refusal] | None = None, intake: Intake | None = None, **changed: object
     ) -> pl.DataFrame:
         """Forecast every series of files that hold their history, read and checked as the training rows were.
 

@@ -25,7 +25,7 @@ class ForecastFile(AnsweredTable):
         """Count the series."""
         return {"series": answers["series"].n_unique()}
 
-    def describe(self) -> str:
+    def describe_answers(self) -> str:
         """Say it in a line."""
         return (
             f"{self.output}: {self.rows:,} forecasts for {self.series:,} series by {self.model} ({self.wall_s:.1f} s)."

@@ -37,31 +37,32 @@ MAX_SHOWN_GAPS = 3
 MAX_SHOWN_NAMES = 5
 
 
-def write_rows(folder: Path, *, settings: SeriesSource, inputs: Inputs, digest: str) -> dict:
+def write_rows(
+    folder: Path, *, settings: SeriesSource, inputs: Inputs, digest: str, intake: Intake | None = None
+) -> dict:
     """Read every input into `rows.parquet`, sorted by series and time; returns counts, the grid, gaps and warnings.
 
     Raises InputError: E-DATA-001, E-TIME-001 to -019, E-SER-001 to -005, and what the readers raise;
     ResourceError (E-DATA-023) beyond `max_rows`; IntegrityError (E-INT-003) if an input changed meanwhile.
     """
     settings = settings.with_preset()
-    intake, parser = Intake(settings), RowParser(settings)
+    intake, parser = intake or Intake(settings), RowParser(settings)
     num_rows = park_rows(folder / PARKED_FILE, inputs, intake, parser)
     inputs.refuse_changed(digest)
     sheet = Sheet(path=folder / PARKED_FILE, settings=settings, clock=parser.time_line.clock, files=inputs.files)
     summary = _arrange(folder, sheet, parser.time_line.zone)
     sheet.path.unlink()
     emit(Progress(stage="ingest", done=num_rows, total=num_rows, finished=True))
+    said = describe_reading(summary, settings=settings, intake=intake, num_rows=num_rows, sentinels=parser.sentinels)
+    said += [*_describe_gaps(summary), *parser.time_line.warnings()]
+    intake.note(merged=summary["duplicates"], warnings=said)
     return summary | {
         "sentinels": dict(parser.sentinels),
         "skipped": intake.skipped,
         "skipped_examples": intake.examples,
         "filtered": dict(intake.filtered),
         "inputs": {"files": len(inputs.files), "bytes": intake.num_bytes, "sha256": digest},
-        "warnings": [
-            *describe_reading(summary, settings=settings, intake=intake, num_rows=num_rows, sentinels=parser.sentinels),
-            *_describe_gaps(summary),
-            *parser.time_line.warnings(),
-        ],
+        "warnings": intake.warnings,
     }
 
 
@@ -84,7 +85,7 @@ def write_history(folder: Path, intake: Intake, inputs: Inputs, *, channels: Seq
     sheet.path.unlink()
     emit(Progress(stage="ingest", done=num_rows, total=num_rows, finished=True))
     others = parser.other_channels
-    intake.warnings += describe_changes(
+    said = describe_changes(
         settings,
         intake,
         num_rows=num_rows,
@@ -93,9 +94,8 @@ def write_history(folder: Path, intake: Intake, inputs: Inputs, *, channels: Seq
         sentinels=parser.sentinels,
     )
     if others:
-        intake.warnings.append(
-            f"{others.total()} row(s) of channels that the model never learned were left out: {_shown(others)}"
-        )
+        said.append(f"{others.total()} row(s) of channels that the model never learned were left out: {_shown(others)}")
+    intake.note(merged=duplicates.height, warnings=said)
 
 
 def _arrange(folder: Path, sheet: Sheet, zone: str | None) -> dict:
@@ -138,6 +138,7 @@ def park_rows(path: Path, inputs: Inputs, intake: Intake, parser: RowParser) -> 
             emit(Progress(stage="ingest", done=num_rows))
     if not num_rows:
         raise _nothing_left(intake, parser.other_channels)
+    intake.kept, intake.foreign = num_rows, parser.other_channels.total()
     parser.time_line.settle_order(path)
     return num_rows
 

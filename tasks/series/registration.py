@@ -18,7 +18,7 @@ from tasks.series.certificate import TOLERANCE, certify_forecasts
 from tasks.series.forecaster import POINT, SeriesForecaster, Serving, complete_forecaster
 from tasks.series.frames import ROWS_FILE, VALUES
 from tasks.series.source import SeriesSource
-from tasks.series.source_tables import to_source_table, write_source_table
+from tasks.series.source_tables import to_source_table, with_unwanted, write_source_table
 from tasks.series.stored_windows import open_split
 
 if TYPE_CHECKING:
@@ -116,7 +116,8 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
     deviation = 0.0
     judged = judged_windows(lineage, best)
     for window in judged:
-        answer = pl.from_pandas(served.predict(raw_history(lineage, window, len(window.outputs)).to_pandas()))
+        history = with_unwanted(raw_history(lineage, window, len(window.outputs)), read_source(lineage))
+        answer = pl.from_pandas(served.predict(history.to_pandas()))
         columns = [POINT, *(name for name in answer.columns if name.startswith("q"))]
         shape = (len(window.outputs), len(forecaster.serving.channels), len(columns))
         numbers = answer.select(columns).to_numpy().reshape(shape)

@@ -10,7 +10,30 @@ from tasks.series.source import HOURS, StampedSource
 
 
 def to_source_table(rows: pl.DataFrame, source: StampedSource) -> pl.DataFrame:
-    """Give canonical rows the columns of a source whose preset is filled in; times keep their type."""
+    """Give canonical rows the columns of a source whose preset is filled in; times keep their type.
+
+    Columns that `where` looks at hold what it asks for.
+    """
+    return _with_wanted(_named_as_in(rows, source), source)
+
+
+def with_unwanted(table: pl.DataFrame, source: StampedSource) -> pl.DataFrame:
+    """Add rows that `where` leaves out, of the last row's time and with other values.
+
+    They come before and behind it, so that a reader who keeps them shows it whatever it does about duplicates.
+    """
+    last = table.tail(1)
+    changed = last.with_columns(pl.col(source.value_columns).fill_null(0) * 2 + 1)
+    others = [changed.with_columns(pl.lit(f"not {value}").alias(name)) for name, value in source.where.items()]
+    return pl.concat([table[:-1], *others, last, *others], how="vertical_relaxed")
+
+
+def _with_wanted(table: pl.DataFrame, source: StampedSource) -> pl.DataFrame:
+    wanted = {name: pl.lit(value) for name, value in source.where.items() if name not in table.columns}
+    return table.with_columns(**wanted)
+
+
+def _named_as_in(rows: pl.DataFrame, source: StampedSource) -> pl.DataFrame:
     numbers = [name for name in rows.columns if name.startswith(("value.", "known."))]
     values = rows.select(pl.col(name).alias(name.partition(".")[2]) for name in numbers)
     ids = [_split_names(rows["series"], source.id_columns)] if source.id_columns else []

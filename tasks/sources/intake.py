@@ -36,10 +36,13 @@ class RawRow(NamedTuple):
 class Intake:
     """The settings of a pass, and what has been read, filtered and left out so far.
 
-    What is done to the rows that are kept goes to `warnings`.
+    With a list `refused` every refused row is kept there, whatever `on_bad_rows` says: a prediction answers for each.
+    What is done to the `kept` rows goes to `merged` (how many were joined with another row) and `warnings`; `foreign`
+    ones are of channels that are not wanted.
     """
 
     settings: FileSettings
+    refused: list[InputError] | None = None
     num_bytes: int = 0
     blank_lines: int = 0
     filtered: Counter[str] = field(default_factory=Counter)
@@ -47,16 +50,32 @@ class Intake:
     first_ignored: str = ""
     skipped: int = 0
     examples: list[str] = field(default_factory=list)
+    kept: int = 0
+    merged: int = 0
+    foreign: int = 0
     warnings: list[str] = field(default_factory=list)
     spellings: Spellings = field(default_factory=Spellings)
 
     def reject(self, error: InputError) -> None:
-        """Stop at a bad row or file, or count it and go on, as `on_bad_rows` says."""
-        if self.settings.on_bad_rows == "error":
+        """Stop at a bad row, or count it and go on, as `on_bad_rows` says."""
+        if self.refused is not None:
+            self.refused.append(error)
+        elif self.settings.on_bad_rows == "error":
             raise error
         self.skipped += 1
         if len(self.examples) < MAX_EXAMPLES:
             self.examples.append(str(error).partition("\n")[0])
+
+    def reject_file(self, error: InputError) -> None:
+        """Stop at a file that is bad as a whole; only training goes on without it, if `on_bad_rows` says so."""
+        if self.refused is not None:
+            raise error
+        self.reject(error)
+
+    def note(self, *, merged: int, warnings: list[str]) -> None:
+        """Remember what was done to the rows that were kept."""
+        self.merged = merged
+        self.warnings += warnings
 
     def ignore(self, name: str) -> None:
         """Count a file or member that is no document."""

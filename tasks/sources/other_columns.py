@@ -10,6 +10,7 @@ from itertools import islice
 import polars as pl
 import pyarrow.parquet as pq
 
+from tasks.errors import InputError
 from tasks.sources.decoding import Lines, open_decompressed, parsing
 from tasks.sources.inputs import InputFile
 from tasks.sources.intake import BATCH_ROWS, Intake
@@ -42,7 +43,7 @@ def _csv_records(file: InputFile, intake: Intake, lines: frozenset[int]) -> Iter
     records = read_records(file, intake)
     _, header = next(records)
     for line, fields in records:
-        if line in lines and len(fields) == len(header):
+        if line in lines and not isinstance(fields, InputError) and len(fields) == len(header):
             yield line, dict(zip(header, fields, strict=True))
 
 

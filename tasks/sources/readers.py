@@ -43,7 +43,7 @@ def read_files(
             for frame in frames():
                 yield check(frame, intake)
         except InputError as error:
-            intake.reject(error)
+            intake.reject_file(error)
 
 
 def _frames_by_file(files: Sequence[InputFile], intake: Intake) -> Iterator[Callable[[], Iterator[pl.DataFrame]]]:

@@ -29,13 +29,17 @@ def _rows(file: InputFile, intake: Intake) -> Iterator[RawRow]:
     place = str(file.path)
     records = read_records(file, intake)
     header_line, header = next(records, (0, []))
+    if isinstance(header, InputError):  # the line after it would be taken for the header
+        raise header
     wanted = intake.settings.wanted_columns().values()
     check_columns(wanted, header, file=file, line=header_line or None)
     positions = [header.index(column) for column in wanted]
     has_rows = False
     for line, fields in records:
         has_rows = True
-        if len(fields) == len(header):
+        if isinstance(fields, InputError):
+            intake.reject(fields)
+        elif len(fields) == len(header):
             yield RawRow(place, line, file.name, [fields[position] for position in positions])
         else:
             intake.reject(_wrong_length(file, line, got=len(fields), expected=len(header)))
@@ -43,11 +47,10 @@ def _rows(file: InputFile, intake: Intake) -> Iterator[RawRow]:
         raise InputError("E-SRC-004", "has a header and no rows.", fix="remove the file, or fill it.", file=place)
 
 
-def read_records(file: InputFile, intake: Intake) -> Iterator[tuple[int, list[str]]]:
-    """Yield each record, the header first, with the line it begins on.
+def read_records(file: InputFile, intake: Intake) -> Iterator[tuple[int, list[str] | InputError]]:
+    """Yield each record, the header first, or what is wrong with it, with the line it begins on.
 
-    Lines without any text are counted, broken records rejected.
-    Raises InputError: E-CSV-003, E-CSV-004, E-CSV-010, E-DATA-008, E-ENC, E-SRC-004.
+    Lines without any text are counted. Raises InputError: E-CSV-010, E-ENC, E-SRC-004.
     """
     delimiter, limit = delimiter_of(file, intake.settings), intake.settings.max_document_bytes
     with open_decompressed(file, intake) as stream, _field_limit(limit):
@@ -56,7 +59,9 @@ def read_records(file: InputFile, intake: Intake) -> Iterator[tuple[int, list[st
         yield from _records(lines, file, intake, delimiter)
 
 
-def _records(lines: Lines, file: InputFile, intake: Intake, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _records(
+    lines: Lines, file: InputFile, intake: Intake, delimiter: str
+) -> Iterator[tuple[int, list[str] | InputError]]:
     pending: list[str] = []
     quoting = csv.QUOTE_MINIMAL if intake.settings.quoted else csv.QUOTE_NONE
     reader = csv.reader(_remembered(lines, pending), delimiter=delimiter, quoting=quoting, strict=True)
@@ -69,7 +74,7 @@ def _records(lines: Lines, file: InputFile, intake: Intake, delimiter: str) -> I
         except csv.Error as error:
             fields, fault = [], lines.take_fault() or _csv_error(error, file, first_line, pending, delimiter)
         if fault:
-            intake.reject(fault)
+            yield first_line, fault
         elif fields is None:
             return
         elif any(fields):  # spreadsheets leave rows of nothing but delimiters behind

@@ -110,6 +110,10 @@ def is_plain(kind: pa.DataType) -> bool:
     return _is_time(kind) or pa.types.is_boolean(kind)
 
 
+def _is_simple(kind: pa.DataType) -> bool:
+    return _is_number(kind) or pa.types.is_boolean(kind)
+
+
 # By the first word of a column's role; other columns hold strings or integers.
 ACCEPTED: dict[str, tuple[Callable[[pa.DataType], bool], str]] = {
     "text": (_is_text, "strings"),
@@ -117,6 +121,7 @@ ACCEPTED: dict[str, tuple[Callable[[pa.DataType], bool], str]] = {
     "time": (_is_time, "timestamps, strings or numbers"),
     "value": (_is_number, "numbers"),
     "known": (_is_number, "numbers"),
+    "where": (_is_simple, "strings, numbers or booleans"),
 }
 
 

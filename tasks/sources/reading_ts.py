@@ -34,7 +34,7 @@ def read_ts(file: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
 def _rows(file: InputFile, intake: Intake) -> Iterator[RawRow]:
     wanted = list(intake.settings.wanted_columns().values())
     fixed = {"split": _split_of(file.name)}
-    num_channels = 0
+    num_channels, num_refused = 0, intake.skipped
     with open_decompressed(file, intake) as stream:
         for number, line in _data_lines(Lines(stream, file, intake), file, intake):
             *channels, label = [cell.split(",") for cell in line.split(":")]
@@ -50,7 +50,7 @@ def _rows(file: InputFile, intake: Intake) -> Iterator[RawRow]:
                 values = (None if cell.strip() == MISSING else cell for cell in cells)
                 row = {**fixed, "step": str(step), **dict(zip(names, values, strict=True))}
                 yield RawRow(str(file.path), number, file.name, [row[column] for column in wanted])
-    if not num_channels:
+    if not num_channels and intake.skipped == num_refused:
         raise InputError("E-SRC-004", "has no line after @data.", fix="remove the file, or fill it.", file=file.path)
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import polars as pl
@@ -19,6 +19,8 @@ from tasks.classification.calibration import calibrated_probabilities
 from tasks.errors import InputError, quoted
 from tasks.profile import Profile, profile_rows
 from tasks.served_parts import check_part, read_serving, read_serving_fields, write_serving
+from tasks.sources.served_source import ServedSource
+from tasks.sources.settings import SourceSettings
 from tasks.text.tokenizers import truncated
 from tasks.text.vocabulary import UNKNOWN_ID, TextEncoder
 
@@ -33,14 +35,26 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Serving:
-    """How a fitted model reads texts: tokens kept, softmax temperature, padded tokens per batch."""
+class Serving(ServedSource):
+    """How a fitted model reads texts: how its source did, tokens kept, softmax temperature, padded tokens per batch.
 
+    Models registered before the source was recorded have none, and read tables as sources do by default.
+    """
+
+    trained_as: ClassVar[type[SourceSettings]] = SourceSettings
+    read_as: ClassVar[type[SourceSettings]] = SourceSettings
+
+    source: dict | None = None
     name: str
     max_length: int
     keep: str
     temperature: float
     batch_tokens: int
+
+    @property
+    def settings(self) -> SourceSettings:
+        """The settings of the training rows' source, the layout of a built-in data set filled in."""
+        return SourceSettings(path="texts") if self.source is None else super().settings
 
 
 @dataclass(frozen=True, kw_only=True)

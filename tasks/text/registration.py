@@ -33,6 +33,7 @@ def assemble_parts(folder: Path, lineage: Lineage, best: Scored) -> None:
         shutil.copyfile(artefact.file(name), folder / name)
     layout = read_layout(lineage.shards)
     serving = Serving(
+        source=lineage.rows.manifest["config"],
         name=best.name,
         max_length=layout["max_length"],
         keep=layout["keep"],

@@ -1,0 +1,66 @@
+"""What became of the rows of a file: counted for every kind of model, and always said."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowCounts:
+    """Of the `rows_read` of a file all are answered, or used in an answer, but those counted here.
+
+    `bad` ones cannot be read or answered, `left_out` ones are other than `where` asks for, `blank_lines` hold nothing,
+    `merged` ones repeat the time of a row and count as one with it. `first_fault` says why the first bad one is bad.
+    """
+
+    rows_read: int
+    bad: int
+    left_out: int
+    blank_lines: int
+    merged: int = 0
+    first_fault: str | None = None
+
+    @property
+    def refused_rows(self) -> int:
+        """Rows that are bad each by itself."""
+        return self.bad
+
+    def describe_rows(self) -> str:
+        """Say it in a line."""
+        counted = {
+            f"{self.left_out:,} left out by `where`": self.left_out,
+            f"{self.blank_lines:,} blank": self.blank_lines,
+            f"{self.merged:,} merged with another of their time": self.merged,
+            f"{self.refused_rows:,} refused": self.refused_rows,
+        }
+        parts = [part for part, count in counted.items() if count]
+        rows = "1 row" if self.rows_read == 1 else f"{self.rows_read:,} rows"
+        return f"{rows} read: {', '.join(parts)}." if parts else f"{rows} read, none left out."
+
+    def describe_refused(self) -> str:
+        """Say how much could not be answered, and why not."""
+        return f"{self.name_refused()} could not be answered; the first: {self.first_fault}"
+
+    def name_refused(self) -> str:
+        """What could not be answered, with its number."""
+        return f"{self.bad:,} rows"
+
+    def row_table(self) -> dict[str, str]:
+        """Say it as names and values."""
+        return {
+            "rows read": f"{self.rows_read:,}",
+            "rows left out by where": f"{self.left_out:,}",
+            "blank lines": f"{self.blank_lines:,}",
+            "rows merged with another of their time": f"{self.merged:,}",
+            "rows refused": f"{self.refused_rows:,}",
+        }
+
+
+def read_first_fault(errors: Path | None) -> str | None:
+    """The first fault that a file of errors tells, in a line; None without such a file."""
+    if errors is None:
+        return None
+    with errors.open(encoding="utf-8") as lines:
+        fault = json.loads(next(lines))
+    place = f"row {fault['row']}: " if "row" in fault else ""
+    return f"{fault['code']} {place}{fault['reason']}"
