@@ -22,7 +22,6 @@ SET_OTHERWISE = {
     "on_bad_rows": "use --skip-bad: a prediction always names its bad rows and answers the others.",
     **dict.fromkeys(("value_columns", "covariate_columns"), "name the columns in the file as in training."),
     "frequency": "leave it out: a model goes on in the steps that it has learned.",
-    "gaps": "leave it out: a series with a gap in its look-back is refused, all others are answered.",
 }
 OF_TEXTS = {"text_column": "use --text-column.", "label_column": "use --label-column."}
 LABELS_OF_NUMBERS = "leave it out: numbers are answered without their labels."

@@ -21,6 +21,7 @@ from tasks.detection.series_judge import SeriesJudge, forecasts_of
 from tasks.detection.serving import RECENT_FILE, SCALES_FILE, Serving
 from tasks.errors import InputError, quoted
 from tasks.series.frames import ROWS_FILE
+from tasks.series.refusals import Refusal, answer_each
 from tasks.served_parts import read_serving
 from tasks.sources.inputs import InputFile, Inputs
 from tasks.sources.intake import Intake
@@ -78,7 +79,8 @@ class SeriesDetector:
     def answer_frame(self, table: pl.DataFrame, *, notes: list[str] | None = None) -> pl.DataFrame:
         """Judge a table with the columns of the source, as `answer_files` does.
 
-        If each file was a series of its own in training, it names them in the column `series`.
+        If each file was a series of its own in training, it names them in the column `series`. What was done to its
+        rows, and is to be known of them, is appended to `notes`.
         """
         source = self.serving.settings
         changed = {"id_columns": (SERIES,), "one_series_per_file": False} if source.one_series_per_file else {}
@@ -89,7 +91,11 @@ class SeriesDetector:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "rows.parquet"
             table.write_parquet(path)
-            return self.answer_files(Inputs([InputFile(path, path.name, "parquet")], []), notes=notes, **changed)
+            intake = Intake(self.serving.settings_for(path, **changed))
+            answers = self.answer_files(Inputs([InputFile(path, path.name, "parquet")], []), intake=intake)
+        if notes is not None:
+            notes += intake.warnings
+        return answers
 
     def answer_rows(
         self, rows: pl.DataFrame, refusals: list[Refusal] | None = None, notes: list[str] | None = None
@@ -117,17 +123,9 @@ class SeriesDetector:
         own, said = leave_out_foreign(rows, self.serving.channels)
         recent = self._read_recent(own["series"].unique().to_list()).partition_by("series", as_dict=True)
         past_of = {name: past for (name,), past in recent.items()}
-        judge, answers = self._judge(), []
-        for part in own.partition_by("series", maintain_order=True):
-            series = part["series"][0]
-            try:
-                answers.append(judge.answer(part, past_of.get(series)))
-            except InputError as error:
-                if refusals is None:
-                    raise
-                refusals.append(Refusal(series, error))
-        if not answers and refusals:
-            raise refusals[0].error
+        judge, parts = self._judge(), own.partition_by("series", maintain_order=True)
+        judged = answer_each(parts, lambda part: judge.answer(part, past_of.get(part["series"][0])), refusals)
+        answers = list(judged)
         if notes is not None:
             notes += [*said, *describe_answers(answers, past_of)]
         return pl.concat(answers)

@@ -10,7 +10,8 @@ class RowCounts:
     """Of the `rows_read` of a file all are answered, or used in an answer, but those counted here.
 
     `bad` ones cannot be read or answered, `left_out` ones are other than `where` asks for, `blank_lines` hold nothing,
-    `merged` ones repeat the time of a row and count as one with it. `first_fault` says why the first bad one is bad.
+    `merged` ones repeat the time of a row and count as one with it, `foreign` ones are of channels that the model never
+    learned. `first_fault` says why the first bad one is bad.
     """
 
     rows_read: int
@@ -18,6 +19,7 @@ class RowCounts:
     left_out: int
     blank_lines: int
     merged: int = 0
+    foreign: int = 0
     first_fault: str | None = None
 
     @property
@@ -30,6 +32,7 @@ class RowCounts:
         counted = {
             f"{self.left_out:,} left out by `where`": self.left_out,
             f"{self.blank_lines:,} blank": self.blank_lines,
+            f"{self.foreign:,} of channels that the model never learned": self.foreign,
             f"{self.merged:,} merged with another of their time": self.merged,
             f"{self.refused_rows:,} refused": self.refused_rows,
         }
@@ -51,6 +54,7 @@ class RowCounts:
             "rows read": f"{self.rows_read:,}",
             "rows left out by where": f"{self.left_out:,}",
             "blank lines": f"{self.blank_lines:,}",
+            "rows of other channels": f"{self.foreign:,}",
             "rows merged with another of their time": f"{self.merged:,}",
             "rows refused": f"{self.refused_rows:,}",
         }

@@ -161,7 +161,8 @@ class Answered(NamedTuple):
         intake = self.intake
         left_out = intake.filtered.total()
         return {
-            "rows_read": intake.kept + len(intake.refused) + left_out + intake.blank_lines,
+            "rows_read": intake.kept + intake.foreign + len(intake.refused) + left_out + intake.blank_lines,
+            "foreign": intake.foreign,
             "bad": self.bad,
             "left_out": left_out,
             "blank_lines": intake.blank_lines,

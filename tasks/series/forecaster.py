@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 import polars as pl
 
-from tasks.errors import InputError
 from tasks.series.frames import ROWS_FILE
 from tasks.series.histories import History, describe_start, describe_starts, find_end, look_ahead
 from tasks.series.history_checks import find_scaler, refuse_gaps, refuse_other_rows, refuse_rounded, refuse_short
 from tasks.series.reading import write_history
-from tasks.series.refusals import Refusal
+from tasks.series.refusals import Refusal, answer_each
 from tasks.series.scaler import Scaler, Units
 from tasks.series.source import SeriesSource
 from tasks.series.time_grid import TimeGrid
@@ -148,8 +147,6 @@ class SeriesForecaster:
         while part := tuple(islice(histories, SERIES_AT_ONCE)):
             tables.append(self._tabulate(part, self._forecast(part)))
             used += [one.starting for one in part]
-        if not tables and refusals:
-            raise refusals[0].error
         if notes is not None:
             notes += describe_starts(used, self.scaler.missing)
         return pl.concat(tables)
@@ -160,15 +157,8 @@ class SeriesForecaster:
         """Cut the look-back of each series out of canonical rows, with what is known of the horizon."""
         learned = [f"value.{name}" for name in self.serving.channels]
         learned += [f"known.{name}" for name in self.serving.covariates]
-        for frame in rows.select("series", "time", *learned).partition_by("series", maintain_order=True):
-            try:
-                history = self._history(frame, gaps)
-            except InputError as error:
-                if refusals is None:
-                    raise
-                refusals.append(Refusal(frame["series"][0], error))
-            else:
-                yield history
+        parts = rows.select("series", "time", *learned).partition_by("series", maintain_order=True)
+        return answer_each(parts, lambda part: self._history(part, gaps), refusals)
 
     def _history(self, frame: pl.DataFrame, gaps: str) -> History:
         shape, series = self.model.shape, frame["series"][0]

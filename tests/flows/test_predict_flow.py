@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import typing
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ def predicted(**changes: object) -> PredictedFile:
     fields = {
         "model": "reviews/3", "rows": 1200, "bad": 0, "output": Path("out|1.csv"), "errors": None, "wall_s": 1.5,
         "rows_per_s": 812.4, "kept_rows": 400, "labelled_rows": 0, "unlisted_rows": 0, "accuracy": None,
+        "rows_read": 1200, "left_out": 0, "blank_lines": 0,
     }  # fmt: skip
     return PredictedFile(**fields | changes)
 
@@ -40,7 +42,7 @@ def test_the_flow_does_what_the_command_does_within_the_project_folder(project: 
     assert calls == [
         (
             ("reviews", project / "in.csv", Path("/elsewhere/out.csv")),
-            {"text_column": "text", "label_column": "stars", "overwrite": False},
+            {"text_column": None, "label_column": "stars", "source": {}, "overwrite": False},
         )
     ]
     artifact = Artifact.get("prediction")
@@ -54,7 +56,9 @@ def test_the_task_is_the_function_of_the_command():
     for module in PREDICTORS.values():
         of_kind = importlib.import_module(module).predict_file
         bound = getattr(of_kind, "keywords", {})
-        assert [name for name in inspect.signature(of_kind).parameters if name not in bound] == parameters, module
+        names = [name for name in inspect.signature(of_kind).parameters if name not in bound]
+        # What the flow takes as assignments, the task takes checked.
+        assert [{"source": "settings"}.get(name, name) for name in names] == parameters, module
 
 
 def test_the_form_shows_bounds_and_explains_each_field():
@@ -69,5 +73,26 @@ def test_what_is_not_known_is_not_shown():
     assert "accuracy" not in describe(predicted())
     text = describe(predicted(bad=2, errors=Path("e.jsonl"), accuracy=0.91234, labelled_rows=50, unlisted_rows=3))
     assert "| accuracy | 91.23% of 50 labelled rows |" in text
-    assert "| rows that could not be read | 2 |\n| their reasons | `e.jsonl` |" in text
+    assert "| rows read | 1,200 |\n| rows left out by where | 0 |" in text
+    assert "| rows refused | 2 |\n| their reasons | `e.jsonl` |" in text
     assert "| labels that the model does not know | 3 |" in text
+
+
+@pytest.mark.parametrize("kind", sorted(PREDICTORS))
+def test_the_outcome_of_every_kind_is_one_that_the_flow_returns(kind: str):
+    module = importlib.import_module(PREDICTORS[kind])
+    told = getattr(module.predict_file, "keywords", {}).get("told", PredictedFile)
+
+    assert told in typing.get_args(typing.get_type_hints(predict.fn)["return"])
+
+
+def test_the_form_says_what_each_kind_makes_of_a_file():
+    said = {
+        "classify": "Classify the texts",
+        "classify-series": "sequences",
+        "forecast": "forecast",
+        "detect": "detect",
+    }
+
+    assert set(said) == set(PREDICTORS)
+    assert not [kind for kind, words in said.items() if words not in predict.description]

@@ -51,7 +51,7 @@ def reviews(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lineage, Contest]
     """Two small networks and the baseline, fitted by the real stages on 240 generated reviews."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNNFLOW_HOME", str(tmp_path_factory.mktemp("reviews")))
-        rows = store.build("ingest", write_rows, module="tasks.store", config={})
+        rows = store.build("ingest", write_rows, module="tasks.store", config={"path": "reviews.csv"})
         splits = store.build("split", write_splits, module="tasks.store", config={"seed": 7})
         encoded = encode.fn(splits, EncodeSettings(min_count=1))
         shards = shard.fn(encoded, ShardSettings(max_length=20, num_widths=3))

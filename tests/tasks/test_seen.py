@@ -2,6 +2,7 @@
 
 import datetime
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -58,6 +59,18 @@ def test_a_record_says_when_and_by_whom_it_was_made():
     assert fields["source"] == "serve"
     assert before <= datetime.datetime.fromisoformat(fields["recorded"]) <= datetime.datetime.now(datetime.UTC)
     assert fields["recorded"].endswith("+00:00")
+
+
+def test_predictions_from_one_file_may_record_what_they_saw_at_once(project):
+    def record(_: int) -> None:
+        for _ in range(10):
+            record_seen("reviews/3", rows(2), source="predict", batch="a")
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(record, range(8)))
+
+    assert sum_seen("reviews/3", since=LONG_AGO).rows == 2
+    assert len(list(seen_folder("reviews/3").iterdir())) == 1
 
 
 def test_records_before_the_window_do_not_count():

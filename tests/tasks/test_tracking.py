@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import time
+import types
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -115,6 +117,26 @@ def test_the_server_over_this_projects_store_is_the_projects_own_store(project, 
     assert tracking.is_own_store()
     assert tracking.store_name() == "mlruns"
     assert tracking.fetch_artifacts("mlflow-artifacts:/1/a") == project / "mlruns" / "artifacts" / "1" / "a"
+
+
+def test_processes_that_want_the_same_files_of_a_model_fetch_them_once(project, monkeypatch, tmp_path):
+    (tmp_path / "served" / "a").mkdir(parents=True)
+    (tmp_path / "served" / "a" / "weights").write_text("whole")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5001")
+    fetched = []
+
+    def download_artifacts(*, artifact_uri: str, dst_path: str, tracking_uri: str) -> str:
+        fetched.append(artifact_uri)
+        time.sleep(0.1)
+        return shutil.copytree(tmp_path / "served" / "a", Path(dst_path) / "a")
+
+    artifacts = types.SimpleNamespace(download_artifacts=download_artifacts)
+    monkeypatch.setattr(tracking, "load_mlflow", lambda: types.SimpleNamespace(artifacts=artifacts))
+    with ThreadPoolExecutor(4) as threads:
+        folders = set(threads.map(tracking.fetch_artifacts, ["mlflow-artifacts:/1/a"] * 4))
+
+    assert len(fetched) == 1
+    assert [(folder / "weights").read_text() for folder in folders] == ["whole"]
 
 
 def test_a_server_over_another_store_is_not_taken_for_our_own(project, monkeypatch):

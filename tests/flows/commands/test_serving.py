@@ -17,6 +17,7 @@ from tasks.serving import server
 OUTCOME = {
     "model": "reviews/3", "rows": 1200, "bad": 0, "output": Path("o.csv"), "errors": None, "wall_s": 1.5,
     "rows_per_s": 812.4, "kept_rows": 0, "labelled_rows": 0, "unlisted_rows": 0, "accuracy": None,
+    "rows_read": 1200, "left_out": 0, "blank_lines": 0, "merged": 0, "first_fault": None,
 }  # fmt: skip
 
 
@@ -53,7 +54,10 @@ def test_a_prediction_says_what_it_wrote_and_how_fast(predicted):
             {"text_column": "body", "label_column": "stars", "overwrite": True},
         )
     ]
-    assert (result.exit_code, result.stdout) == (0, "o.csv: 1,200 rows classified by reviews/3 (812 rows/s).\n")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "o.csv: 1,200 rows classified by reviews/3 (812 rows/s).\n1,200 rows read, none left out.\n",
+    )
 
 
 def test_a_prediction_that_went_on_says_so_and_labels_give_accuracy(predicted):
@@ -61,6 +65,7 @@ def test_a_prediction_that_went_on_says_so_and_labels_give_accuracy(predicted):
 
     assert invoke("predict", "reviews", "i.csv", "o.csv").stdout == (
         "o.csv: 1,200 rows classified by reviews/3 (812 rows/s, 400 of them in an earlier call).\n"
+        "1,200 rows read, none left out.\n"
         "Accuracy 91.23% on 900 labelled rows.\n"
         "2 rows have a label that the model does not know.\n"
     )
@@ -68,13 +73,19 @@ def test_a_prediction_that_went_on_says_so_and_labels_give_accuracy(predicted):
 
 @pytest.mark.parametrize(("options", "status"), [([], 2), (["--skip-bad"], 0)])
 def test_bad_rows_fail_a_prediction_unless_they_may_be_skipped(predicted, options: list[str], status: int):
-    predicted(bad=3, errors=Path("o.csv.errors.jsonl"))
+    fault = "E-TEXT-001 row 7: got null, expected a text"
+    predicted(rows_read=1212, bad=3, left_out=10, blank_lines=2, errors=Path("o.csv.errors.jsonl"), first_fault=fault)
 
     result = invoke("predict", "reviews", "i.csv", "o.csv", *options)
 
     assert result.exit_code == status
-    assert result.stdout == "o.csv: 1,197 rows classified by reviews/3 (812 rows/s).\n"
-    assert result.stderr == "o.csv.errors.jsonl: 3 rows could not be read, each with its reason.\n"
+    assert result.stdout == (
+        "o.csv: 1,197 rows classified by reviews/3 (812 rows/s).\n"
+        "1,212 rows read: 10 left out by `where`, 2 blank, 3 refused.\n"
+    )
+    assert result.stderr == (
+        "o.csv.errors.jsonl: 3 rows could not be answered; the first: E-TEXT-001 row 7: got null, expected a text\n"
+    )
 
 
 def test_a_prediction_as_json(predicted):

@@ -183,6 +183,31 @@ def test_what_cannot_be_labelled_is_named(served, tmp_path, monkeypatch, rows, p
     assert not (tmp_path / "answers.csv").exists()
 
 
+def test_sequences_that_cannot_be_labelled_leave_the_others_their_answers(served, tmp_path, monkeypatch):
+    model = RegisteredModel(name="m", version="3", artifact_uri="", folder=served[0].parents[1])
+    monkeypatch.setattr("tasks.registry.resolve_model", lambda name: model)
+    good = draw_table(7, seed=9).drop("label")
+    gappy = pl.when(pl.col("id").is_in(["s001", "s005"]) & (pl.col("time") == 1)).then(None).otherwise("x")
+    empty = pl.when(pl.col("id") != "s003").then("y")
+    table = good.with_columns(x=gappy).with_columns(pl.when(pl.col("id") != "s003").then("x"), y=empty)
+    table.write_csv(tmp_path / "in.csv")
+
+    done = predicting.predict_file("m", tmp_path / "in.csv", tmp_path / "out.csv")
+
+    answers = pl.read_csv(tmp_path / "out.csv")
+    assert answers["sequence"].to_list() == ["s000", "s002", "s004", "s006"]
+    labeller = SequenceLabeller.load(served[0])
+    alone = labeller.label_table(good.filter(pl.col("id").is_in(answers["sequence"].implode())))
+    np.testing.assert_allclose(answers["probability_up"], alone["probability_up"], atol=1e-6)
+    faults = [json.loads(line) for line in done.errors.read_text().splitlines()]
+    assert [(one["series"], one["code"]) for one in faults] == [
+        ("s003", "E-SEQ-001"),
+        ("s001", "E-SER-009"),
+        ("s005", "E-SER-009"),
+    ]
+    assert (done.rows, done.bad, done.rows_read) == (4, 3, table.height)
+
+
 def test_a_missing_channel_is_named(served):
     labeller = SequenceLabeller.load(served[0])
     sequences = labeller.read_table(draw_table(2).drop("label")).drop("value.y")

@@ -18,6 +18,7 @@ from tasks.predictors import predict_file
 from tasks.series import registration
 from tasks.series.forecaster import SeriesForecaster
 from tasks.series.modelling import ForecastCandidate, create_model, open_data
+from tasks.served_parts import SERVING
 from tasks.serving.champion import load_served
 from tasks.warm_start import warm_start
 
@@ -152,6 +153,28 @@ def test_an_output_that_exists_is_kept(registered: registry.RegisteredModel, his
 
     predict_file("loads/1", tmp_path / "history.csv", tmp_path / "forecasts.csv", overwrite=True)
     assert (tmp_path / "forecasts.csv").read_text().startswith("series,time,step")
+
+
+def test_a_log_of_several_sensors_is_forecast_from_the_one_of_training(
+    registered: registry.RegisteredModel, history: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = shutil.copytree(registered.folder, tmp_path / "model")
+    other = registry.RegisteredModel(name="loads", version="1", artifact_uri="", folder=folder)
+    fields = json.loads((other.parts / SERVING).read_bytes())
+    fields["serving"]["source"] |= {"where": {"sensor": "watts"}, "encoding": "gbk", "duplicates": "mean"}
+    (other.parts / SERVING).write_text(json.dumps(fields))
+    history.write_csv(tmp_path / "plain.csv")
+    log = history.with_columns(sensor=pl.lit("watts"), station=pl.lit("站") + pl.col("station"))
+    log = pl.concat([log, log.with_columns(load=pl.lit(1e6), sensor=pl.lit("volts"))])
+    (tmp_path / "log.csv").write_bytes(log.write_csv().encode("gbk"))
+
+    predict_file("loads/1", tmp_path / "plain.csv", tmp_path / "plain.parquet")
+    monkeypatch.setattr(registry, "resolve_model", lambda _: other)
+    predicted = predict_file("loads/1", tmp_path / "log.csv", tmp_path / "log.parquet")
+
+    plain, answers = (pl.read_parquet(tmp_path / f"{name}.parquet").drop("model") for name in ("plain", "log"))
+    assert answers.with_columns(pl.col("series").str.strip_prefix("站")).equals(plain)
+    assert (predicted.rows_read, predicted.left_out, predicted.bad) == (log.height, history.height, 0)
 
 
 def test_columns_of_texts_mean_nothing_to_a_forecaster(registered: registry.RegisteredModel, tmp_path: Path):
