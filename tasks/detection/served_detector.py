@@ -64,23 +64,26 @@ class SeriesDetector:
         *,
         refusals: list[Refusal] | None = None,
         intake: Intake | None = None,
+        notes: list[str] | None = None,
         **changed: object,
     ) -> pl.DataFrame:
         """Judge every series of files, read and checked as the training rows were; columns as of `answer_rows`.
 
         `changed` settings of the source are other than in training, and an `intake` brings its own and is told what was
-        done. For `refusals` see `answer_rows`.
+        done. For `refusals` and `notes` see `answer_rows`.
         """
+        notes = [] if notes is None else notes
         intake = intake or Intake(self.serving.settings_for(inputs.files[0].path, **changed))
         with tempfile.TemporaryDirectory() as folder:
             write_rows(Path(folder), settings=intake.settings, inputs=inputs, digest=inputs.digest(), intake=intake)
-            return self.answer_rows(pl.read_parquet(Path(folder) / ROWS_FILE), refusals, intake.warnings)
+            answers = self.answer_rows(pl.read_parquet(Path(folder) / ROWS_FILE), refusals, notes)
+        intake.warnings += notes
+        return answers
 
     def answer_frame(self, table: pl.DataFrame, *, notes: list[str] | None = None) -> pl.DataFrame:
         """Judge a table with the columns of the source, as `answer_files` does.
 
-        If each file was a series of its own in training, it names them in the column `series`. What was done to its
-        rows, and is to be known of them, is appended to `notes`.
+        If each file was a series of its own in training, it names them in the column `series`.
         """
         source = self.serving.settings
         changed = {"id_columns": (SERIES,), "one_series_per_file": False} if source.one_series_per_file else {}
@@ -91,11 +94,7 @@ class SeriesDetector:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "rows.parquet"
             table.write_parquet(path)
-            intake = Intake(self.serving.settings_for(path, **changed))
-            answers = self.answer_files(Inputs([InputFile(path, path.name, "parquet")], []), intake=intake)
-        if notes is not None:
-            notes += intake.warnings
-        return answers
+            return self.answer_files(Inputs([InputFile(path, path.name, "parquet")], []), notes=notes, **changed)
 
     def answer_rows(
         self, rows: pl.DataFrame, refusals: list[Refusal] | None = None, notes: list[str] | None = None

@@ -115,7 +115,7 @@ def test_a_file_of_rows_becomes_a_file_of_judgements(registered, tmp_path: Path)
     assert judged.describe().startswith(
         f"{tmp_path / 'judged.parquet'}: 200 rows of 2 series judged, 2 alarms by waves/1"
     )
-    assert judged.describe().splitlines()[1:] == [
+    assert judged.describe().splitlines()[2:] == [
         "120 more rows are the warm-up of their series, which is not judged.",
         "320 rows read, none left out.",
     ]

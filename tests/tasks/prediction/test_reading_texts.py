@@ -110,7 +110,7 @@ def test_a_file_without_the_labels_of_training_is_answered(tmp_path: Path, regis
 
 def test_another_form_of_file_is_read_as_the_caller_says(tmp_path: Path, register_as):
     register_as(STATED)
-    (tmp_path / "in.csv").write_text('body,shop\n"great, 很好很好很好很好很好",here\n')
+    (tmp_path / "in.csv").write_text('body,shop\n"great, 质量很好一般差",here\n')
 
     with pytest.raises(InputError, match=r"E-ENC-001 .*: got bytes .*, which are UTF-8"):
         predict_file("reviews", tmp_path / "in.csv", tmp_path / "out.csv")
