@@ -47,9 +47,14 @@ def _named_as_in(rows: pl.DataFrame, source: StampedSource) -> pl.DataFrame:
 
 
 def write_source_table(path: Path, table: pl.DataFrame, source: StampedSource) -> None:
-    """Write a table with the columns of a source as CSV, its times as the source's settings read them."""
+    """Write a table with the columns of a source as CSV, in the form in which the source's settings read it."""
     times = table[source.time_column]
-    table.with_columns(times if times.dtype == pl.String else _show_times(times, source)).write_csv(path)
+    table = table.with_columns(times if times.dtype == pl.String else _show_times(times, source))
+    if source.decimal != ".":
+        numbers = pl.col(pl.Float64).cast(pl.String)
+        table = table.with_columns(numbers.str.replace(".", source.decimal, literal=True))
+    text = table.write_csv(separator=source.delimiter or ",", quote_style="necessary" if source.quoted else "never")
+    path.write_bytes(text.encode(source.encoding))
 
 
 def _stamps(times: pl.Series, source: StampedSource) -> pl.DataFrame:

@@ -86,10 +86,23 @@ def test_a_date_and_a_time_of_day_are_read_from_two_columns_and_written_to_two(t
         datetime(2023, 5, 3, 12, 15),
     ]
     write_source_table(tmp_path / "b.csv", to_source_table(rows, source), source)
-    again, _ = read(tmp_path, **columns | {"path": str(tmp_path / "b.csv"), "delimiter": ","})
+    again, _ = read(tmp_path, **columns | {"path": str(tmp_path / "b.csv")})
     assert again.equals(rows)
     with pytest.raises(ValidationError, match="time_format reads both columns"):
         SeriesSource(**columns | {"time_format": "%d/%m/%Y"})
+
+
+@pytest.mark.parametrize("delimiter", [None, ";", "\t"])
+def test_a_table_is_written_in_the_form_in_which_its_source_is_read(tmp_path, delimiter):
+    columns = {"path": str(tmp_path / "a.csv"), "delimiter": delimiter, "decimal": ",", "encoding": "cp1252"}
+    source = SeriesSource(**columns, value_columns=["Größe"], id_columns=["a", "b"])
+    times = [datetime(2024, 1, 1), datetime(2024, 1, 2)]
+    rows = pl.DataFrame({"series": ["é/b;,c"] * 2, "time": times, "value.Größe": [1.5, None]})
+
+    write_source_table(tmp_path / "a.csv", to_source_table(rows, source), source)
+
+    again, _ = read(tmp_path, **columns, value_columns=["Größe"], id_columns=["a", "b"])
+    assert again.drop("row").equals(rows)
 
 
 def test_a_date_of_a_typed_table_is_joined_with_its_time_of_day(tmp_path):
