@@ -15,13 +15,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.measure import ROOT, describe_run, markdown_table, publish
-from benchmarks.promotion_workers import INCUMBENT, quality_of
+from benchmarks.promotion_workers import INCUMBENT, content_of, quality_of
 from benchmarks.real_retrains import describe_retrains
 from benchmarks.simulated_retraining import Career, live_often, promoted_share
 from tasks import tracking
 from tasks.promotion import aliases, ledger
 from tasks.promotion.settings import PromotionSettings
 from tasks.promotion.wear import most_false_promotions
+from tasks.registry import CONTENT
 
 YEAR = 52  # weekly retrainings
 DECISIONS = (1, 4, 12, YEAR)
@@ -124,8 +125,9 @@ def alias_race_row(num_authors: int, rounds: int) -> list[str]:
 def register_versions(model: str, count: int) -> None:
     """Make a registered model with empty versions."""
     tracking.connect().create_registered_model(model)
-    for _ in range(count):
-        tracking.connect().create_model_version(model, f"mlflow-artifacts:/{model}")
+    for number in range(1, count + 1):
+        tags = {CONTENT: content_of(str(number))}
+        tracking.connect().create_model_version(model, f"mlflow-artifacts:/{model}", tags=tags)
 
 
 def kill_row(kills: int) -> list[str]:

@@ -26,6 +26,11 @@ def quality_of(version: str, round_number: int) -> int:
     return -1 if version == INCUMBENT else order.index(version)
 
 
+def content_of(version: str) -> str:
+    """What a version is told by, which is all that these have."""
+    return f"content-{version}"
+
+
 def race_by_ledger(version: str, round_number: int) -> None:
     """Judge against the champion and append the verdict; judge again if somebody was faster."""
     model = f"race-{round_number}"
@@ -83,8 +88,11 @@ def killed_promotion(model: str, version: str, expected: str, moment: str) -> No
         model=model,
         action="promote",
         champion=version,
+        champion_content=content_of(version),
         previous=before.champion if before else "",
+        previous_content=before.champion_content if before else "",
         challenger=version,
+        challenger_content=content_of(version),
         reason="killed",
         actor="benchmark",
     )

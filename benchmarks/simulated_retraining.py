@@ -62,7 +62,14 @@ class World:
     def judge(self, scores: Scores) -> Verdict:
         """Have the gate decide on a version, and write its verdict down."""
         challenge = Challenge(
-            model="m", version=scores.version, holdout=self.holdout, splits="", trigger="", flow_run="", mlflow_run=""
+            model="m",
+            version=scores.version,
+            content=f"content-{scores.version}",
+            holdout=self.holdout,
+            splits="",
+            trigger="",
+            flow_run="",
+            mlflow_run="",
         )
         case = Case(entries=self.entries, challenge=challenge, settings=self.settings)
         verdict = decide_on(case, self._compare(scores)) if self.entries else crown_first(case, scores)

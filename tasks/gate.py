@@ -17,6 +17,7 @@ from tasks.errors import IntegrityError
 from tasks.lineage import Lineage
 from tasks.progress import Progress, emit
 from tasks.promotion import aliases, ledger, standing
+from tasks.promotion.identities import CHAMPION, GONE
 from tasks.promotion.judging import judge, recall
 from tasks.promotion.ledger import ChampionChanged, Entry
 from tasks.promotion.settings import GateSettings, PromotionSettings
@@ -39,6 +40,7 @@ def open_challenge(
     return Challenge(
         model=registration["name"],
         version=registration["version"],
+        content=registration["content"],
         holdout=settings.performer().read_holdout(lineage),
         splits=lineage.splits.reference,
         trigger=trigger,
@@ -50,10 +52,10 @@ def open_challenge(
 def decide(challenge: Challenge, settings: GateSettings) -> tuple[Verdict, Entry]:
     """Return the verdict on a challenge and the entry that holds it, judging again whenever another was faster.
 
-    Raises ServiceError (E-SVC-004, E-LED-003), IntegrityError (E-LED-002).
+    Raises ServiceError (E-SVC-004, E-LED-003 to E-LED-005), IntegrityError (E-LED-002).
     """
     while True:
-        entries = ledger.read_entries(challenge.model)
+        entries = registry.read_decisions(challenge.model)
         if not entries and aliases.adopt(challenge.model) is not None:
             continue
         try:
@@ -69,8 +71,9 @@ def settle(case: Case) -> tuple[Verdict, Entry]:
     """
     known = recall(case)
     if known is None:
+        aliases.read_own_decisions(case.challenge.model)  # where another ledger decides, this one must not
         verdict = judge(case)
-        about = standing.find_latest_about(case.entries, case.challenge.version)
+        about = standing.find_latest_about(case.entries, case.challenge.who)
         if about is None or about.verdict != verdict.as_json():
             return verdict, ledger.append(case.draft(verdict), expected=len(case.entries))
         known = verdict, about  # refused once more, for the same reasons
@@ -101,12 +104,16 @@ def keep_verdict(verdict: Verdict, entry: Entry, mlflow_run: str) -> Artefact:
     return store.build("gate", write, module=__name__, config=config)
 
 
-def project_aliases(model: str) -> None:
-    """Have MLflow's aliases follow the ledger; a champion that is gone is reported, as the verdict says it too."""
+def project_aliases(challenge: Challenge) -> None:
+    """Have MLflow's aliases follow the ledger; that a champion is gone is what the verdict says already."""
+    champion = ledger.head(challenge.model).who(CHAMPION)
+    is_renumbered = champion.is_same(challenge.who) and champion != challenge.who
     try:
-        aliases.project(model)
+        aliases.project(challenge.model, anew=is_renumbered)
     except IntegrityError as error:
-        logger.error("%s", error)  # noqa: TRY400 (a user's fault needs no traceback)
+        if error.code != GONE:
+            raise
+        logger.info("%s", error)
 
 
 @task(name="gate", cache_policy=NO_CACHE, persist_result=False)
@@ -116,7 +123,7 @@ def gate(
     """Decide whether a registered model becomes champion; `trigger` is what the training run was started from."""
     challenge = open_challenge(run, lineage, registered, settings, trigger)
     verdict, entry = decide(challenge, settings)
-    project_aliases(challenge.model)
+    project_aliases(challenge)
     emit(Progress("gate", challenge.label, note=verdict.reasons[0]))
     # A model's own run goes on showing what was said of it then, so that running it again changes nothing.
     own = entry.mlflow_run == challenge.mlflow_run

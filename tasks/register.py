@@ -23,6 +23,7 @@ from tasks.lineage import Lineage
 from tasks.names import NAME_PATTERN
 from tasks.part import Part
 from tasks.progress import Progress, emit
+from tasks.promotion.ledger import Identity
 from tasks.recording import CandidateRecord
 from tasks.runs import RunContext
 from tasks.store import Artefact
@@ -132,6 +133,7 @@ def register_best(
     facts = {
         "name": model.name,
         "version": model.version,
+        "content": model.content,
         "mlflow_run": parent_id,
         "mlflow_page": runs.run_page(parent_id),
         "model_uri": f"models:/{model.label}",
@@ -158,9 +160,10 @@ def record_registration(registration: dict, *, run_id: str) -> None:
 
 
 def is_held(registered: Artefact) -> bool:
-    """Tell whether MLflow still holds what a cached registration names; its folder may have been deleted."""
+    """Tell whether MLflow still holds what a cached registration names; version or folder may have been deleted."""
     registration = json.loads(registered.file("registration.json").read_bytes())
-    return registry.holds_version(registration["name"], registration["version"], registration["artifact_uri"])
+    who = Identity(registration["version"], registration["content"])
+    return registry.holds_version(registration["name"], who) and registry.holds_artifact(registration["artifact_uri"])
 
 
 @task(name="register", cache_policy=NO_CACHE, persist_result=False)

@@ -1,15 +1,16 @@
 """Registered models: packaged so that they load anywhere, found by name, loaded only if whole.
 
 A version's content is the SHA-256 over its files, its code and its requirements; the same content registered twice
-is one version.
+is one version. A name, or an alias that the ledger decides about, means the model whose content the ledger names.
 """
 
 import contextlib
 import json
 import re
+import sqlite3
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,11 @@ from typing import TYPE_CHECKING
 from rnnmodels.durable import sha256_of_file
 from tasks import tracking
 from tasks.errors import InputError, IntegrityError, quoted
+from tasks.new_store import DATABASE
 from tasks.packaging import Packaging, content_of, package_model
+from tasks.promotion import identities, ledger, ownership
+from tasks.promotion.identities import CHALLENGER, CHAMPION, PREVIOUS, RegisteredVersion
+from tasks.promotion.ledger import Entry, Identity
 from tasks.served_parts import SERVING
 from tasks.tracking import check_name
 
@@ -25,7 +30,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.pyfunc import PyFuncModel
 
-CHAMPION, CHALLENGER, PREVIOUS = ALIASES = "champion", "challenger", "previous"
+ALIASES = (CHAMPION, CHALLENGER, PREVIOUS)
 PARTS = "parts"
 CONTENT, FILES = "rnnflow.content", "rnnflow.files"
 
@@ -44,6 +49,14 @@ class ModelReference:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Registration:
+    """What the registry says of a model as a whole: versions by alias, and its tags."""
+
+    aliases: Mapping[str, str]
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class RegisteredModel:
     """One version on this machine's disk: `folder` is what `mlflow.pyfunc.load_model` takes."""
 
@@ -51,11 +64,17 @@ class RegisteredModel:
     version: str
     artifact_uri: str
     folder: Path
+    content: str = ""
 
     @property
     def label(self) -> str:
         """`name/version`."""
         return f"{self.name}/{self.version}"
+
+    @property
+    def identity(self) -> Identity:
+        """What the ledger calls it."""
+        return Identity(self.version, self.content)
 
     @property
     def parts(self) -> Path:
@@ -84,9 +103,10 @@ def parse_reference(text: str) -> ModelReference:
 def resolve_model(text: str) -> RegisteredModel:
     """Find a registered version and bring its files to this disk; see `parse_reference` for what names it.
 
-    Raises InputError (E-REG-001) if there is none, IntegrityError (E-REG-003) if its files are not what was registered.
+    Raises InputError (E-REG-001) if there is none; IntegrityError (E-REG-003) if its files are not what was registered,
+    (E-REG-007) if the champion is no longer registered; ServiceError (E-LED-004, E-LED-005) if another ledger decides.
     """
-    reference = parse_reference(text)
+    reference = _decided(parse_reference(text))
     version = None if tracking.is_absent() else _find_version(reference)
     if version is None:
         raise InputError(
@@ -144,16 +164,67 @@ def resolve_whole_model(text: str) -> RegisteredModel:
     return model
 
 
-def read_aliases(name: str) -> dict[str, str]:
+def open_identity(name: str, who: Identity, entries: Sequence[Entry]) -> RegisteredModel:
+    """Find what entries are about under the number that it has now, and check each of its files.
+
+    Raises IntegrityError (E-REG-003, E-REG-007), ServiceError (E-SVC-004).
+    """
+    versions = read_versions(name)
+    number = identities.locate(who, versions)
+    if not number:
+        raise identities.report_gone(entries, versions)
+    return resolve_whole_model(f"{name}/{number}")
+
+
+def read_registration(name: str) -> Registration | None:
+    """Aliases and tags of a registered model; None if it is not registered.
+
+    Raises ServiceError (E-SVC-004).
+    """
+    if tracking.is_absent():
+        return None
+    with tracking.answering():
+        found = tracking.connect().search_registered_models(f"name = '{check_name(name, what='model name')}'")
+        aliases = {alias: str(version) for model in found for alias, version in model.aliases.items()}
+        return Registration(aliases=aliases, tags=dict(found[0].tags)) if found else None
+
+
+def read_aliases(name: str) -> Mapping[str, str]:
     """Versions of a registered model by alias; a model that is not registered has none.
+
+    Raises ServiceError (E-SVC-004).
+    """
+    registration = read_registration(name)
+    return {} if registration is None else registration.aliases
+
+
+def read_versions(name: str) -> dict[str, RegisteredVersion]:
+    """All versions of a registered model by their numbers.
 
     Raises ServiceError (E-SVC-004).
     """
     if tracking.is_absent():
         return {}
     with tracking.answering():
-        found = tracking.connect().search_registered_models(f"name = '{check_name(name, what='model name')}'")
-        return {alias: str(version) for model in found for alias, version in model.aliases.items()}
+        client, condition = tracking.connect(), f"name = '{check_name(name, what='model name')}'"
+        page = client.search_model_versions(condition)
+        found = list(page)
+        while page.token:
+            page = client.search_model_versions(condition, page_token=page.token)
+            found += page
+    return {
+        str(one.version): RegisteredVersion(content=one.tags.get(CONTENT, ""), created_ms=one.creation_timestamp)
+        for one in found
+    }
+
+
+def read_decisions(name: str) -> list[Entry]:
+    """Entries of a model's ledger; what those of earlier releases do not name is told by the registry.
+
+    Raises IntegrityError (E-LED-002), ServiceError (E-LED-003, E-SVC-004).
+    """
+    entries = ledger.read_entries(name)
+    return entries if identities.is_complete(entries) else identities.complete(entries, read_versions(name))
 
 
 def list_registered() -> list[str]:
@@ -177,11 +248,22 @@ def tag_version(name: str, version: str, tags: Mapping[str, str]) -> None:
             tracking.connect().set_model_version_tag(name, version, key, value)
 
 
-def holds_version(name: str, version: str, artifact_uri: str) -> bool:
-    """Tell whether the store still holds a version; for the project's own store this needs no MLflow."""
+def holds_version(name: str, who: Identity) -> bool:
+    """Tell whether the store still holds a model under its number; for the project's own store this needs no MLflow.
+
+    Raises ServiceError (E-SVC-004).
+    """
     if tracking.is_own_store():
-        return not tracking.is_absent() and tracking.local_artifact(artifact_uri, tracking.artifacts_folder()).is_dir()
-    return _find_version(ModelReference(name=name, version=version)) is not None
+        return not tracking.is_absent() and _own_database_holds(name, who)
+    version = _find_version(ModelReference(name=name, version=who.version))
+    return version is not None and version.tags.get(CONTENT) == who.content
+
+
+def holds_artifact(artifact_uri: str) -> bool:
+    """Tell whether the files of a version lie in the project's own store; of another store this is not asked."""
+    if not tracking.is_own_store():
+        return True
+    return tracking.local_artifact(artifact_uri, tracking.artifacts_folder()).is_dir()
 
 
 def _check_file(model: RegisteredModel, path: Path, sha256: str) -> None:
@@ -216,6 +298,33 @@ def _create_version(
     )
 
 
+def _decided(reference: ModelReference) -> ModelReference:
+    """Put the number of the model that the ledger means in the place of an alias; without a ledger the alias stands."""
+    entries = ledger.read_entries(reference.name) if reference.alias in ALIASES else []
+    if not entries:
+        return reference
+    registration = read_registration(reference.name)
+    ownership.refuse_other_ledger(reference.name, entries, registration.tags if registration else {})
+    versions = read_versions(reference.name)
+    entries = identities.complete(entries, versions)
+    who = identities.roles_of(entries[-1]).get(reference.alias)
+    number = identities.locate(who, versions) if who else ""
+    if who and not number and reference.alias == CHAMPION:
+        raise identities.report_gone(entries, versions)
+    return ModelReference(name=reference.name, version=number) if number else reference
+
+
+def _own_database_holds(name: str, who: Identity) -> bool:
+    """Look into MLflow's tables: a deleted version keeps its row and its files."""
+    query = (
+        "SELECT count(*) FROM model_versions JOIN model_version_tags USING (name, version) "
+        "WHERE name = ? AND version = ? AND key = ? AND value = ? AND current_stage != 'Deleted_Internal'"
+    )
+    with contextlib.closing(sqlite3.connect(f"file:{tracking.mlruns() / DATABASE}?mode=ro", uri=True)) as database:
+        [found] = database.execute(query, (name, int(who.version), CONTENT, who.content)).fetchone()
+    return bool(found)
+
+
 def _find_version(reference: ModelReference) -> "ModelVersion | None":
     with tracking.answering():
         client = tracking.connect()
@@ -233,7 +342,10 @@ def _localize(version: "ModelVersion") -> RegisteredModel:
     with tracking.answering():
         uri = tracking.connect().get_model_version_download_uri(version.name, version.version)
         folder = tracking.fetch_artifacts(uri)
-    return RegisteredModel(name=version.name, version=str(version.version), artifact_uri=uri, folder=folder)
+    content = version.tags.get(CONTENT, "")
+    return RegisteredModel(
+        name=version.name, version=str(version.version), artifact_uri=uri, folder=folder, content=content
+    )
 
 
 def _whole_model(version: "ModelVersion") -> RegisteredModel | None:

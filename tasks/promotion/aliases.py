@@ -1,7 +1,8 @@
 """MLflow's aliases `champion`, `previous` and `challenger`: projections of the ledger, moved here and nowhere else.
 
-A note beside the store says up to which entry a model's aliases were written, so that a rerun needs no MLflow, and so
-that an alias moved by hand can be told from one that a killed process left behind.
+An alias follows the content that the ledger names: to the number under which it is registered now, or nowhere. A note
+beside the store says up to which entry a model's aliases were written, so that a rerun needs no MLflow, and so that an
+alias moved by hand can be told from one that a killed process left behind.
 """
 
 import contextlib
@@ -9,46 +10,57 @@ import fcntl
 import getpass
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from rnnmodels.durable import write_durably
 from tasks import registry, tracking
-from tasks.errors import IntegrityError
+from tasks.errors import IntegrityError, ServiceError
 from tasks.fingerprint import digest_of
-from tasks.promotion import ledger
+from tasks.promotion import identities, ledger, ownership
 from tasks.promotion.database import ledger_setting
+from tasks.promotion.identities import CHAMPION, Versions, locate, roles_of
 from tasks.promotion.ledger import ChampionChanged, Draft, Entry
-from tasks.registry import ALIASES, CHALLENGER, CHAMPION, PREVIOUS
+from tasks.registry import ALIASES
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What `reconcile` met at a model: `adopted`, `completed` (after a kill), `restored` (after a hand) or `broken`."""
+    """What `reconcile` met at a model.
+
+    `adopted`, `completed` (after a kill), `restored` (after a hand), `broken` (the champion is gone), or `foreign`
+    (another ledger decides, so nothing was written).
+    """
 
     model: str
-    kind: Literal["adopted", "completed", "restored", "broken"]
+    kind: Literal["adopted", "completed", "restored", "broken", "foreign"]
     sentence: str
 
 
 def aliases_of(entry: Entry) -> dict[str, str]:
     """The aliases that an entry asks for; a challenger that became champion is none any more."""
-    wanted = {CHAMPION: entry.champion, PREVIOUS: entry.previous, CHALLENGER: entry.challenger}
-    return {
-        alias: version
-        for alias, version in wanted.items()
-        if version and (alias == CHAMPION or version != entry.champion)
-    }
+    return {alias: who.version for alias, who in roles_of(entry).items()}
+
+
+def read_own_decisions(model: str) -> list[Entry]:
+    """Entries of a model about which this ledger decides.
+
+    Raises ServiceError (E-LED-004, E-LED-005) if another one does.
+    """
+    registration = registry.read_registration(model)
+    entries = registry.read_decisions(model)
+    ownership.refuse_other_ledger(model, entries, registration.tags if registration else {})
+    return entries
 
 
 def project(model: str, *, anew: bool = False) -> None:
     """Have MLflow's aliases say what the ledger says; without `anew`, free where that was done for its last entry.
 
-    Raises IntegrityError (E-REG-007) if the champion's version is gone, ServiceError (E-SVC-004, E-LED-003).
+    Raises IntegrityError (E-REG-007) if the champion is gone, ServiceError (E-SVC-004, E-LED-003 to E-LED-005).
     """
     entry = ledger.head(model)
     if entry is None or (_noted_number(model) == entry.number and not anew):
@@ -56,12 +68,12 @@ def project(model: str, *, anew: bool = False) -> None:
     with _sole_writer():
         written = None
         # Another machine may append meanwhile, and its aliases must not be overwritten with older ones.
-        while written != (entry := ledger.head(model)):
+        while written is None or written.number != ledger.head(model).number:
             _note(model).unlink(missing_ok=True)
-            _write(entry)
-            written = entry
+            with contextlib.suppress(ChampionChanged):
+                written = _write(model)
         _note(model).parent.mkdir(parents=True, exist_ok=True)
-        write_durably(_note(model), str(entry.number).encode())
+        write_durably(_note(model), str(written.number).encode())
 
 
 def reconcile() -> list[Finding]:
@@ -69,50 +81,54 @@ def reconcile() -> list[Finding]:
 
     Raises ServiceError (E-SVC-004, E-LED-003).
     """
-    findings = []
-    for model in sorted({*ledger.list_models(), *registry.list_registered()}):
-        try:
-            findings.append(reconcile_model(model))
-        except IntegrityError as error:
-            logger.error("%s", error)  # noqa: TRY400 (a user's fault needs no traceback)
-            findings.append(Finding(model=model, kind="broken", sentence=str(error)))
+    models = {*ledger.list_models(), *(registry.list_registered() if _adopts_all() else ())}
+    findings = [_report(model) for model in sorted(models)]
     return [finding for finding in findings if finding is not None]
 
 
 def reconcile_model(model: str) -> Finding | None:
     """Bring one model's aliases to what the ledger says; None if they were.
 
-    Raises IntegrityError (E-LED-002, E-REG-007), ServiceError (E-SVC-004, E-LED-003).
+    Raises IntegrityError (E-LED-002, E-REG-007), ServiceError (E-SVC-004, E-LED-003 to E-LED-005).
     """
     if adopt(model) is not None:
         project(model)
         sentence = f"{model}: the champion found in MLflow opens the ledger."
         return Finding(model=model, kind="adopted", sentence=sentence)
-    entry = ledger.head(model)
-    if entry is None:
+    if ledger.head(model) is None:
         return None
-    found, by_hand = _read(model), _noted_number(model) == entry.number
-    if found == aliases_of(entry):
+    entries, versions = read_own_decisions(model), registry.read_versions(model)
+    entry, found, by_hand = entries[-1], _read(model), _noted_number(model) == entries[-1].number
+    if found == _place(entry, versions) and _is_placed(entry, versions):
         return None
     project(model, anew=True)
-    if found == _read(model):  # a version that is not champion was deleted
-        return None
-    return _restored(entry, found) if by_hand else _completed(entry)
+    after = ledger.head(model)
+    if after.number != entry.number:
+        return Finding(model=model, kind="completed", sentence=f"{model}: {after.reason}")
+    return _restored(entry, found, _read(model)) if by_hand else _completed(entry)
 
 
 def adopt(model: str) -> Entry | None:
     """Open the ledger of a model whose champion is older than it; None if there is nothing to adopt.
 
-    Raises ServiceError (E-SVC-004, E-LED-003).
+    Raises ServiceError (E-SVC-004, E-LED-003, E-LED-004).
     """
     if ledger.head(model) is not None:
         return None
-    champion = registry.read_aliases(model).get(CHAMPION)
-    if champion is None:
+    registration = registry.read_registration(model)
+    if registration is None or CHAMPION not in registration.aliases:
         return None
-    reason = "was champion in MLflow before there was a ledger"
+    ownership.refuse_other_ledger(model, [], registration.tags)
+    champion, versions = registration.aliases[CHAMPION], registry.read_versions(model)
     with contextlib.suppress(ChampionChanged):
-        draft = Draft(model=model, action="adopt", champion=champion, reason=reason, actor=current_user())
+        draft = Draft(
+            model=model,
+            action="adopt",
+            champion=champion,
+            champion_content=versions[champion].content,
+            reason="was champion in MLflow before there was a ledger",
+            actor=current_user(),
+        )
         return ledger.append(draft, expected=0)
     return None
 
@@ -125,14 +141,31 @@ def current_user() -> str:
         return f"uid {os.getuid()}"
 
 
+def _adopts_all() -> bool:
+    """Tell whether champions of models that this ledger does not know are its business: not those of other projects."""
+    return tracking.is_own_store() or bool(ledger_setting())
+
+
+def _report(model: str) -> Finding | None:
+    """Reconcile a model; what keeps its aliases from following the ledger is a finding, too."""
+    try:
+        return reconcile_model(model)
+    except IntegrityError as error:
+        return Finding(model=model, kind="broken", sentence=str(error))
+    except ServiceError as error:
+        if error.code not in ("E-LED-004", "E-LED-005"):
+            raise
+        is_ours = ledger.head(model) is not None
+        return Finding(model=model, kind="foreign", sentence=str(error)) if is_ours else None
+
+
 def _completed(entry: Entry) -> Finding:
     sentence = f"{entry.model}: the aliases were not written for entry {entry.number} ({entry.action}); now they are."
     logger.info("%s", sentence)
     return Finding(model=entry.model, kind="completed", sentence=sentence)
 
 
-def _restored(entry: Entry, found: dict[str, str]) -> Finding:
-    wanted = aliases_of(entry)
+def _restored(entry: Entry, found: dict[str, str], wanted: dict[str, str]) -> Finding:
     moved = [alias for alias in ALIASES if found.get(alias) != wanted.get(alias)]
     changes = "; ".join(f"{alias} was {_version(found, alias)}, is {_version(wanted, alias)} again" for alias in moved)
     accepting = found.get(CHAMPION, "")
@@ -151,31 +184,73 @@ def _read(model: str) -> dict[str, str]:
     return {alias: version for alias, version in registry.read_aliases(model).items() if alias in ALIASES}
 
 
-def _write(entry: Entry) -> None:
-    wanted = aliases_of(entry)
-    if CHAMPION in wanted and not _set_alias(entry.model, CHAMPION, wanted[CHAMPION]):
-        raise IntegrityError(
-            "E-REG-007",
-            f"champion {entry.model}/{entry.champion} (entry {entry.number}) is no longer registered.",
-            fix="restore MLflow's store, or return to the last champion that is whole: "
-            f"rnnflow rollback {entry.model} --reason TEXT",
-        )
-    for alias in (PREVIOUS, CHALLENGER):
-        if alias not in wanted or not _set_alias(entry.model, alias, wanted[alias]):
-            with tracking.answering():
-                tracking.connect().delete_registered_model_alias(entry.model, alias)
+def _place(entry: Entry, versions: Versions) -> dict[str, str]:
+    """The numbers that the aliases of an entry have now; one whose model is gone has none."""
+    located = {alias: locate(who, versions) for alias, who in roles_of(entry).items()}
+    return {alias: number for alias, number in located.items() if number}
 
 
-def _set_alias(model: str, alias: str, version: str) -> bool:
-    """Point an alias to a version; False if there is no such version."""
+def _is_placed(entry: Entry, versions: Versions) -> bool:
+    """Tell whether the champion, if there is one, is registered under the number that the ledger says."""
+    return not entry.champion or locate(entry.who(CHAMPION), versions) == entry.champion
+
+
+def _write(model: str) -> Entry:
+    """Write the aliases of the last entry, which is returned; a champion that has another number gets an entry."""
+    # Read before the entries, which then hold whatever these tags speak of.
+    registration = registry.read_registration(model)
+    tags = registration.tags if registration else {}
+    entries, versions = registry.read_decisions(model), registry.read_versions(model)
+    ownership.refuse_other_ledger(model, entries, tags)
+    entry = entries[-1]
+    placed = _place(entry, versions)
+    if CHAMPION in placed and placed[CHAMPION] != entry.champion:
+        entry = _renumber(entry, placed[CHAMPION])
+    if registration is not None:
+        _tag(model, ownership.describe_entry(entry))
+        for alias in ALIASES:
+            if alias in placed:
+                _set_alias(model, alias, placed[alias])
+            elif alias in registration.aliases:
+                _delete_alias(model, alias)
+    if entry.champion and CHAMPION not in placed:
+        raise identities.report_gone(entries, versions)
+    return entry
+
+
+def _renumber(entry: Entry, number: str) -> Entry:
+    """Note that the champion was registered again; raises ChampionChanged (E-LED-001)."""
+    draft = Draft(
+        model=entry.model,
+        action="renumbered",
+        champion=number,
+        champion_content=entry.champion_content,
+        previous=entry.previous,
+        previous_content=entry.previous_content,
+        challenger=entry.challenger,
+        challenger_content=entry.challenger_content,
+        reason=f"champion v{entry.champion} was deleted in MLflow, and the same model is registered as v{number}.",
+        actor=current_user(),
+        holdout=entry.holdout,
+        splits=entry.splits,
+    )
+    return ledger.append(draft, expected=entry.number)
+
+
+def _set_alias(model: str, alias: str, version: str) -> None:
     with tracking.answering():
-        try:
-            tracking.connect().set_registered_model_alias(model, alias, version)
-        except tracking.load_mlflow().MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            return False
-    return True
+        tracking.connect().set_registered_model_alias(model, alias, version)
+
+
+def _delete_alias(model: str, alias: str) -> None:
+    with tracking.answering():
+        tracking.connect().delete_registered_model_alias(model, alias)
+
+
+def _tag(model: str, tags: Mapping[str, str]) -> None:
+    with tracking.answering():
+        for name, value in tags.items():
+            tracking.connect().set_registered_model_tag(model, name, value)
 
 
 @contextlib.contextmanager

@@ -3,17 +3,18 @@
 import contextlib
 import functools
 import os
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, inspect, make_url
+from sqlalchemy import DDL, Connection, Engine, create_engine, inspect, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from tasks import tracking
 from tasks.errors import ServiceError, quoted
 from tasks.fingerprint import digest_of
-from tasks.promotion.schema import PROMOTIONS
+from tasks.promotion.schema import ADDED, IDENTITY, METADATA, PROMOTIONS
 
 SQLITE = "sqlite"
 BUSY_S = 30.0  # how long SQLite waits for another process that writes
@@ -39,6 +40,11 @@ def ledger_place() -> str:
     return str(url.database) if url.get_backend_name() == SQLITE else url.render_as_string(hide_password=True)
 
 
+def is_file() -> bool:
+    """Tell whether the ledger is a file on this machine."""
+    return make_url(ledger_url()).get_backend_name() == SQLITE
+
+
 @contextlib.contextmanager
 def reading() -> Iterator[Connection | None]:
     """Open the ledger; None if nothing was ever written to it.
@@ -56,7 +62,7 @@ def reading() -> Iterator[Connection | None]:
 
 @contextlib.contextmanager
 def writing() -> Iterator[Connection]:
-    """Open the ledger for one transaction; the first one creates the table.
+    """Open the ledger for one transaction; the first one creates its tables, or adds what an earlier release lacked.
 
     Raises ServiceError (E-LED-003).
     """
@@ -64,21 +70,37 @@ def writing() -> Iterator[Connection]:
         engine = _engine(ledger_url())
         if engine.dialect.name == SQLITE:
             Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
-        _create_table(engine)
+        _complete_tables(engine)
         with _transaction(engine) as connection:
             yield connection
 
 
-def _create_table(engine: Engine) -> None:
-    if inspect(engine).has_table(PROMOTIONS.name):
-        return
+def list_columns(connection: Connection) -> set[str]:
+    """Names of the columns that the entries have in this database; earlier releases made fewer."""
+    return {column["name"] for column in inspect(connection).get_columns(PROMOTIONS.name)}
+
+
+def _complete_tables(engine: Engine) -> None:
+    with engine.connect() as connection:
+        if _is_complete(connection):
+            return
     try:
         with _transaction(engine) as connection:
-            PROMOTIONS.metadata.create_all(connection)
+            METADATA.create_all(connection)
+            for name in ADDED:
+                if name not in list_columns(connection):
+                    connection.execute(DDL(f"ALTER TABLE {PROMOTIONS.name} ADD COLUMN {name} VARCHAR(64)"))
+            connection.execute(IDENTITY.insert().values(number=1, identity=uuid.uuid4().hex))
     except SQLAlchemyError:
-        # Another process may have been faster; its table is as good as ours.
-        if not inspect(engine).has_table(PROMOTIONS.name):
-            raise
+        # Another process may have been faster; its tables are as good as ours.
+        with engine.connect() as connection:
+            if not _is_complete(connection):
+                raise
+
+
+def _is_complete(connection: Connection) -> bool:
+    """Tell whether nothing is missing; the identity is made last."""
+    return inspect(connection).has_table(IDENTITY.name)
 
 
 @contextlib.contextmanager

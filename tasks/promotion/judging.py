@@ -8,7 +8,8 @@ from tasks import registry
 from tasks.errors import InputError, IntegrityError
 from tasks.promotion import standing, verdicts
 from tasks.promotion.comparison import Comparison, find_objections
-from tasks.promotion.ledger import Entry
+from tasks.promotion.identities import GONE
+from tasks.promotion.ledger import Entry, Identity
 from tasks.promotion.scoring import Holdout, Scores
 from tasks.promotion.verdicts import Case, Verdict
 from tasks.registry import RegisteredModel
@@ -21,13 +22,14 @@ class NotComparable(Exception):  # noqa: N818 (it ends a judgement, not the run)
 def recall(case: Case) -> tuple[Verdict, Entry] | None:
     """Find what was decided before, with the entry that says so; None if the models must be compared."""
     entries, challenge = case.entries, case.challenge
-    if case.champion == challenge.version:
+    if case.who.is_same(challenge.who):
         crowning = standing.find_crowning(entries)
-        return case.rule("current", [verdicts.state_current(crowning)]), crowning
-    about = standing.find_latest_about(entries, challenge.version)
+        current = case.rule("current", [verdicts.state_current(crowning, challenge.version)])
+        return replace(current, champion=challenge.version), crowning
+    about = standing.find_latest_about(entries, challenge.who)
     if about is not None and about.action == "rollback":
-        return case.rule("kept", verdicts.state_rolled_back(about)), about
-    kept = standing.find_kept(entries, challenge.version, challenge.holdout.digest)
+        return case.rule("kept", verdicts.state_rolled_back(about, challenge.version)), about
+    kept = standing.find_kept(entries, challenge.who, challenge.holdout.digest)
     return None if kept is None else (Verdict.from_json(kept.verdict), kept)
 
 
@@ -40,10 +42,10 @@ def judge(case: Case) -> Verdict:
     anchor = standing.find_anchor(case.entries, holdout.digest)
     try:
         kind.refuse_incomparable(case)
-        challenger = open_scores(case, case.challenge.version)
+        challenger = open_scores(case, case.challenge.who)
         if not case.champion:
             return crown_first(case, challenger)
-        champion = open_scores(case, case.champion)
+        champion = open_scores(case, case.who)
         compared = kind.compare_scores(champion, challenger, holdout, anchor=anchor, settings=case.settings)
     except NotComparable as problem:
         return case.rule("refused", problem.args)
@@ -91,7 +93,7 @@ def refuse_differences(
     """
     if not case.champion:
         return
-    challenge, champion = case.challenge, open_version(case, case.champion)
+    challenge, champion = case.challenge, open_version(case, case.who)
     accept = verdicts.promote_command(challenge.model, challenge.version)
     for difference, remedy in find_differences(champion, challenge.holdout):
         raise NotComparable(
@@ -99,34 +101,37 @@ def refuse_differences(
         )
 
 
-def open_version(case: Case, version: str) -> RegisteredModel:
-    """Find a version of the case's model on this disk; raises NotComparable if it is not whole."""
-    with _refusing(case, version):
-        return registry.resolve_whole_model(f"{case.challenge.model}/{version}")
+def open_version(case: Case, who: Identity) -> RegisteredModel:
+    """Find a model of the case on this disk; raises NotComparable if it is not registered any more or not whole."""
+    with _refusing(case, who):
+        return registry.open_identity(case.challenge.model, who, case.entries)
 
 
-def open_scores(case: Case, version: str) -> Scores:
-    """Score a version on the challenge's rows; raises NotComparable if it is not whole or answers nonsense."""
-    model, holdout = open_version(case, version), case.challenge.holdout
-    with _refusing(case, version):
+def open_scores(case: Case, who: Identity) -> Scores:
+    """Score a model on the challenge's rows; raises NotComparable if it is not whole or answers nonsense."""
+    model, holdout = open_version(case, who), case.challenge.holdout
+    with _refusing(case, who):
         scores = case.settings.performer().score_model(model, holdout)
     if scores.undefined:
         raise NotComparable(
-            f"refused: v{version} gives no defined answer to {scores.undefined:,} of {holdout.rows:,} {holdout.unit}.",
+            f"refused: v{model.version} gives no defined answer to {scores.undefined:,} of {holdout.rows:,} "
+            f"{holdout.unit}.",
             "Fix: look at its curves for infinite losses, and train again with a lower learning rate.",
         )
     return scores
 
 
 @contextlib.contextmanager
-def _refusing(case: Case, version: str) -> Iterator[None]:
-    """Turn what keeps a version from being scored into a refusal."""
+def _refusing(case: Case, who: Identity) -> Iterator[None]:
+    """Turn what keeps a model from being scored into a refusal."""
     try:
         yield
     except (InputError, IntegrityError) as error:
+        if error.code == GONE:
+            raise NotComparable(f"refused: {error.problem}", f"Fix: {error.fix}") from error
         model = case.challenge.model
         raise NotComparable(
-            f"refused: v{version} cannot be scored: {error.code} {error.place}{error.problem}",
+            f"refused: v{who.version} cannot be scored: {error.code} {error.place}{error.problem}",
             f"Fix: restore `mlruns/`; or return to the last champion that is whole: rnnflow rollback {model} "
             f"--reason TEXT; or accept this version: {verdicts.promote_command(model, case.challenge.version)}",
         ) from error

@@ -10,17 +10,36 @@ import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, inspect, select
 from sqlalchemy.exc import IntegrityError as UniqueViolation
 
 from tasks.errors import IntegrityError, ServiceError, quoted
 from tasks.fingerprint import canonical_json, digest_of
-from tasks.promotion.database import ledger_place, reading, writing
-from tasks.promotion.schema import PROMOTIONS
+from tasks.promotion.database import ledger_place, list_columns, reading, writing
+from tasks.promotion.schema import ADDED, IDENTITY, PROMOTIONS
 
 # Verdicts of the gate that looked at the test rows to choose between two models.
 DECISIONS = ("promoted", "kept")
+
+
+class Identity(NamedTuple):
+    """A version by its number and by what it is: numbers are given anew once a model is deleted, contents are not.
+
+    `content` is what the registry's tag `rnnflow.content` holds; empty if nobody knows it.
+    """
+
+    version: str
+    content: str
+
+    def is_same(self, other: "Identity") -> bool:
+        """Tell whether both are known to be the same model, whatever its number."""
+        return bool(self.content) and self.content == other.content
+
+    def __str__(self) -> str:
+        """`v3 (content 1a2b3c4d5e6f)`."""
+        return f"v{self.version} (content {self.content[:12] or 'unknown'})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +47,8 @@ class Draft:
     """What an entry will say: who is champion from now on, and why; empty strings where something does not apply.
 
     `action` is a verdict of the gate ("first", "promoted", "kept", "refused"), "noted" for a training run that led
-    to models already judged, "adopt" for a champion older than the ledger, or a person's "promote" or "rollback".
+    to models already judged, "adopt" for a champion older than the ledger, "renumbered" for a champion that was
+    registered again, or a person's "promote" or "rollback".
     `previous` is where a rollback would lead, `challenger` the version the entry is about; `splits` names the split
     whose test rows have the digest `holdout`, `trigger` what a training run was started from.
     """
@@ -46,16 +66,27 @@ class Draft:
     trigger: str = ""
     flow_run: str = ""
     mlflow_run: str = ""
+    champion_content: str = ""
+    previous_content: str = ""
+    challenger_content: str = ""
+
+    def who(self, role: str) -> Identity:
+        """The model in one of the roles champion, previous and challenger."""
+        return Identity(getattr(self, role), getattr(self, f"{role}_content"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry(Draft):
-    """A committed draft: its number, when it was made, and the digests that chain it to its predecessor."""
+    """A committed draft: its number, when it was made, and the digests that chain it to its predecessor.
+
+    Entries of earlier releases name no contents; `inferred` ones were told by when the versions were registered.
+    """
 
     number: int
     created: str
     predecessor: str
     digest: str
+    inferred: bool = False
 
 
 class ChampionChanged(ServiceError):  # noqa: N818 (it says what happened, and is caught more often than shown)
@@ -81,6 +112,17 @@ def read_entries(model: str) -> list[Entry]:
 def head(model: str) -> Entry | None:
     """Return the entry that holds now; raises as `read_entries` does."""
     return next(reversed(read_entries(model)), None)
+
+
+def read_identity() -> str:
+    """Return the name by which registries know this ledger; empty if nothing was written since it has one.
+
+    Raises ServiceError (E-LED-003).
+    """
+    with reading() as connection:
+        if connection is None or not inspect(connection).has_table(IDENTITY.name):
+            return ""
+        return connection.execute(select(IDENTITY.c.identity)).scalar_one()
 
 
 def list_models() -> list[str]:
@@ -127,11 +169,14 @@ def _row_of(draft: Draft, entries: Sequence[Entry]) -> dict:
 
 
 def _entry_of(row: Mapping) -> Entry:
-    return Entry(**{**row, "verdict": json.loads(row["verdict"])})
+    contents = {name: row.get(name) or "" for name in ADDED}
+    return Entry(**{**row, **contents, "verdict": json.loads(row["verdict"])})
 
 
 def _read(connection: Connection, model: str) -> list[Entry]:
-    query = select(PROMOTIONS).where(PROMOTIONS.c.model == model).order_by(PROMOTIONS.c.number)
+    present = list_columns(connection)
+    columns = [column for column in PROMOTIONS.c if column.name in present]
+    query = select(*columns).where(PROMOTIONS.c.model == model).order_by(PROMOTIONS.c.number)
     rows = [dict(row) for row in connection.execute(query).mappings()]
     predecessors = ["", *(row["digest"] for row in rows)]
     for number, row, predecessor in zip(itertools.count(1), rows, predecessors, strict=False):
@@ -140,8 +185,9 @@ def _read(connection: Connection, model: str) -> list[Entry]:
 
 
 def _check_row(row: dict, *, number: int, predecessor: str) -> None:
-    content = {name: value for name, value in row.items() if name != "digest"}
-    if (row["number"], row["predecessor"], row["digest"]) != (number, predecessor, digest_of(content)):
+    absent = {name for name in ADDED if row.get(name) is None}
+    written = {name: value for name, value in row.items() if name not in {"digest", *absent}}
+    if (row["number"], row["predecessor"], row["digest"]) != (number, predecessor, digest_of(written)):
         raise IntegrityError(
             "E-LED-002",
             f"entry {number} of model {quoted(row['model'])} is missing or is not the one that was written.",

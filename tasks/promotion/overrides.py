@@ -1,51 +1,50 @@
 """What a person decides against or without the gate: make a version champion, or return to an earlier one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tasks import registry
 from tasks.errors import InputError, IntegrityError, quoted
 from tasks.promotion import aliases, ledger, standing
-from tasks.promotion.ledger import Draft, Entry
-from tasks.registry import CHAMPION, RegisteredModel, resolve_whole_model
+from tasks.promotion.identities import CHAMPION, RegisteredVersion, locate
+from tasks.promotion.ledger import Draft, Entry, Identity
+from tasks.registry import RegisteredModel, resolve_whole_model
 from tasks.tracking import check_name
 
 MAX_REASON = 1000  # characters
+NOBODY = Identity("", "")
 
 
 def promote(reference: str, *, reason: str) -> Entry:
     """Make a version champion, on the word of a person; one that is champion already needs no new entry.
 
     Raises InputError (E-REG-001, E-REG-002, E-REG-008), IntegrityError (E-REG-003) for a version that is not whole,
-    ChampionChanged (E-LED-001) if another entry was made at the same time.
+    ServiceError: E-LED-001 if another entry was made at the same time, E-LED-004 and E-LED-005 if another ledger
+    decides.
     """
     check_reason(reason)
     model = resolve_whole_model(reference)
     aliases.adopt(model.name)
-    entries = ledger.read_entries(model.name)
-    if not entries or entries[-1].champion != model.version:
-        entry = ledger.append(_draft_promotion(model, entries, reason), expected=len(entries))
-    else:
-        entry = entries[-1]
+    entries = aliases.read_own_decisions(model.name)
+    if not entries or not entries[-1].who(CHAMPION).is_same(model.identity):
+        ledger.append(_draft_promotion(model, entries, reason), expected=len(entries))
     aliases.project(model.name, anew=True)
-    return entry
+    return ledger.head(model.name)
 
 
 def roll_back(name: str, *, reason: str) -> Entry:
     """Return to the last champion before the present one whose files are whole; repeated, it goes further back.
 
     A rollback whose aliases were never written, because its process was killed, is completed instead.
-    Raises InputError (E-NAME-001, E-REG-008, E-REG-009) if there is none, ChampionChanged (E-LED-001).
+    Raises InputError (E-NAME-001, E-REG-008, E-REG-009) if there is none, ServiceError (E-LED-001, E-LED-004,
+    E-LED-005).
     """
     check_reason(reason)
     aliases.adopt(check_name(name, what="model name"))
-    entries = ledger.read_entries(name)
-    interrupted = entries and entries[-1].action == "rollback"
-    if interrupted and registry.read_aliases(name).get(CHAMPION) != entries[-1].champion:
-        entry = entries[-1]
-    else:
-        entry = ledger.append(_draft_rollback(name, entries, reason), expected=len(entries))
+    entries = aliases.read_own_decisions(name)
+    if not _is_interrupted_rollback(name, entries):
+        ledger.append(_draft_rollback(name, entries, reason), expected=len(entries))
     aliases.project(name, anew=True)
-    return entry
+    return ledger.head(name)
 
 
 def check_reason(reason: str) -> None:
@@ -62,49 +61,77 @@ def check_reason(reason: str) -> None:
 
 
 def _draft_promotion(model: RegisteredModel, entries: Sequence[Entry], reason: str) -> Draft:
-    holdout, splits = standing.find_rows_of(entries, model.version)
-    return Draft(
-        model=model.name,
-        action="promote",
-        champion=model.version,
-        previous=entries[-1].champion if entries else "",
-        challenger=model.version,
-        reason=reason.strip(),
-        actor=aliases.current_user(),
+    holdout, splits = standing.find_rows_of(entries, model.identity)
+    before = entries[-1].who(CHAMPION) if entries else NOBODY
+    return _draft(
+        "promote",
+        model.name,
+        champion=model.identity,
+        previous=before,
+        challenger=model.identity,
+        reason=reason,
         holdout=holdout,
         splits=splits,
     )
 
 
 def _draft_rollback(name: str, entries: Sequence[Entry], reason: str) -> Draft:
-    champions = standing.list_champions(entries)
-    position = next(_whole_positions(name, champions), None)
-    if position is None:
+    champions, versions = standing.list_champions(entries), registry.read_versions(name)
+    back = next(_list_whole(name, champions, versions), None)
+    if back is None:
         raise InputError(
             "E-REG-009",
             f"model {quoted(name)} has no earlier champion whose files are whole.",
             fix=f"see `rnnflow history {name}`; any whole version can be made champion with `rnnflow promote`.",
         )
-    version = champions[position]
-    holdout, splits = standing.find_rows_of_champion(entries, version)
-    return Draft(
-        model=name,
-        action="rollback",
-        champion=version,
-        previous=champions[position - 1] if position else "",
+    position, champion = back
+    holdout, splits = standing.find_rows_of_champion(entries, champions[position])
+    return _draft(
+        "rollback",
+        name,
+        champion=champion,
+        previous=champions[position - 1] if position else NOBODY,
         challenger=champions[-1],
-        reason=reason.strip(),
-        actor=aliases.current_user(),
+        reason=reason,
         holdout=holdout,
         splits=splits,
     )
 
 
-def _whole_positions(name: str, champions: Sequence[str]) -> Iterator[int]:
-    """Yield where in the line of champions a rollback may end, the latest first."""
+def _draft(
+    action: str, model: str, *, champion: Identity, previous: Identity, challenger: Identity, reason: str, **rows: str
+) -> Draft:
+    return Draft(
+        model=model,
+        action=action,
+        champion=champion.version,
+        champion_content=champion.content,
+        previous=previous.version,
+        previous_content=previous.content,
+        challenger=challenger.version,
+        challenger_content=challenger.content,
+        reason=reason.strip(),
+        actor=aliases.current_user(),
+        **rows,
+    )
+
+
+def _is_interrupted_rollback(name: str, entries: Sequence[Entry]) -> bool:
+    """Tell whether the last entry is a rollback to a model that is registered and that no alias shows."""
+    if not entries or entries[-1].action != "rollback":
+        return False
+    number = locate(entries[-1].who(CHAMPION), registry.read_versions(name))
+    return bool(number) and registry.read_aliases(name).get(CHAMPION) != number
+
+
+def _list_whole(
+    name: str, champions: Sequence[Identity], versions: Mapping[str, RegisteredVersion]
+) -> Iterator[tuple[int, Identity]]:
+    """Yield where in the line of champions a rollback may end, the latest first, and the model there as it is now."""
     for position in reversed(range(len(champions) - 1)):
-        if champions[position] != champions[-1] and _is_whole(f"{name}/{champions[position]}"):
-            yield position
+        number = locate(champions[position], versions)
+        if number and not standing.are_same(champions[position], champions[-1]) and _is_whole(f"{name}/{number}"):
+            yield position, Identity(number, champions[position].content)
 
 
 def _is_whole(label: str) -> bool:

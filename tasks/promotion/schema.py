@@ -1,16 +1,30 @@
-"""The ledger's one table, with triggers by which the database refuses to change or delete its rows."""
+"""The ledger's tables: its entries, which the database refuses to change or delete, and what it is known by."""
 
 from sqlalchemy import DDL, Column, Integer, MetaData, String, Table, Text, event
 
+METADATA = MetaData()
+
+# What entries of earlier releases lack: it is null in them, and no part of their digests.
+ADDED = ("champion_content", "previous_content", "challenger_content")
+
 PROMOTIONS = Table(
     "promotions",
-    MetaData(),
+    METADATA,
     Column("model", String(64), primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
     *(Column(name, String(64), nullable=False) for name in ("action", "champion", "previous", "challenger")),
     *(Column(name, Text, nullable=False) for name in ("reason", "actor", "verdict")),
     *(Column(name, Text, nullable=False) for name in ("holdout", "splits", "trigger", "flow_run", "mlflow_run")),
     *(Column(name, String(64), nullable=False) for name in ("created", "predecessor", "digest")),
+    *(Column(name, String(64)) for name in ADDED),
+)
+
+# One row: the name, drawn once, by which a registry tells this ledger from any other.
+IDENTITY = Table(
+    "ledger_identity",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("identity", String(64), nullable=False),
 )
 
 REFUSALS = {

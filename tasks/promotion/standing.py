@@ -2,21 +2,31 @@
 
 from collections.abc import Iterable, Sequence
 
-from tasks.promotion.ledger import Entry
+from tasks.promotion.ledger import Entry, Identity
 
 CROWNING = ("adopt", "first", "promoted", "promote")
+# Entries that say nothing new of a model.
+PASSING = ("noted", "renumbered")
 
 
-def list_champions(entries: Iterable[Entry]) -> list[str]:
+def are_same(one: Identity, other: Identity) -> bool:
+    """Tell whether two entries name one model: by its content; where a content is not known, by its number alone."""
+    return one.is_same(other) or (one.version == other.version and not (one.content and other.content))
+
+
+def list_champions(entries: Iterable[Entry]) -> list[Identity]:
     """Champions in their order, the present one last; a rollback takes back all since the one it returned to."""
-    champions: list[str] = []
+    champions: list[Identity] = []
     for entry in entries:
-        if entry.action in CROWNING:
-            champions.append(entry.champion)
-        elif entry.action == "rollback":
+        champion = entry.who("champion")
+        if entry.action == "rollback":
             champions.pop()
-            while champions[-1] != entry.champion:
+            while champions and not are_same(champions[-1], champion):
                 champions.pop()
+        if entry.action in ("rollback", "renumbered"):
+            champions[-1:] = [champion]
+        elif entry.action in CROWNING:
+            champions.append(champion)
     return champions
 
 
@@ -25,16 +35,17 @@ def find_crowning(entries: Sequence[Entry]) -> Entry:
     return next(entry for entry in reversed(entries) if entry.action in (*CROWNING, "rollback"))
 
 
-def find_latest_about(entries: Sequence[Entry], version: str) -> Entry | None:
-    """The last entry that judged, promoted or took back a version."""
-    about = (entry for entry in reversed(entries) if entry.challenger == version and entry.action != "noted")
+def find_latest_about(entries: Sequence[Entry], who: Identity) -> Entry | None:
+    """The last entry that judged, promoted or took back a model."""
+    about = (one for one in reversed(entries) if one.who("challenger").is_same(who) and one.action not in PASSING)
     return next(about, None)
 
 
-def find_kept(entries: Sequence[Entry], version: str, holdout: str) -> Entry | None:
-    """The entry in which these rows decided that a version does not replace the present champion."""
-    wanted = ("kept", version, entries[-1].champion if entries else "", holdout)
-    found = (one for one in entries if (one.action, one.challenger, one.champion, one.holdout) == wanted)
+def find_kept(entries: Sequence[Entry], who: Identity, holdout: str) -> Entry | None:
+    """The entry in which these rows decided that a model does not replace the present champion."""
+    kept = (one for one in entries if (one.action, one.holdout) == ("kept", holdout))
+    champion = entries[-1].who("champion") if entries else None
+    found = (one for one in kept if one.who("challenger").is_same(who) and one.who("champion").is_same(champion))
     return next(found, None)
 
 
@@ -44,17 +55,17 @@ def find_anchor(entries: Iterable[Entry], holdout: str) -> dict:
     return next((figures["anchor"] for figures in scored if "anchor" in figures), {})
 
 
-def find_rows_of(entries: Sequence[Entry], version: str) -> tuple[str, str]:
-    """Digest of the test rows on which a version was to be decided, and their split; else those in force."""
-    about = find_latest_about(entries, version)
+def find_rows_of(entries: Sequence[Entry], who: Identity) -> tuple[str, str]:
+    """Digest of the test rows on which a model was to be decided, and their split; else those in force."""
+    about = find_latest_about(entries, who)
     if about is not None and about.verdict.get("holdout"):
         return about.verdict["holdout"], about.verdict["splits"]
     return (entries[-1].holdout, entries[-1].splits) if entries else ("", "")
 
 
-def find_rows_of_champion(entries: Sequence[Entry], version: str) -> tuple[str, str]:
+def find_rows_of_champion(entries: Sequence[Entry], who: Identity) -> tuple[str, str]:
     """Digest of the test rows on which a past champion stood, and their split."""
-    stood = next(entry for entry in reversed(entries) if entry.champion == version)
+    stood = next(entry for entry in reversed(entries) if are_same(entry.who("champion"), who))
     return stood.holdout, stood.splits
 
 

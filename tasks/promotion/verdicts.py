@@ -5,13 +5,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from tasks.promotion.comparison import Comparison
-from tasks.promotion.ledger import DECISIONS, Draft, Entry
+from tasks.promotion.ledger import DECISIONS, Draft, Entry, Identity
 from tasks.promotion.scoring import Holdout, Scores
 from tasks.promotion.settings import GateSettings
 from tasks.promotion.wear import alpha_of_decision
 
 GATE = "gate"
 DECIDING = ("first", "promoted", "kept")
+CROWNED = ("first", "promoted", "current")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,11 +21,17 @@ class Challenge:
 
     model: str
     version: str
+    content: str
     holdout: Holdout
     splits: str
     trigger: str
     flow_run: str
     mlflow_run: str
+
+    @property
+    def who(self) -> Identity:
+        """The challenger as the ledger names it."""
+        return Identity(self.version, self.content)
 
     @property
     def label(self) -> str:
@@ -53,7 +60,7 @@ class Verdict:
     @property
     def alias(self) -> str:
         """`champion` or `challenger`."""
-        return "champion" if self.champion == self.challenger else "challenger"
+        return "champion" if self.verdict in CROWNED else "challenger"
 
     def as_json(self) -> dict:
         """JSON value of everything."""
@@ -74,9 +81,14 @@ class Case:
     settings: GateSettings
 
     @property
+    def who(self) -> Identity:
+        """The model that is champion now; empty if none is."""
+        return self.entries[-1].who("champion") if self.entries else Identity("", "")
+
+    @property
     def champion(self) -> str:
-        """The version that is champion now; empty if none is."""
-        return self.entries[-1].champion if self.entries else ""
+        """The champion's number."""
+        return self.who.version
 
     @property
     def rows_in_force(self) -> tuple[str, str]:
@@ -108,13 +120,19 @@ class Case:
         challenge, head = self.challenge, self.entries[-1] if self.entries else None
         decided = (challenge.holdout.digest, challenge.splits)
         holdout, splits = decided if (action or verdict.verdict) in DECIDING else self.rows_in_force
-        previous = head.previous if head else ""
+        champion = challenge.who if verdict.verdict in CROWNED else self.who
+        previous = head.who("previous") if head else Identity("", "")
+        if verdict.verdict == "promoted":
+            previous = self.who
         return Draft(
             model=challenge.model,
             action=action or verdict.verdict,
-            champion=verdict.champion,
-            previous=self.champion if verdict.verdict == "promoted" else previous,
+            champion=champion.version,
+            champion_content=champion.content,
+            previous=previous.version,
+            previous_content=previous.content,
             challenger=challenge.version,
+            challenger_content=challenge.content,
             reason=verdict.reasons[0],
             actor=GATE,
             verdict=verdict.as_json(),
@@ -150,18 +168,21 @@ def state_first(scores: Scores, holdout: Holdout) -> str:
     return f"first: no champion yet; {scores.headline} {place} is where later ones start from."
 
 
-def state_current(crowning: Entry) -> str:
-    """The sentence on a challenger that is the champion already."""
+def state_current(crowning: Entry, version: str) -> str:
+    """The sentence on a challenger that is the champion already, be it under another number."""
     since = f"since {crowning.created[:10]} (entry {crowning.number}: {crowning.action})"
-    return f"current: v{crowning.champion} is the champion already, {since}."
+    if crowning.champion != version:
+        return f"current: v{version} is what the champion v{crowning.champion} was, {since}."
+    told = f"; the entry names no content, but v{version} was registered before it" if crowning.inferred else ""
+    return f"current: v{version} is the champion already, {since}{told}."
 
 
-def state_rolled_back(rollback: Entry) -> list[str]:
+def state_rolled_back(rollback: Entry, version: str) -> list[str]:
     """The sentences on a challenger from which a person returned to an earlier version."""
     return [
-        f"kept: v{rollback.challenger} was taken back on {rollback.created[:10]} by {rollback.actor} "
+        f"kept: v{version} was taken back on {rollback.created[:10]} by {rollback.actor} "
         f"(entry {rollback.number}: {rollback.reason}), so it does not return by itself.",
-        f"Fix: to accept it all the same: {promote_command(rollback.model, rollback.challenger)}",
+        f"Fix: to accept it all the same: {promote_command(rollback.model, version)}",
     ]
 
 

@@ -120,6 +120,7 @@ def remember(reference: ModelReference, model: RegisteredModel) -> None:
         "name": model.name,
         "version": model.version,
         "artifact_uri": model.artifact_uri,
+        "content": model.content,
         "folder": str(model.folder.relative_to(home())),
         "files_sha256": sha256_of_file(model.parts / SERVING),
     }

@@ -328,7 +328,7 @@ from tasks.gate import PromotionSettings, gate
 from tasks.promotion import aliases
 from tasks.runs import RunContext
 if sys.argv[3:] == ["killed"]:
-    aliases.project = lambda model: os.kill(os.getpid(), signal.SIGKILL)
+    aliases.project = lambda model, anew: os.kill(os.getpid(), signal.SIGKILL)
 registered, splits = map(store.open_artefact, sys.argv[1:3])
 lineage = Lineage(rows=splits, splits=splits, encoded=splits, shards=splits)
 gated = gate.fn(RunContext(recipe="reviews", flow_run_id="flow-2"), lineage, registered, PromotionSettings())

@@ -104,12 +104,26 @@ def test_the_same_models_are_registered_once(registered, reviews):
 
 def test_a_registration_whose_model_was_deleted_is_made_again(registered, reviews):
     shutil.rmtree(tracking.artifacts_folder() / "reviews" / "models")
-    assert not registry.holds_version("reviews", "1", registered.summary["artifact_uri"])
+    assert not registry.holds_artifact(registered.summary["artifact_uri"])
 
     again = register.fn(RUN, *reviews, SETTINGS)
 
     assert not again.cached
     assert registry.resolve_model(f"reviews/{again.summary['version']}").folder.is_dir()
+
+
+@pytest.mark.parametrize("deleted", ["version", "model"])
+def test_a_registration_that_was_deleted_in_mlflow_is_made_again_with_the_same_content(registered, reviews, deleted):
+    if deleted == "version":
+        tracking.connect().delete_model_version("reviews", "1")
+    else:
+        tracking.connect().delete_registered_model("reviews")
+
+    again = register.fn(RUN, *reviews, SETTINGS)
+
+    assert not again.cached
+    assert registry.read_versions("reviews").keys() == {again.summary["version"]}
+    assert again.summary["content"] == registered.summary["content"]
 
 
 def test_a_second_model_becomes_a_version_without_an_alias(registered, reviews):

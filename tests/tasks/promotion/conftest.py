@@ -1,33 +1,72 @@
 """An MLflow registry in memory: what the aliases need of it, at no cost."""
 
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
+from mlflow.store.entities import PagedList
 
 from tasks import tracking
 from tasks.promotion import aliases, ledger, overrides
+from tasks.registry import CONTENT, RegisteredModel
 
 
 class Registry:
-    """Models with versions and aliases; damaged versions are registered and not whole."""
+    """Models with versions and aliases; damaged versions are registered and not whole.
+
+    The content of a version is `content-` and its number, unless it is told otherwise.
+    """
 
     def __init__(self):
         self.versions = {}
         self.aliases = {}
+        self.tags = {}
+        self.numbered = {}
         self.damaged = set()
 
-    def add(self, model, *versions):
-        self.versions.setdefault(model, set()).update(versions)
+    def add(self, model, *versions, content="", created_ms=0):
+        held = self.versions.setdefault(model, {})
+        for version in versions:
+            held.setdefault(version, (content or f"content-{version}", created_ms))
         self.aliases.setdefault(model, {})
+        self.tags.setdefault(model, {})
+
+    def register(self, model, content, *, created_ms=0):
+        """Give a content the next number, unless it has one; returns it, as MLflow and `log_version` do."""
+        for version, (held, _) in self.versions.get(model, {}).items():
+            if held == content:
+                return version
+        version = str(self.numbered.get(model, 0) + 1)
+        self.numbered[model] = int(version)
+        self.add(model, version, content=content, created_ms=created_ms)
+        return version
 
     def delete_version(self, model, version):
-        self.versions[model].discard(version)
+        self.versions[model].pop(version, None)
         self.aliases[model] = {alias: held for alias, held in self.aliases[model].items() if held != version}
+
+    def delete_model(self, model):
+        for held in (self.versions, self.aliases, self.tags, self.numbered):
+            held.pop(model, None)
+
+    def content_of(self, model, version):
+        return self.versions.get(model, {}).get(version, ("", 0))[0]
 
     def search_registered_models(self, condition="", **_):
         named = [name for name in self.versions if not condition or condition == f"name = '{name}'"]
-        return [SimpleNamespace(name=name, aliases=dict(self.aliases[name])) for name in named]
+        return [
+            SimpleNamespace(name=name, aliases=dict(self.aliases[name]), tags=dict(self.tags[name])) for name in named
+        ]
+
+    def search_model_versions(self, condition, **_):
+        found = self.versions.get(re.fullmatch(r"name = '(.*)'", condition)[1], {})
+        tagged = [(number, {CONTENT: content}, created_ms) for number, (content, created_ms) in found.items()]
+        return PagedList([SimpleNamespace(version=n, tags=tags, creation_timestamp=ms) for n, tags, ms in tagged], None)
+
+    def set_registered_model_tag(self, model, name, value):
+        self.tags[model][name] = value
 
     def set_registered_model_alias(self, model, alias, version):
         if version not in self.versions.get(model, ()):
@@ -49,7 +88,8 @@ def registry(monkeypatch):
             raise aliases.IntegrityError("E-REG-003", "its files are damaged.", fix="restore them.")
         if version not in known.versions.get(name, ()):
             raise overrides.InputError("E-REG-001", "is not registered.", fix="register it.")
-        return SimpleNamespace(name=name, version=version)
+        content = known.content_of(name, version)
+        return RegisteredModel(name=name, version=version, artifact_uri="", folder=Path(), content=content)
 
     monkeypatch.setattr(tracking, "connect", lambda: known)
     monkeypatch.setattr(tracking, "is_absent", lambda: False)
@@ -68,8 +108,11 @@ def crown(registry):
             model=model,
             action="promoted" if head else "first",
             champion=version,
+            champion_content=registry.content_of(model, version),
             previous=head.champion if head else "",
+            previous_content=head.champion_content if head else "",
             challenger=version,
+            challenger_content=registry.content_of(model, version),
             reason="better",
             actor="gate",
             holdout=f"rows-of-{version}",

@@ -1,14 +1,21 @@
 """MLflow's aliases follow the ledger, whoever moved them and whatever was killed."""
 
+import copy
 import logging
+import shutil
 
 import pytest
 
 from tasks import tracking
-from tasks.errors import IntegrityError
+from tasks.errors import IntegrityError, ServiceError
 from tasks.promotion import aliases, ledger
 from tasks.promotion.aliases import aliases_of, project, reconcile
 from tasks.promotion.ledger import Draft
+
+
+def draft(action, **versions):
+    contents = {f"{role}_content": f"content-{version}" for role, version in versions.items()}
+    return Draft(model="reviews", action=action, reason="r", actor="kim", **versions, **contents)
 
 
 def test_aliases_follow_the_last_entry(registry, crown):
@@ -21,9 +28,7 @@ def test_aliases_follow_the_last_entry(registry, crown):
 def test_a_challenger_that_was_kept_out_has_an_alias(registry, crown):
     crown("1")
     registry.add("reviews", "2")
-    ledger.append(
-        Draft(model="reviews", action="kept", champion="1", challenger="2", reason="r", actor="gate"), expected=1
-    )
+    ledger.append(draft("kept", champion="1", challenger="2"), expected=1)
 
     project("reviews")
 
@@ -40,7 +45,7 @@ def test_aliases_that_were_written_are_not_written_again(registry, crown, monkey
 def test_an_alias_that_a_killed_process_left_behind_is_completed(registry, crown):
     crown("1")
     registry.add("reviews", "2")
-    ledger.append(Draft(model="reviews", action="promote", champion="2", reason="r", actor="kim"), expected=1)
+    ledger.append(draft("promote", champion="2"), expected=1)
 
     [finding] = reconcile()
 
@@ -103,9 +108,9 @@ def test_a_champion_that_was_deleted_is_reported_with_a_way_back_and_stops_no_ot
 
     assert (broken.kind, restored.kind) == ("broken", "restored")
     assert broken.sentence == (
-        "E-REG-007 champion reviews/2 (entry 2) is no longer registered.\n"
-        "Fix: restore MLflow's store, or return to the last champion that is whole: "
-        "rnnflow rollback reviews --reason TEXT"
+        "E-REG-007 champion reviews/2 (entry 2, content content-2) is no longer registered.\n"
+        "Fix: restore MLflow's store; or return to the last champion that is whole: rnnflow rollback reviews "
+        "--reason TEXT; or accept another version: rnnflow promote reviews/1 --reason TEXT."
     )
     with pytest.raises(IntegrityError, match="E-REG-007"):
         project("reviews")
@@ -123,14 +128,14 @@ def test_a_deleted_version_that_is_not_champion_is_passed_over(registry, crown):
 def test_an_entry_made_while_aliases_were_written_is_not_overwritten(registry, crown, monkeypatch):
     crown("1")
     registry.add("reviews", "2", "3")
-    ledger.append(Draft(model="reviews", action="promote", champion="2", reason="r", actor="a"), expected=1)
+    ledger.append(draft("promote", champion="2"), expected=1)
     write = aliases._write
 
-    def write_late(entry):
+    def write_late(model):
+        entry = write(model)
         if entry.number == 2:
-            ledger.append(Draft(model="reviews", action="promote", champion="3", reason="r", actor="b"), expected=2)
-            write(ledger.head("reviews"))
-        write(entry)
+            ledger.append(draft("promote", champion="3"), expected=2)
+        return entry
 
     monkeypatch.setattr(aliases, "_write", write_late)
 
@@ -142,7 +147,7 @@ def test_an_entry_made_while_aliases_were_written_is_not_overwritten(registry, c
 def test_a_projection_that_fails_half_way_is_repeated(registry, crown, monkeypatch):
     crown("1")
     registry.add("reviews", "2")
-    ledger.append(Draft(model="reviews", action="promote", champion="2", reason="r", actor="a"), expected=1)
+    ledger.append(draft("promote", champion="2"), expected=1)
     with monkeypatch.context() as patch:
         patch.setattr(registry, "set_registered_model_alias", interrupt)
         with pytest.raises(KeyboardInterrupt):
@@ -151,6 +156,104 @@ def test_a_projection_that_fails_half_way_is_repeated(registry, crown, monkeypat
     project("reviews")
 
     assert registry.aliases["reviews"] == aliases_of(ledger.head("reviews")) == {"champion": "2"}
+
+
+def test_another_model_under_the_old_number_is_not_the_champion(registry, crown):
+    crown("1")
+    registry.delete_model("reviews")
+    registry.add("reviews", "1", content="worse")
+    registry.aliases["reviews"] = {"champion": "1"}
+
+    [broken] = reconcile()
+
+    assert broken.kind == "broken"
+    assert broken.sentence == (
+        "E-REG-007 champion reviews/1 (entry 1, content content-1) is no longer registered: version 1 is another model "
+        "now.\nFix: restore MLflow's store; or accept another version: rnnflow promote reviews/1 --reason TEXT."
+    )
+    assert registry.aliases["reviews"] == {}
+
+
+def test_a_champion_that_was_registered_again_keeps_its_place_under_its_new_number(registry, crown):
+    crown("1")
+    registry.delete_version("reviews", "1")
+    registry.add("reviews", "2", content="content-1")
+
+    [finding] = reconcile()
+
+    entry = ledger.head("reviews")
+    assert (entry.action, entry.champion, entry.champion_content) == ("renumbered", "2", "content-1")
+    assert finding.sentence == ("reviews: champion v1 was deleted in MLflow, and the same model is registered as v2.")
+    assert registry.aliases["reviews"] == {"champion": "2"}
+    assert reconcile() == []
+
+
+@pytest.mark.parametrize(("registered_ms", "is_champion"), [(0, True), (4_000_000_000_000, False)])
+def test_an_entry_without_contents_means_the_version_that_was_registered_before_it(
+    registry, registered_ms, is_champion
+):
+    registry.add("reviews", "1", created_ms=registered_ms)
+    ledger.append(Draft(model="reviews", action="first", champion="1", reason="r", actor="gate"), expected=0)
+
+    findings = reconcile()
+
+    assert [finding.kind for finding in findings] == ["completed" if is_champion else "broken"]
+    assert registry.aliases["reviews"] == ({"champion": "1"} if is_champion else {})
+    assert is_champion or "(entry 1, content unknown) is no longer registered" in findings[0].sentence
+
+
+def test_what_another_ledger_decided_is_left_alone_and_reported(registry, crown, monkeypatch, tmp_path):
+    crown("1")
+    crown("2")
+    aliases_before = dict(registry.aliases["reviews"])
+    monkeypatch.setenv("RNNFLOW_LEDGER_URL", f"sqlite:///{tmp_path}/other.db")
+    assert reconcile() == []  # a model that this ledger does not know is not its business
+    with pytest.raises(ServiceError, match="E-LED-004"):
+        aliases.adopt("reviews")
+    ledger.append(draft("first", champion="1"), expected=0)
+
+    [foreign] = reconcile()
+
+    assert foreign.kind == "foreign"
+    assert foreign.sentence.startswith('E-LED-004 the champion of model "reviews" is decided by another ledger, ')
+    assert registry.aliases["reviews"] == aliases_before
+    with pytest.raises(ServiceError, match="E-LED-004"):
+        project("reviews", anew=True)
+
+
+def test_copies_of_a_ledger_that_went_on_apart_are_told_apart(registry, crown, monkeypatch, tmp_path):
+    crown("1")
+    shutil.copyfile(tracking.mlruns().parent / "mlruns" / "ledger.db", tmp_path / "copy.db")
+    crown("2")
+    monkeypatch.setenv("RNNFLOW_LEDGER_URL", f"sqlite:///{tmp_path}/copy.db")
+
+    [behind] = reconcile()
+    registry.add("reviews", "3")
+    ledger.append(draft("promote", champion="3"), expected=1)
+    [apart] = reconcile()
+
+    for found in (behind, apart):
+        assert found.kind == "foreign"
+        assert found.sentence.startswith('E-LED-005 entry 2 of model "reviews", for which MLflow\'s aliases were')
+    assert registry.aliases["reviews"] == {"champion": "2", "previous": "1"}
+    del registry.tags["reviews"]["rnnflow.ledger_head"]  # the remedy
+    assert [finding.kind for finding in reconcile()] == ["completed"]
+    assert registry.aliases["reviews"] == {"champion": "3"}
+
+
+def test_a_restored_registry_is_brought_to_what_the_ledger_says(registry, crown):
+    crown("1")
+    backup = copy.deepcopy(registry.__dict__)
+    crown("2")
+    registry.__dict__.update(backup)
+
+    [broken] = reconcile()
+    assert "champion reviews/2 (entry 2, content content-2) is no longer registered." in broken.sentence
+    registry.add("reviews", "2", content="something else")
+    [broken] = reconcile()
+
+    assert "version 2 is another model now" in broken.sentence
+    assert "champion" not in registry.aliases["reviews"]
 
 
 def interrupt(*_):

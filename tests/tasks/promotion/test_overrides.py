@@ -27,7 +27,10 @@ def test_promoting_the_champion_changes_nothing_and_mends_its_aliases(registry, 
     entry = crown("1")
     registry.add("reviews", "2")
     promoted = ledger.append(
-        ledger.Draft(model="reviews", action="promote", champion="2", reason="r", actor="a"), expected=entry.number
+        ledger.Draft(
+            model="reviews", action="promote", champion="2", champion_content="content-2", reason="r", actor="a"
+        ),
+        expected=entry.number,
     )
 
     assert promote("reviews/2", reason="once more") == promoted
@@ -83,7 +86,8 @@ def test_a_rollback_is_undone_by_promoting_what_was_taken_back(registry, crown):
 
     promote("reviews/2", reason="it was not")
 
-    assert standing.list_champions(ledger.read_entries("reviews")) == ["1", "2"]
+    champions = standing.list_champions(ledger.read_entries("reviews"))
+    assert champions == [("1", "content-1"), ("2", "content-2")]
     assert registry.aliases["reviews"] == {"champion": "2", "previous": "1"}
 
 
@@ -148,14 +152,15 @@ class Life(RuleBasedStateMachine):
 
     @property
     def whole(self):
-        return self.registry.versions[self.model] - self.registry.damaged
+        return self.registry.versions[self.model].keys() - self.registry.damaged
 
     def append(self, action, version, *, crowned):
         head = ledger.head(self.model)
         champion = version if crowned else head.champion
         previous = (self.champions[-1] if self.champions else "") if crowned else head.previous
-        draft = ledger.Draft(model=self.model, action=action, champion=champion, previous=previous,
-                             challenger=version, reason="r", actor="gate")  # fmt: skip
+        versions = {"champion": champion, "previous": previous, "challenger": version}
+        contents = {f"{role}_content": one and f"content-{one}" for role, one in versions.items()}
+        draft = ledger.Draft(model=self.model, action=action, reason="r", actor="gate", **versions, **contents)
         ledger.append(draft, expected=head.number if head else 0)
         if crowned:
             self.champions.append(version)
@@ -228,7 +233,7 @@ class Life(RuleBasedStateMachine):
     def the_ledger_is_one_line(self):
         entries = ledger.read_entries(self.model)
         assert [entry.number for entry in entries] == list(range(1, len(entries) + 1))
-        assert standing.list_champions(entries) == self.champions
+        assert [who.version for who in standing.list_champions(entries)] == self.champions
         assert [entry.champion for entry in entries[-1:]] == self.champions[-1:]
         assert [entry.previous for entry in entries[-1:] if entry.previous] == self.champions[:-1][-1:]
 

@@ -1,0 +1,53 @@
+"""Whose aliases a registered model bears: one ledger decides, and others leave them alone.
+
+A tag of the registered model names the ledger that decides, another the last entry for which aliases were written.
+So two projects on one MLflow with ledgers of their own are told apart, and so are copies of one ledger that went on
+apart.
+"""
+
+import platform
+from collections.abc import Mapping, Sequence
+
+from tasks.errors import ServiceError, quoted
+from tasks.promotion import ledger
+from tasks.promotion.database import is_file, ledger_place
+from tasks.promotion.ledger import Entry
+
+OWNER, PLACE, HEAD = "rnnflow.ledger", "rnnflow.ledger_place", "rnnflow.ledger_head"
+
+
+def refuse_other_ledger(model: str, entries: Sequence[Entry], tags: Mapping[str, str]) -> None:
+    """Refuse to decide about a model for which another ledger does; `tags` must be older than `entries`.
+
+    Raises ServiceError: E-LED-004 for another ledger, E-LED-005 for a copy that went on apart, or an older state.
+    """
+    is_own = tags.get(OWNER, "") in ("", ledger.read_identity())
+    if not is_own and tags.get(PLACE) == describe_place():
+        return  # the ledger that lay here is lost, and this one was begun in its place
+    if not is_own:
+        raise ServiceError(
+            "E-LED-004",
+            f"the champion of model {quoted(model)} is decided by another ledger, {quoted(tags.get(PLACE, ''))}, "
+            f"and not by this project's, {quoted(describe_place())}.",
+            fix=f"set RNNFLOW_LEDGER_URL in both projects to one ledger (docs/teams.md), or registry.model_name to a "
+            f"name of its own; if that ledger is lost, delete the tag {OWNER} of the registered model in MLflow.",
+        )
+    number, _, digest = tags.get(HEAD, "").partition(":")
+    if number and (int(number) > len(entries) or entries[int(number) - 1].digest != digest):
+        raise ServiceError(
+            "E-LED-005",
+            f"entry {number} of model {quoted(model)}, for which MLflow's aliases were written, is not in this ledger, "
+            f"{quoted(describe_place())}: it is a copy or a backup that has gone on apart.",
+            fix="set RNNFLOW_LEDGER_URL to the ledger that has it (docs/teams.md); if that one is lost, delete the tag "
+            f"{HEAD} of the registered model in MLflow.",
+        )
+
+
+def describe_entry(entry: Entry) -> dict[str, str]:
+    """Tags that say whose word a registered model's aliases follow."""
+    return {OWNER: ledger.read_identity(), PLACE: describe_place(), HEAD: f"{entry.number}:{entry.digest}"}
+
+
+def describe_place() -> str:
+    """Where this project's ledger is, as it can be told apart from elsewhere: a file with its machine."""
+    return f"{platform.node()}:{ledger_place()}" if is_file() else ledger_place()
