@@ -6,6 +6,7 @@ meanwhile; the artefact, MLflow's aliases and its tags are projections of that e
 
 import json
 import logging
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -70,6 +71,8 @@ def settle(case: Case) -> tuple[Verdict, Entry]:
     Raises ChampionChanged if the ledger has grown since the case was opened.
     """
     known = recall(case)
+    if known and known[0].verdict != "current" and not registry.holds_version(case.challenge.model, case.who):
+        known = None  # the champion is gone, or has another number, which is news
     if known is None:
         aliases.read_own_decisions(case.challenge.model)  # where another ledger decides, this one must not
         verdict = judge(case)
@@ -127,4 +130,5 @@ def gate(
     emit(Progress("gate", challenge.label, note=verdict.reasons[0]))
     # A model's own run goes on showing what was said of it then, so that running it again changes nothing.
     own = entry.mlflow_run == challenge.mlflow_run
-    return keep_verdict(Verdict.from_json(entry.verdict) if own else verdict, entry, challenge.mlflow_run)
+    shown = replace(Verdict.from_json(entry.verdict) if own else verdict, challenger=challenge.version)
+    return keep_verdict(shown, entry, challenge.mlflow_run)

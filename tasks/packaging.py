@@ -15,13 +15,14 @@ from tasks.served_parts import SERVING
 class Packaging:
     """How a kind of model is packaged: the module that MLflow runs, what it calls the type, an input to show.
 
-    Where the input is a table with a column of times, `time_column` is its name.
+    A model that takes a table has no signature: MLflow would refuse whole numbers where its example holds floats or
+    texts, and read no CSV with times of any type. The model reads the columns itself, as its training rows were read.
     """
 
     module: str
     model_type: str
     input_example: object
-    time_column: str | None = None
+    takes_table: bool = False
 
 
 def content_of(parts: Path, module: str) -> str:
@@ -39,7 +40,7 @@ def pip_requirements(module: str) -> list[str]:
 
 
 def package_model(parts: Path, folder: Path, packaging: Packaging, **mlflow_model: object) -> None:
-    """Write a model's folder as an MLflow model: its files, the code that reads them, signature and requirements."""
+    """Write a model's folder as an MLflow model: its files, the code that reads them, requirements."""
     mlflow = tracking.load_mlflow()
     with tempfile.TemporaryDirectory() as code:
         packages = copy_served_code(packaging.module, Path(code))
@@ -50,19 +51,9 @@ def package_model(parts: Path, folder: Path, packaging: Packaging, **mlflow_mode
             code_paths=[str(package) for package in packages],
             mlflow_model=mlflow.models.Model(**mlflow_model),
             input_example=packaging.input_example,
-            signature=None if packaging.time_column is None else describe_table(packaging),
+            signature=False if packaging.takes_table else None,
             pip_requirements=pip_requirements(packaging.module),
         )
-
-
-def describe_table(packaging: Packaging) -> object:
-    """MLflow's signature of a table; times may be of any type, for the model reads them as its training rows were."""
-    mlflow = tracking.load_mlflow()
-    example, schema = packaging.input_example, mlflow.types.schema
-    others = mlflow.models.infer_signature(example.drop(columns=packaging.time_column)).inputs.inputs
-    columns = {column.name: column for column in others}
-    columns[packaging.time_column] = schema.ColSpec(schema.AnyType(), packaging.time_column)
-    return mlflow.models.ModelSignature(inputs=schema.Schema([columns[name] for name in example.columns]))
 
 
 def copy_served_code(module: str, folder: Path) -> list[Path]:

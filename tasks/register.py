@@ -6,6 +6,7 @@ what it was judged on, before the gate decides about it.
 
 import json
 import tempfile
+import textwrap
 from collections.abc import Mapping
 from functools import partial
 from importlib import metadata
@@ -21,13 +22,14 @@ from tasks import recording, registry, runs, spool, store
 from tasks.contest import Contest, Scored
 from tasks.lineage import Lineage
 from tasks.names import NAME_PATTERN
+from tasks.packaging import Packaging
 from tasks.part import Part
 from tasks.progress import Progress, emit
 from tasks.promotion.ledger import Identity
 from tasks.recording import CandidateRecord
 from tasks.runs import RunContext
 from tasks.store import Artefact
-from tasks.tracking import pages_address, store_name
+from tasks.tracking import is_own_store, store_name
 
 
 class RegistrySettings(Part):
@@ -96,14 +98,20 @@ def provenance(lineage: Lineage, contest: Contest) -> dict[str, str]:
     }
 
 
-def describe(contest: Contest, registration: ModuleType, name: str) -> str:
-    """Say in Markdown what a version is, what it scores and how to load it."""
+def describe(contest: Contest, registration: ModuleType, packaging: Packaging, name: str) -> str:
+    """Say in Markdown what a version is, what it scores and how to load it, in lines that run as they stand."""
+    imports = ["import mlflow", *(["import pandas"] if packaging.takes_table else [])]
+    address = "the address that `rnnflow up` prints" if is_own_store() else f"`{store_name()}`"
+    lines = [
+        *imports,
+        "",
+        f'model = mlflow.pyfunc.load_model("models:/{name}@{registry.CHAMPION}")',
+        *registration.show_use(packaging).splitlines(),
+    ]
     return (
         f"{registration.describe_model(contest)}\n\n"
-        "    import mlflow\n"
-        f'    mlflow.set_tracking_uri("{pages_address()}")  # the address of this page\n'
-        f'    model = mlflow.pyfunc.load_model("models:/{name}@{registry.CHAMPION}")\n'
-        f"    {registration.show_use()}\n"
+        f"Set MLFLOW_TRACKING_URI to {address}, then run:\n\n"
+        f"{textwrap.indent(chr(10).join(lines), ' ' * 4)}\n"
     )
 
 
@@ -126,8 +134,9 @@ def register_best(
         name = settings.model_name or run.recipe
         tags = {**provenance(lineage, contest), **registration.name_encoder(lineage)}
         tags["rnnflow.flow_run"] = run.flow_run_id
-        described = {"tags": tags, "description": describe(contest, registration, name)}
-        model = registry.log_version(name, parts, registration.choose_packaging(lineage), run_id=run_id, **described)
+        packaging = registration.choose_packaging(lineage)
+        described = {"tags": tags, "description": describe(contest, registration, packaging, name)}
+        model = registry.log_version(name, parts, packaging, run_id=run_id, **described)
     emit(Progress("register", note=f"proving that {model.label} answers as it was evaluated"))
     smoke = registration.prove_served(registry.load_pyfunc(model), lineage, best)
     facts = {

@@ -3,7 +3,7 @@
 import dataclasses
 import datetime
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -60,7 +60,7 @@ def show_champion(entry: "Entry", *, as_json: bool) -> None:
         click.echo(json.dumps(dataclasses.asdict(entry)))
         return
     click.echo(f"{entry.model}/{entry.champion} is champion (entry {entry.number}: {entry.action}).")
-    if entry.previous:
+    if entry.previous and entry.previous != entry.champion:  # else it is gone, and its number was given anew
         click.echo(f"Back to {entry.model}/{entry.previous}: rnnflow rollback {entry.model} --reason TEXT")
 
 
@@ -73,16 +73,31 @@ def print_history(name: str, entries: "Sequence[Entry]") -> None:
     if not entries:
         click.echo(f"No champion of {name} was ever chosen; `rnnflow runs` lists what was trained.")
         return
-    console = Console()
+    console, reused = Console(), find_reused_numbers(entries)
     for entry in entries:
-        console.print(Text(describe_entry(entry), style="bold"))
+        console.print(Text(describe_entry(entry, reused), style="bold"))
         console.print(Padding(Text(printable(entry.reason)), (0, 0, 0, 4)))
 
 
-def describe_entry(entry: "Entry") -> str:
-    """Say in a line when who did what, and who is champion since."""
+def find_reused_numbers(entries: "Iterable[Entry]") -> set[str]:
+    """Numbers under which entries know several models, as a model that is registered anew is numbered from 1 again."""
+    contents: dict[str, set[str]] = {}
+    for entry in entries:
+        for role in ("champion", "challenger"):
+            version, content = entry.who(role)
+            contents.setdefault(version, set()).add(content)
+    return {version for version, known in contents.items() if len(known) > 1}
+
+
+def describe_entry(entry: "Entry", reused: Collection[str] = ()) -> str:
+    """Say in a line when who did what, and who is champion since; by content, where numbers are not enough."""
     when = datetime.datetime.fromisoformat(entry.created).astimezone().strftime("%Y-%m-%d %H:%M")
-    about = f" v{entry.challenger}" if entry.challenger else ""
+
+    def name(role: str) -> str:
+        who = entry.who(role)
+        return str(who) if who.version in reused else f"v{who.version or '-'}"
+
+    about = f" {name('challenger')}" if entry.challenger else ""
     return printable(
-        f"{entry.number:3}  {when}  {entry.action}{about}, by {entry.actor}: champion is v{entry.champion or '-'}"
+        f"{entry.number:3}  {when}  {entry.action}{about}, by {entry.actor}: champion is {name('champion')}"
     )

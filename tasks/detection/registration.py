@@ -185,7 +185,7 @@ def choose_packaging(lineage: Lineage) -> Packaging:
         module=DetectionRegistrySettings.served_by,
         model_type="detector",
         input_example=raw_table(lineage, choose_example(lineage)).to_pandas(),
-        time_column=read_source(lineage).time_column,
+        takes_table=True,
     )
 
 
@@ -220,9 +220,10 @@ def describe_model(contest: Contest) -> str:
     return f"`{contest.best.name}`: test {shown}. It takes rows of series, and says how surprising each of them is."
 
 
-def show_use() -> str:
-    """A call of the loaded model, as a user writes it."""
-    return f'model.predict(pandas.read_csv("{EXAMPLE}"))  # the columns of the training data, label aside'
+def show_use(packaging: Packaging) -> str:
+    """Lines of Python that use the loaded model, as a user writes them."""
+    columns = ", ".join(packaging.input_example.columns)
+    return f'table = pandas.read_csv("{EXAMPLE}")  # columns: {columns}\nmodel.predict(table)'
 
 
 def name_encoder(lineage: Lineage) -> dict[str, str]:

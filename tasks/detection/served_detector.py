@@ -22,11 +22,14 @@ from tasks.detection.serving import RECENT_FILE, SCALES_FILE, Serving
 from tasks.errors import InputError, quoted
 from tasks.series.frames import ROWS_FILE
 from tasks.series.refusals import Refusal, answer_each
+from tasks.series.served_table import TIMES_AS_THEY_ARE, stored_table
 from tasks.served_parts import read_serving
-from tasks.sources.inputs import InputFile, Inputs
+from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from rnnmodels.forecaster import SequenceForecaster
 
 SERIES = "series"
@@ -80,21 +83,18 @@ class SeriesDetector:
         intake.warnings += notes
         return answers
 
-    def answer_frame(self, table: pl.DataFrame, *, notes: list[str] | None = None) -> pl.DataFrame:
+    def answer_frame(self, table: "pl.DataFrame | pd.DataFrame", *, notes: list[str] | None = None) -> pl.DataFrame:
         """Judge a table with the columns of the source, as `answer_files` does.
 
-        If each file was a series of its own in training, it names them in the column `series`.
+        If each file was a series of its own in training, it names them in the column `series`. Raises InputError also
+        for a table that cannot be read (E-REG-012 to E-REG-014).
         """
-        source = self.serving.settings
-        changed = {"id_columns": (SERIES,), "one_series_per_file": False} if source.one_series_per_file else {}
-        time = table.schema.get(source.time_column)
-        if time is not None and time.is_temporal():
+        own = self.serving.settings.one_series_per_file
+        changed: dict = {"id_columns": (SERIES,), "one_series_per_file": False} if own else {}
+        with stored_table(table, self.serving.settings_for(Path("table.parquet"), **changed)) as (inputs, time):
             # What is a time already needs no rule for reading it from text or counts.
-            changed |= {"time_unit": "text", "time_format": None}
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "rows.parquet"
-            table.write_parquet(path)
-            return self.answer_files(Inputs([InputFile(path, path.name, "parquet")], []), notes=notes, **changed)
+            changed |= TIMES_AS_THEY_ARE if time.is_temporal() else {}
+            return self.answer_files(inputs, notes=notes, **changed)
 
     def answer_rows(
         self, rows: pl.DataFrame, refusals: list[Refusal] | None = None, notes: list[str] | None = None

@@ -4,7 +4,6 @@ import warnings
 from pathlib import Path
 
 import pandas as pd
-import polars as pl
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
@@ -24,7 +23,7 @@ class ServedDetector(PythonModel):
         What is to be known of its rows is said by warnings. Raises InputError, as the reading of the training rows did.
         """
         notes: list[str] = []
-        answers = self.detector.answer_frame(pl.from_pandas(model_input), notes=notes)
+        answers = self.detector.answer_frame(model_input, notes=notes)
         for note in notes:
             warnings.warn(note, stacklevel=2)
         return answers.to_pandas()

@@ -7,14 +7,14 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import DDL, Connection, Engine, create_engine, inspect, make_url
+from sqlalchemy import DDL, Column, Connection, Engine, create_engine, inspect, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from tasks import tracking
 from tasks.errors import ServiceError, quoted
 from tasks.fingerprint import digest_of
-from tasks.promotion.schema import ADDED, IDENTITY, METADATA, PROMOTIONS
+from tasks.promotion.schema import ADDED, IDENTITY, PROMOTIONS
 
 SQLITE = "sqlite"
 BUSY_S = 30.0  # how long SQLite waits for another process that writes
@@ -75,9 +75,12 @@ def writing() -> Iterator[Connection]:
             yield connection
 
 
-def list_columns(connection: Connection) -> set[str]:
-    """Names of the columns that the entries have in this database; earlier releases made fewer."""
-    return {column["name"] for column in inspect(connection).get_columns(PROMOTIONS.name)}
+def list_columns(connection: Connection) -> list[Column]:
+    """The columns that the entries have in this database; earlier releases made fewer."""
+    if _is_complete(connection):
+        return list(PROMOTIONS.c)
+    present = {column["name"] for column in inspect(connection).get_columns(PROMOTIONS.name)}
+    return [column for column in PROMOTIONS.c if column.name in present]
 
 
 def _complete_tables(engine: Engine) -> None:
@@ -86,16 +89,23 @@ def _complete_tables(engine: Engine) -> None:
             return
     try:
         with _transaction(engine) as connection:
-            METADATA.create_all(connection)
-            for name in ADDED:
-                if name not in list_columns(connection):
-                    connection.execute(DDL(f"ALTER TABLE {PROMOTIONS.name} ADD COLUMN {name} VARCHAR(64)"))
-            connection.execute(IDENTITY.insert().values(number=1, identity=uuid.uuid4().hex))
+            _add_what_is_missing(connection)
     except SQLAlchemyError:
         # Another process may have been faster; its tables are as good as ours.
         with engine.connect() as connection:
             if not _is_complete(connection):
                 raise
+
+
+def _add_what_is_missing(connection: Connection) -> None:
+    if not inspect(connection).has_table(PROMOTIONS.name):
+        PROMOTIONS.create(connection)
+    present = list_columns(connection)
+    for name in ADDED:
+        if PROMOTIONS.c[name] not in present:
+            connection.execute(DDL(f"ALTER TABLE {PROMOTIONS.name} ADD COLUMN {name} VARCHAR(64)"))
+    IDENTITY.create(connection)
+    connection.execute(IDENTITY.insert().values(number=1, identity=uuid.uuid4().hex))
 
 
 def _is_complete(connection: Connection) -> bool:

@@ -61,7 +61,7 @@ def locate(who: Identity, versions: Versions) -> str:
 
 def report_gone(entries: Sequence[Entry], versions: Versions) -> IntegrityError:
     """What is wrong when the champion of the last entry is registered under no number, and the ways out (E-REG-007)."""
-    entry, who = entries[-1], entries[-1].who(CHAMPION)
+    entry, who = standing.find_crowning(entries), entries[-1].who(CHAMPION)
     other = f": version {who.version} is another model now" if who.version in versions else ""
     return IntegrityError(
         GONE,

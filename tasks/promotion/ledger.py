@@ -174,9 +174,7 @@ def _entry_of(row: Mapping) -> Entry:
 
 
 def _read(connection: Connection, model: str) -> list[Entry]:
-    present = list_columns(connection)
-    columns = [column for column in PROMOTIONS.c if column.name in present]
-    query = select(*columns).where(PROMOTIONS.c.model == model).order_by(PROMOTIONS.c.number)
+    query = select(*list_columns(connection)).where(PROMOTIONS.c.model == model).order_by(PROMOTIONS.c.number)
     rows = [dict(row) for row in connection.execute(query).mappings()]
     predecessors = ["", *(row["digest"] for row in rows)]
     for number, row, predecessor in zip(itertools.count(1), rows, predecessors, strict=False):

@@ -8,12 +8,14 @@ apart.
 import platform
 from collections.abc import Mapping, Sequence
 
+from tasks import tracking
 from tasks.errors import ServiceError, quoted
 from tasks.promotion import ledger
-from tasks.promotion.database import is_file, ledger_place
+from tasks.promotion.database import is_file, ledger_place, ledger_setting
 from tasks.promotion.ledger import Entry
 
 OWNER, PLACE, HEAD = "rnnflow.ledger", "rnnflow.ledger_place", "rnnflow.ledger_head"
+BESIDE = "mlruns/ledger.db, beside this MLflow's database"
 
 
 def refuse_other_ledger(model: str, entries: Sequence[Entry], tags: Mapping[str, str]) -> None:
@@ -49,5 +51,10 @@ def describe_entry(entry: Entry) -> dict[str, str]:
 
 
 def describe_place() -> str:
-    """Where this project's ledger is, as it can be told apart from elsewhere: a file with its machine."""
+    """Where this project's ledger is, as it can be told apart from elsewhere: a file with its machine.
+
+    One beside the project's own MLflow database moves with it.
+    """
+    if tracking.is_own_store() and not ledger_setting():
+        return BESIDE
     return f"{platform.node()}:{ledger_place()}" if is_file() else ledger_place()

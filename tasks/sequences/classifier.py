@@ -22,12 +22,15 @@ from tasks.sequences.reading import read_sequences
 from tasks.sequences.source import SequenceSource, UnlabelledSource
 from tasks.series.refusals import Refusal
 from tasks.series.scaler import Scaler
+from tasks.series.served_table import TIMES_AS_THEY_ARE, stored_table
 from tasks.served_parts import read_serving, write_serving
-from tasks.sources.inputs import InputFile, Inputs
+from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
 from tasks.sources.served_source import LABELS_ASIDE, NAMES_FILES, ServedSource
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from rnnmodels.series_classifier import SeriesClassifier
 
 KIND = "classify-series"
@@ -89,8 +92,11 @@ class SequenceLabeller:
         self._refuse_other_channels(sequences)
         return self.label_sequences(sequences if refusals is None else self._part_readable(sequences, refusals))
 
-    def label_table(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Label every sequence of a table with the columns of the source, as `answer_files` does."""
+    def label_table(self, table: "pl.DataFrame | pd.DataFrame") -> pl.DataFrame:
+        """Label every sequence of a table with the columns of the source, as `answer_files` does.
+
+        Raises InputError also for a table that cannot be read (E-REG-012 to E-REG-014).
+        """
         return self.label_sequences(self.read_table(table))
 
     def read_files(
@@ -101,15 +107,11 @@ class SequenceLabeller:
         with tempfile.TemporaryDirectory() as folder:
             return read_sequences(Path(folder), inputs=inputs, intake=intake, refusals=refusals)
 
-    def read_table(self, table: pl.DataFrame) -> pl.DataFrame:
+    def read_table(self, table: "pl.DataFrame | pd.DataFrame") -> pl.DataFrame:
         """Read a table into sequences; without an id column in the source, it names them in the column `sequence`."""
-        source = self.serving.settings
-        changed = {"id_columns": source.id_columns or (SEQUENCE,), "one_series_per_file": False}
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "table.parquet"
-            table.write_parquet(path)
-            inputs = Inputs([InputFile(path, path.name, "parquet")], [])
-            return self.read_files(inputs, **changed, **_time_rule(table.schema.get(source.time_column)))
+        changed: dict = {"id_columns": self.serving.settings.id_columns or (SEQUENCE,), "one_series_per_file": False}
+        with stored_table(table, self.serving.settings_for(Path("table.parquet"), **changed)) as (inputs, time):
+            return self.read_files(inputs, **changed, **_time_rule(time))
 
     def label_sequences(self, sequences: pl.DataFrame) -> pl.DataFrame:
         """Label sequences; columns sequence, label, and probability_<label> for every label.
@@ -171,13 +173,11 @@ class SequenceLabeller:
             )
 
 
-def _time_rule(kind: pl.DataType | None) -> Mapping[str, object]:
+def _time_rule(kind: pl.DataType) -> Mapping[str, object]:
     """How the times of a table are read whose type tells: only their order counts."""
-    if kind is not None and kind.is_integer():
+    if kind.is_integer():
         return {"time_unit": "step", "time_format": None, "time_zone": None}
-    if kind is not None and kind.is_temporal():
-        return {"time_unit": "text", "time_format": None}
-    return {}
+    return TIMES_AS_THEY_ARE if kind.is_temporal() else {}
 
 
 def complete_labeller(folder: Path, serving: Serving) -> None:

@@ -139,7 +139,7 @@ def choose_packaging(lineage: Lineage) -> Packaging:
         module=SequenceRegistrySettings.served_by,
         model_type="classifier",
         input_example=example_table(lineage).to_pandas(),
-        time_column=read_source(lineage).time_column,
+        takes_table=True,
     )
 
 
@@ -168,9 +168,10 @@ def describe_model(contest: Contest) -> str:
     )
 
 
-def show_use() -> str:
-    """A call of the loaded model, as a user writes it."""
-    return 'model.predict(pandas.read_csv("sequences.csv"))  # the columns of the training data, label aside'
+def show_use(packaging: Packaging) -> str:
+    """Lines of Python that use the loaded model, as a user writes them."""
+    columns = ", ".join(packaging.input_example.columns)
+    return f'table = pandas.read_csv("{EXAMPLE}")  # columns: {columns}\nmodel.predict(table)'
 
 
 def name_encoder(lineage: Lineage) -> dict[str, str]:

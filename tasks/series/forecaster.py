@@ -22,14 +22,17 @@ from tasks.series.history_checks import find_scaler, refuse_gaps, refuse_other_r
 from tasks.series.reading import write_history
 from tasks.series.refusals import Refusal, answer_each
 from tasks.series.scaler import Scaler, Units
+from tasks.series.served_table import TIMES_AS_THEY_ARE, stored_table
 from tasks.series.source import SeriesSource
 from tasks.series.time_grid import TimeGrid
 from tasks.served_parts import read_serving, write_serving
-from tasks.sources.inputs import InputFile, Inputs
+from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
 from tasks.sources.served_source import ServedSource
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from rnnmodels.forecaster import SequenceForecaster
 
 KIND = "forecast"
@@ -104,20 +107,17 @@ class SeriesForecaster:
             rows = pl.read_parquet(Path(folder) / ROWS_FILE)
         return self.forecast_rows(rows, refusals, notes=intake.warnings, gaps=intake.settings.gaps)
 
-    def forecast_frame(self, history: pl.DataFrame, *, notes: list[str] | None = None) -> pl.DataFrame:
+    def forecast_frame(self, history: "pl.DataFrame | pd.DataFrame", *, notes: list[str] | None = None) -> pl.DataFrame:
         """Forecast from a table with the columns of the source, as `answer_files` does.
 
-        What was done to its rows is appended to `notes`.
+        What was done to its rows is appended to `notes`. Raises InputError also for a table that cannot be read
+        (E-REG-012 to E-REG-014).
         """
-        time = history.schema.get(self.serving.settings.time_column)
-        is_time = time is not None and time.is_temporal()
-        # What is a time already needs no rule for reading it from text or counts.
-        changed = {"time_unit": "text", "time_format": None, "frequency": "auto"} if is_time else {}
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "history.parquet"
-            history.write_parquet(path)
-            intake = Intake(self.serving.settings_for(path, **changed))
-            forecasts = self.answer_files(Inputs([InputFile(path, path.name, "parquet")], []), intake=intake)
+        with stored_table(history, self.serving.settings_for(Path("table.parquet"))) as (inputs, time):
+            # What is a time already needs no rule for reading it from text or counts.
+            changed = {**TIMES_AS_THEY_ARE, "frequency": "auto"} if time.is_temporal() else {}
+            intake = Intake(self.serving.settings_for(inputs.files[0].path, **changed))
+            forecasts = self.answer_files(inputs, intake=intake)
         if notes is not None:
             notes += intake.warnings
         return forecasts

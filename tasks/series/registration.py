@@ -140,7 +140,7 @@ def choose_packaging(lineage: Lineage) -> Packaging:
         module=ForecastRegistrySettings.served_by,
         model_type="forecaster",
         input_example=end_of_a_series(lineage).to_pandas(),
-        time_column=read_source(lineage).time_column,
+        takes_table=True,
     )
 
 
@@ -170,9 +170,10 @@ def describe_model(contest: Contest) -> str:
     return f"`{contest.best.name}`: test {shown}, in scaled units. It takes the history of series."
 
 
-def show_use() -> str:
-    """A call of the loaded model, as a user writes it."""
-    return 'model.predict(pandas.read_csv("history.csv"))  # the columns of the training data'
+def show_use(packaging: Packaging) -> str:
+    """Lines of Python that use the loaded model, as a user writes them."""
+    columns = ", ".join(packaging.input_example.columns)
+    return f'table = pandas.read_csv("{EXAMPLE}")  # columns: {columns}\nmodel.predict(table)'
 
 
 def name_encoder(lineage: Lineage) -> dict[str, str]:

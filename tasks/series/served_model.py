@@ -4,7 +4,6 @@ import warnings
 from pathlib import Path
 
 import pandas as pd
-import polars as pl
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
@@ -24,7 +23,7 @@ class ServedForecaster(PythonModel):
         What was done to its rows is said by warnings. Raises InputError, as the reading of the training rows did.
         """
         notes: list[str] = []
-        forecasts = self.forecaster.forecast_frame(pl.from_pandas(model_input), notes=notes)
+        forecasts = self.forecaster.forecast_frame(model_input, notes=notes)
         for note in notes:
             warnings.warn(note, stacklevel=2)
         return forecasts.to_pandas()

@@ -93,8 +93,8 @@ def write_example(path: Path, _lineage: Lineage) -> None:
     path.write_text("\n".join([*EXAMPLES, ""]), encoding="utf-8")
 
 
-def show_use() -> str:
-    """A call of the loaded model, as a user writes it."""
+def show_use(_packaging: Packaging) -> str:
+    """Lines of Python that use the loaded model, as a user writes them."""
     return f"model.predict({json.dumps(EXAMPLES[:1])})"
 
 

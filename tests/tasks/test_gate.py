@@ -15,6 +15,7 @@ from tasks.classification import scoring
 from tasks.errors import IntegrityError, ServiceError
 from tasks.gate import PromotionSettings, gate
 from tasks.promotion import aliases, ledger, overrides
+from tasks.register import RegistrySettings, register
 from tasks.runs import RunContext
 from tasks.text.classifier import TextClassifier
 from tests.processes import Forker
@@ -264,6 +265,56 @@ def test_a_champion_without_its_files_is_not_compared(challenge, rivals):
         "Fix: restore `mlruns/`; or return to the last champion that is whole: rnnflow rollback reviews --reason TEXT; "
         "or accept this version: rnnflow promote reviews/2 --reason TEXT"
     )
+
+
+def test_another_model_under_the_champions_number_is_neither_current_nor_judged_by_old_entries(rivals, reviews):
+    gate.fn(RUN, reviews[0], rivals["2"], SETTINGS)
+    tracking.connect().delete_registered_model("reviews")
+    again = RunContext(recipe="reviews", flow_run_id="flow-3")
+    lineage, contest = reviews
+    others = tuple(scored for scored in contest.candidates if scored is not contest.best)
+    rival = dataclasses.replace(contest, candidates=others)
+    registered = register.fn(again, lineage, rival, RegistrySettings(certificate_rows=8))
+    assert (registered.summary["version"], registered.summary["content"]) == ("1", rivals["2"].summary["content"])
+
+    verdict = gate.fn(again, lineage, registered, SETTINGS).summary
+
+    [first, *_] = ledger.read_entries("reviews")
+    assert (verdict["verdict"], verdict["alias"], verdict["entry"]) == ("refused", "challenger", 3)
+    assert verdict["reasons"] == [
+        f"refused: champion reviews/1 (entry 1, content {first.champion_content[:12]}) is no longer registered: "
+        "version 1 is another model now.",
+        "Fix: restore MLflow's store; or accept another version: rnnflow promote reviews/1 --reason TEXT.",
+    ]
+    with pytest.raises(IntegrityError, match=r"E-REG-007 champion reviews/1 .* version 1 is another model now"):
+        registry.resolve_model("reviews")
+    assert registry.read_aliases("reviews") == {"challenger": "1"}
+    assert overrides.promote("reviews/1", reason="the old one is gone").champion_content != first.champion_content
+    assert registry.resolve_model("reviews").content == registered.summary["content"]
+
+
+def test_a_champion_that_is_registered_again_is_current_under_its_new_number(rivals, reviews):
+    tracking.connect().delete_model_version("reviews", "1")
+    again = RunContext(recipe="reviews", flow_run_id="flow-3")
+    registered = register.fn(again, *reviews, RegistrySettings(certificate_rows=8))
+
+    verdict = gate.fn(again, reviews[0], registered, SETTINGS).summary
+
+    assert (registered.summary["version"], verdict["verdict"], verdict["champion"]) == ("3", "current", "3")
+    assert verdict["reasons"][0].startswith("current: v3 is what the champion v1 was, since ")
+    assert ledger.head("reviews").action == "renumbered"
+    assert registry.read_aliases("reviews") == {"champion": "3"}
+    assert registry.resolve_model("reviews").version == "3"
+
+
+def test_where_another_ledger_decides_this_one_does_not(rivals, reviews, monkeypatch, tmp_path):
+    monkeypatch.setenv("RNNFLOW_LEDGER_URL", f"sqlite:///{tmp_path}/other.db")
+
+    with pytest.raises(ServiceError, match='E-LED-004 the champion of model "reviews" is decided by another ledger'):
+        gate.fn(RUN, reviews[0], rivals["2"], SETTINGS)
+
+    assert ledger.read_entries("reviews") == []
+    assert registry.read_aliases("reviews") == {"champion": "1"}
 
 
 def test_undefined_answers_are_refused(challenge, monkeypatch):

@@ -91,7 +91,6 @@ def test_mlflow_serves_the_same_judgements(packaged, served):
     assert answers.columns == judged.columns
     assert answers["surprise"].to_list() == judged["surprise"].to_list()
     assert answers.filter("alarm").select("series", "event").rows() == [("s1", 1), ("s2", 1)]
-    assert [column.name for column in served.metadata.signature.inputs] == ["id", "time", "value"]
 
 
 def test_the_served_code_knows_neither_prefect_nor_mlflow(packaged):
@@ -209,4 +208,3 @@ def test_times_may_be_text_or_instants(served, fitted, tmp_path: Path):
     instants = text.assign(time=pandas.to_datetime(text["time"]))
 
     pandas.testing.assert_frame_equal(served.predict(text), served.predict(instants))
-    assert served.metadata.get_input_schema().input_names() == ["id", "time", "value"]

@@ -7,6 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from tasks import tracking
 from tasks.errors import InputError, IntegrityError
 from tasks.promotion import aliases, ledger, standing
 from tasks.promotion.overrides import promote, roll_back
@@ -143,6 +144,7 @@ class Life(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.model = f"model-{next(self.names)}"
+        (tracking.mlruns() / "ledger.db").unlink(missing_ok=True)  # entries of earlier models only cost time
         self.registry.add(self.model, "1")
         self.champions, self.registered, self.projected = [], 1, True
         self.registry.damaged.clear()

@@ -1,5 +1,6 @@
 """A registered forecaster continues series from raw histories, as it was evaluated."""
 
+import io
 import json
 import re
 import shutil
@@ -9,9 +10,10 @@ import numpy as np
 import pandas
 import polars as pl
 import pytest
+from fastapi.testclient import TestClient
 
 from rnnmodels.forecast_config import ForecastArchitecture
-from tasks import registry
+from tasks import registry, tracking
 from tasks.errors import InputError, IntegrityError
 from tasks.lineage import Lineage
 from tasks.predictors import predict_file
@@ -23,6 +25,7 @@ from tasks.serving.champion import load_served
 from tasks.warm_start import warm_start
 
 AHEAD = 6
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -59,7 +62,59 @@ def test_times_may_be_text_or_instants(registered: registry.RegisteredModel, his
     instants = text.assign(time=pandas.to_datetime(text["time"]))
 
     pandas.testing.assert_frame_equal(served.predict(text), served.predict(instants))
-    assert served.metadata.get_input_schema().input_names() == ["station", "time", "load", "works"]
+
+
+@pytest.fixture
+def numbered(history: pl.DataFrame) -> pandas.DataFrame:
+    """The history as pandas reads it where ids and values are whole numbers."""
+    rounded = history.with_columns(pl.col("load").round().cast(pl.Int64), station=pl.col("station").rank("dense"))
+    return pandas.read_csv(io.StringIO(rounded.write_csv()))
+
+
+def test_whole_numbers_are_answered_as_text_and_floats_are(registered: registry.RegisteredModel, numbered):
+    served = registry.load_pyfunc(registered)
+    expected = served.predict(numbered)
+
+    assert expected["series"].unique().tolist() == ["1", "2"]
+    for changed in ({"station": str}, {"load": float}, {"station": str, "load": float}):
+        pandas.testing.assert_frame_equal(served.predict(numbered.astype(changed)), expected)
+
+
+def test_mlflows_scoring_server_takes_json_and_csv(registered: registry.RegisteredModel, numbered):
+    from mlflow.pyfunc.scoring_server import init
+
+    served = registry.load_pyfunc(registered)
+    expected = served.predict(numbered)["forecast"].tolist()
+    split = {"dataframe_split": json.loads(numbered.to_json(orient="split", index=False))}
+    with TestClient(init(served)) as client:
+        answers = [
+            client.post("/invocations", json=split),
+            client.post("/invocations", content=numbered.to_csv(index=False), headers={"content-type": "text/csv"}),
+        ]
+
+    for answer in answers:
+        assert answer.status_code == 200, answer.text
+        assert [row["forecast"] for row in answer.json()["predictions"]] == pytest.approx(expected)
+
+
+def test_the_lines_in_the_description_run_as_they_stand(loads_home: Path, tmp_path: Path, monkeypatch, heavy_process):
+    home = shutil.copytree(loads_home, tmp_path / "home")
+    monkeypatch.setenv("RNNFLOW_HOME", str(home))
+    client = tracking.connect()
+    client.set_registered_model_alias("loads", "champion", "1")
+    description = client.get_model_version("loads", "1").description
+    [example] = home.glob("data/register/*/history.csv")
+    shutil.copyfile(example, tmp_path / "history.csv")
+    lines = [line.removeprefix("    ") for line in description.splitlines() if line.startswith("    ") or not line]
+    # In place of a server's address stands that of the store, whose artifacts are then read from the disk.
+    opened = f"import os; from tasks import tracking; tracking.load_mlflow(); os.chdir({str(tmp_path)!r})"
+    code = "\n".join([opened, *lines[:-1], "print(len(model.predict(table)))"])
+
+    process = heavy_process.run(code, cwd=ROOT, MLFLOW_TRACKING_URI=tracking.local_store_uri())
+
+    assert lines[-1] == "model.predict(table)"
+    assert process.stdout.splitlines()[-1:] == [str(AHEAD)], process.stderr
+    assert "127.0.0.1" not in description
 
 
 def test_every_series_is_continued_on_its_grid(forecaster: SeriesForecaster, history: pl.DataFrame):
