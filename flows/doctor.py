@@ -139,8 +139,15 @@ def examine_environment() -> Iterator[Finding]:
             yield Finding(FAIL, "prefect server", error.problem, error.fix)
     else:
         yield Finding(OK, "prefect server", "each run starts one; history in data/prefect")
+    yield from _examine_mlflow()
+
+
+def _examine_mlflow() -> Iterator[Finding]:
+    from tasks.destination import examine_destination
+
+    errors = [Finding(FAIL, "mlflow store", error.place + error.problem, error.fix) for error in examine_destination()]
     tracking_uri = os.environ.get("MLFLOW_TRACKING_URI", "")
-    yield Finding(OK, "mlflow store", without_credentials(tracking_uri) or "mlruns/mlflow.db")
+    yield from errors or [Finding(OK, "mlflow store", without_credentials(tracking_uri) or "mlruns/mlflow.db")]
 
 
 def examine_data_sets() -> Iterator[Finding]:

@@ -49,6 +49,9 @@ def launch_training(order: Order) -> "Outcome":
 
     Raises RnnflowError of any kind, KeyboardInterrupt, Terminated.
     """
+    from tasks.destination import check_address
+
+    check_address()
     notes: list[str] = []
     outcome = _launch(order, "flows.train", "train", notes, warm_start=order.warm_start)
     return dataclasses.replace(outcome, warnings=[*notes, *outcome.warnings])

@@ -51,8 +51,11 @@ class PrintedLines(io.TextIOBase):
 
 
 @contextlib.contextmanager
-def logging_run(name: str, console: Console, *, verbose: bool) -> Iterator[Path]:
-    """Log a run to `data/logs/`, with what is printed; `verbose` shows everything on the terminal, too."""
+def logging_run(name: str, console: Console, *, verbose: bool, quiet: bool = False) -> Iterator[Path]:
+    """Log a run to `data/logs/`, with what is printed.
+
+    `verbose` shows everything on the terminal, too; `quiet` shows nothing there, for a command that says it itself.
+    """
     for variable, value in LOGGING_ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
     folder = home() / "data" / "logs"
@@ -60,7 +63,9 @@ def logging_run(name: str, console: Console, *, verbose: bool) -> Iterator[Path]
     started = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
     path = folder / f"{name}-{started}-{os.getpid()}.log"
     root = logging.getLogger()
-    handlers = (_file_handler(path), _terminal_handler(console, verbose=verbose))
+    handlers = [_file_handler(path)]
+    if verbose or not quiet:
+        handlers.append(_terminal_handler(console, verbose=verbose))
     level = root.level
     root.setLevel(logging.INFO)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # one line per request to the server

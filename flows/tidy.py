@@ -11,10 +11,12 @@ from flows.dead_runs import cancel_lost_fits, crash_dead_runs, reading_states
 from flows.lifecycle import LIFECYCLE
 from flows.sync import synchronize
 from tasks import leases, leftovers, orphans, spool, tracking
-from tasks.errors import RnnflowError
+from tasks.errors import IntegrityError, RnnflowError, ServiceError
 from tasks.orphans import StateOf
 
 logger = logging.getLogger(__name__)
+
+NEWLINE = "\n"
 
 # What each entry of the summary says, in the order of work.
 ENTRIES = {
@@ -24,7 +26,9 @@ ENTRIES = {
     "closed": "MLflow runs that were left running",
     "sent": "deliveries to MLflow",
     "registered": "registrations made up for",
-    "aliases": "aliases brought to what the ledger says",
+    "aliases": "models whose aliases were brought to what the ledger says",
+    "broken": "models whose champion is gone",
+    "foreign": "models left alone, as another ledger decides",
     "deleted": "half-built artefacts older than a week",
     "failures": "what could not be done",
 }
@@ -55,7 +59,7 @@ def tidy_up(*, thorough: bool = False) -> dict:
         }
         if thorough:
             steps["closed"] = lambda: [] if tracking.is_absent() else orphans.end_orphans(state_of)
-            steps |= {"aliases": _reconcile_aliases, "deleted": leftovers.delete_stale_partials}
+            steps |= {"aliases": lambda: _reconcile_aliases(summary), "deleted": leftovers.delete_stale_partials}
         for name, work in steps.items():
             _attempt(summary, name, work)
         _discard_leases(state_of)
@@ -64,8 +68,19 @@ def tidy_up(*, thorough: bool = False) -> dict:
 
 def describe(summary: dict) -> str:
     """Say in Markdown what was done; nothing to do is worth a sentence."""
-    lines = [f"- {len(found)} {ENTRIES[name]}: {', '.join(found)}" for name, found in summary.items() if found]
+    lines = [
+        f"- {len(found)} {ENTRIES[name]}: {', '.join(one.replace(NEWLINE, ' ') for one in found)}"
+        for name, found in summary.items()
+        if found
+    ]
     return "\n".join(lines) or "Nothing was left open."
+
+
+def exit_status_of(summary: dict) -> int:
+    """How a command ends: 3 if a champion is gone, 5 if something could not be done or another ledger decides."""
+    if summary["broken"]:
+        return IntegrityError.exit_code
+    return ServiceError.exit_code if summary["failures"] or summary["foreign"] else 0
 
 
 def _attempt(summary: dict, name: str, work: Callable[[], list[str]]) -> None:
@@ -90,10 +105,13 @@ def _send_briefly() -> list[str]:
     return []
 
 
-def _reconcile_aliases() -> list[str]:
+def _reconcile_aliases(summary: dict) -> list[str]:
     from tasks.promotion import aliases
 
-    return [finding.sentence for finding in aliases.reconcile()]
+    findings = aliases.reconcile()
+    for kind in ("broken", "foreign"):
+        summary[kind] = [finding.sentence for finding in findings if finding.kind == kind]
+    return [finding.sentence for finding in findings if finding.kind not in ("broken", "foreign")]
 
 
 def _discard_leases(state_of: StateOf) -> None:

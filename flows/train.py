@@ -14,6 +14,7 @@ from flows.trigger import trigger_of
 from tasks import dashboard, spool, store
 from tasks.baseline import fit_baselines
 from tasks.contest import Contest, Scored
+from tasks.destination import check_destination
 from tasks.encode import encode
 from tasks.errors import ServiceError
 from tasks.evaluate import evaluate
@@ -48,6 +49,7 @@ def train(
     started_s = time.perf_counter()
     run = dashboard.run_context(recipe.name, continues=continues)
     resume = resume or dashboard.is_retry()
+    check_destination(recipe.model_name)
     with store.refreshing(refresh), listening(dashboard.progress_bars()):
         held = held_split_of(recipe)
         rows = ingest(recipe.source)

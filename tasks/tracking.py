@@ -28,6 +28,7 @@ from tasks.names import NAME_PATTERN
 from tasks.new_store import ARTIFACT_SCHEME, DATABASE, create_store
 from tasks.sole_builder import sole_builder
 from tasks.store import home
+from tasks.store_failures import does_not_answer, is_refusal, refuses
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -102,7 +103,7 @@ def store_name() -> str:
     if is_own_store():
         return "mlruns"
     parts = urllib.parse.urlsplit(store_uri())
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.scheme else "mlruns"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.scheme else store_uri()
 
 
 def pages_address() -> str:
@@ -152,20 +153,26 @@ def connect() -> "MlflowClient":
 
 @contextlib.contextmanager
 def answering() -> Iterator[None]:
-    """Turn any failure of MLflow's store in this block into a ServiceError (E-SVC-004)."""
+    """Turn a failure of MLflow's store in this block into a ServiceError.
+
+    E-SVC-004 is for one that may pass, E-SVC-028 for what the store would refuse again.
+    """
     from requests import RequestException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except (load_mlflow().MlflowException, RequestException, SQLAlchemyError) as error:
-        raise _failed_store(str(error).partition("\n")[0]) from error
+    except load_mlflow().MlflowException as error:
+        would_come_again = is_refusal(error.error_code, is_server=store_uri().startswith("http"))
+        raise (refuses if would_come_again else does_not_answer)(store_name(), str(error)) from error
+    except (RequestException, SQLAlchemyError) as error:
+        raise does_not_answer(store_name(), str(error).partition("\n")[0]) from error
 
 
 def ask() -> float:
     """Ask MLflow something small; returns the seconds it took to answer.
 
-    Raises ServiceError (E-SVC-004).
+    Raises ServiceError (E-SVC-004, E-SVC-028).
     """
     with answering():
         client = connect()
@@ -214,8 +221,10 @@ def _failure_to_answer() -> ServiceError | None:
     try:
         wall_s = ask()
     except ServiceError as error:
+        if error.code != "E-SVC-004":
+            raise
         return error
-    return None if wall_s <= PROMPT_S else _failed_store(f"it takes {wall_s:.1f} s to answer")
+    return None if wall_s <= PROMPT_S else does_not_answer(store_name(), f"it takes {wall_s:.1f} s to answer")
 
 
 def _wait_limit_s() -> float:
@@ -225,14 +234,6 @@ def _wait_limit_s() -> float:
             return float(text)
     raise InputError(
         "E-SVC-022", f"{WAIT_SETTING}: got {quoted(text)}, expected seconds.", fix="write 30, or unset it."
-    )
-
-
-def _failed_store(problem: str) -> ServiceError:
-    return ServiceError(
-        "E-SVC-004",
-        f"MLflow's store {quoted(store_name())} failed: {quoted(problem)}.",
-        fix="see that it runs and is writable, then run the same command again: finished stages are kept.",
     )
 
 

@@ -14,9 +14,10 @@ from flows.commands.base import Command, as_json_option
 @as_json_option
 def sync(as_json: bool) -> None:
     """Send MLflow what it missed while it was down, and register what could not be registered."""
-    from flows.sync import synchronize
+    with _logging("sync"):
+        from flows.sync import synchronize
 
-    synchronized = synchronize(_ready_server)
+        synchronized = synchronize(_ready_server)
     if as_json and synchronized.is_complete:
         replayed = {**dataclasses.asdict(synchronized.replayed), "failure": ""}
         click.echo(json.dumps({**replayed, "finished": synchronized.finished}))
@@ -27,13 +28,30 @@ def sync(as_json: bool) -> None:
 
 @click.command(cls=Command)
 @as_json_option
-def tidy(as_json: bool) -> None:
-    """Close what killed processes left open, in Prefect and in MLflow, and send what MLflow missed."""
-    with _ready_server():
-        from flows.tidy import describe, tidy_up
+@click.pass_context
+def tidy(ctx: click.Context, as_json: bool) -> None:
+    """Close what killed processes left open, in Prefect and in MLflow, and send what MLflow missed.
+
+    Exits with 3 if a champion is gone, with 5 if something could not be done.
+    """
+    with _logging("tidy"), _ready_server():
+        from flows.tidy import describe, exit_status_of, tidy_up
 
         summary = tidy_up(thorough=True)
     click.echo(json.dumps(summary) if as_json else describe(summary))
+    ctx.exit(exit_status_of(summary))
+
+
+@contextlib.contextmanager
+def _logging(name: str) -> Iterator[None]:
+    """Keep log lines, our own as well, in a file of the run: what is worth reading the command says itself."""
+    from rich.console import Console
+
+    from flows.run_log import logging_run
+
+    ctx = click.get_current_context()
+    with logging_run(name, Console(stderr=True), verbose=ctx.meta["debug"], quiet=True):
+        yield
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
@@ -14,9 +15,11 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelling, Completed, Pending, Running, State
 
 from flows import dead_runs
+from flows.cli import main
 from flows.lifecycle import LIFECYCLE
-from flows.tidy import ENTRIES, describe, tidy, tidy_up
+from flows.tidy import ENTRIES, describe, exit_status_of, tidy, tidy_up
 from tasks import leases, runs, tracking
+from tasks.promotion import ledger
 from tasks.runs import RunContext
 
 HOLDER = "import sys, time; from tasks import leases; leases.hold(sys.argv[1]); print(flush=True); time.sleep(600)"
@@ -193,6 +196,27 @@ def test_mlflow_out_of_reach_is_named_and_stops_nothing_else(client, project, mo
     assert (summary["crashed"], summary["ended"]) == ([run.name], [str(run.id)])
     assert len(summary["failures"]) == 3
     assert all(failure.startswith("MLflow's store") for failure in summary["failures"])
+
+
+def test_a_broken_champion_is_called_broken_and_ends_the_command_with_3(client, project):
+    entry = {"champion": "1", "champion_content": "c1", "reason": "r", "actor": "gate"}
+    ledger.append(ledger.Draft(model="reviews", action="first", **entry), expected=0)
+
+    summary = tidy_up(thorough=True)
+    shown = CliRunner().invoke(main, ["tidy"])
+
+    assert (summary["aliases"], summary["failures"], exit_status_of(summary)) == ([], [], 3)
+    assert shown.exit_code == 3
+    assert shown.stdout == (
+        "- 1 models whose champion is gone: "
+        "E-REG-007 champion reviews/1 (entry 1, content c1) is no longer registered. "
+        "Fix: restore MLflow's store; or train again and accept what is registered then: rnnflow promote "
+        "reviews/VERSION --reason TEXT.\n"
+    )
+    assert shown.stderr == ""
+    assert exit_status_of({**summary, "broken": [], "foreign": ["reviews: another ledger"]}) == 5
+    assert exit_status_of({**summary, "broken": [], "failures": ["MLflow"]}) == 5
+    assert exit_status_of({**summary, "broken": []}) == 0
 
 
 def test_the_flow_shows_what_it_did(client, project):
