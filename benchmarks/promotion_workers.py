@@ -9,9 +9,8 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable
 
-from tasks import tracking
+from tasks import registrations, tracking
 from tasks.promotion import aliases, ledger
 from tasks.promotion.ledger import ChampionChanged, Draft
 
@@ -99,14 +98,15 @@ def killed_promotion(model: str, version: str, expected: str, moment: str) -> No
     ledger.append(draft, expected=int(expected))
     if moment == "append":
         die()
-    following: dict[str, Callable] = {"champion": aliases._set_alias, "aliases": aliases._write}
-    first = following[moment]
+    following = {"champion": (registrations, "set_alias"), "aliases": (aliases, "_write")}
+    module, deed = following[moment]
+    first = getattr(module, deed)
 
     def last_deed(*arguments: object) -> None:
         first(*arguments)
         die()
 
-    setattr(aliases, first.__name__, last_deed)
+    setattr(module, deed, last_deed)
     aliases.project(model)
 
 

@@ -9,7 +9,10 @@ from flows.lifecycle import LIFECYCLE
 from flows.outcome import Outcome
 from flows.train import train
 from flows.trigger import current_trigger
+from tasks import registrations
+from tasks.errors import ServiceError
 from tasks.promotion import ledger
+from tasks.promotion.ledger import Identity
 
 
 @flow(**LIFECYCLE)
@@ -28,9 +31,21 @@ def retrain(recipe: AnyRecipe, warm_start: bool = False, force: bool = False) ->
 
 
 def describe_nothing_new(recipe: Recipe) -> str:
-    """Say that the champion is current; empty if there is something new to train on, or no champion yet."""
+    """Say that the champion is current; empty if there is something new to train on, or no champion (any more)."""
     entries = ledger.read_entries(recipe.model_name)
     judged = {entry.trigger for entry in entries}
     if not entries or current_trigger(recipe) not in judged:
         return ""
+    if not _is_registered(recipe.model_name, entries[-1].who("champion")):
+        return ""
     return f"skipped, champion v{entries[-1].champion} is current"
+
+
+def _is_registered(model: str, champion: Identity) -> bool:
+    """Tell whether a champion is where it was; of a registry that does not answer nothing else is assumed."""
+    try:
+        return registrations.holds_version(model, champion)
+    except ServiceError as error:
+        if error.code != "E-SVC-004":
+            raise
+        return True

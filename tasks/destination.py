@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from tasks import tracking
 from tasks.errors import InputError, RnnflowError, ServiceError, printable
-from tasks.promotion import aliases
+from tasks.promotion import ownership
 from tasks.store import home
 
 SETTING, ALLOWED = "MLFLOW_TRACKING_URI", "MLFLOW_ALLOW_FILE_STORE"
@@ -38,7 +38,7 @@ def check_destination(model: str) -> None:
         return
     with _passing_over_silence():
         check_server()
-        aliases.read_own_decisions(model)
+        ownership.read_own_decisions(model)
 
 
 def check_address() -> None:

@@ -13,11 +13,11 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks import recording, registry, store, tracking
+from tasks import recording, registrations, store, tracking
 from tasks.errors import IntegrityError
 from tasks.lineage import Lineage
 from tasks.progress import Progress, emit
-from tasks.promotion import aliases, ledger, standing
+from tasks.promotion import aliases, ledger, ownership, standing
 from tasks.promotion.identities import CHAMPION, GONE
 from tasks.promotion.judging import judge, recall
 from tasks.promotion.ledger import ChampionChanged, Entry
@@ -56,7 +56,7 @@ def decide(challenge: Challenge, settings: GateSettings) -> tuple[Verdict, Entry
     Raises ServiceError (E-SVC-004, E-LED-003 to E-LED-005), IntegrityError (E-LED-002).
     """
     while True:
-        entries = registry.read_decisions(challenge.model)
+        entries = registrations.read_decisions(challenge.model)
         if not entries and aliases.adopt(challenge.model) is not None:
             continue
         try:
@@ -71,10 +71,10 @@ def settle(case: Case) -> tuple[Verdict, Entry]:
     Raises ChampionChanged if the ledger has grown since the case was opened.
     """
     known = recall(case)
-    if known and known[0].verdict != "current" and not registry.holds_version(case.challenge.model, case.who):
+    if known and known[0].verdict != "current" and not registrations.holds_version(case.challenge.model, case.who):
         known = None  # the champion is gone, or has another number, which is news
     if known is None:
-        aliases.read_own_decisions(case.challenge.model)  # where another ledger decides, this one must not
+        ownership.read_own_decisions(case.challenge.model)  # where another ledger decides, this one must not
         verdict = judge(case)
         about = standing.find_latest_about(case.entries, case.challenge.who)
         if about is None or about.verdict != verdict.as_json():
@@ -94,7 +94,7 @@ def write_verdict(folder: Path, *, verdict: dict, model: str, mlflow_run: str) -
         tags = {VERDICT: verdict["verdict"], REASON: verdict["reasons"][0]}
         recording.record_settings(mlflow_run, tags=tags)
         recording.record_json(mlflow_run, "verdict.json", verdict)
-        registry.tag_version(model, verdict["challenger"], tags)
+        registrations.tag_version(model, verdict["challenger"], tags)
     (folder / "verdict.json").write_text(json.dumps(verdict, indent=1, allow_nan=False), encoding="utf-8")
     return {"rows": 1, **verdict}
 

@@ -18,7 +18,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
-from tasks import recording, registry, runs, spool, store
+from tasks import recording, registrations, registry, runs, spool, store
 from tasks.contest import Contest, Scored
 from tasks.lineage import Lineage
 from tasks.names import NAME_PATTERN
@@ -172,7 +172,9 @@ def is_held(registered: Artefact) -> bool:
     """Tell whether MLflow still holds what a cached registration names; version or folder may have been deleted."""
     registration = json.loads(registered.file("registration.json").read_bytes())
     who = Identity(registration["version"], registration["content"])
-    return registry.holds_version(registration["name"], who) and registry.holds_artifact(registration["artifact_uri"])
+    return registrations.holds_version(registration["name"], who) and registry.holds_artifact(
+        registration["artifact_uri"]
+    )
 
 
 @task(name="register", cache_policy=NO_CACHE, persist_result=False)

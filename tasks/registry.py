@@ -7,22 +7,21 @@ is one version. A name, or an alias that the ledger decides about, means the mod
 import contextlib
 import json
 import re
-import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnmodels.durable import sha256_of_file
 from tasks import tracking
 from tasks.errors import InputError, IntegrityError, quoted
-from tasks.new_store import DATABASE
 from tasks.packaging import Packaging, content_of, package_model
 from tasks.promotion import identities, ledger, ownership
-from tasks.promotion.identities import CHALLENGER, CHAMPION, PREVIOUS, RegisteredVersion
+from tasks.promotion.identities import CHALLENGER, CHAMPION, PREVIOUS
 from tasks.promotion.ledger import Entry, Identity
+from tasks.registrations import CONTENT, find_version, read_registration, read_versions
 from tasks.served_parts import SERVING
 from tasks.tracking import check_name
 
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
 ALIASES = (CHAMPION, CHALLENGER, PREVIOUS)
 PARTS = "parts"
-CONTENT, FILES = "rnnflow.content", "rnnflow.files"
+FILES = "rnnflow.files"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +45,6 @@ class ModelReference:
     def __str__(self) -> str:
         """`name@alias` or `name/version`."""
         return f"{self.name}@{self.alias}" if self.alias else f"{self.name}/{self.version}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Registration:
-    """What the registry says of a model as a whole: versions by alias, and its tags."""
-
-    aliases: Mapping[str, str]
-    tags: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +98,7 @@ def resolve_model(text: str) -> RegisteredModel:
     (E-REG-007) if the champion is no longer registered; ServiceError (E-LED-004, E-LED-005) if another ledger decides.
     """
     reference = _decided(parse_reference(text))
-    version = None if tracking.is_absent() else _find_version(reference)
+    version = None if tracking.is_absent() else find_version(**asdict(reference))
     if version is None:
         raise InputError(
             "E-REG-001",
@@ -176,89 +167,6 @@ def open_identity(name: str, who: Identity, entries: Sequence[Entry]) -> Registe
     return resolve_whole_model(f"{name}/{number}")
 
 
-def read_registration(name: str) -> Registration | None:
-    """Aliases and tags of a registered model; None if it is not registered.
-
-    Raises ServiceError (E-SVC-004).
-    """
-    if tracking.is_absent():
-        return None
-    with tracking.answering():
-        found = tracking.connect().search_registered_models(f"name = '{check_name(name, what='model name')}'")
-        aliases = {alias: str(version) for model in found for alias, version in model.aliases.items()}
-        return Registration(aliases=aliases, tags=dict(found[0].tags)) if found else None
-
-
-def read_aliases(name: str) -> Mapping[str, str]:
-    """Versions of a registered model by alias; a model that is not registered has none.
-
-    Raises ServiceError (E-SVC-004).
-    """
-    registration = read_registration(name)
-    return {} if registration is None else registration.aliases
-
-
-def read_versions(name: str) -> dict[str, RegisteredVersion]:
-    """All versions of a registered model by their numbers.
-
-    Raises ServiceError (E-SVC-004).
-    """
-    if tracking.is_absent():
-        return {}
-    with tracking.answering():
-        client, condition = tracking.connect(), f"name = '{check_name(name, what='model name')}'"
-        page = client.search_model_versions(condition)
-        found = list(page)
-        while page.token:
-            page = client.search_model_versions(condition, page_token=page.token)
-            found += page
-    return {
-        str(one.version): RegisteredVersion(content=one.tags.get(CONTENT, ""), created_ms=one.creation_timestamp)
-        for one in found
-    }
-
-
-def read_decisions(name: str) -> list[Entry]:
-    """Entries of a model's ledger; what those of earlier releases do not name is told by the registry.
-
-    Raises IntegrityError (E-LED-002), ServiceError (E-LED-003, E-SVC-004).
-    """
-    entries = ledger.read_entries(name)
-    return entries if identities.is_complete(entries) else identities.complete(entries, read_versions(name))
-
-
-def list_registered() -> list[str]:
-    """Names of all registered models.
-
-    Raises ServiceError (E-SVC-004).
-    """
-    if tracking.is_absent():
-        return []
-    with tracking.answering():
-        return sorted(model.name for model in tracking.connect().search_registered_models())
-
-
-def tag_version(name: str, version: str, tags: Mapping[str, str]) -> None:
-    """Write tags to a version.
-
-    Raises ServiceError (E-SVC-004).
-    """
-    with tracking.answering():
-        for key, value in tags.items():
-            tracking.connect().set_model_version_tag(name, version, key, value)
-
-
-def holds_version(name: str, who: Identity) -> bool:
-    """Tell whether the store still holds a model under its number; for the project's own store this needs no MLflow.
-
-    Raises ServiceError (E-SVC-004).
-    """
-    if tracking.is_own_store():
-        return not tracking.is_absent() and _own_database_holds(name, who)
-    version = _find_version(ModelReference(name=name, version=who.version))
-    return version is not None and version.tags.get(CONTENT) == who.content
-
-
 def holds_artifact(artifact_uri: str) -> bool:
     """Tell whether the files of a version lie in the project's own store; of another store this is not asked."""
     if not tracking.is_own_store():
@@ -312,30 +220,6 @@ def _decided(reference: ModelReference) -> ModelReference:
     if who and not number and reference.alias == CHAMPION:
         raise identities.report_gone(entries, versions)
     return ModelReference(name=reference.name, version=number) if number else reference
-
-
-def _own_database_holds(name: str, who: Identity) -> bool:
-    """Look into MLflow's tables: a deleted version keeps its row and its files."""
-    query = (
-        "SELECT count(*) FROM model_versions JOIN model_version_tags USING (name, version) "
-        "WHERE name = ? AND version = ? AND key = ? AND value = ? AND current_stage != 'Deleted_Internal'"
-    )
-    with contextlib.closing(sqlite3.connect(f"file:{tracking.mlruns() / DATABASE}?mode=ro", uri=True)) as database:
-        [found] = database.execute(query, (name, int(who.version), CONTENT, who.content)).fetchone()
-    return bool(found)
-
-
-def _find_version(reference: ModelReference) -> "ModelVersion | None":
-    with tracking.answering():
-        client = tracking.connect()
-        try:
-            if reference.alias:
-                return client.get_model_version_by_alias(reference.name, reference.alias)
-            return client.get_model_version(reference.name, reference.version)
-        except tracking.load_mlflow().MlflowException as error:
-            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                return None
-            raise
 
 
 def _localize(version: "ModelVersion") -> RegisteredModel:

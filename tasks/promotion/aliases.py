@@ -10,13 +10,13 @@ import fcntl
 import getpass
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from rnnmodels.durable import write_durably
-from tasks import registry, tracking
+from tasks import registrations, tracking
 from tasks.errors import IntegrityError, ServiceError
 from tasks.fingerprint import digest_of
 from tasks.promotion import identities, ledger, ownership
@@ -46,17 +46,6 @@ def aliases_of(entry: Entry) -> dict[str, str]:
     return {alias: who.version for alias, who in roles_of(entry).items()}
 
 
-def read_own_decisions(model: str) -> list[Entry]:
-    """Entries of a model about which this ledger decides.
-
-    Raises ServiceError (E-LED-004, E-LED-005) if another one does.
-    """
-    registration = registry.read_registration(model)
-    entries = registry.read_decisions(model)
-    ownership.refuse_other_ledger(model, entries, registration.tags if registration else {})
-    return entries
-
-
 def project(model: str, *, anew: bool = False) -> None:
     """Have MLflow's aliases say what the ledger says; without `anew`, free where that was done for its last entry.
 
@@ -81,7 +70,7 @@ def reconcile() -> list[Finding]:
 
     Raises ServiceError (E-SVC-004, E-LED-003).
     """
-    models = {*ledger.list_models(), *(registry.list_registered() if _adopts_all() else ())}
+    models = {*ledger.list_models(), *(registrations.list_registered() if _adopts_all() else ())}
     findings = [_report(model) for model in sorted(models)]
     return [finding for finding in findings if finding is not None]
 
@@ -97,7 +86,7 @@ def reconcile_model(model: str) -> Finding | None:
         return Finding(model=model, kind="adopted", sentence=sentence)
     if ledger.head(model) is None:
         return None
-    entries, versions = read_own_decisions(model), registry.read_versions(model)
+    entries, versions = ownership.read_own_decisions(model), registrations.read_versions(model)
     entry, found, by_hand = entries[-1], _read(model), _noted_number(model) == entries[-1].number
     if found == _place(entry, versions) and _is_placed(entry, versions):
         return None
@@ -115,11 +104,11 @@ def adopt(model: str) -> Entry | None:
     """
     if ledger.head(model) is not None:
         return None
-    registration = registry.read_registration(model)
+    registration = registrations.read_registration(model)
     if registration is None or CHAMPION not in registration.aliases:
         return None
     ownership.refuse_other_ledger(model, [], registration.tags)
-    champion, versions = registration.aliases[CHAMPION], registry.read_versions(model)
+    champion, versions = registration.aliases[CHAMPION], registrations.read_versions(model)
     with contextlib.suppress(ChampionChanged):
         draft = Draft(
             model=model,
@@ -181,7 +170,7 @@ def _version(aliases: dict[str, str], alias: str) -> str:
 
 
 def _read(model: str) -> dict[str, str]:
-    return {alias: version for alias, version in registry.read_aliases(model).items() if alias in ALIASES}
+    return {alias: version for alias, version in registrations.read_aliases(model).items() if alias in ALIASES}
 
 
 def _place(entry: Entry, versions: Versions) -> dict[str, str]:
@@ -198,21 +187,21 @@ def _is_placed(entry: Entry, versions: Versions) -> bool:
 def _write(model: str) -> Entry:
     """Write the aliases of the last entry, which is returned; a champion that has another number gets an entry."""
     # Read before the entries, which then hold whatever these tags speak of.
-    registration = registry.read_registration(model)
+    registration = registrations.read_registration(model)
     tags = registration.tags if registration else {}
-    entries, versions = registry.read_decisions(model), registry.read_versions(model)
+    entries, versions = registrations.read_decisions(model), registrations.read_versions(model)
     ownership.refuse_other_ledger(model, entries, tags)
     entry = entries[-1]
     placed = _place(entry, versions)
     if CHAMPION in placed and placed[CHAMPION] != entry.champion:
         entry = _renumber(entry, placed[CHAMPION])
     if registration is not None:
-        _tag(model, ownership.describe_entry(entry))
+        registrations.tag_model(model, ownership.describe_entry(entry))
         for alias in ALIASES:
             if alias in placed:
-                _set_alias(model, alias, placed[alias])
+                registrations.set_alias(model, alias, placed[alias])
             elif alias in registration.aliases:
-                _delete_alias(model, alias)
+                registrations.delete_alias(model, alias)
     if entry.champion and CHAMPION not in placed:
         raise identities.report_gone(entries, versions)
     return entry
@@ -235,22 +224,6 @@ def _renumber(entry: Entry, number: str) -> Entry:
         splits=entry.splits,
     )
     return ledger.append(draft, expected=entry.number)
-
-
-def _set_alias(model: str, alias: str, version: str) -> None:
-    with tracking.answering():
-        tracking.connect().set_registered_model_alias(model, alias, version)
-
-
-def _delete_alias(model: str, alias: str) -> None:
-    with tracking.answering():
-        tracking.connect().delete_registered_model_alias(model, alias)
-
-
-def _tag(model: str, tags: Mapping[str, str]) -> None:
-    with tracking.answering():
-        for name, value in tags.items():
-            tracking.connect().set_registered_model_tag(model, name, value)
 
 
 @contextlib.contextmanager

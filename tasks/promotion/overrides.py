@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tasks import registry
+from tasks import registrations
 from tasks.errors import InputError, IntegrityError, quoted
-from tasks.promotion import aliases, ledger, standing
+from tasks.promotion import aliases, ledger, ownership, standing
 from tasks.promotion.identities import CHAMPION, RegisteredVersion, locate
 from tasks.promotion.ledger import Draft, Entry, Identity
 from tasks.registry import RegisteredModel, resolve_whole_model
@@ -24,7 +24,7 @@ def promote(reference: str, *, reason: str) -> Entry:
     check_reason(reason)
     model = resolve_whole_model(reference)
     aliases.adopt(model.name)
-    entries = aliases.read_own_decisions(model.name)
+    entries = ownership.read_own_decisions(model.name)
     if not entries or not entries[-1].who(CHAMPION).is_same(model.identity):
         ledger.append(_draft_promotion(model, entries, reason), expected=len(entries))
     aliases.project(model.name, anew=True)
@@ -40,7 +40,7 @@ def roll_back(name: str, *, reason: str) -> Entry:
     """
     check_reason(reason)
     aliases.adopt(check_name(name, what="model name"))
-    entries = aliases.read_own_decisions(name)
+    entries = ownership.read_own_decisions(name)
     if not _is_interrupted_rollback(name, entries):
         ledger.append(_draft_rollback(name, entries, reason), expected=len(entries))
     aliases.project(name, anew=True)
@@ -76,7 +76,7 @@ def _draft_promotion(model: RegisteredModel, entries: Sequence[Entry], reason: s
 
 
 def _draft_rollback(name: str, entries: Sequence[Entry], reason: str) -> Draft:
-    champions, versions = standing.list_champions(entries), registry.read_versions(name)
+    champions, versions = standing.list_champions(entries), registrations.read_versions(name)
     back = next(_list_whole(name, champions, versions), None)
     if back is None:
         raise InputError(
@@ -120,8 +120,8 @@ def _is_interrupted_rollback(name: str, entries: Sequence[Entry]) -> bool:
     """Tell whether the last entry is a rollback to a model that is registered and that no alias shows."""
     if not entries or entries[-1].action != "rollback":
         return False
-    number = locate(entries[-1].who(CHAMPION), registry.read_versions(name))
-    return bool(number) and registry.read_aliases(name).get(CHAMPION) != number
+    number = locate(entries[-1].who(CHAMPION), registrations.read_versions(name))
+    return bool(number) and registrations.read_aliases(name).get(CHAMPION) != number
 
 
 def _list_whole(

@@ -8,7 +8,7 @@ apart.
 import platform
 from collections.abc import Mapping, Sequence
 
-from tasks import tracking
+from tasks import registrations, tracking
 from tasks.errors import ServiceError, quoted
 from tasks.promotion import ledger
 from tasks.promotion.database import is_file, ledger_place, ledger_setting
@@ -43,6 +43,14 @@ def refuse_other_ledger(model: str, entries: Sequence[Entry], tags: Mapping[str,
             fix="set RNNFLOW_LEDGER_URL to the ledger that has it (docs/teams.md); if that one is lost, delete the tag "
             f"{HEAD} of the registered model in MLflow.",
         )
+
+
+def read_own_decisions(model: str) -> list[Entry]:
+    """Entries of a model about which this ledger decides; raises as `refuse_other_ledger`."""
+    registration = registrations.read_registration(model)
+    entries = registrations.read_decisions(model)
+    refuse_other_ledger(model, entries, registration.tags if registration else {})
+    return entries
 
 
 def describe_entry(entry: Entry) -> dict[str, str]:

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks import registry, store, tracking
+from tasks import registrations, registry, store, tracking
 from tasks.classification import scoring
 from tasks.errors import IntegrityError, ServiceError
 from tasks.gate import PromotionSettings, gate
@@ -55,7 +55,7 @@ def test_the_first_model_becomes_champion_and_anchors_later_ones(registered_home
     assert entry.reason == f"first: no champion yet; {100 * accuracy:.2f} % on 40 rows is where later ones start from."
     assert entry.verdict["figures"]["anchor"]["accuracy"] == accuracy
     assert (entry.splits, entry.flow_run) == (reviews[0].splits.reference, "flow-1")
-    assert registry.read_aliases("reviews") == {"champion": "1"}
+    assert registrations.read_aliases("reviews") == {"champion": "1"}
 
 
 def test_an_equal_challenger_is_kept_out_and_told_why(challenge, monkeypatch):
@@ -74,7 +74,7 @@ def test_an_equal_challenger_is_kept_out_and_told_why(challenge, monkeypatch):
         "p = 0.5 > alpha 0.05 (decision 1 on these rows)."
     ]
     assert (verdict["alpha"], verdict["decisions"], verdict["entry"]) == (0.05, 1, 2)
-    assert registry.read_aliases("reviews") == {"champion": "1", "challenger": "2"}
+    assert registrations.read_aliases("reviews") == {"champion": "1", "challenger": "2"}
 
 
 def test_a_better_challenger_takes_over(challenge, monkeypatch):
@@ -87,7 +87,7 @@ def test_a_better_challenger_takes_over(challenge, monkeypatch):
         "promoted: 80.00 % against 50.00 % of champion v1 on 40 rows; 12 rows won, 0 lost; "
         "p = 0.00024 <= alpha 0.05 (decision 1 on these rows)."
     ]
-    assert registry.read_aliases("reviews") == {"champion": "2", "previous": "1"}
+    assert registrations.read_aliases("reviews") == {"champion": "2", "previous": "1"}
 
 
 def test_real_models_are_scored_by_their_registered_files(challenge, reviews):
@@ -288,7 +288,7 @@ def test_another_model_under_the_champions_number_is_neither_current_nor_judged_
     ]
     with pytest.raises(IntegrityError, match=r"E-REG-007 champion reviews/1 .* version 1 is another model now"):
         registry.resolve_model("reviews")
-    assert registry.read_aliases("reviews") == {"challenger": "1"}
+    assert registrations.read_aliases("reviews") == {"challenger": "1"}
     assert overrides.promote("reviews/1", reason="the old one is gone").champion_content != first.champion_content
     assert registry.resolve_model("reviews").content == registered.summary["content"]
 
@@ -303,7 +303,7 @@ def test_a_champion_that_is_registered_again_is_current_under_its_new_number(riv
     assert (registered.summary["version"], verdict["verdict"], verdict["champion"]) == ("3", "current", "3")
     assert verdict["reasons"][0].startswith("current: v3 is what the champion v1 was, since ")
     assert ledger.head("reviews").action == "renumbered"
-    assert registry.read_aliases("reviews") == {"champion": "3"}
+    assert registrations.read_aliases("reviews") == {"champion": "3"}
     assert registry.resolve_model("reviews").version == "3"
 
 
@@ -314,7 +314,7 @@ def test_where_another_ledger_decides_this_one_does_not(rivals, reviews, monkeyp
         gate.fn(RUN, reviews[0], rivals["2"], SETTINGS)
 
     assert ledger.read_entries("reviews") == []
-    assert registry.read_aliases("reviews") == {"champion": "1"}
+    assert registrations.read_aliases("reviews") == {"champion": "1"}
 
 
 def test_undefined_answers_are_refused(challenge, monkeypatch):
@@ -398,12 +398,12 @@ def test_a_kill_between_the_ledger_and_the_aliases_is_healed(rivals, reviews, he
     assert run_gate(heavy_process, rivals["2"], reviews[0].splits, "killed").returncode == -9
     entry = ledger.head("reviews")
     assert (entry.number, entry.challenger) == (2, "2")
-    assert registry.read_aliases("reviews") == {"champion": "1"}
+    assert registrations.read_aliases("reviews") == {"champion": "1"}
 
     [finding] = aliases.reconcile()
 
     assert finding.sentence == f"reviews: the aliases were not written for entry 2 ({entry.action}); now they are."
-    assert registry.read_aliases("reviews") == aliases.aliases_of(entry)
+    assert registrations.read_aliases("reviews") == aliases.aliases_of(entry)
     again = gate.fn(RUN, reviews[0], rivals["2"], PromotionSettings())
     assert (again.summary["entry"], again.summary["verdict"]) == (2, entry.action)
 

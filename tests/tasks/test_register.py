@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks import recording, registry, store, tracking
+from tasks import recording, registrations, registry, store, tracking
 from tasks.classification import proof
 from tasks.errors import IntegrityError, ServiceError
 from tasks.register import RegistrySettings, describe, flatten, register
@@ -122,7 +122,7 @@ def test_a_registration_that_was_deleted_in_mlflow_is_made_again_with_the_same_c
     again = register.fn(RUN, *reviews, SETTINGS)
 
     assert not again.cached
-    assert registry.read_versions("reviews").keys() == {again.summary["version"]}
+    assert registrations.read_versions("reviews").keys() == {again.summary["version"]}
     assert again.summary["content"] == registered.summary["content"]
 
 
@@ -134,7 +134,7 @@ def test_a_second_model_becomes_a_version_without_an_alias(registered, reviews):
 
     assert second.summary["version"] == "2"
     assert registry.resolve_model("reviews/2").version == "2"
-    assert registry.read_aliases("reviews") == {}
+    assert registrations.read_aliases("reviews") == {}
 
 
 def test_a_model_that_reads_texts_otherwise_gets_no_alias(mlflow_store, reviews, monkeypatch):
@@ -185,7 +185,16 @@ def test_sampled_texts_are_spread_over_the_split(reviews):
 
 
 def test_the_description_says_how_to_load_the_model(reviews):
-    assert 'mlflow.pyfunc.load_model("models:/reviews@champion")' in describe(reviews[1], text_registration, "reviews")
+    lines = describe(reviews[1], text_registration, text_registration.PACKAGING, "reviews").splitlines()
+
+    assert lines[2:] == [
+        "Set MLFLOW_TRACKING_URI to the address that `rnnflow up` prints, then run:",
+        "",
+        "    import mlflow",
+        "",
+        '    model = mlflow.pyfunc.load_model("models:/reviews@champion")',
+        '    model.predict(["One of the best films of the year."])',
+    ]
 
 
 def test_a_dead_server_leaves_the_fits_and_says_so(reviews, monkeypatch):

@@ -10,8 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from tasks import registrations, tracking
 from tasks import registry as registered
-from tasks import tracking
 from tasks.errors import InputError, IntegrityError
 from tasks.gate import project_aliases
 from tasks.promotion import aliases, ledger
@@ -41,7 +41,7 @@ class Fate(RuleBasedStateMachine):
 
     @property
     def versions(self):
-        return registered.read_versions(self.model)
+        return registrations.read_versions(self.model)
 
     def is_registered(self, content):
         return any(version.content == content for version in self.versions.values())
@@ -51,7 +51,7 @@ class Fate(RuleBasedStateMachine):
         number = self.registry.register(self.model, content)
         challenge = Challenge(model=self.model, version=number, content=content, splits="split/1", trigger="",
                               holdout=SimpleNamespace(digest="rows"), flow_run="", mlflow_run="")  # fmt: skip
-        case = Case(entries=registered.read_decisions(self.model), challenge=challenge, settings=PromotionSettings())
+        case = Case(entries=registrations.read_decisions(self.model), challenge=challenge, settings=PromotionSettings())
         known = recall(case) if self.is_registered(self.champion) else None
         if known is not None:
             verdict, entry = known
