@@ -12,7 +12,6 @@ from flows.trigger import current_trigger
 from tasks import registrations
 from tasks.errors import ServiceError
 from tasks.promotion import ledger
-from tasks.promotion.ledger import Identity
 
 
 @flow(**LIFECYCLE)
@@ -36,15 +35,15 @@ def describe_nothing_new(recipe: Recipe) -> str:
     judged = {entry.trigger for entry in entries}
     if not entries or current_trigger(recipe) not in judged:
         return ""
-    if not _is_registered(recipe.model_name, entries[-1].who("champion")):
+    if not _is_champion_registered(recipe.model_name):
         return ""
     return f"skipped, champion v{entries[-1].champion} is current"
 
 
-def _is_registered(model: str, champion: Identity) -> bool:
-    """Tell whether a champion is where it was; of a registry that does not answer nothing else is assumed."""
+def _is_champion_registered(model: str) -> bool:
+    """Tell whether the champion is where it was; of a registry that does not answer nothing else is assumed."""
     try:
-        return registrations.holds_version(model, champion)
+        return registrations.holds_version(model, registrations.read_decisions(model)[-1].who("champion"))
     except ServiceError as error:
         if error.code != "E-SVC-004":
             raise

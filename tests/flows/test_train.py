@@ -17,8 +17,8 @@ from flows.outcome import Outcome
 from flows.recipe import build_recipe
 from flows.retrain import retrain
 from flows.train import finish_deferred, train
-from flows.trigger import modules_of
-from tasks import fingerprint, runs, spool, store, tracking
+from flows.trigger import current_trigger, modules_of
+from tasks import fingerprint, registrations, runs, spool, store, tracking
 from tasks.errors import ServiceError
 from tasks.predictors import predict_file
 from tasks.promotion import ledger
@@ -193,6 +193,16 @@ def test_what_the_keys_of_a_run_count_is_what_retrain_looks_at(first: Outcome):
 
     assert all(one in looked_at for one in counted)
     assert all(one in counted for one in looked_at)
+
+
+def test_a_champion_that_is_gone_is_news(first: Outcome, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("RNNFLOW_LEDGER_URL", f"sqlite:///{tmp_path}/ledger.db")
+    held = registrations.read_versions("small")["1"].content
+    for number, content in enumerate((held, "of another model")):
+        entry = {"champion": "1", "champion_content": content, "trigger": current_trigger(small_recipe())}
+        ledger.append(ledger.Draft(model="small", action="promote", reason="r", actor="kim", **entry), expected=number)
+
+        assert bool(retrain_reason()) == (content == held)
 
 
 def retrain_reason(*settings: str) -> str:
