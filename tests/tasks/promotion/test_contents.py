@@ -52,8 +52,8 @@ class Fate(RuleBasedStateMachine):
         challenge = Challenge(model=self.model, version=number, content=content, splits="split/1", trigger="",
                               holdout=SimpleNamespace(digest="rows"), flow_run="", mlflow_run="")  # fmt: skip
         case = Case(entries=registrations.read_decisions(self.model), challenge=challenge, settings=PromotionSettings())
-        known = recall(case) if self.is_registered(self.champion) else None
-        if known is not None:
+        known = recall(case)
+        if known and (known[0].verdict == "current" or self.is_registered(self.champion)):
             verdict, entry = known
             assert content in (entry.challenger_content, entry.champion_content)
             assert (verdict.verdict == "current") == (content == self.champion)
