@@ -22,7 +22,7 @@ from tasks import tracking
 from tasks.promotion import aliases, ledger
 from tasks.promotion.settings import PromotionSettings
 from tasks.promotion.wear import most_false_promotions
-from tasks.registry import CONTENT
+from tasks.registrations import CONTENT
 
 YEAR = 52  # weekly retrainings
 DECISIONS = (1, 4, 12, YEAR)

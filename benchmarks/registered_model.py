@@ -16,14 +16,15 @@ NAME, CELL = "bench", "gru"
 def register_champion(home: Path, texts: Path) -> Path:
     """Register a model with random weights as champion; returns the folder that MLflow loads."""
     os.environ["RNNFLOW_HOME"] = str(home)
-    from tasks import registry, tracking
+    from tasks import registered_model, tracking
+    from tasks.promotion.identity import CHAMPION
     from tasks.runs import RunContext, open_run
     from tasks.text.registration import PACKAGING
 
     folder = write_classifier(home / "classifier", texts)
     run_id = open_run(RunContext(recipe=NAME, flow_run_id=NAME))
-    model = registry.log_version(NAME, folder, PACKAGING, run_id=run_id, tags={}, description="")
-    tracking.connect().set_registered_model_alias(NAME, registry.CHAMPION, model.version)
+    model = registered_model.log_version(NAME, folder, PACKAGING, run_id=run_id, tags={}, description="")
+    tracking.connect().set_registered_model_alias(NAME, CHAMPION, model.version)
     return model.folder
 
 

@@ -18,7 +18,8 @@ from tasks.errors import IntegrityError
 from tasks.lineage import Lineage
 from tasks.progress import Progress, emit
 from tasks.promotion import aliases, ledger, ownership, standing
-from tasks.promotion.identities import CHAMPION, GONE
+from tasks.promotion.identities import GONE
+from tasks.promotion.identity import CHAMPION
 from tasks.promotion.judging import judge, recall
 from tasks.promotion.ledger import ChampionChanged, Entry
 from tasks.promotion.settings import GateSettings, PromotionSettings
@@ -56,7 +57,7 @@ def decide(challenge: Challenge, settings: GateSettings) -> tuple[Verdict, Entry
     Raises ServiceError (E-SVC-004, E-LED-003 to E-LED-005), IntegrityError (E-LED-002).
     """
     while True:
-        entries = registrations.read_decisions(challenge.model)
+        entries = ownership.read_decisions(challenge.model)
         if not entries and aliases.adopt(challenge.model) is not None:
             continue
         try:

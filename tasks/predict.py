@@ -22,7 +22,7 @@ from tasks.prediction.unfinished import Tally, Unfinished, claimed
 from tasks.prediction.windows import Columns, open_input, read_windows
 from tasks.profile import UNLISTED, Profile
 from tasks.progress import Progress, emit
-from tasks.registry import RegisteredModel
+from tasks.registered_model import RegisteredModel
 from tasks.served_parts import SERVING
 from tasks.text.classifier import TextClassifier
 

@@ -18,14 +18,14 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
-from tasks import recording, registrations, registry, runs, spool, store
+from tasks import recording, registered_model, registrations, runs, spool, store
 from tasks.contest import Contest, Scored
 from tasks.lineage import Lineage
 from tasks.names import NAME_PATTERN
 from tasks.packaging import Packaging
 from tasks.part import Part
 from tasks.progress import Progress, emit
-from tasks.promotion.ledger import Identity
+from tasks.promotion.identity import CHAMPION, Identity
 from tasks.recording import CandidateRecord
 from tasks.runs import RunContext
 from tasks.store import Artefact
@@ -105,7 +105,7 @@ def describe(contest: Contest, registration: ModuleType, packaging: Packaging, n
     lines = [
         *imports,
         "",
-        f'model = mlflow.pyfunc.load_model("models:/{name}@{registry.CHAMPION}")',
+        f'model = mlflow.pyfunc.load_model("models:/{name}@{CHAMPION}")',
         *registration.show_use(packaging).splitlines(),
     ]
     return (
@@ -127,7 +127,7 @@ def register_best(
     emit(Progress("register", note="recording the candidates in MLflow"))
     parent_id, run_id = record_all(run, lineage, contest)
     with tempfile.TemporaryDirectory() as temporary:
-        parts = Path(temporary) / registry.PARTS
+        parts = Path(temporary) / registered_model.PARTS
         registration.assemble_parts(parts, lineage, best)
         emit(Progress("register", note=f"certifying that {best.name} ignores padding and batch-mates"))
         certificate = registration.certify_parts(parts, lineage, settings.certificate_rows)
@@ -136,9 +136,9 @@ def register_best(
         tags["rnnflow.flow_run"] = run.flow_run_id
         packaging = registration.choose_packaging(lineage)
         described = {"tags": tags, "description": describe(contest, registration, packaging, name)}
-        model = registry.log_version(name, parts, packaging, run_id=run_id, **described)
+        model = registered_model.log_version(name, parts, packaging, run_id=run_id, **described)
     emit(Progress("register", note=f"proving that {model.label} answers as it was evaluated"))
-    smoke = registration.prove_served(registry.load_pyfunc(model), lineage, best)
+    smoke = registration.prove_served(registered_model.load_pyfunc(model), lineage, best)
     facts = {
         "name": model.name,
         "version": model.version,
@@ -172,7 +172,7 @@ def is_held(registered: Artefact) -> bool:
     """Tell whether MLflow still holds what a cached registration names; version or folder may have been deleted."""
     registration = json.loads(registered.file("registration.json").read_bytes())
     who = Identity(registration["version"], registration["content"])
-    return registrations.holds_version(registration["name"], who) and registry.holds_artifact(
+    return registrations.holds_version(registration["name"], who) and registered_model.holds_artifact(
         registration["artifact_uri"]
     )
 

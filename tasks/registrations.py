@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 
 from tasks import tracking
 from tasks.new_store import DATABASE
-from tasks.promotion import identities, ledger
-from tasks.promotion.identities import RegisteredVersion
-from tasks.promotion.ledger import Entry, Identity
+from tasks.promotion.identity import Identity, RegisteredVersion
 from tasks.tracking import check_name
 
 if TYPE_CHECKING:
@@ -67,15 +65,6 @@ def read_versions(name: str) -> dict[str, RegisteredVersion]:
         str(one.version): RegisteredVersion(content=one.tags.get(CONTENT, ""), created_ms=one.creation_timestamp)
         for one in found
     }
-
-
-def read_decisions(name: str) -> list[Entry]:
-    """Entries of a model's ledger; what those of earlier releases do not name is told by the registry.
-
-    Raises IntegrityError (E-LED-002), ServiceError (E-LED-003, E-SVC-004).
-    """
-    entries = ledger.read_entries(name)
-    return entries if identities.is_complete(entries) else identities.complete(entries, read_versions(name))
 
 
 def find_version(name: str, *, alias: str = "", version: str = "") -> "ModelVersion | None":

@@ -14,8 +14,8 @@ from prefect.cache_policies import NO_CACHE
 from rnnmodels.durable import sha256_of_file
 from tasks import registry, store
 from tasks.errors import InputError
-from tasks.registry import RegisteredModel
-from tasks.served_parts import read_serving_fields
+from tasks.registered_model import RegisteredModel
+from tasks.served_parts import SERVING, read_serving_fields
 from tasks.store import Artefact
 from tasks.text.classifier import KIND
 from tasks.text.vocabulary import SPECIALS, Vocabulary
@@ -67,6 +67,6 @@ def warm_start(model: str, encoded: Artefact) -> Artefact:
             fix="train without --warm-start.",
         )
     write = partial(write_initial, champion=champion, encoded=encoded)
-    serving = sha256_of_file(champion.parts / registry.SERVING)
+    serving = sha256_of_file(champion.parts / SERVING)
     inputs = {"champion": serving, "encoded": encoded}
     return store.build("initial", write, module=__name__, config={}, inputs=inputs)

@@ -16,7 +16,7 @@ from tasks.promotion.judging import NotComparable, refuse_differences
 from tasks.promotion.paired_tests import bootstrap_p_value, mcnemar_p_value
 from tasks.promotion.settings import PromotionSettings
 from tasks.promotion.verdicts import Case
-from tasks.registry import RegisteredModel
+from tasks.registered_model import RegisteredModel
 from tasks.served_parts import read_serving_fields
 
 __all__ = ["compare_scores", "read_holdout", "refuse_incomparable", "score_model"]

@@ -21,7 +21,7 @@ from tasks.fingerprint import digest_of
 from tasks.lineage import Lineage
 from tasks.promotion import scoring
 from tasks.promotion.comparison import percent
-from tasks.registry import RegisteredModel
+from tasks.registered_model import RegisteredModel
 from tasks.sources.label_names import match_labels, plain_label
 from tasks.store import Artefact
 from tasks.text.classifier import KIND, TextClassifier

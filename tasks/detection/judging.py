@@ -19,7 +19,7 @@ from tasks.detection.splitting import TEST
 from tasks.errors import quoted
 from tasks.promotion.judging import refuse_differences
 from tasks.promotion.verdicts import Case
-from tasks.registry import RegisteredModel
+from tasks.registered_model import RegisteredModel
 from tasks.series.frames import ROWS_FILE
 from tasks.series.judging import compare_scores
 from tasks.served_parts import read_serving_fields

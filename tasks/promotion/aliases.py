@@ -21,9 +21,9 @@ from tasks.errors import IntegrityError, ServiceError
 from tasks.fingerprint import digest_of
 from tasks.promotion import identities, ledger, ownership
 from tasks.promotion.database import ledger_setting
-from tasks.promotion.identities import CHAMPION, Versions, locate, roles_of
+from tasks.promotion.identities import Versions, locate, roles_of
+from tasks.promotion.identity import CHAMPION, ROLES
 from tasks.promotion.ledger import ChampionChanged, Draft, Entry
-from tasks.registry import ALIASES
 
 logger = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ def _completed(entry: Entry) -> Finding:
 
 
 def _restored(entry: Entry, found: dict[str, str], wanted: dict[str, str]) -> Finding:
-    moved = [alias for alias in ALIASES if found.get(alias) != wanted.get(alias)]
+    moved = [alias for alias in ROLES if found.get(alias) != wanted.get(alias)]
     changes = "; ".join(f"{alias} was {_version(found, alias)}, is {_version(wanted, alias)} again" for alias in moved)
     accepting = found.get(CHAMPION, "")
     accept = f" To accept v{accepting}: rnnflow promote {entry.model}/{accepting} --reason TEXT"
@@ -170,7 +170,7 @@ def _version(aliases: dict[str, str], alias: str) -> str:
 
 
 def _read(model: str) -> dict[str, str]:
-    return {alias: version for alias, version in registrations.read_aliases(model).items() if alias in ALIASES}
+    return {alias: version for alias, version in registrations.read_aliases(model).items() if alias in ROLES}
 
 
 def _place(entry: Entry, versions: Versions) -> dict[str, str]:
@@ -189,7 +189,7 @@ def _write(model: str) -> Entry:
     # Read before the entries, which then hold whatever these tags speak of.
     registration = registrations.read_registration(model)
     tags = registration.tags if registration else {}
-    entries, versions = registrations.read_decisions(model), registrations.read_versions(model)
+    entries, versions = ownership.read_decisions(model), registrations.read_versions(model)
     ownership.refuse_other_ledger(model, entries, tags)
     entry = entries[-1]
     placed = _place(entry, versions)
@@ -197,7 +197,7 @@ def _write(model: str) -> Entry:
         entry = _renumber(entry, placed[CHAMPION])
     if registration is not None:
         registrations.tag_model(model, ownership.describe_entry(entry))
-        for alias in ALIASES:
+        for alias in ROLES:
             if alias in placed:
                 registrations.set_alias(model, alias, placed[alias])
             elif alias in registration.aliases:

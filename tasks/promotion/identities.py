@@ -2,22 +2,14 @@
 
 import datetime
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tasks.errors import IntegrityError
 from tasks.promotion import standing
-from tasks.promotion.ledger import Entry, Identity
+from tasks.promotion.identity import CHAMPION, ROLES, Identity, RegisteredVersion
+from tasks.promotion.ledger import Entry
 
-CHAMPION, CHALLENGER, PREVIOUS = ROLES = ("champion", "challenger", "previous")
 GONE = "E-REG-007"
-
-
-@dataclass(frozen=True, kw_only=True)
-class RegisteredVersion:
-    """What the registry says of a version: its content (empty if it names none), and when it was registered."""
-
-    content: str
-    created_ms: int
 
 
 Versions = Mapping[str, RegisteredVersion]

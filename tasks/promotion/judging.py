@@ -9,10 +9,11 @@ from tasks.errors import InputError, IntegrityError
 from tasks.promotion import standing, verdicts
 from tasks.promotion.comparison import Comparison, find_objections
 from tasks.promotion.identities import GONE
-from tasks.promotion.ledger import Entry, Identity
+from tasks.promotion.identity import Identity
+from tasks.promotion.ledger import Entry
 from tasks.promotion.scoring import Holdout, Scores
 from tasks.promotion.verdicts import Case, Verdict
-from tasks.registry import RegisteredModel
+from tasks.registered_model import RegisteredModel
 
 
 class NotComparable(Exception):  # noqa: N818 (it ends a judgement, not the run)

@@ -10,7 +10,6 @@ import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import NamedTuple
 
 from sqlalchemy import Connection, inspect, select
 from sqlalchemy.exc import IntegrityError as UniqueViolation
@@ -18,28 +17,11 @@ from sqlalchemy.exc import IntegrityError as UniqueViolation
 from tasks.errors import IntegrityError, ServiceError, quoted
 from tasks.fingerprint import canonical_json, digest_of
 from tasks.promotion.database import ledger_place, list_columns, reading, writing
+from tasks.promotion.identity import Identity
 from tasks.promotion.schema import ADDED, IDENTITY, PROMOTIONS
 
 # Verdicts of the gate that looked at the test rows to choose between two models.
 DECISIONS = ("promoted", "kept")
-
-
-class Identity(NamedTuple):
-    """A version by its number and by what it is: numbers are given anew once a model is deleted, contents are not.
-
-    `content` is what the registry's tag `rnnflow.content` holds; empty if nobody knows it.
-    """
-
-    version: str
-    content: str
-
-    def is_same(self, other: "Identity") -> bool:
-        """Tell whether both are known to be the same model, whatever its number."""
-        return bool(self.content) and self.content == other.content
-
-    def __str__(self) -> str:
-        """`v3 (content 1a2b3c4d5e6f)`."""
-        return f"v{self.version} (content {self.content[:12] or 'unknown'})"
 
 
 @dataclass(frozen=True, kw_only=True)

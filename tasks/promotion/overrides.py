@@ -5,9 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from tasks import registrations
 from tasks.errors import InputError, IntegrityError, quoted
 from tasks.promotion import aliases, ledger, ownership, standing
-from tasks.promotion.identities import CHAMPION, RegisteredVersion, locate
-from tasks.promotion.ledger import Draft, Entry, Identity
-from tasks.registry import RegisteredModel, resolve_whole_model
+from tasks.promotion.identities import locate
+from tasks.promotion.identity import CHAMPION, Identity, RegisteredVersion
+from tasks.promotion.ledger import Draft, Entry
+from tasks.registered_model import RegisteredModel
+from tasks.registry import resolve_whole_model
 from tasks.tracking import check_name
 
 MAX_REASON = 1000  # characters

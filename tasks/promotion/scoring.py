@@ -9,7 +9,7 @@ from typing import ClassVar
 from rnnmodels.durable import sha256_of_file
 from tasks import store
 from tasks.progress import Progress, emit
-from tasks.registry import RegisteredModel
+from tasks.registered_model import RegisteredModel
 from tasks.served_parts import SERVING
 from tasks.store import Artefact
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from tasks.promotion.ledger import Entry, Identity
+from tasks.promotion.identity import Identity
+from tasks.promotion.ledger import Entry
 
 CROWNING = ("adopt", "first", "promoted", "promote")
 # Entries that say nothing new of a model.

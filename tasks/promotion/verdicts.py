@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from tasks.promotion.comparison import Comparison
-from tasks.promotion.ledger import DECISIONS, Draft, Entry, Identity
+from tasks.promotion.identity import Identity
+from tasks.promotion.ledger import DECISIONS, Draft, Entry
 from tasks.promotion.scoring import Holdout, Scores
 from tasks.promotion.settings import GateSettings
 from tasks.promotion.wear import alpha_of_decision

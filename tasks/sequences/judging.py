@@ -21,7 +21,7 @@ from tasks.classification.scoring import (
 from tasks.fingerprint import digest_of
 from tasks.lineage import Lineage
 from tasks.promotion.settings import PromotionSettings
-from tasks.registry import RegisteredModel
+from tasks.registered_model import RegisteredModel
 from tasks.sequences.classifier import KIND, SequenceLabeller
 from tasks.series.frames import VALUES
 from tasks.store import Artefact

@@ -16,7 +16,7 @@ from tasks.promotion.comparison import Comparison, percent
 from tasks.promotion.judging import NotComparable, refuse_differences
 from tasks.promotion.paired_tests import diebold_mariano_p_value
 from tasks.promotion.verdicts import Case
-from tasks.registry import RegisteredModel
+from tasks.registered_model import RegisteredModel
 from tasks.series.forecaster import KIND, SeriesForecaster, Serving
 from tasks.series.holdout import ForecastHoldout, read_holdout
 from tasks.series.promotion import ForecastPromotionSettings

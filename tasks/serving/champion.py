@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from rnnmodels.durable import sha256_of_file, write_durably
-from tasks import registry
+from tasks import registered_model, registry
 from tasks.errors import InputError, IntegrityError, RnnflowError, ServiceError, quoted
-from tasks.registry import ModelReference, RegisteredModel
+from tasks.registered_model import RegisteredModel
+from tasks.registry import ModelReference
 from tasks.served_parts import SERVING, read_serving_fields
 from tasks.store import home
 from tasks.text.classifier import KIND, TextClassifier
@@ -134,7 +135,9 @@ def recall(reference: ModelReference) -> RegisteredModel | None:
         return None
     fields = json.loads(path.read_bytes())
     files_sha256 = fields.pop("files_sha256")
-    return registry.checked_model(RegisteredModel(**{**fields, "folder": home() / fields["folder"]}), files_sha256)
+    return registered_model.checked_model(
+        RegisteredModel(**{**fields, "folder": home() / fields["folder"]}), files_sha256
+    )
 
 
 def _memory(reference: ModelReference) -> Path:

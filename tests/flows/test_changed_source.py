@@ -9,7 +9,7 @@ from flows.changed_source import change_source
 from flows.kinds import RECIPES
 from tasks import registry
 from tasks.errors import InputError
-from tasks.registry import RegisteredModel
+from tasks.registered_model import RegisteredModel
 from tasks.served_parts import SERVING
 
 LOG = {"path": "log.csv", "time_zone": "Europe/Paris", "time_format": "%d/%m/%Y", "where": {"sensor": "temp"}}

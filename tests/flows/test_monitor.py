@@ -23,7 +23,7 @@ from rnnmodels.durable import sha256_of_file
 from tasks import registry
 from tasks.errors import InputError
 from tasks.profile import Profile, profile_rows
-from tasks.registry import RegisteredModel
+from tasks.registered_model import RegisteredModel
 from tasks.seen import record_seen
 
 REACTION_LIMIT_S = 20

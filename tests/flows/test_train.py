@@ -23,7 +23,8 @@ from tasks.errors import ServiceError
 from tasks.predictors import predict_file
 from tasks.promotion import ledger
 from tasks.recording import list_runs
-from tasks.registry import load_pyfunc, resolve_model
+from tasks.registered_model import load_pyfunc
+from tasks.registry import resolve_model
 from tests.processes import Fresh
 
 TABLE = {

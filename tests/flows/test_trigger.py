@@ -39,6 +39,7 @@ READERS_OF = {
     "tasks.fit": EVERY,
     "tasks.gate": set(),
     "tasks.promotion.judging": set(),
+    "tasks.promotion.ledger": set(),
     "tasks.report": set(),
     "tasks.publish": set(),
     "tasks.dashboard": set(),

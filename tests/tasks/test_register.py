@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks import recording, registrations, registry, store, tracking
+from tasks import recording, registered_model, registrations, registry, store, tracking
 from tasks.classification import proof
 from tasks.errors import IntegrityError, ServiceError
 from tasks.register import RegistrySettings, describe, flatten, register
@@ -104,7 +104,7 @@ def test_the_same_models_are_registered_once(registered, reviews):
 
 def test_a_registration_whose_model_was_deleted_is_made_again(registered, reviews):
     shutil.rmtree(tracking.artifacts_folder() / "reviews" / "models")
-    assert not registry.holds_artifact(registered.summary["artifact_uri"])
+    assert not registered_model.holds_artifact(registered.summary["artifact_uri"])
 
     again = register.fn(RUN, *reviews, SETTINGS)
 

@@ -9,7 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from tasks import registry
+from rnnmodels.durable import sha256_of_file
+from tasks import registered_model, registry
 from tasks.errors import InputError, IntegrityError
 from tasks.text.classifier import MAX_CHARACTERS, TextClassifier, calibrated_probabilities, check_texts
 
@@ -101,15 +102,15 @@ def test_a_changed_file_is_refused_before_it_is_read(model, tmp_path, name):
 
 def test_a_changed_list_of_files_is_refused(model, tmp_path):
     folder = shutil.copytree(model.folder, tmp_path / "model")
-    copied = registry.RegisteredModel(name="reviews", version="1", artifact_uri="", folder=folder)
+    copied = registered_model.RegisteredModel(name="reviews", version="1", artifact_uri="", folder=folder)
     path = copied.parts / "serving.json"
-    files_sha256 = registry.sha256_of_file(path)
-    assert registry.checked_model(copied, files_sha256) == copied
+    files_sha256 = sha256_of_file(path)
+    assert registered_model.checked_model(copied, files_sha256) == copied
 
     path.write_text(path.read_text().replace('"keep": "both"', '"keep": "head"'))
 
     with pytest.raises(IntegrityError, match=r"E-REG-003 .*the files of model reviews/1 are missing or are not those"):
-        registry.checked_model(copied, files_sha256)
+        registered_model.checked_model(copied, files_sha256)
 
 
 def test_the_model_loads_where_the_repository_is_absent(model, classifier, tmp_path):
@@ -154,13 +155,13 @@ def test_the_package_names_exact_versions_and_holds_no_pickle(model):
 
 def test_the_model_as_mlflow_loads_it_refuses_a_null(model):
     with pytest.raises(Exception, match=r"Failed to enforce schema|E-TEXT-001|Expected type"):
-        registry.load_pyfunc(model).predict(["fine", None])
+        registered_model.load_pyfunc(model).predict(["fine", None])
 
 
 def test_loading_a_model_leaves_the_import_path_alone(model):
     before = list(sys.path)
 
-    registry.load_pyfunc(model)
+    registered_model.load_pyfunc(model)
 
     assert sys.path == before
 

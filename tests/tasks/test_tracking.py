@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tasks import recording, registry, runs, tracking
+from tasks import recording, registered_model, registry, runs, tracking
 from tasks.errors import InputError, IntegrityError, ServiceError
 
 
@@ -104,7 +104,7 @@ def test_an_mlflow_server_shows_what_was_written_without_one(registered_home, tm
     assert downloaded.folder.parent == home / "data" / "models"
     assert own.folder.is_relative_to(home / "mlruns" / "artifacts")
     assert len(list((home / "mlruns" / "artifacts").rglob("a.json"))) == 1
-    assert len(registry.load_pyfunc(downloaded).predict(["a great film"])) == 1
+    assert len(registered_model.load_pyfunc(downloaded).predict(["a great film"])) == 1
 
 
 def test_the_server_over_this_projects_store_is_the_projects_own_store(project, monkeypatch):

@@ -26,7 +26,7 @@ from tasks.detection.splitting import TEST
 from tasks.lineage import Lineage
 from tasks.promotion import ledger
 from tasks.promotion.verdicts import Challenge, Verdict
-from tasks.registry import RegisteredModel
+from tasks.registered_model import RegisteredModel
 from tasks.served_parts import write_serving
 from tasks.store import Artefact
 from tests.tasks.detection.conftest import CANDIDATE, NUM_ROWS, START, WARM_UP, draw_panel, prepare, source_of

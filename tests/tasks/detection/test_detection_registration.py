@@ -9,7 +9,7 @@ import pandas
 import polars as pl
 import pytest
 
-from tasks import registry
+from tasks import registered_model, registry
 from tasks.contest import Contest, Scored
 from tasks.detection import registration
 from tasks.detection.evaluating import DetectionEvaluationSettings
@@ -21,7 +21,7 @@ from tasks.fit import fit
 from tasks.lineage import Lineage
 from tasks.packaging import package_model
 from tasks.predictors import predict_file
-from tasks.registry import RegisteredModel
+from tasks.registered_model import RegisteredModel
 from tasks.sources.inputs import find_inputs
 from tests.tasks.detection.conftest import CANDIDATE, NUM_ROWS, SPIKE, WARM_UP, draw_panel
 
@@ -44,7 +44,7 @@ def packaged(fitted, best: Scored, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="module")
 def served(packaged: RegisteredModel):
-    return registry.load_pyfunc(packaged)
+    return registered_model.load_pyfunc(packaged)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tasks.errors import InputError
 from tasks.lineage import Lineage
 from tasks.monitoring import examine_drift
 from tasks.predict import predict_file
-from tasks.registry import RegisteredModel
+from tasks.registered_model import RegisteredModel
 from tasks.served_parts import SERVING
 
 STATED = {

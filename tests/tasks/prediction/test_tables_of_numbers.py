@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from flows import launch
 from flows.cli import main
-from tasks import registry
+from tasks import registered_model, registry
 from tasks.errors import InputError
 from tasks.prediction.tables_of_numbers import AnsweredTable, predict_table
 from tasks.prediction.unfinished import claimed
@@ -67,7 +67,7 @@ class SummedFile(AnsweredTable):
 @pytest.fixture(autouse=True)
 def _registered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """A model that answers to the name `sums`."""
-    found = registry.RegisteredModel(name="sums", version="1", artifact_uri="", folder=tmp_path)
+    found = registered_model.RegisteredModel(name="sums", version="1", artifact_uri="", folder=tmp_path)
     monkeypatch.setattr(registry, "resolve_model", lambda _: found)
 
 

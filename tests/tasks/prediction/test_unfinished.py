@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from rnnmodels import durable
-from tasks import fingerprint, registry, seen
+from tasks import fingerprint, registered_model, registry, seen
 from tasks.errors import InputError
 from tasks.predict import PredictedFile, predict_file
 from tasks.prediction import tables, unfinished, windows
@@ -30,12 +30,12 @@ SUFFIXES = [".csv", ".jsonl", ".parquet"]
 WORK = """
 import sys
 from pathlib import Path
-from tasks import predict, registry
+from tasks import predict, registered_model, registry
 from tasks.prediction import windows
 from tasks.sources import intake
 
 intake.BATCH_ROWS = windows.WINDOW_ROWS = {window_rows}
-found = registry.RegisteredModel(name="reviews", version="1", artifact_uri="", folder=Path({folder!r}))
+found = registered_model.RegisteredModel(name="reviews", version="1", artifact_uri="", folder=Path({folder!r}))
 registry.resolve_model = lambda text: found
 import rnnmodels.inference
 print("ready", flush=True)
@@ -147,7 +147,7 @@ def test_a_version_that_is_gone_is_replaced_for_all_rows(
     begin(source, tmp_path / "out.csv")
     resolve = registry.resolve_model
 
-    def without_the_first(text: str) -> registry.RegisteredModel:
+    def without_the_first(text: str) -> registered_model.RegisteredModel:
         if text == "reviews/1":
             raise InputError("E-REG-001", "gone.", fix="train again.")
         return resolve("reviews/2")

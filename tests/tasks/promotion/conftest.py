@@ -10,7 +10,8 @@ from mlflow.store.entities import PagedList
 
 from tasks import tracking
 from tasks.promotion import aliases, ledger, overrides
-from tasks.registry import CONTENT, RegisteredModel
+from tasks.registered_model import RegisteredModel
+from tasks.registrations import CONTENT
 
 
 class Registry:

@@ -14,7 +14,7 @@ from tasks import registrations, tracking
 from tasks import registry as registered
 from tasks.errors import InputError, IntegrityError
 from tasks.gate import project_aliases
-from tasks.promotion import aliases, ledger
+from tasks.promotion import aliases, ledger, ownership
 from tasks.promotion.identities import locate
 from tasks.promotion.judging import recall
 from tasks.promotion.overrides import promote, roll_back
@@ -51,7 +51,7 @@ class Fate(RuleBasedStateMachine):
         number = self.registry.register(self.model, content)
         challenge = Challenge(model=self.model, version=number, content=content, splits="split/1", trigger="",
                               holdout=SimpleNamespace(digest="rows"), flow_run="", mlflow_run="")  # fmt: skip
-        case = Case(entries=registrations.read_decisions(self.model), challenge=challenge, settings=PromotionSettings())
+        case = Case(entries=ownership.read_decisions(self.model), challenge=challenge, settings=PromotionSettings())
         known = recall(case)
         if known and (known[0].verdict == "current" or self.is_registered(self.champion)):
             verdict, entry = known

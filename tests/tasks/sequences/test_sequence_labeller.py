@@ -16,7 +16,7 @@ from tasks.evaluate import evaluate
 from tasks.fingerprint import reached_modules
 from tasks.fit import fit
 from tasks.lineage import Lineage
-from tasks.registry import RegisteredModel
+from tasks.registered_model import RegisteredModel
 from tasks.sequences import predicting, registration
 from tasks.sequences.classifier import SequenceLabeller
 from tasks.sequences.evaluating import SequenceEvaluationSettings

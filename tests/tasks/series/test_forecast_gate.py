@@ -17,7 +17,7 @@ from tasks import gate, registry, store
 from tasks.lineage import Lineage
 from tasks.promotion import ledger
 from tasks.promotion.verdicts import Challenge, Verdict
-from tasks.registry import RegisteredModel
+from tasks.registered_model import RegisteredModel
 from tasks.series.forecaster import SeriesForecaster, Serving, complete_forecaster
 from tasks.series.frames import SPLITS, read_whole_series
 from tasks.series.holdout import MAX_WINDOWS, choose_origins, digest_rows, read_holdout, space_out

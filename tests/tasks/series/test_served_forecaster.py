@@ -13,10 +13,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from rnnmodels.forecast_config import ForecastArchitecture
-from tasks import registry, tracking
+from tasks import registered_model, registry, tracking
 from tasks.errors import InputError, IntegrityError
 from tasks.lineage import Lineage
 from tasks.predictors import predict_file
+from tasks.registered_model import RegisteredModel
 from tasks.series import registration
 from tasks.series.forecaster import SeriesForecaster
 from tasks.series.modelling import ForecastCandidate, create_model, open_data
@@ -29,13 +30,13 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def registered(loads_home: Path, monkeypatch: pytest.MonkeyPatch) -> registry.RegisteredModel:
+def registered(loads_home: Path, monkeypatch: pytest.MonkeyPatch) -> RegisteredModel:
     monkeypatch.setenv("RNNFLOW_HOME", str(loads_home))
     return registry.resolve_model("loads/1")
 
 
 @pytest.fixture
-def forecaster(registered: registry.RegisteredModel) -> SeriesForecaster:
+def forecaster(registered: RegisteredModel) -> SeriesForecaster:
     return SeriesForecaster.load(registered.parts)
 
 
@@ -57,8 +58,8 @@ def test_what_is_registered_was_certified_and_proved(loads_home: Path):
     assert facts["smoke"]["deviations"]["forecasts"] < 1e-5
 
 
-def test_times_may_be_text_or_instants(registered: registry.RegisteredModel, history: pl.DataFrame):
-    served, text = registry.load_pyfunc(registered), history.to_pandas()
+def test_times_may_be_text_or_instants(registered: RegisteredModel, history: pl.DataFrame):
+    served, text = registered_model.load_pyfunc(registered), history.to_pandas()
     instants = text.assign(time=pandas.to_datetime(text["time"]))
 
     pandas.testing.assert_frame_equal(served.predict(text), served.predict(instants))
@@ -71,8 +72,8 @@ def numbered(history: pl.DataFrame) -> pandas.DataFrame:
     return pandas.read_csv(io.StringIO(rounded.write_csv()))
 
 
-def test_whole_numbers_are_answered_as_text_and_floats_are(registered: registry.RegisteredModel, numbered):
-    served = registry.load_pyfunc(registered)
+def test_whole_numbers_are_answered_as_text_and_floats_are(registered: RegisteredModel, numbered):
+    served = registered_model.load_pyfunc(registered)
     expected = served.predict(numbered)
 
     assert expected["series"].unique().tolist() == ["1", "2"]
@@ -80,10 +81,10 @@ def test_whole_numbers_are_answered_as_text_and_floats_are(registered: registry.
         pandas.testing.assert_frame_equal(served.predict(numbered.astype(changed)), expected)
 
 
-def test_mlflows_scoring_server_takes_json_and_csv(registered: registry.RegisteredModel, numbered):
+def test_mlflows_scoring_server_takes_json_and_csv(registered: RegisteredModel, numbered):
     from mlflow.pyfunc.scoring_server import init
 
-    served = registry.load_pyfunc(registered)
+    served = registered_model.load_pyfunc(registered)
     expected = served.predict(numbered)["forecast"].tolist()
     split = {"dataframe_split": json.loads(numbered.to_json(orient="split", index=False))}
     with TestClient(init(served)) as client:
@@ -177,15 +178,15 @@ def test_times_may_be_texts_or_times(forecaster: SeriesForecaster, history: pl.D
 
 
 def test_mlflow_serves_the_same_forecasts(
-    registered: registry.RegisteredModel, forecaster: SeriesForecaster, history: pl.DataFrame
+    registered: RegisteredModel, forecaster: SeriesForecaster, history: pl.DataFrame
 ):
-    served = pl.from_pandas(registry.load_pyfunc(registered).predict(history.to_pandas()))
+    served = pl.from_pandas(registered_model.load_pyfunc(registered).predict(history.to_pandas()))
 
     np.testing.assert_allclose(served["forecast"], forecaster.forecast_frame(history)["forecast"], rtol=1e-6)
 
 
 def test_a_file_of_histories_becomes_a_file_of_forecasts(
-    registered: registry.RegisteredModel, history: pl.DataFrame, tmp_path: Path
+    registered: RegisteredModel, history: pl.DataFrame, tmp_path: Path
 ):
     history.write_csv(tmp_path / "history.csv")
 
@@ -198,7 +199,7 @@ def test_a_file_of_histories_becomes_a_file_of_forecasts(
     assert [path.name for path in tmp_path.iterdir() if "partial" in path.name] == []
 
 
-def test_an_output_that_exists_is_kept(registered: registry.RegisteredModel, history: pl.DataFrame, tmp_path: Path):
+def test_an_output_that_exists_is_kept(registered: RegisteredModel, history: pl.DataFrame, tmp_path: Path):
     history.write_csv(tmp_path / "history.csv")
     (tmp_path / "forecasts.csv").write_text("mine")
 
@@ -211,10 +212,10 @@ def test_an_output_that_exists_is_kept(registered: registry.RegisteredModel, his
 
 
 def test_a_log_of_several_sensors_is_forecast_from_the_one_of_training(
-    registered: registry.RegisteredModel, history: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    registered: RegisteredModel, history: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     folder = shutil.copytree(registered.folder, tmp_path / "model")
-    other = registry.RegisteredModel(name="loads", version="1", artifact_uri="", folder=folder)
+    other = RegisteredModel(name="loads", version="1", artifact_uri="", folder=folder)
     fields = json.loads((other.parts / SERVING).read_bytes())
     fields["serving"]["source"] |= {"where": {"sensor": "watts"}, "encoding": "gbk", "duplicates": "mean"}
     (other.parts / SERVING).write_text(json.dumps(fields))
@@ -232,12 +233,12 @@ def test_a_log_of_several_sensors_is_forecast_from_the_one_of_training(
     assert (predicted.rows_read, predicted.left_out, predicted.bad) == (log.height, history.height, 0)
 
 
-def test_columns_of_texts_mean_nothing_to_a_forecaster(registered: registry.RegisteredModel, tmp_path: Path):
+def test_columns_of_texts_mean_nothing_to_a_forecaster(registered: RegisteredModel, tmp_path: Path):
     with pytest.raises(InputError, match="E-OUT-004 this model reads numbers, but a column of texts"):
         predict_file("loads/1", tmp_path / "history.csv", tmp_path / "out.csv", label_column="stars")
 
 
-def test_a_damaged_scaler_is_never_used(registered: registry.RegisteredModel, tmp_path: Path):
+def test_a_damaged_scaler_is_never_used(registered: RegisteredModel, tmp_path: Path):
     folder = shutil.copytree(registered.parts, tmp_path / "parts")
     (folder / "scaler.json").write_text("{}")
 
@@ -246,17 +247,17 @@ def test_a_damaged_scaler_is_never_used(registered: registry.RegisteredModel, tm
 
 
 def test_a_model_that_forecasts_otherwise_than_it_was_judged_is_refused(
-    loads: tuple[Lineage, object], registered: registry.RegisteredModel, monkeypatch: pytest.MonkeyPatch
+    loads: tuple[Lineage, object], registered: RegisteredModel, monkeypatch: pytest.MonkeyPatch
 ):
     lineage, contest = loads
-    served = registry.load_pyfunc(registered)
+    served = registered_model.load_pyfunc(registered)
     served.unwrap_python_model().forecaster.model.line_LH.mul_(1.5)
 
     with pytest.raises(IntegrityError, match="E-REG-006 the registered model's forecasts differ"):
         registration.prove_served(served, lineage, contest.best)
 
 
-def test_the_served_code_knows_neither_prefect_nor_mlflow(registered: registry.RegisteredModel):
+def test_the_served_code_knows_neither_prefect_nor_mlflow(registered: RegisteredModel):
     code = registered.folder / "code"
     modules = [path for path in code.rglob("*.py") if path.name != "served_model.py"]
     imports = [line for path in modules for line in path.read_text().splitlines()]
@@ -265,12 +266,12 @@ def test_the_served_code_knows_neither_prefect_nor_mlflow(registered: registry.R
     assert not [line for line in imports if re.match(r"\s*(import|from) (prefect|mlflow)", line)]
 
 
-def test_the_rest_server_answers_for_texts_only(registered: registry.RegisteredModel):
+def test_the_rest_server_answers_for_texts_only(registered: RegisteredModel):
     with pytest.raises(InputError, match=re.escape('E-SRV-007 model loads/1 is of the kind "forecast"')):
         load_served(registered)
 
 
-def test_a_forecaster_is_no_warm_start(registered: registry.RegisteredModel, loads: tuple[Lineage, object]):
+def test_a_forecaster_is_no_warm_start(registered: RegisteredModel, loads: tuple[Lineage, object]):
     with pytest.raises(InputError) as caught:
         warm_start.fn("loads/1", loads[0].encoded)
 
@@ -281,7 +282,7 @@ def test_a_forecaster_is_no_warm_start(registered: registry.RegisteredModel, loa
 
 
 def test_a_network_that_the_windows_do_not_fit_says_what_to_change(
-    loads: tuple[Lineage, object], registered: registry.RegisteredModel
+    loads: tuple[Lineage, object], registered: RegisteredModel
 ):
     shards = loads[0].shards
     candidate = ForecastCandidate(name="long", model=ForecastArchitecture(segment_length=500))

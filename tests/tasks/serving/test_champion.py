@@ -10,7 +10,7 @@ import pytest
 
 from tasks import registry
 from tasks.errors import InputError, IntegrityError, ServiceError
-from tasks.registry import RegisteredModel
+from tasks.registered_model import RegisteredModel
 from tasks.served_parts import SERVING
 from tasks.serving import champion
 from tasks.serving.champion import ModelFollower, recall, remember, start_following
