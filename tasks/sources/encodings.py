@@ -1,8 +1,10 @@
-"""Which encodings fit bytes that are not in the one a recipe says: what is proposed, never what is taken."""
+"""Bytes that are not in the encoding a recipe says: how they are noticed, and which encodings are proposed for them."""
 
+import codecs
+import re
 from collections.abc import Sequence
 
-from tasks.errors import quoted
+from tasks.errors import InputError, quoted
 
 SAMPLE_BYTES = 2**16
 MAX_PROPOSED = 2
@@ -12,6 +14,11 @@ MIN_BEYOND_ASCII = 4
 WESTERN = "cp1252"
 # In Western text few letters are beyond ASCII; in a text of another script they are the rule.
 MAX_WESTERN_SHARE = 0.2
+# Two bytes of a double-byte encoding are UTF-8 by chance about once in six, so eight different ones that go on a
+# character are no chance. In encodings of single bytes, which have letters in each half of the upper ones, fewer are.
+LEAST_UTF8_BYTES = {False: 8, True: 3}
+BEYOND_ASCII = range(128, 256)
+MAX_SHOWN_BYTES = 12
 # What files are written in, by the name under which the detector knows it; others are rarer than its mistakes.
 USUAL = {
     "gb18030": "gb18030",
@@ -63,6 +70,37 @@ def remedy_for(proposed: Sequence[str]) -> str:
     others = "".join(f" or {quoted(name)}" for name in proposed[1:])
     also = f" (the bytes also fit{others.removeprefix(' or')})" if others else ""
     return f"set encoding = {quoted(proposed[0])}{also}, and look at a few rows then; or clean the file."
+
+
+def refuse_utf8_read_otherwise(head: bytes, encoding: str, place: str) -> None:
+    """Refuse UTF-8 that is to be read as what it is not: most bytes mean something in other encodings, too.
+
+    Raises InputError (E-ENC-001) where all that is beyond ASCII is UTF-8, and too much for chance.
+    """
+    if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii"):
+        return
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return
+    going_on = sum(len(char.encode()) - 1 for char in set(text))
+    if going_on < LEAST_UTF8_BYTES[_has_single_bytes(encoding)]:
+        return
+    beyond = re.search(rb"[\x80-\xff]+", head)
+    raise InputError(
+        "E-ENC-001",
+        f"got bytes {beyond[0][:MAX_SHOWN_BYTES].hex(' ')}, which are UTF-8 as is all that follows, "
+        f"expected {encoding}.",
+        fix='read it as it is (`--set source.encoding=utf-8`, in a recipe encoding = "utf-8"), or convert it.',
+        file=place,
+        row=1 + head[: beyond.start()].count(b"\n"),
+    )
+
+
+def _has_single_bytes(encoding: str) -> bool:
+    """Tell whether most bytes beyond ASCII are characters by themselves."""
+    characters = [byte for byte in BEYOND_ASCII if bytes([byte]).decode(encoding, "ignore")]
+    return 2 * len(characters) > len(BEYOND_ASCII)
 
 
 def _share_beyond_ascii(sample: bytes) -> float:

@@ -97,7 +97,7 @@ def judge(version: str, lineage: Lineage, **settings) -> Verdict:
     """Have the gate decide, and the ledger keep it."""
     rows = {"holdout": read_holdout(lineage), "splits": lineage.splits.reference}
     run = {"trigger": "", "flow_run": "", "mlflow_run": ""}
-    challenge = Challenge(model="waves", version=version, **rows, **run)
+    challenge = Challenge(model="waves", version=version, content=f"content of {version}", **rows, **run)
     return gate.decide(challenge, DetectionPromotionSettings(**settings))[0]
 
 

@@ -49,8 +49,9 @@ class Fate(RuleBasedStateMachine):
     @rule(content=CONTENTS, better=st.booleans())
     def a_model_is_trained(self, content, better):
         number = self.registry.register(self.model, content)
-        challenge = Challenge(model=self.model, version=number, content=content, splits="split/1", trigger="",
-                              holdout=SimpleNamespace(digest="rows"), flow_run="", mlflow_run="")  # fmt: skip
+        rows, run = SimpleNamespace(digest="rows", origin=""), {"trigger": "", "flow_run": "", "mlflow_run": ""}
+        who = {"model": self.model, "version": number, "content": content}
+        challenge = Challenge(holdout=rows, splits="split/1", **who, **run)
         case = Case(entries=ownership.read_decisions(self.model), challenge=challenge, settings=PromotionSettings())
         known = recall(case)
         if known and (known[0].verdict == "current" or self.is_registered(self.champion)):

@@ -117,7 +117,9 @@ def judge(version: str, lineage: Lineage, settings: ForecastPromotionSettings = 
     """Have the gate decide, and the ledger keep it."""
     rows = {"holdout": read_holdout(lineage), "splits": lineage.splits.reference}
     run = {"trigger": "", "flow_run": "", "mlflow_run": ""}
-    return gate.decide(Challenge(model="waves", version=version, **rows, **run), settings)[0]
+    return gate.decide(
+        Challenge(model="waves", version=version, content=f"content of {version}", **rows, **run), settings
+    )[0]
 
 
 def test_the_first_forecaster_anchors_later_ones(lineage):

@@ -72,9 +72,8 @@ class Case:
     def forecaster(self) -> SeriesForecaster:
         """A model of such series."""
         layout = {"channel_column": "channel"} if self.is_long else {}
-        return exact_forecaster(
-            self.steps, missing=self.missing, covariates=self.covariates, duplicates=self.duplicates, **layout
-        )
+        policy = {"duplicates": self.duplicates, "expect_merged": True}
+        return exact_forecaster(self.steps, missing=self.missing, covariates=self.covariates, **policy, **layout)
 
     def table(self) -> pl.DataFrame:
         """The history as a user brings it, times of their own type."""
