@@ -9,7 +9,6 @@ import contextlib
 import gzip
 import io
 import lzma
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -17,18 +16,13 @@ from typing import BinaryIO
 import polars as pl
 
 from tasks.errors import InputError, IntegrityError, RnnflowError, printable
-from tasks.sources.encodings import propose_encodings, remedy_for
+from tasks.sources.encodings import propose_encodings, refuse_utf8_read_otherwise, remedy_for
 from tasks.sources.inputs import InputFile
 from tasks.sources.intake import MAX_EXAMPLES, Intake
 
 BUFFER_BYTES = 2**18
 SNIFFED_BYTES = 2**10
 MAX_REASON_CHARS = 200
-# Two bytes of a double-byte encoding are UTF-8 by chance about once in six, so eight different ones that go on a
-# character are no chance. In encodings of single bytes, which have letters in each half of the upper ones, fewer are.
-LEAST_UTF8_BYTES = {False: 8, True: 3}
-BEYOND_ASCII = range(128, 256)
-MAX_SHOWN_BYTES = 12
 
 BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF32_LE, "UTF-32"),  # begins with the mark of UTF-16, so it is tried first
@@ -124,7 +118,7 @@ class Lines(Iterator[str]):
         head = stream.peek()
         for refuse in (_refuse_empty, refuse_foreign_encoding, _refuse_lone_returns):
             refuse(head, self._place)
-        _refuse_utf8_read_otherwise(head, self._encoding, self._place)
+        refuse_utf8_read_otherwise(head, self._encoding, self._place)
         self._offset = len(stream.read(len(codecs.BOM_UTF8))) if has_utf8_mark(head, self._encoding) else 0
 
     def __next__(self) -> str:
@@ -181,37 +175,6 @@ def document_too_large(limit: int, *, place: str, line: int | None = None, colum
 def _refuse_empty(head: bytes, place: str) -> None:
     if not head:
         raise InputError("E-SRC-004", "is empty.", fix="remove the file, or fill it.", file=place)
-
-
-def _refuse_utf8_read_otherwise(head: bytes, encoding: str, place: str) -> None:
-    """Refuse UTF-8 that is to be read as what it is not: most bytes mean something in other encodings, too.
-
-    Raises InputError (E-ENC-001) where all that is beyond ASCII is UTF-8, and too much for chance.
-    """
-    if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii"):
-        return
-    try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        return
-    going_on = sum(len(char.encode()) - 1 for char in set(text))
-    if going_on < LEAST_UTF8_BYTES[_has_single_bytes(encoding)]:
-        return
-    beyond = re.search(rb"[\x80-\xff]+", head)
-    raise InputError(
-        "E-ENC-001",
-        f"got bytes {beyond[0][:MAX_SHOWN_BYTES].hex(' ')}, which are UTF-8 as is all that follows, "
-        f"expected {encoding}.",
-        fix='read it as it is (`--set source.encoding=utf-8`, in a recipe encoding = "utf-8"), or convert it.',
-        file=place,
-        row=1 + head[: beyond.start()].count(b"\n"),
-    )
-
-
-def _has_single_bytes(encoding: str) -> bool:
-    """Tell whether most bytes beyond ASCII are characters by themselves."""
-    characters = [byte for byte in BEYOND_ASCII if bytes([byte]).decode(encoding, "ignore")]
-    return 2 * len(characters) > len(BEYOND_ASCII)
 
 
 def _refuse_lone_returns(head: bytes, place: str) -> None:

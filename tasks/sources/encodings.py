@@ -1,14 +1,21 @@
 """Which encodings fit bytes that are not in the one a recipe says: what is proposed, never what is taken."""
 
+import codecs
+import re
 from collections.abc import Sequence
 
-from tasks.errors import quoted
+from tasks.errors import InputError, quoted
 
 SAMPLE_BYTES = 2**16
 MAX_PROPOSED = 2
 FIRST_BEYOND_ASCII = 0x80
 # Fewer such bytes fit everything.
 MIN_BEYOND_ASCII = 4
+# Two bytes of a double-byte encoding are UTF-8 by chance about once in six, so eight different ones that go on a
+# character are no chance. In encodings of single bytes, which have letters in each half of the upper ones, fewer are.
+LEAST_UTF8_BYTES = {False: 8, True: 3}
+BEYOND_ASCII = range(128, 256)
+MAX_SHOWN_BYTES = 12
 WESTERN = "cp1252"
 # In Western text few letters are beyond ASCII; in a text of another script they are the rule.
 MAX_WESTERN_SHARE = 0.2
@@ -69,3 +76,34 @@ def _share_beyond_ascii(sample: bytes) -> float:
     """The share of letters that are not those of ASCII."""
     beyond = sum(byte >= FIRST_BEYOND_ASCII for byte in sample)
     return beyond / max(1, beyond + sum(bytes((byte,)).isalpha() for byte in sample))
+
+
+def refuse_utf8_read_otherwise(head: bytes, encoding: str, place: str) -> None:
+    """Refuse UTF-8 that is to be read as what it is not: most bytes mean something in other encodings, too.
+
+    Raises InputError (E-ENC-001) where all that is beyond ASCII is UTF-8, and too much for chance.
+    """
+    if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii"):
+        return
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return
+    going_on = sum(len(char.encode()) - 1 for char in set(text))
+    if going_on < LEAST_UTF8_BYTES[_has_single_bytes(encoding)]:
+        return
+    beyond = re.search(rb"[\x80-\xff]+", head)
+    raise InputError(
+        "E-ENC-001",
+        f"got bytes {beyond[0][:MAX_SHOWN_BYTES].hex(' ')}, which are UTF-8 as is all that follows, "
+        f"expected {encoding}.",
+        fix='read it as it is (`--set source.encoding=utf-8`, in a recipe encoding = "utf-8"), or convert it.',
+        file=place,
+        row=1 + head[: beyond.start()].count(b"\n"),
+    )
+
+
+def _has_single_bytes(encoding: str) -> bool:
+    """Tell whether most bytes beyond ASCII are characters by themselves."""
+    characters = [byte for byte in BEYOND_ASCII if bytes([byte]).decode(encoding, "ignore")]
+    return 2 * len(characters) > len(BEYOND_ASCII)
