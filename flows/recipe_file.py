@@ -96,6 +96,8 @@ def assign(table: dict, keys: tuple[str, ...], value: object) -> None:
     *sections, field = keys
     node: object = table
     for depth, key in enumerate(sections):
+        if isinstance(node, list) and not _are_tables(node):
+            raise _not_a_section(keys, depth - 1)
         node = _member(node, key) if isinstance(node, list) else node.setdefault(key, {})
         if not isinstance(node, dict | list):
             raise _not_a_section(keys, depth)

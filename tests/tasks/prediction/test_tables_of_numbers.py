@@ -29,7 +29,8 @@ class Serving:
     """Reads series with the ids, times and values of a small table."""
 
     def settings_for(self, path: Path, **changed: object) -> UnlabelledSource:
-        stated = {"id_column": "id", "time_unit": "step", "duplicates": "mean", "where": {"kind": "a"}}
+        stated = {"id_column": "id", "time_unit": "step", "duplicates": "mean", "expect_merged": True}
+        stated |= {"where": {"kind": "a"}}
         return UnlabelledSource(**stated | {"path": str(path), **changed})
 
 
@@ -152,7 +153,7 @@ def test_a_table_without_faults_leaves_no_file_of_errors(tmp_path: Path):
         (
             "id,time,kind,value\ns,0,a,oops\ns,1,a,no\n",
             'E-SER-001 {file}:2 column "value": got "oops", expected a number. Nothing of the file can be answered; 2 '
-            "such faults were found.\nFix: write it with a decimal point",
+            "such faults were found.\nFix: if it means a missing value, list it",
         ),
         (
             "id,time,kind,value\ns,0,b,1\n",

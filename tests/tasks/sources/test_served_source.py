@@ -95,6 +95,7 @@ def stamped_tables(draw: st.DrawFn) -> tuple[dict, str]:
         "value_columns": ["reading"],
         "unsorted": "sort",
         "duplicates": draw(st.sampled_from(["first", "last", "mean"])),
+        "expect_merged": True,
         "sentinels": draw(st.sampled_from([[], [-1.0]])),
         "on_bad_rows": "skip",
     }
@@ -229,7 +230,7 @@ def test_a_served_model_reads_the_texts_and_labels_that_training_read_and_counts
 
 
 def test_rows_that_where_leaves_out_are_added_for_the_proof_and_left_out_by_a_reader_who_obeys(tmp_path: Path):
-    trained = DetectorServing.trained_as(path="a.csv", where={"kind": WANTED}, duplicates="first")
+    trained = DetectorServing.trained_as(path="a.csv", where={"kind": WANTED}, duplicates="first", expect_merged=True)
     times = [f"2026-03-02T{hour:02}:00" for hour in range(5)]
     table = pl.DataFrame({"time": times, "value": [1.0, 2.0, 3.0, 4.0, None], "kind": WANTED})
     with_unwanted(table, trained).write_csv(tmp_path / "proof.csv")
