@@ -1,7 +1,7 @@
 """Rows that repeat the time of another row of their series: one measurement written twice, or rows that differ.
 
-They are merged only where the recipe says so, nothing beside the columns it names tells them apart, and they are few;
-`expect_merged` confirms the rest.
+They are merged only where the recipe says so, nothing beside the columns it names tells them apart, and few of them
+differ; `expect_merged` confirms the rest.
 """
 
 import math
@@ -12,15 +12,16 @@ from tasks.errors import InputError, quoted
 from tasks.series.distinctions import find_distinction
 from tasks.series.policies import Sheet
 
-# The share of rows that may be merged unasked, rounded up to a whole row.
+# The share of rows that may be merged unasked, rounded up to a whole row. Copies do not count: nothing goes with them.
 MAX_SHARE = 0.01
+PLACE = ("row", "file", "line")
 
 
 def find_duplicates(sheet: Sheet, ordered: pl.DataFrame) -> pl.DataFrame:
     """Rows whose time their series has had before, with the row that had it first: columns row, of_row.
 
     Raises InputError: E-TIME-014 for the first of them, unless `duplicates` says which counts; without `expect_merged`
-    E-TIME-020 for more than 1 % of all rows, and E-TIME-021 where another column tells such rows apart.
+    E-TIME-020 if more than 1 % of all rows differ, and E-TIME-021 where another column tells such rows apart.
     """
     key = [*sheet.keys, "time"]
     repeated = ordered.filter(pl.all_horizontal(pl.col(name) == pl.col(name).shift() for name in key))
@@ -38,7 +39,7 @@ def _refuse_unexpected(sheet: Sheet, groups: pl.DataFrame, num_rows: int) -> Non
     """Raise an error unless the repeated rows of `groups` are to be merged, are few, and nothing tells them apart."""
     policy, found = sheet.settings.duplicates, find_distinction(sheet, groups)
     duplicates = groups.filter(pl.col("row") != pl.col("of_row")).sort("row")
-    are_many = duplicates.height > math.ceil(MAX_SHARE * num_rows)
+    are_many = _count_differing(sheet, groups) > math.ceil(MAX_SHARE * num_rows)
     verb = "repeats" if duplicates.height == 1 else "repeat"
     counted = f"{duplicates.height:,} of {num_rows:,} rows {verb} a time of their series"
     reason = f"; {found.said}" if found else ""
@@ -53,6 +54,15 @@ def _refuse_unexpected(sheet: Sheet, groups: pl.DataFrame, num_rows: int) -> Non
             f"{found.remedy if found else 'remove the rows in excess.'} If they are one measurement each, set "
             "expect_merged = true.",
         )
+
+
+def _count_differing(sheet: Sheet, groups: pl.DataFrame) -> int:
+    """Number of repeated rows in groups whose rows are not all the same in everything that is read of them."""
+    parked = pl.scan_parquet(sheet.path)
+    read = pl.struct(pl.exclude(*PLACE, "of_row"))
+    members = groups.select("row", "of_row").lazy().join(parked, on="row", how="left")
+    counted = members.group_by("of_row").agg(num_repeats=pl.len() - 1, kinds=read.n_unique())
+    return counted.filter(pl.col("kinds") > 1).select(pl.col("num_repeats").sum()).collect(engine="streaming").item()
 
 
 def _repeated(sheet: Sheet, duplicates: pl.DataFrame, reason: str, fix: str) -> InputError:

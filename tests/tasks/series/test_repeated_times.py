@@ -94,12 +94,28 @@ def test_few_rows_that_another_column_tells_apart_are_not_merged_unasked(tmp_pat
 def test_more_than_one_row_in_a_hundred_is_not_merged_unasked(tmp_path):
     rows = [(f"2024-01-01T{hour:02}:{minute:02}", minute) for hour in range(5) for minute in range(60)]
 
-    three = table(tmp_path / "a.csv", "time,value", [*rows, *[rows[-1]] * 3])
+    others = [(rows[-1][0], value) for value in range(5)]
+    three = table(tmp_path / "a.csv", "time,value", [*rows, *others[:3]])
     assert read(three, duplicates="mean")[0].height == 300
-    four = table(tmp_path / "a.csv", "time,value", [*rows, *[rows[-1]] * 5])
-    assert error_of(four, duplicates="mean").code == "E-TIME-020"
-    assert "more than 1%" in error_of(four, duplicates="mean").problem
-    assert error_of(four).fix.endswith('"last" or "mean", and expect_merged = true.')
+    five = table(tmp_path / "a.csv", "time,value", [*rows, *others])
+    assert error_of(five, duplicates="mean").code == "E-TIME-020"
+    assert "more than 1%" in error_of(five, duplicates="mean").problem
+    assert error_of(five).fix.endswith('"last" or "mean", and expect_merged = true.')
+
+
+def test_copies_of_rows_are_merged_however_many_they_are(tmp_path):
+    rows = [(f"2024-01-01T{hour:02}:00", hour, "") for hour in range(20)]
+    path = table(tmp_path / "a.csv", "time,value,load", [row for row in rows for _ in range(3)])
+    one_differs = table(
+        tmp_path / "b.csv", "time,value,load", [*[row for row in rows for _ in range(3)], (*rows[-1][:2], 1)]
+    )
+    columns = {"value_columns": ["value", "load"], "duplicates": "last"}
+
+    kept, summary = read(path, **columns)
+
+    assert kept["value.value"].to_list() == [hour for _, hour, _ in rows]
+    assert summary["warnings"][0].startswith("60 rows became 20: 40 row(s) repeated a time")
+    assert error_of(one_differs, **columns).code == "E-TIME-020"
 
 
 def test_counters_measurements_and_texts_without_recurrence_name_no_series(tmp_path):
