@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from rnnmodels.checkpoint import save_model
-from tasks import gate, registry, store
+from tasks import gate, registrations, registry, store
 from tasks.contest import Scored
 from tasks.detection import holdout as holdouts
 from tasks.detection.holdout import DetectionHoldout, choose_origins, read_holdout
@@ -47,6 +47,8 @@ def registered(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return RegisteredModel(name=name, version=version, artifact_uri="", folder=project / "registered" / version)
 
     monkeypatch.setattr(registry, "resolve_whole_model", find)
+    monkeypatch.setattr(registry, "open_identity", lambda name, who, _: find(f"{name}/{who.version}"))
+    monkeypatch.setattr(registrations, "holds_version", lambda *_: True)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from rnnmodels.checkpoint import save_model
 from rnnmodels.forecast_config import ForecastArchitecture
 from rnnmodels.forecaster import SequenceForecaster
 from rnnmodels.forecasts import forecast_arrays
-from tasks import gate, registry, store
+from tasks import gate, registrations, registry, store
 from tasks.lineage import Lineage
 from tasks.promotion import ledger
 from tasks.promotion.verdicts import Challenge, Verdict
@@ -89,6 +89,8 @@ def registered(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return RegisteredModel(name=name, version=version, artifact_uri="", folder=project / "registered" / version)
 
     monkeypatch.setattr(registry, "resolve_whole_model", find)
+    monkeypatch.setattr(registry, "open_identity", lambda name, who, _: find(f"{name}/{who.version}"))
+    monkeypatch.setattr(registrations, "holds_version", lambda *_: True)
 
 
 def register(

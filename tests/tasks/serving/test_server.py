@@ -287,7 +287,6 @@ def test_what_clients_send_cannot_act_on_the_log(server: Server):
 
 
 def test_no_request_fails_while_the_champion_changes(server: Server, home: Path):
-    client = tracking.connect()
     stop, answers, failures = threading.Event(), Counter(), []
 
     def ask_on() -> None:
@@ -307,7 +306,7 @@ def test_no_request_fails_while_the_champion_changes(server: Server, home: Path)
     for thread in threads:
         thread.start()
     for version in ("2", "1", "2"):
-        client.set_registered_model_alias("reviews", "champion", version)
+        promote(f"reviews/{version}", reason="to be served")
         wait_for_version(server, f"reviews/{version}")
     stop.set()
     for thread in threads:
@@ -328,8 +327,8 @@ def wait_for_version(server: Server, label: str) -> None:
 def test_a_champion_that_is_damaged_on_disk_is_not_taken_and_ready_says_why(server: Server, home: Path):
     now = server.ask(b"", path="/ready", method="GET")[1]["model"].partition("/")[2]
     other = "1" if now == "2" else "2"
-    client = tracking.connect()
-    uri = client.get_model_version_download_uri("reviews", other)
+    promote(f"reviews/{now}", reason="to be served")
+    uri = tracking.connect().get_model_version_download_uri("reviews", other)
     weights = tracking.fetch_artifacts(uri) / "artifacts" / "parts" / "model.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
