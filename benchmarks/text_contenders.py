@@ -102,8 +102,9 @@ def encode(name: str, rows: Path, folder: Path) -> dict:
 def count(folder: Path) -> dict:
     """Count the tokens that rnnflow encoded, and the share outside the vocabulary."""
     from tasks.text.encoding import measure_tokens
+    from tasks.text.vocabulary import Vocabulary
 
-    return measure_tokens(folder / "train.parquet")
+    return measure_tokens(folder / "train.parquet", Vocabulary.load(folder / "vocabulary.json"))
 
 
 def compare(ours: Path, theirs: Path) -> dict:
