@@ -1,5 +1,6 @@
 """What is registered of a detector answers as it was evaluated, wherever it is loaded."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pandas
 import polars as pl
 import pytest
+from fastapi.testclient import TestClient
 
 from tasks import registered_model, registry
 from tasks.contest import Contest, Scored
@@ -208,3 +210,22 @@ def test_times_may_be_text_or_instants(served, fitted, tmp_path: Path):
     instants = text.assign(time=pandas.to_datetime(text["time"]))
 
     pandas.testing.assert_frame_equal(served.predict(text), served.predict(instants))
+
+
+def test_mlflows_scoring_server_takes_whole_numbers_in_json_and_csv(served, fitted, tmp_path: Path):
+    from mlflow.pyfunc.scoring_server import init
+
+    registration.write_example(tmp_path / "rows.csv", fitted[0])
+    table = pandas.read_csv(tmp_path / "rows.csv").assign(id=7).astype({"value": int})
+    expected = served.predict(table.astype({"id": str, "value": float}))["surprise"].dropna().tolist()
+    split = {"dataframe_split": json.loads(table.to_json(orient="split", index=False))}
+    with TestClient(init(served)) as client:
+        answers = [
+            client.post("/invocations", json=split),
+            client.post("/invocations", content=table.to_csv(index=False), headers={"content-type": "text/csv"}),
+        ]
+
+    for answer in answers:
+        assert answer.status_code == 200, answer.text
+        surprise = [row["surprise"] for row in answer.json()["predictions"]]
+        assert pandas.Series(surprise, dtype=float).dropna().tolist() == pytest.approx(expected)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 import pytest
 
 from rnnmodels.series_config import SeriesArchitecture, SeriesTraining
@@ -69,6 +70,18 @@ def test_a_raw_table_gets_one_answer_per_sequence_in_its_order(served):
     np.testing.assert_allclose(answers.select("probability_down", "probability_up").sum_horizontal(), 1)
     likelier = pl.when(pl.col("probability_up") > 0.5).then(pl.lit("up")).otherwise(pl.lit("down"))
     assert answers["label"].to_list() == answers.select(likelier).to_series().to_list()
+
+
+def test_numbers_of_any_type_are_answered_alike(served):
+    labeller = SequenceLabeller.load(served[0])
+    table = draw_table(6, seed=9).drop("label").with_columns(pl.col("id").str.slice(1).cast(pl.Int64))
+    numbered = table.with_columns(cs.float().round()).to_pandas()
+
+    answers = labeller.label_table(numbered.astype({"id": str}))
+
+    assert answers["sequence"].to_list() == [str(number) for number in range(6)]
+    for changed in ({}, {"id": float}, {"x": int, "y": int}):
+        assert labeller.label_table(numbered.astype(changed)).equals(answers)
 
 
 @pytest.mark.parametrize("longest", [1, 12])

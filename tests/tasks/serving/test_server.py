@@ -22,8 +22,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks import tracking
+from tasks import registrations, tracking
 from tasks.errors import InputError, ResourceError
+from tasks.promotion import ledger
+from tasks.promotion.overrides import promote
 from tasks.serving.server import bind, check_access, check_settings, sole_model
 
 ROOT = Path(__file__).parents[3]
@@ -327,13 +329,15 @@ def wait_for_version(server: Server, label: str) -> None:
 def test_a_champion_that_is_damaged_on_disk_is_not_taken_and_ready_says_why(server: Server, home: Path):
     now = server.ask(b"", path="/ready", method="GET")[1]["model"].partition("/")[2]
     other = "1" if now == "2" else "2"
-    promote(f"reviews/{now}", reason="to be served")
     uri = tracking.connect().get_model_version_download_uri("reviews", other)
     weights = tracking.fetch_artifacts(uri) / "artifacts" / "parts" / "model.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
 
-    client.set_registered_model_alias("reviews", "champion", other)
+    content = registrations.read_versions("reviews")[other].content
+    crowned = {"champion": other, "champion_content": content, "reason": "to be served", "actor": "kim"}
+    draft = ledger.Draft(model="reviews", action="promote", **crowned)
+    ledger.append(draft, expected=ledger.head("reviews").number)
     deadline = time.monotonic() + 20
     while (state := server.ask(b"", path="/ready", method="GET")[1])["status"] == "ready":
         assert time.monotonic() < deadline
@@ -344,7 +348,7 @@ def test_a_champion_that_is_damaged_on_disk_is_not_taken_and_ready_says_why(serv
     assert server.ask(b'{"texts": ["a"]}')[1]["model"] == f"reviews/{now}"
     weights.write_bytes(whole)
     wait_for_version(server, f"reviews/{other}")
-    client.set_registered_model_alias("reviews", "champion", "1")
+    promote("reviews/1", reason="to be served")
 
 
 def test_requests_in_work_are_finished_before_the_process_ends(server: Server):
