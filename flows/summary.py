@@ -21,7 +21,7 @@ MAX_WARNINGS = 8
 
 
 def print_summary(outcome: Outcome, console: Console) -> None:
-    """Write the summary of a run; only commands may be wider than the console, so that they can be copied."""
+    """Write the summary of a run; sentences and commands may be wider than the console, to be copied whole."""
     for problem in outcome.problems:
         console.print(Text(printable(problem), style="bold red"), soft_wrap=True)
     console.print(score_table(outcome))
@@ -29,7 +29,7 @@ def print_summary(outcome: Outcome, console: Console) -> None:
         _print_findings(outcome, console)
         console.print(Text(f"Nothing is lost; {outcome.pending}\nOnce MLflow runs: {_command('rnnflow')} sync"))
         return
-    console.print(Text(verdict(outcome)))
+    console.print(Text(verdict(outcome)), soft_wrap=True)
     _print_findings(outcome, console)
     console.print(Text(f"Report: {printable(str(_shown(Path(outcome.report))))}"), soft_wrap=True)
     console.print(Text(describe_stages(outcome), style="dim"))
@@ -44,7 +44,7 @@ def _print_findings(outcome: Outcome, console: Console) -> None:
     for sentence in outcome.outdone:
         console.print(Text(printable(sentence)), soft_wrap=True)
     if outcome.data:
-        console.print(Text(f"Data: {printable(describe_data(outcome.data))}."))
+        console.print(Text(f"Data: {printable(describe_data(outcome.data))}."), soft_wrap=True)
     for warning in outcome.warnings[:MAX_WARNINGS]:
         console.print(Text(f"  {printable(warning)}", style="yellow"), soft_wrap=True)
     hidden = len(outcome.warnings) - MAX_WARNINGS

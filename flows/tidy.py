@@ -69,7 +69,7 @@ def tidy_up(*, thorough: bool = False) -> dict:
 def describe(summary: dict) -> str:
     """Say in Markdown what was done; nothing to do is worth a sentence."""
     lines = [
-        f"- {len(found)} {ENTRIES[name]}: {', '.join(one.replace(NEWLINE, ' ') for one in found)}"
+        f"- {ENTRIES[name]} ({len(found)}): {', '.join(one.replace(NEWLINE, ' ') for one in found)}"
         for name, found in summary.items()
         if found
     ]

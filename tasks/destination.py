@@ -145,7 +145,7 @@ def _check_version() -> None:
     found = re.fullmatch(r"(\d+)[.]\d+[\w.]*", answer.text.strip())
     if answer.status_code == 200 and found and found[1] == mlflow.__version__.partition(".")[0]:  # noqa: PLR2004
         return
-    what = f"is MLflow {found[0]}" if found else f"is no MLflow server (/version: HTTP {answer.status_code})"
+    what = f"is MLflow {found[0]}" if found else f"is not an MLflow server (/version: HTTP {answer.status_code})"
     raise ServiceError(
         "E-SVC-027",
         f'{SETTING}: "{printable(tracking.store_name())}" {what}, and this is MLflow {mlflow.__version__}.',

@@ -83,7 +83,7 @@ def write_report(folder: Path, contents: ReportContents) -> dict:
         images[name] = f"data:image/png;base64,{base64.b64encode(png).decode()}"
     page = render_page(presenting.PRESENTATION.template, facts, images)
     (folder / "report.html").write_text(page, encoding="utf-8")
-    emit(Progress("report", done=1, total=1, unit="pages", finished=True))
+    emit(Progress("report", done=1, total=1, unit="page", finished=True))
     return {"rows": len(facts["models"]), **{name: facts[name] for name in SHOWN}}
 
 

@@ -54,9 +54,18 @@ def test_a_better_baseline_is_named_plainly(outcome: Outcome):
     assert (
         "gru was registered as reviews, version 3, alias champion.\n"
         "First model.\n"
-        "The baseline tfidf-logistic scores better: a simple model is enough here, or the\n"
+        "The baseline tfidf-logistic scores better: a simple model is enough here, or the "
         "candidates need more training.\n"
     ) in summary_of(beaten)
+
+
+def test_a_command_in_a_reason_can_be_copied(outcome: Outcome):
+    reason = (
+        "refused: champion v1 is registered no longer. To accept this version: rnnflow promote reviews/3 --reason TEXT"
+    )
+    refused = dataclasses.replace(outcome, gate={**outcome.gate, "reasons": [reason]})
+
+    assert reason in summary_of(refused).splitlines()
 
 
 TOLD = {

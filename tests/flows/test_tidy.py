@@ -208,7 +208,7 @@ def test_a_broken_champion_is_called_broken_and_ends_the_command_with_3(client, 
     assert (summary["aliases"], summary["failures"], exit_status_of(summary)) == ([], [], 3)
     assert shown.exit_code == 3
     assert shown.stdout == (
-        "- 1 models whose champion is gone: "
+        "- models whose champion is gone (1): "
         "E-REG-007 champion reviews/1 (entry 1, content c1) is no longer registered. "
         "Fix: restore MLflow's store; or train again and accept what is registered then: rnnflow promote "
         "reviews/VERSION --reason TEXT.\n"
@@ -226,7 +226,7 @@ def test_the_flow_shows_what_it_did(client, project):
     summary = tidy()
 
     assert list(summary) == list(ENTRIES)
-    assert describe(summary) == f"- 1 {ENTRIES['crashed']}: {run.name}"
+    assert describe(summary) == f"- {ENTRIES['crashed']} (1): {run.name}"
     assert describe({name: [] for name in ENTRIES}) == "Nothing was left open."
 
 

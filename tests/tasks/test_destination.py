@@ -98,9 +98,9 @@ def test_the_projects_own_store_is_found_fit_without_mlflow(project, fresh_proce
     ("status", "text", "problem"),
     [
         (200, "2.22.0", "is MLflow 2.22.0, and this is MLflow"),
-        (200, "<html>Welcome</html>", "is no MLflow server (/version: HTTP 200)"),
-        (404, "not found", "is no MLflow server (/version: HTTP 404)"),
-        (401, "who are you?", "is no MLflow server (/version: HTTP 401)"),
+        (200, "<html>Welcome</html>", "is not an MLflow server (/version: HTTP 200)"),
+        (404, "not found", "is not an MLflow server (/version: HTTP 404)"),
+        (401, "who are you?", "is not an MLflow server (/version: HTTP 401)"),
     ],
 )
 def test_a_server_of_another_kind_or_version_is_refused(address, answer, status, text, problem):
