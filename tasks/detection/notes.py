@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
-from tasks.detection.series_judge import FORGOTTEN, JUDGED
+from tasks.detection.series_judge import FORGOTTEN, JUDGED, WARM_UP
 from tasks.errors import quoted
 
 
@@ -23,14 +23,19 @@ def leave_out_foreign(rows: pl.DataFrame, channels: Sequence[str]) -> tuple[pl.D
 
 
 def describe_answers(answers: Iterable[pl.DataFrame], past_of: Mapping[str, pl.DataFrame]) -> list[str]:
-    """Say what was not judged although it was seen, and where series go on only after a long pause."""
-    num_forgotten, pauses = 0, []
+    """Say which series are new, what was not judged although it was seen, and which go on after a long pause."""
+    num_forgotten, pauses, new, num_warm_up = 0, [], [], 0
     for answer in answers:
         num_forgotten += int((answer["status"] == FORGOTTEN).sum())
         series = answer["series"][0]
-        if series in past_of and is_long_pause(answer, past_of[series]):
+        if series not in past_of:
+            new.append(series)
+            num_warm_up += int((answer["status"] == WARM_UP).sum())
+        elif is_long_pause(answer, past_of[series]):
             pauses.append(series)
     said = {
+        f"{len(new)} series, such as {quoted(next(iter(new), ''))}, were not there in training: their first rows, "
+        f"{num_warm_up} in all, are taken to be ordinary and are not judged": len(new),
         f"{num_forgotten} row(s) lie before those that the detector remembers of their series, so they are neither "
         "compared with what was seen nor judged": num_forgotten,
         f"{len(pauses)} series, such as {quoted(next(iter(pauses), ''))}, go on after a longer pause than between any "

@@ -13,7 +13,7 @@ from tasks.detection.source import DetectionSource
 from tasks.progress import Progress, emit
 from tasks.series.account import describe_reading
 from tasks.series.canonical import write_canonical
-from tasks.series.duplicates import find_duplicates
+from tasks.series.duplicates import NO_DUPLICATES, find_duplicates
 from tasks.series.frames import ROWS_FILE, VALUES
 from tasks.series.ordering import sort_times
 from tasks.series.policies import Sheet
@@ -37,9 +37,13 @@ def write_rows(
     inputs.refuse_changed(digest)
     sheet = Sheet(path=folder / PARKED_FILE, settings=settings, clock=parser.time_line.clock, files=inputs.files)
     ordered, num_unsorted = order_rows(sheet)
-    duplicates = find_duplicates(sheet, ordered) if settings.duplicates != "keep" else ordered.clear()
+    duplicates = find_duplicates(sheet, ordered) if settings.duplicates != "keep" else NO_DUPLICATES
     # A table with a row per channel has no label column, and several rows become one.
-    label = parse_label() if settings.channel_column is None else pl.lit(None, pl.UInt8)
+    label, num_contrary = pl.lit(None, pl.UInt8), 0
+    if settings.channel_column is None:
+        merged = _labels_of_merged(sheet, duplicates)
+        label = pl.col("row").replace_strict(merged["row"], merged["label"], default=parse_label())
+        num_contrary = int(merged["is_contrary"].sum())
     channels = write_canonical(folder / ROWS_FILE, sheet, ordered, duplicates, label.alias("label"))
     sheet.path.unlink()
     summary = {
@@ -49,7 +53,10 @@ def write_rows(
     }
     emit(Progress(stage="ingest", done=num_rows, total=num_rows, finished=True))
     said = describe_reading(summary, settings=settings, intake=intake, num_rows=num_rows, sentinels=parser.sentinels)
-    intake.note(merged=duplicates.height, warnings=said + parser.time_line.warnings())
+    said += parser.time_line.warnings()
+    if num_contrary:
+        said.append(f"{num_contrary} row(s) were merged with one of another label; what is kept counts as anomalous")
+    intake.note(merged=duplicates.height, warnings=said)
     return summary | {
         "channels": channels,
         "clock": sheet.clock,
@@ -61,6 +68,18 @@ def write_rows(
         "inputs": {"files": len(inputs.files), "bytes": intake.num_bytes, "sha256": digest},
         "warnings": intake.warnings,
     }
+
+
+def _labels_of_merged(sheet: Sheet, duplicates: pl.DataFrame) -> pl.DataFrame:
+    """The label of rows that repeat a time, whichever of them is kept: anomalous if one is, unknown if all are.
+
+    Columns row, label (UInt8), is_contrary: whether the row itself has another.
+    """
+    groups = pl.concat([duplicates, duplicates.select(row="of_row", of_row="of_row").unique()])
+    is_member = pl.col("row").is_in(groups["row"].implode())
+    own = pl.scan_parquet(sheet.path).filter(is_member).select("row", own=parse_label()).collect(engine="streaming")
+    members = groups.join(own, on="row").with_columns(label=pl.col("own").max().over("of_row"))
+    return members.select("row", "label", is_contrary=(pl.col("own") != pl.col("label")).fill_null(value=False))
 
 
 def order_rows(sheet: Sheet) -> tuple[pl.DataFrame, int]:

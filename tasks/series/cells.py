@@ -13,7 +13,7 @@ from tasks.series.names import join_names
 from tasks.series.source import StampedSource
 from tasks.series.timestamps import check_clocks, read_clocks
 from tasks.sources.intake import Intake
-from tasks.sources.row_checks import Check, filter_rows, refuse_rows
+from tasks.sources.row_checks import Check, filter_rows, plain, refuse_rows
 
 ONLY_SERIES = "series"
 MISSING = ("", "na", "nan", "n/a", "null", "none")
@@ -42,7 +42,9 @@ class RowParser:
 
         Raises InputError: E-TIME-001 to E-TIME-012, E-TIME-017, E-TIME-018, E-SER-001 to E-SER-004.
         """
-        stripped = [pl.col(role).str.strip_chars() for role in (*self._stamps, *self._names, *self._numbers)]
+        stripped = [pl.col(role).str.strip_chars() for role in (*self._stamps, *self._numbers)]
+        # Names that no eye can tell apart are one, as labels are.
+        stripped += [plain(pl.col(role)).str.strip_chars() for role in self._names]
         rows = filter_rows(raw, intake).with_columns(stripped).with_columns(time=self._joined_stamp())
         rows = self._without_other_channels(rows)
         rows = self._with_clocks(rows).with_columns(place_instants(self._settings))
@@ -126,7 +128,7 @@ class RowParser:
 
     def _series(self) -> pl.Expr:
         if self._settings.one_series_per_file:
-            return pl.col("source")
+            return plain(pl.col("source"))
         ids = [role for role in self._names if role != "channel"]
         return join_names(ids) if ids else pl.lit(ONLY_SERIES)
 

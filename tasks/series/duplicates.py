@@ -15,6 +15,7 @@ from tasks.series.policies import Sheet
 # The share of rows that may be merged unasked, rounded up to a whole row. Copies do not count: nothing goes with them.
 MAX_SHARE = 0.01
 PLACE = ("row", "file", "line")
+NO_DUPLICATES = pl.DataFrame(schema={"row": pl.UInt32, "of_row": pl.UInt32})
 
 
 def find_duplicates(sheet: Sheet, ordered: pl.DataFrame) -> pl.DataFrame:
@@ -26,7 +27,7 @@ def find_duplicates(sheet: Sheet, ordered: pl.DataFrame) -> pl.DataFrame:
     key = [*sheet.keys, "time"]
     repeated = ordered.filter(pl.all_horizontal(pl.col(name) == pl.col(name).shift() for name in key))
     if repeated.is_empty():
-        return pl.DataFrame(schema={"row": pl.UInt32, "of_row": pl.UInt32})
+        return NO_DUPLICATES
     groups = ordered.join(repeated.select(key).unique(), on=key, how="semi", maintain_order="left")
     groups = groups.with_columns(of_row=pl.col("row").first().over(key))
     duplicates = groups.filter(pl.col("row") != pl.col("of_row"))

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from tasks.series.frames import ROWS_FILE
-from tasks.series.histories import History, describe_start, describe_starts, find_end, look_ahead
+from tasks.series.histories import History, describe_new, describe_start, describe_starts, find_end, look_ahead
 from tasks.series.history_checks import find_scaler, refuse_gaps, refuse_other_rows, refuse_rounded, refuse_short
 from tasks.series.reading import write_history
 from tasks.series.refusals import Refusal, answer_each
@@ -149,6 +149,7 @@ class SeriesForecaster:
             used += [one.starting for one in part]
         if notes is not None:
             notes += describe_starts(used, self.scaler.missing)
+            notes += describe_new([one.series for one in used if not self.scaler.knows(one.series)])
         return pl.concat(tables)
 
     def histories(

@@ -104,5 +104,13 @@ def describe_starts(starts: Sequence[Start], policy: str) -> list[str]:
     return [note for note, count in counted.items() if count]
 
 
+def describe_new(names: Sequence[str]) -> list[str]:
+    """Say which series have no scale of their own from training."""
+    if not names:
+        return []
+    shown = _shorten([*map(quoted, names)])
+    return [f"{len(names)} series were not trained on and are scaled by the history they bring: {shown}"]
+
+
 def _shorten(parts: Sequence[str]) -> str:
     return "; ".join([*parts[:MAX_SHOWN_SERIES], *(["..."] if len(parts) > MAX_SHOWN_SERIES else [])])

@@ -33,7 +33,11 @@ def plain_label(label: str) -> str:
 
 
 def look_of(label: str) -> str:
-    """What labels that look alike have in common: no case, width, joiners, repeated white space or marks around it."""
+    """What labels that look alike have in common.
+
+    No case, width, joiners, repeated white space, marks around it, or zeros before a whole number, which spreadsheets
+    take away.
+    """
     folded = unicodedata.normalize("NFKC", plain_label(label).translate(dict.fromkeys(map(ord, JOINERS))))
     words = " ".join(unicodedata.normalize("NFKC", folded.casefold()).split())
     bare = words
@@ -41,7 +45,7 @@ def look_of(label: str) -> str:
         bare = bare[1:]
     while bare and (_is_mark(bare[-1]) or bare[-1] == " "):
         bare = bare[:-1]
-    return bare or words
+    return (bare.lstrip("0") or "0") if bare.isdecimal() else bare or words
 
 
 def match_labels(labels: Iterable[str], known: Iterable[str]) -> dict[str, str]:

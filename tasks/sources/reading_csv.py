@@ -20,7 +20,7 @@ from tasks.sources.intake import Intake, RawRow, batched, check_columns
 def read_csv(file: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
     """Yield the wanted columns in batches; a row's line is the physical line on which it begins.
 
-    Raises InputError: E-CSV-002 to -004, E-DATA-008, E-ENC, E-SRC-004, -005, -010.
+    Raises InputError: E-CSV-002 to -004, E-DATA-008, E-DATA-050, E-ENC, E-SRC-004, -005, -010.
     """
     return batched(_rows(file, intake), list(intake.settings.wanted_columns()))
 
@@ -39,6 +39,8 @@ def _rows(file: InputFile, intake: Intake) -> Iterator[RawRow]:
         has_rows = True
         if isinstance(fields, InputError):
             intake.reject(fields)
+        elif fields == header and len(header) > 1:  # in a table of one column it may be a text like any other
+            intake.reject(_repeated_header(file, line))
         elif len(fields) == len(header):
             yield RawRow(place, line, file.name, [fields[position] for position in positions])
         else:
@@ -97,6 +99,16 @@ def _field_limit(limit: int) -> Iterator[None]:
         yield
     finally:
         csv.field_size_limit(previous)
+
+
+def _repeated_header(file: InputFile, line: int) -> InputError:
+    return InputError(
+        "E-DATA-050",
+        "repeats the header, as files do that were joined.",
+        fix='remove the line, or set on_bad_rows = "skip".',
+        file=file.path,
+        row=line,
+    )
 
 
 def _wrong_length(file: InputFile, line: int, *, got: int, expected: int) -> InputError:

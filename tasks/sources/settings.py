@@ -128,8 +128,8 @@ class LabelledSource(FileSettings):
     )
     similar_labels: Literal["error", "merge", "keep"] = Field(
         "error",
-        description="What becomes of labels that differ only in case, width or marks around them: `merge` gives all of "
-        "them the most frequent spelling, `keep` takes them for different classes.",
+        description="What becomes of labels that differ only in case, width, marks around or zeros before them: "
+        "`merge` gives all of them the most frequent spelling, `keep` takes them for different classes.",
     )
 
     @field_validator("labels")

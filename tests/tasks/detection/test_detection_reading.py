@@ -79,3 +79,15 @@ def test_series_that_take_turns_in_a_file_are_told_apart(project: Path):
 def test_a_long_table_has_no_label_column():
     with pytest.raises(ValidationError, match="there is no label column"):
         DetectionSource(path="x.csv", channel_column="channel", label_column="anomaly")
+
+
+@pytest.mark.parametrize("policy", ["first", "last", "mean"])
+@pytest.mark.parametrize("labels", ["01", "10", "?1", "1?"])
+def test_rows_that_become_one_are_anomalous_if_one_of_them_is(project: Path, policy: str, labels: str):
+    lines = "".join(f"2026-01-02,2,{label.replace('?', '')}\n" for label in labels)
+
+    artefact, rows = read(project, f"2026-01-01,1,0\n{lines}2026-01-03,3,\n", duplicates=policy)
+
+    assert rows["label"].to_list() == [0, 1, None]
+    said = ["1 row(s) were merged with one of another label; what is kept counts as anomalous"]
+    assert artefact.summary["warnings"][1:2] == (said if "0" in labels else [])

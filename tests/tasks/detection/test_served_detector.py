@@ -303,3 +303,16 @@ def test_a_damaged_memory_is_never_used(make, project):
 
     with pytest.raises(IntegrityError, match="E-INT-001"):
         SeriesDetector.load(project / "parts")
+
+
+def test_a_series_whose_name_is_new_is_said_to_be(detector):
+    table, notes = unlabelled((1,)), []
+
+    renamed = table.with_columns(id=pl.lit("1.0"))
+    answers = detector.answer_frame(pl.concat([table, renamed]), notes=notes)
+
+    assert notes == [
+        f'1 series, such as "1.0", were not there in training: their first rows, {WARM_UP} in all, are taken to be '
+        "ordinary and are not judged"
+    ]
+    assert answers.filter(series="1.0", status="warm-up").height == WARM_UP

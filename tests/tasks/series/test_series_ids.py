@@ -142,3 +142,34 @@ def test_with_a_decimal_comma_a_point_is_refused_in_texts_and_no_matter_in_numbe
         read(tmp_path, path=str(tmp_path / "a.csv"), decimal=",")
     assert read(tmp_path, path=str(tmp_path / "a.jsonl"), decimal=",")[0]["value.value"].to_list() == [1.5, 2.5, -3e-7]
     assert read(tmp_path, path=str(tmp_path / "a.parquet"), decimal=",")[0]["value.value"].to_list() == [1.5, 2e-9]
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    written=st.lists(
+        st.sampled_from(["Orl\u00e9ans", "Orle\u0301ans", "Orl\u00e9\u200bans", "\ufeffOrl\u00e9ans"]),
+        min_size=4,
+        max_size=9,
+    ),
+    column=st.sampled_from(["id", "channel"]),
+)
+def test_names_that_no_eye_can_tell_apart_name_one_series_or_channel(tmp_path_factory, written, column):
+    folder = tmp_path_factory.mktemp("names")
+    path = folder / "a.csv"
+    lines = [f"2024-01-{day:02},{name},{day}" for day, name in enumerate(written, start=1)]
+    path.write_text("\n".join([f"time,{column},value", *lines, ""]))
+
+    rows, summary = read(folder, path=str(path), **{"id": {"id_columns": "id"}}.get(column, {"channel_column": column}))
+
+    values = rows["value.value" if column == "id" else "value.Orl\u00e9ans"].to_list()
+    assert values == list(range(1, len(written) + 1))
+    assert (summary["rows"], summary["series"], len(summary["channels"])) == (len(written), 1, 1)
+
+
+def test_a_file_that_names_a_series_is_known_in_any_unicode_form(tmp_path):
+    path = tmp_path / "e\u0301.csv"
+    path.write_text("time,value\n2024-01-01,1\n2024-01-02,2\n")
+
+    rows, _ = read(tmp_path, path=str(path), one_series_per_file=True)
+
+    assert rows["series"].unique().to_list() == ["\u00e9.csv"]

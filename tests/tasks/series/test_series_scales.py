@@ -317,3 +317,11 @@ def test_a_new_series_that_is_too_short_to_be_measured_is_refused(forecaster):
         'E-SER-031 series "new" is new to the model, and its history holds fewer than the 4 numbers that measuring its '
         "scale takes.\nFix: give more of its history, or leave the series out."
     )
+
+
+def test_a_series_without_a_scale_from_training_is_named(forecaster):
+    notes = []
+
+    forecaster.forecast_rows(panel(shop=wave(0.4), new=wave(3.0)), notes=notes)
+
+    assert notes == ['1 series were not trained on and are scaled by the history they bring: "new"']

@@ -11,7 +11,8 @@ from tasks.errors import InputError
 from tasks.sources.inputs import find_inputs
 from tasks.sources.intake import Intake
 from tasks.sources.readers import read_files
-from tasks.sources.settings import SourceSettings
+from tasks.sources.reading_csv import read_csv
+from tasks.sources.settings import FileSettings, SourceSettings
 
 FIX_COLUMN = "name the column in the recipe or in the file"
 
@@ -289,3 +290,30 @@ def test_a_file_that_the_delimiter_cuts_rightly_is_not_suspected(tmp_path):
 def test_what_cannot_part_fields_is_refused(delimiter):
     with pytest.raises(ValidationError, match="delimiter"):
         SourceSettings(path="x.csv", delimiter=delimiter)
+
+
+def test_a_header_in_the_middle_is_what_joined_files_have_and_no_row(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("text,label\none,a\ntext,label\ntwo,b\n")
+
+    assert error_of(path).startswith(f"E-DATA-050 {path}:3: repeats the header")
+    rows, intake = read(path, on_bad_rows="skip")
+    assert rows["label"].to_list() == ["a", "b"]
+    assert intake.skipped == 1
+
+
+class Texts(FileSettings):
+    """A table of texts alone."""
+
+    def named_columns(self) -> dict[str, str]:
+        return {"text": "text"}
+
+
+def test_in_a_table_of_one_column_a_text_may_read_like_the_header(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("text\none\ntext\n")
+    source = Texts(path=str(path))
+
+    rows = pl.concat(read_csv(find_inputs(source).files[0], Intake(source)))
+
+    assert rows["text"].to_list() == ["one", "text"]

@@ -188,3 +188,13 @@ def test_a_model_knows_a_label_in_any_form():
     )
 
     assert (profile.hits, profile.true) == (1, {"caf\u00e9": 1, "bar": 1, UNLISTED: 1})
+
+
+def test_zeros_before_a_whole_number_make_no_other_class_unasked():
+    with pytest.raises(InputError, match=r'^E-DATA-030 .*got "01" \(1 row\), which reads like "1"'):
+        read(["1", "1", "01", "2", "10"])
+
+    _, rows = read(["1", "1", "01", "2", "10"], similar_labels="merge")
+
+    assert rows["label"].to_list() == ["1", "1", "1", "2", "10"]
+    assert match_labels(["1", "007", "0", "000"], ["01", "7", "00"]) == {"1": "01", "007": "7", "0": "00", "000": "00"}
