@@ -156,15 +156,23 @@ def read_prior(encoded: Artefact, labels: Sequence[str]) -> np.ndarray:
 
 
 def find_problems(
-    name: str, valid: tuple[np.ndarray, np.ndarray], prior: np.ndarray, labels: Sequence[str], encoder: str
+    name: str,
+    valid: tuple[np.ndarray, np.ndarray],
+    *,
+    temperature: float,
+    prior: np.ndarray,
+    labels: Sequence[str],
+    encoder: str,
 ) -> list[str]:
     """Say whether a model shows on validation that it has learned nothing: one answer to all, or no better than chance.
 
-    Its `valid` logits are those after temperature scaling, since too much confidence is not want of knowledge.
-    `encoder` names the setting of the section `encode` that may be at fault.
+    Too much confidence is not want of knowledge, so `valid` logits count as scaled by `temperature`. But one chosen on
+    these very rows takes any answers below chance; where no more of them are right than the most frequent label would
+    be, logits count as they are. `encoder` names the setting of the section `encode` that may be at fault.
     """
     logits, targets = valid
-    answers, loss = np.unique(logits.argmax(axis=1)), mean_loss(logits, targets)
+    chosen, loss = logits.argmax(axis=1), mean_loss(logits / temperature, targets)
+    answers = np.unique(chosen)
     chance = float(-np.log(prior[targets]).mean())
     settings = f"raise training.epochs, change training.learning_rate or {encoder}, or add rows"
     problems = []
@@ -172,6 +180,8 @@ def find_problems(
         problems.append(
             f"{name} answers {quoted(labels[answers[0]])} to all {len(targets)} validation rows; {settings}"
         )
+    if loss < chance and (chosen == targets).sum() <= (targets == prior.argmax()).sum():
+        loss = mean_loss(logits, targets)
     if loss >= chance:
         problems.append(
             f"{name} learned nothing: its validation loss of {loss:.3f} is no better than {chance:.3f}, that of "
@@ -202,8 +212,8 @@ def write_scores(
     figures = {f"test_{metric}": interval["value"] for metric, interval in scores["metrics"]["test"].items()}
     rows = answers.test.height
     emit(Progress("evaluate", name, rows, rows, figures=figures, finished=True))
-    calibrated_valid = (valid[0] / scores["temperature"], valid[1])
-    problems = find_problems(name, calibrated_valid, read_prior(encoded, labels), labels, encoder)
+    prior, temperature = read_prior(encoded, labels), scores["temperature"]
+    problems = find_problems(name, valid, temperature=temperature, prior=prior, labels=labels, encoder=encoder)
     # That a baseline knows nothing is no fault of the run.
     told = {"problems": problems} if problems and model.stage != "baseline" else {}
     return {"rows": rows, "name": name, "metrics": scores["metrics"], **told}

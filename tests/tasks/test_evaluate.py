@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from tasks import store
-from tasks.classification.evaluating import ClassificationSettings, cut_in_quarters
+from tasks.classification.evaluating import ClassificationSettings, cut_in_quarters, find_problems
+from tasks.classification.metrics import mean_loss
 from tasks.evaluate import evaluate
 from tasks.lineage import Lineage
 from tasks.store import Artefact
@@ -241,3 +242,18 @@ def test_a_candidate_no_better_than_chance_is_a_problem_and_a_baseline_is_none(
     assert problem.endswith(f"that of knowing only how frequent each label is; {LEARN}")
     with store.refreshing(True):
         assert "problems" not in score(baseline, encoded, splits).summary
+
+
+def test_a_temperature_chosen_on_the_same_rows_hides_no_candidate_that_learned_nothing() -> None:
+    targets = np.tile([0, 1, 2], 4)
+    # The true class is always second to a wrong one: no answer is right, yet one of three classes is left out rightly.
+    wrong, second = (np.eye(3)[(targets + step) % 3] for step in (1, 0))
+    logits = 6 * wrong + 4 * second
+    labels = {"labels": ("a", "b", "c"), "prior": np.full(3, 1 / 3), "encoder": "encode.method"}
+
+    [problem] = find_problems("gru", (logits, targets), temperature=5.0, **labels)
+
+    assert mean_loss(logits / 5, targets) < np.log(3)
+    assert problem.startswith("gru learned nothing: its validation loss of 2.129 is no better than 1.099")
+    confident = 9 * wrong * (np.arange(12) < 5)[:, None] + 4 * second
+    assert find_problems("gru", (confident, targets), temperature=5.0, **labels) == []
