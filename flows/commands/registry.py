@@ -76,7 +76,13 @@ def print_history(name: str, entries: "Sequence[Entry]") -> None:
     console, reused = Console(), find_reused_numbers(entries)
     for entry in entries:
         console.print(Text(describe_entry(entry, reused), style="bold"))
-        console.print(Padding(Text(printable(entry.reason)), (0, 0, 0, 4)))
+        console.print(Padding(Text(printable(_tell_reasons(entry))), (0, 0, 0, 4)))
+
+
+def _tell_reasons(entry: "Entry") -> str:
+    """Why it was decided so, and what was noted of the rows; without the remedies of that day."""
+    _, *notes = entry.verdict.get("reasons") or [""]
+    return " ".join([entry.reason, *(note for note in notes if not note.startswith("Fix: "))])
 
 
 def find_reused_numbers(entries: "Iterable[Entry]") -> set[str]:

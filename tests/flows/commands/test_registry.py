@@ -40,6 +40,19 @@ def test_the_history_tells_who_did_what_and_why_and_data_cannot_paint_it(entries
     assert "\x1b" not in shown.output
 
 
+def test_the_history_tells_what_was_noted_of_the_rows(project, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    reasons = [
+        "kept: 80 % against 81 %.",
+        "The test rows changed with the source (rows with another label: 8).",
+        "Fix: x",
+    ]
+    verdict = {"model": "reviews", "champion": "1", "challenger": "2", "actor": "gate", "verdict": {"reasons": reasons}}
+    ledger.append(Draft(action="kept", reason=reasons[0], **verdict), expected=0)
+
+    assert " ".join(reasons[:2]) == invoke("history", "reviews").output.splitlines()[1].strip()
+
+
 def test_the_history_can_be_read_by_programs(entries):
     shown = json.loads(invoke("history", "reviews", "--json").output)
 
