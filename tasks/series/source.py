@@ -111,7 +111,9 @@ class StampedSource(FileSettings):
         try:
             return time_zone and zoneinfo.ZoneInfo(time_zone).key
         except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f'{time_zone} is no IANA time zone; write one such as "Europe/Paris" or "UTC"') from None
+            raise ValueError(
+                f'{time_zone} is not an IANA time zone; write one such as "Europe/Paris" or "UTC"'
+            ) from None
 
     @field_validator("time_format")
     @classmethod
@@ -200,7 +202,7 @@ class SeriesSource(StampedSource):
     def _is_a_frequency(cls, frequency: str) -> str:
         if not FREQUENCY.fullmatch(frequency):
             raise ValueError(
-                f"{frequency} is no frequency; write a number and us, ms, s, m, h, d, w, mo, q or y, such as 30m, "
+                f"{frequency} is not a frequency; write a number and us, ms, s, m, h, d, w, mo, q or y, such as 30m, "
                 "or a number of steps"
             )
         return frequency

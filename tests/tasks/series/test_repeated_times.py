@@ -77,7 +77,7 @@ def test_rows_that_differ_are_merged_only_when_that_is_confirmed(tmp_path, polic
     assert error.fix.endswith("If they are one measurement each, set expect_merged = true.")
     rows, summary = read(path, id_columns="store", duplicates=policy, expect_merged=True)
     assert rows.height == 20
-    assert summary["warnings"][0].startswith("60 rows became 20: 40 row(s) repeated a time of their series; of such ")
+    assert summary["warnings"][0].startswith("60 rows became 20: 40 rows repeated a time of their series; of such ")
 
 
 def test_few_rows_that_another_column_tells_apart_are_not_merged_unasked(tmp_path):
