@@ -77,11 +77,11 @@ class StampedSource(FileSettings):
     )
     unsorted: Literal["error", "sort"] = Field("error", description="What is done about rows that go back in time.")
     duplicates: Literal["error", "first", "last", "mean"] = Field(
-        "error", description="What is done about rows of one series and time: `mean` and the like make them one."
+        "error", description="What is done about rows of one series and time; `first`, `last` and `mean` merge them."
     )
     expect_merged: bool = Field(
         False,
-        description="Rows of one series and time are one measurement, though they are more than 1 % of all rows or "
+        description="Confirms that rows to merge are one measurement, though they are more than 1 % of all rows or "
         "another column tells them apart.",
     )
     missing_values: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(

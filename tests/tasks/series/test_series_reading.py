@@ -278,7 +278,7 @@ def test_a_folder_and_a_text_are_no_tables(tmp_path):
     )
     assert error_of(tmp_path, path=str(tmp_path / "a.txt")) == (
         'E-SRC-003 IN/a.txt: has the suffix ".txt", expected one of .csv, .tsv, .jsonl, .ndjson, .parquet.\n'
-        'Fix: set format ("csv" for a text table, with delimiter if no comma parts its fields), or convert it.'
+        'Fix: set format ("csv" for a text table, with delimiter if no comma separates its fields), or convert it.'
     )
 
 

@@ -270,7 +270,7 @@ def test_another_delimiter_than_the_suffix_says_is_named_and_can_be_set(tmp_path
     path.write_text(f'\n"text"{delimiter}"label"\nhello, you{delimiter}a\n{delimiter}\n')
 
     assert error_of(path) == (
-        f'E-CSV-010 {path}:2: parts its fields by "{shown}", expected ",": found "text", "label".\n'
+        f'E-CSV-010 {path}:2: separates its fields by "{shown}", expected ",": found "text", "label".\n'
         f'Fix: set delimiter = "{shown}".'
     )
     rows, intake = read(path, delimiter=delimiter)
