@@ -10,6 +10,7 @@ import polars as pl
 
 from tasks.detection.cells import LabelledRowParser, parse_label
 from tasks.detection.source import DetectionSource
+from tasks.errors import plural
 from tasks.progress import Progress, emit
 from tasks.series.account import describe_reading
 from tasks.series.canonical import write_canonical
@@ -55,7 +56,8 @@ def write_rows(
     said = describe_reading(summary, settings=settings, intake=intake, num_rows=num_rows, sentinels=parser.sentinels)
     said += parser.time_line.warnings()
     if num_contrary:
-        said.append(f"{num_contrary} row(s) were merged with one of another label; what is kept counts as anomalous")
+        count = plural(num_contrary, "row")
+        said.append(f"merged {count} with one of another label; what is kept counts as anomalous")
     intake.note(merged=duplicates.height, warnings=said)
     return summary | {
         "channels": channels,

@@ -114,7 +114,7 @@ def test_copies_of_rows_are_merged_however_many_they_are(tmp_path):
     kept, summary = read(path, **columns)
 
     assert kept["value.value"].to_list() == [hour for _, hour, _ in rows]
-    assert summary["warnings"][0].startswith("60 rows became 20: 40 row(s) repeated a time")
+    assert summary["warnings"][0].startswith("60 rows became 20: 40 rows repeated a time")
     assert error_of(one_differs, **columns).code == "E-TIME-020"
 
 
