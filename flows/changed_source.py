@@ -12,7 +12,7 @@ from tasks import registry
 from tasks.errors import InputError
 from tasks.part import Part
 from tasks.served_parts import read_serving_fields
-from tasks.sources.served_source import NAMES_FILES, reading_rules
+from tasks.sources.served_source import LABELS_ASIDE, NAMES_FILES, reading_rules
 
 SECTION = "source"
 # Columns of a table are named by options; how many channels there are, and at which steps, a model has learned.
@@ -59,7 +59,7 @@ def _refuse_without_effect(keys: tuple[str, ...], kind: str) -> None:
         raise _without_effect(keys, "change how the file is read, as in --set source.encoding=utf-8.")
     fixes = SET_OTHERWISE | OF_TEXTS
     if kind != "classify":
-        fixes = SET_OTHERWISE | dict.fromkeys(("label_column", "labels", "similar_labels"), LABELS_OF_NUMBERS)
+        fixes = SET_OTHERWISE | dict.fromkeys(LABELS_ASIDE, LABELS_OF_NUMBERS)
     if names[0] in fixes:
         raise _without_effect(keys, fixes[names[0]])
 

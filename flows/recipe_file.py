@@ -39,7 +39,7 @@ def locate_recipe(recipe: str) -> Path:
     if path.is_file():
         return path
     if path.suffix == ".toml" or len(path.parts) > 1:
-        raise InputError("E-CFG-001", "is no file.", fix="check the path of the recipe.", file=path)
+        raise InputError("E-CFG-001", "is not a file.", fix="check the path of the recipe.", file=path)
     raise InputError(
         "E-CFG-001",
         f"no recipe is named {quoted(recipe)}.",

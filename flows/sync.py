@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from tasks import spool
-from tasks.errors import RnnflowError, ServiceError
+from tasks.errors import RnnflowError, ServiceError, plural
 from tasks.spool import Replayed
 
 logger = logging.getLogger(__name__)
@@ -28,13 +28,13 @@ class Synchronized:
 
     def describe(self) -> str:
         """One line: `sent 12 records of 1 run; registered reviews/4 as champion`."""
-        sent = f"sent {_count(self.replayed.records, 'record')} of {_count(self.replayed.runs, 'run')}"
+        sent = f"sent {plural(self.replayed.records, 'record')} of {plural(self.replayed.runs, 'run')}"
         return "; ".join([sent, *self.finished])
 
     def check(self) -> None:
         """Raise ServiceError (E-SVC-020) if anything is left."""
         if not self.is_complete:
-            left = f"{_count(self.replayed.pending, 'record')} and {_count(len(spool.deferred()), 'registration')}"
+            left = f"{plural(self.replayed.pending, 'record')} and {plural(len(spool.deferred()), 'registration')}"
             why = "; ".join(map(str.strip, self.failures)) or self.replayed.failure.problem
             raise ServiceError("E-SVC-020", f"{left} still pending: {why}", fix="mend that, then run: rnnflow sync")
 
@@ -64,7 +64,3 @@ def finish_deferred_orders() -> tuple[list[str], list[str]]:
             logger.exception("The deferred end of flow run %s failed.", order["flow_run_id"])
             failures.append(f"{type(error).__name__}: {error}")
     return finished, failures
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -73,6 +73,11 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
+def plural(number: int, noun: str) -> str:
+    """Show how many there are of something whose plural ends in s."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def quoted(value: object) -> str:
     """Show a value inside a message: escaped, quoted, cut at 80 characters."""
     text = printable(str(value))

@@ -68,7 +68,7 @@ def _read(path: Path) -> tuple[datetime.datetime, Profile]:
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(
             "E-MON-002",
-            "is no profile of what a model saw: damaged, or written by another release.",
+            "is not a profile of what a model saw: damaged, or written by another release.",
             fix="move it away; its rows then no longer count.",
             file=path,
         ) from error

@@ -9,7 +9,7 @@ import polars as pl
 
 from tasks.classification.evaluating import cut_in_quarters
 from tasks.classification.scoring import LabelledHoldout, Scores, read_holdout, score_model
-from tasks.errors import quoted
+from tasks.errors import plural, quoted
 from tasks.promotion import verdicts
 from tasks.promotion.comparison import Comparison, percent
 from tasks.promotion.judging import NotComparable, refuse_differences
@@ -54,8 +54,7 @@ class AnswerComparison(Comparison):
 
     def describe_evidence(self, metric: str) -> str:  # noqa: ARG002 (rows are won whatever decides)
         """Rows, and how many of them tell the models apart."""
-        won = "row" if self.won == 1 else "rows"
-        return f"{self.rows:,} rows; {self.won:,} {won} won, {self.lost:,} lost"
+        return f"{self.rows:,} rows; {plural(self.won, 'row')} won, {self.lost:,} lost"
 
     def object_to_slice(self, part: dict, settings: PromotionSettings) -> Iterator[str]:
         """Yield a sentence if the challenger loses too much accuracy on a label or a quarter by length."""

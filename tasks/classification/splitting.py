@@ -153,9 +153,10 @@ def read_labels(folder: Path, *, are_held: bool) -> list[str]:
     """
     labels = {name: _distinct_labels(folder / f"{name}.parquet") for name in LABELLED}
     if len(labels["train"]) < 2:  # noqa: PLR2004 - a choice takes two
+        found = f"only the label {quoted(labels['train'][0])}" if labels["train"] else "no label"
         raise InputError(
             "E-DATA-002",
-            f"the training rows have the label(s) {', '.join(map(quoted, labels['train']))}, expected at least two.",
+            f"the training rows have {found}, expected at least two.",
             fix="add rows of another label; the dropped rows are counted in the warnings.",
             column="label",
         )

@@ -21,6 +21,7 @@ from tasks.detection.forecasting import forecast_row
 from tasks.detection.likelihood import Evidence, RollingLikelihood, choose_evidence, measure_surprise
 from tasks.detection.settings import DetectorSettings
 from tasks.errors import InputError, quoted
+from tasks.series.time_grid import describe_times
 
 if TYPE_CHECKING:
     from rnnmodels.forecaster import SequenceForecaster
@@ -207,13 +208,6 @@ class StreamingDetector:
         levels, calendar = zip(*self._recent, strict=True)
         history_LC = np.array(levels)[: self.model.shape.look_back]
         return forecast_row(self.model, history_LC, np.array(calendar), self._num_rows)
-
-
-def describe_times(kind: pl.DataType) -> str:
-    """Say of what kind times are, by the type of their column."""
-    if not kind.is_temporal():
-        return "plain steps"
-    return "times without a zone" if kind.time_zone is None else "instants, with an offset or a zone"
 
 
 def _residuals_of_channels(

@@ -14,9 +14,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tasks.detection import one_by_one
-from tasks.errors import InputError, quoted
+from tasks.errors import InputError, plural, quoted
 from tasks.series.calendar import calendar_angles
-from tasks.series.frames import VALUES
+from tasks.series.frames import VALUES, bare_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def fit_scales(series: str, training: pl.DataFrame, channels: Iterable[str]) -> 
         if np.isnan(values).all():
             raise InputError(
                 "E-DET-003",
-                f"has no number in the {training.height} training row(s) of series {quoted(series)}.",
+                f"has no number in the {plural(training.height, 'training row')} of series {quoted(series)}.",
                 fix="leave the series out, or raise split.warm_up.",
                 column=channel,
             )
@@ -139,5 +139,5 @@ def _refuse_missing(rows: pl.DataFrame) -> None:
                 "E-SER-009",
                 f"a number is missing at {time} in series {quoted(series)}.",
                 fix='fill it in, or set encode.missing to "forward".',
-                column=column.name.partition(".")[2],
+                column=bare_name(column.name),
             )

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import polars as pl
 
 from tasks.detection.series_judge import FORGOTTEN, JUDGED, WARM_UP
-from tasks.errors import quoted
+from tasks.errors import plural, quoted
+from tasks.series.frames import bare_name
 
 
 def leave_out_foreign(rows: pl.DataFrame, channels: Sequence[str]) -> tuple[pl.DataFrame, list[str]]:
@@ -16,10 +17,9 @@ def leave_out_foreign(rows: pl.DataFrame, channels: Sequence[str]) -> tuple[pl.D
         return rows, []
     is_foreign = pl.any_horizontal(pl.col(foreign).is_not_null()) & pl.all_horizontal(pl.col(own).is_null())
     kept = rows.filter(~is_foreign)
-    names = ", ".join(quoted(name.partition(".")[2]) for name in foreign)
-    note = f"channels that the detector was not trained on are left out: {names}"
-    num_empty = rows.height - kept.height
-    return kept, [f"{note}; {num_empty} row(s) hold nothing else" if num_empty else note]
+    names = ", ".join(quoted(bare_name(name)) for name in foreign)
+    note, num_empty = f"left out channels that the detector was not trained on: {names}", rows.height - kept.height
+    return kept, [f"{note}; and {plural(num_empty, 'row')} of nothing else" if num_empty else note]
 
 
 def describe_answers(answers: Iterable[pl.DataFrame], past_of: Mapping[str, pl.DataFrame]) -> list[str]:
@@ -36,8 +36,8 @@ def describe_answers(answers: Iterable[pl.DataFrame], past_of: Mapping[str, pl.D
     said = {
         f"{len(new)} series, such as {quoted(next(iter(new), ''))}, were not there in training: their first rows, "
         f"{num_warm_up} in all, are taken to be ordinary and are not judged": len(new),
-        f"{num_forgotten} row(s) lie before those that the detector remembers of their series, so they are neither "
-        "compared with what was seen nor judged": num_forgotten,
+        f"neither judged nor compared with what was seen: {plural(num_forgotten, 'row')} before those that the "
+        "detector remembers of their series": num_forgotten,
         f"{len(pauses)} series, such as {quoted(next(iter(pauses), ''))}, go on after a longer pause than between any "
         "two of the rows remembered; rows in between that were not shown count as if they had never been": len(pauses),
     }

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tasks.errors import InputError, quoted
+from tasks.errors import InputError, plural, quoted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +111,7 @@ class Overlap:
         raise InputError(
             "E-DET-023",
             f"series {self._name} has {given_NC[at[row], channel]} at {self.show(int(given_N[at[row]]))}, where "
-            f"{seen_KC[places[row], channel]} was seen; {count} of {len(at)} row(s) seen before differ.",
+            f"{seen_KC[places[row], channel]} was seen; {count} of {plural(len(at), 'row')} seen before changed.",
             fix=self._remedy,
             column=self.channels[channel],
         )

@@ -11,6 +11,7 @@ import polars as pl
 
 from tasks.detection.series_judge import FORGOTTEN, SEEN, WARM_UP
 from tasks.detection.served_detector import SeriesDetector
+from tasks.errors import plural
 from tasks.prediction.tables_of_numbers import AnsweredTable, predict_table
 
 
@@ -51,8 +52,8 @@ class JudgedFile(AnsweredTable):
     def describe_answers(self) -> str:
         """Say it in a few lines."""
         judged = (
-            f"{self.output}: {self.judged:,} rows of {self.series:,} series judged, {self.alarms:,} "
-            f"alarm{'' if self.alarms == 1 else 's'} by {self.model} ({self.wall_s:.1f} s)."
+            f"{self.output}: {self.judged:,} rows of {self.series:,} series judged, "
+            f"{plural(self.alarms, 'alarm')} by {self.model} ({self.wall_s:.1f} s)."
         )
         alarms = f", with {self.seen_alarms:,} of the alarms," if self.seen_alarms else ""
         more = {

@@ -10,11 +10,12 @@ import polars as pl
 
 from tasks.detection.cells import LabelledRowParser, parse_label
 from tasks.detection.source import DetectionSource
+from tasks.errors import plural
 from tasks.progress import Progress, emit
 from tasks.series.account import describe_reading
 from tasks.series.canonical import write_canonical
 from tasks.series.duplicates import NO_DUPLICATES, find_duplicates
-from tasks.series.frames import ROWS_FILE, VALUES
+from tasks.series.frames import ROWS_FILE, count_missing
 from tasks.series.ordering import sort_times
 from tasks.series.policies import Sheet
 from tasks.series.reading import PARKED_FILE, park_rows
@@ -55,7 +56,8 @@ def write_rows(
     said = describe_reading(summary, settings=settings, intake=intake, num_rows=num_rows, sentinels=parser.sentinels)
     said += parser.time_line.warnings()
     if num_contrary:
-        said.append(f"{num_contrary} row(s) were merged with one of another label; what is kept counts as anomalous")
+        count = plural(num_contrary, "row")
+        said.append(f"merged {count} with one of another label; what is kept counts as anomalous")
     intake.note(merged=duplicates.height, warnings=said)
     return summary | {
         "channels": channels,
@@ -104,11 +106,10 @@ def _describe(path: Path, sheet: Sheet) -> dict:
         last=pl.col("time").cast(pl.Int64).max(),
     )
     found = counts.collect(engine="streaming").row(0, named=True)
-    missing = rows.select(VALUES.null_count()).collect(engine="streaming").row(0, named=True)
     return {
         "first_time": sheet.show(found.pop("first")),
         "last_time": sheet.show(found.pop("last")),
         **found,
         "labelled": found["labelled_rows"] > 0,
-        "missing": {name: count for name, count in missing.items() if count},
+        "missing": count_missing(path),
     }

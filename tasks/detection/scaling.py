@@ -11,11 +11,12 @@ from pydantic import Field
 
 from tasks.detection.levels import LevelScale, LevelScaler, fit_scales
 from tasks.detection.splitting import TRAIN
-from tasks.errors import InputError, quoted
+from tasks.errors import InputError, plural, quoted
 from tasks.part import Part
 from tasks.progress import Progress, emit
 from tasks.series.frames import ROWS_FILE, SPLITS, VALUES
 from tasks.series.rounding import describe_rounded, is_rounded
+from tasks.series.scaler import FILLED
 from tasks.series.scaling import CalendarFeature
 from tasks.store import Artefact
 
@@ -125,7 +126,7 @@ def _warnings(rows: pl.DataFrame, scaler: LevelScaler) -> list[str]:
     training = rows.filter(pl.col("split") == TRAIN).group_by("series", maintain_order=True)
     still = training.agg(is_still=pl.any_horizontal(VALUES.n_unique() == 1)).filter("is_still")["series"]
     counted = {
-        f"{num_missing} missing number(s) were filled with the last number before": num_missing,
+        f"filled {plural(num_missing, 'missing number')} with {FILLED['forward']}": num_missing,
         f"{num_unscaled} series without training rows are not watched": num_unscaled,
         f"{len(still)} series such as {quoted(still.first() or '')} stand still in a channel while it trains, so its "
         "levels are counted in its unit": len(still),

@@ -21,7 +21,7 @@ from tasks.detection.likelihood import MIN_ROWS
 from tasks.detection.overlap import Overlap
 from tasks.detection.serving import Learned, Serving
 from tasks.detection.splitting import count_training, count_warm_up
-from tasks.errors import InputError, quoted
+from tasks.errors import InputError, plural, quoted
 
 if TYPE_CHECKING:
     from rnnmodels.forecaster import SequenceForecaster
@@ -179,7 +179,7 @@ def _holds_warm_up(rows: pl.DataFrame, learned: Learned) -> bool:
 def _too_short(series: str, num_rows: int, warm_up: int) -> InputError:
     return InputError(
         "E-DET-020",
-        f"series {quoted(series)} has {num_rows} row(s), of which {warm_up} are its warm-up, expected at least "
+        f"series {quoted(series)} has {plural(num_rows, 'row')}, of which {warm_up} are its warm-up, expected at least "
         f"{MIN_ROWS} of these.",
         fix="bring more of its history, or leave the series out.",
     )
@@ -191,7 +191,8 @@ def _nothing_to_judge(rows: pl.DataFrame, past: pl.DataFrame, serving: Serving) 
     )
     return InputError(
         "E-DET-020",
-        f"series {quoted(rows['series'][0])} has {rows.height} row(s), none later than {last}, the last time seen, and "
-        f"none that was judged: they belong to its warm-up, or lie before {begin}, from where on rows are remembered.",
+        f"series {quoted(rows['series'][0])} has {plural(rows.height, 'row')}, none later than {last}, the last time "
+        f"seen, and none that was judged: they belong to its warm-up, or lie before {begin}, from where on rows are "
+        "remembered.",
         fix=f"bring rows later than {last}, or its whole history.",
     )

@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tasks.detection.detector import StreamingDetector, describe_times
+from tasks.detection.detector import StreamingDetector
 from tasks.detection.levels import LevelScaler
 from tasks.detection.notes import describe_answers, leave_out_foreign
 from tasks.detection.reading import write_rows
 from tasks.detection.series_judge import SeriesJudge, forecasts_of
 from tasks.detection.serving import RECENT_FILE, SCALES_FILE, Serving
-from tasks.errors import InputError, quoted
+from tasks.errors import InputError
 from tasks.series.frames import ROWS_FILE
-from tasks.series.refusals import Refusal, answer_each
+from tasks.series.refusals import Refusal, answer_each, refuse_missing_channels
 from tasks.series.served_table import TIMES_AS_THEY_ARE, stored_table
+from tasks.series.time_grid import describe_times
 from tasks.served_parts import read_serving
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
@@ -182,10 +183,4 @@ class SeriesDetector:
                 fix="write the times as in the training rows.",
                 column=self.serving.settings.time_column,
             )
-        missing = [name for name in self.serving.channels if f"value.{name}" not in rows.columns]
-        if missing:
-            raise InputError(
-                "E-DET-022",
-                f"channel {quoted(missing[0])} is missing, which the detector was trained on.",
-                fix="add its rows, or name the channel as in training.",
-            )
+        refuse_missing_channels("E-DET-022", rows, self.serving.channels)

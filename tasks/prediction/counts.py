@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.errors import plural
+
 
 @dataclass(frozen=True, kw_only=True)
 class RowCounts:
@@ -37,7 +39,7 @@ class RowCounts:
             f"{self.refused_rows:,} refused": self.refused_rows,
         }
         parts = [part for part, count in counted.items() if count]
-        rows = "1 row" if self.rows_read == 1 else f"{self.rows_read:,} rows"
+        rows = plural(self.rows_read, "row")
         return f"{rows} read: {', '.join(parts)}." if parts else f"{rows} read, none left out."
 
     def describe_refused(self) -> str:
@@ -46,7 +48,7 @@ class RowCounts:
 
     def name_refused(self) -> str:
         """What could not be answered, with its number."""
-        return f"{self.bad:,} rows"
+        return plural(self.bad, "row")
 
     def row_table(self) -> dict[str, str]:
         """Say it as names and values."""

@@ -114,4 +114,4 @@ def _refuse_no_file(path: Path) -> None:
     if not path.exists():
         raise InputError("E-SRC-001", "does not exist.", fix="check the path.", file=path)
     if not path.is_file():
-        raise InputError("E-SRC-003", "is no file.", fix="name a single file of texts.", file=path)
+        raise InputError("E-SRC-003", "is not a file.", fix="name a single file of texts.", file=path)

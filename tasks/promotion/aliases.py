@@ -22,7 +22,7 @@ from tasks.fingerprint import digest_of
 from tasks.promotion import identities, ledger, ownership
 from tasks.promotion.database import ledger_setting
 from tasks.promotion.identities import Versions, locate, roles_of
-from tasks.promotion.identity import CHAMPION, ROLES
+from tasks.promotion.identity import CHALLENGER, CHAMPION, PREVIOUS, ROLES, Identity, as_fields
 from tasks.promotion.ledger import ChampionChanged, Draft, Entry
 
 logger = logging.getLogger(__name__)
@@ -212,12 +212,11 @@ def _renumber(entry: Entry, number: str) -> Entry:
     draft = Draft(
         model=entry.model,
         action="renumbered",
-        champion=number,
-        champion_content=entry.champion_content,
-        previous=entry.previous,
-        previous_content=entry.previous_content,
-        challenger=entry.challenger,
-        challenger_content=entry.challenger_content,
+        **as_fields(
+            champion=Identity(number, entry.champion_content),
+            previous=entry.who(PREVIOUS),
+            challenger=entry.who(CHALLENGER),
+        ),
         reason=f"champion v{entry.champion} was deleted in MLflow, and the same model is registered as v{number}.",
         actor=current_user(),
         holdout=entry.holdout,

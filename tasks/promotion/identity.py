@@ -24,6 +24,15 @@ class Identity(NamedTuple):
         return f"v{self.version} (content {self.content[:12] or 'unknown'})"
 
 
+NOBODY = Identity("", "")
+
+
+def as_fields(**roles: Identity) -> dict[str, str]:
+    """What an entry of the ledger holds of the models in some roles: their numbers and their contents."""
+    numbers = {role: who.version for role, who in roles.items()}
+    return numbers | {f"{role}_content": who.content for role, who in roles.items()}
+
+
 @dataclass(frozen=True, kw_only=True)
 class RegisteredVersion:
     """What the registry says of a version: its content (empty if it names none), and when it was registered."""

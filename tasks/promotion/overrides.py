@@ -6,14 +6,13 @@ from tasks import registrations
 from tasks.errors import InputError, IntegrityError, quoted
 from tasks.promotion import aliases, ledger, ownership, standing
 from tasks.promotion.identities import locate
-from tasks.promotion.identity import CHAMPION, Identity, RegisteredVersion
+from tasks.promotion.identity import CHAMPION, NOBODY, Identity, RegisteredVersion, as_fields
 from tasks.promotion.ledger import Draft, Entry
 from tasks.registered_model import RegisteredModel
 from tasks.registry import resolve_whole_model
 from tasks.tracking import check_name
 
 MAX_REASON = 1000  # characters
-NOBODY = Identity("", "")
 
 
 def promote(reference: str, *, reason: str) -> Entry:
@@ -106,12 +105,7 @@ def _draft(
     return Draft(
         model=model,
         action=action,
-        champion=champion.version,
-        champion_content=champion.content,
-        previous=previous.version,
-        previous_content=previous.content,
-        challenger=challenger.version,
-        challenger_content=challenger.content,
+        **as_fields(champion=champion, previous=previous, challenger=challenger),
         reason=reason.strip(),
         actor=aliases.current_user(),
         **rows,

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from tasks.promotion.comparison import Comparison
-from tasks.promotion.identity import Identity
+from tasks.promotion.identity import NOBODY, Identity, as_fields
 from tasks.promotion.ledger import DECISIONS, Draft, Entry
 from tasks.promotion.scoring import Holdout, Scores
 from tasks.promotion.settings import GateSettings
@@ -84,7 +84,7 @@ class Case:
     @property
     def who(self) -> Identity:
         """The model that is champion now; empty if none is."""
-        return self.entries[-1].who("champion") if self.entries else Identity("", "")
+        return self.entries[-1].who("champion") if self.entries else NOBODY
 
     @property
     def champion(self) -> str:
@@ -122,18 +122,13 @@ class Case:
         decided = (challenge.holdout.digest, challenge.splits)
         holdout, splits = decided if (action or verdict.verdict) in DECIDING else self.rows_in_force
         champion = challenge.who if verdict.verdict in CROWNED else self.who
-        previous = head.who("previous") if head else Identity("", "")
+        previous = head.who("previous") if head else NOBODY
         if verdict.verdict == "promoted":
             previous = self.who
         return Draft(
             model=challenge.model,
             action=action or verdict.verdict,
-            champion=champion.version,
-            champion_content=champion.content,
-            previous=previous.version,
-            previous_content=previous.content,
-            challenger=challenge.version,
-            challenger_content=challenge.content,
+            **as_fields(champion=champion, previous=previous, challenger=challenge.who),
             reason=verdict.reasons[0],
             actor=GATE,
             verdict=verdict.as_json(),

@@ -16,11 +16,11 @@ import numpy as np
 import polars as pl
 
 from tasks.classification.calibration import calibrated_probabilities
-from tasks.errors import InputError, quoted
+from tasks.errors import InputError
 from tasks.sequences.encoding import VALUES_COLUMN, encode_sequences, truncated_steps
 from tasks.sequences.reading import read_sequences
 from tasks.sequences.source import SequenceSource, UnlabelledSource
-from tasks.series.refusals import Refusal
+from tasks.series.refusals import Refusal, refuse_missing_channels
 from tasks.series.scaler import Scaler
 from tasks.series.served_table import TIMES_AS_THEY_ARE, stored_table
 from tasks.served_parts import read_serving, write_serving
@@ -164,13 +164,7 @@ class SequenceLabeller:
         return [part for half in halves for part in self._readable_parts(half, refusals)]
 
     def _refuse_other_channels(self, sequences: pl.DataFrame) -> None:
-        missing = [name for name in self.serving.channels if f"value.{name}" not in sequences.columns]
-        if missing:
-            raise InputError(
-                "E-SEQ-003",
-                f"channel {quoted(missing[0])} is missing, which the model was trained on.",
-                fix="add its rows, or name the channel as in training.",
-            )
+        refuse_missing_channels("E-SEQ-003", sequences, self.serving.channels)
 
 
 def _time_rule(kind: pl.DataType) -> Mapping[str, object]:

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from tasks.errors import InputError, quoted
 from tasks.sequences.frames import scatter_steps
+from tasks.series.frames import bare_name
 from tasks.series.scaler import Scaler
 
 VALUES_COLUMN = "values"
@@ -48,5 +49,5 @@ def _refuse_infinite(steps: pl.DataFrame, names: list[str]) -> None:
                 f"the number at {time} in series {quoted(series)} leaves the range of 32-bit floats once scaled by "
                 "what the training sequences hold.",
                 fix="correct the number, or set encode.method to another.",
-                column=name.partition(".")[2],
+                column=bare_name(name),
             )

@@ -17,7 +17,7 @@ from tasks.series.account import describe_reading
 from tasks.series.canonical import write_canonical
 from tasks.series.cells import RowParser
 from tasks.series.duplicates import find_duplicates
-from tasks.series.frames import ROWS_FILE, VALUES
+from tasks.series.frames import ROWS_FILE, VALUES, count_missing
 from tasks.series.ordering import sort_times
 from tasks.series.policies import Sheet
 from tasks.series.reading import PARKED_FILE, park_rows
@@ -93,14 +93,14 @@ def park_and_gather(
     kept.sink_parquet(folder / STEPS_FILE, maintain_order=True)
     if refusals is not None:
         refusals.extend(empty)
-    missing = pl.scan_parquet(canonical).select(VALUES.null_count()).collect(engine="streaming").row(0, named=True)
+    missing = count_missing(canonical)
     canonical.unlink()
     return {
         "steps": num_steps - duplicates.height,
         "channels": channels,
         "unsorted": num_unsorted,
         "duplicates": duplicates.height,
-        "missing": {name: count for name, count in missing.items() if count},
+        "missing": missing,
         "sentinels": dict(parser.sentinels),
         "skipped": intake.skipped,
         "skipped_examples": intake.examples,

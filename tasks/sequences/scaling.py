@@ -16,6 +16,7 @@ from tasks.part import Part
 from tasks.progress import Progress, emit
 from tasks.sequences.encoding import VALUES_COLUMN, encode_sequences
 from tasks.sequences.frames import SPLITS, read_in_chunks, scatter_steps
+from tasks.series.frames import bare_name
 from tasks.series.rounding import describe_rounded, find_rounded
 from tasks.series.scaler import Scaler, fit_scale
 from tasks.store import Artefact
@@ -68,7 +69,7 @@ def write_encoded(folder: Path, *, splits: Artefact, settings: SequenceScaleSett
     written = {name: _write_scaled(folder / f"{name}.parquet", path, scaler, labels) for name, path in files.items()}
     (folder / SCALER_FILE).write_text(json.dumps(scaler.to_dict(), indent=1), encoding="utf-8")
     (folder / LABELS_FILE).write_text(json.dumps(labels, ensure_ascii=False), encoding="utf-8")
-    constant = [name.partition(".")[2] for name, scale in scaler.columns.items() if scale.is_constant]
+    constant = [bare_name(name) for name, scale in scaler.columns.items() if scale.is_constant]
     shown = ", ".join(map(quoted, constant))
     problems = [problem for split, one in written.items() for problem in find_problems(split, one, scaler)]
     return {
@@ -99,7 +100,7 @@ def find_problems(split: str, written: Written, scaler: Scaler) -> Iterator[str]
     )
     for (column,), found in pl.concat(written.rounded).group_by("column", maintain_order=True):
         if found.height > MANY * written.sequences:
-            name = column.partition(".")[2]
+            name = bare_name(column)
             yield describe_rounded(found["series"], column=name, splits=[split], remedy=remedy)
 
 

@@ -2,7 +2,8 @@
 
 from collections import Counter
 
-from tasks.errors import quoted
+from tasks.errors import plural, quoted
+from tasks.series.frames import bare_name
 from tasks.series.source import StampedSource
 from tasks.sources.intake import Intake
 
@@ -15,7 +16,7 @@ def describe_reading(
     `summary` counts `unsorted` rows, `duplicates` and, by column, `missing` numbers.
     """
     counts = {"num_unsorted": summary["unsorted"], "num_merged": summary["duplicates"]}
-    missing = [f"{count} value(s) of {_column(name)} are missing" for name, count in summary["missing"].items()]
+    missing = [f"{plural(count, 'missing value')} in {_column(name)}" for name, count in summary["missing"].items()]
     return describe_changes(settings, intake, num_rows=num_rows, sentinels=sentinels, **counts) + missing
 
 
@@ -36,12 +37,11 @@ def describe_changes(
     counted = {
         f"{intake.skipped} bad rows or files were left out": 0 if is_prediction else intake.skipped,
         f"{intake.blank_lines} blank lines were skipped": 0 if is_prediction else intake.blank_lines,
-        f"{num_unsorted} row(s) went back in time and were sorted": num_unsorted,
+        f"sorted {plural(num_unsorted, 'row')} that went back in time": num_unsorted,
         describe_merging(settings.duplicates, num_merged, num_rows - num_merged): num_merged,
     }
     counted |= {
-        f"{count} value(s) of {_column(name)} are sentinels and were read as missing": count
-        for name, count in sentinels.items()
+        f"read {plural(count, 'sentinel')} in {_column(name)} as missing": count for name, count in sentinels.items()
     }
     return [warning for warning, count in counted.items() if count]
 
@@ -50,10 +50,10 @@ def describe_merging(policy: str, num_merged: int, num_left: int) -> str:
     """Say with numbers what became of rows that repeated a time."""
     kept = "their mean" if policy == "mean" else f"the {policy}"
     return (
-        f"{num_left + num_merged:,} rows became {num_left:,}: {num_merged:,} row(s) repeated a time of their series; "
-        f'of such rows {kept} was kept (duplicates = "{policy}")'
+        f"{num_left + num_merged:,} rows became {num_left:,}: {plural(num_merged, 'row')} repeated a time of their "
+        f'series; of such rows {kept} was kept (duplicates = "{policy}")'
     )
 
 
 def _column(name: str) -> str:
-    return quoted(name.partition(".")[2])
+    return quoted(bare_name(name))

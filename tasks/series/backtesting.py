@@ -7,7 +7,7 @@ from statistics import mean, stdev
 import polars as pl
 
 from tasks.contest import Scored
-from tasks.errors import InputError
+from tasks.errors import InputError, plural
 from tasks.series.splitting import TimeSplitSettings, read_cut
 from tasks.series.time_grid import TimeGrid, show_time
 from tasks.store import Artefact
@@ -27,7 +27,7 @@ def plan_cutoffs(rows: Artefact, splits: Artefact, num_cutoffs: int) -> list[Tim
     if len(set(edges)) < len(edges):
         raise InputError(
             "E-SER-013",
-            f"the test period has {test_until - valid_until} step(s), expected at least one for each of "
+            f"the test period has {plural(test_until - valid_until, 'step')}, expected at least one for each of "
             f"{num_cutoffs} cut-offs.",
             fix="lower the number of cut-offs, or raise split.test.",
         )

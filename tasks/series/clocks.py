@@ -5,7 +5,7 @@ from typing import Literal
 
 import polars as pl
 
-from tasks.errors import InputError, printable
+from tasks.errors import InputError, plural, printable
 from tasks.series.second_readings import settle_second_readings
 from tasks.series.source import StampedSource
 from tasks.sources.row_checks import Check
@@ -94,8 +94,8 @@ class TimeLine:
         """Say where a fixed offset stands for a zone, and where an hour that clocks show twice is there once."""
         if self._num_lone:
             return [
-                f"{self._num_lone} row(s) have a time that clocks show twice and no other row does; they were read as "
-                "the earlier one"
+                f"took the earlier reading for {plural(self._num_lone, 'row')} without a counterpart in an hour that "
+                "clocks show twice"
             ]
         if self._settings.time_zone or self._offsets in ([], [0]):
             return []

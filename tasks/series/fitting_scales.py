@@ -9,7 +9,7 @@ import polars as pl
 
 from tasks.errors import InputError, quoted
 from tasks.series.far_apart import FarApart, find_far_apart
-from tasks.series.frames import read_whole_series
+from tasks.series.frames import bare_name, read_whole_series
 from tasks.series.scaler import LEAST_NUMBERS, ColumnScale, OwnScales, fit_scale, measure_series
 
 ScaledBy = Literal["auto", "channel", "series"]
@@ -83,4 +83,4 @@ def describe_scales(fitted: FittedScales, method: str) -> list[str]:
 
 
 def _shown(name: str) -> str:
-    return quoted(name.partition(".")[2])
+    return quoted(bare_name(name))

@@ -19,6 +19,17 @@ KNOWN = pl.col(r"^known\..*$")
 NUMBERS = pl.col(r"^(value|known)\..*$")
 
 
+def bare_name(column: str) -> str:
+    """The name of a channel or covariate, without what marks its column."""
+    return column.partition(".")[2]
+
+
+def count_missing(path: Path) -> dict[str, int]:
+    """Numbers that are missing in a canonical table, by column."""
+    counts = pl.scan_parquet(path).select(NUMBERS.null_count()).collect(engine="streaming")
+    return {name: count for name, count in counts.row(0, named=True).items() if count}
+
+
 def read_whole_series(files: Mapping[str, Path], *, chunk_rows: int = CHUNK_ROWS) -> Iterator[pl.DataFrame]:
     """Yield frames of whole series, sorted by series and time, with the column `split`: 0, 1 or 2 as in SPLITS.
 

@@ -10,13 +10,12 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from tasks.errors import InputError, quoted
-from tasks.series.frames import KNOWN, VALUES
-from tasks.series.scaler import Units
+from tasks.errors import InputError, plural, quoted
+from tasks.series.frames import KNOWN, VALUES, bare_name
+from tasks.series.scaler import FILLED, Units
 from tasks.series.time_grid import TimeGrid
 
 MAX_SHOWN_SERIES = 3
-FILLED = {"forward": "the last number before", "mean": "the training mean"}
 
 
 class Start(NamedTuple):
@@ -68,7 +67,7 @@ def look_ahead(rows: pl.DataFrame, end: object, grid: TimeGrid, horizon: int) ->
                 "E-FOR-002",
                 f"is not known at {grid.on_clocks(unknown['time'][0])} in series {quoted(series)}.",
                 fix=f"add a row for each of the next {horizon} steps, with the values to forecast left empty.",
-                column=name.partition(".")[2],
+                column=bare_name(name),
             )
     return future
 
@@ -81,7 +80,7 @@ def describe_start(past: pl.DataFrame, used: pl.Series, grid: TimeGrid, policy: 
         series=past["series"][0],
         incomplete=grid.on_clocks(incomplete[0]) if incomplete.len() else None,
         num_filled=sum(past.tail(used.len()).null_count().row(0)) if policy in FILLED else 0,
-        lacking=tuple(name.partition(".")[2] for name in values.columns if not values[name].count()),
+        lacking=tuple(bare_name(name) for name in values.columns if not values[name].count()),
     )
 
 
@@ -97,7 +96,7 @@ def describe_starts(starts: Sequence[Start], policy: str) -> list[str]:
     counted = {
         f"{len(earlier)} series end in rows that lack a number and are left out (encode.missing = {quoted(policy)}), "
         f"so that forecasts start earlier: {_shorten(earlier)}": len(earlier),
-        f"{num_filled} missing number(s) of look-backs were filled with {FILLED.get(policy)}": num_filled,
+        f"filled {plural(num_filled, 'missing number')} of look-backs with {FILLED.get(policy)}": num_filled,
         f"{len(lacking)} series have no number at all in a channel, for which the training mean stands: "
         f"{_shorten(lacking)}": len(lacking),
     }

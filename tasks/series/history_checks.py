@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from tasks.errors import InputError, quoted
+from tasks.errors import InputError, plural, quoted
 from tasks.series.frames import VALUES
+from tasks.series.refusals import refuse_missing_channels
 from tasks.series.rounding import find_rounded
 from tasks.series.scaler import LEAST_NUMBERS, Scaler
-from tasks.series.time_grid import TimeGrid, infer_grid
+from tasks.series.time_grid import TimeGrid, describe_times, infer_grid
 
 # Fewer rows do not show in which steps a series goes.
 FEWEST_STEPPING_ROWS = 3
@@ -22,25 +23,11 @@ def refuse_other_rows(rows: pl.DataFrame, grid: TimeGrid, channels: Sequence[str
     if given != grid.dtype:
         raise InputError(
             "E-FOR-003",
-            f"times are {_describe_times(given)}, expected {_describe_times(grid.dtype)} as in training.",
+            f"times are {describe_times(given)}, expected {describe_times(grid.dtype)} as in training.",
             fix=_how_to_write(grid),
             column=time_column,
         )
-    missing = [name for name in channels if f"value.{name}" not in rows.columns]
-    if missing:
-        names = "channel" if len(missing) == 1 else "channels"
-        verb = "is" if len(missing) == 1 else "are"
-        raise InputError(
-            "E-FOR-004",
-            f"{names} {', '.join(map(quoted, missing))} {verb} missing, which the model was trained on.",
-            fix="add the rows of each, or name it as in training.",
-        )
-
-
-def _describe_times(kind: pl.DataType) -> str:
-    if not kind.is_temporal():
-        return "plain steps"
-    return "times without a zone" if kind.time_zone is None else "instants, with an offset or a zone"
+    refuse_missing_channels("E-FOR-004", rows, channels)
 
 
 def _how_to_write(grid: TimeGrid) -> str:
@@ -116,7 +103,7 @@ def refuse_short(past: pl.DataFrame, used: pl.Series, grid: TimeGrid, look_back:
     end = f" before {grid.on_clocks(used[-1])}" if used.len() else ""
     raise InputError(
         "E-FOR-001",
-        f"series {quoted(series)} has {num_steps} step(s) without a gap{end}, expected at least "
+        f"series {quoted(series)} has {plural(num_steps, 'step')} without a gap{end}, expected at least "
         f"{look_back}{_describe_break(past, used, num_steps, grid)}.",
         fix="give more of its history, fill its gaps, or leave the series out.",
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from tasks.errors import InputError, quoted
+from tasks.errors import InputError, plural, quoted
 from tasks.series.source import StampedSource
 from tasks.series.time_grid import FOLLOWS_IN_SERIES, Clock, TimeGrid, show_time
 from tasks.sources.inputs import InputFile
@@ -81,7 +81,7 @@ def find_gaps(sheet: Sheet, ordered: pl.DataFrame, grid: TimeGrid) -> pl.DataFra
             "E-TIME-016",
             first["row"],
             f"got {sheet.show(first['before'])} after {sheet.show(first['after'])} in series "
-            f"{quoted(first['series'])}: {first['steps']} step(s) of {grid.frequency} are missing.",
+            f"{quoted(first['series'])}: {plural(first['steps'], 'missing step')} of {grid.frequency}.",
             'fill in the rows, or set gaps = "cut".',
         )
     return found.select("row", "series", "after", "before", "steps")

@@ -12,13 +12,13 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.errors import InputError, ResourceError, quoted
+from tasks.errors import InputError, ResourceError, plural, quoted
 from tasks.progress import Progress, emit
 from tasks.series.account import describe_changes, describe_reading
 from tasks.series.canonical import write_canonical
 from tasks.series.cells import RowParser
 from tasks.series.duplicates import find_duplicates
-from tasks.series.frames import NUMBERS, ROWS_FILE
+from tasks.series.frames import ROWS_FILE, count_missing
 from tasks.series.ordering import sort_times
 from tasks.series.policies import (
     Sheet,
@@ -94,7 +94,8 @@ def write_history(folder: Path, intake: Intake, inputs: Inputs, *, channels: Seq
         sentinels=parser.sentinels,
     )
     if others:
-        said.append(f"{others.total()} row(s) of channels that the model never learned were left out: {_shown(others)}")
+        count = plural(others.total(), "row")
+        said.append(f"left out {count} of channels that the model never learned: {_shown(others)}")
     intake.note(merged=duplicates.height, warnings=said)
 
 
@@ -117,7 +118,7 @@ def _arrange(folder: Path, sheet: Sheet, zone: str | None) -> dict:
         "unsorted": num_unsorted,
         "duplicates": duplicates.height,
         "gaps": describe_gaps(sheet, gaps),
-        "missing": _count_missing(folder / ROWS_FILE),
+        "missing": count_missing(folder / ROWS_FILE),
     }
 
 
@@ -149,16 +150,11 @@ def _find_grid(sheet: Sheet, times: pl.DataFrame, zone: str | None) -> TimeGrid:
     if grid is None:
         raise InputError(
             "E-TIME-019",
-            f"no series has two times, {times.height} row(s) in all, so there is no step to find.",
+            f"no series has two times, {plural(times.height, 'row')} in all, so there is no step to find.",
             fix="check id_columns, or add rows.",
         )
     refuse_irregular(sheet, times, grid)
     return grid
-
-
-def _count_missing(path: Path) -> dict[str, int]:
-    counts = pl.scan_parquet(path).select(NUMBERS.null_count()).collect(engine="streaming")
-    return {name: count for name, count in counts.row(0, named=True).items() if count}
 
 
 def _describe_gaps(summary: dict) -> list[str]:
@@ -168,8 +164,8 @@ def _describe_gaps(summary: dict) -> list[str]:
     places = [f"{gap['steps']} after {gap['after']}" for gap in gaps["first"][:MAX_SHOWN_GAPS]]
     places += ["..."] if gaps["number"] > MAX_SHOWN_GAPS else []
     return [
-        f"{gaps['steps']} step(s) of {summary['grid']['frequency']} are missing in {gaps['number']} gap(s), which no "
-        f"window spans: {', '.join(places)}"
+        f"{plural(gaps['number'], 'gap')} with {plural(gaps['steps'], 'missing step')} of "
+        f"{summary['grid']['frequency']}, which no window spans: {', '.join(places)}"
     ]
 
 

@@ -1,11 +1,11 @@
 """Series that a served model cannot answer, kept apart from those that it can."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 import polars as pl
 
-from tasks.errors import InputError
+from tasks.errors import InputError, quoted
 
 Answer = TypeVar("Answer")
 
@@ -37,3 +37,16 @@ def answer_each(
             yield answered
     if refusals and not num_answered:
         raise refusals[0].error
+
+
+def refuse_missing_channels(code: str, rows: pl.DataFrame, channels: Sequence[str]) -> None:
+    """Raise InputError (with a kind's own code) if rows lack the column of a channel that a model was trained on."""
+    missing = [name for name in channels if f"value.{name}" not in rows.columns]
+    if missing:
+        names = ", ".join(map(quoted, missing))
+        subject = f"channel {names} is" if len(missing) == 1 else f"channels {names} are"
+        raise InputError(
+            code,
+            f"{subject} missing, which the model was trained on.",
+            fix="add what is missing, or name the channels as in training.",
+        )

@@ -8,6 +8,7 @@ import polars as pl
 
 from tasks.errors import InputError, quoted
 from tasks.series.calendar import calendar_features
+from tasks.series.frames import bare_name
 
 # The standard deviation of a normal distribution, in distances between its quartiles.
 DEVIATIONS_PER_QUARTILE_RANGE = 1 / 1.349
@@ -15,6 +16,8 @@ DEVIATIONS_PER_QUARTILE_RANGE = 1 / 1.349
 ROUNDING = 8 * np.finfo(np.float64).eps
 # Fewer numbers of a series do not tell its scale.
 LEAST_NUMBERS = 4
+# What a policy for missing numbers puts in their places.
+FILLED = {"forward": "the last number before", "mean": "the training mean"}
 FIGURES = ("centre", "scale", "mean")
 
 
@@ -187,7 +190,7 @@ def _refuse_missing(rows: pl.DataFrame, names: Sequence[str]) -> None:
                 "E-SER-009",
                 f"a number is missing at {time} in series {quoted(series)}.",
                 fix='fill it in, or set encode.missing to "cut", "forward" or "mean".',
-                column=name.partition(".")[2],
+                column=bare_name(name),
             )
 
 
@@ -202,7 +205,7 @@ def fit_scale(name: str, numbers: np.ndarray, method: str) -> ColumnScale:
             "E-SER-008",
             "has no number in the training rows.",
             fix="leave the column out, or let training rows begin earlier or end later.",
-            column=name.partition(".")[2],
+            column=bare_name(name),
         )
     # A power of two close to the largest number: dividing by it is exact and keeps squares within the range of floats.
     unit = float(np.ldexp(1.0, np.frexp(np.abs(there).max())[1]))

@@ -14,13 +14,13 @@ import polars as pl
 import pyarrow.parquet as pq
 from pydantic import Field, model_validator
 
-from tasks.errors import InputError, quoted
+from tasks.errors import InputError, plural, quoted
 from tasks.part import Part
 from tasks.progress import Progress, emit
 from tasks.series.fitting_scales import ScaledBy, describe_scales, fit_scales
-from tasks.series.frames import NUMBERS, SPLITS, read_whole_series
+from tasks.series.frames import NUMBERS, SPLITS, bare_name, count_missing, read_whole_series
 from tasks.series.rounding import describe_rounded, find_rounded
-from tasks.series.scaler import LEAST_NUMBERS, Scaler
+from tasks.series.scaler import FILLED, LEAST_NUMBERS, Scaler
 from tasks.series.time_grid import TimeGrid
 from tasks.store import Artefact
 
@@ -82,7 +82,7 @@ def write_encoded(folder: Path, *, splits: Artefact, settings: ScaleSettings) ->
     files = {name: splits.file(f"{name}.parquet") for name in SPLITS}
     grid = TimeGrid.from_dict(splits.summary["grid"])
     _refuse_calendar_of_steps(settings, grid)
-    missing = {name: _count_missing(path) for name, path in files.items()}
+    missing = {name: count_missing(path) for name, path in files.items()}
     scales = fit_scales(files["train"], method=settings.method, scaled_by=settings.scale)
     scaler = Scaler(settings.method, settings.missing, settings.calendar, grid.zone, scales.columns, scales.own)
     tally = _write_scaled(folder, files, scaler)
@@ -96,7 +96,7 @@ def write_encoded(folder: Path, *, splits: Artefact, settings: ScaleSettings) ->
         "unscaled": {"series": len(tally.unscaled), "rows": sum(tally.unscaled.values())},
         "missing": missing,
         "covariates": scaler.covariates,
-        "scaled_by_series": [name.partition(".")[2] for name in (scaler.own.columns if scaler.own else ())],
+        "scaled_by_series": [bare_name(name) for name in (scaler.own.columns if scaler.own else ())],
         **{name: splits.summary[name] for name in ("channels", "cuts", "grid")},
         "warnings": [*describe_scales(scales, settings.method), *_warnings(scaler, missing, tally.unscaled, dropped)],
         **({"problems": problems} if problems else {}),
@@ -133,11 +133,6 @@ def _leave_out_unscaled(rows: pl.DataFrame, scaler: Scaler, tally: Tally) -> pl.
     return rows.filter(~is_unknown)
 
 
-def _count_missing(path: Path) -> dict[str, int]:
-    counts = pl.scan_parquet(path).select(NUMBERS.null_count()).collect(engine="streaming").row(0, named=True)
-    return {name: count for name, count in counts.items() if count}
-
-
 def _refuse_infinite(scaled: pl.DataFrame) -> None:
     for name in scaled.select(NUMBERS).columns:
         beyond = scaled.filter(~pl.col(name).is_finite())
@@ -148,7 +143,7 @@ def _refuse_infinite(scaled: pl.DataFrame) -> None:
                 f"row {row} of the source (from 0), series {quoted(series)}, leaves the range of 32-bit floats once "
                 "scaled by what the training rows hold.",
                 fix="correct the number, or set encode.method to another.",
-                column=name.partition(".")[2],
+                column=bare_name(name),
             )
 
 
@@ -184,16 +179,16 @@ def _warnings(
 ) -> list[str]:
     own = scaler.own.columns if scaler.own else ()
     shared = {name: scale for name, scale in scaler.columns.items() if name not in own}
-    constant = [name.partition(".")[2] for name, scale in shared.items() if scale.is_constant]
-    done = {"forward": "filled with the last number before", "mean": "filled with the training mean"}
+    constant = [bare_name(name) for name, scale in shared.items() if scale.is_constant]
     num_missing = sum(sum(counts.values()) for counts in missing.values())
     counted = {
         f"constant in the training rows, so not scaled: {', '.join(map(quoted, constant))}": len(constant),
-        f"{num_missing} missing number(s) were {done.get(scaler.missing)}": num_missing * (scaler.missing in done),
-        f"{dropped} row(s) with a missing number were cut out": dropped,
-        f"{len(unscaled)} series such as {quoted(next(iter(unscaled), ''))} ({sum(unscaled.values())} row(s)) are left "
-        f"out: they have fewer than the {LEAST_NUMBERS} numbers in the training rows that a scale of their own takes": (
-            len(unscaled)
+        f"filled {plural(num_missing, 'missing number')} with {FILLED.get(scaler.missing)}": (
+            num_missing * (scaler.missing in FILLED)
         ),
+        f"cut out {plural(dropped, 'row')} with a missing number": dropped,
+        f"{len(unscaled)} series such as {quoted(next(iter(unscaled), ''))} ({plural(sum(unscaled.values()), 'row')}) "
+        f"are left out: they have fewer than the {LEAST_NUMBERS} numbers in the training rows that a scale of "
+        "their own takes": len(unscaled),
     }
     return [warning for warning, count in counted.items() if count]

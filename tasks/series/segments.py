@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 from pydantic import Field
 
-from tasks.errors import InputError
+from tasks.errors import InputError, plural
 from tasks.part import Part
 from tasks.progress import Progress, emit
 from tasks.series.frames import KNOWN, SPLITS, VALUES, read_whole_series
@@ -213,15 +213,15 @@ def _too_short(split: str, tally: Tally, settings: WindowSettings, *, fitting: W
     return InputError(
         "E-SER-012",
         f"no window fits into the {split} rows: it takes look_back + horizon = {settings.num_rows} rows without a gap, "
-        f"and the longest of {tally.short_segments} segment(s){context} has {tally.longest}.",
+        f"and the longest of {plural(tally.short_segments, 'segment')}{context} has {tally.longest}.",
         fix=f"{lower}move the cuts of the split, or add rows.",
     )
 
 
 def _warnings(tallies: dict[str, Tally], settings: WindowSettings) -> list[str]:
     return [
-        f"{tally.short_segments} segment(s) of the {split} rows ({tally.short_rows} rows) are shorter than look_back + "
-        f"horizon = {settings.num_rows} and left out"
+        f"left out {plural(tally.short_segments, 'segment')} of the {split} rows ({plural(tally.short_rows, 'row')}) "
+        f"that cannot hold look_back + horizon = {settings.num_rows} rows"
         for split, tally in tallies.items()
         if tally.short_segments
     ]

@@ -77,11 +77,11 @@ class StampedSource(FileSettings):
     )
     unsorted: Literal["error", "sort"] = Field("error", description="What is done about rows that go back in time.")
     duplicates: Literal["error", "first", "last", "mean"] = Field(
-        "error", description="What is done about rows of one series and time: `mean` and the like make them one."
+        "error", description="What is done about rows of one series and time; `first`, `last` and `mean` merge them."
     )
     expect_merged: bool = Field(
         False,
-        description="Rows of one series and time are one measurement, though they are more than 1 % of all rows or "
+        description="Confirms that rows to merge are one measurement, though they are more than 1 % of all rows or "
         "another column tells them apart.",
     )
     missing_values: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
@@ -111,7 +111,9 @@ class StampedSource(FileSettings):
         try:
             return time_zone and zoneinfo.ZoneInfo(time_zone).key
         except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f'{time_zone} is no IANA time zone; write one such as "Europe/Paris" or "UTC"') from None
+            raise ValueError(
+                f'{time_zone} is not an IANA time zone; write one such as "Europe/Paris" or "UTC"'
+            ) from None
 
     @field_validator("time_format")
     @classmethod
@@ -200,7 +202,7 @@ class SeriesSource(StampedSource):
     def _is_a_frequency(cls, frequency: str) -> str:
         if not FREQUENCY.fullmatch(frequency):
             raise ValueError(
-                f"{frequency} is no frequency; write a number and us, ms, s, m, h, d, w, mo, q or y, such as 30m, "
+                f"{frequency} is not a frequency; write a number and us, ms, s, m, h, d, w, mo, q or y, such as 30m, "
                 "or a number of steps"
             )
         return frequency

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
+from tasks.series.frames import bare_name
 from tasks.series.names import split_name
 from tasks.series.source import HOURS, StampedSource
 
@@ -35,7 +36,7 @@ def _with_wanted(table: pl.DataFrame, source: StampedSource) -> pl.DataFrame:
 
 def _named_as_in(rows: pl.DataFrame, source: StampedSource) -> pl.DataFrame:
     numbers = [name for name in rows.columns if name.startswith(("value.", "known."))]
-    values = rows.select(pl.col(name).alias(name.partition(".")[2]) for name in numbers)
+    values = rows.select(pl.col(name).alias(bare_name(name)) for name in numbers)
     ids = [_split_names(rows["series"], source.id_columns)] if source.id_columns else []
     stamps = _stamps(rows["time"], source)
     table = pl.concat([*ids, stamps, values], how="horizontal")

@@ -230,3 +230,10 @@ def _name_months(months: int) -> str:
 def _parse(frequency: str) -> tuple[int, str]:
     number, unit = re.fullmatch(r"(\d+)([a-z]*)", frequency).groups()
     return int(number), unit
+
+
+def describe_times(kind: pl.DataType) -> str:
+    """Say of what kind times are, by the type of their column."""
+    if not kind.is_temporal():
+        return "plain steps"
+    return "times without a zone" if kind.time_zone is None else "instants, with an offset or a zone"

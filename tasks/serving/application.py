@@ -22,7 +22,7 @@ from tasks.serving.settings import ServingSettings
 
 DESCRIPTION = "Classifies texts with the champion of the registry and follows its changes."
 REFUSALS = {
-    400: "The body is no strict JSON.",
+    400: "The body is not strict JSON.",
     401: "The bearer token is missing or wrong.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",

@@ -42,7 +42,7 @@ def too_slow(limit_s: float) -> RequestError:
 
 
 def not_json(problem: str) -> RequestError:
-    """A body that is no strict JSON."""
+    """A body that is not strict JSON."""
     return RequestError(400, "E-SRV-012", f"the body {problem}.", 'send one JSON object such as {"texts": ["..."]}.')
 
 

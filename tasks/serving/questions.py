@@ -23,7 +23,7 @@ JSON_TYPES = {
 def parse_texts(body: bytes, settings: ServingSettings) -> list[str]:
     """Read `{"texts": ["...", ...]}`.
 
-    Raises RequestError: 400 for what is no JSON, 422 for what is no list of texts within the caps.
+    Raises RequestError: 400 for what is not JSON, 422 for what is no list of texts within the caps.
     """
     question = parse_object(body)
     unknown = next((name for name in question if name != FIELD), None)
@@ -56,7 +56,7 @@ def parse_object(body: bytes) -> dict:
     except RecursionError:
         raise not_json("is nested too deeply") from None
     except json.JSONDecodeError as error:
-        raise not_json(f"is no JSON ({error.msg} at character {error.pos + 1})") from None
+        raise not_json(f"is not JSON ({error.msg} at character {error.pos + 1})") from None
     except ValueError:  # a whole number of thousands of digits
         raise not_json("holds a number that is too long") from None
     if not isinstance(value, dict):

@@ -131,7 +131,7 @@ def _read_document(member: Member, file: InputFile, intake: Intake) -> bytes:
 
 def _tar_members(file: InputFile, intake: Intake) -> Iterator[Member]:
     with open_decompressed(file, intake) as stream:
-        with parsing(file.path, code="E-ARC-006", what="is no tar archive, or damaged at its start"):
+        with parsing(file.path, code="E-ARC-006", what="is not a tar archive, or damaged at its start"):
             tar = tarfile.open(fileobj=stream, mode="r|", tarinfo=_strict_header(file))  # noqa: SIM115 (holds no file)
         while (member := _next_member(tar, file)) is not None:
             yield Member(member.name, member.size, None if member.isdir() else partial(tar.extractfile, member))
@@ -167,14 +167,14 @@ def _strict_header(file: InputFile) -> type[tarfile.TarInfo]:
                 return header
             if header.type in PLAIN_TYPES and header.size >= 0:
                 return header
-            problem = f"has a member that is no plain file or folder (type {header.type!r}): {quoted(header.name)}."
+            problem = f"has a member that is not a plain file or folder (type {header.type!r}): {quoted(header.name)}."
             raise _hostile("E-ARC-002", problem, file)
 
     return StrictHeader
 
 
 def _zip_members(file: InputFile, intake: Intake) -> Iterator[Member]:
-    with parsing(file.path, code="E-ARC-006", what="is no zip archive, or cut off"):
+    with parsing(file.path, code="E-ARC-006", what="is not a zip archive, or cut off"):
         if _announced_members(file.path) > intake.settings.max_members:  # the library loads them all at once
             raise _too_many_members(file, intake)
         archive = zipfile.ZipFile(file.path)
@@ -201,7 +201,7 @@ def _announced_members(path: Path) -> int:
 
 def _check_zip_entry(info: zipfile.ZipInfo, file: InputFile) -> None:
     if stat.S_IFMT(info.external_attr >> 16) not in PLAIN_MODES:
-        problem = f"has a member that is no plain file or folder: {quoted(info.orig_filename)}."
+        problem = f"has a member that is not a plain file or folder: {quoted(info.orig_filename)}."
         raise _hostile("E-ARC-002", problem, file)
     if info.flag_bits & 1:
         raise IntegrityError(

@@ -160,7 +160,7 @@ class Lines(Iterator[str]):
         raise document_too_large(self._limit, place=self._place, line=self.number)
 
 
-def document_too_large(limit: int, *, place: str, line: int | None = None, column: str | None = None) -> InputError:
+def document_too_large(limit: int, *, place: str, line: int | None = None) -> InputError:
     """Describe a document, or a line of a table, beyond `max_document_bytes`."""
     return InputError(
         "E-DATA-008",
@@ -168,7 +168,6 @@ def document_too_large(limit: int, *, place: str, line: int | None = None, colum
         fix="cut the document, or raise max_document_bytes.",
         file=place,
         row=line,
-        column=column,
     )
 
 

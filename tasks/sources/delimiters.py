@@ -1,4 +1,4 @@
-"""What parts the fields of a text table: said by the recipe, or by the suffix, and held against the first line."""
+"""What separates the fields of a text table: said by the recipe, or by the suffix, and held against the first line."""
 
 import csv
 from collections.abc import Collection
@@ -13,7 +13,7 @@ SHOWN = {"\t": "\\t"}
 
 
 def delimiter_of(file: InputFile, settings: FileSettings) -> str:
-    """The character that parts the fields of a file."""
+    """The character that separates the fields of a file."""
     return settings.delimiter or DELIMITERS[file.kind]
 
 
@@ -35,7 +35,7 @@ def refuse_other_delimiter(head: bytes, file: InputFile, settings: FileSettings)
     shown, expected = (SHOWN.get(delimiter, delimiter) for delimiter in (best, now))
     raise InputError(
         "E-CSV-010",
-        f'parts its fields by "{shown}", expected "{expected}": found {_listed(fields[best])}.',
+        f'separates its fields by "{shown}", expected "{expected}": found {_listed(fields[best])}.',
         fix=f'set delimiter = "{shown}".',
         file=file.path,
         row=row,

@@ -230,7 +230,7 @@ def _named_file(path: Path, name: str, settings: FileSettings) -> InputFile:
         raise InputError(
             "E-SRC-003",
             f"has the suffix {quoted(suffix + compression)}, expected one of {', '.join(formats)}.",
-            fix='set format ("csv" for a text table, with delimiter if no comma parts its fields), or convert it.',
+            fix='set format ("csv" for a text table, with delimiter if no comma separates its fields), or convert it.',
             file=path,
         )
     return InputFile(path, name, kind, compression)

@@ -158,7 +158,7 @@ def _field_too_large(file: InputFile, line: int) -> InputError:
 def _stray_character(error: csv.Error, file: InputFile, line: int) -> InputError:
     return InputError(
         "E-CSV-004",
-        f"is no CSV ({quoted(error)}).",
+        f"is not CSV ({quoted(error)}).",
         fix='double quotes inside a quoted field (""), end lines with \\n or \\r\\n, or set quoted = false.',
         file=file.path,
         row=line,

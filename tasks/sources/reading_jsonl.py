@@ -118,7 +118,7 @@ def _parse_object(line: str) -> dict:
         raise
     except ValueError as error:
         reason = f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else error
-        raise _LineError("E-JSON-001", f"is no JSON ({reason}).", "write one whole JSON object per line.") from None
+        raise _LineError("E-JSON-001", f"is not JSON ({reason}).", "write one whole JSON object per line.") from None
     if not isinstance(record, dict):
         raise _LineError("E-JSON-002", f"got {_shown(record)}, expected an object.", "write one JSON object per line.")
     return record

@@ -38,7 +38,7 @@ def _rows(file: InputFile, intake: Intake) -> Iterator[RawRow]:
         place = f"{file.path}!{name}"
         if name not in tables:
             raise _mismatched(file, f"names windows of {quoted(name)}, which is not among its tables")
-        with parsing(place, code="E-ARC-006", what="is no CSV table"):
+        with parsing(place, code="E-ARC-006", what="is not a CSV table"):
             table = pl.read_csv(tables[name], infer_schema=False)
         check_columns(wanted, [*table.columns, "file", "anomaly"], file=file)
         labels = mark_windows(table["timestamp"].to_list(), limits, place)
@@ -54,7 +54,7 @@ def _read_archive(file: InputFile, intake: Intake) -> tuple[dict[str, bytes], di
         if found and found["table"]:
             tables[found["table"]] = data
         elif found:
-            with parsing(f"{file.path}!{member}", code="E-ARC-006", what="is no JSON"):
+            with parsing(f"{file.path}!{member}", code="E-ARC-006", what="is not JSON"):
                 windows = json.loads(data)
     if windows is None:
         raise InputError(

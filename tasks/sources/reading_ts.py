@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from tasks.errors import InputError, quoted
+from tasks.errors import InputError, plural, quoted
 from tasks.sources.decoding import Lines, open_decompressed
 from tasks.sources.inputs import InputFile
 from tasks.sources.intake import Intake, RawRow, batched, check_columns
@@ -92,7 +92,7 @@ def _refuse_unread(text: str, file: InputFile, number: int) -> None:
 def _fault_of(channels: list[list[str]], num_channels: int) -> str:
     lengths = {len(channel) for channel in channels}
     if len(channels) != num_channels or not channels:
-        return f"got {len(channels)} channel(s) before the label, expected {max(1, num_channels)}"
+        return f"got {plural(len(channels), 'channel')} before the label, expected {max(1, num_channels)}"
     return f"got channels of {min(lengths)} to {max(lengths)} steps, expected one length" if len(lengths) > 1 else ""
 
 

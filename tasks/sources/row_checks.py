@@ -85,7 +85,7 @@ def label_checks(settings: LabelledSource) -> list[Check]:
             "label",
             label.str.contains(NUMBER),
             "got {value}, expected a name or an integer.",
-            "write class names or integers, without decimal point or comma; a quantity to predict is no label.",
+            "write class names or integers, without decimal point or comma; a quantity to predict is not a label.",
         ),
         Check(
             "E-DATA-013",

@@ -46,7 +46,7 @@ class FileSettings(Part):
         None,
         min_length=1,
         max_length=1,
-        description="Character that parts the fields of CSV and TSV; without it a comma, in TSV a tab.",
+        description="Character that separates the fields of CSV and TSV; without it a comma, in TSV a tab.",
     )
     encoding: str = Field("utf-8", max_length=64, description="Encoding of text files; one that extends ASCII.")
     on_bad_rows: Literal["error", "skip"] = Field(

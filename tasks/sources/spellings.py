@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from tasks.errors import InputError
+from tasks.errors import InputError, plural
 from tasks.sources.label_names import look_of, plain_label, spelled_out
 from tasks.sources.settings import LabelledSource
 
@@ -57,7 +57,7 @@ class Spellings:
             "took the most frequent spelling": folded,
         }
         return [
-            f"labels of {_count_rows(sum(rows for *_, rows in changes))} {what}: {_examples(changes)}"
+            f"labels of {plural(sum(rows for *_, rows in changes), 'row')} {what}: {_examples(changes)}"
             for what, changes in said.items()
             if changes
         ]
@@ -77,12 +77,12 @@ class Spellings:
         rows, rare = self._count(named), {name for group in groups for name in group[1:]}
         label = next(label for label in self.first if named[label] in rare)
         group = next(group for group in groups if named[label] in group)
-        others = ", ".join(f"{spelled_out(one)} ({_count_rows(rows[one])})" for one in group if one != named[label])
+        others = ", ".join(f"{spelled_out(one)} ({plural(rows[one], 'row')})" for one in group if one != named[label])
         more = f"; {len(groups) - 1} more labels have several spellings" if len(groups) > 1 else ""
         place = self.first[label]
         return InputError(
             "E-DATA-030",
-            f"got {spelled_out(label)} ({_count_rows(rows[named[label]])}), which reads like {others}{more}.",
+            f"got {spelled_out(label)} ({plural(rows[named[label]], 'row')}), which reads like {others}{more}.",
             fix='write the label in one way, or set source.similar_labels = "merge" if it is one class, "keep" if not.',
             file=place.file,
             row=place.line,
@@ -100,10 +100,6 @@ def _group_by_look(names: Counter[str]) -> list[list[str]]:
 
 def _examples(changes: list[tuple[str, str, int]]) -> str:
     shown = [
-        f"{spelled_out(old)} to {spelled_out(new)} ({_count_rows(rows)})" for old, new, rows in changes[:NUM_EXAMPLES]
+        f"{spelled_out(old)} to {spelled_out(new)} ({plural(rows, 'row')})" for old, new, rows in changes[:NUM_EXAMPLES]
     ]
     return ", ".join(shown) + (f" and {len(changes) - NUM_EXAMPLES} more" if len(changes) > NUM_EXAMPLES else "")
-
-
-def _count_rows(number: int) -> str:
-    return "1 row" if number == 1 else f"{number} rows"

@@ -140,7 +140,7 @@ def _warnings(census: Census, intake: Intake, inputs: Inputs) -> list[str]:
         f"{intake.skipped} bad rows or files were left out": intake.skipped,
         f"{intake.blank_lines} blank lines were skipped": intake.blank_lines,
         f"{census.blank_texts} texts are blank": census.blank_texts,
-        f"{num_ignored} files are no documents and were ignored, such as {quoted(first_ignored)}": num_ignored,
+        f"{num_ignored} files are not documents and were ignored, such as {quoted(first_ignored)}": num_ignored,
     }
     found = [warning for warning, count in counted.items() if count]
     return [*found, *intake.spellings.warnings(intake.settings)]

@@ -290,7 +290,7 @@ def test_an_unknown_name_is_answered_with_the_nearest():
 
 
 def test_a_path_without_a_file_is_named():
-    assert failure("nowhere/a.toml") == "E-CFG-001 nowhere/a.toml: is no file.\nFix: check the path of the recipe."
+    assert failure("nowhere/a.toml") == "E-CFG-001 nowhere/a.toml: is not a file.\nFix: check the path of the recipe."
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_a_damaged_record_is_named(content):
         sum_seen("reviews/3", since=LONG_AGO)
 
     assert str(caught.value) == (
-        f"E-MON-002 {path}: is no profile of what a model saw: damaged, or written by another release.\n"
+        f"E-MON-002 {path}: is not a profile of what a model saw: damaged, or written by another release.\n"
         "Fix: move it away; its rows then no longer count."
     )
 

@@ -89,5 +89,5 @@ def test_rows_that_become_one_are_anomalous_if_one_of_them_is(project: Path, pol
     artefact, rows = read(project, f"2026-01-01,1,0\n{lines}2026-01-03,3,\n", duplicates=policy)
 
     assert rows["label"].to_list() == [0, 1, None]
-    said = ["1 row(s) were merged with one of another label; what is kept counts as anomalous"]
+    said = ["merged 1 row with one of another label; what is kept counts as anomalous"]
     assert artefact.summary["warnings"][1:2] == (said if "0" in labels else [])

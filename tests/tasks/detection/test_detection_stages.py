@@ -127,7 +127,7 @@ def test_missing_numbers_take_a_policy(take_through: Take):
     levels = pl.read_parquet(lineage.encoded.file("levels.parquet"))
     assert levels["level.value"][0] == 0
     assert levels["value.value"][70] == levels["value.value"][69]
-    assert lineage.encoded.summary["warnings"] == ["2 missing number(s) were filled with the last number before"]
+    assert lineage.encoded.summary["warnings"] == ["filled 2 missing numbers with the last number before"]
 
 
 def test_series_that_are_too_short_to_train_on_are_not_watched(take_through: Take):

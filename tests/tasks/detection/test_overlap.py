@@ -165,8 +165,8 @@ def test_rows_older_than_those_remembered_are_not_judged_and_said_to_be(detector
     counts = dict(answers["status"].value_counts().iter_rows())
     assert counts == {"forgotten": REMEMBERED - 10, "warm-up": WARM_UP - REMEMBERED, "seen": 100, "judged": 2}
     assert notes == [
-        "28 row(s) lie before those that the detector remembers of their series, so they are neither compared with "
-        "what was seen nor judged"
+        "neither judged nor compared with what was seen: 28 rows before those that the detector remembers of their "
+        "series"
     ]
 
 

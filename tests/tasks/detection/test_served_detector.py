@@ -186,13 +186,13 @@ def test_series_are_judged_alike_alone_and_among_others(detector):
     [
         (
             unlabelled((1,)).head(WARM_UP),
-            'E-DET-020 series "s1" has 60 row(s), none later than 2026-03-04T07:30:00, the last time seen, and none '
+            'E-DET-020 series "s1" has 60 rows, none later than 2026-03-04T07:30:00, the last time seen, and none '
             "that was judged: they belong to its warm-up, or lie before 2026-03-01T19:00:00, from where on rows are "
             "remembered.\nFix: bring rows later than 2026-03-04T07:30:00, or its whole history.",
         ),
         (
             unlabelled((7,)).head(70),
-            'E-DET-020 series "s7" has 70 row(s), of which 26 are its warm-up, expected at least 30 of these.\n'
+            'E-DET-020 series "s7" has 70 rows, of which 26 are its warm-up, expected at least 30 of these.\n'
             "Fix: bring more of its history, or leave the series out.",
         ),
         (
@@ -222,7 +222,7 @@ def test_a_channel_that_is_not_there_is_named(make):
         "expected.load",
         "expected.oil",
     ]
-    with pytest.raises(InputError, match='E-DET-022 channel "load" is missing, which the detector was trained on'):
+    with pytest.raises(InputError, match='E-DET-022 channel "load" is missing, which the model was trained on'):
         served.answer_frame(long.filter(pl.col("sensor") == "oil"))
 
 
@@ -239,7 +239,7 @@ def test_a_channel_that_was_never_learned_is_left_out_and_said(make):
     answers = served.answer_frame(pl.concat([more, foreign]), notes=notes)
 
     assert answers.equals(served.answer_frame(more))
-    assert notes == ['channels that the detector was not trained on are left out: "hum"; 3 row(s) hold nothing else']
+    assert notes == ['left out channels that the detector was not trained on: "hum"; and 3 rows of nothing else']
 
 
 def test_instants_are_shown_on_the_clocks_of_the_source(make):

@@ -230,7 +230,7 @@ def test_a_missing_channel_is_named(served):
 
     assert str(caught.value) == (
         'E-SEQ-003 channel "y" is missing, which the model was trained on.\n'
-        "Fix: add its rows, or name the channel as in training."
+        "Fix: add what is missing, or name the channels as in training."
     )
 
 

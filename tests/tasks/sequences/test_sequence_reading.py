@@ -35,7 +35,7 @@ def test_steps_are_gathered_in_the_order_in_which_sequences_appear(ingest_table)
     summary = artefact.summary
     assert (summary["rows"], summary["steps"], summary["labels"]) == (2, 3, {"down": 1, "up": 1})
     assert (summary["channels"], summary["missing"]) == (["x", "y"], {"value.x": 1})
-    assert summary["warnings"] == ['1 value(s) of "x" are missing']
+    assert summary["warnings"] == ['1 missing value in "x"']
 
 
 def test_interleaved_and_shuffled_rows_give_the_same_sequences(ingest_table):
@@ -115,7 +115,7 @@ def test_labels_are_renamed_and_official_splits_kept(ingest_table):
         (
             "a,0,1,2,0.5\nb,0,1,2,down\n",
             'E-DATA-013 {file}:2 column "label": got "0.5", expected a name or an integer.\n'
-            "Fix: write class names or integers, without decimal point or comma; a quantity to predict is no label.",
+            "Fix: write class names or integers, without decimal point or comma; a quantity to predict is not a label.",
         ),
         (
             ",0,1,2,up\nb,0,1,2,down\n",

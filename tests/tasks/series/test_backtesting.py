@@ -28,7 +28,7 @@ def test_more_cutoffs_than_steps_are_refused(loads: tuple[Lineage, Contest]):
         plan_cutoffs(lineage.rows, lineage.splits, 100)
 
     assert str(caught.value) == (
-        "E-SER-013 the test period has 96 step(s), expected at least one for each of 100 cut-offs.\n"
+        "E-SER-013 the test period has 96 steps, expected at least one for each of 100 cut-offs.\n"
         "Fix: lower the number of cut-offs, or raise split.test."
     )
 

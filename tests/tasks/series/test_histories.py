@@ -34,7 +34,7 @@ def test_numbers_that_are_filled_in_are_counted(missing: str, filled: str):
 
     exact_forecaster(HOURS, missing=missing).forecast_frame(history, notes=notes)
 
-    assert notes == [f"2 missing number(s) of look-backs were filled with {filled}"]
+    assert notes == [f"filled 2 missing numbers of look-backs with {filled}"]
 
 
 def test_an_incomplete_row_in_the_look_back_is_named():
@@ -44,7 +44,7 @@ def test_an_incomplete_row_in_the_look_back_is_named():
         exact_forecaster(HOURS, missing="cut").forecast_frame(history)
 
     assert str(caught.value) == (
-        'E-FOR-001 series "series" has 1 step(s) without a gap before 2024-03-31 07:00:00, expected at least 4; the '
+        'E-FOR-001 series "series" has 1 step without a gap before 2024-03-31 07:00:00, expected at least 4; the '
         "row before them, of 2024-03-31 06:00:00, lacks a number.\n"
         "Fix: give more of its history, fill its gaps, or leave the series out."
     )
@@ -64,7 +64,7 @@ def test_rows_of_other_channels_are_left_out_and_said_whatever_is_in_them():
     forecasts = forecaster.forecast_frame(odd, notes=notes)
 
     assert forecasts["channel"].unique(maintain_order=True).to_list() == ["a", "b"]
-    assert notes == ['12 row(s) of channels that the model never learned were left out: "other"']
+    assert notes == ['left out 12 rows of channels that the model never learned: "other"']
 
 
 def test_a_channel_that_the_model_was_trained_on_must_be_there():
@@ -77,7 +77,7 @@ def test_a_channel_that_the_model_was_trained_on_must_be_there():
 
     assert str(caught.value) == (
         'E-FOR-004 channel "b" is missing, which the model was trained on.\n'
-        "Fix: add the rows of each, or name it as in training."
+        "Fix: add what is missing, or name the channels as in training."
     )
 
 
@@ -164,7 +164,7 @@ def test_the_model_that_mlflow_serves_warns_of_what_was_done_to_its_rows():
     served = ServedForecaster()
     served.forecaster = exact_forecaster(HOURS, missing="cut", channel_column="channel")
 
-    with pytest.warns(UserWarning, match='never learned were left out: "other"'):
+    with pytest.warns(UserWarning, match='never learned: "other"'):
         forecasts = served.predict(None, long_rows(a=0, b=1000, other=5000).to_pandas())
 
     assert forecasts["forecast"][:2].tolist() == pytest.approx([LAST + 1, LAST + 1001], abs=0.01)

@@ -77,7 +77,7 @@ def test_rows_that_differ_are_merged_only_when_that_is_confirmed(tmp_path, polic
     assert error.fix.endswith("If they are one measurement each, set expect_merged = true.")
     rows, summary = read(path, id_columns="store", duplicates=policy, expect_merged=True)
     assert rows.height == 20
-    assert summary["warnings"][0].startswith("60 rows became 20: 40 row(s) repeated a time of their series; of such ")
+    assert summary["warnings"][0].startswith("60 rows became 20: 40 rows repeated a time of their series; of such ")
 
 
 def test_few_rows_that_another_column_tells_apart_are_not_merged_unasked(tmp_path):
@@ -114,7 +114,7 @@ def test_copies_of_rows_are_merged_however_many_they_are(tmp_path):
     kept, summary = read(path, **columns)
 
     assert kept["value.value"].to_list() == [hour for _, hour, _ in rows]
-    assert summary["warnings"][0].startswith("60 rows became 20: 40 row(s) repeated a time")
+    assert summary["warnings"][0].startswith("60 rows became 20: 40 rows repeated a time")
     assert error_of(one_differs, **columns).code == "E-TIME-020"
 
 

@@ -196,14 +196,14 @@ def test_segments_too_short_for_a_window_are_left_out_and_counted(make):
 
     assert shards.summary["left_out"]["train"] == {"segments": 2, "rows": 10}
     assert shards.summary["warnings"] == [
-        "2 segment(s) of the train rows (10 rows) are shorter than look_back + horizon = 6 and left out"
+        "left out 2 segments of the train rows (10 rows) that cannot hold look_back + horizon = 6 rows"
     ]
 
 
 def test_a_split_in_which_no_window_fits_says_what_is_needed_and_what_is_there(make):
     assert error_of(make, rows_of({"a": wave(80)}, skip={"a": [30]}), window={"look_back": 29, "horizon": 3}) == (
         "E-SER-012 no window fits into the train rows: it takes look_back + horizon = 32 rows without a gap, and the "
-        "longest of 2 segment(s) has 30.\n"
+        "longest of 2 segments has 30.\n"
         "Fix: set shard.look_back = 27 and shard.horizon = 3, or less; or move the cuts of the split, or add rows."
     )
 
@@ -235,7 +235,7 @@ def test_rows_with_missing_numbers_become_gaps(make):
     _, _, encoded, shards = make(rows_of({"a": values}), scale={"missing": "cut"})
 
     assert encoded.summary["dropped"] == 1
-    assert encoded.summary["warnings"] == ["1 row(s) with a missing number were cut out"]
+    assert encoded.summary["warnings"] == ["cut out 1 row with a missing number"]
     assert [len(part) for part in rows_in(shards, "train")] == [20, 21]
 
 

@@ -99,7 +99,7 @@ def test_a_long_table_is_pivoted_and_an_absent_channel_is_missing(tmp_path):
     assert found.columns == ["row", "series", "time", "value.x", "value.y"]
     assert (found["row"].to_list(), found["value.x"].to_list()) == ([0, 2, 4], [0.0, 1.0, None])
     assert (summary["rows"], summary["channels"], summary["missing"]) == (3, ["x", "y"], {"value.x": 1})
-    assert summary["warnings"] == ['1 value(s) of "x" are missing']
+    assert summary["warnings"] == ['1 missing value in "x"']
 
 
 def test_each_file_may_be_a_series(tmp_path):
@@ -161,7 +161,7 @@ def test_rows_that_go_back_in_time_are_refused_or_sorted(tmp_path):
     )
     rows, summary = read(tmp_path, path=path, unsorted="sort")
     assert (rows["row"].to_list(), rows["value.value"].to_list()) == ([0, 2, 1, 3], [0.0, 1.0, 2.0, 3.0])
-    assert summary["warnings"] == ["1 row(s) went back in time and were sorted"]
+    assert summary["warnings"] == ["sorted 1 row that went back in time"]
 
 
 def test_rows_that_repeat_a_time_are_refused_or_one_is_kept(tmp_path):
@@ -208,12 +208,12 @@ def test_gaps_are_reported_with_their_times_or_refused(tmp_path):
     assert summary["gaps"]["first"][0] == gap
     assert (summary["gaps"]["number"], summary["gaps"]["steps"]) == (2, 3)
     assert summary["warnings"] == [
-        "3 step(s) of 1h are missing in 2 gap(s), which no window spans: 2 after 2024-01-01T03:00:00, "
+        "2 gaps with 3 missing steps of 1h, which no window spans: 2 after 2024-01-01T03:00:00, "
         "1 after 2024-01-01T08:00:00"
     ]
     assert error_of(tmp_path, path=path, gaps="error") == (
         'E-TIME-016 IN/a.csv:6 column "time": got 2024-01-01T06:00:00 after 2024-01-01T03:00:00 in series "series": '
-        '2 step(s) of 1h are missing.\nFix: fill in the rows, or set gaps = "cut".'
+        '2 missing steps of 1h.\nFix: fill in the rows, or set gaps = "cut".'
     )
 
 
@@ -232,7 +232,7 @@ def test_a_step_needs_two_times_of_one_series(tmp_path):
     path = table(tmp_path / "a.csv", [(HOURS[0], "a", 1), (HOURS[1], "b", 1)], "time,name,value")
 
     assert error_of(tmp_path, path=path, id_column="name") == (
-        "E-TIME-019 no series has two times, 2 row(s) in all, so there is no step to find.\n"
+        "E-TIME-019 no series has two times, 2 rows in all, so there is no step to find.\n"
         "Fix: check id_columns, or add rows."
     )
     assert read(tmp_path, path=path, id_column="name", frequency="1h")[1]["rows"] == 2
@@ -278,7 +278,7 @@ def test_a_folder_and_a_text_are_no_tables(tmp_path):
     )
     assert error_of(tmp_path, path=str(tmp_path / "a.txt")) == (
         'E-SRC-003 IN/a.txt: has the suffix ".txt", expected one of .csv, .tsv, .jsonl, .ndjson, .parquet.\n'
-        'Fix: set format ("csv" for a text table, with delimiter if no comma parts its fields), or convert it.'
+        'Fix: set format ("csv" for a text table, with delimiter if no comma separates its fields), or convert it.'
     )
 
 
@@ -296,9 +296,9 @@ def test_the_embedded_series_is_read_without_importing_its_package(tmp_path, mon
 
     assert rows["value.temperature (celsius)"].to_list() == [4.0, 5.0, 6.5, 8.0]
     assert summary["warnings"] == [
-        "5 rows became 4: 1 row(s) repeated a time of their series; of such rows their mean was kept "
+        "5 rows became 4: 1 row repeated a time of their series; of such rows their mean was kept "
         '(duplicates = "mean")',
-        "1 step(s) of 30m are missing in 1 gap(s), which no window spans: 1 after 2016-02-15T01:00:00Z",
+        "1 gap with 1 missing step of 30m, which no window spans: 1 after 2016-02-15T01:00:00Z",
     ]
     assert "bokeh_sampledata" not in sys.modules
 
@@ -323,8 +323,8 @@ def test_etth1_is_downloaded_under_its_hash(monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
-        ({"time_zone": "Paris"}, "Paris is no IANA time zone"),
-        ({"frequency": "0h"}, "0h is no frequency"),
+        ({"time_zone": "Paris"}, "Paris is not an IANA time zone"),
+        ({"frequency": "0h"}, "0h is not a frequency"),
         ({"frequency": "1h", "time_unit": "step"}, "a frequency without a unit belongs to time_unit"),
         ({"time_format": "%Y %Z"}, "%Z is not read"),
         ({"time_format": "%Y", "time_unit": "s"}, 'time_format needs time_unit "text"'),

@@ -199,7 +199,7 @@ def test_a_series_that_begins_after_the_training_rows_is_left_out_by_name(encode
     assert encoded.summary["unscaled"] == {"series": 1, "rows": 12}
     assert encoded.summary["dropped"] == 0
     assert encoded.summary["warnings"][1] == (
-        '1 series such as "late_shop" (12 row(s)) are left out: they have fewer than the 4 numbers in the training '
+        '1 series such as "late_shop" (12 rows) are left out: they have fewer than the 4 numbers in the training '
         "rows that a scale of their own takes"
     )
     assert not scaled(encoded, "late_shop", "test").size

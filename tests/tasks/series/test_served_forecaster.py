@@ -148,7 +148,7 @@ def test_a_history_that_is_too_short_is_refused(forecaster: SeriesForecaster, hi
         forecaster.forecast_frame(short)
 
     assert str(caught.value) == (
-        'E-FOR-001 series "north" has 20 step(s) without a gap before 2024-03-20 17:00:00+00:00, '
+        'E-FOR-001 series "north" has 20 steps without a gap before 2024-03-20 17:00:00+00:00, '
         "expected at least 24.\n"
         "Fix: give more of its history, fill its gaps, or leave the series out."
     )
@@ -157,7 +157,7 @@ def test_a_history_that_is_too_short_is_refused(forecaster: SeriesForecaster, hi
 def test_a_gap_in_the_look_back_is_not_glossed_over(forecaster: SeriesForecaster, history: pl.DataFrame):
     gappy = history.filter(pl.col("time") != "2024-03-20T02:00:00Z")
 
-    with pytest.raises(InputError, match=re.escape('series "north" has 15 step(s) without a gap')):
+    with pytest.raises(InputError, match=re.escape('series "north" has 15 steps without a gap')):
         forecaster.forecast_frame(gappy)
 
 

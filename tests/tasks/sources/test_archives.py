@@ -167,7 +167,7 @@ def test_links_devices_and_oddities_are_refused_by_type(tmp_path, attributes):
     error = error_of(tmp_path / "c.tar", tar_with(**attributes))
 
     assert error.code == "E-ARC-002"
-    assert f"E-ARC-002 {tmp_path}/c.tar: has a member that is no plain file or folder (type b'" in str(error)
+    assert f"E-ARC-002 {tmp_path}/c.tar: has a member that is not a plain file or folder (type b'" in str(error)
 
 
 def test_without_the_strict_header_links_reach_the_library(tmp_path, monkeypatch):
@@ -198,7 +198,7 @@ def test_symlinks_in_zip_archives_are_refused(tmp_path):
     info.external_attr = 0o120777 << 16
 
     assert str(error_of(tmp_path / "c.zip", zip_of({info: b"/etc/passwd"}))) == (
-        f'E-ARC-002 {tmp_path}/c.zip: has a member that is no plain file or folder: "a/1.txt".\nFix: {FIX_HOSTILE}'
+        f'E-ARC-002 {tmp_path}/c.zip: has a member that is not a plain file or folder: "a/1.txt".\nFix: {FIX_HOSTILE}'
     )
 
 

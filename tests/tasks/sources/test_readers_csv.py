@@ -139,7 +139,7 @@ def test_mixed_line_ends_are_read_and_a_lone_carriage_return_is_refused(tmp_path
     assert read(path)[0].height == 2
 
     path.write_bytes(b"text,label\r\nhello,a\nworld,b\rnext,a\n")
-    assert error_of(path).startswith(f"E-CSV-004 {path}:3: is no CSV (")
+    assert error_of(path).startswith(f"E-CSV-004 {path}:3: is not CSV (")
 
 
 @pytest.mark.parametrize(("fields", "count"), [("only", 1), ("one,two,three", 3)])
@@ -185,7 +185,7 @@ def test_text_after_a_closing_quote_is_refused(tmp_path):
     path.write_text('text,label\n"hello" world,a\n')
 
     assert error_of(path).splitlines() == [
-        f"E-CSV-004 {path}:2: is no CSV (\"',' expected after '\"'\").",
+        f"E-CSV-004 {path}:2: is not CSV (\"',' expected after '\"'\").",
         'Fix: double quotes inside a quoted field (""), end lines with \\n or \\r\\n, or set quoted = false.',
     ]
 
@@ -270,7 +270,7 @@ def test_another_delimiter_than_the_suffix_says_is_named_and_can_be_set(tmp_path
     path.write_text(f'\n"text"{delimiter}"label"\nhello, you{delimiter}a\n{delimiter}\n')
 
     assert error_of(path) == (
-        f'E-CSV-010 {path}:2: parts its fields by "{shown}", expected ",": found "text", "label".\n'
+        f'E-CSV-010 {path}:2: separates its fields by "{shown}", expected ",": found "text", "label".\n'
         f'Fix: set delimiter = "{shown}".'
     )
     rows, intake = read(path, delimiter=delimiter)

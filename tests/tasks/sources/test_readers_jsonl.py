@@ -47,7 +47,7 @@ def test_blank_lines_are_skipped_and_counted(tmp_path):
 
 PLACED_FAULTS = {
     '{"text": "x", "label": ': (
-        "E-JSON-001 {place}: is no JSON (Expecting value at character 25).\nFix: write one whole JSON object per line."
+        "E-JSON-001 {place}: is not JSON (Expecting value at character 25).\nFix: write one whole JSON object per line."
     ),
     "[1, 2]": 'E-JSON-002 {place}: got an array ("[1, 2]"), expected an object.\nFix: write one JSON object per line.',
     '"text"': ('E-JSON-002 {place}: got a string ("text"), expected an object.\nFix: write one JSON object per line.'),
@@ -125,7 +125,7 @@ def test_lines_of_a_pretty_printed_array_are_refused_on_the_first(tmp_path):
 
     text = error_of(path, *json.dumps([{"text": "x", "label": "a"}], indent=1).splitlines())
 
-    assert text.startswith(f"E-JSON-001 {path}:1: is no JSON (Expecting value at character ")
+    assert text.startswith(f"E-JSON-001 {path}:1: is not JSON (Expecting value at character ")
 
 
 def test_skipping_leaves_out_bad_lines_only(tmp_path):

@@ -69,12 +69,12 @@ def test_the_name_of_a_file_tells_its_split(tmp_path: Path, name: str, split: st
         ),
         (
             f"{HEADER}1,2:3,4:a\n1,2:a\n",
-            "E-TS-003 {file}:7: got 1 channel(s) before the label, expected 2.\n"
+            "E-TS-003 {file}:7: got 1 channel before the label, expected 2.\n"
             "Fix: give every channel as many steps, `?` for a missing number, and end the line with the label.",
         ),
         (
             f"{HEADER}a\n",
-            "E-TS-003 {file}:6: got 0 channel(s) before the label, expected 1.\n"
+            "E-TS-003 {file}:6: got 0 channels before the label, expected 1.\n"
             "Fix: give every channel as many steps, `?` for a missing number, and end the line with the label.",
         ),
         (HEADER, "E-SRC-004 {file}: has no line after @data.\nFix: remove the file, or fill it."),
