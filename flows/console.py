@@ -126,7 +126,8 @@ def describe_count(event: Progress) -> str:
     values = [event.done] if event.total in (None, event.done) else [event.done, event.total]
     if event.unit == "bytes":
         return f"{'/'.join(f'{value / MIB:,.1f}' for value in values)} MiB"
-    return f"{'/'.join(_count(value) for value in values)} {event.unit}"
+    unit = event.unit.removesuffix("s") if values[-1] == 1 else event.unit
+    return f"{'/'.join(_count(value) for value in values)} {unit}"
 
 
 def describe_figures(figures: dict[str, float], shown: Sequence[tuple[tuple[str, ...], str]]) -> str:

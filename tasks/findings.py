@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tasks.contest import Contest
+from tasks.errors import plural
 from tasks.lineage import Lineage
 from tasks.store import Artefact
 
 # What the page of a run keeps of its findings for whoever points to it.
 SHOWN = ("problems", "outdone", "warnings")
+SPLITS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +42,15 @@ def describe_data(data: dict[str, dict]) -> str:
     """How many rows were read, filtered and divided, in a line; what was done to them is told by warnings."""
     rows, splits = data["ingest"], data["split"].get("splits", {})
     filtered = [f"{count:,} were other than where.{name}" for name, count in rows.get("filtered", {}).items()]
-    divided = ", ".join(f"{count:,} {name}" for name, count in splits.items())
-    return "; ".join(filter(None, [f"{rows['rows']:,} rows read", *filtered, divided]))
+    divided = ", ".join(f"{splits[name]:,} {name}" for name in sorted(splits, key=_place_of_split))
+    read = plural(rows["rows"], "row")
+    if "steps" in rows:
+        read = f"{plural(rows['steps'], 'step')} of {plural(rows['rows'], 'sequence')}"
+    return "; ".join(filter(None, [f"{read} read", *filtered, divided]))
+
+
+def _place_of_split(name: str) -> int:
+    return SPLITS.index(name) if name in SPLITS else len(SPLITS)
 
 
 def _say(artefacts: Iterable[Artefact], kind: str) -> Iterator[str]:

@@ -55,13 +55,15 @@ def history(name: str, as_json: bool) -> None:
 
 
 def show_champion(entry: "Entry", *, as_json: bool) -> None:
-    """Say who is champion now, and how to return."""
+    """Say who is champion now, and how to return, if that is possible."""
+    from tasks.promotion.overrides import find_way_back
+
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(entry)))
         return
     click.echo(f"{entry.model}/{entry.champion} is champion (entry {entry.number}: {entry.action}).")
-    if entry.previous and entry.previous != entry.champion:  # else it is gone, and its number was given anew
-        click.echo(f"Back to {entry.model}/{entry.previous}: rnnflow rollback {entry.model} --reason TEXT")
+    if version := find_way_back(entry.model):
+        click.echo(f"Back to {entry.model}/{version}: rnnflow rollback {entry.model} --reason TEXT")
 
 
 def print_history(name: str, entries: "Sequence[Entry]") -> None:

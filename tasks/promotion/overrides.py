@@ -1,12 +1,12 @@
 """What a person decides against or without the gate: make a version champion, or return to an earlier one."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 
 from tasks import registrations
 from tasks.errors import InputError, IntegrityError, quoted
 from tasks.promotion import aliases, ledger, ownership, standing
 from tasks.promotion.identities import locate
-from tasks.promotion.identity import CHAMPION, NOBODY, Identity, RegisteredVersion, as_fields
+from tasks.promotion.identity import CHAMPION, NOBODY, Identity, as_fields
 from tasks.promotion.ledger import Draft, Entry
 from tasks.registered_model import RegisteredModel
 from tasks.registry import resolve_whole_model
@@ -48,6 +48,16 @@ def roll_back(name: str, *, reason: str) -> Entry:
     return ledger.head(name)
 
 
+def find_way_back(name: str) -> str:
+    """Number of the version to which a rollback would return; empty if there is none.
+
+    Raises InputError (E-NAME-001), ServiceError (E-LED-003, E-LED-004, E-LED-005, E-SVC-004).
+    """
+    entries = ownership.read_own_decisions(check_name(name, what="model name"))
+    back = _find_back(name, standing.list_champions(entries))
+    return back[1].version if back else ""
+
+
 def check_reason(reason: str) -> None:
     """Refuse to record a change that nobody explains.
 
@@ -77,8 +87,8 @@ def _draft_promotion(model: RegisteredModel, entries: Sequence[Entry], reason: s
 
 
 def _draft_rollback(name: str, entries: Sequence[Entry], reason: str) -> Draft:
-    champions, versions = standing.list_champions(entries), registrations.read_versions(name)
-    back = next(_list_whole(name, champions, versions), None)
+    champions = standing.list_champions(entries)
+    back = _find_back(name, champions)
     if back is None:
         raise InputError(
             "E-REG-009",
@@ -120,14 +130,14 @@ def _is_interrupted_rollback(name: str, entries: Sequence[Entry]) -> bool:
     return bool(number) and registrations.read_aliases(name).get(CHAMPION) != number
 
 
-def _list_whole(
-    name: str, champions: Sequence[Identity], versions: Mapping[str, RegisteredVersion]
-) -> Iterator[tuple[int, Identity]]:
-    """Yield where in the line of champions a rollback may end, the latest first, and the model there as it is now."""
+def _find_back(name: str, champions: Sequence[Identity]) -> tuple[int, Identity] | None:
+    """Where in the line of champions a rollback ends, and the model there as it is now; None if none is whole."""
+    versions = registrations.read_versions(name)
     for position in reversed(range(len(champions) - 1)):
         number = locate(champions[position], versions)
         if number and not standing.are_same(champions[position], champions[-1]) and _is_whole(f"{name}/{number}"):
-            yield position, Identity(number, champions[position].content)
+            return position, Identity(number, champions[position].content)
+    return None
 
 
 def _is_whole(label: str) -> bool:

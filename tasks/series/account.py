@@ -35,8 +35,8 @@ def describe_changes(
     """
     is_prediction = intake.refused is not None
     counted = {
-        f"{intake.skipped} bad rows or files were left out": 0 if is_prediction else intake.skipped,
-        f"{intake.blank_lines} blank lines were skipped": 0 if is_prediction else intake.blank_lines,
+        f"bad rows or files left out: {intake.skipped:,}": 0 if is_prediction else intake.skipped,
+        f"blank lines skipped: {intake.blank_lines:,}": 0 if is_prediction else intake.blank_lines,
         f"sorted {plural(num_unsorted, 'row')} that went back in time": num_unsorted,
         describe_merging(settings.duplicates, num_merged, num_rows - num_merged): num_merged,
     }

@@ -100,7 +100,7 @@ def refuse_short(past: pl.DataFrame, used: pl.Series, grid: TimeGrid, look_back:
             f"series {quoted(series)} goes in steps of {step}, expected {grid.frequency} as in training.",
             fix=f"bring a row for each step of {grid.frequency}, or leave the series out.",
         )
-    end = f" before {grid.on_clocks(used[-1])}" if used.len() else ""
+    end = f" up to {grid.on_clocks(used[-1])}" if used.len() else ""
     raise InputError(
         "E-FOR-001",
         f"series {quoted(series)} has {plural(num_steps, 'step')} without a gap{end}, expected at least "

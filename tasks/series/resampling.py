@@ -58,7 +58,8 @@ class ResamplingPlan:
         if self.pieces >= FEW_PIECES:
             return []
         what = "series" if self.by == "series" else "stretches as long as the horizon"
-        return [f"{split} has only {self.pieces:.1f} independent {what}: its intervals are too narrow."]
+        pieces = f"{self.pieces:.1f}".removesuffix(".0")
+        return [f"{split} has only {pieces} independent {what}: its intervals are too narrow."]
 
     def describe(self) -> dict:
         """JSON value for the report."""

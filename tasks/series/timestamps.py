@@ -18,7 +18,7 @@ DATE, CLOCK, SECONDS, OFFSET = "1", "2", "3", "4"
 
 LEAP_SECOND = r"\d{1,2}:\d{2}:60"
 ISO_WEEK = r"^\d{4}-?W\d{2}"
-DAY_OR_MONTH_FIRST = r"^\d{1,2}[/.-]\d{1,2}[/.-](\d{2}|\d{4})\b"
+DAY_OR_MONTH_FIRST = r"^\d{{1,2}}[{0}]\d{{1,2}}[{0}](\d{{2}}|\d{{4}})\b"
 NUMBER = r"^[+-]?\d+([.]\d*)?(e[+-]?\d+)?$"
 
 UNIT_NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
@@ -152,6 +152,15 @@ def _iso_checks() -> list[Check]:
         )
         for pattern, reading in READINGS_OF_DIGITS.items()
     ]
+    days_or_months = [
+        _fault(
+            "E-TIME-003",
+            time.str.contains(DAY_OR_MONTH_FIRST.format(mark)),
+            "got {value}, of which either number may be the day.",
+            f'set time_format, for example "%d{mark}%m{mark}%Y" or "%m{mark}%d{mark}%Y %H:%M".',
+        )
+        for mark in "/.-"
+    ]
     return [
         _fault(
             "E-TIME-006",
@@ -159,12 +168,7 @@ def _iso_checks() -> list[Check]:
             "got {value}, a week, expected a date.",
             'set time_format = "%G-W%V-%u", which reads week dates with a day, such as 2024-W05-1.',
         ),
-        _fault(
-            "E-TIME-003",
-            time.str.contains(DAY_OR_MONTH_FIRST),
-            "got {value}, of which either number may be the day.",
-            'set time_format, for example "%d/%m/%Y" or "%m/%d/%Y %H:%M".',
-        ),
+        *days_or_months,
         *digits,
         _fault(
             "E-TIME-002",

@@ -57,7 +57,8 @@ def propose_encodings(sample: bytes) -> list[str]:
     import charset_normalizer
 
     found = charset_normalizer.from_bytes(sample[:SAMPLE_BYTES])
-    usual = list(dict.fromkeys(USUAL[match.encoding] for match in found if match.encoding in USUAL))
+    usual = dict.fromkeys(USUAL[match.encoding] for match in found if match.encoding in USUAL)
+    usual = [name for name in usual if _fits(sample, name)]  # the detector may know it by that of a larger set
     if WESTERN in usual and _share_beyond_ascii(sample) <= MAX_WESTERN_SHARE:
         usual = [WESTERN, *(name for name in usual if name != WESTERN)]
     return usual[:MAX_PROPOSED]
@@ -95,6 +96,15 @@ def refuse_utf8_read_otherwise(head: bytes, encoding: str, place: str) -> None:
         file=place,
         row=1 + head[: beyond.start()].count(b"\n"),
     )
+
+
+def _fits(sample: bytes, encoding: str) -> bool:
+    """Tell whether a sample, which may end within a character, can be decoded."""
+    try:
+        codecs.getincrementaldecoder(encoding)().decode(sample)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _has_single_bytes(encoding: str) -> bool:

@@ -137,9 +137,9 @@ def _warnings(census: Census, intake: Intake, inputs: Inputs) -> list[str]:
     num_ignored = len(inputs.ignored) + intake.num_ignored
     first_ignored = (inputs.ignored or [intake.first_ignored])[0]
     counted = {
-        f"{intake.skipped} bad rows or files were left out": intake.skipped,
-        f"{intake.blank_lines} blank lines were skipped": intake.blank_lines,
-        f"{census.blank_texts} texts are blank": census.blank_texts,
+        f"bad rows or files left out: {intake.skipped:,}": intake.skipped,
+        f"blank lines skipped: {intake.blank_lines:,}": intake.blank_lines,
+        f"blank texts: {census.blank_texts:,}": census.blank_texts,
         f"{num_ignored} files are not documents and were ignored, such as {quoted(first_ignored)}": num_ignored,
     }
     found = [warning for warning, count in counted.items() if count]

@@ -106,6 +106,7 @@ def test_names_and_notes_cannot_act_on_the_terminal(kind: str, request: pytest.F
         (Progress("a", done=1200, total=5000), "1,200/5,000 rows"),
         (Progress("a", done=5000, total=5000), "5,000 rows"),
         (Progress("a", done=1200), "1,200 rows"),
+        (Progress("a", done=1, total=1, unit="pages"), "1 page"),
         (Progress("a", done=1.4, total=3, unit="epochs"), "1.4/3 epochs"),
         (Progress("a", done=3 * 2**20, total=12.5 * 2**20, unit="bytes"), "3.0/12.5 MiB"),
     ],

@@ -60,7 +60,7 @@ def test_rows_are_numbered_typed_and_counted(tmp_path):
     assert summary["labels"] == {"neg": 1, "pos": 2}
     assert summary["inputs"]["files"] == 1
     assert summary["inputs"]["bytes"] == (tmp_path / "rows.csv").stat().st_size
-    assert summary["warnings"] == ["1 texts are blank"]
+    assert summary["warnings"] == ["blank texts: 1"]
     assert [(event.stage, event.done, event.finished) for event in events][-1] == ("ingest", 3, True)
 
 
@@ -73,7 +73,7 @@ def test_rows_left_out_are_counted_with_examples_and_warnings(tmp_path):
     assert summary["skipped_examples"] == [
         f'E-DATA-013 {path}:3 column "label": got "2.5", expected a name or an integer.'
     ]
-    assert summary["warnings"] == ["1 bad rows or files were left out"]
+    assert summary["warnings"] == ["bad rows or files left out: 1"]
 
 
 def test_files_that_are_no_documents_are_warned_of(tmp_path):

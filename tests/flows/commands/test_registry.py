@@ -86,6 +86,7 @@ def test_a_decision_is_told_with_the_way_back(entries, monkeypatch, command, cal
         return entries[2]
 
     monkeypatch.setattr(overrides, called, decide)
+    monkeypatch.setattr(overrides, "find_way_back", lambda _: "1")
 
     shown = invoke(*command, "--reason", "better on slang")
     as_json = json.loads(invoke(*command, "--reason", "better on slang", "--json").output)

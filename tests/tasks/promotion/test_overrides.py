@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tasks import tracking
 from tasks.errors import InputError, IntegrityError
 from tasks.promotion import aliases, ledger, standing
-from tasks.promotion.overrides import promote, roll_back
+from tasks.promotion.overrides import find_way_back, promote, roll_back
 
 
 def test_a_person_may_promote_any_whole_version(registry, crown):
@@ -98,7 +98,19 @@ def test_a_rollback_passes_over_damaged_and_deleted_champions(registry, crown):
     registry.damaged.add("3")
     registry.delete_version("reviews", "2")
 
+    assert find_way_back("reviews") == "1"
     assert roll_back("reviews", reason="r").champion == "1"
+
+
+def test_no_way_back_is_shown_to_a_model_that_was_deleted(registry, crown):
+    crown("1")
+    registry.add("reviews", "2")
+    registry.delete_version("reviews", "1")
+
+    promote("reviews/2", reason="v1 is gone")
+
+    assert ledger.head("reviews").previous == "1"
+    assert find_way_back("reviews") == ""
 
 
 def test_a_rollback_returns_to_the_rows_its_champion_stood_on(crown):

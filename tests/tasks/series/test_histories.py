@@ -44,7 +44,7 @@ def test_an_incomplete_row_in_the_look_back_is_named():
         exact_forecaster(HOURS, missing="cut").forecast_frame(history)
 
     assert str(caught.value) == (
-        'E-FOR-001 series "series" has 1 step without a gap before 2024-03-31 07:00:00, expected at least 4; the '
+        'E-FOR-001 series "series" has 1 step without a gap up to 2024-03-31 07:00:00, expected at least 4; the '
         "row before them, of 2024-03-31 06:00:00, lacks a number.\n"
         "Fix: give more of its history, fill its gaps, or leave the series out."
     )

@@ -89,6 +89,12 @@ def test_one_offset_is_taken_to_utc_with_a_warning(path):
             'got "01/02/2024", of which either number may be the day.',
             'set time_format, for example "%d/%m/%Y" or "%m/%d/%Y %H:%M".',
         ),
+        (
+            "01.02.2024 00:00",
+            "003",
+            'got "01.02.2024 00:00", of which either number may be the day.',
+            'set time_format, for example "%d.%m.%Y" or "%m.%d.%Y %H:%M".',
+        ),
         ("2023-02-29", "004", 'got "2023-02-29", which no calendar or clock shows.', "correct the time."),
         (
             "2016-12-31T23:59:60Z",

@@ -129,7 +129,7 @@ def test_texts_that_mean_nothing_and_decimal_commas_are_read_by_settings(tmp_pat
         read(tmp_path, **columns, decimal=",")
     rows, summary = read(tmp_path, **columns, decimal=",", missing_values=["?"])
     assert rows["value.value"].to_list() == [1.436, None, -5.0]
-    assert summary["warnings"] == ["2 blank lines were skipped", '1 missing value in "value"']
+    assert summary["warnings"] == ["blank lines skipped: 2", '1 missing value in "value"']
 
 
 def test_with_a_decimal_comma_a_point_is_refused_in_texts_and_no_matter_in_numbers(tmp_path):

@@ -148,7 +148,7 @@ def test_a_history_that_is_too_short_is_refused(forecaster: SeriesForecaster, hi
         forecaster.forecast_frame(short)
 
     assert str(caught.value) == (
-        'E-FOR-001 series "north" has 20 steps without a gap before 2024-03-20 17:00:00+00:00, '
+        'E-FOR-001 series "north" has 20 steps without a gap up to 2024-03-20 17:00:00+00:00, '
         "expected at least 24.\n"
         "Fix: give more of its history, fill its gaps, or leave the series out."
     )

@@ -28,6 +28,14 @@ def test_utf_8_is_proposed_for_utf_8_and_nothing_for_a_damaged_byte_in_it():
     assert propose_encodings(text + b"\xff") == propose_encodings(b"plain") == propose_encodings(b"") == []
 
 
+def test_no_encoding_is_proposed_that_does_not_read_the_sample():
+    words = "满意 服务 位置 舒服 干净 热情 新鲜 周到 好吃 香\n".encode("gb18030") * 30
+
+    with pytest.raises(UnicodeDecodeError):
+        words.decode("euc_jp")  # although they are in a larger set, EUC-JIS-2004
+    assert propose_encodings(words) == ["gb18030"]
+
+
 def test_a_remedy_asks_for_a_look_at_the_rows():
     assert remedy_for([]) == (
         "set encoding to the one in which the file was written, and look at a few rows then; or clean the file."
