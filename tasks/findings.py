@@ -37,11 +37,11 @@ def gather_findings(lineage: Lineage, contest: Contest, *later: Artefact) -> Fin
 
 
 def describe_data(data: dict[str, dict]) -> str:
-    """How many rows were read, filtered and divided, in a line; what was done to them is told by warnings."""
+    """How many rows were used, left out and divided, in a line; what was done to them is told by warnings."""
     rows, splits = data["ingest"], data["split"].get("splits", {})
-    filtered = [f"{count:,} were other than where.{name}" for name, count in rows.get("filtered", {}).items()]
+    filtered = [f"{count:,} others left out by where.{name}" for name, count in rows.get("filtered", {}).items()]
     divided = ", ".join(f"{count:,} {name}" for name, count in splits.items())
-    return "; ".join(filter(None, [f"{rows['rows']:,} rows read", *filtered, divided]))
+    return "; ".join(filter(None, [f"{rows['rows']:,} rows used", *filtered, divided]))
 
 
 def _say(artefacts: Iterable[Artefact], kind: str) -> Iterator[str]:

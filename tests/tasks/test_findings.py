@@ -85,7 +85,7 @@ def test_what_was_done_to_the_data_is_counted_by_stage_and_said_in_a_line():
         "encode": {"rows": 1},
         "shard": {"rows": 1, "left_out": {"train": {"segments": 2, "rows": 7}}},
     }
-    assert describe_data(data) == "1,900 rows read; 1,234 were other than where.country; 1,500 train, 400 test"
+    assert describe_data(data) == "1,900 rows used; 1,234 others left out by where.country; 1,500 train, 400 test"
     assert json.loads(json.dumps(data)) == data
 
 
