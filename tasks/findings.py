@@ -39,14 +39,14 @@ def gather_findings(lineage: Lineage, contest: Contest, *later: Artefact) -> Fin
 
 
 def describe_data(data: dict[str, dict]) -> str:
-    """How many rows were read, filtered and divided, in a line; what was done to them is told by warnings."""
+    """How many rows were used, left out and divided, in a line; what was done to them is told by warnings."""
     rows, splits = data["ingest"], data["split"].get("splits", {})
-    filtered = [f"{count:,} were other than where.{name}" for name, count in rows.get("filtered", {}).items()]
+    filtered = [f"{count:,} others left out by where.{name}" for name, count in rows.get("filtered", {}).items()]
     divided = ", ".join(f"{splits[name]:,} {name}" for name in sorted(splits, key=_place_of_split))
-    read = plural(rows["rows"], "row")
+    used = plural(rows["rows"], "row")
     if "steps" in rows:
-        read = f"{plural(rows['steps'], 'step')} of {plural(rows['rows'], 'sequence')}"
-    return "; ".join(filter(None, [f"{read} read", *filtered, divided]))
+        used = f"{plural(rows['steps'], 'step')} of {plural(rows['rows'], 'sequence')}"
+    return "; ".join(filter(None, [f"{used} used", *filtered, divided]))
 
 
 def _place_of_split(name: str) -> int:

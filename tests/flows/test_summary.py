@@ -83,7 +83,7 @@ def test_problems_come_first_and_warnings_after_the_verdict(outcome: Outcome):
     after = lines[lines.index("First model.") + 1 :]
     assert after[:2] == [
         "The baseline x is better on test than gru: loss 0.1 against 0.2.",
-        "Data: 1,920 rows read; 7 were other than where.country; 1,900 train, 20 test.",
+        "Data: 1,920 rows used; 7 others left out by where.country; 1,900 train, 20 test.",
     ]
     assert after[2:11] == [*(f"  {one}" for one in TOLD["warnings"][:8]), "  and 3 more in the report"]
 

@@ -86,14 +86,14 @@ def test_what_was_done_to_the_data_is_counted_by_stage_and_said_in_a_line():
         "shard": {"rows": 1, "left_out": {"train": {"segments": 2, "rows": 7}}},
     }
     data["split"]["splits"] = {"test": 400, "train": 1500}
-    assert describe_data(data) == "1,900 rows read; 1,234 were other than where.country; 1,500 train, 400 test"
+    assert describe_data(data) == "1,900 rows used; 1,234 others left out by where.country; 1,500 train, 400 test"
     assert json.loads(json.dumps(data)) == data
 
 
 def test_the_data_of_sequences_are_told_in_steps_and_sequences():
     data = {"ingest": {"rows": 200, "steps": 2807}, "split": {"splits": {"test": 20, "train": 160, "valid": 20}}}
 
-    assert describe_data(data) == "2,807 steps of 200 sequences read; 160 train, 20 valid, 20 test"
+    assert describe_data(data) == "2,807 steps of 200 sequences used; 160 train, 20 valid, 20 test"
 
 
 def plain_contest() -> Contest:
