@@ -14,7 +14,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from tasks.classification.held_rows import HELD, ContentHash, HeldRows, describe_changes
-from tasks.errors import InputError, quoted
+from tasks.errors import InputError, plural, quoted
 from tasks.part import Part
 from tasks.store import Artefact
 
@@ -119,7 +119,8 @@ def _refuse_rare_labels(ranked: pl.DataFrame, shares: Mapping[str, pl.Expr], uni
         label, count, least = rare.row(0)
         raise InputError(
             "E-DATA-003",
-            f"label {quoted(label)} has {count} distinct {unit}(s), expected at least {least}: one for each split.",
+            f"label {quoted(label)} has {plural(count, f'distinct {unit}')}, expected at least {least}: one for each "
+            "split.",
             fix="add rows with this label, or remove the label.",
             column="label",
         )

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.errors import plural
+from tasks.errors import InputError, plural, quoted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +62,19 @@ class RowCounts:
         }
 
 
+def describe_fault(error: InputError, **place: object) -> dict[str, object]:
+    """A line of a file of errors: the `row` or `series`, the code, the column if it is one's, and the reason."""
+    column = {} if error.column is None else {"column": error.column}
+    return {**place, "code": error.code, **column, "reason": error.problem}
+
+
 def read_first_fault(errors: Path | None) -> str | None:
     """The first fault that a file of errors tells, in a line; None without such a file."""
     if errors is None:
         return None
     with errors.open(encoding="utf-8") as lines:
         fault = json.loads(next(lines))
-    place = f"row {fault['row']}: " if "row" in fault else ""
+    parts = [f"row {fault['row']}"] if "row" in fault else []
+    parts += [f"column {quoted(fault['column'])}"] if "column" in fault else []
+    place = f"{' '.join(parts)}: " if parts else ""
     return f"{fault['code']} {place}{fault['reason']}"

@@ -10,8 +10,8 @@ from typing import NamedTuple, Protocol
 import polars as pl
 
 from tasks import registry
-from tasks.errors import InputError
-from tasks.prediction.counts import RowCounts, read_first_fault
+from tasks.errors import InputError, plural
+from tasks.prediction.counts import RowCounts, describe_fault, read_first_fault
 from tasks.prediction.job import Target, refuse_unwritable
 from tasks.prediction.remedies import naming_remedies, refuse_all
 from tasks.prediction.tables import write_faults, write_table
@@ -83,8 +83,11 @@ class AnsweredTable(RowCounts, ABC):
 
     def name_refused(self) -> str:
         """What could not be answered, with its number."""
-        counts = {"series": self.refused_series, "rows": self.refused_rows}
-        return " and ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+        counts = {
+            f"{self.refused_series:,} series": self.refused_series,
+            plural(self.refused_rows, "row"): self.refused_rows,
+        }
+        return " and ".join(said for said, count in counts.items() if count)
 
     def table(self) -> dict[str, str | Path]:
         """Say it as names and values."""
@@ -194,14 +197,10 @@ def answer_table(
 def write_answers(answered: Answered, draft: Unfinished) -> None:
     """Write answers, and what could not be answered: refused rows in the order of the file, then series."""
     rows = sorted(answered.intake.refused, key=lambda error: error.row or 0)
-    faults = [_describe_fault(error, row=error.row) for error in rows]
-    faults += [_describe_fault(refusal.error, series=refusal.series) for refusal in answered.refusals]
+    faults = [describe_fault(error, row=error.row) for error in rows]
+    faults += [describe_fault(refusal.error, series=refusal.series) for refusal in answered.refusals]
     write_table(answered.answers, draft.answers, is_first=True)
     write_faults(faults, draft.faults)
-
-
-def _describe_fault(error: InputError, **place: object) -> dict[str, object]:
-    return {**place, "code": error.code, "reason": error.problem}
 
 
 def _nothing_answered(error: InputError, refusals: list[Refusal], intake: Intake) -> InputError:

@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from tasks.errors import InputError, quoted
+from tasks.prediction.counts import describe_fault
 from tasks.prediction.remedies import naming_remedies
 from tasks.sources.decoding import Lines, open_decompressed
 from tasks.sources.inputs import FORMATS, TABLE_FORMATS, InputFile, suffixes_of
@@ -120,7 +121,7 @@ def _part_readable(rows: pl.DataFrame, intake: Intake) -> Window:
 
     What the intake has counted since the last window is handed on.
     """
-    faults = [{"row": fault.row, "code": fault.code, "reason": fault.problem} for fault in intake.refused]
+    faults = [describe_fault(fault, row=fault.row) for fault in intake.refused]
     is_bad = pl.col("text").is_null() | (pl.col("text").str.len_chars() > MAX_CHARACTERS)
     for row, text in rows.filter(is_bad).select("line", "text").iter_rows():
         faults.append({"row": row, "code": "E-TEXT-001", "reason": fault_of_text(text)})

@@ -55,6 +55,6 @@ def build_scores(
     write: Callable[[Path], dict], model: RegisteredModel, holdout: Holdout, *, module: str, origin: store.Inputs = {}
 ) -> Artefact:
     """Have `write` score a model on a holdout, unless it was scored there before; `origin` is what else decides."""
-    emit(Progress("gate", model.label, note=f"scoring on {holdout.rows} test {holdout.unit}"))
+    emit(Progress("gate", model.label, note=f"scoring on {holdout.rows:,} test {holdout.unit}"))
     inputs = {"model": sha256_of_file(model.parts / SERVING), "holdout": holdout.digest, **origin}
     return store.build("score", write, module=module, config={}, inputs=inputs)

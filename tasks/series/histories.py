@@ -94,11 +94,12 @@ def describe_starts(starts: Sequence[Start], policy: str) -> list[str]:
     lacking = [f"{quoted(one.series)} lacks {', '.join(map(quoted, one.lacking))}" for one in starts if one.lacking]
     num_filled = sum(one.num_filled for one in starts)
     counted = {
-        f"{len(earlier)} series end in rows that lack a number and are left out (encode.missing = {quoted(policy)}), "
-        f"so that forecasts start earlier: {_shorten(earlier)}": len(earlier),
+        f"left out rows that lack a number at the end of {len(earlier)} series (encode.missing = {quoted(policy)}), so "
+        f"that forecasts start earlier: {_shorten(earlier)}": len(earlier),
         f"filled {plural(num_filled, 'missing number')} of look-backs with {FILLED.get(policy)}": num_filled,
-        f"{len(lacking)} series have no number at all in a channel, for which the training mean stands: "
-        f"{_shorten(lacking)}": len(lacking),
+        f"took the training mean for channels without any number in {len(lacking)} series: {_shorten(lacking)}": len(
+            lacking
+        ),
     }
     return [note for note, count in counted.items() if count]
 

@@ -16,6 +16,7 @@ import polars as pl
 from pydantic import Field, PositiveFloat
 
 from tasks.classification.linear import write_regression
+from tasks.errors import plural
 from tasks.part import Part
 from tasks.store import Artefact
 from tasks.text.ngrams import CHARACTER, WORD, count_ngrams, learn_ngrams, split_words
@@ -29,10 +30,10 @@ INPUTS = ("splits",)
 # Of the validation texts must hold an n-gram that is counted, lest the baseline compare with nothing.
 LEAST_SHARE = 0.5
 WARNINGS = {
-    "characters": "the baseline counts characters, as most validation texts hold no word that {min_count} training "
-    "texts have (baseline.min_count)",
+    "characters": "the baseline counts characters, as most validation texts hold no word of at "
+    "least {texts} (baseline.min_count)",
     "nothing": "the baseline knows nothing but the shares of the classes, as most validation texts hold no word and no "
-    "character that {min_count} training texts have (baseline.min_count)",
+    "character of at least {texts} (baseline.min_count)",
 }
 
 
@@ -91,7 +92,8 @@ def write_baseline(folder: Path, *, splits: Artefact, settings: BaselineSettings
     rows = {split: read_rows(splits, split) for split in SPLITS}
     features = choose_features({split: frame["text"] for split, frame in rows.items()}, settings)
     written = write_regression(folder, NAME, rows, features.of_split, settings.c_grid)
-    warnings = [WARNINGS[features.counted].format(min_count=settings.min_count)] if features.counted in WARNINGS else []
+    texts = plural(settings.min_count, "training text")
+    warnings = [WARNINGS[features.counted].format(texts=texts)] if features.counted in WARNINGS else []
     seconds = round(time.perf_counter() - started, 3)
     return {**written, "counted": features.counted, "warnings": warnings, "train_s": seconds}
 

@@ -154,8 +154,8 @@ def test_texts_without_spaces_are_counted_by_characters() -> None:
     assert (logits.argmax(axis=1) == targets).all()
     assert baseline.summary["counted"] == "characters"
     assert baseline.summary["warnings"] == [
-        "the baseline counts characters, as most validation texts hold no word that 3 training texts have "
-        "(baseline.min_count)"
+        "the baseline counts characters, as most validation texts hold no word of at least 3 training "
+        "texts (baseline.min_count)"
     ]
 
 

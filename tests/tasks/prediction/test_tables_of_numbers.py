@@ -102,7 +102,7 @@ def test_what_can_be_answered_is_answered_and_all_else_is_named_with_its_reason(
     assert pl.read_csv(tmp_path / "out.csv").rows() == [("long", 9.0, "sums/1")]
     assert predicted.errors == tmp_path / "out.csv.errors.jsonl"
     assert read_lines(predicted.errors) == [
-        {"row": 7, "code": "E-SER-001", "reason": 'got "oops", expected a number.'},
+        {"row": 7, "code": "E-SER-001", "column": "value", "reason": 'got "oops", expected a number.'},
         {
             "series": "empty",
             "code": "E-SEQ-001",
@@ -111,7 +111,8 @@ def test_what_can_be_answered_is_answered_and_all_else_is_named_with_its_reason(
         {"series": "short", "code": "E-FOR-001", "reason": "short has 1."},
     ]
     assert predicted.describe_refused() == (
-        '2 series and 1 rows could not be answered; the first: E-SER-001 row 7: got "oops", expected a number.'
+        '2 series and 1 row could not be answered; the first: E-SER-001 row 7 column "value": got "oops", expected a '
+        "number."
     )
 
 

@@ -82,7 +82,7 @@ def test_too_few_sequences_of_a_label_are_refused(ingest_table):
         split.fn(ingest_table(draw_table(4)), SequenceSplitSettings())
 
     assert str(caught.value) == (
-        'E-DATA-003 column "label": label "down" has 2 distinct sequence(s), expected at least 3: one for each split.\n'
+        'E-DATA-003 column "label": label "down" has 2 distinct sequences, expected at least 3: one for each split.\n'
         "Fix: add rows with this label, or remove the label."
     )
 

@@ -22,7 +22,7 @@ def test_an_incomplete_last_row_is_left_out_and_said_where_such_rows_are_cut():
 
     assert forecasts["time"][0] == history["time"][-1]
     assert notes == [
-        '1 series end in rows that lack a number and are left out (encode.missing = "cut"), so that forecasts start '
+        'left out rows that lack a number at the end of 1 series (encode.missing = "cut"), so that forecasts start '
         'earlier: "series" without its rows from 2024-03-31 07:00:00 on'
     ]
 
@@ -87,7 +87,7 @@ def test_a_series_without_a_channel_is_told():
 
     forecaster.forecast_frame(table, notes=notes)
 
-    assert '1 series have no number at all in a channel, for which the training mean stands: "y" lacks "b"' in notes
+    assert 'took the training mean for channels without any number in 1 series: "y" lacks "b"' in notes
 
 
 @pytest.mark.parametrize(
