@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rnnmodels.durable import sha256_of_file
 from tasks import registry, seen
-from tasks.errors import InputError, IntegrityError
+from tasks.errors import InputError, IntegrityError, plural
 from tasks.prediction.answering import answer_window, one_thread_per_batch, prefetched, read_window
 from tasks.prediction.counts import RowCounts, read_first_fault
 from tasks.prediction.job import Job, Order, Target, check_job
@@ -53,13 +53,15 @@ class PredictedFile(RowCounts):
         kept = f", {self.kept_rows:,} of them in an earlier call" if self.kept_rows else ""
         num_answered = self.rows - self.bad
         lines = [
-            f"{self.output}: {num_answered:,} rows classified by {self.model} ({self.rows_per_s:,.0f} rows/s{kept}).",
+            f"{self.output}: {plural(num_answered, 'row')} classified by {self.model} "
+            f"({self.rows_per_s:,.0f} rows/s{kept}).",
             self.describe_rows(),
         ]
         if self.accuracy is not None:
             lines.append(f"Accuracy {self.accuracy:.2%} on {self.labelled_rows:,} labelled rows.")
         if self.unlisted_rows:
-            lines.append(f"{self.unlisted_rows:,} rows have a label that the model does not know.")
+            have = "has" if self.unlisted_rows == 1 else "have"
+            lines.append(f"{plural(self.unlisted_rows, 'row')} {have} a label that the model does not know.")
         return "\n".join(lines)
 
     def table(self) -> dict[str, str | Path]:
@@ -191,7 +193,7 @@ def _refuse_nothing_wanted(total: Tally) -> None:
     if total.left_out and not total.rows:
         raise InputError(
             "E-OUT-006",
-            f"each of {total.left_out:,} rows is left out by the `where` of training.",
+            f"no rows are left: the `where` of training leaves out {plural(total.left_out, 'row')}.",
             fix="answer all rows with --set source.where={}.",
         )
 

@@ -1,33 +1,55 @@
 """Errors of the readers in the words of a prediction, whose file is read by the record of training."""
 
 import contextlib
+import re
+import shlex
 from collections.abc import Iterator, Sequence
 
 from tasks.errors import InputError, quoted
 from tasks.sources.settings import FileSettings
 
 MISSING_COLUMN = "E-SRC-005"
+# A setting as remedies write it for a recipe, such as `set unsorted = "sort"`.
+ASSIGNMENT = re.compile(r'(set )?(?<![\w.])([a-z_]+) = ("[^"]*"|\[[^\]]*\]|true|false)')
 
 
 @contextlib.contextmanager
 def naming_remedies(settings: FileSettings) -> Iterator[None]:
-    """Have a missing column's error say what can be done about it where there is no recipe to change."""
+    """Have errors say what can be done about them where there is no recipe to change."""
     try:
         yield
     except InputError as error:
-        raise (in_words_of_prediction(error, settings) if error.code == MISSING_COLUMN else error) from error.__cause__
+        raise in_words_of_prediction(error, settings) from error.__cause__
 
 
 def in_words_of_prediction(error: InputError, settings: FileSettings) -> InputError:
-    """The error of a missing column with a remedy that works at a prediction."""
+    """The error with a remedy that works at a prediction."""
+    fix = _find_column(error, settings) if error.code == MISSING_COLUMN else _as_options(error.fix, settings)
+    if fix == error.fix:
+        return error
+    return InputError(error.code, error.problem, fix=fix, file=error.file, row=error.row, column=error.column)
+
+
+def _find_column(error: InputError, settings: FileSettings) -> str:
     if error.column in settings.where:
         wanted = quoted(settings.where[error.column])
-        fix = f"add the column ({wanted} in the rows to answer), or answer all rows with --set source.where={{}}."
-    elif error.column == getattr(settings, "text_column", None):
-        fix = f"name the column of the texts with --text-column{_hint_of(error)}"
-    else:
-        fix = f"name the column in the file as in training{_hint_of(error)}"
-    return InputError(error.code, error.problem, fix=fix, file=error.file, row=error.row, column=error.column)
+        return f"add the column ({wanted} in the rows to answer), or answer all rows with --set source.where={{}}."
+    if error.column == getattr(settings, "text_column", None):
+        return f"name the column of the texts with --text-column{_hint_of(error)}"
+    return f"name the column in the file as in training{_hint_of(error)}"
+
+
+def _as_options(fix: str, settings: FileSettings) -> str:
+    """A remedy whose settings of the source are options of the command."""
+
+    def as_option(found: re.Match) -> str:
+        verb, name, value = found.groups()
+        if name not in type(settings).model_fields:
+            return found[0]
+        option = f"--set {shlex.quote(f'source.{name}={value.strip(chr(34))}')}"
+        return f"pass {option}" if verb else option
+
+    return ASSIGNMENT.sub(as_option, fix)
 
 
 def refuse_all(refused: Sequence[InputError]) -> InputError:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from tasks import registrations, tracking
 from tasks.errors import ServiceError, quoted
 from tasks.promotion import identities, ledger
-from tasks.promotion.database import is_file, ledger_place, ledger_setting
+from tasks.promotion.database import SQLITE, is_file, ledger_place, ledger_setting
 from tasks.promotion.ledger import Entry
 
 OWNER, PLACE, HEAD = "rnnflow.ledger", "rnnflow.ledger_place", "rnnflow.ledger_head"
@@ -23,7 +23,9 @@ def refuse_other_ledger(model: str, entries: Sequence[Entry], tags: Mapping[str,
 
     Raises ServiceError: E-LED-004 for another ledger, E-LED-005 for a copy that went on apart, or an older state.
     """
-    is_own = tags.get(OWNER, "") in ("", ledger.read_identity())
+    if not tags.get(OWNER):
+        return  # no ledger decides yet, or a person took it from the one that did
+    is_own = tags[OWNER] == ledger.read_identity()
     if not is_own and tags.get(PLACE) == describe_place():
         return  # the ledger that lay here is lost, and this one was begun in its place
     if not is_own:
@@ -31,8 +33,9 @@ def refuse_other_ledger(model: str, entries: Sequence[Entry], tags: Mapping[str,
             "E-LED-004",
             f"the champion of model {quoted(model)} is decided by another ledger, {quoted(tags.get(PLACE, ''))}, "
             f"and not by this project's, {quoted(describe_place())}.",
-            fix=f"set RNNFLOW_LEDGER_URL in both projects to one ledger (docs/teams.md), or registry.model_name to a "
-            f"name of its own; if that ledger is lost, delete the tag {OWNER} of the registered model in MLflow.",
+            fix=f"set RNNFLOW_LEDGER_URL to {_address_of(tags.get(PLACE, ''))} here, too (docs/teams.md), or "
+            f"registry.model_name to a name of its own; to have this ledger go on from the present champion, delete "
+            f"the tag {OWNER} of the registered model in MLflow.",
         )
     number, _, digest = tags.get(HEAD, "").partition(":")
     if number and (int(number) > len(entries) or entries[int(number) - 1].digest != digest):
@@ -67,6 +70,12 @@ def read_own_decisions(model: str) -> list[Entry]:
 def describe_entry(entry: Entry) -> dict[str, str]:
     """Tags that say whose word a registered model's aliases follow."""
     return {OWNER: ledger.read_identity(), PLACE: describe_place(), HEAD: f"{entry.number}:{entry.digest}"}
+
+
+def _address_of(place: str) -> str:
+    """What RNNFLOW_LEDGER_URL is to be for a ledger; its file on this machine can be named."""
+    file = place.removeprefix(f"{platform.node()}:")
+    return "the address of that ledger" if file == place else f"{SQLITE}:///{file}"
 
 
 def describe_place() -> str:

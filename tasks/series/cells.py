@@ -35,7 +35,7 @@ class RowParser:
         self.sentinels: Counter[str] = Counter()
         self.other_channels: Counter[str] = Counter()
         self._settings = settings
-        self._known_channels = channels
+        self.known_channels = channels
 
     def __call__(self, raw: pl.DataFrame, intake: Intake) -> pl.DataFrame:
         """Return the good rows, with the columns of `schema`.
@@ -94,10 +94,10 @@ class RowParser:
         return ["channel"] if "channel" in self._names else []
 
     def _without_other_channels(self, rows: pl.DataFrame) -> pl.DataFrame:
-        if self._known_channels is None or not self._channel:
+        if self.known_channels is None or not self._channel:
             return rows
         # A row that names no channel is not one of another.
-        is_other = ~pl.col("channel").fill_null("").is_in(["", *self._known_channels])
+        is_other = ~pl.col("channel").fill_null("").is_in(["", *self.known_channels])
         self.other_channels.update(dict(rows.filter(is_other)["channel"].value_counts().iter_rows()))
         return rows.filter(~is_other)
 

@@ -4,7 +4,6 @@ Rows are parsed in batches into a parked file, so values are in memory a batch a
 the rows in order. Only rows that are not yet sorted by series and time, and long tables, are sorted in memory.
 """
 
-from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -138,7 +137,7 @@ def park_rows(path: Path, inputs: Inputs, intake: Intake, parser: RowParser) -> 
             writer.write_table(numbered.select(schema.names).to_arrow().cast(schema))
             emit(Progress(stage="ingest", done=num_rows))
     if not num_rows:
-        raise _nothing_left(intake, parser.other_channels)
+        raise _nothing_left(intake, parser)
     intake.kept, intake.foreign = num_rows, parser.other_channels.total()
     parser.time_line.settle_order(path)
     return num_rows
@@ -174,16 +173,16 @@ def _shown(names: Collection[str]) -> str:
     return ", ".join([*map(quoted, sorted(names)[:MAX_SHOWN_NAMES]), *more])
 
 
-def _nothing_left(intake: Intake, other_channels: Counter[str]) -> InputError:
-    filtered = "".join(f", {count} other than where.{column}" for column, count in intake.filtered.items())
-    if other_channels:
-        filtered += f", {other_channels.total()} of channels that the model never learned ({_shown(other_channels)})"
+def _nothing_left(intake: Intake, parser: RowParser) -> InputError:
+    others = parser.other_channels
+    counted = {"bad": intake.skipped, **{f"other than where.{name}": count for name, count in intake.filtered.items()}}
+    counted[f"of channels that the model never learned ({_shown(others)})"] = others.total()
+    parts = [f"{count} {what}" for what, count in counted.items() if count]
     first = f" (first: {intake.examples[0]})" if intake.examples else ""
-    return InputError(
-        "E-DATA-001",
-        f"no rows are left: {intake.skipped} bad{filtered}{first}.",
-        fix="check `where` and on_bad_rows, or the files.",
-    )
+    fix = "check `where` and on_bad_rows, or the files."
+    if parser.known_channels is not None and others:
+        fix = f"name the channels as in training: {', '.join(map(quoted, parser.known_channels))}."
+    return InputError("E-DATA-001", f"no rows are left{': ' if parts else ''}{', '.join(parts)}{first}.", fix=fix)
 
 
 def _too_many_rows(max_rows: int) -> ResourceError:

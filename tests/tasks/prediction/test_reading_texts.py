@@ -126,7 +126,7 @@ def test_a_file_of_which_where_leaves_nothing_is_refused(tmp_path: Path, registe
         predict_file("reviews", tmp_path / "in.csv", tmp_path / "out.csv")
 
     assert str(caught.value) == (
-        "E-OUT-006 each of 1 rows is left out by the `where` of training.\n"
+        "E-OUT-006 no rows are left: the `where` of training leaves out 1 row.\n"
         "Fix: answer all rows with --set source.where={}."
     )
     assert not (tmp_path / "out.csv").exists()

@@ -158,7 +158,7 @@ def test_a_table_without_faults_leaves_no_file_of_errors(tmp_path: Path):
         ),
         (
             "id,time,kind,value\ns,0,b,1\n",
-            "E-DATA-001 no rows are left: 0 bad, 1 other than where.kind.\nFix: check `where`",
+            "E-DATA-001 no rows are left: 1 other than where.kind.\nFix: check `where`",
         ),
         (
             "id,time,value\ns,0,1\n",
@@ -177,6 +177,16 @@ def test_a_table_of_which_nothing_can_be_answered_is_refused_with_the_first_reas
     assert not (tmp_path / "out.csv").exists()
 
 
+def test_a_setting_that_would_help_is_named_as_the_option_that_gives_it(tmp_path: Path):
+    backwards = "id,time,kind,value\n" + "".join(f"s,{time},a,1\n" for time in reversed(range(4)))
+
+    with pytest.raises(InputError) as caught:
+        predict(tmp_path, backwards)
+
+    assert caught.value.fix == "sort the rows, or pass --set source.unsorted=sort."
+    assert predict(tmp_path, backwards, source={"unsorted": "sort"}).rows == 1
+
+
 def test_settings_may_be_others_for_a_file_of_another_form(tmp_path: Path):
     text = "id,time,value\n" + "".join(f"s,{time},1\n" for time in range(4))
 
@@ -193,7 +203,7 @@ def test_series_that_cannot_be_answered_fail_a_prediction_unless_they_may_be_ski
     result = CliRunner().invoke(main, ["predict", "sums", "in.csv", "out.csv", *options])
 
     assert result.exit_code == status
-    assert "2 series and 1 rows could not be answered" in result.stderr
+    assert "2 series and 1 row could not be answered" in result.stderr
 
 
 def test_of_two_predictions_to_one_output_the_second_is_refused(tmp_path: Path):

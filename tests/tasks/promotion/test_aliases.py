@@ -221,6 +221,25 @@ def test_what_another_ledger_decided_is_left_alone_and_reported(registry, crown,
         project("reviews", anew=True)
 
 
+def test_the_ways_out_of_another_ledgers_decision_can_be_followed(registry, crown, monkeypatch, tmp_path):
+    first, second = (f"sqlite:///{tmp_path}/{name}.db" for name in ("first", "second"))
+    monkeypatch.setenv("RNNFLOW_LEDGER_URL", first)
+    crown("1")
+    monkeypatch.setenv("RNNFLOW_LEDGER_URL", second)
+    with pytest.raises(ServiceError, match="E-LED-004") as refused:
+        aliases.adopt("reviews")
+
+    assert refused.value.fix.startswith(f"set RNNFLOW_LEDGER_URL to {first} here, too")
+    del registry.tags["reviews"]["rnnflow.ledger"]
+    adopted = aliases.adopt("reviews")
+
+    assert (adopted.action, adopted.champion, adopted.champion_content) == ("adopt", "1", "content-1")
+    project("reviews")
+    monkeypatch.setenv("RNNFLOW_LEDGER_URL", first)
+    with pytest.raises(ServiceError, match="E-LED-004"):
+        project("reviews", anew=True)
+
+
 def test_copies_of_a_ledger_that_went_on_apart_are_told_apart(registry, crown, monkeypatch, tmp_path):
     crown("1")
     shutil.copyfile(tracking.mlruns().parent / "mlruns" / "ledger.db", tmp_path / "copy.db")
