@@ -184,8 +184,8 @@ def find_problems(
         loss = mean_loss(logits, targets)
     if loss >= chance:
         problems.append(
-            f"{name} learned nothing: its validation loss of {loss:.4f} after temperature scaling is no better "
-            f"than {chance:.4f}, that of knowing only how frequent each label is; {settings}"
+            f"{name} learned nothing: its validation loss of {loss:.3f} is no better "
+            f"than {chance:.3f}, that of knowing only how frequent each label is; {settings}"
         )
     return problems
 
