@@ -92,7 +92,7 @@ def refuse_utf8_read_otherwise(head: bytes, encoding: str, place: str) -> None:
         "E-ENC-001",
         f"got bytes {beyond[0][:MAX_SHOWN_BYTES].hex(' ')}, which are UTF-8 as is all that follows, "
         f"expected {encoding}.",
-        fix='read it as it is (`--set source.encoding=utf-8`, in a recipe encoding = "utf-8"), or convert it.',
+        fix='set encoding = "utf-8" to read it as it is, or convert it.',
         file=place,
         row=1 + head[: beyond.start()].count(b"\n"),
     )

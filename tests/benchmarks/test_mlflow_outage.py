@@ -54,16 +54,17 @@ def test_what_the_listener_and_other_threads_take_is_counted():
             pass
         done.wait()
 
+    expected_s = 0.08  # the kernel counts in hundredths of a second
     before = cpu_seconds_of_other_threads()
     thread = threading.Thread(target=burn)
     thread.start()
     deadline = time.monotonic() + 30
-    while (spent := cpu_seconds_of_other_threads() - before) < 0.09 and time.monotonic() < deadline:
+    while (spent := cpu_seconds_of_other_threads() - before) < expected_s and time.monotonic() < deadline:
         time.sleep(0.01)
     done.set()
     thread.join()
 
-    assert spent >= 0.09
+    assert spent >= expected_s
 
 
 def test_each_state_of_mlflow_is_compared_within_its_round():

@@ -261,7 +261,7 @@ def test_utf8_that_is_to_be_read_as_another_encoding_is_refused(utf8_file: Path)
     assert str(caught.value) == (
         f"E-ENC-001 {utf8_file}:2: got bytes e8 b4 a8 e9 87 8f e5 be 88 e5 a5 bd, which are UTF-8 as is all that "
         "follows, expected gbk.\n"
-        'Fix: read it as it is (`--set source.encoding=utf-8`, in a recipe encoding = "utf-8"), or convert it.'
+        "Fix: pass --set source.encoding=utf-8 to read it as it is, or convert it."
     )
     path = utf8_file.with_name("one.csv")
     path.write_bytes(("text\n" + "站\n" * 50).encode("gbk"))  # these two bytes are an Armenian letter in UTF-8
