@@ -69,12 +69,18 @@ def _complaint(problem: ErrorDetails) -> str:
     if problem["type"] == "missing":
         return "is missing"
     if problem["type"] == "value_error":
-        return problem["msg"].removeprefix("Value error, ")
+        return _parts_of(problem)[0]
     if problem["type"] == "string_pattern_mismatch":
         return f"got {quoted(problem['input'])}, expected {NAME_RULE}"
     expected = re.sub(r"^(Input|String|List|Tuple|Dictionary) should (be |have )?", "", problem["msg"])
     expected = re.sub(r"a valid dictionary or instance of \w+", "a section", expected.replace(" after validation", ""))
     return f"got {quoted(problem['input'])}, expected {expected}"
+
+
+def _parts_of(problem: ErrorDetails) -> tuple[str, str]:
+    """What a validator says is wrong, and behind a semicolon what would be right, if it says so."""
+    wrong, _, right = problem["msg"].removeprefix("Value error, ").partition("; ")
+    return wrong, right
 
 
 def _fix_of_unknown(keys: tuple[str, ...], known: list[str]) -> str:
@@ -88,6 +94,9 @@ def _fix_of_unknown(keys: tuple[str, ...], known: list[str]) -> str:
 def _fix_of_value(problem: ErrorDetails, keys: tuple[str, ...], field: dict) -> str:
     if "enum" in field:
         return f"{suggestion(str(problem['input']), field['enum'], 'choose one of')}."
+    remedy = _parts_of(problem)[1] if problem["type"] == "value_error" else ""
+    if remedy:
+        return f"{remedy}."
     if problem["type"] == "value_error" or "description" not in field:
         return f"change {'.'.join(keys) or 'the recipe'} so that this no longer holds."
     meaning = field["description"].rstrip(".")

@@ -78,14 +78,16 @@ class PrefectServer:
     def wait_until_ready(self) -> None:
         """Return once the server answers.
 
-        Raises ServiceError: E-SVC-001 for a server of others, E-SVC-002 and E-SVC-003 for our own.
+        Raises ServiceError: E-SVC-001 for a server of others, E-SVC-002, E-SVC-003 and E-SVC-029 for our own.
         """
         deadline = time.monotonic() + START_LIMIT_S
         while not answers(self.url):
             if self.own is None:
                 raise _silent_server(self.url)
-            if self.own.process.poll() is not None or time.monotonic() > deadline:
+            if self.own.process.poll() is not None:
                 raise _failed_start(self.own)
+            if time.monotonic() > deadline:
+                raise _slow_start(self.own)
             time.sleep(POLL_S)
         if self.own is not None:
             self.own.start_lock.close()
@@ -229,6 +231,14 @@ def _silent_server(url: str) -> ServiceError:
         "E-SVC-001",
         f"no Prefect server answers at PREFECT_API_URL={quoted(without_credentials(url))}.",
         fix="start that server, or unset PREFECT_API_URL: the command then starts one of its own.",
+    )
+
+
+def _slow_start(own: OwnProcess) -> ServiceError:
+    return ServiceError(
+        "E-SVC-029",
+        f"the Prefect server is still starting after {START_LIMIT_S} s, its log is {own.log}.",
+        fix="run the command again once the machine is less busy; nothing was lost.",
     )
 
 

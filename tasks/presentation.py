@@ -51,7 +51,9 @@ class ScoreColumn:
         return f"{value} [{low}, {high}]"
 
     def _round(self, value: float) -> str:
-        return f"{self.scale * value:.{self.digits}f}"
+        scaled = self.scale * value
+        is_tiny = 0 < abs(scaled) < 10**-self.digits
+        return f"{scaled:.1e}" if is_tiny else f"{scaled:.{self.digits}f}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +70,7 @@ class Presentation:
     columns: tuple[ScoreColumn, ...]
     template: str
     trial: tuple[str, str]
-    beaten: str = "scores better: a simple model is enough here, or the candidates need more training."
+    beaten: str = "scores better on validation: a simple model is enough here, or the candidates need more training."
     outdone: str = "is better on test than"
 
 

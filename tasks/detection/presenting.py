@@ -38,7 +38,7 @@ PRESENTATION = Presentation(
     ),
     template="detection/presenting.html.j2",
     trial=("judge new rows", "{predict} {example} judged.csv"),
-    beaten="forecasts better; the report says what the forecasts are worth to the detector.",
+    beaten="forecasts better on validation; the report says what the forecasts are worth to the detector.",
     outdone="does better on test than",
 )
 

@@ -13,7 +13,7 @@ from tasks import registry
 from tasks.errors import InputError, plural
 from tasks.prediction.counts import RowCounts, describe_fault, read_first_fault
 from tasks.prediction.job import Target, refuse_unwritable
-from tasks.prediction.remedies import naming_remedies, refuse_all
+from tasks.prediction.remedies import in_words_of_prediction, refuse_all
 from tasks.prediction.tables import write_faults, write_table
 from tasks.prediction.unfinished import Unfinished, claimed
 from tasks.progress import Progress, emit
@@ -187,10 +187,9 @@ def answer_table(
     inputs, intake, refusals = find_inputs(settings), Intake(settings, refused=[]), []
     emit(Progress("predict", note=f"answering with {registered.label}"))
     try:
-        with naming_remedies(settings):
-            answers = loaded.answer_files(inputs, refusals=refusals, intake=intake)
+        answers = loaded.answer_files(inputs, refusals=refusals, intake=intake)
     except InputError as error:
-        raise _nothing_answered(error, refusals, intake) from None
+        raise in_words_of_prediction(_nothing_answered(error, refusals, intake), settings) from None
     return Answered(answers=answers.with_columns(model=pl.lit(registered.label)), refusals=refusals, intake=intake)
 
 

@@ -12,6 +12,7 @@ from tasks.errors import InputError, quoted
 from tasks.progress import Progress, emit
 from tasks.sequences.cells import LabelledRowParser
 from tasks.sequences.frames import gather_sequences
+from tasks.sequences.incomplete import describe_incomplete, find_incomplete, leave_out
 from tasks.sequences.source import SequenceSource
 from tasks.series.account import describe_reading
 from tasks.series.canonical import write_canonical
@@ -78,9 +79,18 @@ def park_and_gather(
 ) -> dict:
     """Leave the parsed rows in `PARKED_FILE` and whole sequences in `STEPS_FILE`; returns what was counted.
 
-    Raises InputError (E-SEQ-001) for a sequence without a number, or adds it to `refusals`.
+    Sequences that lost a row are left out and named. Raises InputError (E-SEQ-001) for a sequence without a number, or
+    adds it to `refusals`, and (E-SEQ-004) if none is left.
     """
+    intake.bad_places = []
     num_steps = park_rows(folder / PARKED_FILE, inputs, intake, parser)
+    lost = find_incomplete(folder / PARKED_FILE, inputs.files, intake, parser)
+    incomplete = [refusal.series for refusal in lost]
+    num_steps -= leave_out(folder / PARKED_FILE, incomplete)
+    if refusals is not None:
+        refusals.extend(lost)
+    if not num_steps:
+        raise lost[0].error
     sheet = Sheet(path=folder / PARKED_FILE, settings=intake.settings, clock=parser.time_line.clock, files=inputs.files)
     ordered, num_unsorted = sort_times(sheet, sheet.times())
     duplicates = find_duplicates(sheet, ordered)
@@ -104,6 +114,7 @@ def park_and_gather(
         "sentinels": dict(parser.sentinels),
         "skipped": intake.skipped,
         "skipped_examples": intake.examples,
+        "incomplete": incomplete,
         "filtered": dict(intake.filtered),
         "blank_lines": intake.blank_lines,
     }
@@ -114,7 +125,9 @@ def _describe(summary: dict, intake: Intake, parser: RowParser) -> list[str]:
     said = describe_reading(
         summary, settings=intake.settings, intake=intake, num_rows=num_rows, sentinels=parser.sentinels
     )
-    return said + parser.time_line.warnings()
+    # A prediction names each of them itself.
+    left_out = summary["incomplete"] if intake.refused is None else []
+    return said + [describe_incomplete(left_out) for _ in left_out[:1]] + parser.time_line.warnings()
 
 
 def _find_empty(sheet: Sheet, canonical: Path) -> list[Refusal]:

@@ -42,7 +42,9 @@ class UnlabelledSource(StampedSource):
     @model_validator(mode="after")
     def _tells_sequences_apart(self) -> Self:
         if self.dataset == "files" and not self.id_columns and not self.one_series_per_file:
-            raise ValueError("name the column of the sequences as id_columns, or set one_series_per_file = true")
+            raise ValueError(
+                "no column tells the sequences apart; name theirs as id_columns, or set one_series_per_file = true"
+            )
         return self
 
 

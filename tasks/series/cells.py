@@ -27,6 +27,7 @@ DECIMAL_COMMA = r"^[+-]?\d+,\d+$"
 class RowParser:
     """Parses the batches of a source; remembers the kind of its times and how often sentinels stood for values.
 
+    File, line and series of the rows that its checks refused are in `refused`.
     In a table with a row per channel, rows of other than the given `channels` are left out and counted by name.
     """
 
@@ -34,6 +35,7 @@ class RowParser:
         self.time_line = TimeLine(settings)
         self.sentinels: Counter[str] = Counter()
         self.other_channels: Counter[str] = Counter()
+        self.refused: list[pl.DataFrame] = []
         self._settings = settings
         self.known_channels = channels
 
@@ -49,8 +51,11 @@ class RowParser:
         rows = self._without_other_channels(rows)
         rows = self._with_clocks(rows).with_columns(place_instants(self._settings))
         rows = rows.with_columns(self._series().alias("series"), **self._parsed_numbers())
-        rows = self.time_line.settle(refuse_rows(rows, self._checks, intake))
-        return self._without_sentinels(rows).select(self.schema.names)
+        rows = rows.with_row_index("position")  # rows of one sequence may share their line
+        good = refuse_rows(rows, self._checks, intake)
+        if good.height < rows.height:
+            self.refused.append(rows.join(good, on="position", how="anti").select("file", "line", "series"))
+        return self._without_sentinels(self.time_line.settle(good)).select(self.schema.names)
 
     @cached_property
     def schema(self) -> pa.Schema:

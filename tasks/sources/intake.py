@@ -37,12 +37,14 @@ class Intake:
     """The settings of a pass, and what has been read, filtered and left out so far.
 
     With a list `refused` every refused row is kept there, whatever `on_bad_rows` says: a prediction answers for each.
+    With a list `bad_places` file and line of each are kept, the line of a whole file being None.
     What is done to the `kept` rows goes to `merged` (how many were joined with another row) and `warnings`; `foreign`
     ones are of channels that are not wanted.
     """
 
     settings: FileSettings
     refused: list[InputError] | None = None
+    bad_places: list[tuple[str, int | None]] | None = None
     num_bytes: int = 0
     blank_lines: int = 0
     filtered: Counter[str] = field(default_factory=Counter)
@@ -62,6 +64,8 @@ class Intake:
             self.refused.append(error)
         elif self.settings.on_bad_rows == "error":
             raise error
+        if self.bad_places is not None:
+            self.bad_places.append((str(error.file), error.row))
         self.skipped += 1
         if len(self.examples) < MAX_EXAMPLES:
             self.examples.append(str(error).partition("\n")[0])

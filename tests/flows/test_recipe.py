@@ -263,6 +263,11 @@ def test_a_setting_that_does_not_fit_is_explained(own: Path, setting: str, expec
             "E-CFG-004 RECIPE:10: split: valid + test is 1.2, which leaves no training rows.\n"
             "Fix: change split so that this no longer holds.",
         ),
+        (
+            'name = "a"\nkind = "classify-series"\n[source]\npath = "a.csv"\n',
+            "E-CFG-004 RECIPE:3: source: no column tells the sequences apart.\n"
+            "Fix: name theirs as id_columns, or set one_series_per_file = true.",
+        ),
     ],
 )
 def test_a_recipe_that_does_not_fit_is_explained(tmp_path: Path, text: str, expected: str):

@@ -193,6 +193,17 @@ def test_a_server_that_cannot_start_is_explained_by_the_end_of_its_log(failing_s
     )
 
 
+def test_a_server_that_starts_slowly_is_told_from_one_that_failed(failing_server, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(services, "START_LIMIT_S", 0.2)
+    monkeypatch.setattr(services, "SERVER_COMMAND", ["-c", "import time; time.sleep(60)"])
+
+    with pytest.raises(ServiceError) as caught, prefect_server() as server:
+        server.wait_until_ready()
+
+    assert str(caught.value).startswith("E-SVC-029 the Prefect server is still starting after 0.2 s, its log is ")
+    assert str(caught.value).endswith("Fix: run the command again once the machine is less busy; nothing was lost.")
+
+
 def test_a_damaged_database_is_named(failing_server):
     assert failing_server("sqlite3.DatabaseError: file is not a database") == (
         "E-SVC-003 HOME/data/prefect/prefect.db: the database of the Prefect server is damaged.\n"

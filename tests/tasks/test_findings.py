@@ -12,7 +12,7 @@ from tasks.detection.evaluating import DetectionEvaluationSettings
 from tasks.evaluate import EvaluationSettings
 from tasks.findings import Findings, describe_data, gather_findings
 from tasks.lineage import Lineage
-from tasks.presentation import describe_outdone
+from tasks.presentation import ScoreColumn, describe_outdone
 from tasks.sequences.evaluating import SequenceEvaluationSettings
 from tasks.series.evaluating import ForecastEvaluationSettings
 from tasks.store import Artefact
@@ -151,3 +151,11 @@ def test_the_paired_difference_is_told_where_the_report_has_it(reviews: tuple[Li
     assert len(told) == 1
     assert f"The baseline {strongest.name} classifies better on test than {weakest.name}: accuracy " in told[0]
     assert f"(paired gain of {weakest.name} -" in told[0]
+
+
+def test_a_small_error_is_not_shown_as_none():
+    column = ScoreColumn(metric="mse", title="MSE", digits=4)
+
+    shown = column.show({"mse": {"value": 0.00002, "low": 0.0, "high": 0.12}})
+
+    assert shown == "2.0e-05 [0.0000, 0.1200]"

@@ -135,7 +135,7 @@ def test_a_new_label_gets_its_share_of_validation_and_test(rows, first):
 def test_a_new_label_with_too_few_rows_is_named(rows, first):
     new = make_rows(2, seed=5).with_columns(label=pl.lit("new"))
 
-    with pytest.raises(InputError, match='E-DATA-003 .*label "new" has 2 distinct texts, expected at least 3'):
+    with pytest.raises(InputError, match=r'E-DATA-003 .*label "new" has 2 distinct texts, expected at least 3'):
         split.fn(told(pl.concat([rows, new])), DEFAULTS, first)
 
 

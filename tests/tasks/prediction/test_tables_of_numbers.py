@@ -78,7 +78,7 @@ long,1,a,2
 long,1,a,4
 
 long,2,a,5
-long,3,a,oops
+lost,0,a,oops
 long,2,b,900
 empty,0,a,
 short,0,a,7
@@ -104,6 +104,11 @@ def test_what_can_be_answered_is_answered_and_all_else_is_named_with_its_reason(
     assert read_lines(predicted.errors) == [
         {"row": 7, "code": "E-SER-001", "column": "value", "reason": 'got "oops", expected a number.'},
         {
+            "series": "lost",
+            "code": "E-SEQ-004",
+            "reason": 'sequence "lost" lacks, or may lack, a row that could not be read.',
+        },
+        {
             "series": "empty",
             "code": "E-SEQ-001",
             "reason": 'sequence "empty" has no number at any of its steps.',
@@ -111,7 +116,7 @@ def test_what_can_be_answered_is_answered_and_all_else_is_named_with_its_reason(
         {"series": "short", "code": "E-FOR-001", "reason": "short has 1."},
     ]
     assert predicted.describe_refused() == (
-        '2 series and 1 row could not be answered; the first: E-SER-001 row 7 column "value": got "oops", expected a '
+        '3 series and 1 row could not be answered; the first: E-SER-001 row 7 column "value": got "oops", expected a '
         "number."
     )
 
@@ -121,7 +126,7 @@ def test_every_row_is_counted_once(tmp_path: Path):
 
     counted = {field: getattr(predicted, field) for field in ("rows_read", "left_out", "blank_lines", "merged")}
     assert counted == {"rows_read": 10, "left_out": 2, "blank_lines": 1, "merged": 1}
-    assert (predicted.bad, predicted.refused_rows, predicted.refused_series) == (3, 1, 2)
+    assert (predicted.bad, predicted.refused_rows, predicted.refused_series) == (4, 1, 3)
     used = predicted.rows_read - predicted.left_out - predicted.blank_lines - predicted.refused_rows
     assert used == 6
     assert predicted.describe().splitlines()[:2] == [
@@ -129,7 +134,7 @@ def test_every_row_is_counted_once(tmp_path: Path):
         "10 rows read: 2 left out by `where`, 1 blank, 1 merged with another of their time, 1 refused.",
     ]
     assert json.loads(json.dumps(dataclasses.asdict(predicted), default=str))["left_out"] == 2
-    assert predicted.table()["series refused"] == "2"
+    assert predicted.table()["series refused"] == "3"
 
 
 def test_a_table_without_faults_leaves_no_file_of_errors(tmp_path: Path):
@@ -154,7 +159,8 @@ def test_a_table_without_faults_leaves_no_file_of_errors(tmp_path: Path):
         (
             "id,time,kind,value\ns,0,a,oops\ns,1,a,no\n",
             'E-SER-001 {file}:2 column "value": got "oops", expected a number. Nothing of the file can be answered; 2 '
-            "such faults were found.\nFix: if it means a missing value, list it",
+            "such faults were found.\nFix: if it means a missing value, list it: "
+            "--set 'source.missing_values=[\"oops\"]';",
         ),
         (
             "id,time,kind,value\ns,0,b,1\n",
@@ -203,7 +209,7 @@ def test_series_that_cannot_be_answered_fail_a_prediction_unless_they_may_be_ski
     result = CliRunner().invoke(main, ["predict", "sums", "in.csv", "out.csv", *options])
 
     assert result.exit_code == status
-    assert "2 series and 1 row could not be answered" in result.stderr
+    assert "3 series and 1 row could not be answered" in result.stderr
 
 
 def test_of_two_predictions_to_one_output_the_second_is_refused(tmp_path: Path):

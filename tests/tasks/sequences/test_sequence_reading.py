@@ -150,7 +150,7 @@ def test_too_many_labels_are_no_classes(ingest_table):
 
 
 def test_sequences_need_a_name(project: Path):
-    with pytest.raises(ValidationError, match="name the column of the sequences as id_columns"):
+    with pytest.raises(ValidationError, match="no column tells the sequences apart; name theirs as id_columns"):
         SequenceSource(path="x.csv")
     assert SequenceSource(path="x.csv", one_series_per_file=True).id_columns == ()
 
@@ -188,3 +188,40 @@ def test_a_label_in_several_forms_is_one_within_a_sequence_too(ingest_table):
     ]
     with pytest.raises(InputError, match=r'E-DATA-030 .*sequences.csv:4 column "label": got "Up" \(1 row\)'):
         ingest_table(table)
+
+
+@pytest.mark.parametrize(
+    ("rows", "left_out"),
+    [
+        ("a,0,1,1,up\na,1,x,1,up\na,2,1,1,up\n", ["a"]),  # amid a sequence
+        ("a,0,1,1,up\na,1,1,1,up\na,2,x,1,up\n", ["a"]),  # at its end
+        ("a,0,x,1,up\n", ["a"]),  # all of it
+        ("a,0,1,1,up\na,1,1,1\na,2,1,1,up\n", ["a"]),  # a line that cannot be taken apart
+        ("a,0,1,1,up\na,1\n\nb,0,1,1,up\nb,1,1,1,up\n", ["a", "b"]),  # between two, after which a blank line
+        ("a,0,1,1,up\nb,0,1,1,up\na,1,x,1,up\nb,1,1,1,up\na,2,1,1,up\n", ["a"]),  # interleaved
+        ("a,0,1,1,up\nb,0,1,1,up\na,1\nb,1,1,1,up\na,2,1,1,up\n", ["a", "b"]),
+        ("a,0,1,1,up\n,1,1,1,up\na,2,1,1,up\n", ["a"]),  # without a name
+        ("a,0,1,1,up\na,1,1,1,\na,2,1,1,up\n", ["a"]),  # without a label
+    ],
+)
+def test_a_sequence_that_lost_a_row_is_left_out_whole(ingest_table, rows: str, left_out: list[str]):
+    others = "c,0,1,1,up\nd,0,1,2,down\nd,1,1,2,down\n"
+
+    artefact = ingest_table(HEADER + "e,0,1,2,down\n" + rows + others, on_bad_rows="skip", unsorted="sort")
+
+    whole = {row.partition(",")[0] for row in rows.split()} - {"", *left_out}
+    assert {row["series"] for row in read_rows(artefact)} == {"c", "d", "e", *whole}
+    assert artefact.summary["incomplete"] == left_out
+    named = ", ".join(f'"{name}"' for name in left_out)
+    count = f"{len(left_out)} sequence{'s' if len(left_out) > 1 else ''}"
+    assert f"left out {count} with a row that could not be read: {named}" in artefact.summary["warnings"]
+
+
+def test_where_every_sequence_lost_a_row_the_first_one_is_named(ingest_table):
+    with pytest.raises(InputError) as caught:
+        ingest_table(HEADER + "a,0,1,1,up\na,1,x,1,up\nb,0,1,1,down\nb,1,1,1,\n", on_bad_rows="skip")
+
+    assert str(caught.value).partition("sequences.csv")[2] == (
+        ':3: sequence "a" lacks, or may lack, a row that could not be read.\n'
+        "Fix: correct the row; without it the sequence would be another one."
+    )
