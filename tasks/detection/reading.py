@@ -16,7 +16,7 @@ from tasks.series.account import describe_reading
 from tasks.series.canonical import write_canonical
 from tasks.series.duplicates import NO_DUPLICATES, find_duplicates
 from tasks.series.frames import ROWS_FILE, count_missing
-from tasks.series.ordering import sort_times
+from tasks.series.ordering import Unsorted, sort_times
 from tasks.series.policies import Sheet
 from tasks.series.reading import PARKED_FILE, park_rows
 from tasks.sources.inputs import Inputs
@@ -37,7 +37,7 @@ def write_rows(
     num_rows = park_rows(folder / PARKED_FILE, inputs, intake, parser)
     inputs.refuse_changed(digest)
     sheet = Sheet(path=folder / PARKED_FILE, settings=settings, clock=parser.time_line.clock, files=inputs.files)
-    ordered, num_unsorted = order_rows(sheet)
+    ordered, unsorted = order_rows(sheet)
     duplicates = find_duplicates(sheet, ordered) if settings.duplicates != "keep" else NO_DUPLICATES
     # A table with a row per channel has no label column, and several rows become one.
     label, num_contrary = pl.lit(None, pl.UInt8), 0
@@ -48,7 +48,8 @@ def write_rows(
     channels = write_canonical(folder / ROWS_FILE, sheet, ordered, duplicates, label.alias("label"))
     sheet.path.unlink()
     summary = {
-        "unsorted": num_unsorted,
+        "unsorted": unsorted.count,
+        "unsorted_explained": unsorted.explained,
         "duplicates": duplicates.height,
         **_describe(folder / ROWS_FILE, sheet),
     }
@@ -84,13 +85,13 @@ def _labels_of_merged(sheet: Sheet, duplicates: pl.DataFrame) -> pl.DataFrame:
     return members.select("row", "label", is_contrary=(pl.col("own") != pl.col("label")).fill_null(value=False))
 
 
-def order_rows(sheet: Sheet) -> tuple[pl.DataFrame, int]:
+def order_rows(sheet: Sheet) -> tuple[pl.DataFrame, Unsorted]:
     """Order rows by series, and within these by time unless they are to stay where they are.
 
-    Also counts the rows that went back in time and were sorted. Raises InputError (E-TIME-013) as the policy says.
+    Also says which went back in time and were sorted. Raises InputError (E-TIME-013) as the policy says.
     """
     if sheet.settings.unsorted == "keep":
-        return sheet.times().sort("series", maintain_order=True), 0
+        return sheet.times().sort("series", maintain_order=True), Unsorted()
     return sort_times(sheet, sheet.times())
 
 

@@ -92,7 +92,7 @@ def park_and_gather(
     if not num_steps:
         raise lost[0].error
     sheet = Sheet(path=folder / PARKED_FILE, settings=intake.settings, clock=parser.time_line.clock, files=inputs.files)
-    ordered, num_unsorted = sort_times(sheet, sheet.times())
+    ordered, unsorted = sort_times(sheet, sheet.times())
     duplicates = find_duplicates(sheet, ordered)
     canonical = folder / "canonical.parquet"
     channels = write_canonical(canonical, sheet, ordered, duplicates)
@@ -108,7 +108,8 @@ def park_and_gather(
     return {
         "steps": num_steps - duplicates.height,
         "channels": channels,
-        "unsorted": num_unsorted,
+        "unsorted": unsorted.count,
+        "unsorted_explained": unsorted.explained,
         "duplicates": duplicates.height,
         "missing": missing,
         "sentinels": dict(parser.sentinels),

@@ -4,6 +4,7 @@ from collections import Counter
 
 from tasks.errors import plural, quoted
 from tasks.series.frames import bare_name
+from tasks.series.ordering import Unsorted
 from tasks.series.source import StampedSource
 from tasks.sources.intake import Intake
 
@@ -13,9 +14,11 @@ def describe_reading(
 ) -> list[str]:
     """Say what `describe_changes` does, and how many numbers are missing.
 
-    `summary` counts `unsorted` rows, `duplicates` and, by column, `missing` numbers.
+    `summary` counts `unsorted` rows, for which `unsorted_explained` may have a reason, `duplicates` and, by column,
+    `missing` numbers.
     """
-    counts = {"num_unsorted": summary["unsorted"], "num_merged": summary["duplicates"]}
+    unsorted = Unsorted(summary["unsorted"], summary["unsorted_explained"])
+    counts = {"unsorted": unsorted, "num_merged": summary["duplicates"]}
     missing = [f"{plural(count, 'missing value')} in {_column(name)}" for name, count in summary["missing"].items()]
     return describe_changes(settings, intake, num_rows=num_rows, sentinels=sentinels, **counts) + missing
 
@@ -25,7 +28,7 @@ def describe_changes(
     intake: Intake,
     *,
     num_rows: int,
-    num_unsorted: int,
+    unsorted: Unsorted,
     num_merged: int,
     sentinels: Counter[str],
 ) -> list[str]:
@@ -37,13 +40,18 @@ def describe_changes(
     counted = {
         f"bad rows or files left out: {intake.skipped:,}": 0 if is_prediction else intake.skipped,
         f"blank lines skipped: {intake.blank_lines:,}": 0 if is_prediction else intake.blank_lines,
-        f"sorted {plural(num_unsorted, 'row')} that went back in time": num_unsorted,
+        _describe_sorting(unsorted): unsorted.count,
         describe_merging(settings.duplicates, num_merged, num_rows - num_merged): num_merged,
     }
     counted |= {
         f"read {plural(count, 'sentinel')} in {_column(name)} as missing": count for name, count in sentinels.items()
     }
     return [warning for warning, count in counted.items() if count]
+
+
+def _describe_sorting(unsorted: Unsorted) -> str:
+    said = f"sorted {plural(unsorted.count, 'row')} that went back in time"
+    return f"{said}, though {unsorted.explained}: check that they are one series" if unsorted.explained else said
 
 
 def describe_merging(policy: str, num_merged: int, num_left: int) -> str:

@@ -1,26 +1,37 @@
 """Rows that go back in time: sorted where the recipe says so, else refused, with what may be behind it."""
 
+from typing import NamedTuple
+
 import polars as pl
 
 from tasks.errors import InputError, quoted
-from tasks.series.distinctions import find_change
+from tasks.series.distinctions import Distinction, find_change
 from tasks.series.policies import Sheet
 
 
-def sort_times(sheet: Sheet, times: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """Order rows by series and time, and count those that went back in time.
+class Unsorted(NamedTuple):
+    """How many rows went back in time and were sorted, and what else than disorder explains it, if anything does."""
+
+    count: int = 0
+    explained: str = ""
+
+
+def sort_times(sheet: Sheet, times: pl.DataFrame) -> tuple[pl.DataFrame, Unsorted]:
+    """Order rows by series and time, and say which went back in time.
 
     Raises InputError (E-TIME-013) for the first of them, unless `unsorted` is "sort".
     """
     order = ["series", "time", *sheet.keys[1:]]
     if _is_sorted(times, order):
-        return times, 0
+        return times, Unsorted()
     before = pl.col("time").shift().over(sheet.keys)
     went_back = times.with_columns(before=before, of_row=pl.col("row").shift().over(sheet.keys))
     went_back = went_back.filter(pl.col("time") < pl.col("before"))
+    found = find_change(sheet, went_back) if went_back.height else None
     if went_back.height and sheet.settings.unsorted == "error":
-        raise _out_of_order(sheet, went_back)
-    return times.sort(order, maintain_order=True), went_back.height
+        raise _out_of_order(sheet, went_back, found)
+    explained = found.said if found else ""
+    return times.sort(order, maintain_order=True), Unsorted(went_back.height, explained)
 
 
 def _is_sorted(times: pl.DataFrame, columns: list[str]) -> bool:
@@ -32,9 +43,8 @@ def _is_sorted(times: pl.DataFrame, columns: list[str]) -> bool:
     return times.select(follows.all()).item()
 
 
-def _out_of_order(sheet: Sheet, went_back: pl.DataFrame) -> InputError:
+def _out_of_order(sheet: Sheet, went_back: pl.DataFrame, found: Distinction | None) -> InputError:
     first = went_back.row(0, named=True)
-    found = find_change(sheet, went_back)
     return sheet.error(
         "E-TIME-013",
         first["row"],

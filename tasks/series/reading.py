@@ -78,7 +78,7 @@ def write_history(folder: Path, intake: Intake, inputs: Inputs, *, channels: Seq
     num_rows = park_rows(folder / PARKED_FILE, inputs, intake, parser)
     inputs.refuse_changed(digest)
     sheet = Sheet(path=folder / PARKED_FILE, settings=settings, clock=parser.time_line.clock, files=inputs.files)
-    ordered, num_unsorted = sort_times(sheet, sheet.times())
+    ordered, unsorted = sort_times(sheet, sheet.times())
     duplicates = find_duplicates(sheet, ordered)
     write_canonical(folder / ROWS_FILE, sheet, ordered, duplicates)
     sheet.path.unlink()
@@ -88,7 +88,7 @@ def write_history(folder: Path, intake: Intake, inputs: Inputs, *, channels: Seq
         settings,
         intake,
         num_rows=num_rows,
-        num_unsorted=num_unsorted,
+        unsorted=unsorted,
         num_merged=duplicates.height,
         sentinels=parser.sentinels,
     )
@@ -100,7 +100,7 @@ def write_history(folder: Path, intake: Intake, inputs: Inputs, *, channels: Seq
 
 def _arrange(folder: Path, sheet: Sheet, zone: str | None) -> dict:
     """Put the parked rows in order, find their grid, and write them; returns what was found."""
-    ordered, num_unsorted = sort_times(sheet, sheet.times())
+    ordered, unsorted = sort_times(sheet, sheet.times())
     duplicates = find_duplicates(sheet, ordered)
     times = ordered.filter(~(FOLLOWS_IN_SERIES & (pl.col("time") == pl.col("time").shift())).fill_null(value=False))
     grid = _find_grid(sheet, times, zone)
@@ -114,7 +114,8 @@ def _arrange(folder: Path, sheet: Sheet, zone: str | None) -> dict:
         "grid": grid.to_dict(),
         "first_time": sheet.show(times["time"].min()),
         "last_time": sheet.show(times["time"].max()),
-        "unsorted": num_unsorted,
+        "unsorted": unsorted.count,
+        "unsorted_explained": unsorted.explained,
         "duplicates": duplicates.height,
         "gaps": describe_gaps(sheet, gaps),
         "missing": count_missing(folder / ROWS_FILE),

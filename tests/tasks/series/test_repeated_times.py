@@ -183,6 +183,17 @@ def test_a_panel_that_goes_back_where_a_column_changes_names_the_column(tmp_path
     assert error.fix == 'set id_columns = ["store", "item"], if that names the series.'
 
 
+def test_series_that_are_sorted_into_one_another_are_not_so_in_silence(tmp_path):
+    rows = [("2024-01-03", "x", 1), ("2024-01-04", "x", 2), ("2024-01-01", "y", 3), ("2024-01-02", "y", 4)]
+    path = table(tmp_path / "a.csv", "time,item,value", rows)
+
+    _, summary = read(path, unsorted="sort")
+
+    said = 'sorted 1 row that went back in time, though column "item" changes wherever times go back'
+    assert f"{said}: check that they are one series" in summary["warnings"]
+    assert "sorted" not in " ".join(read(path, unsorted="sort", id_columns="item")[1]["warnings"])
+
+
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 def test_rows_of_every_format_are_read_again(tmp_path, suffix):
     frame = pl.DataFrame(panel(), schema=["time", "store", "line", "value"], orient="row")

@@ -64,6 +64,7 @@ def test_one_series_of_one_channel_needs_no_settings(tmp_path):
         "first_time": "2024-01-01T00:00:00",
         "last_time": "2024-01-01T23:00:00",
         "unsorted": 0,
+        "unsorted_explained": "",
         "duplicates": 0,
         "gaps": {"number": 0, "steps": 0, "first": []},
         "missing": {},
