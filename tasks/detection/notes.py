@@ -34,12 +34,14 @@ def describe_answers(answers: Iterable[pl.DataFrame], past_of: Mapping[str, pl.D
         elif is_long_pause(answer, past_of[series]):
             pauses.append(series)
     said = {
-        f"{len(new)} series, such as {quoted(next(iter(new), ''))}, were not there in training: their first rows, "
+        f"{len(new)} series, such as {quoted(next(iter(new), ''))}, new to the detector: their first rows, "
         f"{num_warm_up} in all, are taken to be ordinary and are not judged": len(new),
         f"neither judged nor compared with what was seen: {plural(num_forgotten, 'row')} before those that the "
         "detector remembers of their series": num_forgotten,
-        f"{len(pauses)} series, such as {quoted(next(iter(pauses), ''))}, go on after a longer pause than between any "
-        "two of the rows remembered; rows in between that were not shown count as if they had never been": len(pauses),
+        f"{len(pauses)} series, such as {quoted(next(iter(pauses), ''))}, with a longer pause before the new rows than "
+        "between any two of the rows remembered; rows in between that were not shown count as if they had never been": (
+            len(pauses)
+        ),
     }
     return [note for note, count in said.items() if count]
 

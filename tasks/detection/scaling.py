@@ -127,7 +127,7 @@ def _warnings(rows: pl.DataFrame, scaler: LevelScaler) -> list[str]:
     still = training.agg(is_still=pl.any_horizontal(VALUES.n_unique() == 1)).filter("is_still")["series"]
     counted = {
         f"filled {plural(num_missing, 'missing number')} with {FILLED['forward']}": num_missing,
-        f"{num_unscaled} series without training rows are not watched": num_unscaled,
+        f"{num_unscaled} series without training rows, not watched": num_unscaled,
         f"{len(still)} series such as {quoted(still.first() or '')} stand still in a channel while it trains, so its "
         "levels are counted in its unit": len(still),
     }

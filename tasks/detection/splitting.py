@@ -100,6 +100,6 @@ def _warnings(table: pl.DataFrame) -> list[str]:
     found = table.group_by("series").agg(is_new=~(pl.col("split") == TRAIN).any())
     counted = {
         f"{num_anomalous} rows of the warm-up are labelled anomalous, and taken to be ordinary": num_anomalous,
-        f"{int(found['is_new'].sum())} series are too short for a training row": int(found["is_new"].sum()),
+        f"{int(found['is_new'].sum())} series too short for a training row": int(found["is_new"].sum()),
     }
     return [warning for warning, count in counted.items() if count]

@@ -13,7 +13,7 @@ from typing import Self
 import polars as pl
 from pydantic import Field, field_validator, model_validator
 
-from tasks.errors import InputError, quoted
+from tasks.errors import InputError, plural, quoted
 from tasks.part import Part
 from tasks.progress import Progress, emit
 from tasks.series.frames import ROWS_FILE, SPLITS
@@ -145,8 +145,8 @@ def _warnings(folder: Path, num_unused: int) -> list[str]:
     later = pl.concat(series[1:]).unique().join(series[0], on="series", how="anti")
     num_new = later.select(pl.len()).collect(engine="streaming").item()
     counted = {
-        f"{num_unused} rows after test_until are unused": num_unused,
-        f"{num_new} series have no training rows": num_new,
+        f"{plural(num_unused, 'row')} after test_until, not used": num_unused,
+        f"{num_new} series without training rows": num_new,
     }
     return [warning for warning, count in counted.items() if count]
 

@@ -134,7 +134,7 @@ def test_series_that_are_too_short_to_train_on_are_not_watched(take_through: Tak
     lineage = take_through(pl.concat([draw_panel((1,)), draw_panel((2,)).head(2)]))
 
     assert pl.read_parquet(lineage.encoded.file("levels.parquet"))["series"].unique().to_list() == ["s1"]
-    assert lineage.encoded.summary["warnings"] == ["1 series without training rows are not watched"]
+    assert lineage.encoded.summary["warnings"] == ["1 series without training rows, not watched"]
 
 
 def test_a_series_that_stands_still_is_named(take_through: Take):

@@ -184,7 +184,7 @@ def test_a_pause_before_the_new_rows_is_said(detector):
     detector.answer_frame(draw_more(1)[1:], notes=notes)
 
     assert [note.partition(";")[0] for note in notes] == [
-        '1 series, such as "s1", go on after a longer pause than between any two of the rows remembered'
+        '1 series, such as "s1", with a longer pause before the new rows than between any two of the rows remembered'
     ]
     assert detector.answer_frame(draw_more(1), notes=(none := [])).height == MORE
     assert none == []

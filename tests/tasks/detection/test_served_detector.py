@@ -312,7 +312,7 @@ def test_a_series_whose_name_is_new_is_said_to_be(detector):
     answers = detector.answer_frame(pl.concat([table, renamed]), notes=notes)
 
     assert notes == [
-        f'1 series, such as "1.0", were not there in training: their first rows, {WARM_UP} in all, are taken to be '
+        f'1 series, such as "1.0", new to the detector: their first rows, {WARM_UP} in all, are taken to be '
         "ordinary and are not judged"
     ]
     assert answers.filter(series="1.0", status="warm-up").height == WARM_UP

@@ -110,7 +110,7 @@ def test_cuts_at_given_times_are_exclusive_and_leave_later_rows_unused(make):
         "valid_until": "1970-01-02T12:00:00",
         "test_until": "1970-01-03T00:00:00",
     }
-    assert splits.summary["warnings"] == ["12 rows after test_until are unused"]
+    assert splits.summary["warnings"] == ["12 rows after test_until, not used"]
     assert rows_in(shards, "test") == [list(range(32, 48))]  # begins with the four rows looked back on
     assert shards.summary["windows"] == {"train": 19, "valid": 11, "test": 11}
 
