@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 from benchmarks import measure
 
 if TYPE_CHECKING:
-    from flows.kinds import ForecastRecipe
     from rnnmodels.forecaster import SequenceForecaster
     from rnnmodels.windows import Windows
     from tasks.contest import Contest
+    from tasks.kinds.forecast.recipe import ForecastRecipe
     from tasks.lineage import Lineage
 
 VERSIONS = ("torch", "numpy")
@@ -45,19 +45,22 @@ def run_recipe(name: str, seed: int, file: Path, home: Path) -> dict:
     from tasks.contest import Contest, Scored
     from tasks.evaluate import evaluate
     from tasks.fit import fit
+    from tasks.kinds.forecast.recipe import FORECAST
 
     recipe = load_recipe(name, settings=[f"training.seed={seed}"], from_file=str(file))
     lineage = prepare_data(recipe)
     started_s = time.process_time()
-    models = [fit.fn(lineage.shards, candidate) for candidate in recipe.candidates]
+    models = [fit.fn(FORECAST, lineage.shards, candidate) for candidate in recipe.candidates]
     cpu_s = time.process_time() - started_s
 
     def score_all(models: Sequence) -> tuple:
-        return tuple(Scored(model=one, evaluation=evaluate.fn(one, lineage, recipe.evaluate)) for one in models)
+        return tuple(
+            Scored(model=one, evaluation=evaluate.fn(FORECAST, one, lineage, recipe.evaluate)) for one in models
+        )
 
     contest = Contest(
         candidates=score_all(models),
-        baselines=score_all(fit_baselines.fn(lineage, recipe.baseline)),
+        baselines=score_all(fit_baselines.fn(FORECAST, lineage, recipe.baseline)),
         settings=recipe.evaluate,
     )
     return {"horizon": recipe.shard.horizon, "cpu_s": cpu_s, **summarize(contest, lineage)}
@@ -67,14 +70,15 @@ def prepare_data(recipe: "ForecastRecipe") -> "Lineage":
     """Run the stages from the file to the windows."""
     from tasks.encode import encode
     from tasks.ingest import ingest
+    from tasks.kinds.forecast.recipe import FORECAST
     from tasks.lineage import Lineage
     from tasks.shard import shard
     from tasks.split import split
 
-    rows = ingest.fn(recipe.source)
-    splits = split.fn(rows, recipe.split)
-    encoded = encode.fn(splits, recipe.encode)
-    return Lineage(rows=rows, splits=splits, encoded=encoded, shards=shard.fn(encoded, recipe.shard))
+    rows = ingest.fn(FORECAST, recipe.source)
+    splits = split.fn(FORECAST, rows, recipe.split)
+    encoded = encode.fn(FORECAST, splits, recipe.encode)
+    return Lineage(rows=rows, splits=splits, encoded=encoded, shards=shard.fn(FORECAST, encoded, recipe.shard))
 
 
 def summarize(contest: "Contest", lineage: "Lineage") -> dict:

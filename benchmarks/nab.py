@@ -36,13 +36,14 @@ from tasks.detection.moving_average import average_before
 from tasks.detection.plots import draw_detections
 from tasks.detection.settings import DetectorSettings
 from tasks.detection.splitting import TEST
+from tasks.kinds.detect.recipe import DETECT
 from tasks.plots import write_png
 from tasks.series.detection_metrics import find_anomalies
 from tasks.series.nab import PROFILES, LabelledScores, NabScore, score_corpus
 from tasks.series.windowed_gaussian import score_by_windowed_gaussian
 
 if TYPE_CHECKING:
-    from flows.kinds import DetectRecipe
+    from tasks.kinds.detect.recipe import DetectRecipe
     from tasks.lineage import Lineage
 
 SETTINGS = DetectorSettings()
@@ -161,7 +162,7 @@ def forecast_files(recipe: "DetectRecipe", lineage: "Lineage", corpus: Sequence[
     from tasks.fit import fit
 
     (candidate,) = recipe.candidates
-    forecasts = np.load(fit.fn(lineage.shards, candidate).file("forecasts.npy"))[:, 0]
+    forecasts = np.load(fit.fn(DETECT, lineage.shards, candidate).file("forecasts.npy"))[:, 0]
     return np.split(forecasts, np.cumsum([len(one.levels) for one in corpus])[:-1])
 
 

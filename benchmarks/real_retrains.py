@@ -18,6 +18,7 @@ from tasks.classification.scoring import Holdout, Scores, log_losses
 from tasks.encode import encode
 from tasks.fit import fit
 from tasks.ingest import ingest
+from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.promotion.paired_tests import mcnemar_p_value
 from tasks.promotion.settings import PromotionSettings
 from tasks.promotion.wear import most_false_promotions
@@ -37,14 +38,14 @@ ORDERS = 200
 
 def fit_seeds(count: int) -> tuple[Holdout, list[Scores]]:
     """Fit the candidate on the embedded reviews once per seed, and score each on the test rows."""
-    splits = split.fn(ingest.fn(SourceSettings(dataset="reviews")), SplitSettings(seed=7))
-    encoded = encode.fn(splits, EncodeSettings())
-    shards = shard.fn(encoded, ShardSettings(max_length=100))
+    splits = split.fn(CLASSIFY, ingest.fn(CLASSIFY, SourceSettings(dataset="reviews")), SplitSettings(seed=7))
+    encoded = encode.fn(CLASSIFY, splits, EncodeSettings())
+    shards = shard.fn(CLASSIFY, encoded, ShardSettings(max_length=100))
     labels = json.loads(encoded.file("labels.json").read_bytes())
     test = pl.read_parquet(splits.file("test.parquet")).sort("row")
     holdout = Holdout(texts=test["text"], labels=test["label"], digest="rows")
     models = [
-        fit.fn(shards, ClassifierCandidate(name="gru", model=MODEL, training=Training(seed=seed, **TRAINING)))
+        fit.fn(CLASSIFY, shards, ClassifierCandidate(name="gru", model=MODEL, training=Training(seed=seed, **TRAINING)))
         for seed in range(1, count + 1)
     ]
     return holdout, [read_scores(model, str(seed), labels, holdout) for seed, model in enumerate(models, start=1)]

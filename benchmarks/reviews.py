@@ -17,11 +17,12 @@ def write_rows(archive: Path, home: Path, path: Path) -> int:
     import polars as pl
 
     from tasks.ingest import ingest
+    from tasks.kinds.classify.recipe import CLASSIFY
     from tasks.sources.settings import SourceSettings
     from tasks.text.reading import ROWS_FILE
 
     os.environ["RNNFLOW_HOME"] = str(home)
-    reviews = ingest.fn(SourceSettings(dataset="imdb", path=str(archive)))
+    reviews = ingest.fn(CLASSIFY, SourceSettings(dataset="imdb", path=str(archive)))
     labelled = pl.scan_parquet(reviews.file(ROWS_FILE)).filter(pl.col("label").is_not_null())
     labelled.sink_parquet(path, row_group_size=ROW_GROUP_ROWS)
     return pl.scan_parquet(path).select(pl.len()).collect().item()
@@ -48,6 +49,7 @@ def build_shards(home: Path) -> Path:
     """Run the product's data stages over the 25,000 reviews of an installed package; returns the folder of shards."""
     from tasks.encode import encode
     from tasks.ingest import ingest
+    from tasks.kinds.classify.recipe import CLASSIFY
     from tasks.shard import shard
     from tasks.sources.settings import SourceSettings
     from tasks.split import split
@@ -56,9 +58,9 @@ def build_shards(home: Path) -> Path:
     from tasks.text.splitting import SplitSettings
 
     os.environ["RNNFLOW_HOME"] = str(home)
-    rows = ingest.fn(SourceSettings(dataset="reviews"))
-    encoded = encode.fn(split.fn(rows, SplitSettings()), EncodeSettings())
-    return shard.fn(encoded, ShardSettings()).path
+    rows = ingest.fn(CLASSIFY, SourceSettings(dataset="reviews"))
+    encoded = encode.fn(CLASSIFY, split.fn(CLASSIFY, rows, SplitSettings()), EncodeSettings())
+    return shard.fn(CLASSIFY, encoded, ShardSettings()).path
 
 
 def main() -> None:

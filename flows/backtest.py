@@ -11,7 +11,6 @@ from prefect.artifacts import create_table_artifact
 from pydantic import Field
 
 from flows.gpu_pool import FitOrder, fit_all
-from flows.kinds import ForecastRecipe
 from flows.lifecycle import LIFECYCLE
 from tasks import dashboard, store
 from tasks.baseline import fit_baselines
@@ -19,6 +18,7 @@ from tasks.contest import Scored
 from tasks.encode import encode
 from tasks.evaluate import evaluate
 from tasks.ingest import ingest
+from tasks.kinds.forecast.recipe import FORECAST, ForecastRecipe
 from tasks.lineage import Lineage
 from tasks.progress import Progress, emit, listening
 from tasks.series.backtesting import name_at_cutoff, plan_cutoffs, summarize_cutoffs, tabulate_cutoff
@@ -62,13 +62,13 @@ def backtest(
     run = dashboard.run_context(recipe.name)
     resume = resume or dashboard.is_retry()
     with store.refreshing(refresh), listening(dashboard.progress_bars()):
-        rows = ingest(recipe.source)
-        plan = plan_cutoffs(rows, split(rows, recipe.split), cutoffs)
+        rows = ingest(FORECAST, recipe.source)
+        plan = plan_cutoffs(rows, split(FORECAST, rows, recipe.split), cutoffs)
         records = []
         for number, settings in enumerate(plan, start=1):
             emit(Progress("backtest", done=number - 1, total=cutoffs, unit="cut-offs"))
             named = [one.model_copy(update={"name": name_at_cutoff(one.name, number)}) for one in recipe.candidates]
-            order = partial(FitOrder, run=run, candidates=tuple(named), resume=resume, refresh=refresh)
+            order = partial(FitOrder, kind=FORECAST, run=run, candidates=tuple(named), resume=resume, refresh=refresh)
             records += tabulate_cutoff(settings, score_cutoff(recipe, rows, settings, order))
     metric = recipe.evaluate.select_by
     summary = summarize_cutoffs(records, metric)
@@ -87,8 +87,9 @@ def score_cutoff(
     recipe: ForecastRecipe, rows: Artefact, settings: TimeSplitSettings, order: Callable[[Artefact], FitOrder]
 ) -> list[Scored]:
     """Train and score everyone on rows that are cut as `settings` say; `order` is for fits on given shards."""
-    splits = split(rows, settings)
-    encoded = encode(splits, recipe.encode)
-    lineage = Lineage(rows=rows, splits=splits, encoded=encoded, shards=shard(encoded, recipe.shard))
-    models = [*fit_all(order(shards=lineage.shards)), *fit_baselines(lineage, recipe.baseline)]
-    return [Scored(model=model, evaluation=evaluate(model, lineage, recipe.evaluate)) for model in models]
+    splits = split(FORECAST, rows, settings)
+    encoded = encode(FORECAST, splits, recipe.encode)
+    shards = shard(FORECAST, encoded, recipe.shard)
+    lineage = Lineage(rows=rows, splits=splits, encoded=encoded, shards=shards)
+    models = [*fit_all(order(shards=lineage.shards)), *fit_baselines(FORECAST, lineage, recipe.baseline)]
+    return [Scored(model=model, evaluation=evaluate(FORECAST, model, lineage, recipe.evaluate)) for model in models]

@@ -17,8 +17,10 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Cancelling, Crashed
 
 from tasks import leases, spool, store
+from tasks.contract.candidate import Candidate
+from tasks.contract.kind import Kind
 from tasks.errors import IntegrityError, ServiceError, quoted
-from tasks.fit import Candidate, find_fitted, find_tracked, fit
+from tasks.fit import find_fitted, find_tracked, fit
 from tasks.progress import Progress, emit, listening
 from tasks.runs import RunContext
 from tasks.store import Artefact
@@ -34,6 +36,7 @@ MAX_ATTEMPTS = 2  # a lost worker is common enough to try once more, and too com
 class FitOrder:
     """Which candidates to fit on which shards, from where, for which flow run."""
 
+    kind: Kind
     run: RunContext
     shards: Artefact
     candidates: tuple[Candidate, ...]
@@ -43,7 +46,7 @@ class FitOrder:
 
     def continued(self) -> "FitOrder":
         """This order, tracked where its interrupted fits were, as their checkpoints tell."""
-        earlier = [find_tracked(self.shards, candidate, self.initial) for candidate in self.candidates]
+        earlier = [find_tracked(self.kind, self.shards, candidate, self.initial) for candidate in self.candidates]
         if self.run.continues or not self.resume or not any(earlier):
             return self
         run = dataclasses.replace(self.run, continues=next(filter(None, earlier)))
@@ -51,7 +54,7 @@ class FitOrder:
 
     def find(self, candidate: Candidate) -> Artefact | None:
         """The candidate's fit if it is done and may be reused."""
-        return find_fitted(self.shards, candidate, self.initial)
+        return find_fitted(self.kind, self.shards, candidate, self.initial)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +87,14 @@ def send_to_pool(order: FitOrder, candidates: Iterable[Candidate]) -> set[str]:
 def fit_here(order: FitOrder, candidate: Candidate, *, reuse: bool) -> Artefact:
     """Fit a candidate in this process, or find it if it was fitted on the pool or by an earlier run."""
     with store.refreshing(order.refresh and not reuse):
-        return fit(order.shards, candidate, order.resume, order.initial, order.run.flow_run_id)
+        return fit(
+            order.kind,
+            order.shards,
+            candidate,
+            resume=order.resume,
+            initial=order.initial,
+            tracked_as=order.run.flow_run_id,
+        )
 
 
 def find_pool(client: SyncPrefectClient) -> str:
@@ -143,6 +153,7 @@ def send(order: FitOrder, candidate: Candidate, attempt: int = 1) -> Sent:
     """Queue a candidate on the pool as a child of this flow run."""
     parameters = {
         "shards": order.shards.reference,
+        "kind": order.kind.name,
         "candidate": candidate.model_dump(mode="json"),
         "resume": order.resume or attempt > 1,
         "refresh": order.refresh and attempt == 1,

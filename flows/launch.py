@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from flows.backtest import Backtest
     from flows.outcome import Outcome
-    from tasks.predictors import Predicted
+    from tasks.contract.stages import Predicted
 
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,9 @@ def launch_backtest(order: Order, cutoffs: int) -> "Backtest":
 
     Raises also InputError (E-CFG-008) for a recipe that forecasts nothing.
     """
-    kind = read_table(locate_recipe(order.recipe)).get("kind", "classify")
+    from tasks.kinds import DEFAULT
+
+    kind = read_table(locate_recipe(order.recipe)).get("kind", DEFAULT)
     if kind != "forecast":
         raise InputError(
             "E-CFG-008",
@@ -117,7 +119,7 @@ def launch_prediction(
     with contextlib.ExitStack() as stack:
         stack.enter_context(stopping_on_sigterm())
         stack.enter_context(logging_run("predict", console, verbose=debug))
-        from tasks.predictors import predict_file
+        from tasks.prediction.dispatch import predict_file
 
         if settings:  # the kinds of recipes take a second to import
             from flows.changed_source import change_source

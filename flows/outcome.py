@@ -3,12 +3,14 @@
 import dataclasses
 from dataclasses import dataclass, field
 
-from flows.kinds import Recipe
 from tasks import spool
 from tasks.contest import Contest, Scored
+from tasks.contract.kind import Kind
+from tasks.contract.recipe import Recipe
 from tasks.findings import gather_findings
+from tasks.kinds import find_kind
 from tasks.lineage import Lineage
-from tasks.presentation import describe_outdone
+from tasks.outdone import describe_outdone
 from tasks.store import Artefact
 
 NAMED_STAGES = ("fit", "baseline", "evaluate")
@@ -88,12 +90,13 @@ def conclude(
     recipe: Recipe, *, flow_run: str, wall_s: float, lineage: Lineage, contest: Contest, delivery: Delivery | None
 ) -> Outcome:
     """Gather the outcome from the artefacts of a run; without a delivery it is pending."""
+    kind = find_kind(recipe.kind)
     artefacts = [*lineage.by_name().values(), *contest.inputs().values()]
     delivered, findings = describe_pending(flow_run), gather_findings(lineage, contest)
     if delivery is not None:
         artefacts += [getattr(delivery, one.name) for one in dataclasses.fields(delivery)]
         findings = gather_findings(lineage, contest, delivery.registered, delivery.gated)
-        delivered = describe_delivery(delivery, recipe)
+        delivered = describe_delivery(delivery, kind)
     return Outcome(
         recipe=recipe.name,
         kind=recipe.kind,
@@ -106,14 +109,14 @@ def conclude(
         best_baseline=contest.baseline.name,
         baseline_wins=contest.baseline_wins,
         problems=findings.problems,
-        outdone=describe_outdone(contest),
+        outdone=describe_outdone(contest, kind.report.load()),
         warnings=findings.warnings,
         data=findings.data,
         **delivered,
     )
 
 
-def describe_delivery(delivery: Delivery, recipe: Recipe) -> dict:
+def describe_delivery(delivery: Delivery, kind: Kind) -> dict:
     """The part of the outcome that the stages after the contest decide."""
     registration, gate = delivery.registered.summary, delivery.gated.summary
     return {
@@ -121,7 +124,7 @@ def describe_delivery(delivery: Delivery, recipe: Recipe) -> dict:
         "registered": {"name": registration["name"], "version": registration["version"], "alias": gate["alias"]},
         "gate": {"verdict": gate["verdict"], "reasons": gate["reasons"]},
         "report": str(delivery.page.path / "report.html"),
-        "example": str(delivery.registered.path / recipe.registry.performer().EXAMPLE),
+        "example": str(delivery.registered.path / kind.register.load().EXAMPLE),
     }
 
 

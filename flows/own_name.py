@@ -1,6 +1,6 @@
 """Whether a recipe's model name is its own: a name belongs to the kind of problem whose champion it has."""
 
-from flows.kinds import Recipe
+from tasks.contract.recipe import Recipe
 from tasks.errors import InputError, quoted
 from tasks.holdout import find_held_split, kind_of
 from tasks.store import Artefact
@@ -12,10 +12,11 @@ def held_split_of(recipe: Recipe) -> Artefact | None:
     Raises InputError (E-DATA-031) if the name belongs to a model of another kind, with which nothing can be compared.
     """
     held = find_held_split(recipe.model_name)
-    if held is not None and kind_of(held) != recipe.kind:
+    other = None if held is None else kind_of(held)
+    if other is not None and other != recipe.kind:
         raise InputError(
             "E-DATA-031",
-            f"the name {quoted(recipe.model_name)} belongs to a model of kind {kind_of(held)}, "
+            f"the name {quoted(recipe.model_name)} belongs to a model of kind {other}, "
             f"and the recipe is of kind {recipe.kind}.",
             fix="set registry.model_name to a name of its own.",
         )

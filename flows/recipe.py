@@ -7,14 +7,14 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from flows.kinds import RECIPES, Recipe
 from flows.recipe_errors import Origin, explain
 from flows.recipe_file import assign, locate_recipe, parse_assignment, read_table, suggestion
 from rnnmodels.config import Settings
+from tasks.contract.candidate import Candidate
+from tasks.contract.recipe import Recipe
 from tasks.errors import InputError, quoted
-from tasks.fit import Candidate
+from tasks.kinds import DEFAULT, find_kind, known_kinds
 
-DEFAULT_KIND = "classify"
 SHARED = "training"
 Validated = TypeVar("Validated", bound=Settings)
 
@@ -63,13 +63,13 @@ def build_recipe(
 
 def _kind_of(table: dict, origin: Origin) -> type[Recipe]:
     """Find the kind of problem a raw recipe states; texts are classified where it says nothing."""
-    kind = table.get("kind", DEFAULT_KIND)
-    if kind not in RECIPES:
-        problem = f"got {quoted(kind)}, expected one of {', '.join(map(quoted, RECIPES))}."
+    kind = table.get("kind", DEFAULT)
+    if kind not in known_kinds():
+        problem = f"got {quoted(kind)}, expected one of {', '.join(map(quoted, known_kinds()))}."
         raise origin.error(
-            "E-CFG-004", ("kind",), problem, fix=f"{suggestion(str(kind), list(RECIPES), 'choose one of')}."
+            "E-CFG-004", ("kind",), problem, fix=f"{suggestion(str(kind), list(known_kinds()), 'choose one of')}."
         )
-    return RECIPES[kind]
+    return find_kind(kind).recipe
 
 
 def _validate(model: type[Validated], raw: dict, origin: Origin, *, section: str = "") -> Validated:

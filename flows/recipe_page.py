@@ -9,7 +9,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from flows.kinds import RECIPES
+from tasks.kinds import all_kinds
 
 HEAD = """# Recipes
 
@@ -159,7 +159,7 @@ def _describe_inner(section: type[BaseModel], prefix: str) -> Iterator[str]:
 
 def write_page() -> str:
     """The whole page."""
-    return HEAD + "\n".join(line for kind in RECIPES.values() for line in describe_kind(kind)) + "\n"
+    return HEAD + "\n".join(line for kind in all_kinds().values() for line in describe_kind(kind.recipe)) + "\n"
 
 
 if __name__ == "__main__":

@@ -4,12 +4,13 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.kinds import AnyRecipe, Recipe
+from flows.kinds import AnyRecipe
 from flows.lifecycle import LIFECYCLE
 from flows.outcome import Outcome
 from flows.train import train
 from flows.trigger import current_trigger
 from tasks import registrations
+from tasks.contract.recipe import Recipe
 from tasks.errors import ServiceError
 from tasks.promotion import ledger, ownership
 

@@ -10,11 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flows.kinds import RECIPES
 from flows.outcome import Outcome
 from tasks.errors import printable
-from tasks.evaluate import EvaluationSettings
 from tasks.findings import describe_data
+from tasks.kinds import find_kind
 from tasks.presentation import ScoreColumn, keep_measured
 
 MAX_WARNINGS = 8
@@ -55,10 +54,10 @@ def _print_findings(outcome: Outcome, console: Console) -> None:
 
 def score_table(outcome: Outcome) -> Table:
     """Candidates by the first metric on validation, then the baselines; the best candidate is marked."""
-    evaluation = _evaluation_of(outcome)
+    kind = find_kind(outcome.kind)
     scores = [model["metrics"]["test"] for model in (*outcome.candidates, *outcome.baselines)]
-    first, *others = keep_measured(evaluation.presenter().PRESENTATION.headline, scores)
-    sign = -1 if first.metric in evaluation.higher_is_better else 1
+    first, *others = keep_measured(kind.report.load().PRESENTATION.headline, scores)
+    sign = -1 if first.metric in kind.recipe.settings_of("evaluate").higher_is_better else 1
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("\nmodel", overflow="fold")
     scored = ("valid", first), ("test", first), *(("test", one) for one in others)
@@ -81,7 +80,7 @@ def verdict(outcome: Outcome) -> str:
     reasons = printable(" ".join(outcome.gate["reasons"]))
     sentence = f"{printable(outcome.best)} was registered as {name}, version {version}, alias {alias}.\n{reasons}"
     if outcome.baseline_wins:
-        beaten = _evaluation_of(outcome).presenter().PRESENTATION.beaten
+        beaten = find_kind(outcome.kind).report.load().PRESENTATION.beaten
         sentence += f"\nThe baseline {printable(outcome.best_baseline)} {beaten}"
     return sentence
 
@@ -95,7 +94,7 @@ def describe_stages(outcome: Outcome) -> str:
 def next_commands(outcome: Outcome) -> dict[str, str]:
     """Commands that work as they stand, by what they are good for."""
     registered, rnnflow = outcome.registered, _command("rnnflow")
-    purpose, trial = _evaluation_of(outcome).presenter().PRESENTATION.trial
+    purpose, trial = find_kind(outcome.kind).report.load().PRESENTATION.trial
     return {
         purpose: trial.format(
             predict=f"{rnnflow} predict {registered['name']}/{registered['version']}",
@@ -116,10 +115,6 @@ def duration(wall_s: float) -> str:
     """Seconds as people say them."""
     minutes, seconds = divmod(round(wall_s), 60)
     return f"{minutes} min {seconds:02d} s" if minutes else f"{wall_s:.1f} s"
-
-
-def _evaluation_of(outcome: Outcome) -> type[EvaluationSettings]:
-    return RECIPES[outcome.kind].model_fields["evaluate"].annotation
 
 
 def _score_cells(model: dict, first: ScoreColumn, others: list[ScoreColumn]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from prefect import flow
 
 from flows.gpu_pool import FitOrder, fit_all
-from flows.kinds import AnyRecipe, Recipe, validate_recipe
+from flows.kinds import AnyRecipe, validate_recipe
 from flows.lifecycle import LIFECYCLE
 from flows.outcome import Delivery, Outcome, conclude
 from flows.own_name import held_split_of
@@ -14,12 +14,15 @@ from flows.trigger import trigger_of
 from tasks import dashboard, spool, store
 from tasks.baseline import fit_baselines
 from tasks.contest import Contest, Scored
+from tasks.contract.kind import Kind
+from tasks.contract.recipe import Recipe
 from tasks.destination import check_destination
 from tasks.encode import encode
 from tasks.errors import ServiceError
 from tasks.evaluate import evaluate
 from tasks.gate import gate
 from tasks.ingest import ingest
+from tasks.kinds import find_kind
 from tasks.lineage import Lineage
 from tasks.progress import listening
 from tasks.publish import publish
@@ -46,43 +49,51 @@ def train(
         warm_start: Start from the champion's weights where the architecture is the same.
         continues: An earlier flow run that this one finishes, in the same MLflow run.
     """
-    started_s = time.perf_counter()
+    started_s, kind = time.perf_counter(), find_kind(recipe.kind)
     run = dashboard.run_context(recipe.name, continues=continues)
     resume = resume or dashboard.is_retry()
     check_destination(recipe.model_name)
     with store.refreshing(refresh), listening(dashboard.progress_bars()):
         held = held_split_of(recipe)
-        rows = ingest(recipe.source)
-        splits = split(rows, recipe.split, held)
-        encoded = encode(splits, recipe.encode)
-        shards = shard(encoded, recipe.shard)
-        initial = start_from_champion(recipe.model_name, encoded) if warm_start else None
+        rows = ingest(kind, recipe.source)
+        splits = split(kind, rows, recipe.split, held)
+        encoded = encode(kind, splits, recipe.encode)
+        shards = shard(kind, encoded, recipe.shard)
+        initial = start_from_champion(kind, recipe.model_name, encoded) if warm_start else None
         lineage = Lineage(rows=rows, splits=splits, encoded=encoded, shards=shards)
-        baselines = fit_baselines(lineage, recipe.baseline)
+        baselines = fit_baselines(kind, lineage, recipe.baseline)
         order = FitOrder(
-            run=run, shards=shards, candidates=tuple(recipe.candidates), initial=initial, resume=resume, refresh=refresh
+            kind=kind,
+            run=run,
+            shards=shards,
+            candidates=tuple(recipe.candidates),
+            initial=initial,
+            resume=resume,
+            refresh=refresh,
         ).continued()
         contest = Contest(
-            candidates=score_all(fit_all(order), lineage, recipe),
-            baselines=score_all(baselines, lineage, recipe),
+            candidates=score_all(kind, fit_all(order), lineage, recipe),
+            baselines=score_all(kind, baselines, lineage, recipe),
             settings=recipe.evaluate,
         )
-        delivery = deliver_or_defer(order.run, recipe, lineage, contest)
+        delivery = deliver_or_defer(kind, order.run, recipe, lineage, contest)
     wall_s = time.perf_counter() - started_s
     return conclude(
         recipe, flow_run=run.flow_run_id, wall_s=wall_s, lineage=lineage, contest=contest, delivery=delivery
     )
 
 
-def score_all(models: Iterable[Artefact], lineage: Lineage, recipe: Recipe) -> tuple[Scored, ...]:
+def score_all(kind: Kind, models: Iterable[Artefact], lineage: Lineage, recipe: Recipe) -> tuple[Scored, ...]:
     """Evaluate models one after another."""
-    return tuple(Scored(model=model, evaluation=evaluate(model, lineage, recipe.evaluate)) for model in models)
+    return tuple(Scored(model=model, evaluation=evaluate(kind, model, lineage, recipe.evaluate)) for model in models)
 
 
-def deliver_or_defer(run: RunContext, recipe: Recipe, lineage: Lineage, contest: Contest) -> Delivery | None:
+def deliver_or_defer(
+    kind: Kind, run: RunContext, recipe: Recipe, lineage: Lineage, contest: Contest
+) -> Delivery | None:
     """Deliver the best model; if MLflow does not answer, note down what is left to do and return None."""
     try:
-        return deliver(run, recipe, lineage, contest)
+        return deliver(kind, run, recipe, lineage, contest)
     except ServiceError as error:
         if error.code != "E-SVC-004":
             raise
@@ -91,15 +102,18 @@ def deliver_or_defer(run: RunContext, recipe: Recipe, lineage: Lineage, contest:
         return None
 
 
-def deliver(run: RunContext, recipe: Recipe, lineage: Lineage, contest: Contest) -> Delivery:
+def deliver(kind: Kind, run: RunContext, recipe: Recipe, lineage: Lineage, contest: Contest) -> Delivery:
     """Register the best model, let the gate judge it, and report where people look."""
-    registered = register(run, lineage, contest, recipe.registry)
-    gated = gate(run, lineage, registered, recipe.promotion, trigger_of(recipe, lineage.source_digest))
+    registered = register(kind, run, lineage, contest, recipe.registry)
+    trigger = trigger_of(recipe, lineage.source_digest)
+    gated = gate(kind, run, lineage, registered, recipe.promotion, trigger=trigger)
     contents = ReportContents(
         recipe_name=recipe.name, lineage=lineage, contest=contest, registered=registered, gated=gated
     )
-    page = report(contents)
-    return Delivery(registered=registered, gated=gated, page=page, published=publish(page, registered, gated, contest))
+    page = report(kind, contents)
+    return Delivery(
+        registered=registered, gated=gated, page=page, published=publish(kind, page, registered, gated, contest)
+    )
 
 
 def finish_deferred(order: dict) -> str:

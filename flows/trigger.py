@@ -1,12 +1,13 @@
 """What a training run is started from: if none of it changed, training again would compute nothing new."""
 
-from flows.kinds import Recipe
 from tasks import fingerprint
-from tasks.part import Part
+from tasks.contract.kind import Kind
+from tasks.contract.recipe import Recipe
+from tasks.kinds import find_kind
+from tasks.register import modules_of as modules_of_registration
 from tasks.sources.inputs import find_inputs
 
 # The gate decides about models that are there, and the report shows them: neither is a reason to train.
-SECTIONS = ("source", "split", "encode", "shard", "baseline", "evaluate", "registry")
 NO_NEWS = {"promotion"}
 
 
@@ -16,15 +17,15 @@ def trigger_of(recipe: Recipe, source_digest: str) -> str:
         {
             "recipe": recipe.model_dump(mode="json", exclude=NO_NEWS),
             "source": source_digest,
-            "stages": [fingerprint.describe_code(*modules) for modules in modules_of(recipe)],
+            "stages": [fingerprint.describe_code(*modules) for modules in modules_of(find_kind(recipe.kind))],
         }
     )
 
 
-def modules_of(recipe: Recipe) -> list[tuple[str, ...]]:
-    """Where the code of each stage begins that this recipe runs, from the rows to the registered model."""
-    parts: list[Part] = [*(getattr(recipe, section) for section in SECTIONS), *recipe.candidates]
-    return list(dict.fromkeys(part.modules() for part in parts))
+def modules_of(kind: Kind) -> list[tuple[str, ...]]:
+    """Where the code of each stage begins, from the rows to the registered model."""
+    stages = (kind.ingest, kind.split, kind.encode, kind.shard, kind.fit, kind.baseline, kind.evaluate)
+    return [*((stage.name,) for stage in stages), modules_of_registration(kind)]
 
 
 def current_trigger(recipe: Recipe) -> str:

@@ -5,22 +5,23 @@ from functools import partial
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from rnnmodels.config import Settings
 from tasks import store
+from tasks.contract.kind import Kind
 from tasks.lineage import Lineage
-from tasks.part import Part
 from tasks.store import Artefact
 
 
 @task(name="baseline", cache_policy=NO_CACHE, persist_result=False)
-def fit_baselines(lineage: Lineage, settings: Part) -> list[Artefact]:
-    """Fit every baseline of the recipe's kind, and store what it predicts as of any model."""
-    baselines = settings.performer()
+def fit_baselines(kind: Kind, lineage: Lineage, settings: Settings) -> list[Artefact]:
+    """Fit every baseline of the kind, and store its predictions in the form of a candidate's."""
+    baselines = kind.baseline.load()
     inputs = lineage.pick(baselines.INPUTS)
     return [
         store.build(
             "baseline",
             partial(write, **inputs, settings=settings),
-            module=settings.modules(),
+            module=kind.baseline.name,
             config={"name": name, **settings.model_dump(mode="json")},
             inputs=inputs,
         )

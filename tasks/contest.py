@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tasks.evaluate import EvaluationSettings
+from tasks.contract.evaluation import EvaluationSettings
 from tasks.intervals import Interval
 from tasks.store import Artefact
 

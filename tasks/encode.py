@@ -5,14 +5,14 @@ from functools import partial
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from rnnmodels.config import Settings
 from tasks import store
-from tasks.part import Part
+from tasks.contract.kind import Kind
 from tasks.store import Artefact
 
 
 @task(name="encode", cache_policy=NO_CACHE, persist_result=False)
-def encode(splits: Artefact, settings: Part) -> Artefact:
+def encode(kind: Kind, splits: Artefact, settings: Settings) -> Artefact:
     """Learn how to encode from the training rows, and encode every split so."""
-    encoding = settings.performer()
-    write = partial(encoding.write_encoded, splits=splits, settings=settings)
-    return store.build("encode", write, module=settings.modules(), config=settings, inputs={"splits": splits})
+    write = partial(kind.encode.load().write_encoded, splits=splits, settings=settings)
+    return store.build("encode", write, module=kind.encode.name, config=settings, inputs={"splits": splits})

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from pydantic import Field
 
 from tasks import store
+from tasks.contract.candidate import Candidate
+from tasks.contract.kind import Kind
 from tasks.errors import InputError, quoted
-from tasks.names import NAME_PATTERN
-from tasks.part import Part
 from tasks.progress import Progress, emit
 from tasks.store import Artefact
 
@@ -27,12 +26,6 @@ if TYPE_CHECKING:
 
 CHECKPOINTS = "checkpoints"
 TIMINGS = ("rows_per_s", "wall_s")
-
-
-class Candidate(Part):
-    """A model to train, and how; a kind of problem says which network and which training."""
-
-    name: str = Field(pattern=NAME_PATTERN, description="Name in tables, plots and MLflow.")
 
 
 def follow(candidate: Candidate, results: "Iterator[StepResult | EpochResult]") -> "list[EpochResult]":
@@ -57,13 +50,20 @@ def follow(candidate: Candidate, results: "Iterator[StepResult | EpochResult]") 
 
 
 def write_fitted(
-    folder: Path, *, shards: Artefact, candidate: Candidate, initial: Artefact | None, resume: bool, tracked_as: str
+    folder: Path,
+    *,
+    kind: Kind,
+    shards: Artefact,
+    candidate: Candidate,
+    initial: Artefact | None,
+    resume: bool,
+    tracked_as: str,
 ) -> dict:
     """Fill the artefact's folder: weights, history, predictions; checkpoints live there until the commit."""
     from rnnmodels.checkpoint import save_model
     from rnnmodels.fitting import fit as fit_epochs
 
-    modelling = candidate.performer()
+    modelling = kind.fit.load()
     data = modelling.open_data(candidate, shards)
     model = modelling.create_model(candidate, data, shards, initial)
     checkpoints, training = folder / CHECKPOINTS, candidate.training
@@ -119,20 +119,20 @@ def _step_progress(candidate: Candidate, result: "StepResult") -> Progress:
     )
 
 
-def origin_of(shards: Artefact, candidate: Candidate, initial: Artefact | None) -> dict:
+def origin_of(kind: Kind, shards: Artefact, candidate: Candidate, initial: Artefact | None) -> dict:
     """All that a fit depends on, as the store wants to know it."""
     inputs = {"shards": shards} if initial is None else {"shards": shards, "initial": initial}
-    return {"module": candidate.modules(), "config": candidate, "inputs": inputs}
+    return {"module": kind.fit.name, "config": candidate, "inputs": inputs}
 
 
-def find_fitted(shards: Artefact, candidate: Candidate, initial: Artefact | None) -> Artefact | None:
+def find_fitted(kind: Kind, shards: Artefact, candidate: Candidate, initial: Artefact | None) -> Artefact | None:
     """Return the candidate's fit if it is done."""
-    return store.find_whole(store.locate("fit", **origin_of(shards, candidate, initial)))
+    return store.find_whole(store.locate("fit", **origin_of(kind, shards, candidate, initial)))
 
 
-def find_tracked(shards: Artefact, candidate: Candidate, initial: Artefact | None) -> str:
+def find_tracked(kind: Kind, shards: Artefact, candidate: Candidate, initial: Artefact | None) -> str:
     """Where the candidate's interrupted fit was tracked, as its checkpoint tells; empty if there is none."""
-    checkpoints = store.partial_of(store.locate("fit", **origin_of(shards, candidate, initial))) / CHECKPOINTS
+    checkpoints = store.partial_of(store.locate("fit", **origin_of(kind, shards, candidate, initial))) / CHECKPOINTS
     if not checkpoints.is_dir():  # a run that reuses all its fits needs no torch
         return ""
     from rnnmodels.checkpoint import read_tracked_as
@@ -142,13 +142,15 @@ def find_tracked(shards: Artefact, candidate: Candidate, initial: Artefact | Non
 
 @task(name="fit", task_run_name="fit-{candidate.name}", cache_policy=NO_CACHE, persist_result=False)
 def fit(
+    kind: Kind,
     shards: Artefact,
     candidate: Candidate,
+    *,
     resume: bool = False,
     initial: Artefact | None = None,
     tracked_as: str = "",
 ) -> Artefact:
     """Train one candidate and score it; a killed fit continues from its last checkpoint with `resume`."""
     settings = {"initial": initial, "resume": resume, "tracked_as": tracked_as}
-    write = partial(write_fitted, shards=shards, candidate=candidate, **settings)
-    return store.build("fit", write, **origin_of(shards, candidate, initial), resume=resume)
+    write = partial(write_fitted, kind=kind, shards=shards, candidate=candidate, **settings)
+    return store.build("fit", write, **origin_of(kind, shards, candidate, initial), resume=resume)

@@ -14,6 +14,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import recording, registrations, store, tracking
+from tasks.contract.kind import Kind
 from tasks.errors import IntegrityError
 from tasks.lineage import Lineage
 from tasks.progress import Progress, emit
@@ -22,28 +23,24 @@ from tasks.promotion.identities import GONE
 from tasks.promotion.identity import CHAMPION
 from tasks.promotion.judging import judge, recall
 from tasks.promotion.ledger import ChampionChanged, Entry
-from tasks.promotion.settings import GateSettings, PromotionSettings
+from tasks.promotion.settings import GateSettings
 from tasks.promotion.verdicts import Case, Challenge, Verdict
 from tasks.runs import RunContext
 from tasks.store import Artefact
-
-__all__ = ["PromotionSettings", "gate"]
 
 logger = logging.getLogger(__name__)
 
 VERDICT, REASON = "rnnflow.verdict", "rnnflow.verdict_reason"
 
 
-def open_challenge(
-    run: RunContext, lineage: Lineage, registered: Artefact, settings: GateSettings, trigger: str
-) -> Challenge:
+def open_challenge(kind: Kind, run: RunContext, lineage: Lineage, registered: Artefact, trigger: str) -> Challenge:
     """Gather who challenges, on which rows, and from which run."""
     registration = json.loads(registered.file("registration.json").read_bytes())
     return Challenge(
         model=registration["name"],
         version=registration["version"],
         content=registration["content"],
-        holdout=settings.performer().read_holdout(lineage),
+        holdout=kind.gate.load().read_holdout(lineage),
         splits=lineage.splits.reference,
         trigger=trigger,
         flow_run=run.flow_run_id,
@@ -51,7 +48,7 @@ def open_challenge(
     )
 
 
-def decide(challenge: Challenge, settings: GateSettings) -> tuple[Verdict, Entry]:
+def decide(kind: Kind, challenge: Challenge, settings: GateSettings) -> tuple[Verdict, Entry]:
     """Return the verdict on a challenge and the entry that holds it, judging again whenever another was faster.
 
     Raises ServiceError (E-SVC-004, E-LED-003 to E-LED-005), IntegrityError (E-LED-002).
@@ -61,12 +58,12 @@ def decide(challenge: Challenge, settings: GateSettings) -> tuple[Verdict, Entry
         if not entries and aliases.adopt(challenge.model) is not None:
             continue
         try:
-            return settle(Case(entries=entries, challenge=challenge, settings=settings))
+            return settle(kind, Case(entries=entries, challenge=challenge, settings=settings))
         except ChampionChanged as error:
             emit(Progress("gate", challenge.label, note=f"judging again: {error.problem}"))
 
 
-def settle(case: Case) -> tuple[Verdict, Entry]:
+def settle(kind: Kind, case: Case) -> tuple[Verdict, Entry]:
     """Recall or reach a verdict, and commit what is new about it.
 
     Raises ChampionChanged if the ledger has grown since the case was opened.
@@ -76,7 +73,7 @@ def settle(case: Case) -> tuple[Verdict, Entry]:
         known = None  # the champion is gone, or has another number, which is news
     if known is None:
         ownership.read_own_decisions(case.challenge.model)  # where another ledger decides, this one must not
-        verdict = judge(case)
+        verdict = judge(case, kind.gate.load())
         about = standing.find_latest_about(case.entries, case.challenge.who)
         if about is None or about.verdict != verdict.as_json():
             return verdict, ledger.append(case.draft(verdict), expected=len(case.entries))
@@ -122,11 +119,11 @@ def project_aliases(challenge: Challenge) -> None:
 
 @task(name="gate", cache_policy=NO_CACHE, persist_result=False)
 def gate(
-    run: RunContext, lineage: Lineage, registered: Artefact, settings: GateSettings, trigger: str = ""
+    kind: Kind, run: RunContext, lineage: Lineage, registered: Artefact, settings: GateSettings, *, trigger: str = ""
 ) -> Artefact:
     """Decide whether a registered model becomes champion; `trigger` is what the training run was started from."""
-    challenge = open_challenge(run, lineage, registered, settings, trigger)
-    verdict, entry = decide(challenge, settings)
+    challenge = open_challenge(kind, run, lineage, registered, trigger)
+    verdict, entry = decide(kind, challenge, settings)
     project_aliases(challenge)
     emit(Progress("gate", challenge.label, note=verdict.reasons[0]))
     # A model's own run goes on showing what was said of it then, so that running it again changes nothing.

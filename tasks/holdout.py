@@ -26,11 +26,6 @@ def find_held_split(model: str) -> Artefact | None:
         return None
 
 
-def kind_of(splits: Artefact) -> str:
-    """Tell for which kind of problem rows were divided, by what was counted of them."""
-    counted = splits.summary
-    if "grid" in counted:
-        return "forecast"
-    if "labelled" in counted:
-        return "detect"
-    return "classify-series" if "channels" in counted else "classify"
+def kind_of(splits: Artefact) -> str | None:
+    """For which kind of problem rows were divided, as `split` noted; None in a split of an earlier release."""
+    return splits.summary.get("kind")

@@ -6,15 +6,16 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import store
-from tasks.part import Part
+from tasks.contract.kind import Kind
 from tasks.sources.inputs import find_inputs
+from tasks.sources.settings import FileSettings
 from tasks.store import Artefact
 
 
 @task(name="ingest", cache_policy=NO_CACHE, persist_result=False)
-def ingest(source: Part) -> Artefact:
+def ingest(kind: Kind, source: FileSettings) -> Artefact:
     """Read a source into checked rows, once per content of its files."""
-    inputs, reading = find_inputs(source), source.performer()
+    inputs = find_inputs(source)
     digest = inputs.digest()
-    write = partial(reading.write_rows, settings=source, inputs=inputs, digest=digest)
-    return store.build("ingest", write, module=source.modules(), config=source, inputs={"files": digest})
+    write = partial(kind.ingest.load().write_rows, settings=source, inputs=inputs, digest=digest)
+    return store.build("ingest", write, module=kind.ingest.name, config=source, inputs={"files": digest})

@@ -13,13 +13,12 @@ from tasks.served_parts import SERVING
 
 @dataclass(frozen=True, kw_only=True)
 class Packaging:
-    """How a kind of model is packaged: the module that MLflow runs, what it calls the type, an input to show.
+    """How a kind of model is packaged: what MLflow calls the type, and an input to show.
 
     A model that takes a table has no signature: MLflow would refuse whole numbers where its example holds floats or
     texts, and read no CSV with times of any type. The model reads the columns itself, as its training rows were read.
     """
 
-    module: str
     model_type: str
     input_example: object
     takes_table: bool = False
@@ -39,20 +38,23 @@ def pip_requirements(module: str) -> list[str]:
     return [f"{name}=={version.partition('+')[0]}" for name, version in sorted(installed.items())]
 
 
-def package_model(parts: Path, folder: Path, packaging: Packaging, **mlflow_model: object) -> None:
-    """Write a model's folder as an MLflow model: its files, the code that reads them, requirements."""
+def package_model(parts: Path, folder: Path, packaging: Packaging, *, module: str, **mlflow_model: object) -> None:
+    """Write a model's folder as an MLflow model: its files, the code that reads them, requirements.
+
+    `module` is what MLflow runs when the model is loaded.
+    """
     mlflow = tracking.load_mlflow()
     with tempfile.TemporaryDirectory() as code:
-        packages = copy_served_code(packaging.module, Path(code))
+        packages = copy_served_code(module, Path(code))
         mlflow.pyfunc.save_model(
             folder,
-            python_model=str(fingerprint.reached_modules(packaging.module)[packaging.module]),
+            python_model=str(fingerprint.reached_modules(module)[module]),
             artifacts={"parts": str(parts)},
             code_paths=[str(package) for package in packages],
             mlflow_model=mlflow.models.Model(**mlflow_model),
             input_example=packaging.input_example,
             signature=False if packaging.takes_table else None,
-            pip_requirements=pip_requirements(packaging.module),
+            pip_requirements=pip_requirements(module),
         )
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tasks.contest import Contest, Scored
 from tasks.intervals import Interval
 
 ABSENT = "-"
@@ -77,42 +76,3 @@ class Presentation:
 def keep_measured(columns: Iterable[ScoreColumn], metrics: Sequence[Mapping[str, Interval]]) -> list[ScoreColumn]:
     """The columns whose metric any model has, given the metrics of all on one split."""
     return [column for column in columns if any(column.metric in one for one in metrics)]
-
-
-def describe_outdone(contest: Contest) -> list[str]:
-    """Say which baselines are better on test than the chosen candidate in a headline metric, and by how much.
-
-    Test decides nothing; but a reader who sees only what won on validation would take the network for better.
-    """
-    presenting = contest.settings.presenter()
-    shown: dict[str, list[str]] = {}
-    for column in presenting.PRESENTATION.headline:
-        better = _find_better(contest, column)
-        if better is not None:
-            shown.setdefault(better.name, []).append(_compare(contest, better, column))
-    outdone = presenting.PRESENTATION.outdone
-    return [f"The baseline {name} {outdone} {contest.best.name}: {', '.join(told)}." for name, told in shown.items()]
-
-
-def _find_better(contest: Contest, column: ScoreColumn) -> Scored | None:
-    """The best baseline by a metric on test, if it is better than the chosen candidate."""
-    sign = -1 if column.metric in contest.settings.higher_is_better else 1
-    penalties = {
-        scored: sign * scored.test[column.metric]["value"]
-        for scored in (contest.best, *contest.baselines)
-        if column.ranks and column.metric in scored.test
-    }
-    if contest.best not in penalties:
-        return None
-    best = min(penalties, key=penalties.__getitem__)
-    return None if best is contest.best else best
-
-
-def _compare(contest: Contest, baseline: Scored, column: ScoreColumn) -> str:
-    """Both estimates, and the paired difference where the report has measured it: that to the best by validation."""
-    told = column.compare(baseline.test, contest.best.test)
-    presenting = contest.settings.presenter()
-    if baseline is not contest.baseline or column.metric != presenting.compare_by(contest):
-        return told
-    gain = column.show_difference(presenting.compare_with_baseline(contest))
-    return f"{told} (paired gain of {contest.best.name} {gain})"

@@ -11,9 +11,10 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import dashboard, recording, store, tracking
 from tasks.contest import Contest, Scored
+from tasks.contract.kind import Kind
 from tasks.errors import printable
 from tasks.findings import SHOWN
-from tasks.presentation import ScoreColumn
+from tasks.presentation import Presentation, ScoreColumn
 from tasks.store import Artefact
 
 REPORT_FOLDER = "report"
@@ -26,10 +27,9 @@ def results_row(scored: Scored, columns: Sequence[ScoreColumn]) -> dict[str, str
     return {"model": scored.name, **shown}
 
 
-def results_table(contest: Contest) -> list[dict[str, str]]:
+def results_table(contest: Contest, presentation: Presentation) -> list[dict[str, str]]:
     """A line per model, the candidates first."""
-    columns = contest.settings.presenter().PRESENTATION.headline
-    return [results_row(scored, columns) for scored in contest.everyone]
+    return [results_row(scored, presentation.headline) for scored in contest.everyone]
 
 
 def describe_registration(registration: dict, alias: str, beaten: str) -> str:
@@ -46,9 +46,8 @@ def describe_verdict(gate: dict) -> str:
     return "\n\n".join(gate["reasons"])
 
 
-def summarize(contest: Contest, registration: dict, gate: dict, page: Artefact) -> str:
+def summarize(rows: Sequence[dict[str, str]], beaten: str, registration: dict, gate: dict, page: Artefact) -> str:
     """Sum a run up in Markdown: problems, what was registered, a line per model, warnings, where the report is."""
-    rows, beaten = results_table(contest), contest.settings.presenter().PRESENTATION.beaten
     table = [" | ".join(rows[0]), " | ".join("---" for _ in rows[0]), *(" | ".join(row.values()) for row in rows)]
     report = f"The report with all plots: `{page.path / 'report.html'}`, and among the artifacts of the MLflow run."
     found = {name: [as_markdown(sentence) for sentence in page.summary[name]] for name in SHOWN}
@@ -79,12 +78,14 @@ def send_report(folder: Path, *, page: Artefact, registration: dict) -> dict:
 
 
 @task(name="publish", cache_policy=NO_CACHE, persist_result=False)
-def publish(page: Artefact, registered: Artefact, gated: Artefact, contest: Contest) -> Artefact:
+def publish(kind: Kind, page: Artefact, registered: Artefact, gated: Artefact, contest: Contest) -> Artefact:
     """Show the results of a run where people look for them."""
     registration = json.loads(registered.file("registration.json").read_bytes())
+    presentation = kind.report.load().PRESENTATION
+    rows = results_table(contest, presentation)
     dashboard.show_results(
-        results_table(contest),
-        summary=summarize(contest, registration, gated.summary, page),
+        rows,
+        summary=summarize(rows, presentation.beaten, registration, gated.summary, page),
         verdict=describe_verdict(gated.summary),
         mlflow_run=registration["mlflow_run"],
         mlflow_page=registration["mlflow_page"],

@@ -11,19 +11,17 @@ from collections.abc import Mapping
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from types import ModuleType
-from typing import ClassVar
+from typing import TYPE_CHECKING
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from pydantic import Field
 
 from tasks import recording, registered_model, registrations, runs, spool, store
 from tasks.contest import Contest, Scored
+from tasks.contract.kind import Kind
+from tasks.contract.registration import RegistrySettings
 from tasks.lineage import Lineage
-from tasks.names import NAME_PATTERN
 from tasks.packaging import Packaging
-from tasks.part import Part
 from tasks.progress import Progress, emit
 from tasks.promotion.identity import CHAMPION, Identity
 from tasks.recording import CandidateRecord
@@ -31,20 +29,13 @@ from tasks.runs import RunContext
 from tasks.store import Artefact
 from tasks.tracking import is_own_store, store_name
 
+if TYPE_CHECKING:
+    from tasks.contract.stages import RegisterModule
 
-class RegistrySettings(Part):
-    """Under which name the best candidate is registered, and how closely it is examined."""
 
-    performed_by: ClassVar[str] = "tasks.text.registration"
-    served_by: ClassVar[str] = "tasks.text.served_model"
-
-    model_name: str | None = Field(None, pattern=NAME_PATTERN, description="Name; by default the recipe's.")
-    certificate_rows: int = Field(256, ge=1, le=100_000, description="Validation rows of the invariance certificate.")
-
-    @classmethod
-    def modules(cls) -> tuple[str, ...]:
-        """The stage itself, the module that MLflow runs when the model is loaded, and the performer."""
-        return (__name__, cls.served_by, *super().modules())
+def modules_of(kind: Kind) -> tuple[str, ...]:
+    """Where the code of a registration begins: the stage, the module that MLflow runs, and the kind's own."""
+    return (__name__, kind.served_model, kind.register.name)
 
 
 def flatten(settings: Mapping[str, object], prefix: str = "") -> dict[str, object]:
@@ -98,7 +89,7 @@ def provenance(lineage: Lineage, contest: Contest) -> dict[str, str]:
     }
 
 
-def describe(contest: Contest, registration: ModuleType, packaging: Packaging, name: str) -> str:
+def describe(contest: Contest, registration: "RegisterModule", packaging: Packaging, name: str) -> str:
     """Say in Markdown what a version is, what it scores and how to load it, in lines that run as they stand."""
     imports = ["import mlflow", *(["import pandas"] if packaging.takes_table else [])]
     address = "the address that `rnnflow up` prints" if is_own_store() else f"`{store_name()}`"
@@ -116,13 +107,13 @@ def describe(contest: Contest, registration: ModuleType, packaging: Packaging, n
 
 
 def register_best(
-    folder: Path, *, run: RunContext, lineage: Lineage, contest: Contest, settings: RegistrySettings
+    folder: Path, *, kind: Kind, run: RunContext, lineage: Lineage, contest: Contest, settings: RegistrySettings
 ) -> dict:
     """Record everything, register the best candidate and prove it; the gate decides what it is called.
 
     Raises IntegrityError (E-REG-005, E-REG-006) if the registered model is not the one that was judged.
     """
-    best, registration = contest.best, settings.performer()
+    best, registration = contest.best, kind.register.load()
     spool.settle(run)
     emit(Progress("register", note="recording the candidates in MLflow"))
     parent_id, run_id = record_all(run, lineage, contest)
@@ -136,7 +127,9 @@ def register_best(
         tags["rnnflow.flow_run"] = run.flow_run_id
         packaging = registration.choose_packaging(lineage)
         described = {"tags": tags, "description": describe(contest, registration, packaging, name)}
-        model = registered_model.log_version(name, parts, packaging, run_id=run_id, **described)
+        model = registered_model.log_version(
+            name, parts, packaging, module=kind.served_model, run_id=run_id, **described
+        )
     emit(Progress("register", note=f"proving that {model.label} answers as it was evaluated"))
     smoke = registration.prove_served(registered_model.load_pyfunc(model), lineage, best)
     facts = {
@@ -178,13 +171,13 @@ def is_held(registered: Artefact) -> bool:
 
 
 @task(name="register", cache_policy=NO_CACHE, persist_result=False)
-def register(run: RunContext, lineage: Lineage, contest: Contest, settings: RegistrySettings) -> Artefact:
+def register(kind: Kind, run: RunContext, lineage: Lineage, contest: Contest, settings: RegistrySettings) -> Artefact:
     """Register the best candidate as a model that takes raw rows; the flow run's id is no part of the key."""
-    write = partial(register_best, run=run, lineage=lineage, contest=contest, settings=settings)
+    write = partial(register_best, kind=kind, run=run, lineage=lineage, contest=contest, settings=settings)
     config = {"recipe": run.recipe, "store": store_name(), "select_by": contest.settings.select_by}
     config["settings"] = settings.model_dump(mode="json")
     inputs = {**lineage.by_name(), **contest.inputs()}
-    build = partial(store.build, "register", write, module=settings.modules(), config=config, inputs=inputs)
+    build = partial(store.build, "register", write, module=modules_of(kind), config=config, inputs=inputs)
     registered = build()
     if registered.cached and not is_held(registered):
         with store.refreshing(True):

@@ -7,8 +7,9 @@ is one version.
 import contextlib
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,18 +74,31 @@ def load_pyfunc(model: RegisteredModel) -> "PyFuncModel":
 
 
 def log_version(
-    name: str, parts: Path, packaging: Packaging, *, run_id: str, tags: Mapping[str, str], description: str
+    name: str,
+    parts: Path,
+    packaging: Packaging,
+    *,
+    module: str,
+    run_id: str,
+    tags: Mapping[str, str],
+    description: str,
 ) -> RegisteredModel:
     """Package a model's folder, log it to a run and register it, unless a whole version has its content.
 
+    `module` is what MLflow runs when the model is loaded.
+
     Raises ServiceError (E-SVC-004).
     """
-    tags = {CONTENT: content_of(parts, packaging.module), FILES: sha256_of_file(parts / SERVING), **tags}
+    tags = {CONTENT: content_of(parts, module), FILES: sha256_of_file(parts / SERVING), **tags}
     with tracking.answering():
         same = tracking.connect().search_model_versions(f"name = '{name}' AND tags.`{CONTENT}` = '{tags[CONTENT]}'")
         model = next(filter(None, map(_whole_model, same)), None)
         if model is None:
-            model = localize(_create_version(name, parts, packaging, run_id=run_id, tags=tags, description=description))
+            package = partial(package_model, parts, packaging=packaging, module=module)
+            created = _create_version(
+                name, package, packaging.model_type, run_id=run_id, tags=tags, description=description
+            )
+            model = localize(created)
     return checked_model(model, tags[FILES])
 
 
@@ -110,17 +124,22 @@ def check_file(model: RegisteredModel, path: Path, sha256: str) -> None:
 
 
 def _create_version(
-    name: str, parts: Path, packaging: Packaging, *, run_id: str, tags: Mapping[str, str], description: str
+    name: str,
+    package: Callable[..., None],
+    model_type: str,
+    *,
+    run_id: str,
+    tags: Mapping[str, str],
+    description: str,
 ) -> "ModelVersion":
+    """Log what `package` writes into a folder, and register it."""
     client, entities = tracking.connect(), tracking.load_mlflow().entities
     experiment_id = client.get_run(run_id).info.experiment_id
-    logged = client.create_logged_model(experiment_id, name=name, source_run_id=run_id, model_type=packaging.model_type)
+    logged = client.create_logged_model(experiment_id, name=name, source_run_id=run_id, model_type=model_type)
     with tempfile.TemporaryDirectory() as folder:
-        package = Path(folder) / "model"
-        package_model(
-            parts, package, packaging, artifact_path=logged.artifact_location, run_id=run_id, model_id=logged.model_id
-        )
-        client.log_model_artifacts(logged.model_id, str(package))
+        packaged = Path(folder) / "model"
+        package(packaged, artifact_path=logged.artifact_location, run_id=run_id, model_id=logged.model_id)
+        client.log_model_artifacts(logged.model_id, str(packaged))
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run_id, [entities.LoggedModelOutput(logged.model_id, step=0)])
     # The version comes last: a cut upload leaves none.

@@ -14,9 +14,11 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import plots, store
+from tasks.contract.kind import Kind
 from tasks.errors import printable
 from tasks.findings import SHOWN, gather_findings
-from tasks.presentation import describe_outdone, keep_measured
+from tasks.outdone import describe_outdone
+from tasks.presentation import keep_measured
 from tasks.progress import Progress, emit
 from tasks.report_contents import ReportContents, read_json
 from tasks.store import Artefact
@@ -25,14 +27,15 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from matplotlib.figure import Figure
 
+    from tasks.contract.stages import ReportModule
 
-def gather_facts(contents: ReportContents) -> dict:
+
+def gather_facts(contents: ReportContents, presenting: "ReportModule") -> dict:
     """Collect what the page shows from manifests and files; nothing else is asked."""
     lineage, contest = contents.lineage, contents.contest
     findings = gather_findings(lineage, contest, contents.registered, contents.gated)
     scores = {one.name: read_json(one.evaluation, "metrics.json") for one in contest.everyone}
     told = {one.name: {**one.model.summary, **scores[one.name]} for one in contest.everyone}
-    presenting = contest.settings.presenter()
     artefacts = contents.by_name()
     manifests = {name: artefact.manifest for name, artefact in artefacts.items()}
     libraries = [library for manifest in manifests.values() for library in manifest["libraries"].items()]
@@ -49,7 +52,7 @@ def gather_facts(contents: ReportContents) -> dict:
         "baseline": told[contest.baseline.name],
         "best": scores[contest.best.name],
         "advantage": presenting.compare_with_baseline(contest),
-        "outdone": describe_outdone(contest),
+        "outdone": describe_outdone(contest, presenting),
         "protocol": contest.best.evaluation.manifest["config"],
         "result_columns": {
             split: keep_measured(presenting.PRESENTATION.columns, [one["metrics"][split] for one in scores.values()])
@@ -73,11 +76,10 @@ def draw_losses(contents: ReportContents) -> "Figure":
     return plots.draw_loss_curves(histories, best_epochs)
 
 
-def write_report(folder: Path, contents: ReportContents) -> dict:
+def write_report(folder: Path, contents: ReportContents, presenting: "ReportModule") -> dict:
     """Fill the artefact's folder: `report.html`, and each of its figures as a PNG file."""
-    facts = gather_facts(contents)
+    facts = gather_facts(contents, presenting)
     images = {}
-    presenting = contents.contest.settings.presenter()
     for name, figure in {"losses": draw_losses(contents), **presenting.draw_figures(facts)}.items():
         png = plots.write_png(figure, folder / f"{name}.png").read_bytes()
         images[name] = f"data:image/png;base64,{base64.b64encode(png).decode()}"
@@ -130,12 +132,11 @@ def spell_out(value: object) -> object:
 
 
 @task(name="report", cache_policy=NO_CACHE, persist_result=False)
-def report(contents: ReportContents) -> Artefact:
+def report(kind: Kind, contents: ReportContents) -> Artefact:
     """Write the report of one run."""
     artefacts = contents.by_name()
     # The page also shows keys and times, which the digests of the inputs do not cover.
     built = {name: [artefact.key, artefact.manifest["created"]] for name, artefact in artefacts.items()}
     config = {"recipe_name": contents.recipe_name, "built": built}
-    write = partial(write_report, contents=contents)
-    modules = (__name__, contents.contest.settings.presenter().__name__)
-    return store.build("report", write, module=modules, config=config, inputs=artefacts)
+    write = partial(write_report, contents=contents, presenting=kind.report.load())
+    return store.build("report", write, module=(__name__, kind.report.name), config=config, inputs=artefacts)

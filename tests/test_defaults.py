@@ -14,18 +14,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flows.kinds import Recipe
 from flows.recipe import build_recipe
 from tasks.baseline import fit_baselines
 from tasks.contest import Contest, Scored
+from tasks.contract.recipe import Recipe
 from tasks.encode import encode
 from tasks.errors import RnnflowError
 from tasks.evaluate import evaluate
 from tasks.findings import gather_findings
 from tasks.fit import fit
 from tasks.ingest import ingest
+from tasks.kinds import find_kind
 from tasks.lineage import Lineage
-from tasks.presentation import describe_outdone
+from tasks.outdone import describe_outdone
 from tasks.shard import shard
 from tasks.split import split
 
@@ -81,25 +82,31 @@ def recipe_for(kind: str, table: pl.DataFrame, *, form: str, folder: Path, remed
 
 
 def prepare(recipe: Recipe) -> Lineage:
-    rows = ingest.fn(recipe.source)
-    splits = split.fn(rows, recipe.split)
-    encoded = encode.fn(splits, recipe.encode)
-    return Lineage(rows=rows, splits=splits, encoded=encoded, shards=shard.fn(encoded, recipe.shard))
+    rows = ingest.fn(find_kind(recipe.kind), recipe.source)
+    splits = split.fn(find_kind(recipe.kind), rows, recipe.split)
+    encoded = encode.fn(find_kind(recipe.kind), splits, recipe.encode)
+    return Lineage(
+        rows=rows, splits=splits, encoded=encoded, shards=shard.fn(find_kind(recipe.kind), encoded, recipe.shard)
+    )
 
 
 def train(recipe: Recipe) -> Contest:
     """All stages up to the choice of the best model, and what is said of them."""
     lineage = prepare(recipe)
-    fitted = [fit.fn(lineage.shards, candidate) for candidate in recipe.candidates]
-    models = (fitted, fit_baselines.fn(lineage, recipe.baseline))
+    fitted = [fit.fn(find_kind(recipe.kind), lineage.shards, candidate) for candidate in recipe.candidates]
+    models = (fitted, fit_baselines.fn(find_kind(recipe.kind), lineage, recipe.baseline))
     candidates, baselines = (
-        tuple(Scored(model=model, evaluation=evaluate.fn(model, lineage, recipe.evaluate)) for model in group)
+        tuple(
+            Scored(model=model, evaluation=evaluate.fn(find_kind(recipe.kind), model, lineage, recipe.evaluate))
+            for model in group
+        )
         for group in models
     )
     contest = Contest(candidates=candidates, baselines=baselines, settings=recipe.evaluate)
     assert gather_findings(lineage, contest).data["ingest"]["rows"]
-    describe_outdone(contest)
-    recipe.evaluate.presenter().compare_with_baseline(contest)
+    presenting = find_kind(recipe.kind).report.load()
+    describe_outdone(contest, presenting)
+    presenting.compare_with_baseline(contest)
     return contest
 
 

@@ -27,6 +27,7 @@ from tasks.evaluate import evaluate
 from tasks.classification.modelling import ClassifierCandidate
 from tasks.fit import fit
 from tasks.ingest import ingest
+from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.lineage import Lineage
 from tasks.text.sharding import ShardSettings
 from tasks.shard import shard
@@ -38,14 +39,14 @@ changed = json.loads(sys.argv[1])
 training = Training(epochs=1, seed=1)
 candidate = ClassifierCandidate(name="tiny", training=training, model=Architecture(
     cell="gru", embedding_size=4, hidden_size=changed.get("hidden_size", 4)))
-rows = ingest.fn(SourceSettings(dataset="files", path="rows.csv"))
-splits = split.fn(rows, SplitSettings(seed=changed.get("split_seed", 1)))
-encoded = encode.fn(splits, EncodeSettings(max_size=changed.get("max_size", 1000)))
-shards = shard.fn(encoded, ShardSettings(num_widths=4))
+rows = ingest.fn(CLASSIFY, SourceSettings(dataset="files", path="rows.csv"))
+splits = split.fn(CLASSIFY, rows, SplitSettings(seed=changed.get("split_seed", 1)))
+encoded = encode.fn(CLASSIFY, splits, EncodeSettings(max_size=changed.get("max_size", 1000)))
+shards = shard.fn(CLASSIFY, encoded, ShardSettings(num_widths=4))
 lineage = Lineage(rows=rows, splits=splits, encoded=encoded, shards=shards)
-(baseline,) = fit_baselines.fn(lineage, BaselineSettings())
-model = fit.fn(shards, candidate)
-evaluation = evaluate.fn(model, lineage, ClassificationSettings(resamples=100))
+(baseline,) = fit_baselines.fn(CLASSIFY, lineage, BaselineSettings())
+model = fit.fn(CLASSIFY, shards, candidate)
+evaluation = evaluate.fn(CLASSIFY, model, lineage, ClassificationSettings(resamples=100))
 print(json.dumps({a.stage: a.cached for a in (rows, splits, encoded, shards, baseline, model, evaluation)}))
 print(json.dumps("torch" in sys.modules))
 """

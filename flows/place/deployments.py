@@ -20,7 +20,7 @@ from tasks.errors import InputError, quoted
 if TYPE_CHECKING:
     from yaml import Node
 
-    from flows.kinds import Recipe
+    from tasks.contract.recipe import Recipe
 
 OUR_FLOWS = "flows."
 RECIPE = "recipe"
@@ -137,15 +137,14 @@ def _parameters_of(entrypoint: str, parameters: Parameters) -> dict[str, object]
 
 
 def _refuse_recipe(raw: dict, parameters: Parameters) -> None:
-    from flows.kinds import RECIPES
-    from flows.recipe import DEFAULT_KIND
     from flows.recipe_file import suggestion
+    from tasks.kinds import DEFAULT, find_kind, known_kinds
 
-    kind = raw.get("kind", DEFAULT_KIND)
-    if kind not in RECIPES:
-        fix = f"{suggestion(str(kind), list(RECIPES), 'choose one of')}."
+    kind = raw.get("kind", DEFAULT)
+    if kind not in known_kinds():
+        fix = f"{suggestion(str(kind), list(known_kinds()), 'choose one of')}."
         raise parameters.error("E-CFG-004", (RECIPE, "kind"), f"got {quoted(kind)}, which is not a kind.", fix=fix)
-    recipe: type[Recipe] = RECIPES[kind]
+    recipe: type[Recipe] = find_kind(kind).recipe
     try:
         recipe.model_validate_json(json.dumps(raw), strict=True)
     except ValidationError as error:

@@ -24,8 +24,8 @@ from tasks.classification.metrics import (
     mean_loss,
     measure_with_intervals,
 )
+from tasks.contract.evaluation import EvaluationSettings
 from tasks.errors import quoted
-from tasks.evaluate import EvaluationSettings
 from tasks.intervals import Interval, share_with_interval
 from tasks.progress import Progress, emit
 from tasks.store import Artefact
@@ -39,8 +39,6 @@ Slice = tuple[str, str, np.ndarray]
 class ClassificationSettings(EvaluationSettings):
     """How classifiers are scored, compared and inspected."""
 
-    performed_by: ClassVar[str] = "tasks.text.evaluating"
-    presented_by: ClassVar[str] = "tasks.classification.presenting"
     higher_is_better: ClassVar[frozenset[str]] = frozenset({"accuracy"})
 
     select_by: Literal["loss", "accuracy"] = Field("loss", description="Validation metric that picks the best model.")

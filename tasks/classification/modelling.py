@@ -8,7 +8,7 @@ import polars as pl
 from pydantic import Field
 
 from rnnmodels.config import Architecture, Training
-from tasks.fit import Candidate
+from tasks.contract.candidate import Candidate
 from tasks.progress import Progress, emit
 from tasks.store import Artefact
 

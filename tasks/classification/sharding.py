@@ -15,8 +15,8 @@ import polars as pl
 import pyarrow as pa
 from pydantic import Field
 
+from rnnmodels.config import Settings
 from tasks.classification.buckets import choose_widths, fill_of
-from tasks.part import Part
 from tasks.progress import Progress, emit
 
 RECORD_BATCH_ROWS = 4_096
@@ -26,7 +26,7 @@ SCALAR_TYPES = {"row": np.dtype(np.uint32), "length": np.dtype(np.uint32), "targ
 Histogram = tuple[np.ndarray, np.ndarray]
 
 
-class BucketSettings(Part):
+class BucketSettings(Settings):
     """How sequences of many lengths are cut, bucketed and padded; a kind says where it cuts by default."""
 
     max_length: int = Field(ge=1, le=1_000_000, description="Steps kept of a sequence, at most.")

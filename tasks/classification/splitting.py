@@ -13,9 +13,9 @@ from typing import ClassVar
 import polars as pl
 from pydantic import Field, model_validator
 
+from rnnmodels.config import Settings
 from tasks.classification.held_rows import HELD, ContentHash, HeldRows, describe_changes
 from tasks.errors import InputError, plural, quoted
-from tasks.part import Part
 from tasks.store import Artefact
 
 # Of rows that repeat one another, the one in the earliest of these splits is kept.
@@ -24,7 +24,7 @@ LABELLED = ("train", "valid", "test")
 NUM_EXAMPLES = 3
 
 
-class DivisionSettings(Part):
+class DivisionSettings(Settings):
     """How labelled rows are divided; the shares apply where the source has no official split."""
 
     unit: ClassVar[str] = "row"

@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
+from rnnmodels.config import Settings
 from tasks.detection.detector import judge_rows
 from tasks.detection.levels import LevelScaler
 from tasks.detection.likelihood import Evidence, choose_evidence
@@ -23,7 +24,6 @@ from tasks.detection.moving_average import average_before
 from tasks.detection.opinions import Opinion, write_opinions
 from tasks.detection.scaling import LEVELS_FILE, SCALES_FILE
 from tasks.detection.settings import DetectorSettings
-from tasks.part import Part
 from tasks.progress import Progress, emit
 from tasks.series.stored_windows import read_layout
 from tasks.series.windowed_gaussian import measure_distance
@@ -32,7 +32,7 @@ from tasks.store import Artefact
 INPUTS = ("shards", "encoded")
 
 
-class DetectionBaselineSettings(Part):
+class DetectionBaselineSettings(Settings):
     """How far back the moving average looks, and how rows are judged."""
 
     window_rows: int = Field(144, ge=1, le=10_000, description="Rows that the moving average is taken over.")

@@ -15,11 +15,11 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
+from tasks.contract.evaluation import EvaluationSettings
 from tasks.detection.judged_rows import Detector, JudgedSplit, Panel, judge_split
 from tasks.detection.measuring import BUFFER_ROWS, expect_share
 from tasks.detection.series_scores import Record, Yardstick, describe_series, measure_series
 from tasks.errors import InputError
-from tasks.evaluate import EvaluationSettings
 from tasks.intervals import Interval
 from tasks.progress import Progress, emit
 from tasks.series.metrics import Bootstrap
@@ -36,7 +36,6 @@ FEW_SERIES = 10
 class DetectionEvaluationSettings(EvaluationSettings):
     """How detectors are scored and compared; labels, where there are any, serve nothing else."""
 
-    presented_by: ClassVar[str] = "tasks.detection.presenting"
     higher_is_better: ClassVar[frozenset[str]] = frozenset({"auc_pr"})
 
     select_by: Literal["mae", "auc_pr"] = Field(

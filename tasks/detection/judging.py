@@ -11,7 +11,6 @@ from collections.abc import Iterator
 import polars as pl
 
 from tasks.detection.holdout import DetectionHoldout, read_holdout
-from tasks.detection.promotion import DetectionPromotionSettings
 from tasks.detection.scoring import score_model
 from tasks.detection.served_detector import SeriesDetector
 from tasks.detection.serving import KIND
@@ -24,7 +23,7 @@ from tasks.series.frames import ROWS_FILE
 from tasks.series.judging import compare_scores
 from tasks.served_parts import read_serving_fields
 
-__all__ = ["DetectionPromotionSettings", "compare_scores", "read_holdout", "refuse_incomparable", "score_model"]
+__all__ = ["compare_scores", "read_holdout", "refuse_incomparable", "score_model"]
 
 
 def refuse_incomparable(case: Case) -> None:

@@ -1,6 +1,6 @@
 """The section `[promotion]` of a detector's recipe; apart from the judging, so that commands start fast."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -9,8 +9,6 @@ from tasks.series.promotion import ForecastPromotionSettings
 
 class DetectionPromotionSettings(ForecastPromotionSettings):
     """What a challenger must show on the newest test rows before it takes the champion's place."""
-
-    performed_by: ClassVar[str] = "tasks.detection.judging"
 
     metric: Literal["mae"] = Field(
         "mae", description="What decides: the absolute error of the level that is forecast (Diebold-Mariano test)."

@@ -2,7 +2,7 @@
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -17,7 +17,6 @@ from tasks.detection.splitting import TEST
 from tasks.errors import IntegrityError
 from tasks.lineage import Lineage
 from tasks.packaging import Packaging
-from tasks.register import RegistrySettings
 from tasks.series.certificate import TOLERANCE, certify_forecasts
 from tasks.series.frames import ROWS_FILE, VALUES
 from tasks.series.source_tables import to_source_table, with_unwanted, write_source_table
@@ -35,13 +34,6 @@ SHOWN_METRICS = {"mae": "MAE of levels", "events_per_1000": "events per 1,000 ro
 # Mean difference in decades. Sizes are ranked after rounding, so a forecast that rounds otherwise may move some rows'
 # surprise by a rank or two.
 SURPRISE_TOLERANCE = {"cpu": 1e-3, "cuda": 0.05}
-
-
-class DetectionRegistrySettings(RegistrySettings):
-    """Under which name the best detector is registered, and how closely it is examined."""
-
-    performed_by: ClassVar[str] = "tasks.detection.registration"
-    served_by: ClassVar[str] = "tasks.detection.served_model"
 
 
 def assemble_parts(folder: Path, lineage: Lineage, best: Scored) -> None:
@@ -182,7 +174,6 @@ def read_source(lineage: Lineage) -> DetectionSource:
 def choose_packaging(lineage: Lineage) -> Packaging:
     """How a detector is packaged; the example is the history of a series, as a user has it."""
     return Packaging(
-        module=DetectionRegistrySettings.served_by,
         model_type="detector",
         input_example=raw_table(lineage, choose_example(lineage)).to_pandas(),
         takes_table=True,

@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
+from rnnmodels.config import Settings
 from tasks.detection.levels import LevelScale, LevelScaler, fit_scales
 from tasks.detection.splitting import TRAIN
 from tasks.errors import InputError, plural, quoted
-from tasks.part import Part
 from tasks.progress import Progress, emit
 from tasks.series.frames import ROWS_FILE, SPLITS, VALUES
 from tasks.series.rounding import describe_rounded, is_rounded
@@ -23,7 +23,7 @@ from tasks.store import Artefact
 SCALES_FILE, LEVELS_FILE = "scales.json", "levels.parquet"
 
 
-class LevelSettings(Part):
+class LevelSettings(Settings):
     """What becomes of missing numbers, and which features of the calendar the forecaster reads."""
 
     calendar: tuple[CalendarFeature, ...] | None = Field(

@@ -12,19 +12,19 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
+from rnnmodels.config import Settings
 from tasks.detection.levels import LevelScaler
 from tasks.detection.panel import LevelSeries, Stretch, write_stretches
 from tasks.detection.scaling import LEVELS_FILE, SCALES_FILE
 from tasks.detection.splitting import TEST, TRAIN, VALID
 from tasks.errors import InputError
-from tasks.part import Part
 from tasks.progress import Progress, emit
 from tasks.store import Artefact
 
 LAYOUT_FILE = "shards.json"
 
 
-class DetectionWindowSettings(Part):
+class DetectionWindowSettings(Settings):
     """How far back a forecaster looks, and how far ahead it forecasts the row that is judged."""
 
     look_back: int = Field(144, ge=1, le=1_000_000, description="Rows a forecaster sees.")

@@ -21,7 +21,6 @@ class DetectionSource(StampedSource):
     A table is wide, with a column per channel, or with `channel_column` long, with a row per channel.
     """
 
-    performed_by: ClassVar[str] = "tasks.detection.reading"
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = PRESETS
     include: ClassVar[str] = "*"  # every member of an archive is looked at
 

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
+from rnnmodels.config import Settings
 from tasks.errors import InputError
-from tasks.part import Part
 from tasks.progress import Progress, emit
 from tasks.series.frames import ROWS_FILE, SPLITS
 from tasks.store import Artefact
@@ -18,7 +18,7 @@ from tasks.store import Artefact
 TRAIN, VALID, TEST = range(3)  # positions in SPLITS
 
 
-class WarmUpSettings(Part):
+class WarmUpSettings(Settings):
     """How long the warm-up of a series is, whose rows are taken to be ordinary, and which part of it validates."""
 
     warm_up: float = Field(

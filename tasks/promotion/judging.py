@@ -3,17 +3,51 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any, Protocol, TypeVar
 
 from tasks import registry
 from tasks.errors import InputError, IntegrityError
+from tasks.lineage import Lineage
 from tasks.promotion import standing, verdicts
 from tasks.promotion.comparison import Comparison, find_objections
 from tasks.promotion.identities import GONE
 from tasks.promotion.identity import Identity
 from tasks.promotion.ledger import Entry
 from tasks.promotion.scoring import Holdout, Scores
+from tasks.promotion.settings import GateSettings
 from tasks.promotion.verdicts import Case, Verdict
 from tasks.registered_model import RegisteredModel
+
+HoldoutT = TypeVar("HoldoutT", bound=Holdout)
+ScoresT = TypeVar("ScoresT", bound=Scores)
+SettingsT_contra = TypeVar("SettingsT_contra", bound=GateSettings, contravariant=True)
+
+
+class GateModule(Protocol[HoldoutT, ScoresT, SettingsT_contra]):
+    """What a kind brings to the gate: champion and challenger on the same rows."""
+
+    def read_holdout(self, lineage: Lineage) -> HoldoutT:
+        """Find the test rows that decide."""
+
+    def refuse_incomparable(self, case: Case) -> None:
+        """Raise NotComparable where the champion answers other questions than the test rows ask."""
+
+    def score_model(self, model: RegisteredModel, holdout: HoldoutT) -> ScoresT:
+        """Score a registered model on the test rows."""
+
+    def compare_scores(
+        self,
+        champion: ScoresT,
+        challenger: ScoresT,
+        holdout: HoldoutT,
+        *,
+        anchor: dict[str, Any],
+        settings: SettingsT_contra,
+    ) -> Comparison:
+        """Test whether the challenger is better; `anchor` holds the figures of the first champion on these rows."""
+
+
+Judging = GateModule[Any, Any, Any]
 
 
 class NotComparable(Exception):  # noqa: N818 (it ends a judgement, not the run)
@@ -34,20 +68,20 @@ def recall(case: Case) -> tuple[Verdict, Entry] | None:
     return None if kept is None else (Verdict.from_json(kept.verdict), kept)
 
 
-def judge(case: Case) -> Verdict:
+def judge(case: Case, judging: Judging) -> Verdict:
     """Compare a challenger with the champion on the same rows, in the way of its kind.
 
     Raises ServiceError (E-SVC-004) if MLflow does not answer.
     """
-    kind, holdout = case.settings.performer(), case.challenge.holdout
+    holdout = case.challenge.holdout
     anchor = standing.find_anchor(case.entries, holdout.digest)
     try:
-        kind.refuse_incomparable(case)
-        challenger = open_scores(case, case.challenge.who)
+        judging.refuse_incomparable(case)
+        challenger = open_scores(case, case.challenge.who, judging)
         if not case.champion:
             return crown_first(case, challenger)
-        champion = open_scores(case, case.who)
-        compared = kind.compare_scores(champion, challenger, holdout, anchor=anchor, settings=case.settings)
+        champion = open_scores(case, case.who, judging)
+        compared = judging.compare_scores(champion, challenger, holdout, anchor=anchor, settings=case.settings)
     except NotComparable as problem:
         return case.rule("refused", problem.args)
     return decide_on(case, compared)
@@ -108,11 +142,11 @@ def open_version(case: Case, who: Identity) -> RegisteredModel:
         return registry.open_identity(case.challenge.model, who, case.entries)
 
 
-def open_scores(case: Case, who: Identity) -> Scores:
+def open_scores(case: Case, who: Identity, judging: Judging) -> Scores:
     """Score a model on the challenge's rows; raises NotComparable if it is not whole or answers nonsense."""
     model, holdout = open_version(case, who), case.challenge.holdout
     with _refusing(case, who):
-        scores = case.settings.performer().score_model(model, holdout)
+        scores = judging.score_model(model, holdout)
     if scores.undefined:
         raise NotComparable(
             f"refused: v{model.version} gives no defined answer to {scores.undefined:,} of {holdout.rows:,} "

@@ -1,13 +1,13 @@
 """The section `[promotion]` of a recipe."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from tasks.part import Part
+from rnnmodels.config import Settings
 
 
-class GateSettings(Part):
+class GateSettings(Settings):
     """What a challenger of any kind must show on the same test rows as the champion before it takes its place.
 
     Kinds say in which metric and in which units `min_effect`, `max_slice_drop` and `anchor_tolerance` are.
@@ -28,8 +28,6 @@ class GateSettings(Part):
 
 class PromotionSettings(GateSettings):
     """What a challenger must show on the champion's own test rows before it takes its place."""
-
-    performed_by: ClassVar[str] = "tasks.classification.judging"
 
     metric: Literal["accuracy", "loss"] = Field(
         "accuracy", description="What decides: accuracy (exact McNemar test) or log loss (paired bootstrap)."

@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 from pydantic import Field, PositiveFloat
 
+from rnnmodels.config import Settings
 from tasks.classification.linear import write_regression
-from tasks.part import Part
 from tasks.sequences.encoding import VALUES_COLUMN
 from tasks.sequences.frames import SPLITS
 from tasks.store import Artefact
@@ -21,7 +21,7 @@ NAME = "figures-logistic"
 INPUTS = ("encoded",)
 
 
-class SequenceBaselineSettings(Part):
+class SequenceBaselineSettings(Settings):
     """Figures of each channel with a logistic regression."""
 
     c_grid: tuple[PositiveFloat, ...] = Field(

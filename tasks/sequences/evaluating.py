@@ -1,7 +1,6 @@
 """Evaluation of classifiers of sequences: sliced by label and length; mistakes are named by the id of the sequence."""
 
 from pathlib import Path
-from typing import ClassVar
 
 import polars as pl
 
@@ -18,13 +17,6 @@ from tasks.store import Artefact
 INPUTS = ("encoded", "splits")
 
 
-class SequenceEvaluationSettings(ClassificationSettings):
-    """How classifiers are scored, compared and inspected."""
-
-    performed_by: ClassVar[str] = "tasks.sequences.evaluating"
-    presented_by: ClassVar[str] = "tasks.sequences.presenting"
-
-
 def read_predictions(model: Artefact, encoded: Artefact, split: str) -> pl.DataFrame:
     """Join predictions on one split with each row's `length` in steps."""
     lengths = pl.scan_parquet(encoded.file(f"{split}.parquet")).select("row", "length")
@@ -37,7 +29,7 @@ def quote_sequences(sequences: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def write_evaluation(
-    folder: Path, *, model: Artefact, encoded: Artefact, splits: Artefact, settings: SequenceEvaluationSettings
+    folder: Path, *, model: Artefact, encoded: Artefact, splits: Artefact, settings: ClassificationSettings
 ) -> dict:
     """Fill the artefact's folder: `metrics.json` and `mistakes.parquet`."""
     labels = encoded.summary["labels"]

@@ -20,19 +20,12 @@ from tasks.classification.scoring import (
 )
 from tasks.fingerprint import digest_of
 from tasks.lineage import Lineage
-from tasks.promotion.settings import PromotionSettings
 from tasks.registered_model import RegisteredModel
 from tasks.sequences.classifier import KIND, SequenceLabeller
 from tasks.series.frames import VALUES
 from tasks.store import Artefact
 
-__all__ = ["SequencePromotionSettings", "compare_scores", "read_holdout", "refuse_incomparable", "score_model"]
-
-
-class SequencePromotionSettings(PromotionSettings):
-    """What a challenger must show on the champion's own test sequences before it takes its place."""
-
-    performed_by: ClassVar[str] = "tasks.sequences.judging"
+__all__ = ["compare_scores", "read_holdout", "refuse_incomparable", "score_model"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from rnnmodels.series_config import SeriesArchitecture, SeriesTraining
 from tasks.classification.modelling import finish_model, open_data, read_layout
-from tasks.fit import Candidate
+from tasks.contract.candidate import Candidate
 from tasks.store import Artefact
 
 if TYPE_CHECKING:

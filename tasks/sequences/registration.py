@@ -4,7 +4,7 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -15,7 +15,6 @@ from tasks.contest import Contest, Scored
 from tasks.errors import IntegrityError
 from tasks.lineage import Lineage
 from tasks.packaging import Packaging
-from tasks.register import RegistrySettings
 from tasks.sequences.classifier import SEQUENCE, SequenceLabeller, Serving, complete_labeller
 from tasks.sequences.frames import scatter_steps
 from tasks.sequences.source import SequenceSource
@@ -29,13 +28,6 @@ if TYPE_CHECKING:
 
 EXAMPLE = "sequences.csv"
 NUM_EXAMPLES = 2
-
-
-class SequenceRegistrySettings(RegistrySettings):
-    """Under which name the best classifier is registered, and how closely it is examined."""
-
-    performed_by: ClassVar[str] = "tasks.sequences.registration"
-    served_by: ClassVar[str] = "tasks.sequences.served_model"
 
 
 def assemble_parts(folder: Path, lineage: Lineage, best: Scored) -> None:
@@ -136,7 +128,6 @@ def unscaled_table(sequences: pl.DataFrame, source: StampedSource) -> pl.DataFra
 def choose_packaging(lineage: Lineage) -> Packaging:
     """How a classifier of sequences is packaged; the example is a table of two sequences, as a user has it."""
     return Packaging(
-        module=SequenceRegistrySettings.served_by,
         model_type="classifier",
         input_example=example_table(lineage).to_pandas(),
         takes_table=True,

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
+from rnnmodels.config import Settings
 from tasks.errors import quoted
-from tasks.part import Part
 from tasks.progress import Progress, emit
 from tasks.sequences.encoding import VALUES_COLUMN, encode_sequences
 from tasks.sequences.frames import SPLITS, read_in_chunks, scatter_steps
@@ -44,7 +44,7 @@ class Written:
     rounded: list[pl.DataFrame] = field(default_factory=list)
 
 
-class SequenceScaleSettings(Part):
+class SequenceScaleSettings(Settings):
     """How numbers are scaled, and what becomes of missing ones."""
 
     method: Literal["standard", "robust", "minmax", "none"] = Field(

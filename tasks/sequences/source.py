@@ -55,7 +55,6 @@ class SequenceSource(UnlabelledSource, LabelledSource):
     official split stand in every row of a sequence.
     """
 
-    performed_by: ClassVar[str] = "tasks.sequences.reading"
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = PRESETS
 
     dataset: Literal["japanese-vowels", "files"] = Field(

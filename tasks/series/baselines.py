@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field, NonNegativeFloat
 
+from rnnmodels.config import Settings
 from rnnmodels.forecast_config import RIDGE_PENALTIES
-from tasks.part import Part
 from tasks.progress import Progress, emit
 from tasks.series.naive import choose_season, name_naive, repeat_season
 from tasks.series.stored_windows import SCORED_SPLITS, TRAIN, open_split, read_layout
@@ -29,7 +29,7 @@ VALUES_AT_ONCE = 1 << 20
 Forecast = Callable[["WindowBatch"], np.ndarray]
 
 
-class ForecastBaselineSettings(Part):
+class ForecastBaselineSettings(Settings):
     """Seasonal naive and drift have nothing to set; the ridge line has its penalty."""
 
     ridge_penalties: tuple[NonNegativeFloat, ...] = Field(

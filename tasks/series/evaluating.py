@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import polars as pl
 from pydantic import Field
 
-from tasks.evaluate import EvaluationSettings
+from tasks.contract.evaluation import EvaluationSettings
 from tasks.progress import Progress, emit
 from tasks.series.by_series import SeriesTally, describe_series, find_far_worse, find_nothing_learned
 from tasks.series.examples import describe_example, rank_examples
@@ -45,8 +45,6 @@ COMPARABLE = ("mse", "mae", "mase", "crps")
 
 class ForecastEvaluationSettings(EvaluationSettings):
     """How forecasts are scored and compared."""
-
-    presented_by: ClassVar[str] = "tasks.series.presenting"
 
     select_by: Literal["mse", "mae", "crps"] = Field("mse", description="Validation metric that picks the best model.")
 

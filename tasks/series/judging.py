@@ -25,7 +25,7 @@ from tasks.series.splitting import read_cut
 from tasks.series.time_grid import TimeGrid
 from tasks.served_parts import read_serving_fields
 
-__all__ = ["ForecastPromotionSettings", "compare_scores", "read_holdout", "refuse_incomparable", "score_model"]
+__all__ = ["compare_scores", "read_holdout", "refuse_incomparable", "score_model"]
 
 # An error below this, in scaled units, counts as this much, so that gains over a perfect forecast are finite.
 LEAST_ERROR = 1e-12

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Self
 from pydantic import Field, model_validator
 
 from rnnmodels.forecast_config import ForecastArchitecture, ForecastTraining, resolve_loss
+from tasks.contract.candidate import Candidate
 from tasks.errors import InputError, quoted
-from tasks.fit import Candidate
 from tasks.progress import Progress, emit
 from tasks.series.stored_windows import SCORED_SPLITS, TRAIN, open_split
 from tasks.store import Artefact

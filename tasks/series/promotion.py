@@ -1,6 +1,6 @@
 """The section `[promotion]` of a forecaster's recipe; apart from the judging, so that commands start fast."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -9,8 +9,6 @@ from tasks.promotion.settings import GateSettings
 
 class ForecastPromotionSettings(GateSettings):
     """What a challenger must show on the newest test windows before it takes the champion's place."""
-
-    performed_by: ClassVar[str] = "tasks.series.judging"
 
     metric: Literal["mse", "mae"] = Field(
         "mse", description="What decides: squared or absolute error (Diebold-Mariano test)."

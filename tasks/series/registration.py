@@ -4,7 +4,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -13,7 +13,6 @@ from tasks.contest import Contest, Scored
 from tasks.errors import IntegrityError
 from tasks.lineage import Lineage
 from tasks.packaging import Packaging
-from tasks.register import RegistrySettings
 from tasks.series.certificate import TOLERANCE, certify_forecasts
 from tasks.series.forecaster import POINT, SeriesForecaster, Serving, complete_forecaster
 from tasks.series.frames import ROWS_FILE, VALUES
@@ -26,13 +25,6 @@ if TYPE_CHECKING:
 
 
 EXAMPLE = "history.csv"
-
-
-class ForecastRegistrySettings(RegistrySettings):
-    """Under which name the best forecaster is registered, and how closely it is examined."""
-
-    performed_by: ClassVar[str] = "tasks.series.registration"
-    served_by: ClassVar[str] = "tasks.series.served_model"
 
 
 def assemble_parts(folder: Path, lineage: Lineage, best: Scored) -> None:
@@ -137,7 +129,6 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
 def choose_packaging(lineage: Lineage) -> Packaging:
     """How a forecaster is packaged; the example is the end of a series, as a user has it."""
     return Packaging(
-        module=ForecastRegistrySettings.served_by,
         model_type="forecaster",
         input_example=end_of_a_series(lineage).to_pandas(),
         takes_table=True,

@@ -14,8 +14,8 @@ import polars as pl
 import pyarrow.parquet as pq
 from pydantic import Field, model_validator
 
+from rnnmodels.config import Settings
 from tasks.errors import InputError, plural, quoted
-from tasks.part import Part
 from tasks.progress import Progress, emit
 from tasks.series.fitting_scales import ScaledBy, describe_scales, fit_scales
 from tasks.series.frames import NUMBERS, SPLITS, bare_name, count_missing, read_whole_series
@@ -29,7 +29,7 @@ SCALER_FILE = "scaler.json"
 CalendarFeature = Literal["minute", "hour", "weekday", "day_of_month", "day_of_year", "month"]
 
 
-class ScaleSettings(Part):
+class ScaleSettings(Settings):
     """How numbers are scaled, what becomes of missing ones, and which features of the calendar are added."""
 
     method: Literal["standard", "robust", "minmax", "none"] = Field(

@@ -16,15 +16,15 @@ import polars as pl
 import pyarrow as pa
 from pydantic import Field
 
+from rnnmodels.config import Settings
 from tasks.errors import InputError, plural
-from tasks.part import Part
 from tasks.progress import Progress, emit
 from tasks.series.frames import KNOWN, SPLITS, VALUES, read_whole_series
 from tasks.series.time_grid import TimeGrid
 from tasks.store import Artefact
 
 
-class WindowSettings(Part):
+class WindowSettings(Settings):
     """What a window is, and how far apart windows begin."""
 
     look_back: int = Field(96, ge=1, le=1_000_000, description="Steps a model sees.")

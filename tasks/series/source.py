@@ -176,7 +176,6 @@ class SeriesSource(StampedSource):
     A table is wide, with a column per channel, or with `channel_column` long, with a row per channel.
     """
 
-    performed_by: ClassVar[str] = "tasks.series.reading"
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = PRESETS
     free: ClassVar[frozenset[str]] = StampedSource.free | {"gaps"}
 

@@ -13,8 +13,8 @@ from typing import Self
 import polars as pl
 from pydantic import Field, field_validator, model_validator
 
+from rnnmodels.config import Settings
 from tasks.errors import InputError, plural, quoted
-from tasks.part import Part
 from tasks.progress import Progress, emit
 from tasks.series.frames import ROWS_FILE, SPLITS
 from tasks.series.time_grid import TimeGrid, show_time
@@ -24,7 +24,7 @@ CUTS = ("train_until", "valid_until", "test_until")
 UNIX_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
-class TimeSplitSettings(Part):
+class TimeSplitSettings(Settings):
     """Where the rows are cut in time: by shares of the rows, or at given times, each the first that is left out."""
 
     valid: float = Field(0.1, gt=0, lt=1, description="Share of the rows to validate on, before those of the test.")

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from tasks.part import Part
+from rnnmodels.config import Settings
 from tasks.sources.label_names import plain_label, spelled_out
 
 GIB = 2**30
@@ -22,7 +22,7 @@ PRESETS = {
 }
 
 
-class FileSettings(Part):
+class FileSettings(Settings):
     """Which files to read and how, whatever their rows mean; a subclass names the columns it wants."""
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {"files": {}}
@@ -150,7 +150,6 @@ class LabelledSource(FileSettings):
 class SourceSettings(LabelledSource):
     """Which rows to read, and how text, label and official split are found in them."""
 
-    performed_by: ClassVar[str] = "tasks.text.reading"
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = PRESETS
     reads_documents: ClassVar[bool] = True
 

@@ -15,9 +15,9 @@ import numpy as np
 import polars as pl
 from pydantic import Field, PositiveFloat
 
+from rnnmodels.config import Settings
 from tasks.classification.linear import write_regression
 from tasks.errors import plural
-from tasks.part import Part
 from tasks.store import Artefact
 from tasks.text.ngrams import CHARACTER, WORD, count_ngrams, learn_ngrams, split_words
 
@@ -37,7 +37,7 @@ WARNINGS = {
 }
 
 
-class BaselineSettings(Part):
+class BaselineSettings(Settings):
     """TF-IDF over word n-grams with a logistic regression."""
 
     ngram_max: int = Field(2, ge=1, le=5, description="Longest n-gram, in words.")

@@ -11,8 +11,8 @@ from typing import Literal
 import polars as pl
 from pydantic import Field
 
+from rnnmodels.config import Settings
 from tasks.errors import InputError
-from tasks.part import Part
 from tasks.progress import Progress, emit
 from tasks.store import Artefact
 from tasks.text.subwords import learn_subwords
@@ -28,7 +28,7 @@ PARKED = {"compression": "uncompressed", "statistics": False, "row_group_size": 
 ENCODED = {"compression": "lz4", "row_group_size": 5_000}
 
 
-class EncodeSettings(Part):
+class EncodeSettings(Settings):
     """How texts become ids."""
 
     tokenizer: Literal["word", "char", "subword"] = Field(

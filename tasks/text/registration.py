@@ -11,7 +11,6 @@ from tasks.classification.modelling import open_shards_of, read_layout
 from tasks.contest import Contest, Scored
 from tasks.lineage import Lineage
 from tasks.packaging import Packaging
-from tasks.register import RegistrySettings
 from tasks.text import proof
 from tasks.text.classifier import Serving, TextClassifier, complete_classifier
 from tasks.text.reference import reference_profile
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = ["One of the best films of the year.", "Dull from start to finish."]
 EXAMPLE = "texts.txt"
-PACKAGING = Packaging(module=RegistrySettings.served_by, model_type="classifier", input_example=EXAMPLES)
+PACKAGING = Packaging(model_type="classifier", input_example=EXAMPLES)
 
 
 def assemble_parts(folder: Path, lineage: Lineage, best: Scored) -> None:

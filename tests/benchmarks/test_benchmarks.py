@@ -12,6 +12,7 @@ from benchmarks.training_contenders import Meter, Setup, shuffled_batches
 from rnnmodels import fitting
 from rnnmodels.batches import Batch
 from tasks import store
+from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.shard import shard
 from tasks.text.sharding import ShardSettings
 
@@ -41,7 +42,7 @@ def shards(project: Path) -> Path:
         return {"rows": 288, "vocabulary_size": 50, "labels": ["neg", "pos"]}
 
     encoded = store.build("encode", write, module="tasks.store", config={})
-    return shard.fn(encoded, ShardSettings(max_length=10, num_widths=2)).path
+    return shard.fn(CLASSIFY, encoded, ShardSettings(max_length=10, num_widths=2)).path
 
 
 def batch_of(num_rows: int) -> Batch:

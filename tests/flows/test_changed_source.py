@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from flows.changed_source import change_source
-from flows.kinds import RECIPES
 from tasks import registry
 from tasks.errors import InputError
+from tasks.kinds import find_kind, known_kinds
 from tasks.registered_model import RegisteredModel
 from tasks.served_parts import SERVING
 
@@ -87,10 +87,10 @@ def test_a_model_without_the_record_takes_settings_too(register):
     assert error_of("source.text_column=x").endswith("Fix: use --text-column.")
 
 
-@pytest.mark.parametrize("kind", sorted(RECIPES))
+@pytest.mark.parametrize("kind", sorted(known_kinds()))
 def test_every_setting_of_a_source_is_taken_or_says_why_it_has_no_effect(register, kind: str):
     register(kind, {"path": "a.csv", **({"id_column": "id"} if kind == "classify-series" else {})})
-    for name in RECIPES[kind].model_fields["source"].annotation.model_fields:
+    for name in find_kind(kind).recipe.settings_of("source").model_fields:
         with pytest.raises(InputError) as caught:
             change_source("m", [f"source.{name}.x.y=1"])  # what no setting has
         assert caught.value.code in ("E-OUT-005", "E-CFG-004", "E-CFG-006"), name

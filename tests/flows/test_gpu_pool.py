@@ -16,6 +16,7 @@ from tasks import leases, store
 from tasks.classification.modelling import ClassifierCandidate
 from tasks.errors import IntegrityError, ServiceError
 from tasks.fit import origin_of
+from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.runs import RunContext
 from tasks.store import Artefact
 
@@ -61,6 +62,7 @@ class Pool:
 def order(monkeypatch: pytest.MonkeyPatch) -> FitOrder:
     monkeypatch.setattr(gpu_pool, "POLL_S", 0)
     return FitOrder(
+        kind=CLASSIFY,
         run=RunContext(recipe="small", flow_run_id="parent", flow_run_name="brave-owl"),
         shards=committed("shard", {}),
         candidates=(GRU, LSTM),
@@ -76,7 +78,9 @@ def committed(stage: str, config: dict) -> Artefact:
 
 
 def fit_as_a_worker_does(order: FitOrder, candidate: ClassifierCandidate) -> None:
-    store.build("fit", lambda folder: {"rows": 1, "name": candidate.name}, **origin_of(order.shards, candidate, None))
+    store.build(
+        "fit", lambda folder: {"rows": 1, "name": candidate.name}, **origin_of(CLASSIFY, order.shards, candidate, None)
+    )
 
 
 def send(monkeypatch: pytest.MonkeyPatch, pool: Pool, order: FitOrder) -> set[str]:
@@ -124,7 +128,7 @@ def test_a_fit_that_is_lost_twice_fails_alone(order: FitOrder, monkeypatch: pyte
         'E-FIT-001 not all candidates were fitted on the GPU pool (gru: Crashed, "out of memory").\n'
         "Fix: retry this run: finished fits are kept, and an interrupted one goes on from its checkpoint."
     )
-    assert gpu_pool.find_fitted(order.shards, LSTM, None) is not None
+    assert gpu_pool.find_fitted(CLASSIFY, order.shards, LSTM, None) is not None
 
 
 def test_a_failed_fit_is_not_repeated(order: FitOrder, monkeypatch: pytest.MonkeyPatch):

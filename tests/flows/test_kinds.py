@@ -1,32 +1,27 @@
 """Kinds are made of parts; the flow and the stages know none of them."""
 
 import ast
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from pydantic import TypeAdapter
 
 from flows import train
-from flows.kinds import RECIPES, AnyRecipe, Recipe, validate_recipe
+from flows.kinds import AnyRecipe, validate_recipe
 from flows.recipe import load_recipe
 from flows.recipe_file import shipped_recipes
+from tasks.contract.kind import Kind, LazyModule
+from tasks.contract.recipe import Recipe
+from tasks.kinds import BUILT_IN, all_kinds, find_kind
 
 ROOT = Path(train.__file__).parents[1]
 STAGES = ("ingest", "split", "encode", "shard", "fit", "baseline", "evaluate", "register", "gate", "report", "publish")
-PERFORMED = {
-    "source": ("write_rows",),
-    "split": ("must_hold", "write_splits"),
-    "encode": ("write_encoded",),
-    "shard": ("write_shards",),
-    "baseline": ("BASELINES", "INPUTS"),
-    "evaluate": ("INPUTS", "write_evaluation"),
-    "registry": (
-        *("EXAMPLE", "assemble_parts", "certify_parts", "choose_packaging", "describe_model", "name_encoder"),
-        *("prove_served", "show_use", "write_example"),
-    ),
-    "promotion": ("compare_scores", "read_holdout", "refuse_incomparable", "score_model"),
-}
-PRESENTED = ("PRESENTATION", "compare_by", "compare_with_baseline", "draw_figures", "gather_details")
+
+
+@pytest.fixture(params=sorted(BUILT_IN))
+def kind(request: pytest.FixtureRequest) -> Kind:
+    return find_kind(request.param)
 
 
 @pytest.fixture(params=sorted(shipped_recipes()))
@@ -34,13 +29,17 @@ def recipe(request: pytest.FixtureRequest) -> Recipe:
     return load_recipe(request.param)
 
 
-def test_every_part_is_performed_by_a_module_that_does_its_stage(recipe: Recipe):
-    for section, names in PERFORMED.items():
-        module = getattr(recipe, section).performer()
-        assert [name for name in names if not hasattr(module, name)] == [], module.__name__
-    for candidate in recipe.candidates:
-        assert all(hasattr(candidate.performer(), name) for name in ("open_data", "create_model", "finish_model"))
-    assert all(hasattr(recipe.evaluate.presenter(), name) for name in PRESENTED)
+def test_every_part_of_a_kind_can_be_loaded(kind: Kind):
+    parts = {field.name: getattr(kind, field.name) for field in fields(kind)}
+    lazy = {name: part for name, part in parts.items() if isinstance(part, LazyModule)}
+
+    assert set(lazy) >= {*STAGES[:-1], "predict"}
+    assert {part.load().__name__ for part in lazy.values()} == {part.name for part in lazy.values()}
+
+
+def test_a_kind_is_called_as_its_recipe_is(kind: Kind):
+    assert kind.recipe.model_fields["kind"].annotation.__args__ == (kind.name,)
+    assert set(kind.recipe.baselines) == set(kind.baseline.load().BASELINES)
 
 
 def test_a_recipe_survives_json(recipe: Recipe):
@@ -54,15 +53,15 @@ def test_a_recipe_survives_json(recipe: Recipe):
 def test_neither_the_flow_nor_a_stage_asks_for_the_kind(path: str):
     nodes = list(ast.walk(ast.parse((ROOT / path).read_text())))
 
-    assert not [node for node in nodes if isinstance(node, ast.Attribute) and node.attr == "kind"]
-    assert not {node.value for node in nodes if isinstance(node, ast.Constant)} & set(RECIPES)
+    assert not {node.value for node in nodes if isinstance(node, ast.Constant)} & set(BUILT_IN)
 
 
 def test_a_kind_says_what_it_is_for():
-    said = [vars(kind)["__doc__"] for kind in RECIPES.values()]
+    recipes = [kind.recipe for kind in all_kinds().values()]
+    said = [vars(recipe)["__doc__"] for recipe in recipes]
 
     assert all(said)
     assert all(
-        kind.model_fields["kind"].description.endswith(f"{doc[:1].lower()}{doc[1:]}")
-        for kind, doc in zip(RECIPES.values(), said, strict=True)
+        recipe.model_fields["kind"].description.endswith(f"{doc[:1].lower()}{doc[1:]}")
+        for recipe, doc in zip(recipes, said, strict=True)
     )

@@ -1,8 +1,6 @@
 """The flow `predict`: the same work as the command's, shown on the dashboard."""
 
-import importlib
 import inspect
-import typing
 from pathlib import Path
 
 import pytest
@@ -10,8 +8,9 @@ from prefect.artifacts import Artifact
 
 from flows import predict as predict_flow
 from flows.predict import describe, predict
+from tasks.kinds import all_kinds
 from tasks.predict import PredictedFile
-from tasks.predictors import PREDICTORS, predict_file
+from tasks.prediction.dispatch import predict_file
 
 
 @pytest.fixture(autouse=True)
@@ -53,12 +52,12 @@ def test_the_flow_does_what_the_command_does_within_the_project_folder(project: 
 def test_the_task_is_the_function_of_the_command():
     assert predict_flow.predict_from_file.fn is predict_file
     parameters = list(inspect.signature(predict.fn).parameters)
-    for module in PREDICTORS.values():
-        of_kind = importlib.import_module(module).predict_file
+    for kind in all_kinds().values():
+        of_kind = kind.predict.load().predict_file
         bound = getattr(of_kind, "keywords", {})
         names = [name for name in inspect.signature(of_kind).parameters if name not in bound]
         # What the flow takes as assignments, the task takes checked.
-        assert [{"source": "settings"}.get(name, name) for name in names] == parameters, module
+        assert [{"source": "settings"}.get(name, name) for name in names] == parameters, kind.name
 
 
 def test_the_form_shows_bounds_and_explains_each_field():
@@ -78,14 +77,6 @@ def test_what_is_not_known_is_not_shown():
     assert "| labels that the model does not know | 3 |" in text
 
 
-@pytest.mark.parametrize("kind", sorted(PREDICTORS))
-def test_the_outcome_of_every_kind_is_one_that_the_flow_returns(kind: str):
-    module = importlib.import_module(PREDICTORS[kind])
-    told = getattr(module.predict_file, "keywords", {}).get("told", PredictedFile)
-
-    assert told in typing.get_args(typing.get_type_hints(predict.fn)["return"])
-
-
 def test_the_form_says_what_each_kind_makes_of_a_file():
     said = {
         "classify": "Classify the texts",
@@ -94,5 +85,5 @@ def test_the_form_says_what_each_kind_makes_of_a_file():
         "detect": "detect",
     }
 
-    assert set(said) == set(PREDICTORS)
+    assert set(said) == set(all_kinds())
     assert not [kind for kind, words in said.items() if words not in predict.description]

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.kinds import ClassifyRecipe
 from flows.recipe import build_recipe, load_recipe
 from flows.recipe_file import read_table, shipped_recipes
 from tasks.errors import InputError
+from tasks.kinds.classify.recipe import ClassifyRecipe
 
 OWN = """
 [source]

@@ -12,15 +12,16 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
 from flows.backtest import backtest
-from flows.kinds import Recipe
 from flows.outcome import Outcome
 from flows.recipe import build_recipe
 from flows.retrain import retrain
 from flows.train import finish_deferred, train
 from flows.trigger import current_trigger, modules_of
 from tasks import fingerprint, registrations, runs, spool, store, tracking
+from tasks.contract.recipe import Recipe
 from tasks.errors import ServiceError
-from tasks.predictors import predict_file
+from tasks.kinds import find_kind
+from tasks.prediction.dispatch import predict_file
 from tasks.promotion import ledger
 from tasks.recording import list_runs
 from tasks.registered_model import load_pyfunc
@@ -186,7 +187,7 @@ def test_a_changed_recipe_is_news(first: Outcome):
 
 
 def test_what_the_keys_of_a_run_count_is_what_retrain_looks_at(first: Outcome):
-    looked_at = [fingerprint.describe_code(*modules) for modules in modules_of(small_recipe())]
+    looked_at = [fingerprint.describe_code(*modules) for modules in modules_of(find_kind(small_recipe().kind))]
     artefacts = [store.open_artefact(f"{one['name'].partition(' ')[0]}/{one['key']}") for one in first.stages]
     trained = [one.manifest for one in artefacts if one.stage not in ("gate", "report", "publish")]
 

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from flows import trigger
-from flows.kinds import RECIPES, Recipe
 from flows.recipe import load_recipe
 from tasks import fingerprint
+from tasks.contract.recipe import Recipe
+from tasks.kinds import known_kinds
 
 SHIPPED = ("reviews", "japanese-vowels", "etth1", "nab")
-EVERY = set(RECIPES)
+EVERY = set(known_kinds())
 NUMBERS = {"classify-series", "forecast", "detect"}
 
 # Which kinds' results a module shapes; one of each stage of each kind, and what kinds share.

@@ -13,12 +13,15 @@ from tasks.baseline import fit_baselines
 from tasks.classification.evaluating import ClassificationSettings
 from tasks.classification.modelling import ClassifierCandidate
 from tasks.contest import Contest, Scored
+from tasks.contract.registration import RegistrySettings
 from tasks.encode import encode
 from tasks.evaluate import evaluate
 from tasks.fit import fit
-from tasks.gate import PromotionSettings, gate
+from tasks.gate import gate
+from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.lineage import Lineage
-from tasks.register import RegistrySettings, register
+from tasks.promotion.settings import PromotionSettings
+from tasks.register import register
 from tasks.runs import RunContext
 from tasks.shard import shard
 from tasks.spool import end_run
@@ -53,11 +56,11 @@ def reviews(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lineage, Contest]
         patch.setenv("RNNFLOW_HOME", str(tmp_path_factory.mktemp("reviews")))
         rows = store.build("ingest", write_rows, module="tasks.store", config={"path": "reviews.csv"})
         splits = store.build("split", write_splits, module="tasks.store", config={"seed": 7})
-        encoded = encode.fn(splits, EncodeSettings(min_count=1))
-        shards = shard.fn(encoded, ShardSettings(max_length=20, num_widths=3))
+        encoded = encode.fn(CLASSIFY, splits, EncodeSettings(min_count=1))
+        shards = shard.fn(CLASSIFY, encoded, ShardSettings(max_length=20, num_widths=3))
         lineage = Lineage(rows=rows, splits=splits, encoded=encoded, shards=shards)
-        scored = [score(fit.fn(shards, candidate), lineage) for candidate in CANDIDATES]
-        baselines = [score(model, lineage) for model in fit_baselines.fn(lineage, BaselineSettings())]
+        scored = [score(fit.fn(CLASSIFY, shards, candidate), lineage) for candidate in CANDIDATES]
+        baselines = [score(model, lineage) for model in fit_baselines.fn(CLASSIFY, lineage, BaselineSettings())]
         return lineage, Contest(candidates=tuple(scored), baselines=tuple(baselines), settings=EVALUATION)
 
 
@@ -72,8 +75,8 @@ def registered_home(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNNFLOW_HOME", str(home))
         run = RunContext(recipe="reviews", flow_run_id="flow-1")
-        registered = register.fn(run, *reviews, REGISTRY)
-        gate.fn(run, reviews[0], registered, PromotionSettings())
+        registered = register.fn(CLASSIFY, run, *reviews, REGISTRY)
+        gate.fn(CLASSIFY, run, reviews[0], registered, PromotionSettings())
         end_run("flow-1", "COMPLETED")
     return home
 
@@ -90,7 +93,7 @@ def rivals_home(
         patch.setenv("RNNFLOW_HOME", str(home))
         others = tuple(scored for scored in contest.candidates if scored is not contest.best)
         rival = Contest(candidates=others, baselines=contest.baselines, settings=contest.settings)
-        register.fn(RunContext(recipe="reviews", flow_run_id="flow-2"), lineage, rival, REGISTRY)
+        register.fn(CLASSIFY, RunContext(recipe="reviews", flow_run_id="flow-2"), lineage, rival, REGISTRY)
         end_run("flow-2", "COMPLETED")
     return home
 
@@ -119,7 +122,7 @@ EVALUATION = ClassificationSettings(resamples=100)
 
 
 def score(model: Artefact, lineage: Lineage) -> Scored:
-    return Scored(model=model, evaluation=evaluate.fn(model, lineage, EVALUATION))
+    return Scored(model=model, evaluation=evaluate.fn(CLASSIFY, model, lineage, EVALUATION))
 
 
 def generated_reviews(num_rows: int) -> pl.DataFrame:

@@ -8,6 +8,7 @@ import pytest
 from tasks import store
 from tasks.baseline import fit_baselines
 from tasks.classification.metrics import mean_loss
+from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.lineage import Lineage
 from tasks.progress import listening
 from tasks.store import Artefact
@@ -19,7 +20,9 @@ FILLER = ["film", "plot", "actor", "scene", "music", "story", "camera", "night"]
 
 def fit_baseline(splits: Artefact, settings: BaselineSettings) -> Artefact:
     """The only baseline of texts; it reads the splits alone."""
-    (baseline,) = fit_baselines.fn(Lineage(rows=splits, splits=splits, encoded=splits, shards=splits), settings)
+    (baseline,) = fit_baselines.fn(
+        CLASSIFY, Lineage(rows=splits, splits=splits, encoded=splits, shards=splits), settings
+    )
     return baseline
 
 

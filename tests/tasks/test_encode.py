@@ -13,6 +13,7 @@ from rnnmodels.durable import sha256_of_file
 from tasks import store
 from tasks.encode import encode
 from tasks.errors import InputError
+from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.text.encoding import EncodeSettings
 from tasks.text.tokenizers import truncated
 from tasks.text.vocabulary import TextEncoder, Vocabulary, smallest_unsigned, tokens_of_text
@@ -74,13 +75,15 @@ def test_cutting_joined_tokens_again_changes_nothing(text: str):
 
 
 def test_the_vocabulary_comes_from_training_rows_alone_and_ties_break_by_token():
-    vocabulary = Vocabulary.load(encode.fn(make_splits(), EncodeSettings(min_count=2)).file("vocabulary.json"))
+    vocabulary = Vocabulary.load(
+        encode.fn(CLASSIFY, make_splits(), EncodeSettings(min_count=2)).file("vocabulary.json")
+    )
 
     assert vocabulary.tokens == ("the", "a", "cat", "dog", "sat")  # 3 times, then 2 times each
 
 
 def test_ids_are_those_of_a_plain_python_loop():
-    artefact = encode.fn(make_splits(), EncodeSettings(min_count=1))
+    artefact = encode.fn(CLASSIFY, make_splits(), EncodeSettings(min_count=1))
     tokens = Vocabulary.load(artefact.file("vocabulary.json")).tokens
     expected = [[2 + tokens.index(token) for token in cut(text)] for text in TRAIN]
 
@@ -88,7 +91,7 @@ def test_ids_are_those_of_a_plain_python_loop():
 
 
 def test_what_the_training_rows_lack_becomes_unknown_and_is_measured():
-    artefact = encode.fn(make_splits(test=["the zebra sat", ""]), EncodeSettings(min_count=1))
+    artefact = encode.fn(CLASSIFY, make_splits(test=["the zebra sat", ""]), EncodeSettings(min_count=1))
 
     assert [row[1:2] for row in encoded_ids(artefact, "test")] == [[1], []]
     assert encoded_ids(artefact, "test")[1] == [1]
@@ -100,7 +103,7 @@ def test_row_order_never_changes_the_vocabulary():
     digests = {
         sha256_of_file(
             encode.fn(
-                make_splits(list(np.random.default_rng(seed).permutation(TRAIN))), EncodeSettings(min_count=1)
+                CLASSIFY, make_splits(list(np.random.default_rng(seed).permutation(TRAIN))), EncodeSettings(min_count=1)
             ).file("vocabulary.json")
         )
         for seed in range(5)
@@ -110,12 +113,12 @@ def test_row_order_never_changes_the_vocabulary():
 
 
 def test_max_size_keeps_the_most_frequent():
-    assert encode.fn(make_splits(), EncodeSettings(max_size=1)).summary["vocabulary_size"] == 3
+    assert encode.fn(CLASSIFY, make_splits(), EncodeSettings(max_size=1)).summary["vocabulary_size"] == 3
 
 
 def test_a_min_count_that_no_token_reaches_says_what_the_largest_is():
     with pytest.raises(InputError) as error:
-        encode.fn(make_splits(), EncodeSettings(min_count=50))
+        encode.fn(CLASSIFY, make_splits(), EncodeSettings(min_count=50))
 
     assert str(error.value) == (
         "E-DATA-010 no token occurs 50 times in the training rows; the most frequent occurs 3 times.\n"
@@ -137,14 +140,14 @@ def test_texts_of_unknown_words_are_a_problem_although_their_full_stops_are_know
 
     splits = store.build("split", write, module="tasks.store", config={"of": "unknown words"})
 
-    summary = encode.fn(splits, EncodeSettings()).summary
+    summary = encode.fn(CLASSIFY, splits, EncodeSettings()).summary
     assert summary["oov_share"]["valid"] == 0.5
     assert summary["problems"] == [
         "100% of the words of the validation rows are unknown to the vocabulary of the training rows, so models can "
         'tell little of these texts; if they have no spaces between words, set encode.tokenizer = "char" or "subword"; '
         "else lower encode.min_count"
     ]
-    assert "problems" not in encode.fn(splits, EncodeSettings(tokenizer="char")).summary
+    assert "problems" not in encode.fn(CLASSIFY, splits, EncodeSettings(tokenizer="char")).summary
 
 
 @settings(max_examples=100, deadline=None)
@@ -160,7 +163,7 @@ def test_no_text_can_spell_padding(text: str):
 def test_the_served_encoder_reads_texts_as_the_stage_does(tokenizer: str):
     if tokenizer == "subword" and importlib.util.find_spec("tokenizers") is None:
         pytest.skip("the extra rnnflow[subword] is not installed")
-    artefact = encode.fn(make_splits(), EncodeSettings(tokenizer=tokenizer, min_count=1, max_size=300))
+    artefact = encode.fn(CLASSIFY, make_splits(), EncodeSettings(tokenizer=tokenizer, min_count=1, max_size=300))
     encoder = TextEncoder.load(artefact.file("vocabulary.json"), max_length=1000, keep="head")
 
     assert [ids.tolist() for ids in encoder.encode(TRAIN)] == encoded_ids(artefact)
@@ -176,7 +179,7 @@ def test_odd_texts_have_at_least_one_token(text: str):
 def test_subwords_need_room_for_every_byte():
     pytest.importorskip("tokenizers")
     with pytest.raises(InputError, match=r'E-CFG-005 column "encode.max_size": got 100, expected at least 256'):
-        encode.fn(make_splits(), EncodeSettings(tokenizer="subword", max_size=100))
+        encode.fn(CLASSIFY, make_splits(), EncodeSettings(tokenizer="subword", max_size=100))
 
 
 @pytest.mark.parametrize(("keep", "expected"), [("head", [1, 2, 3]), ("tail", [3, 4, 5]), ("both", [1, 4, 5])])

@@ -10,6 +10,7 @@ from tasks import store
 from tasks.classification.evaluating import ClassificationSettings, cut_in_quarters, find_problems
 from tasks.classification.metrics import mean_loss
 from tasks.evaluate import evaluate
+from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.lineage import Lineage
 from tasks.store import Artefact
 
@@ -19,7 +20,7 @@ SETTINGS = ClassificationSettings(resamples=100, num_mistakes=5)
 
 
 def score(model: Artefact, encoded: Artefact, splits: Artefact) -> Artefact:
-    return evaluate.fn(model, Lineage(rows=splits, splits=splits, encoded=encoded, shards=encoded), SETTINGS)
+    return evaluate.fn(CLASSIFY, model, Lineage(rows=splits, splits=splits, encoded=encoded, shards=encoded), SETTINGS)
 
 
 def write_artefact(stage: str, frames: dict[str, pl.DataFrame], **summary: object) -> Artefact:

@@ -8,12 +8,13 @@ import pytest
 from tasks import store
 from tasks.classification.evaluating import ClassificationSettings
 from tasks.contest import Contest, Scored
+from tasks.contract.evaluation import EvaluationSettings
 from tasks.detection.evaluating import DetectionEvaluationSettings
-from tasks.evaluate import EvaluationSettings
 from tasks.findings import Findings, describe_data, gather_findings
+from tasks.kinds import find_kind
 from tasks.lineage import Lineage
-from tasks.presentation import ScoreColumn, describe_outdone
-from tasks.sequences.evaluating import SequenceEvaluationSettings
+from tasks.outdone import describe_outdone
+from tasks.presentation import ScoreColumn
 from tasks.series.evaluating import ForecastEvaluationSettings
 from tasks.store import Artefact
 
@@ -103,25 +104,25 @@ def plain_contest() -> Contest:
 
 # The kind, figures of the candidate that wins on validation, those of a baseline, and what is said of the two.
 OUTDONE = {
-    "texts": (
+    "classify": (
         ClassificationSettings(),
         {"accuracy": 0.881, "loss": 0.3},
         {"accuracy": 0.907, "loss": 0.31},
         "The baseline naive classifies better on test than gru: accuracy 90.7 % against 88.1 %.",
     ),
-    "sequences": (
-        SequenceEvaluationSettings(),
+    "classify-series": (
+        ClassificationSettings(),
         {"accuracy": 0.881, "loss": 0.3},
         {"accuracy": 0.881, "loss": 0.29999},
         "The baseline naive classifies better on test than gru: loss 0.29999 against 0.3.",
     ),
-    "forecasts": (
+    "forecast": (
         ForecastEvaluationSettings(),
         {"mse": 0.5, "mae": 0.4},
         {"mse": 0.4, "mae": 0.35},
         "The baseline naive forecasts better on test than gru: MSE 0.4000 against 0.5000, MAE 0.3500 against 0.4000.",
     ),
-    "anomalies": (
+    "detect": (
         DetectionEvaluationSettings(),
         {"mae": 0.841, "events_per_1000": 5.0, "auc_pr": 0.5},
         {"mae": 0.683, "events_per_1000": 1.0, "auc_pr": 0.4},
@@ -138,15 +139,17 @@ def test_a_baseline_that_is_better_on_test_is_named_with_both_figures(kind: str)
     naive = scored("naive", {"valid": {settings.select_by: 2.0 * sign}, "test": theirs})
     other = scored("other", {"valid": {settings.select_by: -1.0 * sign}, "test": ours})
 
-    assert describe_outdone(contest_of(best, baselines=(naive, other), settings=settings)) == [sentence]
-    assert describe_outdone(contest_of(best, baselines=(other,), settings=settings)) == []
+    presenting = find_kind(kind).report.load()
+    assert describe_outdone(contest_of(best, baselines=(naive, other), settings=settings), presenting) == [sentence]
+    assert describe_outdone(contest_of(best, baselines=(other,), settings=settings), presenting) == []
 
 
 def test_the_paired_difference_is_told_where_the_report_has_it(reviews: tuple[Lineage, Contest]):
     contest = reviews[1]
     weakest = max(contest.everyone, key=lambda one: one.test["loss"]["value"])
     strongest = max(contest.everyone, key=lambda one: one.test["accuracy"]["value"])
-    told = describe_outdone(dataclasses.replace(contest, candidates=(weakest,), baselines=(strongest,)))
+    contest = dataclasses.replace(contest, candidates=(weakest,), baselines=(strongest,))
+    told = describe_outdone(contest, find_kind("classify").report.load())
 
     assert len(told) == 1
     assert f"The baseline {strongest.name} classifies better on test than {weakest.name}: accuracy " in told[0]

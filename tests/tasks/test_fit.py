@@ -12,6 +12,7 @@ from tasks.classification.modelling import ClassifierCandidate
 from tasks.contest import Contest
 from tasks.errors import InputError
 from tasks.fit import fit, follow
+from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.lineage import Lineage
 from tasks.progress import Progress, listening
 from tasks.store import Artefact
@@ -28,7 +29,7 @@ def shards(reviews: tuple[Lineage, Contest]) -> Artefact:
 
 
 def test_a_fitted_model_comes_with_its_history_and_predictions(shards: Artefact):
-    artefact = fit.fn(shards, TINY)
+    artefact = fit.fn(CLASSIFY, shards, TINY)
 
     history = json.loads(artefact.file("history.json").read_bytes())
     predictions = pl.read_parquet(artefact.file("predictions.parquet"))
@@ -47,10 +48,10 @@ def test_a_fitted_model_comes_with_its_history_and_predictions(shards: Artefact)
 
 
 def test_one_seed_gives_one_content_and_another_seed_another(shards: Artefact):
-    first = fit.fn(shards, TINY)
+    first = fit.fn(CLASSIFY, shards, TINY)
     with store.refreshing(True):
-        second = fit.fn(shards, TINY)
-    other = fit.fn(shards, TINY.model_copy(update={"training": TRAINING.model_copy(update={"seed": 2})}))
+        second = fit.fn(CLASSIFY, shards, TINY)
+    other = fit.fn(CLASSIFY, shards, TINY.model_copy(update={"training": TRAINING.model_copy(update={"seed": 2})}))
 
     assert second.digest == first.digest
     assert other.digest != first.digest
@@ -77,14 +78,14 @@ def test_an_interrupted_fit_ends_as_an_uninterrupted_one(
     with monkeypatch.context() as patch:
         interrupt_after_first_epoch(patch)
         with pytest.raises(KeyboardInterrupt):
-            fit.fn(shards, TINY)
+            fit.fn(CLASSIFY, shards, TINY)
     left = list((project / "data" / "fit").glob("*.partial/checkpoints/*"))
 
     events: list[Progress] = []
     with listening(events.append):
-        resumed = fit.fn(shards, TINY, resume=resume)
+        resumed = fit.fn(CLASSIFY, shards, TINY, resume=resume)
     monkeypatch.setenv("RNNFLOW_HOME", str(project / "elsewhere"))
-    uninterrupted = fit.fn(shards, TINY)
+    uninterrupted = fit.fn(CLASSIFY, shards, TINY)
 
     assert left
     assert resumed.digest == uninterrupted.digest
@@ -110,7 +111,7 @@ def test_a_loss_that_is_not_finite_is_explained():
 def test_epochs_are_told_as_they_end(shards: Artefact):
     events: list[Progress] = []
     with listening(events.append):
-        fit.fn(shards, TINY)
+        fit.fn(CLASSIFY, shards, TINY)
 
     epochs = [event for event in events if event.epoch is not None]
     assert [(event.label, event.done, event.total) for event in epochs] == [
@@ -126,4 +127,4 @@ def test_a_listener_that_fails_does_not_stop_the_fit(shards: Artefact):
         raise OSError("the terminal is gone")
 
     with listening(fail):
-        assert fit.fn(shards, TINY).summary["epochs"] == 3
+        assert fit.fn(CLASSIFY, shards, TINY).summary["epochs"] == 3

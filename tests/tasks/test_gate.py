@@ -12,10 +12,13 @@ import pytest
 
 from tasks import registrations, registry, store, tracking
 from tasks.classification import scoring
+from tasks.contract.registration import RegistrySettings
 from tasks.errors import IntegrityError, ServiceError
-from tasks.gate import PromotionSettings, gate
+from tasks.gate import gate
+from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.promotion import aliases, ledger, overrides
-from tasks.register import RegistrySettings, register
+from tasks.promotion.settings import PromotionSettings
+from tasks.register import register
 from tasks.runs import RunContext
 from tasks.text.classifier import TextClassifier
 from tests.processes import Forker
@@ -30,7 +33,7 @@ def challenge(rivals, reviews):
     """Calls the gate with the second version; settings and trigger may be given."""
 
     def call(settings=SETTINGS, trigger=""):
-        return gate.fn(RUN, reviews[0], rivals["2"], settings, trigger)
+        return gate.fn(CLASSIFY, RUN, reviews[0], rivals["2"], settings, trigger=trigger)
 
     return call
 
@@ -111,7 +114,7 @@ def test_the_same_decision_is_made_once(challenge):
 
 
 def test_a_champion_that_comes_again_shows_what_was_said_of_it_and_wears_nothing(rivals, reviews):
-    verdict = gate.fn(RUN, reviews[0], rivals["1"], SETTINGS).summary
+    verdict = gate.fn(CLASSIFY, RUN, reviews[0], rivals["1"], SETTINGS).summary
 
     [entry] = ledger.read_entries("reviews")
     assert (verdict["verdict"], verdict["alias"], verdict["entry"], verdict["decisions"]) == (
@@ -134,7 +137,7 @@ def test_a_champion_that_comes_from_another_run_is_current(rivals, reviews):
 
     again = store.build("register", write, module="tasks.store", config={})
 
-    verdict = gate.fn(RUN, reviews[0], again, SETTINGS).summary
+    verdict = gate.fn(CLASSIFY, RUN, reviews[0], again, SETTINGS).summary
 
     [entry] = ledger.read_entries("reviews")
     assert (verdict["verdict"], verdict["alias"], verdict["decisions"]) == ("current", "champion", 0)
@@ -188,7 +191,7 @@ def test_other_test_rows_are_refused_until_a_person_accepts_them(rivals, reviews
     other = store.build("split", write_other_rows, module="tasks.store", config={"seed": 8})
     lineage = dataclasses.replace(reviews[0], splits=other)
 
-    verdict = gate.fn(RUN, lineage, rivals["2"], SETTINGS).summary
+    verdict = gate.fn(CLASSIFY, RUN, lineage, rivals["2"], SETTINGS).summary
 
     old = reviews[0].splits.reference
     assert (verdict["verdict"], verdict["alias"], verdict["figures"]) == ("refused", "challenger", {})
@@ -199,7 +202,7 @@ def test_other_test_rows_are_refused_until_a_person_accepts_them(rivals, reviews
         "rnnflow promote reviews/2 --reason TEXT",
     ]
     assert (ledger.head("reviews").splits, ledger.head("reviews").action) == (old, "refused")
-    gate.fn(RUN, lineage, rivals["2"], SETTINGS)
+    gate.fn(CLASSIFY, RUN, lineage, rivals["2"], SETTINGS)
     assert len(ledger.read_entries("reviews")) == 2
     assert overrides.promote("reviews/2", reason="new rows").splits == other.reference
 
@@ -227,7 +230,7 @@ def test_corrected_test_rows_are_compared_on_and_their_decisions_go_on(
     challenge()
     corrected = dataclasses.replace(reviews[0], splits=correct_labels(old, old.reference))
 
-    verdict = gate.fn(RUN, corrected, rivals["2"], SETTINGS).summary
+    verdict = gate.fn(CLASSIFY, RUN, corrected, rivals["2"], SETTINGS).summary
 
     assert (verdict["verdict"], verdict["decisions"], verdict["alpha"]) == ("kept", 2, 0.025)
     assert verdict["reasons"][1] == (
@@ -240,7 +243,7 @@ def test_corrected_test_rows_are_compared_on_and_their_decisions_go_on(
 def test_rows_that_follow_lost_ones_are_refused(rivals, reviews):
     corrected = dataclasses.replace(reviews[0], splits=correct_labels(reviews[0].splits, "split/" + "0" * 24))
 
-    assert gate.fn(RUN, corrected, rivals["2"], SETTINGS).summary["verdict"] == "refused"
+    assert gate.fn(CLASSIFY, RUN, corrected, rivals["2"], SETTINGS).summary["verdict"] == "refused"
 
 
 def test_a_champion_of_another_kind_is_not_compared(challenge, rivals):
@@ -268,16 +271,16 @@ def test_a_champion_without_its_files_is_not_compared(challenge, rivals):
 
 
 def test_another_model_under_the_champions_number_is_neither_current_nor_judged_by_old_entries(rivals, reviews):
-    gate.fn(RUN, reviews[0], rivals["2"], SETTINGS)
+    gate.fn(CLASSIFY, RUN, reviews[0], rivals["2"], SETTINGS)
     tracking.connect().delete_registered_model("reviews")
     again = RunContext(recipe="reviews", flow_run_id="flow-3")
     lineage, contest = reviews
     others = tuple(scored for scored in contest.candidates if scored is not contest.best)
     rival = dataclasses.replace(contest, candidates=others)
-    registered = register.fn(again, lineage, rival, RegistrySettings(certificate_rows=8))
+    registered = register.fn(CLASSIFY, again, lineage, rival, RegistrySettings(certificate_rows=8))
     assert (registered.summary["version"], registered.summary["content"]) == ("1", rivals["2"].summary["content"])
 
-    verdict = gate.fn(again, lineage, registered, SETTINGS).summary
+    verdict = gate.fn(CLASSIFY, again, lineage, registered, SETTINGS).summary
 
     [first, *_] = ledger.read_entries("reviews")
     assert (verdict["verdict"], verdict["alias"], verdict["entry"]) == ("refused", "challenger", 3)
@@ -296,9 +299,9 @@ def test_another_model_under_the_champions_number_is_neither_current_nor_judged_
 def test_a_champion_that_is_registered_again_is_current_under_its_new_number(rivals, reviews):
     tracking.connect().delete_model_version("reviews", "1")
     again = RunContext(recipe="reviews", flow_run_id="flow-3")
-    registered = register.fn(again, *reviews, RegistrySettings(certificate_rows=8))
+    registered = register.fn(CLASSIFY, again, *reviews, RegistrySettings(certificate_rows=8))
 
-    verdict = gate.fn(again, reviews[0], registered, SETTINGS).summary
+    verdict = gate.fn(CLASSIFY, again, reviews[0], registered, SETTINGS).summary
 
     assert (registered.summary["version"], verdict["verdict"], verdict["champion"]) == ("3", "current", "3")
     assert verdict["reasons"][0].startswith("current: v3 is what the champion v1 was, since ")
@@ -311,7 +314,7 @@ def test_where_another_ledger_decides_this_one_does_not(rivals, reviews, monkeyp
     monkeypatch.setenv("RNNFLOW_LEDGER_URL", f"sqlite:///{tmp_path}/other.db")
 
     with pytest.raises(ServiceError, match='E-LED-004 the champion of model "reviews" is decided by another ledger'):
-        gate.fn(RUN, reviews[0], rivals["2"], SETTINGS)
+        gate.fn(CLASSIFY, RUN, reviews[0], rivals["2"], SETTINGS)
 
     assert ledger.read_entries("reviews") == []
     assert registrations.read_aliases("reviews") == {"champion": "1"}
@@ -375,14 +378,17 @@ GATE = """
 import os, signal, sys
 from tasks import store
 from tasks.lineage import Lineage
-from tasks.gate import PromotionSettings, gate
+from tasks.gate import gate
+from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.promotion import aliases
+from tasks.promotion.settings import PromotionSettings
 from tasks.runs import RunContext
 if sys.argv[3:] == ["killed"]:
     aliases.project = lambda model, anew: os.kill(os.getpid(), signal.SIGKILL)
 registered, splits = map(store.open_artefact, sys.argv[1:3])
 lineage = Lineage(rows=splits, splits=splits, encoded=splits, shards=splits)
-gated = gate.fn(RunContext(recipe="reviews", flow_run_id="flow-2"), lineage, registered, PromotionSettings())
+run = RunContext(recipe="reviews", flow_run_id="flow-2")
+gated = gate.fn(CLASSIFY, run, lineage, registered, PromotionSettings())
 print(gated.summary["verdict"], sorted({"torch", "mlflow", "scipy"} & set(sys.modules)))
 """
 
@@ -404,7 +410,7 @@ def test_a_kill_between_the_ledger_and_the_aliases_is_healed(rivals, reviews, he
 
     assert finding.sentence == f"reviews: the aliases were not written for entry 2 ({entry.action}); now they are."
     assert registrations.read_aliases("reviews") == aliases.aliases_of(entry)
-    again = gate.fn(RUN, reviews[0], rivals["2"], PromotionSettings())
+    again = gate.fn(CLASSIFY, RUN, reviews[0], rivals["2"], PromotionSettings())
     assert (again.summary["entry"], again.summary["verdict"]) == (2, entry.action)
 
 
@@ -420,7 +426,7 @@ def test_a_dead_server_leaves_no_decision(rivals, reviews, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
 
     with pytest.raises(ServiceError, match="E-SVC-004"):
-        gate.fn(RUN, reviews[0], rivals["2"], SETTINGS)
+        gate.fn(CLASSIFY, RUN, reviews[0], rivals["2"], SETTINGS)
 
     assert ledger.read_entries("reviews") == []
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from tasks.errors import InputError, IntegrityError, ResourceError, RnnflowError
 from tasks.ingest import ingest
+from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.progress import listening
 from tasks.sources.inputs import BUILT_IN, Inputs, find_inputs
 from tasks.sources.settings import SourceSettings
@@ -26,7 +27,7 @@ def csv_of(path: Path, rows: list[tuple[str, str]]) -> Path:
 
 
 def run(path: Path | str | None, **settings) -> tuple[Artefact, pl.DataFrame]:
-    artefact = ingest.fn(SourceSettings(path=None if path is None else str(path), **settings))
+    artefact = ingest.fn(CLASSIFY, SourceSettings(path=None if path is None else str(path), **settings))
     return artefact, pl.read_parquet(artefact.file("rows.parquet"))
 
 
@@ -297,9 +298,10 @@ def test_the_embedded_reviews_are_read_without_their_package():
 def test_memory_stays_flat_as_the_input_grows(tmp_path):
     program = (
         "import sys\n"
-        "from tasks.ingest import ingest\nfrom tasks.sources.settings import SourceSettings\n"
+        "from tasks.ingest import ingest\nfrom tasks.kinds.classify.recipe import CLASSIFY\n"
+        "from tasks.sources.settings import SourceSettings\n"
         "for path in sys.argv[1:]:\n"
-        "    ingest.fn(SourceSettings(path=path))\n"
+        "    ingest.fn(CLASSIFY, SourceSettings(path=path))\n"
         "    print(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])\n"
     )
     sizes = (40_000, 160_000)

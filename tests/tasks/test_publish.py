@@ -8,8 +8,9 @@ import pytest
 from tasks import recording, store
 from tasks.classification.presenting import PRESENTATION
 from tasks.contest import Contest
+from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.lineage import Lineage
-from tasks.publish import describe_registration, describe_verdict, publish, results_row, summarize
+from tasks.publish import describe_registration, describe_verdict, publish, results_row, results_table, summarize
 from tasks.store import Artefact
 
 REGISTRATION = {
@@ -64,8 +65,8 @@ def test_the_page_and_its_figures_are_sent_to_the_run_once(
         recording, "record_files", lambda run, files, folder: sent.append((run, [f.name for f in files]))
     )
 
-    first = publish.fn(page, registered, gated, reviews[1])
-    second = publish.fn(page, registered, gated, reviews[1])
+    first = publish.fn(CLASSIFY, page, registered, gated, reviews[1])
+    second = publish.fn(CLASSIFY, page, registered, gated, reviews[1])
 
     assert sent == [("run-1", ["losses.png", "report.html"])]
     assert (first.cached, second.cached) == (False, True)
@@ -93,7 +94,9 @@ def test_it_says_what_was_registered_and_whether_the_baseline_is_better(baseline
 def test_the_summary_is_a_table_of_all_models_with_the_way_to_the_report(
     page: Artefact, reviews: tuple[Lineage, Contest]
 ):
-    lines = summarize(reviews[1], REGISTRATION, GATE, page).splitlines()
+    lines = summarize(
+        results_table(reviews[1], PRESENTATION), PRESENTATION.beaten, REGISTRATION, GATE, page
+    ).splitlines()
 
     assert [line.split(" | ")[0] for line in lines if line.startswith("|")] == [
         *("| model", "| ---", "| gru-8", "| lstm-8", "| tfidf-logistic")
@@ -102,7 +105,9 @@ def test_the_summary_is_a_table_of_all_models_with_the_way_to_the_report(
 
 
 def test_the_summary_begins_with_problems_and_lists_warnings_as_text(page: Artefact, reviews: tuple[Lineage, Contest]):
-    lines = summarize(reviews[1], REGISTRATION, GATE, page).splitlines()
+    lines = summarize(
+        results_table(reviews[1], PRESENTATION), PRESENTATION.beaten, REGISTRATION, GATE, page
+    ).splitlines()
 
     assert lines[0] == "**2 of 3 tokens are unknown: set encode.tokenizer.**"
     assert lines[2].endswith("alias `challenger`. The baseline x is better.")

@@ -10,8 +10,10 @@ import pytest
 
 from tasks import recording, registered_model, registrations, registry, store, tracking
 from tasks.classification import proof
+from tasks.contract.registration import RegistrySettings
 from tasks.errors import IntegrityError, ServiceError
-from tasks.register import RegistrySettings, describe, flatten, register
+from tasks.kinds.classify.recipe import CLASSIFY
+from tasks.register import describe, flatten, register
 from tasks.runs import RunContext
 from tasks.text import registration as text_registration
 from tasks.text.classifier import TextClassifier
@@ -23,7 +25,7 @@ SETTINGS = RegistrySettings(certificate_rows=8)
 
 @pytest.fixture
 def registered(mlflow_store, reviews):
-    return register.fn(RUN, *reviews, SETTINGS)
+    return register.fn(CLASSIFY, RUN, *reviews, SETTINGS)
 
 
 @pytest.fixture
@@ -92,9 +94,9 @@ def test_nothing_is_written_outside_the_project(registration, registered_home):
 
 
 def test_the_same_models_are_registered_once(registered, reviews):
-    cached = register.fn(RunContext(recipe="reviews", flow_run_id="flow-2"), *reviews, SETTINGS)
+    cached = register.fn(CLASSIFY, RunContext(recipe="reviews", flow_run_id="flow-2"), *reviews, SETTINGS)
     with store.refreshing(True):
-        repeated = register.fn(RUN, *reviews, SETTINGS)
+        repeated = register.fn(CLASSIFY, RUN, *reviews, SETTINGS)
 
     assert (cached.cached, cached.key) == (True, registered.key)
     assert (repeated.cached, repeated.summary["version"]) == (False, "1")
@@ -106,7 +108,7 @@ def test_a_registration_whose_model_was_deleted_is_made_again(registered, review
     shutil.rmtree(tracking.artifacts_folder() / "reviews" / "models")
     assert not registered_model.holds_artifact(registered.summary["artifact_uri"])
 
-    again = register.fn(RUN, *reviews, SETTINGS)
+    again = register.fn(CLASSIFY, RUN, *reviews, SETTINGS)
 
     assert not again.cached
     assert registry.resolve_model(f"reviews/{again.summary['version']}").folder.is_dir()
@@ -119,7 +121,7 @@ def test_a_registration_that_was_deleted_in_mlflow_is_made_again_with_the_same_c
     else:
         tracking.connect().delete_registered_model("reviews")
 
-    again = register.fn(RUN, *reviews, SETTINGS)
+    again = register.fn(CLASSIFY, RUN, *reviews, SETTINGS)
 
     assert not again.cached
     assert registrations.read_versions("reviews").keys() == {again.summary["version"]}
@@ -130,7 +132,7 @@ def test_a_second_model_becomes_a_version_without_an_alias(registered, reviews):
     lineage, contest = reviews
     worse = dataclasses.replace(contest, candidates=contest.candidates[1:])
 
-    second = register.fn(RunContext(recipe="reviews", flow_run_id="flow-2"), lineage, worse, SETTINGS)
+    second = register.fn(CLASSIFY, RunContext(recipe="reviews", flow_run_id="flow-2"), lineage, worse, SETTINGS)
 
     assert second.summary["version"] == "2"
     assert registry.resolve_model("reviews/2").version == "2"
@@ -148,7 +150,7 @@ def test_a_model_that_reads_texts_otherwise_gets_no_alias(mlflow_store, reviews,
     monkeypatch.setattr(TextClassifier, "load", classmethod(skewed))
 
     with pytest.raises(IntegrityError, match=r"E-REG-005 row [0-9]+: the served model cuts its text into other tokens"):
-        register.fn(RUN, *reviews, SETTINGS)
+        register.fn(CLASSIFY, RUN, *reviews, SETTINGS)
 
     assert tracking.connect().get_registered_model("reviews").aliases == {}
 
@@ -164,7 +166,7 @@ def test_a_model_with_other_weights_gets_no_alias(mlflow_store, reviews, monkeyp
     monkeypatch.setattr(TextClassifier, "load", classmethod(changed))
 
     with pytest.raises(IntegrityError, match="E-REG-006 the registered model's logits differ"):
-        register.fn(RUN, *reviews, SETTINGS)
+        register.fn(CLASSIFY, RUN, *reviews, SETTINGS)
 
     assert tracking.connect().get_registered_model("reviews").aliases == {}
 
@@ -202,4 +204,4 @@ def test_a_dead_server_leaves_the_fits_and_says_so(reviews, monkeypatch):
     monkeypatch.setenv("RNNFLOW_MLFLOW_WAIT_S", "0.5")
 
     with pytest.raises(ServiceError, match="E-SVC-004"):
-        register.fn(RUN, *reviews, SETTINGS)
+        register.fn(CLASSIFY, RUN, *reviews, SETTINGS)

@@ -13,6 +13,7 @@ import pytest
 from tasks import store
 from tasks.classification.presenting import PRESENTATION, compare_with_baseline
 from tasks.contest import Contest
+from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.lineage import Lineage
 from tasks.report import gather_facts, render_page, report, spell_out
 from tasks.report_contents import ReportContents
@@ -97,7 +98,7 @@ def contents(home: Path, reviews: tuple[Lineage, Contest]) -> ReportContents:
 
 @pytest.fixture(scope="module")
 def built(contents: ReportContents) -> Artefact:
-    return report.fn(contents)
+    return report.fn(CLASSIFY, contents)
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +183,7 @@ def test_protocol_firewall_and_certificate_are_stated(page: str) -> None:
 def test_the_page_says_whether_the_baseline_wins(contents: ReportContents, *, baseline_wins: bool) -> None:
     with store.refreshing(True):
         registered = write_registration(contents.registered.summary["best"], baseline_wins=baseline_wins)
-    facts = gather_facts(dataclasses.replace(contents, registered=registered))
+    facts = gather_facts(dataclasses.replace(contents, registered=registered), CLASSIFY.report.load())
     page = render_page(PRESENTATION.template, facts, defaultdict(str))
     assert ("A baseline wins." in page) is baseline_wins
     assert ("No baseline wins" in page) is not baseline_wins
@@ -206,7 +207,7 @@ def test_a_model_compared_with_itself_has_no_advantage(contents: ReportContents)
 
 
 def test_the_same_run_gives_the_same_bytes(contents: ReportContents, built: Artefact, project: Path) -> None:
-    again = report.fn(contents)
+    again = report.fn(CLASSIFY, contents)
     assert again.path.is_relative_to(project)
     assert not built.path.is_relative_to(project)
     assert (again.key, again.digest) == (built.key, built.digest)
@@ -216,13 +217,13 @@ def test_a_changed_key_or_time_makes_a_new_page(
     contents: ReportContents, built: Artefact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The page shows them, though the digests of its inputs do not cover them."""
-    monkeypatch.setattr("tasks.report.write_report", lambda folder, contents: {"rows": 1})
+    monkeypatch.setattr("tasks.report.write_report", lambda folder, contents, presenting: {"rows": 1})
     source = {"another": "source"}
     rows = store.build("ingest", lambda folder: contents.lineage.rows.summary, module="tasks.store", config=source)
     lineage = dataclasses.replace(contents.lineage, rows=rows)
     assert rows.digest == contents.lineage.rows.digest
-    assert report.fn(contents).key == built.key
-    assert report.fn(dataclasses.replace(contents, lineage=lineage)).key != built.key
+    assert report.fn(CLASSIFY, contents).key == built.key
+    assert report.fn(CLASSIFY, dataclasses.replace(contents, lineage=lineage)).key != built.key
 
 
 def test_lines_stay_lines_when_control_characters_are_spelled_out() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tasks import store
 from tasks.classification.buckets import choose_widths, fill_of
+from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.shard import shard
 from tasks.text.sharding import ShardSettings
 
@@ -95,7 +96,7 @@ def test_many_distinct_lengths_are_put_on_a_grid_first():
 
 def test_every_row_is_stored_once_with_its_tokens_and_zeros():
     encoded = make_encoded()
-    artefact = shard.fn(encoded, ShardSettings(num_widths=4))
+    artefact = shard.fn(CLASSIFY, encoded, ShardSettings(num_widths=4))
 
     for split in ("train", "valid", "test"):
         source = pl.read_parquet(encoded.file(f"{split}.parquet"))
@@ -107,7 +108,7 @@ def test_every_row_is_stored_once_with_its_tokens_and_zeros():
 
 
 def test_rows_are_stored_in_random_order():
-    artefact = shard.fn(make_encoded(2000), ShardSettings(num_widths=1))
+    artefact = shard.fn(CLASSIFY, make_encoded(2000), ShardSettings(num_widths=1))
 
     targets = read_shards(artefact, "train")["target"].to_numpy()
 
@@ -115,7 +116,7 @@ def test_rows_are_stored_in_random_order():
 
 
 def test_longer_rows_are_cut_and_counted():
-    artefact = shard.fn(make_encoded(), ShardSettings(max_length=20, keep="tail"))
+    artefact = shard.fn(CLASSIFY, make_encoded(), ShardSettings(max_length=20, keep="tail"))
 
     assert read_shards(artefact, "train")["length"].max() == 20
     assert artefact.summary["truncated"]["train"] > 100
@@ -123,7 +124,7 @@ def test_longer_rows_are_cut_and_counted():
 
 
 def test_the_widest_bucket_holds_the_longest_row_of_any_split():
-    artefact = shard.fn(make_encoded(3), ShardSettings(num_widths=2))
+    artefact = shard.fn(CLASSIFY, make_encoded(3), ShardSettings(num_widths=2))
 
     longest = max(read_shards(artefact, split)["length"].max() for split in ("train", "valid", "test"))
     assert artefact.summary["widths"][-1] == longest
@@ -132,13 +133,13 @@ def test_the_widest_bucket_holds_the_longest_row_of_any_split():
 def test_one_seed_gives_one_order():
     encoded = make_encoded()
     with store.refreshing(True):
-        digests = {shard.fn(encoded, ShardSettings(seed=seed)).digest for seed in (1, 1, 2)}
+        digests = {shard.fn(CLASSIFY, encoded, ShardSettings(seed=seed)).digest for seed in (1, 1, 2)}
 
     assert len(digests) == 2
 
 
 @pytest.mark.parametrize("num_widths", [1, 3, 16])
 def test_fill_grows_with_the_number_of_widths(num_widths: int):
-    fill = shard.fn(make_encoded(), ShardSettings(num_widths=num_widths)).summary["fill"]["train"]
+    fill = shard.fn(CLASSIFY, make_encoded(), ShardSettings(num_widths=num_widths)).summary["fill"]["train"]
 
     assert {1: 0.4, 3: 0.7, 16: 0.9}[num_widths] < fill <= 1

@@ -6,6 +6,7 @@ import pytest
 
 from tasks import store
 from tasks.errors import InputError
+from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.split import split
 from tasks.text.near_duplicates import find_clusters
 from tasks.text.splitting import SplitSettings, divide
@@ -196,7 +197,7 @@ def test_the_stage_writes_each_split_and_counts_what_it_dropped():
     rows = make_rows()
     rows = with_text(rows, 10, rows["text"][0])
 
-    artefact = split.fn(ingested(rows), SplitSettings())
+    artefact = split.fn(CLASSIFY, ingested(rows), SplitSettings())
 
     assert artefact.summary["splits"] == {"test": 40, "train": 319, "valid": 40}
     assert artefact.summary["dropped"] == {"same text": 1}
@@ -213,7 +214,7 @@ def test_a_test_label_that_training_never_sees_is_an_error():
     rows = with_text(rows, 350, rows["text"][350], label="mixed")
 
     with pytest.raises(InputError) as error:
-        split.fn(ingested(rows), SplitSettings())
+        split.fn(CLASSIFY, ingested(rows), SplitSettings())
 
     assert str(error.value) == (
         'E-DATA-004 column "label": label "mixed" occurs in the test rows and in no training row.\n'
@@ -223,7 +224,7 @@ def test_a_test_label_that_training_never_sees_is_an_error():
 
 def test_one_label_is_not_a_choice():
     with pytest.raises(InputError, match='E-DATA-002 column "label": the training rows have only the label "same"'):
-        split.fn(ingested(make_rows().with_columns(label=pl.lit("same"))), SplitSettings())
+        split.fn(CLASSIFY, ingested(make_rows().with_columns(label=pl.lit("same"))), SplitSettings())
 
 
 def texts_of(splits: store.Artefact, name: str) -> pl.DataFrame:
@@ -231,7 +232,7 @@ def texts_of(splits: store.Artefact, name: str) -> pl.DataFrame:
 
 
 def test_rows_held_from_an_earlier_split_keep_their_side_when_rows_come_and_go():
-    first = split.fn(ingested(make_rows(400)), DEFAULTS)
+    first = split.fn(CLASSIFY, ingested(make_rows(400)), DEFAULTS)
     tested = texts_of(first, "test")
     lost, relabelled = tested["text"][0], tested["text"][1]
     later = pl.concat([make_rows(400).filter(pl.col("text") != lost), make_rows(200, seed=9)])
@@ -241,7 +242,7 @@ def test_rows_held_from_an_earlier_split_keep_their_side_when_rows_come_and_go()
         label=pl.when(pl.col("text") == relabelled).then(flipped).otherwise("label"),
     )
 
-    second = split.fn(ingested(later), DEFAULTS, first)
+    second = split.fn(CLASSIFY, ingested(later), DEFAULTS, first)
 
     corrected = pl.when(pl.col("text") == relabelled).then(flipped).otherwise("label")
     assert texts_of(second, "test").equals(tested.with_columns(label=corrected))
@@ -251,9 +252,10 @@ def test_rows_held_from_an_earlier_split_keep_their_side_when_rows_come_and_go()
 
 
 def test_without_held_rows_new_rows_move_old_ones():
-    first = split.fn(ingested(make_rows(400)), DEFAULTS)
+    first = split.fn(CLASSIFY, ingested(make_rows(400)), DEFAULTS)
 
     second = split.fn(
+        CLASSIFY,
         ingested(
             pl.concat([make_rows(400), make_rows(200, seed=9)]).with_row_index("n").drop("row").rename({"n": "row"})
         ),
@@ -264,7 +266,7 @@ def test_without_held_rows_new_rows_move_old_ones():
 
 
 def test_a_near_copy_of_a_held_test_row_is_not_trained_on():
-    first = split.fn(ingested(make_rows(400)), DEFAULTS)
+    first = split.fn(CLASSIFY, ingested(make_rows(400)), DEFAULTS)
     near_copy = f"{texts_of(first, 'test')['text'][0]} really"
     later = with_text(
         pl.concat([make_rows(400), make_rows(1, seed=9)]).with_columns(row=pl.int_range(pl.len(), dtype=pl.UInt32)),
@@ -272,15 +274,15 @@ def test_a_near_copy_of_a_held_test_row_is_not_trained_on():
         near_copy,
     )
 
-    second = split.fn(ingested(later), DEFAULTS, first)
+    second = split.fn(CLASSIFY, ingested(later), DEFAULTS, first)
 
     assert near_copy not in texts_of(second, "train")["text"].to_list()
 
 
 def test_the_same_rows_under_the_same_settings_are_divided_once():
     rows = ingested(make_rows(400))
-    first = split.fn(rows, DEFAULTS)
+    first = split.fn(CLASSIFY, rows, DEFAULTS)
 
-    assert split.fn(rows, DEFAULTS, first).cached
-    assert not split.fn(rows, SplitSettings(seed=5), first).cached
-    assert texts_of(split.fn(rows, SplitSettings(seed=5), first), "test").equals(texts_of(first, "test"))
+    assert split.fn(CLASSIFY, rows, DEFAULTS, first).cached
+    assert not split.fn(CLASSIFY, rows, SplitSettings(seed=5), first).cached
+    assert texts_of(split.fn(CLASSIFY, rows, SplitSettings(seed=5), first), "test").equals(texts_of(first, "test"))

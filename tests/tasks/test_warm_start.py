@@ -11,10 +11,12 @@ from tasks.classification.modelling import ClassifierCandidate
 from tasks.contest import Contest
 from tasks.errors import InputError
 from tasks.fit import find_fitted, find_tracked, fit
+from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.lineage import Lineage
 from tasks.progress import Progress, listening
+from tasks.text.starting import match_tokens
 from tasks.text.vocabulary import Vocabulary
-from tasks.warm_start import match_tokens, warm_start
+from tasks.warm_start import warm_start
 from tests.tasks.conftest import CANDIDATES
 
 
@@ -28,7 +30,7 @@ def test_tokens_keep_the_id_they_had():
 def notes_of(**arguments: object) -> tuple[store.Artefact, list[str]]:
     events: list[Progress] = []
     with listening(events.append):
-        artefact = fit.fn(**arguments)
+        artefact = fit.fn(CLASSIFY, **arguments)
     return artefact, [event.note for event in events if event.note]
 
 
@@ -42,16 +44,16 @@ def test_a_fit_that_starts_warm_begins_better_and_has_a_key_of_its_own(
     lineage, contest = reviews
     champion = next(candidate for candidate in CANDIDATES if candidate.name == contest.best.name)
     monkeypatch.setenv("RNNFLOW_HOME", str(registered_home))
-    initial = warm_start.fn("reviews/1", lineage.encoded)
+    initial = warm_start.fn(CLASSIFY, "reviews/1", lineage.encoded)
 
     assert initial.summary["known_tokens"] == initial.rows
-    assert find_fitted(lineage.shards, champion, initial) is None
+    assert find_fitted(CLASSIFY, lineage.shards, champion, initial) is None
     warm, notes = notes_of(shards=lineage.shards, candidate=champion, initial=initial)
 
     assert notes == ["starts from the champion's weights"]
     assert first_loss(warm) < first_loss(contest.best.model)
     assert warm.key != contest.best.model.key
-    assert find_fitted(lineage.shards, champion, initial) == store.open_artefact(warm.reference)
+    assert find_fitted(CLASSIFY, lineage.shards, champion, initial) == store.open_artefact(warm.reference)
 
 
 def test_a_candidate_of_another_architecture_starts_afresh_and_says_so(
@@ -61,14 +63,16 @@ def test_a_candidate_of_another_architecture_starts_afresh_and_says_so(
     other = next(candidate for candidate in CANDIDATES if candidate.name != contest.best.name)
     monkeypatch.setenv("RNNFLOW_HOME", str(registered_home))
 
-    _, notes = notes_of(shards=lineage.shards, candidate=other, initial=warm_start.fn("reviews/1", lineage.encoded))
+    _, notes = notes_of(
+        shards=lineage.shards, candidate=other, initial=warm_start.fn(CLASSIFY, "reviews/1", lineage.encoded)
+    )
 
     assert notes == ["starts afresh, as the champion is of another architecture"]
 
 
 def test_there_is_no_warm_start_without_a_registered_model(reviews: tuple[Lineage, Contest]):
     with pytest.raises(InputError, match="E-REG-001"):
-        warm_start.fn("absent", reviews[0].encoded)
+        warm_start.fn(CLASSIFY, "absent", reviews[0].encoded)
 
 
 def test_an_interrupted_fit_tells_where_it_was_tracked(
@@ -81,8 +85,8 @@ def test_an_interrupted_fit_tells_where_it_was_tracked(
 
     monkeypatch.setattr("tasks.classification.modelling.predict_splits", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        fit.fn(shards, candidate, tracked_as="run-1")
+        fit.fn(CLASSIFY, shards, candidate, tracked_as="run-1")
 
-    assert find_tracked(shards, candidate, None) == "run-1"
+    assert find_tracked(CLASSIFY, shards, candidate, None) == "run-1"
     monkeypatch.setitem(sys.modules, "rnnmodels.checkpoint", None)  # whose import takes torch
-    assert find_tracked(shards, ClassifierCandidate(name="never-begun"), None) == ""
+    assert find_tracked(CLASSIFY, shards, ClassifierCandidate(name="never-begun"), None) == ""

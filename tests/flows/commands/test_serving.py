@@ -10,8 +10,8 @@ from click.testing import CliRunner, Result
 
 from flows.cli import main
 from flows.serve import PrintableFormatter
-from tasks import predictors
 from tasks.predict import PredictedFile
+from tasks.prediction import dispatch
 from tasks.serving import server
 
 OUTCOME = {
@@ -36,7 +36,7 @@ def predicted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list]:
             calls.append((arguments, options))
             return PredictedFile(**{**OUTCOME, **changes})
 
-        monkeypatch.setattr(predictors, "predict_file", predict_file)
+        monkeypatch.setattr(dispatch, "predict_file", predict_file)
         return calls
 
     return replace

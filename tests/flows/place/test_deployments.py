@@ -17,7 +17,6 @@ from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools import validate
 
 from flows.commands.place import up
-from flows.kinds import ClassifyRecipe, ForecastRecipe
 from flows.place.automations import crash_zombies, retrain_on_drift
 from flows.place.deployments import check_deployments
 from flows.place.furnishing import deployment_names, deployments_file
@@ -25,6 +24,8 @@ from flows.place.settings import place_folder
 from flows.place.supervision import CONFIGURATION
 from flows.recipe import load_recipe
 from tasks.errors import InputError
+from tasks.kinds.classify.recipe import ClassifyRecipe
+from tasks.kinds.forecast.recipe import ForecastRecipe
 
 ROOT = Path(__file__).parents[3]
 FILE = yaml.safe_load((ROOT / "prefect.yaml").read_text())

@@ -8,6 +8,7 @@ import pytest
 from tasks import store
 from tasks.classification.scoring import read_holdout, score_logits
 from tasks.errors import InputError
+from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.lineage import Lineage
 from tasks.split import split
 from tasks.store import Artefact
@@ -47,11 +48,11 @@ def rows() -> pl.DataFrame:
 
 @pytest.fixture
 def first(rows: pl.DataFrame) -> Artefact:
-    return split.fn(told(rows), DEFAULTS)
+    return split.fn(CLASSIFY, told(rows), DEFAULTS)
 
 
 def test_corrected_labels_are_taken_and_counted(rows, first):
-    second = split.fn(told(relabelled(rows, {"neg": "pos", "pos": "neg"})), DEFAULTS, first)
+    second = split.fn(CLASSIFY, told(relabelled(rows, {"neg": "pos", "pos": "neg"})), DEFAULTS, first)
 
     for name in ("valid", "test"):
         swapped = relabelled(texts_of(first, name), {"neg": "pos", "pos": "neg"})
@@ -71,7 +72,9 @@ def test_held_rows_that_nothing_is_said_of_stay(rows, first):
     lost = set(texts_of(first, "test")["text"])
     unlabelled = pl.when(pl.col("row") % 3 > 0).then("label")
 
-    second = split.fn(told(rows.filter(~pl.col("text").is_in(lost)).with_columns(label=unlabelled)), DEFAULTS, first)
+    second = split.fn(
+        CLASSIFY, told(rows.filter(~pl.col("text").is_in(lost)).with_columns(label=unlabelled)), DEFAULTS, first
+    )
 
     assert texts_of(second, "test").equals(texts_of(first, "test"))
     assert holdout_of(second).origin == ""
@@ -82,7 +85,7 @@ def test_a_held_row_with_several_labels_in_the_source_keeps_its_own(rows, first)
     disputed = texts_of(first, "test").filter(NEG).head(2)
     copies = rows.join(disputed.select("text"), on="text").with_columns(label=pl.lit("pos"))
 
-    second = split.fn(told(pl.concat([rows, copies])), DEFAULTS, first)
+    second = split.fn(CLASSIFY, told(pl.concat([rows, copies])), DEFAULTS, first)
 
     assert texts_of(second, "test").equals(texts_of(first, "test"))
     assert not set(disputed["text"]) & set(texts_of(second, "train")["text"])
@@ -93,8 +96,8 @@ def test_a_renamed_label_is_followed_by_rows_the_source_has_lost(rows, first):
     lost = texts_of(first, "test").filter(NEG)["text"][0]
     renamed = relabelled(rows, {"neg": "Negative"}).filter(pl.col("text") != lost)
 
-    second = split.fn(told(renamed), DEFAULTS, first)
-    third = split.fn(told(relabelled(renamed, {"Negative": "bad"})), DEFAULTS, second)
+    second = split.fn(CLASSIFY, told(renamed), DEFAULTS, first)
+    third = split.fn(CLASSIFY, told(relabelled(renamed, {"Negative": "bad"})), DEFAULTS, second)
 
     assert labels_of(second, "test") == {"Negative": 6, "mid": 12, "pos": 6}
     assert labels_of(third, "test") == {"bad": 6, "mid": 12, "pos": 6}
@@ -103,8 +106,8 @@ def test_a_renamed_label_is_followed_by_rows_the_source_has_lost(rows, first):
 
 
 def test_rows_of_a_retired_label_leave_and_return_with_it(rows, first):
-    second = split.fn(told(rows.filter(~NEG)), DEFAULTS, first)
-    third = split.fn(told(rows), DEFAULTS, second)
+    second = split.fn(CLASSIFY, told(rows.filter(~NEG)), DEFAULTS, first)
+    third = split.fn(CLASSIFY, told(rows), DEFAULTS, second)
 
     assert labels_of(second, "test") == {"mid": 12, "pos": 6}
     assert warnings_of(second) == [
@@ -123,7 +126,7 @@ def test_rows_of_a_retired_label_leave_and_return_with_it(rows, first):
 def test_a_new_label_gets_its_share_of_validation_and_test(rows, first):
     new = make_rows(40, seed=5).with_columns(label=pl.lit("new"))
 
-    second = split.fn(told(pl.concat([rows, new])), DEFAULTS, first)
+    second = split.fn(CLASSIFY, told(pl.concat([rows, new])), DEFAULTS, first)
 
     for name in ("valid", "test"):
         assert labels_of(second, name) == {**labels_of(first, name), "new": 4}
@@ -136,7 +139,7 @@ def test_a_new_label_with_too_few_rows_is_named(rows, first):
     new = make_rows(2, seed=5).with_columns(label=pl.lit("new"))
 
     with pytest.raises(InputError, match=r'E-DATA-003 .*label "new" has 2 distinct texts, expected at least 3'):
-        split.fn(told(pl.concat([rows, new])), DEFAULTS, first)
+        split.fn(CLASSIFY, told(pl.concat([rows, new])), DEFAULTS, first)
 
 
 def test_a_label_whose_rows_are_all_held_has_a_remedy_that_works(rows, first):
@@ -144,19 +147,19 @@ def test_a_label_whose_rows_are_all_held_has_a_remedy_that_works(rows, first):
     only_held = rows.filter(~NEG | pl.col("text").is_in(held.implode()))
 
     with pytest.raises(InputError) as error:
-        split.fn(told(only_held), DEFAULTS, first)
+        split.fn(CLASSIFY, told(only_held), DEFAULTS, first)
 
     assert str(error.value) == (
         'E-DATA-004 column "label": label "neg" occurs in the valid rows, which are kept from an earlier training, '
         "and in no training row.\n"
         "Fix: add other rows with this label, or take its rows out of the source: the kept ones then leave, too."
     )
-    assert labels_of(split.fn(told(rows.filter(~NEG)), DEFAULTS, first), "test") == {"mid": 12, "pos": 6}
+    assert labels_of(split.fn(CLASSIFY, told(rows.filter(~NEG)), DEFAULTS, first), "test") == {"mid": 12, "pos": 6}
 
 
 def test_a_refused_split_leaves_nothing_half_done(rows, first, project):
     with pytest.raises(InputError, match="E-DATA-002"):
-        split.fn(told(rows.with_columns(label=pl.lit("one"))), DEFAULTS, first)
+        split.fn(CLASSIFY, told(rows.with_columns(label=pl.lit("one"))), DEFAULTS, first)
 
     assert not list(project.glob("data/split/*.partial"))
 
@@ -164,7 +167,7 @@ def test_a_refused_split_leaves_nothing_half_done(rows, first, project):
 def test_an_official_test_split_without_a_label_is_said(rows):
     official = pl.when(POS | (pl.col("row") % 3 > 0)).then(pl.lit("train")).otherwise(pl.lit("test"))
 
-    splits = split.fn(ingested_official(rows.with_columns(split=official)), DEFAULTS)
+    splits = split.fn(CLASSIFY, ingested_official(rows.with_columns(split=official)), DEFAULTS)
 
     assert warnings_of(splits) == [
         'label "pos": 54 training rows, no test row, so nothing is known of how well it is answered'

@@ -23,6 +23,7 @@ from tasks.detection.splitting import WarmUpSettings
 from tasks.encode import encode
 from tasks.fit import fit
 from tasks.ingest import ingest
+from tasks.kinds.detect.recipe import DETECT
 from tasks.lineage import Lineage
 from tasks.shard import shard
 from tasks.split import split
@@ -70,10 +71,12 @@ def source_of(path: Path, table: pl.DataFrame, **settings: object) -> DetectionS
 
 def prepare(source: DetectionSource, **settings: object) -> Lineage:
     """Take a source through the data stages; `settings` are `split`, `encode` and `shard`."""
-    rows = ingest.fn(source)
-    splits = split.fn(rows, settings.get("split", SPLIT))
-    encoded = encode.fn(splits, settings.get("encode", LevelSettings()))
-    return Lineage(rows=rows, splits=splits, encoded=encoded, shards=shard.fn(encoded, settings.get("shard", WINDOWS)))
+    rows = ingest.fn(DETECT, source)
+    splits = split.fn(DETECT, rows, settings.get("split", SPLIT))
+    encoded = encode.fn(DETECT, splits, settings.get("encode", LevelSettings()))
+    return Lineage(
+        rows=rows, splits=splits, encoded=encoded, shards=shard.fn(DETECT, encoded, settings.get("shard", WINDOWS))
+    )
 
 
 @pytest.fixture
@@ -93,7 +96,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lineage, Artefact]
         home = tmp_path_factory.mktemp("detection")
         patch.setenv("RNNFLOW_HOME", str(home))
         lineage = prepare(source_of(home / "rows.csv", draw_panel()))
-        return lineage, fit.fn(lineage.shards, CANDIDATE)
+        return lineage, fit.fn(DETECT, lineage.shards, CANDIDATE)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +106,7 @@ def fitted_channels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lineage, 
         home = tmp_path_factory.mktemp("channels")
         patch.setenv("RNNFLOW_HOME", str(home))
         lineage = prepare(source_of(home / "rows.csv", draw_panel((3,), num_channels=2)))
-        return lineage, fit.fn(lineage.shards, CANDIDATE)
+        return lineage, fit.fn(DETECT, lineage.shards, CANDIDATE)
 
 
 def serve(

@@ -15,6 +15,7 @@ from tasks.detection.measuring import expect_share
 from tasks.detection.series_scores import compare_series
 from tasks.errors import InputError
 from tasks.evaluate import evaluate
+from tasks.kinds.detect.recipe import DETECT
 from tasks.lineage import Lineage
 from tasks.series.comparing import measure_advantage
 from tasks.store import Artefact
@@ -59,7 +60,7 @@ def judge(take_through: Callable[..., Lineage]) -> Callable[..., Artefact]:
 
     def run(table: pl.DataFrame, surprised: dict[int, float], *, settings=SETTINGS, **model: object) -> Artefact:
         lineage = take_through(table)
-        return evaluate.fn(model_of(lineage, surprised, **model), lineage, settings)
+        return evaluate.fn(DETECT, model_of(lineage, surprised, **model), lineage, settings)
 
     return run
 
@@ -70,7 +71,7 @@ def test_a_fitted_detector_is_measured_on_its_test_rows(fitted: tuple[Lineage, A
     forecasts, surprise = (np.load(model.file(name)) for name in ("forecasts.npy", "surprise.npy"))
     errors = np.abs(levels_of(lineage)["level.value"].to_numpy() - forecasts[:, 0])
 
-    evaluation = evaluate.fn(model, lineage, SETTINGS)
+    evaluation = evaluate.fn(DETECT, model, lineage, SETTINGS)
 
     result, test = read(evaluation), evaluation.summary["metrics"]["test"]
     assert test["mae"]["value"] == pytest.approx(errors[split == 2].mean(), rel=1e-6)

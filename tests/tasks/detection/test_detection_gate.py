@@ -23,6 +23,7 @@ from tasks.detection.scaling import LevelSettings
 from tasks.detection.scoring import score_model
 from tasks.detection.segments import DetectionWindowSettings
 from tasks.detection.splitting import TEST
+from tasks.kinds.detect.recipe import DETECT
 from tasks.lineage import Lineage
 from tasks.promotion import ledger
 from tasks.promotion.verdicts import Challenge, Verdict
@@ -100,7 +101,7 @@ def judge(version: str, lineage: Lineage, **settings) -> Verdict:
     rows = {"holdout": read_holdout(lineage), "splits": lineage.splits.reference}
     run = {"trigger": "", "flow_run": "", "mlflow_run": ""}
     challenge = Challenge(model="waves", version=version, content=f"content of {version}", **rows, **run)
-    return gate.decide(challenge, DetectionPromotionSettings(**settings))[0]
+    return gate.decide(DETECT, challenge, DetectionPromotionSettings(**settings))[0]
 
 
 def mean_error(lineage: Lineage, forecasts: np.ndarray, series: str | None = None) -> float:

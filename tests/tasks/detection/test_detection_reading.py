@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from tasks.detection.source import DetectionSource
 from tasks.errors import InputError
 from tasks.ingest import ingest
+from tasks.kinds.detect.recipe import DETECT
 from tasks.store import Artefact
 
 HEADER = "time,value,anomaly\n"
@@ -17,7 +18,7 @@ HEADER = "time,value,anomaly\n"
 def read(folder: Path, lines: str, **settings: object) -> tuple[Artefact, pl.DataFrame]:
     path = folder / "rows.csv"
     path.write_text(HEADER + lines)
-    rows = ingest.fn(DetectionSource(path=str(path), **{"label_column": "anomaly", **settings}))
+    rows = ingest.fn(DETECT, DetectionSource(path=str(path), **{"label_column": "anomaly", **settings}))
     return rows, pl.read_parquet(rows.file("rows.parquet"))
 
 
@@ -65,7 +66,7 @@ def test_series_that_take_turns_in_a_file_are_told_apart(project: Path):
     path = project / "rows.csv"
     path.write_text("id,time,value\nb,1,10\na,1,20\nb,0,11\na,0,21\n")
 
-    rows = ingest.fn(DetectionSource(path=str(path), id_column="id", time_unit="step", unsorted="keep"))
+    rows = ingest.fn(DETECT, DetectionSource(path=str(path), id_column="id", time_unit="step", unsorted="keep"))
 
     table = pl.read_parquet(rows.file("rows.parquet"))
     assert table.select("series", "time", "value.value").rows() == [

@@ -20,9 +20,10 @@ from tasks.detection.served_detector import SeriesDetector
 from tasks.errors import InputError, IntegrityError
 from tasks.evaluate import evaluate
 from tasks.fit import fit
+from tasks.kinds.detect.recipe import DETECT
 from tasks.lineage import Lineage
 from tasks.packaging import package_model
-from tasks.predictors import predict_file
+from tasks.prediction.dispatch import predict_file
 from tasks.registered_model import RegisteredModel
 from tasks.sources.inputs import find_inputs
 from tests.tasks.detection.conftest import CANDIDATE, NUM_ROWS, SPIKE, WARM_UP, draw_panel
@@ -40,7 +41,9 @@ def packaged(fitted, best: Scored, tmp_path_factory: pytest.TempPathFactory) -> 
     """The version as MLflow would hold it."""
     folder = tmp_path_factory.mktemp("registered")
     registration.assemble_parts(folder / "parts", fitted[0], best)
-    package_model(folder / "parts", folder / "model", registration.choose_packaging(fitted[0]))
+    package_model(
+        folder / "parts", folder / "model", registration.choose_packaging(fitted[0]), module=DETECT.served_model
+    )
     return RegisteredModel(name="waves", version="1", artifact_uri="", folder=folder / "model")
 
 
@@ -129,7 +132,7 @@ def test_columns_of_texts_mean_nothing_to_a_detector(registered, tmp_path: Path)
 
 
 def fit_once(lineage: Lineage) -> Scored:
-    model = fit.fn(lineage.shards, ONE_EPOCH)
+    model = fit.fn(DETECT, lineage.shards, ONE_EPOCH)
     return Scored(model=model, evaluation=model)
 
 
@@ -193,7 +196,7 @@ def test_a_version_says_what_it_scores(fitted, monkeypatch):
     settings = DetectionEvaluationSettings(resamples=100)
     with monkeypatch.context() as patch:
         patch.setenv("RNNFLOW_HOME", str(model.path.parents[2]))
-        scored = Scored(model=model, evaluation=evaluate.fn(model, lineage, settings))
+        scored = Scored(model=model, evaluation=evaluate.fn(DETECT, model, lineage, settings))
 
     said = registration.describe_model(Contest(candidates=(scored,), baselines=(), settings=settings))
 

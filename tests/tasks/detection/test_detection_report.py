@@ -25,6 +25,7 @@ from tasks.detection.presenting import (
 )
 from tasks.evaluate import evaluate
 from tasks.fit import fit
+from tasks.kinds.detect.recipe import DETECT
 from tasks.lineage import Lineage
 from tasks.publish import results_table
 from tasks.report import gather_facts, render_page, report
@@ -37,9 +38,9 @@ SETTINGS = DetectionEvaluationSettings(resamples=100, buffer_rows=4)
 
 
 def contest_of(lineage: Lineage, model: Artefact, settings: DetectionEvaluationSettings = SETTINGS) -> Contest:
-    baselines = fit_baselines.fn(lineage, DetectionBaselineSettings(window_rows=12))
+    baselines = fit_baselines.fn(DETECT, lineage, DetectionBaselineSettings(window_rows=12))
     candidates, others = (
-        tuple(Scored(model=one, evaluation=evaluate.fn(one, lineage, settings)) for one in models)
+        tuple(Scored(model=one, evaluation=evaluate.fn(DETECT, one, lineage, settings)) for one in models)
         for models in ([model], baselines)
     )
     return Contest(candidates=candidates, baselines=others, settings=settings)
@@ -89,13 +90,13 @@ def contest_on(project: Path) -> Callable[[pl.DataFrame], tuple[Lineage, Contest
 
     def run(table: pl.DataFrame) -> tuple[Lineage, Contest]:
         lineage = prepare(source_of(project / "rows.csv", table))
-        return lineage, contest_of(lineage, fit.fn(lineage.shards, CANDIDATE))
+        return lineage, contest_of(lineage, fit.fn(DETECT, lineage.shards, CANDIDATE))
 
     return run
 
 
 def test_the_page_says_what_was_found_and_how(panel):
-    page = report.fn(contents_of(*panel))
+    page = report.fn(DETECT, contents_of(*panel))
     text = text_of(page)
 
     assert "gru is the best of 1 candidate by validation MAE. It judged 200 rows of 2 series" in text
@@ -111,7 +112,7 @@ def test_the_page_says_what_was_found_and_how(panel):
 def test_a_page_without_labels_claims_nothing_about_anomalies(contest_on):
     table = draw_panel((1,)).drop("anomaly").with_columns(id=pl.lit(HOSTILE))
 
-    page = report.fn(contents_of(*contest_on(table)))
+    page = report.fn(DETECT, contents_of(*contest_on(table)))
 
     text, html = text_of(page), page.file("report.html").read_text()
     assert "No test row has a label, so nothing here says whether an event is an anomaly" in text
@@ -122,7 +123,7 @@ def test_a_page_without_labels_claims_nothing_about_anomalies(contest_on):
 
 
 def test_many_series_are_folded_away(panel):
-    facts = gather_facts(contents_of(*panel)) | {"pictures": []}
+    facts = gather_facts(contents_of(*panel), DETECT.report.load()) | {"pictures": []}
     facts["best"]["by_series"] *= 11
     images = dict.fromkeys(("losses", "calibration"), "data:,")
 
@@ -132,7 +133,7 @@ def test_many_series_are_folded_away(panel):
 def test_six_series_are_drawn_the_anomalous_ones_first(take_through):
     late = pl.col("id").is_in(["s2", "s5"]).cast(int) * pl.col("anomaly")
     lineage = take_through(draw_panel(range(8)).with_columns(anomaly=late))
-    level, *_ = contest_of(lineage, *fit_baselines.fn(lineage, DetectionBaselineSettings())[:1]).candidates
+    level, *_ = contest_of(lineage, *fit_baselines.fn(DETECT, lineage, DetectionBaselineSettings())[:1]).candidates
     records = json.loads(level.evaluation.file("metrics.json").read_bytes())["by_series"]
 
     pictures = take_pictures(lineage, level, records)
@@ -184,9 +185,9 @@ def test_models_are_compared_by_the_metric_that_decides(panel):
 def test_labels_that_choose_compare_too_where_test_has_any(take_through, labelled: list[int], metric: str):
     row = pl.int_range(pl.len()).over("id")
     lineage = take_through(draw_panel().with_columns(anomaly=row.is_in(labelled).cast(int)))
-    level, average, _ = fit_baselines.fn(lineage, DetectionBaselineSettings())
+    level, average, _ = fit_baselines.fn(DETECT, lineage, DetectionBaselineSettings())
     settings = SETTINGS.model_copy(update={"select_by": "auc_pr"})
-    scored = [Scored(model=one, evaluation=evaluate.fn(one, lineage, settings)) for one in (level, average)]
+    scored = [Scored(model=one, evaluation=evaluate.fn(DETECT, one, lineage, settings)) for one in (level, average)]
     contest = Contest(candidates=(scored[1],), baselines=(scored[0],), settings=settings)
     ours, theirs = (one.evaluation.summary["metrics"]["test"][metric]["value"] for one in scored[::-1])
 
@@ -208,7 +209,7 @@ def test_pictures_are_of_the_channel_that_told(fitted_channels, project: Path):
 
 
 def test_short_tables_show_a_dash_where_a_metric_is_undefined(panel):
-    first = results_table(panel[1])[0]
+    first = results_table(panel[1], DETECT.report.load().PRESENTATION)[0]
 
     assert [column.title for column in PRESENTATION.headline] == ["MAE", "events, ‰", "AUC-PR"]
     assert first["valid AUC-PR"] == "-"

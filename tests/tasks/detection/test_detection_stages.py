@@ -14,6 +14,7 @@ from tasks.detection.segments import DetectionWindowSettings
 from tasks.detection.splitting import TRAIN, WarmUpSettings, count_training, count_warm_up, divide
 from tasks.errors import InputError
 from tasks.fit import fit
+from tasks.kinds.detect.recipe import DETECT
 from tasks.lineage import Lineage
 from tests.tasks.detection.conftest import CANDIDATE, NUM_ROWS, SPIKE, WARM_UP, WINDOWS, draw_panel
 
@@ -45,10 +46,10 @@ def test_a_warm_up_is_a_share_up_to_a_cap():
 def test_values_after_the_warm_up_change_no_training_tensor_and_no_weight(take_through: Take):
     table = draw_panel()
     first = take_through(table)
-    weights = fit.fn(first.shards, CANDIDATE)
+    weights = fit.fn(DETECT, first.shards, CANDIDATE)
 
     second = take_through(table.with_columns(value=pl.when(LATE).then(pl.col("value") * 7 + 1e3).otherwise("value")))
-    again = fit.fn(second.shards, CANDIDATE)
+    again = fit.fn(DETECT, second.shards, CANDIDATE)
 
     for name in ("train.arrow", "valid.arrow"):
         assert first.shards.file(name).read_bytes() == second.shards.file(name).read_bytes()
@@ -190,7 +191,7 @@ def test_plain_steps_have_no_calendar(take_through: Take):
         take_through(table, time_unit="step", stages={"encode": LevelSettings(calendar=("hour",))})
     lineage = take_through(table, time_unit="step")
 
-    assert fit.fn(lineage.shards, CANDIDATE).summary["rows"] == NUM_ROWS
+    assert fit.fn(DETECT, lineage.shards, CANDIDATE).summary["rows"] == NUM_ROWS
 
 
 def test_a_detector_leaves_a_forecast_and_a_surprise_for_every_row(fitted, fitted_channels):

@@ -9,6 +9,7 @@ import pytest
 
 from tasks.encode import encode
 from tasks.ingest import ingest
+from tasks.kinds.classify_series.recipe import CLASSIFY_SERIES
 from tasks.lineage import Lineage
 from tasks.sequences.scaling import SequenceScaleSettings
 from tasks.sequences.sharding import SequenceShardSettings
@@ -43,7 +44,7 @@ def ingest_table(project: Path) -> Callable[..., Artefact]:
     def run(table: pl.DataFrame | str, **settings: object) -> Artefact:
         path = project / "sequences.csv"
         path.write_text(table) if isinstance(table, str) else table.write_csv(path)
-        return ingest.fn(SequenceSource(**{"path": str(path), **COLUMNS, **settings}))
+        return ingest.fn(CLASSIFY_SERIES, SequenceSource(**{"path": str(path), **COLUMNS, **settings}))
 
     return run
 
@@ -54,9 +55,9 @@ def make_lineage(ingest_table: Callable[..., Artefact]) -> Callable[..., Lineage
 
     def run(table: pl.DataFrame, *, shards: dict = {}, encoding: dict = {}, **settings: object) -> Lineage:
         rows = ingest_table(table, **settings)
-        splits = split.fn(rows, SequenceSplitSettings(valid=0.2, test=0.2))
-        encoded = encode.fn(splits, SequenceScaleSettings(**encoding))
-        laid_out = shard.fn(encoded, SequenceShardSettings(num_widths=3, **shards))
+        splits = split.fn(CLASSIFY_SERIES, rows, SequenceSplitSettings(valid=0.2, test=0.2))
+        encoded = encode.fn(CLASSIFY_SERIES, splits, SequenceScaleSettings(**encoding))
+        laid_out = shard.fn(CLASSIFY_SERIES, encoded, SequenceShardSettings(num_widths=3, **shards))
         return Lineage(rows=rows, splits=splits, encoded=encoded, shards=laid_out)
 
     return run

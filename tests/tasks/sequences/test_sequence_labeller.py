@@ -10,17 +10,18 @@ import polars.selectors as cs
 import pytest
 
 from rnnmodels.series_config import SeriesArchitecture, SeriesTraining
+from tasks.classification.evaluating import ClassificationSettings
 from tasks.classification.scoring import Scores
 from tasks.contest import Scored
 from tasks.errors import InputError, IntegrityError
 from tasks.evaluate import evaluate
 from tasks.fingerprint import reached_modules
 from tasks.fit import fit
+from tasks.kinds.classify_series.recipe import CLASSIFY_SERIES
 from tasks.lineage import Lineage
 from tasks.registered_model import RegisteredModel
 from tasks.sequences import predicting, registration
 from tasks.sequences.classifier import SequenceLabeller
-from tasks.sequences.evaluating import SequenceEvaluationSettings
 from tasks.sequences.judging import read_holdout, score_model
 from tasks.sequences.modelling import SequenceCandidate
 from tests.tasks.sequences.conftest import draw_table
@@ -42,8 +43,10 @@ def served(home: Path, monkeypatch: pytest.MonkeyPatch, make_lineage) -> tuple[P
         training=SeriesTraining(epochs=3, learning_rate=0.03, batch_steps=60, device="cpu"),
     )
     lineage = make_lineage(draw_table(40), shards={"max_length": 8})
-    model = fit.fn(lineage.shards, candidate)
-    best = Scored(model=model, evaluation=evaluate.fn(model, lineage, SequenceEvaluationSettings(resamples=100)))
+    model = fit.fn(CLASSIFY_SERIES, lineage.shards, candidate)
+    best = Scored(
+        model=model, evaluation=evaluate.fn(CLASSIFY_SERIES, model, lineage, ClassificationSettings(resamples=100))
+    )
     parts = home / "model" / "artifacts" / "parts"
     if not parts.exists():
         parts.parent.mkdir(parents=True)
@@ -93,8 +96,10 @@ def test_one_channel_is_enough(make_lineage, project, longest):
     candidate = SequenceCandidate(name="gru", model=SeriesArchitecture(hidden_size=4), training=training)
 
     lineage = make_lineage(table, value_columns=("x",))
-    model = fit.fn(lineage.shards, candidate)
-    best = Scored(model=model, evaluation=evaluate.fn(model, lineage, SequenceEvaluationSettings(resamples=100)))
+    model = fit.fn(CLASSIFY_SERIES, lineage.shards, candidate)
+    best = Scored(
+        model=model, evaluation=evaluate.fn(CLASSIFY_SERIES, model, lineage, ClassificationSettings(resamples=100))
+    )
     registration.assemble_parts(project / "parts", lineage, best)
     labeller = SequenceLabeller.load(project / "parts")
 

@@ -9,13 +9,14 @@ import pytest
 from rnnmodels.series_config import SeriesArchitecture, SeriesTraining
 from tasks import store
 from tasks.baseline import fit_baselines
+from tasks.classification.evaluating import ClassificationSettings
 from tasks.classification.modelling import open_shards_of
 from tasks.errors import InputError
 from tasks.evaluate import evaluate
 from tasks.fit import fit
+from tasks.kinds.classify_series.recipe import CLASSIFY_SERIES
 from tasks.lineage import Lineage
 from tasks.sequences.baseline import SequenceBaselineSettings, measure_sequence
-from tasks.sequences.evaluating import SequenceEvaluationSettings
 from tasks.sequences.judging import digest_contents, read_holdout
 from tasks.sequences.modelling import SequenceCandidate
 from tasks.sequences.splitting import SequenceSplitSettings
@@ -39,7 +40,7 @@ def test_copies_of_a_sequence_never_stand_on_two_sides(ingest_table):
 
     both = pl.concat([copies.with_columns(part=pl.lit("train")), table.with_columns(part=part)])
     rows = ingest_table(both, split_column="part")
-    splits = split.fn(rows, SequenceSplitSettings())
+    splits = split.fn(CLASSIFY_SERIES, rows, SequenceSplitSettings())
 
     found = {name: pl.read_parquet(splits.file(f"{name}.parquet")) for name in SPLITS}
     contents = {name: set(digest_contents(frame)) for name, frame in found.items()}
@@ -55,31 +56,31 @@ def test_copies_of_a_sequence_never_stand_on_two_sides(ingest_table):
 
 def test_held_sequences_follow_the_source_and_other_channels_are_refused(ingest_table):
     table = draw_table(40)
-    first = split.fn(ingest_table(table), SequenceSplitSettings())
+    first = split.fn(CLASSIFY_SERIES, ingest_table(table), SequenceSplitSettings())
     named = table.with_columns(label=pl.col("label").replace({"up": "rising"}))
 
-    second = split.fn(ingest_table(named), SequenceSplitSettings(), first)
+    second = split.fn(CLASSIFY_SERIES, ingest_table(named), SequenceSplitSettings(), first)
     holdout = read_holdout(Lineage(rows=second, splits=second, encoded=second, shards=second))
 
     assert sorted(holdout.labels) == ["down"] * 2 + ["rising"] * 2
     assert holdout.names == {"up": "rising"}
     assert holdout.notes[0].startswith('The test rows changed with the source (label "up" is "rising" now):')
     with pytest.raises(InputError, match=r'E-SEQ-010 the sequences have the channels "x", and those .* have "x", "y"'):
-        split.fn(ingest_table(named, value_columns=("x",)), SequenceSplitSettings(), second)
+        split.fn(CLASSIFY_SERIES, ingest_table(named, value_columns=("x",)), SequenceSplitSettings(), second)
 
 
 def test_a_sequence_with_two_labels_goes(ingest_table):
     table = draw_table(30)
     liar = table.filter(pl.col("id") == "s003").with_columns(id=pl.lit("liar"), label=pl.lit("down"))
 
-    splits = split.fn(ingest_table(pl.concat([table, liar])), SequenceSplitSettings())
+    splits = split.fn(CLASSIFY_SERIES, ingest_table(pl.concat([table, liar])), SequenceSplitSettings())
 
     assert splits.summary["dropped"] == {"same sequence, other label": 2}
 
 
 def test_too_few_sequences_of_a_label_are_refused(ingest_table):
     with pytest.raises(InputError) as caught:
-        split.fn(ingest_table(draw_table(4)), SequenceSplitSettings())
+        split.fn(CLASSIFY_SERIES, ingest_table(draw_table(4)), SequenceSplitSettings())
 
     assert str(caught.value) == (
         'E-DATA-003 column "label": label "down" has 2 distinct sequences, expected at least 3: one for each split.\n'
@@ -89,10 +90,10 @@ def test_too_few_sequences_of_a_label_are_refused(ingest_table):
 
 def test_held_sequences_stay_where_they_were(ingest_table):
     table = draw_table(40)
-    first = split.fn(ingest_table(table), SequenceSplitSettings(seed=1))
+    first = split.fn(CLASSIFY_SERIES, ingest_table(table), SequenceSplitSettings(seed=1))
     more = pl.concat([table, draw_table(20, seed=2).with_columns(id="new " + pl.col("id"))])
 
-    second = split.fn(ingest_table(more), SequenceSplitSettings(seed=1), first)
+    second = split.fn(CLASSIFY_SERIES, ingest_table(more), SequenceSplitSettings(seed=1), first)
 
     for name in ("valid", "test"):
         kept = [pl.read_parquet(one.file(f"{name}.parquet"))["series"].to_list() for one in (first, second)]
@@ -206,10 +207,13 @@ def test_network_and_baseline_are_evaluated_alike(make_lineage):
         model=SeriesArchitecture(hidden_size=8),
         training=SeriesTraining(epochs=8, learning_rate=0.03, batch_steps=60, device="cpu", patience=8),
     )
-    models = [fit.fn(lineage.shards, candidate), *fit_baselines.fn(lineage, SequenceBaselineSettings())]
+    models = [
+        fit.fn(CLASSIFY_SERIES, lineage.shards, candidate),
+        *fit_baselines.fn(CLASSIFY_SERIES, lineage, SequenceBaselineSettings()),
+    ]
 
     for model in models:
-        evaluation = evaluate.fn(model, lineage, SequenceEvaluationSettings(resamples=100, num_mistakes=5))
+        evaluation = evaluate.fn(CLASSIFY_SERIES, model, lineage, ClassificationSettings(resamples=100, num_mistakes=5))
         metrics = json.loads(evaluation.file("metrics.json").read_bytes())
         assert metrics["metrics"]["test"]["accuracy"]["value"] > 0.8, model.summary["name"]
         assert [one["by"] for one in metrics["slices"]][:3] == ["label", "label", "length"]
@@ -222,7 +226,7 @@ def test_network_and_baseline_are_evaluated_alike(make_lineage):
 def test_test_sequences_are_the_same_whatever_their_order_and_names(ingest_table):
     def holdout(table):
         rows = ingest_table(table.with_columns(PART), split_column="part", unsorted="sort")
-        splits = split.fn(rows, SequenceSplitSettings())
+        splits = split.fn(CLASSIFY_SERIES, rows, SequenceSplitSettings())
         return read_holdout(Lineage(rows=rows, splits=splits, encoded=splits, shards=splits))
 
     table = draw_table(40)

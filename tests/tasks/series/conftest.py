@@ -14,14 +14,15 @@ from flows.recipe import build_recipe
 from tasks import store
 from tasks.baseline import fit_baselines
 from tasks.contest import Contest, Scored
+from tasks.contract.registration import RegistrySettings
 from tasks.encode import encode
 from tasks.evaluate import evaluate
 from tasks.fit import fit
 from tasks.ingest import ingest
+from tasks.kinds.forecast.recipe import FORECAST
 from tasks.lineage import Lineage
 from tasks.register import register
 from tasks.runs import RunContext
-from tasks.series.registration import ForecastRegistrySettings
 from tasks.shard import shard
 from tasks.split import split
 from tasks.spool import end_run
@@ -125,14 +126,17 @@ def loads(tmp_path_factory: pytest.TempPathFactory, loads_csv: Path) -> tuple[Li
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNNFLOW_HOME", str(tmp_path_factory.mktemp("loads_home")))
         recipe = build_recipe(loads_csv.with_name("loads.toml"), loads_recipe(loads_csv))
-        rows = ingest.fn(recipe.source)
-        splits = split.fn(rows, recipe.split)
-        encoded = encode.fn(splits, recipe.encode)
-        lineage = Lineage(rows=rows, splits=splits, encoded=encoded, shards=shard.fn(encoded, recipe.shard))
-        candidates = [fit.fn(lineage.shards, candidate) for candidate in recipe.candidates]
+        rows = ingest.fn(FORECAST, recipe.source)
+        splits = split.fn(FORECAST, rows, recipe.split)
+        encoded = encode.fn(FORECAST, splits, recipe.encode)
+        lineage = Lineage(rows=rows, splits=splits, encoded=encoded, shards=shard.fn(FORECAST, encoded, recipe.shard))
+        candidates = [fit.fn(FORECAST, lineage.shards, candidate) for candidate in recipe.candidates]
         candidates, baselines = (
-            tuple(Scored(model=model, evaluation=evaluate.fn(model, lineage, recipe.evaluate)) for model in models)
-            for models in (candidates, fit_baselines.fn(lineage, recipe.baseline))
+            tuple(
+                Scored(model=model, evaluation=evaluate.fn(FORECAST, model, lineage, recipe.evaluate))
+                for model in models
+            )
+            for models in (candidates, fit_baselines.fn(FORECAST, lineage, recipe.baseline))
         )
         return lineage, Contest(candidates=candidates, baselines=baselines, settings=recipe.evaluate)
 
@@ -146,7 +150,7 @@ def loads_home(tmp_path_factory: pytest.TempPathFactory, empty_database: Path, l
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNNFLOW_HOME", str(home))
         register.fn(
-            RunContext(recipe="loads", flow_run_id="flow-1"), *loads, ForecastRegistrySettings(certificate_rows=8)
+            FORECAST, RunContext(recipe="loads", flow_run_id="flow-1"), *loads, RegistrySettings(certificate_rows=8)
         )
         end_run("flow-1", "COMPLETED")
     return home

@@ -14,6 +14,7 @@ from rnnmodels.forecast_config import ForecastArchitecture
 from rnnmodels.forecaster import SequenceForecaster
 from rnnmodels.forecasts import forecast_arrays
 from tasks import gate, registrations, registry, store
+from tasks.kinds.forecast.recipe import FORECAST
 from tasks.lineage import Lineage
 from tasks.promotion import ledger
 from tasks.promotion.verdicts import Challenge, Verdict
@@ -120,7 +121,7 @@ def judge(version: str, lineage: Lineage, settings: ForecastPromotionSettings = 
     rows = {"holdout": read_holdout(lineage), "splits": lineage.splits.reference}
     run = {"trigger": "", "flow_run": "", "mlflow_run": ""}
     return gate.decide(
-        Challenge(model="waves", version=version, content=f"content of {version}", **rows, **run), settings
+        FORECAST, Challenge(model="waves", version=version, content=f"content of {version}", **rows, **run), settings
     )[0]
 
 

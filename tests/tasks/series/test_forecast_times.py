@@ -14,6 +14,7 @@ from tasks.baseline import fit_baselines
 from tasks.contest import Scored
 from tasks.encode import encode
 from tasks.ingest import ingest
+from tasks.kinds.forecast.recipe import FORECAST
 from tasks.lineage import Lineage
 from tasks.prediction.tables import write_table
 from tasks.series.backtesting import plan_cutoffs
@@ -167,11 +168,13 @@ def test_a_backtest_compares_each_forecast_with_the_value_of_its_time(
         time_unit="step" if steps.clock == "step" else "text",
         time_zone=steps.zone,
     )
-    ingested = ingest.fn(source)
+    ingested = ingest.fn(FORECAST, source)
     shares = TimeSplitSettings(valid=0.2, test=0.4)
-    for cutoff in plan_cutoffs(ingested, split.fn(ingested, shares), 2):
-        encoded = encode.fn(split.fn(ingested, cutoff), ScaleSettings(method="none", missing=missing))
-        shards = shard.fn(encoded, WindowSettings(look_back=LOOK_BACK, horizon=HORIZON))
+    for cutoff in plan_cutoffs(ingested, split.fn(FORECAST, ingested, shares), 2):
+        encoded = encode.fn(
+            FORECAST, split.fn(FORECAST, ingested, cutoff), ScaleSettings(method="none", missing=missing)
+        )
+        shards = shard.fn(FORECAST, encoded, WindowSettings(look_back=LOOK_BACK, horizon=HORIZON))
         windows = open_split(shards, "test")
         batch = windows.take(np.arange(windows.num_rows))
         n_NT = batch.covariates[..., 0]
@@ -216,12 +219,12 @@ def test_what_is_proved_of_a_registered_model_starts_where_a_user_may_start(proj
     numbers = list(range(FIRST_STEP, FIRST_STEP + 60))
     rows = ramp(HOURS, numbers).select("time", value=pl.when(pl.col("n") != numbers[-1 - HORIZON]).then("a"))
     rows.write_csv(project / "ramp.csv")
-    ingested = ingest.fn(SeriesSource(path=str(project / "ramp.csv")))
-    splits = split.fn(ingested, TimeSplitSettings())
-    encoded = encode.fn(splits, ScaleSettings(missing="forward"))
-    shards = shard.fn(encoded, WindowSettings(look_back=LOOK_BACK, horizon=HORIZON))
+    ingested = ingest.fn(FORECAST, SeriesSource(path=str(project / "ramp.csv")))
+    splits = split.fn(FORECAST, ingested, TimeSplitSettings())
+    encoded = encode.fn(FORECAST, splits, ScaleSettings(missing="forward"))
+    shards = shard.fn(FORECAST, encoded, WindowSettings(look_back=LOOK_BACK, horizon=HORIZON))
     lineage = Lineage(rows=ingested, splits=splits, encoded=encoded, shards=shards)
-    model = fit_baselines.fn(lineage, ForecastBaselineSettings())[0]
+    model = fit_baselines.fn(FORECAST, lineage, ForecastBaselineSettings())[0]
 
     judged = judged_windows(lineage, Scored(model=model, evaluation=model))
 

@@ -15,8 +15,9 @@ from fastapi.testclient import TestClient
 from rnnmodels.forecast_config import ForecastArchitecture
 from tasks import registered_model, registry, tracking
 from tasks.errors import InputError, IntegrityError
+from tasks.kinds.forecast.recipe import FORECAST
 from tasks.lineage import Lineage
-from tasks.predictors import predict_file
+from tasks.prediction.dispatch import predict_file
 from tasks.registered_model import RegisteredModel
 from tasks.series import registration
 from tasks.series.forecaster import SeriesForecaster
@@ -273,7 +274,7 @@ def test_the_rest_server_answers_for_texts_only(registered: RegisteredModel):
 
 def test_a_forecaster_is_no_warm_start(registered: RegisteredModel, loads: tuple[Lineage, object]):
     with pytest.raises(InputError) as caught:
-        warm_start.fn("loads/1", loads[0].encoded)
+        warm_start.fn(FORECAST, "loads/1", loads[0].encoded)
 
     assert str(caught.value) == (
         "E-TRN-002 loads/1 cannot be started from, as its numbers were scaled by rows of another day.\n"

@@ -1,0 +1,61 @@
+"""A kind of sequence problem: its recipe, and for each stage the module that does the stage's work for it."""
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+if TYPE_CHECKING:
+    from tasks.contract.recipe import Recipe
+    from tasks.contract.stages import (
+        BaselineModule,
+        EncodeModule,
+        EvaluateModule,
+        FitModule,
+        IngestModule,
+        PredictModule,
+        RegisterModule,
+        ReportModule,
+        ShardModule,
+        SplitModule,
+        WarmStartModule,
+    )
+    from tasks.promotion.judging import Judging
+
+ModuleT = TypeVar("ModuleT")
+
+
+@dataclass(frozen=True)
+class LazyModule(Generic[ModuleT]):
+    """A module that is imported when it is first used; keys of artefacts are made of its name and its code."""
+
+    name: str
+
+    def load(self) -> ModuleT:
+        """Import the module."""
+        return cast(ModuleT, importlib.import_module(self.name))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """What a kind brings; the flow, the trainer, the store and the tracking are the same for all kinds.
+
+    name: what recipes call it. recipe: its settings, a section for each stage.
+    served_model: name of the module that MLflow runs when a registered model is loaded. warm_start: None where weights
+    say nothing about other data, as numbers of another day have another scale.
+    """
+
+    name: str
+    recipe: "type[Recipe]"
+    ingest: "LazyModule[IngestModule[Any]]"
+    split: "LazyModule[SplitModule[Any]]"
+    encode: "LazyModule[EncodeModule[Any]]"
+    shard: "LazyModule[ShardModule[Any]]"
+    fit: "LazyModule[FitModule[Any, Any, Any]]"
+    baseline: "LazyModule[BaselineModule]"
+    evaluate: "LazyModule[EvaluateModule]"
+    register: "LazyModule[RegisterModule]"
+    gate: "LazyModule[Judging]"
+    report: "LazyModule[ReportModule]"
+    predict: "LazyModule[PredictModule]"
+    served_model: str
+    warm_start: "LazyModule[WarmStartModule] | None" = None

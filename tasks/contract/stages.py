@@ -1,0 +1,189 @@
+"""What the module that does a stage's work for a kind must define, a Protocol for each stage.
+
+Settings are of the class that the kind's recipe has for the section; artefacts are those of the stages before. Every
+`write_*` fills the folder of an artefact and returns its summary in JSON values: `rows`, perhaps `warnings` and
+`problems` (see `tasks.findings`), and what later stages and people want to know.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from tasks.contest import Contest, Scored
+from tasks.intervals import Interval
+from tasks.lineage import Lineage
+from tasks.packaging import Packaging
+from tasks.presentation import Presentation
+from tasks.registered_model import RegisteredModel
+from tasks.report_contents import ReportContents
+from tasks.sources.inputs import Inputs
+from tasks.store import Artefact
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from mlflow.pyfunc import PyFuncModel
+
+Summary = dict[str, Any]
+
+SettingsT_contra = TypeVar("SettingsT_contra", contravariant=True)
+CandidateT_contra = TypeVar("CandidateT_contra", contravariant=True)
+DataT = TypeVar("DataT")
+ModelT = TypeVar("ModelT")
+
+
+class IngestModule(Protocol[SettingsT_contra]):
+    """Files to checked rows."""
+
+    def write_rows(self, folder: Path, *, settings: SettingsT_contra, inputs: Inputs, digest: str) -> Summary:
+        """Read every input into `rows.parquet`."""
+
+
+class SplitModule(Protocol[SettingsT_contra]):
+    """Rows to training, validation and test rows that share nothing."""
+
+    def must_hold(self, held: Artefact | None, rows: Artefact, settings: SettingsT_contra) -> bool:
+        """Whether the validation and test rows of an earlier split must stay what they were."""
+
+    def write_splits(
+        self, folder: Path, *, rows: Artefact, held: Artefact | None, settings: SettingsT_contra
+    ) -> Summary:
+        """Divide the rows; `held` ones stay where they are."""
+
+
+class EncodeModule(Protocol[SettingsT_contra]):
+    """Rows to numbers."""
+
+    def write_encoded(self, folder: Path, *, splits: Artefact, settings: SettingsT_contra) -> Summary:
+        """Learn a vocabulary or a scaler from the training rows, and encode every split by it."""
+
+
+class ShardModule(Protocol[SettingsT_contra]):
+    """Numbers to Arrow files that a loader can map."""
+
+    def write_shards(self, folder: Path, *, encoded: Artefact, settings: SettingsT_contra) -> Summary:
+        """Lay encoded rows out as a training run reads them."""
+
+
+class FitModule(Protocol[CandidateT_contra, DataT, ModelT]):
+    """Candidates to fitted models."""
+
+    def open_data(self, candidate: CandidateT_contra, shards: Artefact) -> dict[str, DataT]:
+        """Open the splits; `train` and `valid` are those that a fit reads."""
+
+    def create_model(
+        self, candidate: CandidateT_contra, data: dict[str, DataT], shards: Artefact, initial: Artefact | None = None
+    ) -> ModelT:
+        """Make the network, from the weights of `initial` where it is given."""
+
+    def finish_model(
+        self, folder: Path, model: ModelT, data: dict[str, DataT], candidate: CandidateT_contra
+    ) -> Mapping[str, float]:
+        """Store what the fitted model predicts for validation and test; returns the counts of its summary."""
+
+
+class BaselineModule(Protocol):
+    """Models without a network."""
+
+    @property
+    def INPUTS(self) -> tuple[str, ...]:  # noqa: N802 (a constant of a module)
+        """Names of the artefacts of the lineage that `BASELINES` take, besides `settings`."""
+
+    @property
+    def BASELINES(self) -> Mapping[str, Callable[..., Summary]]:  # noqa: N802
+        """By name what fits a baseline and stores its predictions in the form of a candidate's."""
+
+
+class EvaluateModule(Protocol):
+    """Stored predictions to metrics with intervals."""
+
+    @property
+    def INPUTS(self) -> tuple[str, ...]:  # noqa: N802
+        """Names of the artefacts of the lineage that `write_evaluation` takes, besides `model` and `settings`."""
+
+    @property
+    def write_evaluation(self) -> Callable[..., Summary]:
+        """Score a model; the summary has `metrics` by split and metric."""
+
+
+class RegisterModule(Protocol):
+    """A fitted model to one that takes raw rows."""
+
+    @property
+    def EXAMPLE(self) -> str:  # noqa: N802
+        """Name of the file of an input to try the model with."""
+
+    def assemble_parts(self, folder: Path, lineage: Lineage, best: Scored) -> None:
+        """Fill a folder with all that the served model reads."""
+
+    def certify_parts(self, folder: Path, lineage: Lineage, num_rows: int, /) -> Summary:
+        """Show on validation rows that answers depend on the row alone; raises IntegrityError (E-REG-005)."""
+
+    def choose_packaging(self, lineage: Lineage, /) -> Packaging:
+        """Say how MLflow packages the model."""
+
+    def describe_model(self, contest: Contest) -> str:
+        """Say in Markdown what the model does and how well."""
+
+    def show_use(self, packaging: Packaging, /) -> str:
+        """Lines of Python that ask `model` something."""
+
+    def name_encoder(self, lineage: Lineage) -> dict[str, str]:
+        """Tags that identify the vocabulary or scaler."""
+
+    def prove_served(self, served: "PyFuncModel", lineage: Lineage, best: Scored) -> Summary:
+        """Compare what a registered model answers with what was judged; raises IntegrityError (E-REG-006)."""
+
+    def write_example(self, path: Path, lineage: Lineage, /) -> None:
+        """Write the file `EXAMPLE`."""
+
+
+class ReportModule(Protocol):
+    """Scores to what people see."""
+
+    @property
+    def PRESENTATION(self) -> Presentation:  # noqa: N802
+        """Columns of tables, and words."""
+
+    def gather_details(self, contents: ReportContents) -> dict[str, Any]:
+        """What the kind's own part of the page shows."""
+
+    def compare_by(self, contest: Contest, /) -> str:
+        """The metric in which the best model is compared with the baseline."""
+
+    def compare_with_baseline(self, contest: Contest) -> Interval:
+        """The paired difference between the two, with its interval."""
+
+    def draw_figures(self, facts: dict[str, Any]) -> "dict[str, Figure]":
+        """Plots of the page, by name."""
+
+
+class Predicted(Protocol):
+    """What became of a file: `bad` rows are in `errors`, what was predicted is in `output`."""
+
+    output: Path
+    bad: int
+    errors: Path | None
+
+    def describe(self) -> str:
+        """Say it in a few lines."""
+
+    def describe_refused(self) -> str:
+        """Say how much could not be answered."""
+
+    def table(self) -> dict[str, str | Path]:
+        """Say it as names and values."""
+
+
+class PredictModule(Protocol):
+    """Files of new rows to files of answers."""
+
+    @property
+    def predict_file(self) -> Callable[..., Predicted]:
+        """Answer a file: model, input and output path, then options."""
+
+
+class WarmStartModule(Protocol):
+    """A champion's weights to the start of a new fit."""
+
+    def write_initial(self, folder: Path, *, champion: RegisteredModel, encoded: Artefact) -> Summary:
+        """Store the weights, and how what they were learned on corresponds to the new data."""

@@ -1,0 +1,21 @@
+"""Prediction by whatever kind of model answers to a name."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks import registry
+from tasks.kinds import find_kind
+from tasks.served_parts import read_serving_fields
+
+if TYPE_CHECKING:
+    from tasks.contract.stages import Predicted
+
+
+def predict_file(model: str, input_path: Path, output_path: Path, **options: object) -> "Predicted":
+    """Predict from a file with a registered model of any kind; `options` are those of the kind's `predict_file`.
+
+    Raises InputError (E-NAME-001, E-REG-001, E-REG-002, E-CFG-018), IntegrityError (E-REG-003), and what the kind
+    raises.
+    """
+    kind = find_kind(read_serving_fields(registry.resolve_model(model).parts)["kind"])
+    return kind.predict.load().predict_file(model, input_path, output_path, **options)
