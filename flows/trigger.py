@@ -1,10 +1,9 @@
 """What a training run is started from: if none of it changed, training again would compute nothing new."""
 
-from tasks import fingerprint
+from tasks import fingerprint, fit, register
 from tasks.contract.kind import Kind
 from tasks.contract.recipe import Recipe
 from tasks.kinds import find_kind
-from tasks.register import modules_of as modules_of_registration
 from tasks.sources.inputs import find_inputs
 
 # The gate decides about models that are there, and the report shows them: neither is a reason to train.
@@ -24,8 +23,8 @@ def trigger_of(recipe: Recipe, source_digest: str) -> str:
 
 def modules_of(kind: Kind) -> list[tuple[str, ...]]:
     """Where the code of each stage begins, from the rows to the registered model."""
-    stages = (kind.ingest, kind.split, kind.encode, kind.shard, kind.fit, kind.baseline, kind.evaluate)
-    return [*((stage.name,) for stage in stages), modules_of_registration(kind)]
+    stages = (kind.ingest, kind.split, kind.encode, kind.shard, kind.baseline, kind.evaluate)
+    return [*((stage.name,) for stage in stages), fit.modules_of(kind), register.modules_of(kind)]
 
 
 def current_trigger(recipe: Recipe) -> str:

@@ -119,10 +119,15 @@ def _step_progress(candidate: Candidate, result: "StepResult") -> Progress:
     )
 
 
+def modules_of(kind: Kind) -> tuple[str, ...]:
+    """Where the code of a fit begins: the stage, which trains, and what the kind brings."""
+    return (__name__, kind.fit.name)
+
+
 def origin_of(kind: Kind, shards: Artefact, candidate: Candidate, initial: Artefact | None) -> dict:
     """All that a fit depends on, as the store wants to know it."""
     inputs = {"shards": shards} if initial is None else {"shards": shards, "initial": initial}
-    return {"module": kind.fit.name, "config": candidate, "inputs": inputs}
+    return {"module": modules_of(kind), "config": candidate, "inputs": inputs}
 
 
 def find_fitted(kind: Kind, shards: Artefact, candidate: Candidate, initial: Artefact | None) -> Artefact | None:

@@ -20,8 +20,8 @@ FOREIGN_TO = {
     "rnnmodels": {"prefect", "mlflow", "polars", "pandas", "sklearn", "rich", "click"},
 }
 ONLY_THERE = {"mlflow": {"tracking.py", "served_model.py"}}
-# Modules named by settings, which keys count by `Part.modules`; and what no stage reaches.
-BY_NAME = {"tasks/part.py", "tasks/evaluate.py", "tasks/predictors.py"}
+# Parts of kinds are loaded by name there, and keys count each by its name.
+BY_NAME = {"tasks/contract/kind.py"}
 HEAVY = {"torch", "mlflow", "sklearn", "matplotlib", "tokenizers", "pandas"}
 BANNED_NAMES = {"utils", "helpers", "common", "manager", "misc"}
 BANNED_CALLS = {"extractall", "unpack_archive", "eval", "exec", "pickle.load", "pickle.loads", "yaml.load"}

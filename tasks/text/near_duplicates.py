@@ -7,8 +7,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import polars as pl
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from tasks.text.tokenizers import composed
 
@@ -33,6 +31,9 @@ def find_clusters(texts: pl.LazyFrame, *, threshold: float) -> pl.DataFrame:
     `texts` has columns `row` and `text`. Returns `row` and `cluster` (the smallest row of its cluster) of
     the rows that have such a partner.
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     pairs = _similar_pairs(texts, _candidate_pairs(_sign(texts)), threshold)
     rows, positions = np.unique(pairs, return_inverse=True)
     left, right = positions.reshape(-1, 2).T
