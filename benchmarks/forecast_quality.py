@@ -40,7 +40,7 @@ line, trains, validates and forecasts validation and test; the peak is that of t
 def run_recipe(name: str, seed: int, file: Path, home: Path) -> dict:
     """Run the data stages, fit candidates and baselines, and score them; the best candidate on validation counts."""
     os.environ["RNNFLOW_HOME"] = str(home)
-    from flows.recipe import load_recipe
+    from flows.recipes.recipe import load_recipe
     from tasks.baseline import fit_baselines
     from tasks.contest import Contest, Scored
     from tasks.evaluate import evaluate

@@ -230,7 +230,7 @@ def draw(corpus: Sequence[WatchedFile], judged: Sequence[LabelledSurprise], fold
 
 def report(options: argparse.Namespace) -> str:
     """Run every detector and lay out the report."""
-    from flows.recipe import load_recipe
+    from flows.recipes.recipe import load_recipe
 
     started = time.perf_counter()
     by_detector: dict[str, list[Results]] = {DETECTED: [], "GRU's error, short-run error (no level)": []}

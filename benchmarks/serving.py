@@ -37,7 +37,7 @@ def command_of(server: str, folder: str, port: int) -> list[str]:
     """The command that starts a server."""
     if server != "mlflow":
         unbatched = ["--set", "batch_texts=1"] if server == "rnnflow-unbatched" else []
-        return [sys.executable, "-m", "flows.cli", "serve", NAME, "--port", str(port), *unbatched]
+        return [sys.executable, "-m", "flows.commands.cli", "serve", NAME, "--port", str(port), *unbatched]
     serve = ["models", "serve", "-m", folder, "--env-manager", "local", "--host", "127.0.0.1", "--workers", "1"]
     return [sys.executable, "-m", "mlflow", *serve, "--port", str(port)]
 

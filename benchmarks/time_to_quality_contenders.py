@@ -289,7 +289,7 @@ def train_ours(recipe_name: str, file: Path, seed: int, home: Path) -> dict:
     """Train a shipped recipe on the product's own windows; measured after its line and after every epoch."""
     os.environ["RNNFLOW_HOME"] = str(home)
     from benchmarks.forecast_quality import measure_errors, prepare_data
-    from flows.recipe import load_recipe
+    from flows.recipes.recipe import load_recipe
     from rnnmodels.fitting import fit
     from rnnmodels.forecaster import SequenceForecaster
     from tasks.series.modelling import open_data

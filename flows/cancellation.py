@@ -12,7 +12,7 @@ import time
 
 from prefect.settings import PREFECT_API_URL
 
-from flows.prefect_api import SILENCE, ask, set_state
+from flows.place.prefect_api import SILENCE, ask, set_state
 
 POLL_S = 15.0
 GRACE_S = 45.0  # a living worker ends a process at once, and kills it 30 s later

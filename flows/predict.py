@@ -8,8 +8,8 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
-from flows.changed_source import change_source
 from flows.lifecycle import LIFECYCLE
+from flows.recipes.changed_source import change_source
 from tasks.contract.stages import Predicted
 from tasks.errors import printable
 from tasks.prediction.dispatch import predict_file

@@ -4,9 +4,9 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.kinds import AnyRecipe
 from flows.lifecycle import LIFECYCLE
 from flows.outcome import Outcome
+from flows.recipes.kinds import AnyRecipe
 from flows.train import train
 from flows.trigger import current_trigger
 from tasks import registrations

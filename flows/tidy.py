@@ -7,8 +7,8 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import get_client
 
-from flows.dead_runs import cancel_lost_fits, crash_dead_runs, reading_states
 from flows.lifecycle import LIFECYCLE
+from flows.place.dead_runs import cancel_lost_fits, crash_dead_runs, reading_states
 from flows.sync import synchronize
 from tasks import leases, leftovers, orphans, spool, tracking
 from tasks.errors import IntegrityError, RnnflowError, ServiceError

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from prefect import flow
 
 from flows.gpu_pool import FitOrder, fit_all
-from flows.kinds import AnyRecipe, validate_recipe
 from flows.lifecycle import LIFECYCLE
 from flows.outcome import Delivery, Outcome, conclude
-from flows.own_name import held_split_of
+from flows.recipes.kinds import AnyRecipe, validate_recipe
+from flows.recipes.own_name import held_split_of
 from flows.trigger import trigger_of
 from tasks import dashboard, spool, store
 from tasks.baseline import fit_baselines

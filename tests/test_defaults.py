@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flows.recipe import build_recipe
+from flows.recipes.recipe import build_recipe
 from tasks.baseline import fit_baselines
 from tasks.contest import Contest, Scored
 from tasks.contract.recipe import Recipe

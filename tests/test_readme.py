@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from flows.cli import main
-from flows.recipe_page import write_page
+from flows.commands.cli import main
+from flows.recipes.recipe_page import write_page
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks" / "README.md"]
@@ -64,7 +64,7 @@ def test_every_make_target_exists():
 
 def test_the_page_of_recipes_is_up_to_date():
     assert (ROOT / "docs" / "recipes.md").read_text() == write_page(), (
-        "run: python -m flows.recipe_page > docs/recipes.md"
+        "run: python -m flows.recipes.recipe_page > docs/recipes.md"
     )
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def backtest(ctx: click.Context, cutoffs: int, as_json: bool, **order: Any) -> None:  # noqa: ANN401 (the options above)
     """Train a forecasting recipe at several cut-offs and score what followed each. Nothing is registered."""
-    from flows.launch import Order, launch_backtest
+    from flows.commands.launch import Order, launch_backtest
 
     result = launch_backtest(Order(**order, debug=ctx.meta["debug"]), cutoffs)
     if as_json:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from flows.failures import Terminated, describe_failure, exit_status, failure_as_json
+from flows.commands.failures import Terminated, describe_failure, exit_status, failure_as_json
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 

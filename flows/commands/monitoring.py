@@ -28,6 +28,6 @@ def monitor(as_json: bool, **options: Any) -> None:  # noqa: ANN401 (the options
     if as_json:
         click.echo(json.dumps(report.as_json()))
         return
-    from flows.drift_table import print_drift
+    from flows.commands.drift_table import print_drift
 
     print_drift(report)

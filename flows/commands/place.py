@@ -78,7 +78,7 @@ def down(as_json: bool) -> None:
 
 
 def _arrival_as_json(arrival: "Arrival") -> dict:
-    from flows.prefect_api import without_credentials
+    from flows.place.prefect_api import without_credentials
 
     settings = arrival.settings
     addresses = {"prefect_api": settings.prefect_api, "prefect": settings.prefect_pages, "mlflow": settings.mlflow}
@@ -92,7 +92,7 @@ def _arrival_as_json(arrival: "Arrival") -> dict:
 
 
 def _describe_arrival(arrival: "Arrival") -> str:
-    from flows.prefect_api import without_credentials
+    from flows.place.prefect_api import without_credentials
 
     settings = arrival.settings
     gpus = [device for device in settings.devices if device]

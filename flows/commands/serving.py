@@ -36,7 +36,7 @@ def predict(ctx: click.Context, skip_bad: bool, as_json: bool, **options: Any) -
     goes to OUTPUT.errors.jsonl. For texts, a call that was cut off goes on when the same command is run again, with the
     model version it began with.
     """
-    from flows.launch import launch_prediction
+    from flows.commands.launch import launch_prediction
 
     predicted = launch_prediction(**options, debug=ctx.meta["debug"])
     if as_json:
@@ -59,6 +59,6 @@ def serve(ctx: click.Context, model: str | None, host: str, port: int, settings:
 
     An alias, of which NAME alone means the champion, is followed: a newly promoted version takes over within seconds.
     """
-    from flows.serve import launch_serving
+    from flows.commands.serve import launch_serving
 
     launch_serving(model, host=host, port=port, settings=settings, debug=ctx.meta["debug"])

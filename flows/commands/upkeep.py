@@ -47,7 +47,7 @@ def _logging(name: str) -> Iterator[None]:
     """Keep log lines, our own as well, in a file of the run: what is worth reading the command says itself."""
     from rich.console import Console
 
-    from flows.run_log import logging_run
+    from flows.place.run_log import logging_run
 
     ctx = click.get_current_context()
     with logging_run(name, Console(stderr=True), verbose=ctx.meta["debug"], quiet=True):
@@ -56,7 +56,7 @@ def _logging(name: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _ready_server() -> Iterator[None]:
-    from flows.services import prefect_server
+    from flows.place.services import prefect_server
 
     with prefect_server() as server:
         server.wait_until_ready()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
-from flows.recipe_errors import explain
+from flows.recipes.recipe_errors import explain
 from tasks.errors import InputError, quoted
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _parameters_of(entrypoint: str, parameters: Parameters) -> dict[str, object]
 
 
 def _refuse_recipe(raw: dict, parameters: Parameters) -> None:
-    from flows.recipe_file import suggestion
+    from flows.recipes.recipe_file import suggestion
     from tasks.kinds import DEFAULT, find_kind, known_kinds
 
     kind = raw.get("kind", DEFAULT)

@@ -9,10 +9,10 @@ import psutil
 from rich.console import Console
 
 from flows.place.parts import parts_of
+from flows.place.prefect_api import SILENCE, UNFINISHED, ask, read_state, set_state, worker_heartbeats
 from flows.place.processes import end_processes, flow_runs_of_place, processes_of_part, processes_of_place
 from flows.place.settings import PlaceSettings, load_settings, mlflow_address_file, sole_change
 from flows.place.supervision import is_supervised, stop_parts, stop_supervisor
-from flows.prefect_api import SILENCE, UNFINISHED, ask, read_state, set_state, worker_heartbeats
 
 CANCEL_LIMIT_S = 45  # a fit ends its step and writes a checkpoint
 POLL_S = 0.2

@@ -10,11 +10,11 @@ from importlib import metadata
 from pathlib import Path
 
 import flows
-from flows.environment import exported
 from flows.place.automations import AUTOMATIONS, update_automations
+from flows.place.environment import exported
 from flows.place.parts import CPU_POOL, FIT_QUEUE, GPU_POOL, client_environment
+from flows.place.prefect_api import ask, deployed_names, exists
 from flows.place.settings import PlaceSettings, place_folder
-from flows.prefect_api import ask, deployed_names, exists
 from rnnmodels.durable import write_durably
 from tasks.errors import InputError, ServiceError, quoted
 from tasks.fingerprint import digest_of

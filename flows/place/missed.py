@@ -5,9 +5,9 @@ Schedules do not catch up, they wait for their next time.
 
 import datetime
 
+from flows.place.prefect_api import PAGE_SIZE, ask, exists, set_state
 from flows.place.processes import flow_runs_of_place
 from flows.place.settings import PlaceSettings
-from flows.prefect_api import PAGE_SIZE, ask, exists, set_state
 
 GRACE = datetime.timedelta(seconds=60)
 UNDER_WAY = ("PENDING", "RUNNING", "CANCELLING")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from flows.place.access import basic_auth_config, prefect_password_environment
 from flows.place.devices import CPU
+from flows.place.run_log import LOGGING_ENVIRONMENT
 from flows.place.settings import MLFLOW, PREFECT, PlaceSettings
-from flows.run_log import LOGGING_ENVIRONMENT
 from tasks.store import home
 
 PLACE_VARIABLE, PART_VARIABLE = "RNNFLOW_PLACE", "RNNFLOW_PART"  # what marks the processes of a place

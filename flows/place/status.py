@@ -4,10 +4,10 @@ import time
 from dataclasses import dataclass
 
 from flows.place.parts import Part, parts_of
+from flows.place.prefect_api import SILENCE, answers, without_credentials, worker_heartbeats
 from flows.place.processes import processes_of_place
 from flows.place.settings import MLFLOW, PREFECT, PlaceSettings, load_settings
 from flows.place.supervision import RUNNING_STATES, PartState, is_supervised, last_lines, log_of, part_states
-from flows.prefect_api import SILENCE, answers, without_credentials, worker_heartbeats
 
 LOG_LINES = 8
 ANSWERING, STARTING, SILENT, DEAD, ABSENT = "running", "starting", "not answering", "crashed", "not running"

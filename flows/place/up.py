@@ -15,7 +15,9 @@ from flows.place.furnishing import check_file, furnish
 from flows.place.missed import crash_lost_runs, request_tidy, skip_missed_runs
 from flows.place.parts import Part, parts_of, prefect_folder
 from flows.place.ports import check_port
+from flows.place.prefect_api import answering
 from flows.place.processes import processes_of_place
+from flows.place.services import PrefectServer
 from flows.place.settings import (
     MLFLOW,
     PREFECT,
@@ -36,8 +38,6 @@ from flows.place.supervision import (
     start_part,
     start_supervisor,
 )
-from flows.prefect_api import answering
-from flows.services import PrefectServer
 from rnnmodels.durable import write_durably
 from tasks.errors import InputError, ServiceError, quoted
 

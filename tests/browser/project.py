@@ -39,7 +39,7 @@ def choose_environment(home: Path) -> dict[str, str]:
 
 def run_rnnflow(command: str, environment: dict[str, str]) -> dict:
     """Run a command of the place, and return what it answers."""
-    words = [sys.executable, "-m", "flows.cli", command, "--json"]
+    words = [sys.executable, "-m", "flows.commands.cli", command, "--json"]
     done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

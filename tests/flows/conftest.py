@@ -12,7 +12,7 @@ from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from flows.outcome import Outcome
-from flows.prefect_api import answers
+from flows.place.prefect_api import answers
 
 START_LIMIT_S = 120
 

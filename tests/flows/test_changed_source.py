@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.changed_source import change_source
+from flows.recipes.changed_source import change_source
 from tasks import registry
 from tasks.errors import InputError
 from tasks.kinds import find_kind, known_kinds

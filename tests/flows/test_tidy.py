@@ -14,9 +14,9 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelling, Completed, Pending, Running, State
 
-from flows import dead_runs
-from flows.cli import main
+from flows.commands.cli import main
 from flows.lifecycle import LIFECYCLE
+from flows.place import dead_runs
 from flows.tidy import ENTRIES, describe, exit_status_of, tidy, tidy_up
 from tasks import leases, runs, tracking
 from tasks.promotion import ledger

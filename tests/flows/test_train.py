@@ -13,7 +13,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 
 from flows.backtest import backtest
 from flows.outcome import Outcome
-from flows.recipe import build_recipe
+from flows.recipes.recipe import build_recipe
 from flows.retrain import retrain
 from flows.train import finish_deferred, train
 from flows.trigger import current_trigger, modules_of

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows import trigger
-from flows.recipe import load_recipe
+from flows.recipes.recipe import load_recipe
 from tasks import fingerprint
 from tasks.contract.recipe import Recipe
 from tasks.kinds import known_kinds

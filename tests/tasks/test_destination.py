@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import mlflow
 import pytest
 
-from flows.doctor import FAIL, OK, examine_environment
+from flows.commands.doctor import FAIL, OK, examine_environment
 from tasks import destination, tracking
 from tasks.destination import check_address, check_destination
 from tasks.errors import InputError, ServiceError

@@ -6,7 +6,7 @@ import re
 import pytest
 from click.testing import CliRunner, Result
 
-from flows.cli import main
+from flows.commands.cli import main
 from tasks.errors import InputError
 from tasks.promotion import ledger, overrides
 from tasks.promotion.ledger import Draft, Entry

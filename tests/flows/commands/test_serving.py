@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from flows.cli import main
-from flows.serve import PrintableFormatter
+from flows.commands.cli import main
+from flows.commands.serve import PrintableFormatter
 from tasks.predict import PredictedFile
 from tasks.prediction import dispatch
 from tasks.serving import server

@@ -22,7 +22,7 @@ from flows.place.deployments import check_deployments
 from flows.place.furnishing import deployment_names, deployments_file
 from flows.place.settings import place_folder
 from flows.place.supervision import CONFIGURATION
-from flows.recipe import load_recipe
+from flows.recipes.recipe import load_recipe
 from tasks.errors import InputError
 from tasks.kinds.classify.recipe import ClassifyRecipe
 from tasks.kinds.forecast.recipe import ForecastRecipe

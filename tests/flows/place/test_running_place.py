@@ -15,12 +15,12 @@ from rich.console import Console
 from flows.commands.place import status, up
 from flows.place.down import take_down
 from flows.place.missed import crash_lost_runs, skip_missed_runs
+from flows.place.prefect_api import ask
+from flows.place.services import prefect_server
 from flows.place.settings import PlaceSettings, mlflow_address_file
 from flows.place.status import look_at_place
 from flows.place.supervision import part_states
 from flows.place.up import Arrival, bring_up
-from flows.prefect_api import ask
-from flows.services import prefect_server
 from tasks.errors import InputError
 from tasks.store import home
 
@@ -82,7 +82,7 @@ def test_status_prints_every_part_and_the_log_of_the_silent(shared: PlaceSetting
     os.kill(part_states()["prefect"].pid, signal.SIGSTOP)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("flows.prefect_api.HEALTH_LIMIT_S", 0.5)
+            patch.setattr("flows.place.prefect_api.HEALTH_LIMIT_S", 0.5)
             shown = CliRunner().invoke(status)
     finally:
         for name in ("prefect", "cpu-1"):

@@ -12,12 +12,12 @@ import pytest
 from rich.console import Console
 
 from flows.place.down import take_down
+from flows.place.prefect_api import answers, ask
 from flows.place.processes import processes_of_place
 from flows.place.settings import PlaceSettings, mlflow_address_file
 from flows.place.status import look_at_place
 from flows.place.supervision import socket_path
 from flows.place.up import Arrival, bring_up
-from flows.prefect_api import answers, ask
 from tasks.errors import ServiceError
 from tasks.store import home
 

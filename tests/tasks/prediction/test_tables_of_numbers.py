@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
-from flows import launch
-from flows.cli import main
+from flows.commands import launch
+from flows.commands.cli import main
 from tasks import registered_model, registry
 from tasks.errors import InputError
 from tasks.prediction.tables_of_numbers import AnsweredTable, predict_table

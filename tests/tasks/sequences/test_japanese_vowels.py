@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from flows.recipe import load_recipe
+from flows.recipes.recipe import load_recipe
 from tasks.baseline import fit_baselines
 from tasks.encode import encode
 from tasks.evaluate import evaluate

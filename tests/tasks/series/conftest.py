@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from flows.recipe import build_recipe
+from flows.recipes.recipe import build_recipe
 from tasks import store
 from tasks.baseline import fit_baselines
 from tasks.contest import Contest, Scored

@@ -62,7 +62,7 @@ def read_answer(raw: socket.socket) -> tuple[int, dict]:
 
 @contextlib.contextmanager
 def serving(home: Path, *caps: str) -> Iterator[Server]:
-    command = [sys.executable, "-m", "flows.cli", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "flows.commands.cli", "serve", "--port", "0"]
     log = home / "serve.log"
     with log.open("wb") as stderr:
         process = subprocess.Popen(

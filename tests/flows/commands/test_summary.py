@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from flows.commands.summary import duration, next_commands, print_summary
 from flows.outcome import Outcome
-from flows.summary import duration, next_commands, print_summary
 
 
 def summary_of(outcome: Outcome) -> str:

@@ -8,9 +8,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from flows import train
-from flows.kinds import AnyRecipe, validate_recipe
-from flows.recipe import load_recipe
-from flows.recipe_file import shipped_recipes
+from flows.recipes.kinds import AnyRecipe, validate_recipe
+from flows.recipes.recipe import load_recipe
+from flows.recipes.recipe_file import shipped_recipes
 from tasks.contract.kind import Kind, LazyModule
 from tasks.contract.recipe import Recipe
 from tasks.kinds import BUILT_IN, all_kinds, find_kind

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from flows.prefect_api import answers, ask
+from flows.place.prefect_api import answers, ask
 
 EXPECTED = f"Basic {base64.b64encode(b'admin:secret').decode()}"
 VARIABLES = ("PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tasks.errors import InputError, quoted
 
-SHIPPED = Path(__file__).parent / "recipes"
+SHIPPED = Path(__file__).parent
 MAX_BYTES = 1_000_000
 
 

@@ -12,9 +12,9 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from flows import launch
-from flows.cli import main
-from flows.failures import Terminated
+from flows.commands import launch
+from flows.commands.cli import main
+from flows.commands.failures import Terminated
 from flows.outcome import Outcome
 from tasks import recording
 from tasks.errors import InputError, IntegrityError, ServiceError
@@ -50,7 +50,7 @@ def training_ends_with(monkeypatch: pytest.MonkeyPatch):
 def test_help_needs_no_heavy_import(arguments: list[str]):
     code = f"""
 import sys
-from flows.cli import main
+from flows.commands.cli import main
 try:
     main({arguments})
 except SystemExit as end:
@@ -63,7 +63,7 @@ print([name for name in {HEAVY} if name in sys.modules])
 
 
 def test_prefect_is_not_imported_before_its_server_is_named():
-    code = "import sys, flows.launch; print([name for name in ('prefect', 'polars') if name in sys.modules])"
+    code = "import sys, flows.commands.launch; print([name for name in ('prefect', 'polars') if name in sys.modules])"
 
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
@@ -71,7 +71,7 @@ def test_prefect_is_not_imported_before_its_server_is_named():
 def test_help_is_answered_at_once():
     def seconds() -> float:
         started = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "flows.cli", "--help"], capture_output=True, check=True)
+        subprocess.run([sys.executable, "-m", "flows.commands.cli", "--help"], capture_output=True, check=True)
         return time.perf_counter() - started
 
     assert min(seconds() for _ in range(5)) < 0.5

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from flows.recipe_errors import Origin, explain
-from flows.recipe_file import assign, locate_recipe, parse_assignment, read_table, suggestion
+from flows.recipes.recipe_errors import Origin, explain
+from flows.recipes.recipe_file import assign, locate_recipe, parse_assignment, read_table, suggestion
 from rnnmodels.config import Settings
 from tasks.contract.candidate import Candidate
 from tasks.contract.recipe import Recipe

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from flows.console import showing_progress
-from flows.failures import stopping_on_sigterm
+from flows.commands.console import showing_progress
+from flows.commands.failures import stopping_on_sigterm
 from flows.place.parts import HEARTBEAT_S
-from flows.recipe_file import locate_recipe, read_table
-from flows.run_log import logging_run
-from flows.services import PrefectServer, prefect_server
+from flows.place.run_log import logging_run
+from flows.place.services import PrefectServer, prefect_server
+from flows.recipes.recipe_file import locate_recipe, read_table
 from tasks.errors import InputError, ServiceError, quoted
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _launch(order: Order, module: str, flow_name: str, notes: list[str], **param
         with console.status("Starting the Prefect server"):
             server = stack.enter_context(prefect_server())
             # Imported while the server starts; these import Prefect, which reads its settings at once.
-            from flows.recipe import build_recipe
+            from flows.recipes.recipe import build_recipe
             from flows.tidy import tidy_up
 
             main_flow = getattr(importlib.import_module(module), flow_name)
@@ -122,7 +122,7 @@ def launch_prediction(
         from tasks.prediction.dispatch import predict_file
 
         if settings:  # the kinds of recipes take a second to import
-            from flows.changed_source import change_source
+            from flows.recipes.changed_source import change_source
 
             options["source"] = change_source(model, settings)
         stack.enter_context(showing_progress(console))

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from flows.kinds import validate_recipe
-from flows.own_name import held_split_of
+from flows.recipes.kinds import validate_recipe
+from flows.recipes.own_name import held_split_of
 from tasks import store
 from tasks.errors import InputError
 from tasks.promotion import ledger
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SOURCES = {
     "classify": {"path": "rows.csv"},
     "classify-series": {"path": "rows.csv", "id_column": "id"},
@@ -58,6 +58,6 @@ def test_a_name_is_kept_for_the_kind_of_its_champion(owner: str, kind: str):
 
 
 def test_the_name_is_checked_without_mlflow(fresh_process):
-    code = "import sys, flows.own_name; print(sorted({'mlflow', 'torch', 'sklearn'} & set(sys.modules)))"
+    code = "import sys, flows.recipes.own_name; print(sorted({'mlflow', 'torch', 'sklearn'} & set(sys.modules)))"
 
     assert fresh_process.run(code, cwd=ROOT).stdout.strip() == "[]"

@@ -1,4 +1,4 @@
-"""Writes `docs/recipes.md` from the recipe's own fields: `python -m flows.recipe_page > docs/recipes.md`."""
+"""Writes `docs/recipes.md` from the recipe's own fields: `python -m flows.recipes.recipe_page > docs/recipes.md`."""
 
 import sys
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ HEAD = """# Recipes
 
 A recipe is a TOML file; every field but `name`, `kind` and `source` has a default, and `kind` means `classify` where
 nothing is said. This page is made from the code
-(`python -m flows.recipe_page > docs/recipes.md`), and a test compares the two.
+(`python -m flows.recipes.recipe_page > docs/recipes.md`), and a test compares the two.
 
 Your own data take ten lines:
 

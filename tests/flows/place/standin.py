@@ -56,6 +56,6 @@ if __name__ == "__main__":
     # Made when it is imported, because Prefect must not be imported before its server is named.
     sys.modules["flows.train"] = types.ModuleType("flows.train")
     sys.modules["flows.train"].__getattr__ = make_flow
-    from flows.cli import main
+    from flows.commands.cli import main
 
     main()

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.recipe import build_recipe, load_recipe
-from flows.recipe_file import read_table, shipped_recipes
+from flows.recipes.recipe import build_recipe, load_recipe
+from flows.recipes.recipe_file import read_table, shipped_recipes
 from tasks.errors import InputError
 from tasks.kinds.classify.recipe import ClassifyRecipe
 

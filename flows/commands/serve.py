@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import click
 
-from flows.recipe_file import parse_assignment
+from flows.recipes.recipe_file import parse_assignment
 from tasks.errors import printable
 
 OUR_LOGGERS = ("flows", "tasks", "rnnmodels")

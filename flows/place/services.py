@@ -20,12 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from flows.environment import exported
 from flows.place.access import prefect_password_environment
+from flows.place.environment import exported
 from flows.place.parts import client_environment, prefect_folder
+from flows.place.prefect_api import UNFINISHED, answers, count_task_runs, without_credentials
 from flows.place.settings import PlaceSettings
 from flows.place.status import running_place
-from flows.prefect_api import UNFINISHED, answers, count_task_runs, without_credentials
 from tasks.errors import ServiceError, quoted
 
 logger = logging.getLogger(__name__)

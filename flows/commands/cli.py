@@ -52,7 +52,7 @@ for module in (place, registry, serving, monitoring, upkeep, backtesting):
 @click.pass_context
 def train(ctx: click.Context, as_json: bool, **order: Any) -> None:  # noqa: ANN401 (the options above)
     """Train models as a recipe says. RECIPE is a shipped name, or the path of a TOML file."""
-    from flows.launch import Order, launch_training
+    from flows.commands.launch import Order, launch_training
 
     outcome = launch_training(Order(**order, debug=ctx.meta["debug"]))
     if as_json:
@@ -60,7 +60,7 @@ def train(ctx: click.Context, as_json: bool, **order: Any) -> None:  # noqa: ANN
         return
     from rich.console import Console
 
-    from flows.summary import print_summary
+    from flows.commands.summary import print_summary
 
     print_summary(outcome, Console())
 
@@ -69,7 +69,7 @@ def train(ctx: click.Context, as_json: bool, **order: Any) -> None:  # noqa: ANN
 @as_json_option
 def runs(as_json: bool) -> None:
     """List past runs, the newest first."""
-    from flows.run_table import print_runs
+    from flows.commands.run_table import print_runs
     from tasks.recording import list_runs
 
     tracked = list_runs()
@@ -84,7 +84,7 @@ def runs(as_json: bool) -> None:
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
     """Check this machine and folder. Exits with 1 if something must be mended."""
-    from flows.doctor import FAIL, describe_finding, examine
+    from flows.commands.doctor import FAIL, describe_finding, examine
 
     findings = examine()
     if as_json:
@@ -97,7 +97,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
 @main.command()
 def recipes() -> None:
     """List the shipped recipes."""
-    from flows.recipe_file import describe_recipe, shipped_recipes
+    from flows.recipes.recipe_file import describe_recipe, shipped_recipes
 
     for name, path in shipped_recipes().items():
         click.echo(f"{name:16} {describe_recipe(path)}")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from flows.recipe_errors import Origin, explain
-from flows.recipe_file import assign, parse_assignment
+from flows.recipes.recipe_errors import Origin, explain
+from flows.recipes.recipe_file import assign, parse_assignment
 from tasks import registry
 from tasks.errors import InputError
 from tasks.kinds import find_kind

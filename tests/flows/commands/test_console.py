@@ -6,7 +6,7 @@ import time
 import pytest
 from rich.console import Console
 
-from flows.console import LiveProgress, PlainProgress, describe_count, showing_progress
+from flows.commands.console import LiveProgress, PlainProgress, describe_count, showing_progress
 from tasks.progress import Progress, emit
 
 EPOCH = {"train_loss": 0.5, "valid_loss": 0.4, "valid_accuracy": 0.82, "gradient_norm": 1.2, "rows_per_s": 1904.3}

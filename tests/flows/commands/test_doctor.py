@@ -10,9 +10,9 @@ from click.testing import CliRunner
 from packaging.requirements import Requirement
 from pydantic import BaseModel
 
-from flows import doctor
-from flows.cli import main
-from flows.doctor import Finding
+from flows.commands import doctor
+from flows.commands.cli import main
+from flows.commands.doctor import Finding
 from tasks import store
 
 

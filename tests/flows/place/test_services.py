@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from flows import services
-from flows.prefect_api import answers
-from flows.services import PrefectServer, prefect_server
+from flows.place import services
+from flows.place.prefect_api import answers
+from flows.place.services import PrefectServer, prefect_server
 from tasks.errors import ServiceError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 STANDIN = Path(__file__).with_name("standin.py")
 
 
@@ -231,7 +231,7 @@ def test_the_environment_is_as_before_when_the_server_is_gone(monkeypatch: pytes
 def test_a_killed_command_takes_its_server_along(project: Path):
     code = """
 import time
-from flows import services
+from flows.place import services
 services.SERVER_COMMAND = ("-c", "import time; time.sleep(100)")
 with services.prefect_server() as server:
     print(server.own.process.pid, flush=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from flows.recipe_file import line_of, suggestion
+from flows.recipes.recipe_file import line_of, suggestion
 from tasks.errors import InputError, quoted
 
 NAME_RULE = "1 to 64 letters, digits, dots, underscores or hyphens, the first a letter or digit"

@@ -19,8 +19,8 @@ from pathlib import Path
 import psutil
 from packaging.requirements import Requirement
 
-from flows.prefect_api import without_credentials
-from flows.services import PrefectServer
+from flows.place.prefect_api import without_credentials
+from flows.place.services import PrefectServer
 from rnnmodels.durable import sha256_of_file
 from tasks.errors import ServiceError, printable
 from tasks.store import MANIFEST, home
@@ -84,7 +84,7 @@ def examine_requirements() -> Iterator[Finding]:
 
 def examine_lock() -> Iterator[Finding]:
     """Installed versions against the lock file, where this runs from a checkout."""
-    path = Path(__file__).parent.parent / LOCK
+    path = Path(__file__).parents[2] / LOCK
     if not path.is_file():
         return
     locked = [Requirement(line) for line in path.read_text(encoding="utf-8").splitlines() if "==" in line]
