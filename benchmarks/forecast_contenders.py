@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks import measure
 
 if TYPE_CHECKING:
-    from rnnmodels.windows import WindowBatch
+    from rnnmodels.forecasters.windows import WindowBatch
 
 LOOK_BACK, HORIZON, HIDDEN_SIZE, BATCH_WINDOWS = 96, 96, 128, 128
 TRAIN_ROWS = 8640
@@ -45,10 +45,10 @@ def start_rnnflow(path: Path, *, precision: str) -> Work:
     """Train with the product's own `fit` on its own shards."""
     import tempfile
 
-    from rnnmodels.fitting import fit
-    from rnnmodels.forecast_config import ForecastArchitecture, ForecastTraining
-    from rnnmodels.forecaster import SequenceForecaster
-    from rnnmodels.windows import Windows, open_windows
+    from rnnmodels.forecasters.forecast_config import ForecastArchitecture, ForecastTraining
+    from rnnmodels.forecasters.forecaster import SequenceForecaster
+    from rnnmodels.forecasters.windows import Windows, open_windows
+    from rnnmodels.training.fitting import fit
 
     _, values = read_training_rows(path)
     shard = write_shard(Path(tempfile.mkdtemp()) / "train.arrow", values)

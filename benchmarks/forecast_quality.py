@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 from benchmarks import measure
 
 if TYPE_CHECKING:
-    from rnnmodels.forecaster import SequenceForecaster
-    from rnnmodels.windows import Windows
+    from rnnmodels.forecasters.forecaster import SequenceForecaster
+    from rnnmodels.forecasters.windows import Windows
     from tasks.contest import Contest
     from tasks.kinds.forecast.recipe import ForecastRecipe
     from tasks.lineage import Lineage
@@ -83,8 +83,8 @@ def prepare_data(recipe: "ForecastRecipe") -> "Lineage":
 
 def summarize(contest: "Contest", lineage: "Lineage") -> dict:
     """Errors of the best candidate, of its line alone and of the baselines, on validation and test."""
-    from rnnmodels.checkpoint import load_model
-    from rnnmodels.forecaster import SequenceForecaster
+    from rnnmodels.forecasters.forecaster import SequenceForecaster
+    from rnnmodels.training.checkpoint import load_model
     from tasks.series.stored_windows import open_split
 
     best = contest.best
@@ -115,7 +115,7 @@ def measure_errors(model: "SequenceForecaster", windows: "Windows") -> dict[str,
     """Mean squared and absolute error of a model over all windows."""
     import numpy as np
 
-    from rnnmodels.forecasts import forecast_arrays
+    from rnnmodels.forecasters.forecasts import forecast_arrays
 
     squares = absolutes = count = 0.0
     for batch in windows.batches(256):

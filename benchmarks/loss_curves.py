@@ -19,7 +19,7 @@ SMOOTHED_STEPS = 20
 
 def record_losses(setup: Setup, precision: str) -> dict:
     """Fit one epoch; returns the loss of every step, and what validation says at the end."""
-    from rnnmodels import fitting
+    from rnnmodels.training import fitting
 
     fitting.SECONDS_BETWEEN_STEP_RESULTS = 0.0  # a result for every step
     model, training = setup.build_model(), setup.training(precision, epochs=1, schedule="one-cycle")

@@ -123,9 +123,9 @@ def free_port() -> int:
 
 def fit_epochs(shards: Path, mode: str, num_epochs: int) -> dict:
     """Be a fit: train on the validation rows, whose epochs are short, and time the epochs and the leaving."""
-    from rnnmodels.batches import open_shards
+    from rnnmodels.classifiers.batches import open_shards
     from rnnmodels.config import Architecture, Training
-    from rnnmodels.fitting import fit
+    from rnnmodels.training.fitting import fit
     from tasks.classification.modelling import ClassifierCandidate, make_classifier
     from tasks.fit import follow
     from tasks.progress import listening

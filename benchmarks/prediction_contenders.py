@@ -55,7 +55,7 @@ def write_texts(path: Path, *, texts: str, num_rows: int) -> int:
 
 def build_classifier(source: Path, cell: str) -> "TextClassifier":
     """Make a model of the recipe's size with the vocabulary of these texts."""
-    from rnnmodels.classifier import SequenceClassifier
+    from rnnmodels.classifiers.classifier import SequenceClassifier
     from rnnmodels.config import Architecture
     from tasks.text.classifier import Serving, TextClassifier
     from tasks.text.vocabulary import TextEncoder, Vocabulary, tokens_of_text
@@ -93,8 +93,8 @@ def predict_as_the_product(setup: Setup, output: Path) -> None:
 
 def predict_in_row_order(setup: Setup, output: Path, *, num_batch_rows: int) -> None:
     """Answer batch by batch in the order of the rows, each padded to its longest."""
-    from rnnmodels.evaluation_mode import evaluating
-    from rnnmodels.inference import pad_sequences, score_batch
+    from rnnmodels.classifiers.inference import pad_sequences, score_batch
+    from rnnmodels.training.evaluation import evaluating
     from tasks.text.classifier import calibrated_probabilities
 
     classifier = setup.classifier
@@ -135,7 +135,7 @@ CONTENDERS: dict[str, Callable[[Setup, Path], None]] = {
 
 def start(name: str, source: Path, cell: str) -> Callable[[float], dict]:
     """Build the model; the work is one pass over the file, however many seconds it takes."""
-    from rnnmodels.device import use_physical_cores
+    from rnnmodels.training.device import use_physical_cores
 
     use_physical_cores()
     setup = Setup(source, build_classifier(source, cell))

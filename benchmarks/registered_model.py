@@ -34,7 +34,7 @@ def register_champion(home: Path, texts: Path) -> Path:
 def write_classifier(folder: Path, texts: Path) -> Path:
     """Write a classifier's folder as the stage `register` does."""
     from benchmarks.prediction_contenders import build_classifier
-    from rnnmodels.checkpoint import save_model
+    from rnnmodels.training.checkpoint import save_model
     from tasks.profile import Profile
     from tasks.text.classifier import complete_classifier
 

@@ -290,8 +290,8 @@ def train_ours(recipe_name: str, file: Path, seed: int, home: Path) -> dict:
     os.environ["RNNFLOW_HOME"] = str(home)
     from benchmarks.forecast_quality import measure_errors, prepare_data
     from flows.recipes.recipe import load_recipe
-    from rnnmodels.fitting import fit
-    from rnnmodels.forecaster import SequenceForecaster
+    from rnnmodels.forecasters.forecaster import SequenceForecaster
+    from rnnmodels.training.fitting import fit
     from tasks.series.modelling import open_data
 
     recipe = load_recipe(recipe_name, settings=[f"training.seed={seed}"], from_file=str(file))

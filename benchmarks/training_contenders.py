@@ -21,8 +21,8 @@ from benchmarks import measure
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from rnnmodels.batches import Batch, Shards
-    from rnnmodels.classifier import SequenceClassifier
+    from rnnmodels.classifiers.batches import Batch, Shards
+    from rnnmodels.classifiers.classifier import SequenceClassifier
     from rnnmodels.config import Training
 
 TORCH = ("torch",)
@@ -73,13 +73,13 @@ class Setup:
 
     def open_split(self, split: str) -> "Shards":
         """Memory-map the shards of one split."""
-        from rnnmodels.batches import open_shards
+        from rnnmodels.classifiers.batches import open_shards
 
         return open_shards([self.folder / entry["file"] for entry in self.layout["files"] if entry["split"] == split])
 
     def build_model(self) -> "SequenceClassifier":
         """Make the network that all torch contenders train."""
-        from rnnmodels.classifier import SequenceClassifier
+        from rnnmodels.classifiers.classifier import SequenceClassifier
         from rnnmodels.config import Architecture
 
         no_dropout = {"embedding_dropout": 0, "locked_dropout": 0, "head_dropout": 0}
@@ -106,8 +106,8 @@ class Contender:
 
 def fit_as_the_product(setup: Setup, *, precision: str) -> Iterator[object]:
     """Train with the product's own `fit`; validation sees a handful of rows."""
-    from rnnmodels.batches import Shards
-    from rnnmodels.fitting import fit
+    from rnnmodels.classifiers.batches import Shards
+    from rnnmodels.training.fitting import fit
 
     class MeteredShards(Shards):
         def batches(self, batch_tokens: int, *, seed: int | None = None, epoch: int = 0) -> Iterator["Batch"]:
@@ -123,9 +123,9 @@ def fit_shuffled(setup: Setup, *, is_packed: bool) -> Iterator[None]:
 
     Arithmetic is torch's default on a CPU, and that of rnnflow on CUDA.
     """
-    from rnnmodels.device import resolve_device, resolve_precision
-    from rnnmodels.packed import packed_twin
-    from rnnmodels.training_step import TrainingStep
+    from rnnmodels.classifiers.packed import packed_twin
+    from rnnmodels.training.device import resolve_device, resolve_precision
+    from rnnmodels.training.training_step import TrainingStep
 
     training = setup.training("float32" if setup.device == "cpu" else "auto")
     device = resolve_device(setup.device)
@@ -140,7 +140,7 @@ def fit_shuffled(setup: Setup, *, is_packed: bool) -> Iterator[None]:
 
 def shuffled_batches(setup: Setup, *, width: int) -> "Iterator[Batch]":
     """Yield batches of random rows without end, padded to the longest or to `width` where that is wider."""
-    from rnnmodels.inference import pad_sequences
+    from rnnmodels.classifiers.inference import pad_sequences
 
     sequences, targets = read_sequences(setup)
     generator = np.random.default_rng(1)

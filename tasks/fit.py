@@ -21,8 +21,8 @@ from tasks.progress import Progress, emit
 from tasks.store import Artefact
 
 if TYPE_CHECKING:
-    from rnnmodels.results import EpochResult, StepResult
-    from rnnmodels.sequence_model import SequenceModel
+    from rnnmodels.training.results import EpochResult, StepResult
+    from rnnmodels.training.sequence_model import SequenceModel
 
 CHECKPOINTS = "checkpoints"
 TIMINGS = ("rows_per_s", "wall_s")
@@ -30,7 +30,7 @@ TIMINGS = ("rows_per_s", "wall_s")
 
 def follow(candidate: Candidate, results: "Iterator[StepResult | EpochResult]") -> "list[EpochResult]":
     """Consume a fit to its end, telling its progress; returns the epochs."""
-    from rnnmodels.results import EpochResult
+    from rnnmodels.training.results import EpochResult
 
     epochs = []
     try:
@@ -60,8 +60,8 @@ def write_fitted(
     tracked_as: str,
 ) -> dict:
     """Fill the artefact's folder: weights, history, predictions; checkpoints live there until the commit."""
-    from rnnmodels.checkpoint import save_model
-    from rnnmodels.fitting import fit as fit_epochs
+    from rnnmodels.training.checkpoint import save_model
+    from rnnmodels.training.fitting import fit as fit_epochs
 
     modelling = kind.fit.load()
     data = modelling.open_data(candidate, shards)
@@ -79,7 +79,7 @@ def write_fitted(
 
 
 def _summarize(candidate: Candidate, model: "SequenceModel", epochs: "list[EpochResult]") -> dict:
-    from rnnmodels.device import resolve_precision
+    from rnnmodels.training.device import resolve_precision
 
     device = next(model.parameters()).device
     return {
@@ -140,7 +140,7 @@ def find_tracked(kind: Kind, shards: Artefact, candidate: Candidate, initial: Ar
     checkpoints = store.partial_of(store.locate("fit", **origin_of(kind, shards, candidate, initial))) / CHECKPOINTS
     if not checkpoints.is_dir():  # a run that reuses all its fits needs no torch
         return ""
-    from rnnmodels.checkpoint import read_tracked_as
+    from rnnmodels.training.checkpoint import read_tracked_as
 
     return read_tracked_as(checkpoints)
 

@@ -119,7 +119,7 @@ CODE_CHANGES = {
     # Recomputed where it is reached; the same bytes come out, so nothing spreads further.
     "the tokenizer": (refactor_helper("tasks/text/tokenizers.py"), {"split", "encode", "shard", "evaluate"}),
     "a helper of shard": (refactor_helper("tasks/classification/buckets.py"), {"shard"}),
-    "a module of the network": (refactor_helper("rnnmodels/pooling.py"), {"fit"}),
+    "a module of the network": (refactor_helper("rnnmodels/layers/pooling.py"), {"fit"}),
     "the metrics": (refactor_helper("tasks/classification/metrics.py"), {"baseline", "evaluate"}),
     "a comment and a docstring": (lambda p: p.append("tasks/text/tokenizers.py", "\n# More about tokens.\n"), set()),
     "a module no stage here reaches": (refactor_helper("tasks/dashboard.py"), set()),

@@ -103,7 +103,7 @@ def examine_lock() -> Iterator[Finding]:
 
 def examine_hardware() -> Iterator[Finding]:
     """Processors, memory, and the device that training takes."""
-    from rnnmodels.device import count_cores, resolve_device
+    from rnnmodels.training.device import count_cores, resolve_device
 
     yield Finding(OK, "cpu", f"{count_cores()} cores to use")
     free_gib = psutil.virtual_memory().available / GIB

@@ -13,8 +13,8 @@ from tasks.progress import Progress, emit
 from tasks.store import Artefact
 
 if TYPE_CHECKING:
-    from rnnmodels.batches import Shards
-    from rnnmodels.classifier import RecurrentClassifier, SequenceClassifier
+    from rnnmodels.classifiers.batches import Shards
+    from rnnmodels.classifiers.classifier import RecurrentClassifier, SequenceClassifier
 
 
 class ClassifierCandidate(Candidate):
@@ -31,7 +31,7 @@ def open_data(candidate: Candidate, shards: Artefact) -> "dict[str, Shards]":  #
 
 def open_shards_of(shards: Artefact) -> "dict[str, Shards]":
     """Memory-map the verified shards of each split."""
-    from rnnmodels.batches import open_shards
+    from rnnmodels.classifiers.batches import open_shards
 
     paths: dict[str, list[Path]] = {}
     for entry in read_layout(shards)["files"]:
@@ -51,8 +51,8 @@ def create_model(
 
 def make_classifier(candidate: ClassifierCandidate, train: "Shards", layout: dict) -> "SequenceClassifier":
     """Make a network for the sizes of a layout, with what the training rows say of each token."""
-    from rnnmodels.classifier import SequenceClassifier
-    from rnnmodels.naive_bayes import start_from_class_ratios
+    from rnnmodels.classifiers.classifier import SequenceClassifier
+    from rnnmodels.classifiers.naive_bayes import start_from_class_ratios
 
     model = SequenceClassifier(
         candidate.model,
@@ -76,7 +76,7 @@ def finish_model(
 
 def predict_splits(model: "RecurrentClassifier", data: "dict[str, Shards]", *, batch_steps: int) -> pl.DataFrame:
     """Score the validation and test rows: columns split, row, target, logits."""
-    from rnnmodels.inference import predict_shards
+    from rnnmodels.classifiers.inference import predict_shards
 
     scored = {name: predict_shards(model, data[name], batch_steps=batch_steps) for name in ("valid", "test")}
     return pl.concat(
@@ -98,7 +98,7 @@ def read_layout(shards: Artefact) -> dict:
 
 
 def _start_from_champion(model: "SequenceClassifier", candidate: ClassifierCandidate, initial: Artefact) -> None:
-    from rnnmodels.warm_start import start_from
+    from rnnmodels.classifiers.warm_start import start_from
 
     ids = json.loads(initial.file("ids.json").read_bytes())
     initial.file("model.safetensors")

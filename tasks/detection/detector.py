@@ -24,7 +24,7 @@ from tasks.errors import InputError, quoted
 from tasks.series.time_grid import describe_times
 
 if TYPE_CHECKING:
-    from rnnmodels.forecaster import SequenceForecaster
+    from rnnmodels.forecasters.forecaster import SequenceForecaster
     from tasks.detection.levels import LevelScaler
 
 

@@ -20,8 +20,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from rnnmodels.forecaster import SequenceForecaster
-    from rnnmodels.windows import Windows
+    from rnnmodels.forecasters.forecaster import SequenceForecaster
+    from rnnmodels.forecasters.windows import Windows
 
 # On a CPU about the fewest rows at which one of many takes no longer; on a GPU a call costs the same for one or many.
 BLOCK_ROWS = {"cpu": 32, "cuda": 1024}
@@ -97,8 +97,8 @@ def _take_from(
 
 def _forecast_blocks(model: "SequenceForecaster", rows: range, take: TakeRows) -> NDArray[np.float32]:
     """Forecast successive rows of a series (rows, C), each at the place that its number gives it in a full block."""
-    from rnnmodels.device import one_thread
-    from rnnmodels.forecasts import forecast_arrays
+    from rnnmodels.forecasters.forecasts import forecast_arrays
+    from rnnmodels.training.device import one_thread
 
     size = BLOCK_ROWS[model.recurrent_weight.device.type]
     forecasts_NC = np.empty((len(rows), model.shape.num_channels), np.float32)

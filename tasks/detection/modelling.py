@@ -17,8 +17,8 @@ from tasks.series.stored_windows import TRAIN, open_split, read_layout
 from tasks.store import Artefact
 
 if TYPE_CHECKING:
-    from rnnmodels.forecaster import SequenceForecaster
-    from rnnmodels.windows import Windows
+    from rnnmodels.forecasters.forecaster import SequenceForecaster
+    from rnnmodels.forecasters.windows import Windows
 
 __all__ = ["DetectorCandidate", "create_model", "finish_model", "open_data"]
 
@@ -48,7 +48,7 @@ class JudgedRows:
 
 def open_data(candidate: DetectorCandidate, shards: Artefact) -> "dict[str, Windows | JudgedRows]":
     """Memory-map the verified segments of the warm-up and of the rows to judge."""
-    from rnnmodels.windows import open_windows
+    from rnnmodels.forecasters.windows import open_windows
 
     layout = read_layout(shards)
     data: dict = {split: open_split(shards, split) for split in (TRAIN, VALID)}

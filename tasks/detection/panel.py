@@ -56,7 +56,7 @@ class Stretch:
 
 
 def write_stretches(path: Path, stretches: Iterable[Stretch]) -> None:
-    """Write a file that `rnnmodels.windows` opens, a segment for each of at least one stretch."""
+    """Write a file that `rnnmodels.forecasters.windows` opens, a segment for each of at least one stretch."""
     batches = [stretch.as_batch() for stretch in stretches]
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batches[0].schema) as writer:
         for batch in batches:

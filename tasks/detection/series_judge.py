@@ -24,7 +24,7 @@ from tasks.detection.splitting import count_training, count_warm_up
 from tasks.errors import InputError, plural, quoted
 
 if TYPE_CHECKING:
-    from rnnmodels.forecaster import SequenceForecaster
+    from rnnmodels.forecasters.forecaster import SequenceForecaster
 
 
 # What became of a row: judged anew, or before; not judged as part of a warm-up, or since it is no longer remembered.

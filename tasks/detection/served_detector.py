@@ -31,7 +31,7 @@ from tasks.sources.intake import Intake
 if TYPE_CHECKING:
     import pandas as pd
 
-    from rnnmodels.forecaster import SequenceForecaster
+    from rnnmodels.forecasters.forecaster import SequenceForecaster
 
 SERIES = "series"
 
@@ -51,8 +51,8 @@ class SeriesDetector:
 
         Raises IntegrityError (E-INT-001).
         """
-        from rnnmodels.checkpoint import load_model
-        from rnnmodels.forecaster import SequenceForecaster
+        from rnnmodels.forecasters.forecaster import SequenceForecaster
+        from rnnmodels.training.checkpoint import load_model
 
         serving = Serving.from_dict(read_serving(folder))
         return cls(

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from rnnmodels.config import Settings
-from rnnmodels.forecast_config import ForecastArchitecture, ForecastTraining, View
+from rnnmodels.forecasters.forecast_config import ForecastArchitecture, ForecastTraining, View
 
 
 class DetectorArchitecture(ForecastArchitecture):

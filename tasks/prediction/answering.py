@@ -102,7 +102,7 @@ def one_thread_per_batch() -> Iterator[ThreadPoolExecutor]:
     """Lend a thread per core that torch may use (OMP_NUM_THREADS), in each of which torch works alone."""
     import torch
 
-    from rnnmodels.device import use_physical_cores
+    from rnnmodels.training.device import use_physical_cores
 
     before = torch.get_num_threads()
     use_physical_cores()

@@ -31,7 +31,7 @@ from tasks.sources.served_source import LABELS_ASIDE, NAMES_FILES, ServedSource
 if TYPE_CHECKING:
     import pandas as pd
 
-    from rnnmodels.series_classifier import SeriesClassifier
+    from rnnmodels.classifiers.series_classifier import SeriesClassifier
 
 KIND = "classify-series"
 PARTS = ("model.safetensors", "model.json", "scaler.json", "labels.json")
@@ -69,8 +69,8 @@ class SequenceLabeller:
 
         Raises IntegrityError (E-INT-001).
         """
-        from rnnmodels.checkpoint import load_model
-        from rnnmodels.series_classifier import SeriesClassifier
+        from rnnmodels.classifiers.series_classifier import SeriesClassifier
+        from rnnmodels.training.checkpoint import load_model
 
         serving = read_serving(folder)
         return cls(
@@ -125,7 +125,7 @@ class SequenceLabeller:
 
     def predict_logits(self, sequences: pl.DataFrame) -> np.ndarray:
         """Logits [n, classes] of sequences, in their order."""
-        from rnnmodels.inference import predict_sequences
+        from rnnmodels.classifiers.inference import predict_sequences
 
         return predict_sequences(self.model, self.encode(sequences), batch_steps=self.serving.batch_steps)
 

@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from rnnmodels.series_config import SeriesArchitecture, SeriesTraining
+from rnnmodels.classifiers.series_config import SeriesArchitecture, SeriesTraining
 from tasks.classification.modelling import finish_model, open_data, read_layout
 from tasks.contract.candidate import Candidate
 from tasks.store import Artefact
 
 if TYPE_CHECKING:
-    from rnnmodels.batches import Shards
-    from rnnmodels.series_classifier import SeriesClassifier
+    from rnnmodels.classifiers.batches import Shards
+    from rnnmodels.classifiers.series_classifier import SeriesClassifier
 
 __all__ = ["SequenceCandidate", "create_model", "finish_model", "open_data"]
 
@@ -30,7 +30,7 @@ def create_model(
     initial: Artefact | None = None,  # noqa: ARG001 (a warm start from numbers is refused)
 ) -> "SeriesClassifier":
     """Make the candidate's network with its initial weights."""
-    from rnnmodels.series_classifier import SeriesClassifier
+    from rnnmodels.classifiers.series_classifier import SeriesClassifier
 
     layout = read_layout(shards)
     sizes = {"num_channels": layout["num_channels"], "num_classes": layout["num_classes"]}

@@ -24,7 +24,7 @@ from tasks.series.source_tables import to_source_table, with_unwanted, write_sou
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
 
-    from rnnmodels.batches import Batch
+    from rnnmodels.classifiers.batches import Batch
 
 EXAMPLE = "sequences.csv"
 NUM_EXAMPLES = 2
@@ -52,7 +52,7 @@ def assemble_parts(folder: Path, lineage: Lineage, best: Scored) -> None:
 
 def certify_parts(folder: Path, lineage: Lineage, num_rows: int) -> dict:
     """Certify on validation sequences that the logits of a folder's model depend on the sequence alone."""
-    from rnnmodels.certificate import certify_invariance
+    from rnnmodels.classifiers.certificate import certify_invariance
 
     labeller = SequenceLabeller.load(folder)
     sequences = pl.read_parquet(lineage.splits.file("valid.parquet"))
@@ -91,8 +91,8 @@ def logits_of_batches(
 
     Raises IntegrityError (E-REG-005) if the served scaler makes other numbers of a sequence.
     """
-    from rnnmodels.evaluation_mode import evaluating
-    from rnnmodels.inference import pad_sequences, score_batch
+    from rnnmodels.classifiers.inference import pad_sequences, score_batch
+    from rnnmodels.training.evaluation import evaluating
 
     logits, start = [], 0
     for batch in batches:

@@ -14,14 +14,14 @@ import numpy as np
 from pydantic import Field, NonNegativeFloat
 
 from rnnmodels.config import Settings
-from rnnmodels.forecast_config import RIDGE_PENALTIES
+from rnnmodels.forecasters.forecast_config import RIDGE_PENALTIES
 from tasks.progress import Progress, emit
 from tasks.series.naive import choose_season, name_naive, repeat_season
 from tasks.series.stored_windows import SCORED_SPLITS, TRAIN, open_split, read_layout
 from tasks.store import Artefact
 
 if TYPE_CHECKING:
-    from rnnmodels.windows import WindowBatch, Windows
+    from rnnmodels.forecasters.windows import WindowBatch, Windows
 
 INPUTS = ("shards",)
 VALUES_AT_ONCE = 1 << 20
@@ -69,7 +69,7 @@ def write_drift(folder: Path, *, shards: Artefact, settings: ForecastBaselineSet
 
 def write_ridge(folder: Path, *, shards: Artefact, settings: ForecastBaselineSettings) -> dict:
     """Fill the artefact's folder with the forecasts of a ridge regression on the training windows."""
-    from rnnmodels.ridge import fit_ridge
+    from rnnmodels.forecasters.ridge import fit_ridge
 
     started = time.perf_counter()
     ridge = fit_ridge(open_split(shards, TRAIN), open_split(shards, "valid"), settings.ridge_penalties)

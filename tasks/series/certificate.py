@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from rnnmodels.forecaster import SequenceForecaster
-    from rnnmodels.windows import Windows
+    from rnnmodels.forecasters.forecaster import SequenceForecaster
+    from rnnmodels.forecasters.windows import Windows
 
 # Other batch-mates, other thread counts and other devices round differently; in scaled units.
 TOLERANCE = {"cpu": 1e-4, "cuda": 1e-3}
@@ -14,7 +14,7 @@ TOLERANCE = {"cpu": 1e-4, "cuda": 1e-3}
 
 def certify_forecasts(model: "SequenceForecaster", windows: "Windows", num_rows: int) -> dict:
     """Certify on some windows that their forecasts depend neither on the size of the batch nor on batch-mates."""
-    from rnnmodels.forecasts import forecast_arrays
+    from rnnmodels.forecasters.forecasts import forecast_arrays
 
     batch = windows.take(np.unique(np.linspace(0, windows.num_rows - 1, num_rows, dtype=np.int64)))
     mates = np.random.default_rng(0).permutation(len(batch.row))

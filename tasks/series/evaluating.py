@@ -36,7 +36,7 @@ from tasks.series.time_grid import TimeGrid, show_time
 from tasks.store import Artefact
 
 if TYPE_CHECKING:
-    from rnnmodels.windows import WindowBatch, Windows
+    from rnnmodels.forecasters.windows import WindowBatch, Windows
 
 INPUTS = ("shards", "encoded")
 VALUES_AT_ONCE = 1 << 18

@@ -14,7 +14,7 @@ import numpy as np
 from tasks.series.scaler import Units
 
 if TYPE_CHECKING:
-    from rnnmodels.windows import Windows
+    from rnnmodels.forecasters.windows import Windows
 
 HORIZONS_OF_HISTORY = 2
 

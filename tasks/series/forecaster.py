@@ -33,7 +33,7 @@ from tasks.sources.served_source import ServedSource
 if TYPE_CHECKING:
     import pandas as pd
 
-    from rnnmodels.forecaster import SequenceForecaster
+    from rnnmodels.forecasters.forecaster import SequenceForecaster
 
 KIND = "forecast"
 PARTS = ("model.safetensors", "model.json", "scaler.json")
@@ -77,8 +77,8 @@ class SeriesForecaster:
 
         Raises IntegrityError (E-INT-001).
         """
-        from rnnmodels.checkpoint import load_model
-        from rnnmodels.forecaster import SequenceForecaster
+        from rnnmodels.forecasters.forecaster import SequenceForecaster
+        from rnnmodels.training.checkpoint import load_model
 
         serving = read_serving(folder)
         lists = {name: tuple(serving[name]) for name in ("channels", "covariates", "levels")}
@@ -185,7 +185,7 @@ class SeriesForecaster:
 
     def _forecast(self, histories: tuple[History, ...]) -> np.ndarray:
         """Forecasts in the units of the source, float64 [series, H, C, O]."""
-        from rnnmodels.forecasts import forecast_arrays
+        from rnnmodels.forecasters.forecasts import forecast_arrays
 
         values_BLC = np.stack([history.values for history in histories])
         covariates_BTD = np.stack([history.covariates for history in histories])

@@ -21,7 +21,7 @@ from tasks.series.time_grid import TimeGrid
 from tasks.store import Artefact
 
 if TYPE_CHECKING:
-    from rnnmodels.windows import Windows
+    from rnnmodels.forecasters.windows import Windows
 
 # Windows that begin close to each other share most of their targets, so that more of them cost time and tell little.
 MAX_WINDOWS = 5_000

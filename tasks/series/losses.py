@@ -21,7 +21,7 @@ import numpy as np
 from tasks.series.scaler import Units
 
 if TYPE_CHECKING:
-    from rnnmodels.windows import Windows
+    from rnnmodels.forecasters.windows import Windows
 
 ROWS_AT_ONCE = 1 << 18
 SAME_LEVEL = 1e-6

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
-from rnnmodels.forecast_config import ForecastArchitecture, ForecastTraining, resolve_loss
+from rnnmodels.forecasters.forecast_config import ForecastArchitecture, ForecastTraining, resolve_loss
 from tasks.contract.candidate import Candidate
 from tasks.errors import InputError, quoted
 from tasks.progress import Progress, emit
@@ -15,8 +15,8 @@ from tasks.series.stored_windows import SCORED_SPLITS, TRAIN, open_split
 from tasks.store import Artefact
 
 if TYPE_CHECKING:
-    from rnnmodels.forecaster import SequenceForecaster
-    from rnnmodels.windows import Windows
+    from rnnmodels.forecasters.forecaster import SequenceForecaster
+    from rnnmodels.forecasters.windows import Windows
 
 VALID = "valid"
 
@@ -50,7 +50,7 @@ def create_model(
 
     Raises InputError (E-TRN-003) for a network that the windows do not fit.
     """
-    from rnnmodels.forecaster import SequenceForecaster
+    from rnnmodels.forecasters.forecaster import SequenceForecaster
 
     try:
         model = SequenceForecaster(candidate.model, data[TRAIN].shape, seed=candidate.training.seed)
@@ -81,7 +81,7 @@ def finish_model(
 
     Files `valid.npy` and `test.npy` float32 [windows, horizon, channels, 1 + quantiles], and `forecast.json`.
     """
-    from rnnmodels.forecasts import predict_windows
+    from rnnmodels.forecasters.forecasts import predict_windows
 
     finished = model.finish(data[VALID], candidate.training)
     for split in SCORED_SPLITS:

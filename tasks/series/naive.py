@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from rnnmodels.windows import Windows
+    from rnnmodels.forecasters.windows import Windows
 
 
 def choose_season(layout: dict) -> int:

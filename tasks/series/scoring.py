@@ -89,7 +89,7 @@ def measure_errors(
     forecaster: SeriesForecaster, rows: pl.DataFrame, holdout: ForecastHoldout
 ) -> Iterator[pl.DataFrame]:
     """Forecast the windows of a holdout that lie in a frame of whole series; yields tables as in ERRORS."""
-    from rnnmodels.forecasts import forecast_arrays
+    from rnnmodels.forecasters.forecasts import forecast_arrays
 
     channels, look_back = forecaster.serving.channels, forecaster.model.shape.look_back
     scaler, rows = cover_series(forecaster.scaler, rows, holdout)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from tasks.store import Artefact
 
 if TYPE_CHECKING:
-    from rnnmodels.windows import Windows
+    from rnnmodels.forecasters.windows import Windows
 
 TRAIN = "train"
 SCORED_SPLITS = ("valid", "test")
@@ -19,7 +19,7 @@ def read_layout(shards: Artefact) -> dict:
 
 def open_split(shards: Artefact, split: str) -> "Windows":
     """Map the verified windows of a split; those that are scored have a stride of their own."""
-    from rnnmodels.windows import open_windows
+    from rnnmodels.forecasters.windows import open_windows
 
     layout = read_layout(shards)
     stride = layout["stride"] if split == TRAIN else layout["evaluation_stride"]

@@ -25,7 +25,7 @@ from tasks.text.tokenizers import truncated
 from tasks.text.vocabulary import UNKNOWN_ID, TextEncoder
 
 if TYPE_CHECKING:
-    from rnnmodels.classifier import SequenceClassifier
+    from rnnmodels.classifiers.classifier import SequenceClassifier
 
 KIND = "classify"
 PROFILE = "profile.json"
@@ -88,8 +88,8 @@ class TextClassifier:
 
         Raises IntegrityError (E-INT-001).
         """
-        from rnnmodels.checkpoint import load_model
-        from rnnmodels.classifier import SequenceClassifier
+        from rnnmodels.classifiers.classifier import SequenceClassifier
+        from rnnmodels.training.checkpoint import load_model
 
         serving = Serving(**read_serving(folder))
         vocabulary = folder / "vocabulary.json"
@@ -146,7 +146,7 @@ class TextClassifier:
         return self.score(self.read(texts))
 
     def _logits(self, reading: Reading) -> np.ndarray:
-        from rnnmodels.inference import predict_sequences
+        from rnnmodels.classifiers.inference import predict_sequences
 
         return predict_sequences(self.model, reading.sequences, batch_steps=self.serving.batch_tokens)
 

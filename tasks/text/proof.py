@@ -15,7 +15,7 @@ from tasks.text.classifier import TextClassifier
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
 
-    from rnnmodels.batches import Batch
+    from rnnmodels.classifiers.batches import Batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +62,8 @@ def logits_of_batch(classifier: TextClassifier, batch: "Batch", texts: dict[int,
 
     Raises IntegrityError (E-REG-005) if the served encoder cuts a text into other tokens.
     """
-    from rnnmodels.evaluation_mode import evaluating
-    from rnnmodels.inference import pad_sequences, score_batch
+    from rnnmodels.classifiers.inference import pad_sequences, score_batch
+    from rnnmodels.training.evaluation import evaluating
 
     sequences = classifier.encoder.encode([texts[int(row)] for row in batch.row])
     padded = pad_sequences(sequences, width=batch.steps.shape[1])
@@ -80,6 +80,6 @@ def logits_of_batch(classifier: TextClassifier, batch: "Batch", texts: dict[int,
 
 def certify(classifier: TextClassifier, texts: list[str]) -> dict:
     """Certify that the model's logits depend on the text alone, not on padding, batch-mates or batch size."""
-    from rnnmodels.certificate import certify_invariance
+    from rnnmodels.classifiers.certificate import certify_invariance
 
     return dataclasses.asdict(certify_invariance(classifier.model, classifier.encoder.encode(texts)))

@@ -9,8 +9,8 @@ import pytest
 
 from benchmarks import loss_curves, measure, reviews, text_contenders, text_preparation, training
 from benchmarks.training_contenders import Meter, Setup, shuffled_batches
-from rnnmodels import fitting
-from rnnmodels.batches import Batch
+from rnnmodels.classifiers.batches import Batch
+from rnnmodels.training import fitting
 from tasks import store
 from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.shard import shard

@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from rnnmodels.batches import Shards, open_shards
-from rnnmodels.classifier import SequenceClassifier
+from rnnmodels.classifiers.batches import Shards, open_shards
+from rnnmodels.classifiers.classifier import SequenceClassifier
 from rnnmodels.config import Architecture
-from rnnmodels.windows import Windows, open_windows
+from rnnmodels.forecasters.windows import Windows, open_windows
 
 VOCABULARY_SIZE = 30
 NUM_CLASSES = 2

@@ -68,7 +68,7 @@ def interrupt_after_first_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _every_step_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rnnmodels.fitting.SECONDS_BETWEEN_STEP_RESULTS", 0.0)
+    monkeypatch.setattr("rnnmodels.training.fitting.SECONDS_BETWEEN_STEP_RESULTS", 0.0)
 
 
 @pytest.mark.parametrize("resume", [True, False])

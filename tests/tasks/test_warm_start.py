@@ -88,5 +88,5 @@ def test_an_interrupted_fit_tells_where_it_was_tracked(
         fit.fn(CLASSIFY, shards, candidate, tracked_as="run-1")
 
     assert find_tracked(CLASSIFY, shards, candidate, None) == "run-1"
-    monkeypatch.setitem(sys.modules, "rnnmodels.checkpoint", None)  # whose import takes torch
+    monkeypatch.setitem(sys.modules, "rnnmodels.training.checkpoint", None)  # whose import takes torch
     assert find_tracked(CLASSIFY, shards, ClassifierCandidate(name="never-begun"), None) == ""

@@ -4,8 +4,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from rnnmodels.classifiers.series_config import SeriesArchitecture, SeriesTraining
 from rnnmodels.config import Optimization
-from rnnmodels.series_config import SeriesArchitecture, SeriesTraining
 from tasks.classification.evaluating import ClassificationSettings
 from tasks.contract.kind import Kind, LazyModule
 from tasks.contract.recipe import Recipe

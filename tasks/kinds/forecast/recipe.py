@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from rnnmodels.config import Optimization
-from rnnmodels.forecast_config import ForecastArchitecture, ForecastTraining
+from rnnmodels.forecasters.forecast_config import ForecastArchitecture, ForecastTraining
 from tasks.contract.kind import Kind, LazyModule
 from tasks.contract.recipe import Recipe
 from tasks.series.baselines import BASELINES, ForecastBaselineSettings

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 import torch
 
-from rnnmodels.checkpoint import save_model
+from rnnmodels.training.checkpoint import save_model
 from tasks import store
 from tasks.contest import Scored
 from tasks.detection.modelling import DetectorCandidate, create_model, finish_model, open_data

@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rnnmodels.checkpoint import load_model
-from rnnmodels.forecaster import SequenceForecaster
+from rnnmodels.forecasters.forecaster import SequenceForecaster
+from rnnmodels.training.checkpoint import load_model
 from tasks.detection.detector import StreamingDetector, decide_threshold, judge_rows
 from tasks.detection.events import count_gap_rows, find_events, find_threshold
 from tasks.detection.forecasting import forecast_rows

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from rnnmodels.row_parallel import as_tuple
+from rnnmodels.layers.row_parallel import as_tuple
 from tasks.contest import Scored
 from tasks.detection.registration import assemble_parts
 from tasks.detection.scaling import LevelSettings

@@ -37,7 +37,7 @@ from tasks.sources import intake
 intake.BATCH_ROWS = windows.WINDOW_ROWS = {window_rows}
 found = registered_model.RegisteredModel(name="reviews", version="1", artifact_uri="", folder=Path({folder!r}))
 registry.resolve_model = lambda text: found
-import rnnmodels.inference
+import rnnmodels.classifiers.inference
 print("ready", flush=True)
 predict.predict_file("reviews", Path({source!r}), Path({output!r}))
 print("done", flush=True)

@@ -9,7 +9,7 @@ import polars as pl
 import polars.selectors as cs
 import pytest
 
-from rnnmodels.series_config import SeriesArchitecture, SeriesTraining
+from rnnmodels.classifiers.series_config import SeriesArchitecture, SeriesTraining
 from tasks.classification.evaluating import ClassificationSettings
 from tasks.classification.scoring import Scores
 from tasks.contest import Scored

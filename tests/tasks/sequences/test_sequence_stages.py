@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rnnmodels.series_config import SeriesArchitecture, SeriesTraining
+from rnnmodels.classifiers.series_config import SeriesArchitecture, SeriesTraining
 from tasks import store
 from tasks.baseline import fit_baselines
 from tasks.classification.evaluating import ClassificationSettings

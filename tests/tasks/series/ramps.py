@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 import polars as pl
 import torch
 
-from rnnmodels.forecast_config import ForecastArchitecture
-from rnnmodels.forecaster import SequenceForecaster
-from rnnmodels.windows import WindowShape
+from rnnmodels.forecasters.forecast_config import ForecastArchitecture
+from rnnmodels.forecasters.forecaster import SequenceForecaster
+from rnnmodels.forecasters.windows import WindowShape
 from tasks.series.forecaster import SeriesForecaster, Serving
 from tasks.series.scaler import ColumnScale, Scaler
 from tasks.series.source import SeriesSource

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rnnmodels.windows import open_windows
+from rnnmodels.forecasters.windows import open_windows
 from tasks.series.examples import Example, describe_example, rank_examples
 from tasks.series.scaler import Units
 

@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 import torch
 
-from rnnmodels.checkpoint import save_model
-from rnnmodels.forecast_config import ForecastArchitecture
-from rnnmodels.forecaster import SequenceForecaster
-from rnnmodels.forecasts import forecast_arrays
+from rnnmodels.forecasters.forecast_config import ForecastArchitecture
+from rnnmodels.forecasters.forecaster import SequenceForecaster
+from rnnmodels.forecasters.forecasts import forecast_arrays
+from rnnmodels.training.checkpoint import save_model
 from tasks import gate, registrations, registry, store
 from tasks.kinds.forecast.recipe import FORECAST
 from tasks.lineage import Lineage

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnmodels.windows import open_windows
+from rnnmodels.forecasters.windows import open_windows
 from tasks.series.losses import LossScales, central_intervals, measure_seasonal_differences
 from tasks.series.scaler import Units
 

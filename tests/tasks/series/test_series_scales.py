@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from rnnmodels.forecast_config import ForecastArchitecture
-from rnnmodels.forecaster import SequenceForecaster
-from rnnmodels.windows import WindowShape
+from rnnmodels.forecasters.forecast_config import ForecastArchitecture
+from rnnmodels.forecasters.forecaster import SequenceForecaster
+from rnnmodels.forecasters.windows import WindowShape
 from tasks import store
 from tasks.errors import InputError
 from tasks.series.far_apart import find_far_apart

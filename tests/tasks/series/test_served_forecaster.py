@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from fastapi.testclient import TestClient
 
-from rnnmodels.forecast_config import ForecastArchitecture
+from rnnmodels.forecasters.forecast_config import ForecastArchitecture
 from tasks import registered_model, registry, tracking
 from tasks.errors import InputError, IntegrityError
 from tasks.kinds.forecast.recipe import FORECAST

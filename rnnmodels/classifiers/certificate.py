@@ -1,0 +1,83 @@
+"""A certificate that a model's logits depend on nothing but the sequence itself.
+
+The same sequences are scored under variations that must not matter: padding, batch-mates, batch size, packing.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnmodels.classifiers.batches import Batch
+from rnnmodels.classifiers.classifier import RecurrentClassifier
+from rnnmodels.classifiers.inference import pad_sequences, score_batch
+from rnnmodels.classifiers.packed import packed_twin
+from rnnmodels.training.evaluation import evaluating
+
+TOLERANCE = 1e-5
+EXTRA_STEPS = 37
+BUCKET_STEP = 64
+
+Sequences = Sequence[NDArray]
+Logits = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Largest |difference| / max(1, |logit|) per variation; `passed` if none exceeds the tolerance."""
+
+    deviations: dict[str, float]
+    tolerance: float
+    passed: bool
+    num_sequences: int
+
+
+def certify_invariance(model: RecurrentClassifier, sequences: Sequences, *, seed: int = 0) -> Certificate:
+    """Score each sequence alone, then under each variation, and compare; `seed` draws the random steps."""
+    if not sequences:
+        raise ValueError("got no sequences, expected at least one to certify with")
+    generator = np.random.default_rng(seed)
+    together = pad_sequences(sequences)
+    batches = {
+        "batch_size": [together],
+        "batch_mates": [_with_random_mates(sequences, model, generator)],
+        "padding_content": [_with_random_padding(together, model, generator)],
+        "padding_length": [_alone(sequence, len(sequence) + EXTRA_STEPS) for sequence in sequences],
+        "bucket_width": [_alone(sequence, -(-len(sequence) // BUCKET_STEP) * BUCKET_STEP) for sequence in sequences],
+    }
+    with evaluating(model):
+        alone = _score(model, [_alone(sequence) for sequence in sequences])
+        logits = {name: _score(model, variation)[: len(sequences)] for name, variation in batches.items()}
+        logits["packing"] = _score(packed_twin(model), [together])
+    deviations = {name: _largest_deviation(alone, varied) for name, varied in logits.items()}
+    passed = all(deviation <= TOLERANCE for deviation in deviations.values())
+    return Certificate(deviations, TOLERANCE, passed, len(sequences))
+
+
+def _alone(sequence: NDArray, width: int = 0) -> Batch:
+    return pad_sequences([sequence], width=width)
+
+
+def _with_random_mates(sequences: Sequences, model: RecurrentClassifier, generator: np.random.Generator) -> Batch:
+    """Follow the sequences by as many random ones, the first of them longer than any."""
+    lengths = [len(sequence) for sequence in sequences]
+    lengths[0] = max(lengths) + 1
+    mates = [model.draw_steps((length,), generator) for length in lengths]
+    return pad_sequences([*sequences, *mates])
+
+
+def _with_random_padding(batch: Batch, model: RecurrentClassifier, generator: np.random.Generator) -> Batch:
+    shape = batch.steps.shape[:2]
+    is_padding = np.arange(shape[1]) >= batch.length[:, None]
+    is_padding = is_padding.reshape(*shape, *[1] * (batch.steps.ndim - 2))
+    return dataclasses.replace(batch, steps=np.where(is_padding, model.draw_steps(shape, generator), batch.steps))
+
+
+def _score(model: RecurrentClassifier, batches: Sequence[Batch]) -> Logits:
+    return np.concatenate([score_batch(model, batch) for batch in batches])
+
+
+def _largest_deviation(expected: Logits, actual: Logits) -> float:
+    return float((np.abs(actual - expected) / np.maximum(1, np.abs(expected))).max())

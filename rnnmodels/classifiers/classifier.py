@@ -1,0 +1,141 @@
+"""Sequence classifiers: recurrent encoder, pooling, linear head; and the one that reads tokens through an embedding.
+
+Shapes: T time steps, B batch, F input features, H hidden units, P pooled features, K classes.
+"""
+
+from abc import abstractmethod
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from rnnmodels.classifiers.batches import Batch, Shards, check_tokens
+from rnnmodels.classifiers.inference import predict_shards, to_device, to_int64
+from rnnmodels.config import Architecture, ClassifierArchitecture, ClassifierTraining
+from rnnmodels.layers.cells import RecurrentEncoder
+from rnnmodels.layers.dropout import DropoutEmbedding
+from rnnmodels.layers.pooling import Pooling
+from rnnmodels.training.sequence_model import SequenceModel, Validation
+
+EMBEDDING_RANGE = 0.1
+
+
+class RecurrentClassifier(SequenceModel):
+    """Maps sequences to class logits; padding, batch-mates and batch size do not change them.
+
+    The initial weights are a function of the arguments alone; the global random state is left as it was. A subclass
+    says what turns a step into features, and calls `_build` last.
+    """
+
+    def __init__(self, architecture: ClassifierArchitecture, *, num_classes: int) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.num_classes = num_classes
+
+    def _build(self, seed: int) -> None:
+        with torch.random.fork_rng(devices=[]):
+            torch.random.default_generator.manual_seed(seed)
+            input_size = self._build_input()
+            self.encoder = RecurrentEncoder(self.architecture, input_size)
+            self.pooling = Pooling(self.architecture)
+            self.dropout = nn.Dropout(self.architecture.head_dropout)
+            self.head = nn.Linear(self.pooling.output_size, self.num_classes)
+            self._initialize()
+
+    @abstractmethod
+    def _build_input(self) -> int:
+        """Make the layers below the encoder; returns the number of features they give."""
+
+    def _initialize(self) -> None:
+        nn.init.xavier_uniform_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    @abstractmethod
+    def forward(self, steps_BT: Tensor, length_B: Tensor) -> Tensor:
+        """Return float32 logits (B, K); under autocast only the recurrent layers change their arithmetic."""
+
+    @abstractmethod
+    def check_steps(self, batch: Batch) -> None:
+        """Raise ValueError naming the first row whose steps the model cannot read."""
+
+    @abstractmethod
+    def draw_steps(self, shape: tuple[int, ...], generator: np.random.Generator) -> NDArray:
+        """Draw steps at random, any of which the model can read."""
+
+    def classify_embedded(self, x_TBF: Tensor, length_B: Tensor) -> Tensor:
+        """Return the logits (B, K) of steps that have become features."""
+        states_TBH = self.encoder(x_TBF, length_B)
+        with torch.autocast(x_TBF.device.type, enabled=False):
+            pooled_BP = self.pooling(states_TBH.float(), length_B)
+            return self.head(self.dropout(pooled_BP))
+
+    def loss(self, batch: Batch, training: ClassifierTraining) -> Tensor:
+        """Mean cross-entropy, in nats, smoothed as `training` says."""
+        device = self.head.weight.device
+        logits_BK = self(to_device(batch.steps, device), to_int64(batch.length, device))
+        target_B = to_int64(batch.target, device)
+        return functional.cross_entropy(logits_BK, target_B, label_smoothing=training.label_smoothing)
+
+    def validate(self, data: Shards, training: ClassifierTraining) -> Validation:
+        """Measure cross-entropy (without smoothing) and accuracy."""
+        predictions = predict_shards(self, data, batch_steps=training.batch_size)
+        logits_NK = torch.from_numpy(predictions.logits)
+        target_N = torch.from_numpy(predictions.target.astype("int64"))
+        loss = functional.cross_entropy(logits_NK, target_N).item()
+        accuracy = (logits_NK.argmax(dim=1) == target_N).double().mean().item()
+        return Validation(loss, {"accuracy": accuracy})
+
+
+class SequenceClassifier(RecurrentClassifier):
+    """Maps token ids to class logits."""
+
+    architecture: Architecture
+
+    def __init__(self, architecture: Architecture, *, vocabulary_size: int, num_classes: int, seed: int = 1) -> None:
+        super().__init__(architecture, num_classes=num_classes)
+        self.vocabulary_size = vocabulary_size
+        self._build(seed)
+
+    def _build_input(self) -> int:
+        size = self.architecture.embedding_size
+        self.embedding = DropoutEmbedding(self.vocabulary_size, size, share=self.architecture.embedding_dropout)
+        return size
+
+    def _initialize(self) -> None:
+        nn.init.uniform_(self.embedding.weight, -EMBEDDING_RANGE, EMBEDDING_RANGE)
+        super()._initialize()
+
+    def forward(self, tokens_BT: Tensor, length_B: Tensor) -> Tensor:
+        """Return float32 logits (B, K) of token ids."""
+        return self.classify_embedded(self.embedding(tokens_BT.T), length_B)
+
+    def description(self) -> dict[str, object]:
+        """Architecture and sizes."""
+        return {
+            "architecture": self.architecture.model_dump(mode="json"),
+            "vocabulary_size": self.vocabulary_size,
+            "num_classes": self.num_classes,
+        }
+
+    @classmethod
+    def from_description(cls, description: dict) -> "SequenceClassifier":
+        """Build a classifier from its architecture and sizes."""
+        return cls(
+            Architecture(**description["architecture"]),
+            vocabulary_size=description["vocabulary_size"],
+            num_classes=description["num_classes"],
+        )
+
+    def check(self, data: Shards) -> None:
+        """Raise ValueError naming the first row with a token or a class the model does not know."""
+        data.check_ids(vocabulary_size=self.vocabulary_size, num_classes=self.num_classes)
+
+    def check_steps(self, batch: Batch) -> None:
+        """Raise ValueError naming the first row with a token id outside the vocabulary."""
+        check_tokens(batch.steps, batch.row, self.vocabulary_size)
+
+    def draw_steps(self, shape: tuple[int, ...], generator: np.random.Generator) -> NDArray[np.int64]:
+        """Draw token ids of a shape."""
+        return generator.integers(0, self.vocabulary_size, shape)

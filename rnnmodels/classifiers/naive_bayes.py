@@ -1,0 +1,45 @@
+"""A head start for the embedding: how much more often a token occurs in texts of one class than in those of others.
+
+Source: Wang and Manning 2012, "Baselines and Bigrams", section 2.1 (log-count ratio over presence in a text).
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rnnmodels.classifiers.batches import Batch, Shards
+from rnnmodels.classifiers.classifier import SequenceClassifier
+
+# A rarer token's ratio says more about chance than about the class.
+MIN_TEXTS = 3
+
+
+def start_from_class_ratios(model: SequenceClassifier, train: Shards, *, scale: float) -> None:
+    """Set the first embedding columns, one per class, to the tokens' centred log-count ratios times `scale`."""
+    ratios_VK = measure_class_ratios(train, vocabulary_size=model.vocabulary_size, num_classes=model.num_classes)
+    weight_VE = model.embedding.weight
+    num_columns = min(ratios_VK.shape[1], weight_VE.shape[1])
+    with torch.no_grad():
+        weight_VE[:, :num_columns] = torch.from_numpy(scale * ratios_VK[:, :num_columns]).to(weight_VE)
+
+
+def measure_class_ratios(train: Shards, *, vocabulary_size: int, num_classes: int) -> NDArray[np.float64]:
+    """Log of each class's share of a token's occurrences, smoothed by one text and centred over the classes.
+
+    Returns (vocabulary, classes); padding and tokens of fewer than three texts get 0.
+    """
+    texts_VK = np.zeros((vocabulary_size, num_classes))
+    for block in train.blocks:
+        token, target = _distinct_tokens(block)
+        np.add.at(texts_VK, (token, target), 1)
+    log_shares_VK = np.log((texts_VK + 1) / (texts_VK + 1).sum(axis=0))
+    centred_VK = log_shares_VK - log_shares_VK.mean(axis=1, keepdims=True)
+    return np.where(texts_VK.sum(axis=1, keepdims=True) >= MIN_TEXTS, centred_VK, 0.0)
+
+
+def _distinct_tokens(block: Batch) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Each token of each row once, with the row's class."""
+    is_real = np.arange(block.steps.shape[1]) < block.length[:, None]
+    position, step = np.nonzero(is_real)
+    pairs = np.unique(position.astype(np.int64) << 32 | block.steps[position, step])
+    return pairs & 0xFFFFFFFF, block.target[pairs >> 32].astype(np.int64)

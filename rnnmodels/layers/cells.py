@@ -1,0 +1,125 @@
+"""Recurrent layers built from single-layer, one-directional `torch.nn` modules.
+
+Shapes: T time steps, B batch, F input features, H hidden units (of all directions together).
+Layers are time-major: a step then reads one contiguous block.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from rnnmodels.config import RecurrentArchitecture
+from rnnmodels.layers.dropout import LockedDropout
+
+# Just below 1, so that a state which nothing feeds fades instead of growing without bound.
+IDENTITY_SCALE = 0.95
+
+UPDATE_GATE = {"gru": 1, "lstm": 1}  # torch orders the gates of a GRU r, z, n and of an LSTM i, f, g, o
+
+
+class RecurrentLayer(nn.Module):
+    """One recurrent layer in one or both directions; no state at a real step ever depends on padding."""
+
+    def __init__(self, architecture: RecurrentArchitecture, input_size: int) -> None:
+        super().__init__()
+        self.directions = nn.ModuleList(
+            build_cell(architecture, input_size) for _ in range(1 + architecture.bidirectional)
+        )
+
+    def forward(self, x_TBF: Tensor, length_B: Tensor) -> Tensor:
+        """Return the hidden states (T, B, H); those after a sequence's end are arbitrary."""
+        states_TBH, _ = self.directions[0](x_TBF)
+        if len(self.directions) == 1:
+            return states_TBH
+        order_TB = reversed_order(length_B, x_TBF.shape[0])
+        backward_TBH, _ = self.directions[1](reorder_steps(x_TBF, order_TB))
+        return torch.cat([states_TBH, reorder_steps(backward_TBH, order_TB)], dim=-1)
+
+
+class RecurrentEncoder(nn.Module):
+    """Stacked recurrent layers with locked dropout at the input of each."""
+
+    def __init__(self, architecture: RecurrentArchitecture, input_size: int) -> None:
+        super().__init__()
+        self.output_size = architecture.hidden_size * (1 + architecture.bidirectional)
+        input_sizes = [input_size] + [self.output_size] * (architecture.num_layers - 1)
+        self.layers = nn.ModuleList(RecurrentLayer(architecture, size) for size in input_sizes)
+        self.dropout = LockedDropout(architecture.locked_dropout)
+
+    def forward(self, x_TBF: Tensor, length_B: Tensor) -> Tensor:
+        """Return the last layer's hidden states (T, B, H)."""
+        for layer in self.layers:
+            x_TBF = layer(self.dropout(x_TBF), length_B)
+        return x_TBF
+
+
+class _ReorderSteps(torch.autograd.Function):
+    """Gather by a permutation that is its own inverse, so that the gradient is the same cheap gather."""
+
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, x_NF: Tensor, order_N: Tensor) -> Tensor:
+        ctx.save_for_backward(order_N)
+        return x_NF.index_select(0, order_N)
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, gradient_NF: Tensor) -> tuple[Tensor, None]:
+        (order_N,) = ctx.saved_tensors
+        return gradient_NF.index_select(0, order_N), None
+
+
+def reversed_order(length_B: Tensor, num_steps: int) -> Tensor:
+    """Say which step stands where when each sequence is reversed within its own length (T, B)."""
+    step_T1 = torch.arange(num_steps, device=length_B.device)[:, None]
+    return torch.where(step_T1 < length_B, length_B - 1 - step_T1, step_T1)
+
+
+def reorder_steps(x_TBF: Tensor, order_TB: Tensor) -> Tensor:
+    """Move the steps of each sequence; `order_TB` must be its own inverse, as a reversal is."""
+    num_rows = order_TB.shape[1]
+    flat_order = (order_TB * num_rows + torch.arange(num_rows, device=order_TB.device)).flatten()
+    return _ReorderSteps.apply(x_TBF.flatten(0, 1), flat_order).view_as(x_TBF)
+
+
+def build_cell(architecture: RecurrentArchitecture, input_size: int) -> nn.RNNBase:
+    """Make one direction of one layer, initialised so that gradients reach far back."""
+    if architecture.cell == "rnn":
+        cell = nn.RNN(input_size, architecture.hidden_size, nonlinearity=architecture.nonlinearity)
+    else:
+        cell = {"gru": nn.GRU, "lstm": nn.LSTM}[architecture.cell](input_size, architecture.hidden_size)
+    _initialize_weights(cell, is_relu=architecture.cell == "rnn" and architecture.nonlinearity == "relu")
+    _initialize_biases(cell, architecture)
+    return cell
+
+
+@torch.no_grad()
+def _initialize_weights(cell: nn.RNNBase, *, is_relu: bool) -> None:
+    """Set Glorot input and orthogonal recurrent weights per gate; a ReLU cell starts near identity.
+
+    Le, Jaitly, Hinton 2015, https://arxiv.org/abs/1504.00941 (identity).
+    """
+    for gate_HF in cell.weight_ih_l0.split(cell.hidden_size):
+        nn.init.xavier_uniform_(gate_HF)
+    for gate_HH in cell.weight_hh_l0.split(cell.hidden_size):
+        if is_relu:
+            nn.init.eye_(gate_HH).mul_(IDENTITY_SCALE)
+        else:
+            nn.init.orthogonal_(gate_HH)
+
+
+@torch.no_grad()
+def _initialize_biases(cell: nn.RNNBase, architecture: RecurrentArchitecture) -> None:
+    """Start gates open to the past: forget bias 1 (LSTM), or chrono initialisation for known long lags.
+
+    Tallec, Ollivier 2018, https://arxiv.org/abs/1804.11188 (chrono).
+    """
+    cell.bias_ih_l0.zero_()
+    cell.bias_hh_l0.zero_()
+    if architecture.cell == "rnn":
+        return
+    gates = cell.bias_ih_l0.split(cell.hidden_size)
+    keep_H = gates[UPDATE_GATE[architecture.cell]]
+    if architecture.longest_lag:
+        keep_H.uniform_(1, max(2, architecture.longest_lag) - 1).log_()
+    elif architecture.cell == "lstm":
+        keep_H.fill_(1)
+    if architecture.longest_lag and architecture.cell == "lstm":
+        gates[0].copy_(-keep_H)

@@ -1,0 +1,155 @@
+"""Fitting as a generator: it yields results; the caller logs, shows, stores or stops."""
+
+import math
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rnnmodels.config import Optimization
+from rnnmodels.training.averaging import copy_weights
+from rnnmodels.training.checkpoint import CheckpointFolder
+from rnnmodels.training.device import resolve_device, use_physical_cores
+from rnnmodels.training.results import EpochResult, StepResult
+from rnnmodels.training.run_state import RunState, start_run
+from rnnmodels.training.sequence_model import SequenceData, SequenceModel, Validation
+from rnnmodels.training.training_step import StepFigures
+
+SECONDS_BETWEEN_STEP_RESULTS = 0.5
+
+
+def fit(
+    model: SequenceModel,
+    train: SequenceData,
+    valid: SequenceData,
+    training: Optimization,
+    *,
+    checkpoints: Path | None = None,
+    resume: bool = False,
+    tracked_as: str = "",
+) -> Iterator[StepResult | EpochResult]:
+    """Train, yielding a StepResult now and then and an EpochResult per epoch; then the model holds the best weights.
+
+    With `checkpoints`, each epoch ends with one, which also stores `tracked_as`. With `resume`, the newest intact one
+    is continued: its epochs are yielded again first, and on the same kind of machine the end is bit by bit that of an
+    uninterrupted run.
+    Raises NonFiniteError before an update that would damage the weights, ValueError for rows the model cannot read.
+    """
+    _check_rows(model, train, valid)
+    device = resolve_device(training.device)
+    if device.type == "cpu":
+        use_physical_cores()
+    run = start_run(model, training, device, steps_per_epoch=train.num_batches(training.batch_size))
+    identity = _identity(model, train, valid, training)
+    folder = CheckpointFolder(checkpoints, identity, tracked_as=tracked_as) if checkpoints else None
+    snapshot = folder.load_newest() if folder and resume else None
+    if snapshot is not None:
+        run.restore(snapshot)
+        yield from run.history
+    while not run.is_finished:
+        yield from _run_epoch(run, train, valid)
+        if folder is not None:
+            folder.save(run.take_snapshot())
+        yield run.history[-1]
+    copy_weights(run.best_weights, model)
+    model.eval()
+
+
+@dataclass
+class _Epoch:
+    """The epoch under way."""
+
+    number: int
+    num_steps: int
+    started_s: float = field(default_factory=time.perf_counter)
+    shown_s: float = 0.0
+    num_rows: int = 0
+    loss_sum: float = 0.0
+    norms: list[float] = field(default_factory=list)
+
+    @property
+    def wall_s(self) -> float:
+        return time.perf_counter() - self.started_s
+
+    def add(self, figures: StepFigures, num_rows: int) -> None:
+        self.num_rows += num_rows
+        self.loss_sum += figures.loss * num_rows
+        self.norms.append(figures.gradient_norm)
+
+    def is_due_to_show(self) -> bool:
+        is_due = self.wall_s - self.shown_s >= SECONDS_BETWEEN_STEP_RESULTS
+        self.shown_s = self.wall_s if is_due else self.shown_s
+        return is_due
+
+
+def _run_epoch(run: RunState, train: SequenceData, valid: SequenceData) -> Iterator[StepResult]:
+    """Update on every row once, validate and record the result."""
+    epoch = _Epoch(len(run.history) + 1, train.num_batches(run.training.batch_size))
+    run.model.train()
+    batches = train.batches(run.training.batch_size, seed=run.training.seed, epoch=epoch.number)
+    for step, batch in enumerate(batches, start=1):
+        rate = run.schedule.rate((epoch.number - 1) * epoch.num_steps + step - 1)
+        with run.random.active():
+            figures = run.training_step.run(batch, rate=rate, epoch=epoch.number, step=step)
+        if run.average is not None:
+            run.average.update(run.model)
+        epoch.add(figures, len(batch.row))
+        if epoch.is_due_to_show():
+            yield _step_result(epoch, step, figures, rate)
+    run.close_epoch(_epoch_result(epoch, run, valid, rate))
+
+
+def _step_result(epoch: _Epoch, step: int, figures: StepFigures, rate: float) -> StepResult:
+    return StepResult(
+        epoch=epoch.number,
+        step=step,
+        num_steps=epoch.num_steps,
+        loss=figures.loss,
+        gradient_norm=figures.gradient_norm,
+        learning_rate=rate,
+        rows_per_s=epoch.num_rows / epoch.wall_s,
+        wall_s=epoch.wall_s,
+    )
+
+
+def _epoch_result(epoch: _Epoch, run: RunState, valid: SequenceData, rate: float) -> EpochResult:
+    train_s = epoch.wall_s
+    with run.evaluated_weights():
+        validation = _validate(run, valid)
+    return EpochResult(
+        epoch=epoch.number,
+        train_loss=epoch.loss_sum / epoch.num_rows,
+        valid_loss=validation.loss,
+        valid_metrics=validation.metrics,
+        learning_rate=rate,
+        gradient_norm=statistics.median(epoch.norms),
+        rows_per_s=epoch.num_rows / train_s,
+        wall_s=epoch.wall_s,
+        is_best=validation.loss < run.best_loss,
+    )
+
+
+def _validate(run: RunState, valid: SequenceData) -> Validation:
+    validation = run.model.validate(valid, run.training)
+    if not math.isfinite(validation.loss):
+        raise FloatingPointError(f"epoch {len(run.history) + 1}: the validation loss is {validation.loss}")
+    return validation
+
+
+def _check_rows(model: SequenceModel, *splits: SequenceData) -> None:
+    for data in splits:
+        if data.num_rows == 0:
+            raise ValueError(f"no rows in {data.place}, expected at least one")
+        model.check(data)
+
+
+def _identity(
+    model: SequenceModel, train: SequenceData, valid: SequenceData, training: Optimization
+) -> dict[str, object]:
+    """What must agree to continue a checkpoint; the device may differ, at the price of exactness."""
+    return {
+        **model.description(),
+        "training": training.model_dump(mode="json", exclude={"device"}),
+        "data": {"train": train.digest, "valid": valid.digest},
+    }

@@ -1,0 +1,71 @@
+"""One update of a model's weights: loss, gradients, clipping, AdamW."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from rnnmodels.config import Optimization
+from rnnmodels.training.sequence_model import Batch, SequenceModel
+
+BETAS = (0.9, 0.99)
+MAX_NAMED_ROWS = 10
+
+
+class NonFiniteError(FloatingPointError):
+    """The loss or a gradient is NaN or infinite; the weights are those before the step."""
+
+    def __init__(self, what: str, value: float, *, epoch: int, step: int, rows: tuple[int, ...]) -> None:
+        self.epoch, self.step, self.rows = epoch, step, rows
+        named = ", ".join(str(row) for row in rows[:MAX_NAMED_ROWS]) + (", ..." if len(rows) > MAX_NAMED_ROWS else "")
+        super().__init__(f"epoch {epoch} step {step}: the {what} is {value}; rows of the batch: {named}")
+
+
+@dataclass(frozen=True)
+class StepFigures:
+    """Loss and gradient norm (before clipping) of one step."""
+
+    loss: float
+    gradient_norm: float
+
+
+def build_optimizer(model: nn.Module, training: Optimization) -> torch.optim.AdamW:
+    """AdamW in one fused kernel; biases are not decayed."""
+    matrices = [weight for weight in model.parameters() if weight.ndim > 1]
+    biases = [weight for weight in model.parameters() if weight.ndim == 1]
+    groups = [{"params": matrices, "weight_decay": training.weight_decay}, {"params": biases, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=training.learning_rate, betas=BETAS, fused=True)
+
+
+class TrainingStep:
+    """Updates a model by one batch at a time; `precision` is the arithmetic of the recurrent layers."""
+
+    def __init__(self, model: SequenceModel, training: Optimization, precision: torch.dtype) -> None:
+        self.model = model
+        self.training = training
+        self.precision = precision
+        self.weights = list(model.parameters())
+        self.device = self.weights[0].device
+        self.optimizer = build_optimizer(model, training)
+
+    def run(self, batch: Batch, *, rate: float, epoch: int, step: int) -> StepFigures:
+        """Update the weights; raises NonFiniteError before it would damage them."""
+        loss = self._loss(batch)
+        self.optimizer.zero_grad()
+        loss.backward()
+        norm = torch.nn.utils.get_total_norm([weight.grad for weight in self.weights])
+        figures = StepFigures(loss.item(), norm.item())
+        for what, value in (("loss", figures.loss), ("gradient norm", figures.gradient_norm)):
+            if not np.isfinite(value):
+                raise NonFiniteError(what, value, epoch=epoch, step=step, rows=tuple(batch.row.tolist()))
+        if figures.gradient_norm > self.training.clip_norm:
+            torch.nn.utils.clip_grads_with_norm_(self.weights, self.training.clip_norm, norm)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        return figures
+
+    def _loss(self, batch: Batch) -> torch.Tensor:
+        with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+            return self.model.loss(batch, self.training)

@@ -1,0 +1,33 @@
+"""Dropout with one mask over time, and of whole vocabulary entries."""
+
+import torch
+
+from rnnmodels.layers.dropout import DropoutEmbedding, LockedDropout
+
+
+def test_locked_dropout_keeps_one_mask_over_time():
+    torch.manual_seed(0)
+    dropped = LockedDropout(0.5)(torch.ones(50, 4, 32))
+    assert set(dropped.unique().tolist()) == {0.0, 2.0}
+    assert torch.equal(dropped, dropped[:1].expand_as(dropped))
+    assert not torch.equal(dropped[0, 0], dropped[0, 1])
+
+
+def test_embedding_dropout_drops_a_token_everywhere_or_nowhere():
+    torch.manual_seed(0)
+    embedding = DropoutEmbedding(40, 3, share=0.5)
+    tokens = torch.randint(0, 40, (30, 8))
+    vectors = embedding(tokens)
+    kept = vectors.abs().sum(dim=-1) > 0
+    for token in tokens.unique():
+        assert kept[tokens == token].unique().numel() == 1
+    assert 0.2 < kept.double().mean() < 0.8
+    torch.testing.assert_close(vectors[kept], 2 * embedding.weight[tokens[kept]])
+
+
+def test_dropout_does_nothing_in_evaluation():
+    embedding = DropoutEmbedding(40, 3, share=0.5).eval()
+    tokens = torch.arange(40)[:, None]
+    assert torch.equal(embedding(tokens)[:, 0], embedding.weight)
+    ones = torch.ones(5, 2, 3)
+    assert LockedDropout(0.5).eval()(ones) is ones

@@ -1,0 +1,34 @@
+"""Learning-rate schedules."""
+
+import pytest
+
+from rnnmodels.config import Training
+from rnnmodels.training.schedules import Schedule
+
+
+def test_one_cycle_rises_to_the_peak_and_falls_to_nearly_nothing():
+    schedule = Schedule(Training(learning_rate=1.0, warmup_share=0.25), num_steps=101)
+    rates = [schedule.rate(step) for step in range(101)]
+    assert rates[0] == pytest.approx(1 / 25)
+    assert max(rates) == rates[25] == pytest.approx(1.0)
+    assert rates[:26] == sorted(rates[:26])
+    assert rates[25:] == sorted(rates[25:], reverse=True)
+    assert rates[-1] == pytest.approx(1e-4)
+
+
+def test_a_schedule_of_one_step_has_a_rate():
+    assert Schedule(Training(learning_rate=1.0), num_steps=1).rate(0) == pytest.approx(1 / 25)
+
+
+def test_plateau_halves_the_rate_after_an_epoch_without_progress():
+    schedule = Schedule(Training(learning_rate=1.0, schedule="plateau"), num_steps=10)
+    schedule.close_epoch(is_best=True)
+    assert schedule.rate(5) == 1.0
+    schedule.close_epoch(is_best=False)
+    assert schedule.rate(6) == 0.5
+
+
+def test_constant_stays():
+    schedule = Schedule(Training(learning_rate=0.3, schedule="constant"), num_steps=10)
+    schedule.close_epoch(is_best=False)
+    assert {schedule.rate(step) for step in range(10)} == {0.3}
