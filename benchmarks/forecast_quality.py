@@ -21,9 +21,9 @@ from benchmarks import measure
 if TYPE_CHECKING:
     from rnnmodels.forecasters.forecaster import SequenceForecaster
     from rnnmodels.forecasters.windows import Windows
-    from tasks.contest import Contest
+    from tasks.contract.contest import Contest
+    from tasks.contract.lineage import Lineage
     from tasks.kinds.forecast.recipe import ForecastRecipe
-    from tasks.lineage import Lineage
 
 VERSIONS = ("torch", "numpy")
 RECIPES = ("etth1", "etth1-192", "etth1-336", "etth1-720")
@@ -42,7 +42,7 @@ def run_recipe(name: str, seed: int, file: Path, home: Path) -> dict:
     os.environ["RNNFLOW_HOME"] = str(home)
     from flows.recipes.recipe import load_recipe
     from tasks.baseline import fit_baselines
-    from tasks.contest import Contest, Scored
+    from tasks.contract.contest import Contest, Scored
     from tasks.evaluate import evaluate
     from tasks.fit import fit
     from tasks.kinds.forecast.recipe import FORECAST
@@ -68,10 +68,10 @@ def run_recipe(name: str, seed: int, file: Path, home: Path) -> dict:
 
 def prepare_data(recipe: "ForecastRecipe") -> "Lineage":
     """Run the stages from the file to the windows."""
+    from tasks.contract.lineage import Lineage
     from tasks.encode import encode
     from tasks.ingest import ingest
     from tasks.kinds.forecast.recipe import FORECAST
-    from tasks.lineage import Lineage
     from tasks.shard import shard
     from tasks.split import split
 

@@ -29,7 +29,7 @@ from benchmarks import measure
 
 if TYPE_CHECKING:
     from tasks.progress import Listener, Progress
-    from tasks.runs import RunContext
+    from tasks.tracking.runs import RunContext
 
 NOWHERE, ANSWERING, DEAD, SLOW = "no tracking", "answering", "dead", "slow"
 MODES = (NOWHERE, ANSWERING, DEAD, SLOW)
@@ -129,7 +129,7 @@ def fit_epochs(shards: Path, mode: str, num_epochs: int) -> dict:
     from tasks.classification.modelling import ClassifierCandidate, make_classifier
     from tasks.fit import follow
     from tasks.progress import listening
-    from tasks.spool import pending, spooling
+    from tasks.tracking.spool import pending, spooling
 
     model = Architecture(cell="gru", embedding_size=32, hidden_size=32)
     training = Training(epochs=num_epochs, patience=1000, batch_tokens=4000, device="cpu", precision="float32")
@@ -175,13 +175,13 @@ def cpu_seconds_of_other_threads() -> float:
 
 def synchronize() -> dict:
     """Be `rnnflow sync`, twice, and count the points that MLflow then holds, and the steps they are of."""
-    from tasks import recording, runs, spool, tracking
+    from tasks.tracking import mlflow_client, recording, runs, spool
 
     for _ in range(2):
         failure = spool.replay().failure
         if failure is not None:
             raise failure
-    client = tracking.connect()
+    client = mlflow_client.connect()
     child = client.get_run(recording.open_child_run(runs.open_run(flow_run()), "gru"))
     points = [
         (name, point.step)
@@ -193,7 +193,7 @@ def synchronize() -> dict:
 
 def flow_run() -> "RunContext":
     """The flow run of this project folder, which holds one."""
-    from tasks.runs import RunContext
+    from tasks.tracking.runs import RunContext
 
     name = Path(os.environ["RNNFLOW_HOME"]).name
     return RunContext(recipe="outage", flow_run_id=name, flow_run_name=name)

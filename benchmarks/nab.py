@@ -37,14 +37,14 @@ from tasks.detection.plots import draw_detections
 from tasks.detection.settings import DetectorSettings
 from tasks.detection.splitting import TEST
 from tasks.kinds.detect.recipe import DETECT
-from tasks.plots import write_png
+from tasks.reporting.plots import write_png
 from tasks.series.detection_metrics import find_anomalies
 from tasks.series.nab import PROFILES, LabelledScores, NabScore, score_corpus
 from tasks.series.windowed_gaussian import score_by_windowed_gaussian
 
 if TYPE_CHECKING:
+    from tasks.contract.lineage import Lineage
     from tasks.kinds.detect.recipe import DetectRecipe
-    from tasks.lineage import Lineage
 
 SETTINGS = DetectorSettings()
 SHORT_RUN = SETTINGS.likelihood.short_run_rows

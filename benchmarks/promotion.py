@@ -18,11 +18,11 @@ from benchmarks.measure import ROOT, describe_run, markdown_table, publish
 from benchmarks.promotion_workers import INCUMBENT, content_of, quality_of
 from benchmarks.real_retrains import describe_retrains
 from benchmarks.simulated_retraining import Career, live_often, promoted_share
-from tasks import tracking
 from tasks.promotion import aliases, ledger
 from tasks.promotion.settings import PromotionSettings
 from tasks.promotion.wear import most_false_promotions
-from tasks.registrations import CONTENT
+from tasks.registry.registrations import CONTENT
+from tasks.tracking import mlflow_client
 
 YEAR = 52  # weekly retrainings
 DECISIONS = (1, 4, 12, YEAR)
@@ -112,7 +112,7 @@ def race_row(num_authors: int, rounds: int) -> list[str]:
 
 def alias_race_row(num_authors: int, rounds: int) -> list[str]:
     """Race over MLflow's alias alone, and count wrong champions."""
-    client = tracking.connect()
+    client = mlflow_client.connect()
     for round_number in range(rounds):
         register_versions(f"race-{round_number}", int(INCUMBENT))
         client.set_registered_model_alias(f"race-{round_number}", "champion", INCUMBENT)
@@ -124,10 +124,10 @@ def alias_race_row(num_authors: int, rounds: int) -> list[str]:
 
 def register_versions(model: str, count: int) -> None:
     """Make a registered model with empty versions."""
-    tracking.connect().create_registered_model(model)
+    mlflow_client.connect().create_registered_model(model)
     for number in range(1, count + 1):
         tags = {CONTENT: content_of(str(number))}
-        tracking.connect().create_model_version(model, f"mlflow-artifacts:/{model}", tags=tags)
+        mlflow_client.connect().create_model_version(model, f"mlflow-artifacts:/{model}", tags=tags)
 
 
 def kill_row(kills: int) -> list[str]:
@@ -141,7 +141,7 @@ def kill_row(kills: int) -> list[str]:
         if subprocess.run(command, cwd=ROOT, env=os.environ, check=False).returncode != -signal.SIGKILL:
             raise RuntimeError("a promotion was not killed")
         aliases.reconcile_model("killed")
-        found = {alias: str(v) for alias, v in tracking.connect().get_registered_model("killed").aliases.items()}
+        found = {alias: str(v) for alias, v in mlflow_client.connect().get_registered_model("killed").aliases.items()}
         mended += found == aliases.aliases_of(ledger.head("killed")) and found["champion"] == arguments[1]
     lost = kills - len(ledger.read_entries("killed"))
     return ["kills between ledger and aliases", f"{kills}", f"{lost}", f"{kills - mended}"]

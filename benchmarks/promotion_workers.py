@@ -10,9 +10,10 @@ import signal
 import sys
 import time
 
-from tasks import registrations, tracking
 from tasks.promotion import aliases, ledger
 from tasks.promotion.ledger import ChampionChanged, Draft
+from tasks.registry import registrations
+from tasks.tracking import mlflow_client
 
 WINDOW_S = 0.02  # between reading the champion and replacing it, at most
 INCUMBENT = "9"  # the champion of a race over the alias before anybody came, worse than all
@@ -61,7 +62,7 @@ def wait_for_ledger(num_authors: int, round_number: int) -> None:
 
 def race_by_alias(version: str, round_number: int) -> None:
     """Judge against the champion and move the alias, as one would without a ledger; then say so in a tag."""
-    client, model = tracking.connect(), f"race-{round_number}"
+    client, model = mlflow_client.connect(), f"race-{round_number}"
     champion = str(client.get_registered_model(model).aliases["champion"])
     time.sleep(random.uniform(0, WINDOW_S))
     if quality_of(version, round_number) > quality_of(champion, round_number):
@@ -71,7 +72,7 @@ def race_by_alias(version: str, round_number: int) -> None:
 
 def wait_for_tags(num_authors: int, round_number: int) -> None:
     """Return when every author has said that it is done."""
-    while len(tracking.connect().get_registered_model(f"race-{round_number}").tags) < num_authors:
+    while len(mlflow_client.connect().get_registered_model(f"race-{round_number}").tags) < num_authors:
         time.sleep(0.005)
 
 

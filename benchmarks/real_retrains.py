@@ -19,13 +19,13 @@ from tasks.encode import encode
 from tasks.fit import fit
 from tasks.ingest import ingest
 from tasks.kinds.classify.recipe import CLASSIFY
-from tasks.promotion.paired_tests import mcnemar_p_value
 from tasks.promotion.settings import PromotionSettings
 from tasks.promotion.wear import most_false_promotions
 from tasks.shard import shard
 from tasks.sources.settings import SourceSettings
 from tasks.split import split
-from tasks.store import Artefact
+from tasks.statistics.paired_tests import mcnemar_p_value
+from tasks.store.artefacts import Artefact
 from tasks.text.classifier import calibrated_probabilities
 from tasks.text.encoding import EncodeSettings
 from tasks.text.sharding import ShardSettings

@@ -16,18 +16,19 @@ NAME, CELL = "bench", "gru"
 def register_champion(home: Path, texts: Path) -> Path:
     """Register a model with random weights as champion; returns the folder that MLflow loads."""
     os.environ["RNNFLOW_HOME"] = str(home)
-    from tasks import registered_model, tracking
     from tasks.kinds.classify.recipe import CLASSIFY
-    from tasks.promotion.identity import CHAMPION
-    from tasks.runs import RunContext, open_run
+    from tasks.registry import registered_model
+    from tasks.registry.identity import CHAMPION
     from tasks.text.registration import PACKAGING
+    from tasks.tracking import mlflow_client
+    from tasks.tracking.runs import RunContext, open_run
 
     folder = write_classifier(home / "classifier", texts)
     run_id = open_run(RunContext(recipe=NAME, flow_run_id=NAME))
     model = registered_model.log_version(
         NAME, folder, PACKAGING, module=CLASSIFY.served_model, run_id=run_id, tags={}, description=""
     )
-    tracking.connect().set_registered_model_alias(NAME, CHAMPION, model.version)
+    mlflow_client.connect().set_registered_model_alias(NAME, CHAMPION, model.version)
     return model.folder
 
 

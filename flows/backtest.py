@@ -12,20 +12,21 @@ from pydantic import Field
 
 from flows.gpu_pool import FitOrder, fit_all
 from flows.lifecycle import LIFECYCLE
-from tasks import dashboard, store
 from tasks.baseline import fit_baselines
-from tasks.contest import Scored
+from tasks.contract.contest import Scored
+from tasks.contract.lineage import Lineage
 from tasks.encode import encode
 from tasks.evaluate import evaluate
 from tasks.ingest import ingest
 from tasks.kinds.forecast.recipe import FORECAST, ForecastRecipe
-from tasks.lineage import Lineage
 from tasks.progress import Progress, emit, listening
 from tasks.series.backtesting import name_at_cutoff, plan_cutoffs, summarize_cutoffs, tabulate_cutoff
 from tasks.series.splitting import TimeSplitSettings
 from tasks.shard import shard
 from tasks.split import split
-from tasks.store import Artefact
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
+from tasks.tracking import dashboard
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,7 @@ def backtest(
     """
     run = dashboard.run_context(recipe.name)
     resume = resume or dashboard.is_retry()
-    with store.refreshing(refresh), listening(dashboard.progress_bars()):
+    with artefacts.refreshing(refresh), listening(dashboard.progress_bars()):
         rows = ingest(FORECAST, recipe.source)
         plan = plan_cutoffs(rows, split(FORECAST, rows, recipe.split), cutoffs)
         records = []

@@ -5,11 +5,12 @@ from typing import Any
 from prefect import flow
 
 from flows.lifecycle import LIFECYCLE
-from tasks import dashboard, store
 from tasks.fit import fit
 from tasks.kinds import find_kind
 from tasks.progress import listening
-from tasks.spool import spooling
+from tasks.store import artefacts
+from tasks.tracking import dashboard
+from tasks.tracking.spool import spooling
 
 
 @flow(name="fit", **LIFECYCLE)
@@ -38,11 +39,11 @@ def fit_candidate(
     """
     run = dashboard.run_context("", parent_flow_run_id=parent, mlflow_run=mlflow_run)
     found = find_kind(kind)
-    start = store.open_artefact(initial) if initial else None
-    with store.refreshing(refresh), spooling(run) as live, listening(dashboard.progress_bars(), live):
+    start = artefacts.open_artefact(initial) if initial else None
+    with artefacts.refreshing(refresh), spooling(run) as live, listening(dashboard.progress_bars(), live):
         return fit(
             found,
-            store.open_artefact(shards),
+            artefacts.open_artefact(shards),
             found.recipe.settings_of("candidates").model_validate(candidate),
             resume=resume,
             initial=start,

@@ -16,14 +16,15 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Cancelling, Crashed
 
-from tasks import leases, spool, store
 from tasks.contract.candidate import Candidate
 from tasks.contract.kind import Kind
 from tasks.errors import IntegrityError, ServiceError, quoted
 from tasks.fit import find_fitted, find_tracked, fit
 from tasks.progress import Progress, emit, listening
-from tasks.runs import RunContext
-from tasks.store import Artefact
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
+from tasks.tracking import leases, spool
+from tasks.tracking.runs import RunContext
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ def send_to_pool(order: FitOrder, candidates: Iterable[Candidate]) -> set[str]:
 
 def fit_here(order: FitOrder, candidate: Candidate, *, reuse: bool) -> Artefact:
     """Fit a candidate in this process, or find it if it was fitted on the pool or by an earlier run."""
-    with store.refreshing(order.refresh and not reuse):
+    with artefacts.refreshing(order.refresh and not reuse):
         return fit(
             order.kind,
             order.shards,

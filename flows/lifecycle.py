@@ -8,7 +8,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
 
 from flows import cancellation
-from tasks import leases, spool
+from tasks.tracking import leases, spool
 
 
 def begin_run(_flow: Flow, flow_run: FlowRun, _state: State) -> None:

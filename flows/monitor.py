@@ -8,10 +8,10 @@ from prefect.states import Completed, State
 from pydantic import Field
 
 from flows.lifecycle import LIFECYCLE
-from tasks.alarm import alarm_once
-from tasks.dashboard import artifact_key
 from tasks.errors import InputError
-from tasks.monitoring import DriftReport, examine_drift
+from tasks.monitoring.alarm import alarm_once
+from tasks.monitoring.examination import DriftReport, examine_drift
+from tasks.tracking.dashboard import artifact_key
 
 
 @flow(name="monitor", **LIFECYCLE)

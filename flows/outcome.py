@@ -3,15 +3,15 @@
 import dataclasses
 from dataclasses import dataclass, field
 
-from tasks import spool
-from tasks.contest import Contest, Scored
+from tasks.contract.contest import Contest, Scored
 from tasks.contract.kind import Kind
+from tasks.contract.lineage import Lineage
 from tasks.contract.recipe import Recipe
-from tasks.findings import gather_findings
 from tasks.kinds import find_kind
-from tasks.lineage import Lineage
-from tasks.outdone import describe_outdone
-from tasks.store import Artefact
+from tasks.reporting.findings import gather_findings
+from tasks.reporting.outdone import describe_outdone
+from tasks.store.artefacts import Artefact
+from tasks.tracking import spool
 
 NAMED_STAGES = ("fit", "baseline", "evaluate")
 

@@ -13,7 +13,7 @@ from flows.recipes.changed_source import change_source
 from tasks.contract.stages import Predicted
 from tasks.errors import printable
 from tasks.prediction.dispatch import predict_file
-from tasks.store import home
+from tasks.store.artefacts import home
 
 PathText = Annotated[str, Field(min_length=1, max_length=4096)]
 ColumnName = Annotated[str, Field(min_length=1, max_length=256)]

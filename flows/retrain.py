@@ -9,10 +9,10 @@ from flows.outcome import Outcome
 from flows.recipes.kinds import AnyRecipe
 from flows.train import train
 from flows.trigger import current_trigger
-from tasks import registrations
 from tasks.contract.recipe import Recipe
 from tasks.errors import ServiceError
 from tasks.promotion import ledger, ownership
+from tasks.registry import registrations
 
 
 @flow(**LIFECYCLE)

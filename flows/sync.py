@@ -6,9 +6,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from tasks import spool
 from tasks.errors import RnnflowError, ServiceError, plural
-from tasks.spool import Replayed
+from tasks.tracking import spool
+from tasks.tracking.spool import Replayed
 
 logger = logging.getLogger(__name__)
 

@@ -10,9 +10,10 @@ from prefect.client.orchestration import get_client
 from flows.lifecycle import LIFECYCLE
 from flows.place.dead_runs import cancel_lost_fits, crash_dead_runs, reading_states
 from flows.sync import synchronize
-from tasks import leases, leftovers, orphans, spool, tracking
 from tasks.errors import IntegrityError, RnnflowError, ServiceError
-from tasks.orphans import StateOf
+from tasks.store import leftovers
+from tasks.tracking import leases, mlflow_client, orphans, spool
+from tasks.tracking.orphans import StateOf
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ def tidy_up(*, thorough: bool = False) -> dict:
             "sent": lambda: _synchronize(summary) if thorough else _send_briefly(),
         }
         if thorough:
-            steps["closed"] = lambda: [] if tracking.is_absent() else orphans.end_orphans(state_of)
+            steps["closed"] = lambda: [] if mlflow_client.is_absent() else orphans.end_orphans(state_of)
             steps |= {"aliases": lambda: _reconcile_aliases(summary), "deleted": leftovers.delete_stale_partials}
         for name, work in steps.items():
             _attempt(summary, name, work)

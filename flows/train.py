@@ -11,28 +11,29 @@ from flows.outcome import Delivery, Outcome, conclude
 from flows.recipes.kinds import AnyRecipe, validate_recipe
 from flows.recipes.own_name import held_split_of
 from flows.trigger import trigger_of
-from tasks import dashboard, spool, store
 from tasks.baseline import fit_baselines
-from tasks.contest import Contest, Scored
+from tasks.contract.contest import Contest, Scored
 from tasks.contract.kind import Kind
+from tasks.contract.lineage import Lineage
 from tasks.contract.recipe import Recipe
-from tasks.destination import check_destination
+from tasks.contract.report_contents import ReportContents
 from tasks.encode import encode
 from tasks.errors import ServiceError
 from tasks.evaluate import evaluate
 from tasks.gate import gate
 from tasks.ingest import ingest
 from tasks.kinds import find_kind
-from tasks.lineage import Lineage
 from tasks.progress import listening
+from tasks.promotion.destination import check_destination
 from tasks.publish import publish
 from tasks.register import register
 from tasks.report import report
-from tasks.report_contents import ReportContents
-from tasks.runs import RunContext
 from tasks.shard import shard
 from tasks.split import split
-from tasks.store import Artefact
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
+from tasks.tracking import dashboard, spool
+from tasks.tracking.runs import RunContext
 from tasks.warm_start import warm_start as start_from_champion
 
 
@@ -53,7 +54,7 @@ def train(
     run = dashboard.run_context(recipe.name, continues=continues)
     resume = resume or dashboard.is_retry()
     check_destination(recipe.model_name)
-    with store.refreshing(refresh), listening(dashboard.progress_bars()):
+    with artefacts.refreshing(refresh), listening(dashboard.progress_bars()):
         held = held_split_of(recipe)
         rows = ingest(kind, recipe.source)
         splits = split(kind, rows, recipe.split, held)

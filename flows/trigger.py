@@ -1,10 +1,11 @@
 """What a training run is started from: if none of it changed, training again would compute nothing new."""
 
-from tasks import fingerprint, fit, register
+from tasks import fit, register
 from tasks.contract.kind import Kind
 from tasks.contract.recipe import Recipe
 from tasks.kinds import find_kind
 from tasks.sources.inputs import find_inputs
+from tasks.store import fingerprint
 
 # The gate decides about models that are there, and the report shows them: neither is a reason to train.
 NO_NEWS = {"promotion"}

@@ -6,10 +6,10 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from rnnmodels.config import Settings
-from tasks import store
 from tasks.contract.kind import Kind
-from tasks.lineage import Lineage
-from tasks.store import Artefact
+from tasks.contract.lineage import Lineage
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
 
 
 @task(name="baseline", cache_policy=NO_CACHE, persist_result=False)
@@ -18,7 +18,7 @@ def fit_baselines(kind: Kind, lineage: Lineage, settings: Settings) -> list[Arte
     baselines = kind.baseline.load()
     inputs = lineage.pick(baselines.INPUTS)
     return [
-        store.build(
+        artefacts.build(
             "baseline",
             partial(write, **inputs, settings=settings),
             module=kind.baseline.name,

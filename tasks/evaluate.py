@@ -8,11 +8,11 @@ from functools import partial
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks import store
 from tasks.contract.evaluation import EvaluationSettings
 from tasks.contract.kind import Kind
-from tasks.lineage import Lineage
-from tasks.store import Artefact
+from tasks.contract.lineage import Lineage
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
 
 
 @task(name="evaluate", task_run_name="evaluate-{model.summary[name]}", cache_policy=NO_CACHE, persist_result=False)
@@ -21,4 +21,4 @@ def evaluate(kind: Kind, model: Artefact, lineage: Lineage, settings: Evaluation
     evaluating = kind.evaluate.load()
     inputs = {"model": model, **lineage.pick(evaluating.INPUTS)}
     write = partial(evaluating.write_evaluation, **inputs, settings=settings)
-    return store.build("evaluate", write, module=kind.evaluate.name, config=settings, inputs=inputs)
+    return artefacts.build("evaluate", write, module=kind.evaluate.name, config=settings, inputs=inputs)

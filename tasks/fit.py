@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks import store
 from tasks.contract.candidate import Candidate
 from tasks.contract.kind import Kind
 from tasks.errors import InputError, quoted
 from tasks.progress import Progress, emit
-from tasks.store import Artefact
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
 
 if TYPE_CHECKING:
     from rnnmodels.training.results import EpochResult, StepResult
@@ -132,12 +132,14 @@ def origin_of(kind: Kind, shards: Artefact, candidate: Candidate, initial: Artef
 
 def find_fitted(kind: Kind, shards: Artefact, candidate: Candidate, initial: Artefact | None) -> Artefact | None:
     """Return the candidate's fit if it is done."""
-    return store.find_whole(store.locate("fit", **origin_of(kind, shards, candidate, initial)))
+    return artefacts.find_whole(artefacts.locate("fit", **origin_of(kind, shards, candidate, initial)))
 
 
 def find_tracked(kind: Kind, shards: Artefact, candidate: Candidate, initial: Artefact | None) -> str:
     """Where the candidate's interrupted fit was tracked, as its checkpoint tells; empty if there is none."""
-    checkpoints = store.partial_of(store.locate("fit", **origin_of(kind, shards, candidate, initial))) / CHECKPOINTS
+    checkpoints = (
+        artefacts.partial_of(artefacts.locate("fit", **origin_of(kind, shards, candidate, initial))) / CHECKPOINTS
+    )
     if not checkpoints.is_dir():  # a run that reuses all its fits needs no torch
         return ""
     from rnnmodels.training.checkpoint import read_tracked_as
@@ -158,4 +160,4 @@ def fit(
     """Train one candidate and score it; a killed fit continues from its last checkpoint with `resume`."""
     settings = {"initial": initial, "resume": resume, "tracked_as": tracked_as}
     write = partial(write_fitted, kind=kind, shards=shards, candidate=candidate, **settings)
-    return store.build("fit", write, **origin_of(kind, shards, candidate, initial), resume=resume)
+    return artefacts.build("fit", write, **origin_of(kind, shards, candidate, initial), resume=resume)

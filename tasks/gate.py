@@ -13,20 +13,22 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks import recording, registrations, store, tracking
 from tasks.contract.kind import Kind
+from tasks.contract.lineage import Lineage
 from tasks.errors import IntegrityError
-from tasks.lineage import Lineage
 from tasks.progress import Progress, emit
 from tasks.promotion import aliases, ledger, ownership, standing
 from tasks.promotion.identities import GONE
-from tasks.promotion.identity import CHAMPION
 from tasks.promotion.judging import judge, recall
 from tasks.promotion.ledger import ChampionChanged, Entry
 from tasks.promotion.settings import GateSettings
 from tasks.promotion.verdicts import Case, Challenge, Verdict
-from tasks.runs import RunContext
-from tasks.store import Artefact
+from tasks.registry import registrations
+from tasks.registry.identity import CHAMPION
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
+from tasks.tracking import mlflow_client, recording
+from tasks.tracking.runs import RunContext
 
 logger = logging.getLogger(__name__)
 
@@ -101,8 +103,8 @@ def keep_verdict(verdict: Verdict, entry: Entry, mlflow_run: str) -> Artefact:
     """Keep a verdict as an artefact, shown in an MLflow run the first time."""
     shown = {**verdict.as_json(), "entry": entry.number}
     write = partial(write_verdict, verdict=shown, model=entry.model, mlflow_run=mlflow_run)
-    config = {"verdict": shown, "model": entry.model, "mlflow_run": mlflow_run, "store": tracking.store_name()}
-    return store.build("gate", write, module=__name__, config=config)
+    config = {"verdict": shown, "model": entry.model, "mlflow_run": mlflow_run, "store": mlflow_client.store_name()}
+    return artefacts.build("gate", write, module=__name__, config=config)
 
 
 def project_aliases(challenge: Challenge) -> None:

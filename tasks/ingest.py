@@ -5,11 +5,11 @@ from functools import partial
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks import store
 from tasks.contract.kind import Kind
 from tasks.sources.inputs import find_inputs
 from tasks.sources.settings import FileSettings
-from tasks.store import Artefact
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
 
 
 @task(name="ingest", cache_policy=NO_CACHE, persist_result=False)
@@ -18,4 +18,4 @@ def ingest(kind: Kind, source: FileSettings) -> Artefact:
     inputs = find_inputs(source)
     digest = inputs.digest()
     write = partial(kind.ingest.load().write_rows, settings=source, inputs=inputs, digest=digest)
-    return store.build("ingest", write, module=kind.ingest.name, config=source, inputs={"files": digest})
+    return artefacts.build("ingest", write, module=kind.ingest.name, config=source, inputs={"files": digest})

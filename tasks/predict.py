@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rnnmodels.durable import sha256_of_file
-from tasks import registry, seen
 from tasks.errors import InputError, IntegrityError, plural
+from tasks.monitoring import seen
 from tasks.prediction.answering import answer_window, one_thread_per_batch, prefetched, read_window
 from tasks.prediction.counts import RowCounts, read_first_fault
 from tasks.prediction.job import Job, Order, Target, check_job
@@ -22,8 +22,9 @@ from tasks.prediction.unfinished import Tally, Unfinished, claimed
 from tasks.prediction.windows import Columns, open_input, read_windows
 from tasks.profile import UNLISTED, Profile
 from tasks.progress import Progress, emit
-from tasks.registered_model import RegisteredModel
-from tasks.served_parts import SERVING
+from tasks.promotion import named_models
+from tasks.registry.registered_model import RegisteredModel
+from tasks.registry.served_parts import SERVING
 from tasks.text.classifier import TextClassifier
 
 logger = logging.getLogger(__name__)
@@ -130,7 +131,7 @@ def choose_version(order: Order, unfinished: Unfinished) -> RegisteredModel:
         if model is not None and _describe(model) == begun:
             return model
         logger.warning("Version %s, which answered so far, is gone: all rows are answered anew.", begun["label"])
-    model = registry.resolve_model(order.model)
+    model = named_models.resolve_model(order.model)
     unfinished.begin(order, _describe(model))
     return model
 
@@ -207,7 +208,7 @@ def _finished_report(job: Job, unfinished: Unfinished) -> dict | None:
 
 def _find_again(label: str) -> RegisteredModel | None:
     try:
-        return registry.resolve_model(label)
+        return named_models.resolve_model(label)
     except InputError:
         return None
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks import dashboard, recording, store, tracking
-from tasks.contest import Contest, Scored
+from tasks.contract.contest import Contest, Scored
 from tasks.contract.kind import Kind
+from tasks.contract.presentation import Presentation, ScoreColumn
 from tasks.errors import printable
-from tasks.findings import SHOWN
-from tasks.presentation import Presentation, ScoreColumn
-from tasks.store import Artefact
+from tasks.reporting.findings import SHOWN
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
+from tasks.tracking import dashboard, mlflow_client, recording
 
 REPORT_FOLDER = "report"
 
@@ -91,7 +92,7 @@ def publish(kind: Kind, page: Artefact, registered: Artefact, gated: Artefact, c
         mlflow_page=registration["mlflow_page"],
     )
     write = partial(send_report, page=page, registration=registration)
-    config = {"store": tracking.store_name()}
-    return store.build(
+    config = {"store": mlflow_client.store_name()}
+    return artefacts.build(
         "publish", write, module=__name__, config=config, inputs={"page": page, "registered": registered}
     )

@@ -16,18 +16,20 @@ from typing import TYPE_CHECKING
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks import recording, registered_model, registrations, runs, spool, store
-from tasks.contest import Contest, Scored
+from tasks.contract.contest import Contest, Scored
 from tasks.contract.kind import Kind
+from tasks.contract.lineage import Lineage
 from tasks.contract.registration import RegistrySettings
-from tasks.lineage import Lineage
-from tasks.packaging import Packaging
 from tasks.progress import Progress, emit
-from tasks.promotion.identity import CHAMPION, Identity
-from tasks.recording import CandidateRecord
-from tasks.runs import RunContext
-from tasks.store import Artefact
-from tasks.tracking import is_own_store, store_name
+from tasks.registry import registered_model, registrations
+from tasks.registry.identity import CHAMPION, Identity
+from tasks.registry.packaging import Packaging
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
+from tasks.tracking import recording, runs, spool
+from tasks.tracking.mlflow_client import is_own_store, store_name
+from tasks.tracking.recording import CandidateRecord
+from tasks.tracking.runs import RunContext
 
 if TYPE_CHECKING:
     from tasks.contract.stages import RegisterModule
@@ -177,9 +179,9 @@ def register(kind: Kind, run: RunContext, lineage: Lineage, contest: Contest, se
     config = {"recipe": run.recipe, "store": store_name(), "select_by": contest.settings.select_by}
     config["settings"] = settings.model_dump(mode="json")
     inputs = {**lineage.by_name(), **contest.inputs()}
-    build = partial(store.build, "register", write, module=modules_of(kind), config=config, inputs=inputs)
+    build = partial(artefacts.build, "register", write, module=modules_of(kind), config=config, inputs=inputs)
     registered = build()
     if registered.cached and not is_held(registered):
-        with store.refreshing(True):
+        with artefacts.refreshing(True):
             return build()
     return registered

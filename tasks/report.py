@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks import plots, store
 from tasks.contract.kind import Kind
+from tasks.contract.presentation import keep_measured
+from tasks.contract.report_contents import ReportContents, read_json
 from tasks.errors import printable
-from tasks.findings import SHOWN, gather_findings
-from tasks.outdone import describe_outdone
-from tasks.presentation import keep_measured
 from tasks.progress import Progress, emit
-from tasks.report_contents import ReportContents, read_json
-from tasks.store import Artefact
+from tasks.reporting import plots
+from tasks.reporting.findings import SHOWN, gather_findings
+from tasks.reporting.outdone import describe_outdone
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -36,8 +37,8 @@ def gather_facts(contents: ReportContents, presenting: "ReportModule") -> dict:
     findings = gather_findings(lineage, contest, contents.registered, contents.gated)
     scores = {one.name: read_json(one.evaluation, "metrics.json") for one in contest.everyone}
     told = {one.name: {**one.model.summary, **scores[one.name]} for one in contest.everyone}
-    artefacts = contents.by_name()
-    manifests = {name: artefact.manifest for name, artefact in artefacts.items()}
+    by_name = contents.by_name()
+    manifests = {name: artefact.manifest for name, artefact in by_name.items()}
     libraries = [library for manifest in manifests.values() for library in manifest["libraries"].items()]
     return {
         "recipe_name": contents.recipe_name,
@@ -61,7 +62,7 @@ def gather_facts(contents: ReportContents, presenting: "ReportModule") -> dict:
         "registered_on": manifests["registered"]["created"].partition("T")[0],
         "registration": read_json(contents.registered, "registration.json"),
         "gate": contents.gated.summary,
-        "lineage": [(name, artefact, manifests[name]) for name, artefact in artefacts.items()],
+        "lineage": [(name, artefact, manifests[name]) for name, artefact in by_name.items()],
         "settings": {name: json.dumps(manifest["config"], indent=2) for name, manifest in manifests.items()},
         "libraries": dict(sorted(libraries)),
         **presenting.gather_details(contents),
@@ -134,9 +135,9 @@ def spell_out(value: object) -> object:
 @task(name="report", cache_policy=NO_CACHE, persist_result=False)
 def report(kind: Kind, contents: ReportContents) -> Artefact:
     """Write the report of one run."""
-    artefacts = contents.by_name()
+    by_name = contents.by_name()
     # The page also shows keys and times, which the digests of the inputs do not cover.
-    built = {name: [artefact.key, artefact.manifest["created"]] for name, artefact in artefacts.items()}
+    built = {name: [artefact.key, artefact.manifest["created"]] for name, artefact in by_name.items()}
     config = {"recipe_name": contents.recipe_name, "built": built}
     write = partial(write_report, contents=contents, presenting=kind.report.load())
-    return store.build("report", write, module=(__name__, kind.report.name), config=config, inputs=artefacts)
+    return artefacts.build("report", write, module=(__name__, kind.report.name), config=config, inputs=by_name)

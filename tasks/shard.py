@@ -6,13 +6,13 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from rnnmodels.config import Settings
-from tasks import store
 from tasks.contract.kind import Kind
-from tasks.store import Artefact
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
 
 
 @task(name="shard", cache_policy=NO_CACHE, persist_result=False)
 def shard(kind: Kind, encoded: Artefact, settings: Settings) -> Artefact:
     """Lay encoded rows out as a training run reads them."""
     write = partial(kind.shard.load().write_shards, encoded=encoded, settings=settings)
-    return store.build("shard", write, module=kind.shard.name, config=settings, inputs={"encoded": encoded})
+    return artefacts.build("shard", write, module=kind.shard.name, config=settings, inputs={"encoded": encoded})

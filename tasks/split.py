@@ -7,10 +7,10 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from rnnmodels.config import Settings
-from tasks import store
 from tasks.contract.kind import Kind
 from tasks.contract.stages import Summary
-from tasks.store import Artefact
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
 
 
 def write_splits(folder: Path, *, kind: Kind, rows: Artefact, settings: Settings, held: Artefact | None) -> Summary:
@@ -24,4 +24,4 @@ def split(kind: Kind, rows: Artefact, settings: Settings, held: Artefact | None 
     held = held if kind.split.load().must_hold(held, rows, settings) else None
     write = partial(write_splits, kind=kind, rows=rows, settings=settings, held=held)
     inputs = {"rows": rows} if held is None else {"rows": rows, "held": held}
-    return store.build("split", write, module=kind.split.name, config=settings, inputs=inputs)
+    return artefacts.build("split", write, module=kind.split.name, config=settings, inputs=inputs)

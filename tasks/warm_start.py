@@ -9,11 +9,12 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from rnnmodels.durable import sha256_of_file
-from tasks import registry, store
 from tasks.contract.kind import Kind
 from tasks.errors import InputError
-from tasks.served_parts import SERVING, read_serving_fields
-from tasks.store import Artefact
+from tasks.promotion import named_models
+from tasks.registry.served_parts import SERVING, read_serving_fields
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
 
 
 @task(name="warm_start", cache_policy=NO_CACHE, persist_result=False)
@@ -23,7 +24,7 @@ def warm_start(kind: Kind, model: str, encoded: Artefact) -> Artefact:
     Raises InputError (E-REG-001) if none is registered and (E-TRN-002) for one of another kind, or of a kind whose
     weights say nothing about other data; IntegrityError (E-REG-003) if its files are damaged.
     """
-    champion = registry.resolve_model(model)
+    champion = named_models.resolve_model(model)
     if kind.warm_start is None or read_serving_fields(champion.parts)["kind"] != kind.name:
         raise InputError(
             "E-TRN-002",
@@ -33,4 +34,4 @@ def warm_start(kind: Kind, model: str, encoded: Artefact) -> Artefact:
     write = partial(kind.warm_start.load().write_initial, champion=champion, encoded=encoded)
     serving = sha256_of_file(champion.parts / SERVING)
     inputs = {"champion": serving, "encoded": encoded}
-    return store.build("initial", write, module=(__name__, kind.warm_start.name), config={}, inputs=inputs)
+    return artefacts.build("initial", write, module=(__name__, kind.warm_start.name), config={}, inputs=inputs)

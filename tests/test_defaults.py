@@ -16,17 +16,17 @@ from hypothesis import strategies as st
 
 from flows.recipes.recipe import build_recipe
 from tasks.baseline import fit_baselines
-from tasks.contest import Contest, Scored
+from tasks.contract.contest import Contest, Scored
+from tasks.contract.lineage import Lineage
 from tasks.contract.recipe import Recipe
 from tasks.encode import encode
 from tasks.errors import RnnflowError
 from tasks.evaluate import evaluate
-from tasks.findings import gather_findings
 from tasks.fit import fit
 from tasks.ingest import ingest
 from tasks.kinds import find_kind
-from tasks.lineage import Lineage
-from tasks.outdone import describe_outdone
+from tasks.reporting.findings import gather_findings
+from tasks.reporting.outdone import describe_outdone
 from tasks.shard import shard
 from tasks.split import split
 

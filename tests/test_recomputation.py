@@ -28,7 +28,7 @@ from tasks.classification.modelling import ClassifierCandidate
 from tasks.fit import fit
 from tasks.ingest import ingest
 from tasks.kinds.classify.recipe import CLASSIFY
-from tasks.lineage import Lineage
+from tasks.contract.lineage import Lineage
 from tasks.text.sharding import ShardSettings
 from tasks.shard import shard
 from tasks.sources.settings import SourceSettings
@@ -122,7 +122,7 @@ CODE_CHANGES = {
     "a module of the network": (refactor_helper("rnnmodels/layers/pooling.py"), {"fit"}),
     "the metrics": (refactor_helper("tasks/classification/metrics.py"), {"baseline", "evaluate"}),
     "a comment and a docstring": (lambda p: p.append("tasks/text/tokenizers.py", "\n# More about tokens.\n"), set()),
-    "a module no stage here reaches": (refactor_helper("tasks/dashboard.py"), set()),
+    "a module no stage here reaches": (refactor_helper("tasks/tracking/dashboard.py"), set()),
 }
 
 

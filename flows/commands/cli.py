@@ -70,7 +70,7 @@ def train(ctx: click.Context, as_json: bool, **order: Any) -> None:  # noqa: ANN
 def runs(as_json: bool) -> None:
     """List past runs, the newest first."""
     from flows.commands.run_table import print_runs
-    from tasks.recording import list_runs
+    from tasks.tracking.recording import list_runs
 
     tracked = list_runs()
     if as_json:

@@ -23,7 +23,7 @@ from flows.place.prefect_api import without_credentials
 from flows.place.services import PrefectServer
 from rnnmodels.durable import sha256_of_file
 from tasks.errors import ServiceError, printable
-from tasks.store import MANIFEST, home
+from tasks.store.artefacts import MANIFEST, home
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 GIB = 2**30
@@ -143,7 +143,7 @@ def examine_environment() -> Iterator[Finding]:
 
 
 def _examine_mlflow() -> Iterator[Finding]:
-    from tasks.destination import examine_destination
+    from tasks.promotion.destination import examine_destination
 
     errors = [Finding(FAIL, "mlflow store", error.place + error.problem, error.fix) for error in examine_destination()]
     tracking_uri = os.environ.get("MLFLOW_TRACKING_URI", "")

@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tasks.errors import printable
-from tasks.monitoring import DriftReport
+from tasks.monitoring.examination import DriftReport
 
 
 def print_drift(report: DriftReport) -> None:

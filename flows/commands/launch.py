@@ -49,7 +49,7 @@ def launch_training(order: Order) -> "Outcome":
 
     Raises RnnflowError of any kind, KeyboardInterrupt, Terminated.
     """
-    from tasks.destination import check_address
+    from tasks.promotion.destination import check_address
 
     check_address()
     notes: list[str] = []

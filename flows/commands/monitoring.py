@@ -22,7 +22,7 @@ from flows.commands.base import Command, as_json_option
 @as_json_option
 def monitor(as_json: bool, **options: Any) -> None:  # noqa: ANN401 (the options above)
     """Compare what MODEL saw lately with its validation rows. It only looks; the deployment `monitor` also alarms."""
-    from tasks.monitoring import examine_drift
+    from tasks.monitoring.examination import examine_drift
 
     report = examine_drift(**options)
     if as_json:

@@ -45,7 +45,7 @@ def rollback(name: str, reason: str, as_json: bool) -> None:
 def history(name: str, as_json: bool) -> None:
     """Show who was champion since when, why, and on whose word."""
     from tasks.promotion.ledger import read_entries
-    from tasks.tracking import check_name
+    from tasks.tracking.mlflow_client import check_name
 
     entries = read_entries(check_name(name, what="model name"))
     if as_json:

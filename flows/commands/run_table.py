@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tasks.errors import printable
-from tasks.recording import TrackedRun
+from tasks.tracking.recording import TrackedRun
 
 
 def print_runs(runs: Sequence[TrackedRun]) -> None:

@@ -11,10 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.outcome import Outcome
+from tasks.contract.presentation import ScoreColumn, keep_measured
 from tasks.errors import printable
-from tasks.findings import describe_data
 from tasks.kinds import find_kind
-from tasks.presentation import ScoreColumn, keep_measured
+from tasks.reporting.findings import describe_data
 
 MAX_WARNINGS = 8
 

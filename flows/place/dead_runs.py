@@ -14,7 +14,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Cancelling, Crashed
 
-from tasks import leases
+from tasks.tracking import leases
 
 PAGE = 200
 STARTING_S = 60  # between the state Running and the lease lies a moment, in which an older lease may still lie there

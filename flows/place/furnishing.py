@@ -17,8 +17,8 @@ from flows.place.prefect_api import ask, deployed_names, exists
 from flows.place.settings import PlaceSettings, place_folder
 from rnnmodels.durable import write_durably
 from tasks.errors import InputError, ServiceError, quoted
-from tasks.fingerprint import digest_of
-from tasks.store import home
+from tasks.store.artefacts import home
+from tasks.store.fingerprint import digest_of
 
 DEPLOYMENTS_FILE = "prefect.yaml"
 CODE = Path(flows.__file__).parents[1]

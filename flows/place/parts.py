@@ -9,7 +9,7 @@ from flows.place.access import basic_auth_config, prefect_password_environment
 from flows.place.devices import CPU
 from flows.place.run_log import LOGGING_ENVIRONMENT
 from flows.place.settings import MLFLOW, PREFECT, PlaceSettings
-from tasks.store import home
+from tasks.store.artefacts import home
 
 PLACE_VARIABLE, PART_VARIABLE = "RNNFLOW_PLACE", "RNNFLOW_PART"  # what marks the processes of a place
 FLOW_RUN_VARIABLE = "PREFECT__FLOW_RUN_ID"  # what marks the process of a flow run, as Prefect's workers set it

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import psutil
 
 from flows.place.parts import FLOW_RUN_VARIABLE, PART_VARIABLE, PLACE_VARIABLE
-from tasks.store import home
+from tasks.store.artefacts import home
 
 END_LIMIT_S = 10
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tasks.errors import printable
-from tasks.store import home
+from tasks.store.artefacts import home
 
 OUR_LOGGERS = ("flows", "tasks", "rnnmodels")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from flows.place.devices import CPU, visible_devices
 from rnnmodels.durable import write_durably
 from tasks.errors import InputError, quoted
-from tasks.store import home
+from tasks.store.artefacts import home
 
 PREFECT, MLFLOW = "prefect", "mlflow"  # names of the servers as parts of a place
 DEFAULT_PORTS = {PREFECT: 4200, MLFLOW: 5000}

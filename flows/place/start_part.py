@@ -10,9 +10,9 @@ import sys
 from flows.place.parts import parts_of
 from flows.place.processes import end_processes, processes_of_part
 from flows.place.settings import MLFLOW, load_settings
-from tasks.store import home
+from tasks.store.artefacts import home
 
-CREATE_STORE = "from tasks.tracking import connect; connect()"
+CREATE_STORE = "from tasks.tracking.mlflow_client import connect; connect()"
 
 
 def main(name: str) -> None:

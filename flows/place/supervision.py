@@ -19,8 +19,8 @@ from pathlib import Path
 from flows.place.parts import PLACE_VARIABLE, Part
 from flows.place.settings import place_folder
 from tasks.errors import ServiceError, quoted
-from tasks.fingerprint import digest_of
-from tasks.store import home
+from tasks.store.artefacts import home
+from tasks.store.fingerprint import digest_of
 
 CONFIGURATION, LOG = "supervisor.conf", "supervisor.log"
 MAX_SOCKET_BYTES = 95  # the kernel takes 107, and supervisord binds to a longer temporary name first

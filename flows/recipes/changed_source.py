@@ -7,10 +7,10 @@ from pydantic import ValidationError
 
 from flows.recipes.recipe_errors import Origin, explain
 from flows.recipes.recipe_file import assign, parse_assignment
-from tasks import registry
 from tasks.errors import InputError
 from tasks.kinds import find_kind
-from tasks.served_parts import read_serving_fields
+from tasks.promotion import named_models
+from tasks.registry.served_parts import read_serving_fields
 from tasks.sources.served_source import LABELS_ASIDE, NAMES_FILES, reading_rules
 from tasks.sources.settings import FileSettings
 
@@ -35,7 +35,7 @@ def change_source(model: str, settings: Sequence[str]) -> dict[str, object]:
     if not settings:
         return {}
     assignments = [parse_assignment(text) for text in settings]
-    fields = read_serving_fields(registry.resolve_model(model).parts)
+    fields = read_serving_fields(named_models.resolve_model(model).parts)
     source_class = find_kind(fields["kind"]).recipe.settings_of(SECTION)
     table = {SECTION: _recorded(source_class, fields["serving"].get(SECTION))}
     for keys, value in assignments:

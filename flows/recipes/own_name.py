@@ -2,8 +2,8 @@
 
 from tasks.contract.recipe import Recipe
 from tasks.errors import InputError, quoted
-from tasks.holdout import find_held_split, kind_of
-from tasks.store import Artefact
+from tasks.promotion.holdout import find_held_split, kind_of
+from tasks.store.artefacts import Artefact
 
 
 def held_split_of(recipe: Recipe) -> Artefact | None:

@@ -26,9 +26,9 @@ from tasks.classification.metrics import (
 )
 from tasks.contract.evaluation import EvaluationSettings
 from tasks.errors import quoted
-from tasks.intervals import Interval, share_with_interval
 from tasks.progress import Progress, emit
-from tasks.store import Artefact
+from tasks.statistics.intervals import Interval, share_with_interval
+from tasks.store.artefacts import Artefact
 
 QUARTILES = (0.25, 0.5, 0.75)
 

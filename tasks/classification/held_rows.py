@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from tasks.errors import quoted
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 
 HELD = ("valid", "test")
 ASIDE_FILE = "aside.parquet"

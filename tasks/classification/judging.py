@@ -13,11 +13,11 @@ from tasks.errors import plural, quoted
 from tasks.promotion import verdicts
 from tasks.promotion.comparison import Comparison, percent
 from tasks.promotion.judging import NotComparable, refuse_differences
-from tasks.promotion.paired_tests import bootstrap_p_value, mcnemar_p_value
 from tasks.promotion.settings import PromotionSettings
 from tasks.promotion.verdicts import Case
-from tasks.registered_model import RegisteredModel
-from tasks.served_parts import read_serving_fields
+from tasks.registry.registered_model import RegisteredModel
+from tasks.registry.served_parts import read_serving_fields
+from tasks.statistics.paired_tests import bootstrap_p_value, mcnemar_p_value
 
 __all__ = ["compare_scores", "read_holdout", "refuse_incomparable", "score_model"]
 

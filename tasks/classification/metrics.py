@@ -18,7 +18,13 @@ from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
-from tasks.intervals import Interval, draw_resamples, percentile_interval, reflected_interval, share_with_interval
+from tasks.statistics.intervals import (
+    Interval,
+    draw_resamples,
+    percentile_interval,
+    reflected_interval,
+    share_with_interval,
+)
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

@@ -10,7 +10,7 @@ from pydantic import Field
 from rnnmodels.config import Architecture, Training
 from tasks.contract.candidate import Candidate
 from tasks.progress import Progress, emit
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 
 if TYPE_CHECKING:
     from rnnmodels.classifiers.batches import Shards

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tasks import plots
-from tasks.contest import Contest
-from tasks.intervals import Interval, mean_with_interval
-from tasks.presentation import Presentation, ScoreColumn
-from tasks.report_contents import ReportContents, read_json
-from tasks.store import Artefact
+from tasks.contract.contest import Contest
+from tasks.contract.presentation import Presentation, ScoreColumn
+from tasks.contract.report_contents import ReportContents, read_json
+from tasks.reporting import plots
+from tasks.statistics.intervals import Interval, mean_with_interval
+from tasks.store.artefacts import Artefact
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,16 +14,16 @@ from typing import ClassVar
 import numpy as np
 import polars as pl
 
-from tasks import store
 from tasks.classification.calibration import calibrated_probabilities
+from tasks.contract.lineage import Lineage
 from tasks.errors import IntegrityError, quoted
-from tasks.fingerprint import digest_of
-from tasks.lineage import Lineage
 from tasks.promotion import scoring
 from tasks.promotion.comparison import percent
-from tasks.registered_model import RegisteredModel
+from tasks.registry.registered_model import RegisteredModel
 from tasks.sources.label_names import match_labels, plain_label
-from tasks.store import Artefact
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
+from tasks.store.fingerprint import digest_of
 from tasks.text.classifier import KIND, TextClassifier
 
 logger = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ def trace_holdout(splits: Artefact, digest: str, digest_rows: Callable[[Artefact
     if held is None:
         return {"names": names}
     try:
-        origin = digest_rows(store.open_artefact(held["origin"]))
+        origin = digest_rows(artefacts.open_artefact(held["origin"]))
     except IntegrityError as error:
         logger.warning("The test rows that those of %s follow are lost. %s", splits.reference, error)
         return {"names": names}

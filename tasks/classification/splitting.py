@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from rnnmodels.config import Settings
 from tasks.classification.held_rows import HELD, ContentHash, HeldRows, describe_changes
 from tasks.errors import InputError, plural, quoted
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 
 # Of rows that repeat one another, the one in the earliest of these splits is kept.
 PRECEDENCE = pl.Enum(["test", "valid", "train", "undecided", "unlabelled"])

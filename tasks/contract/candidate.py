@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from rnnmodels.config import Optimization, RecurrentArchitecture, Settings
-from tasks.names import NAME_PATTERN
+from tasks.store.names import NAME_PATTERN
 
 
 class Candidate(Settings):

@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from rnnmodels.config import Settings
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 
 
 class EvaluationSettings(Settings):

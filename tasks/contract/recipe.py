@@ -9,9 +9,9 @@ from rnnmodels.config import Optimization, Settings
 from tasks.contract.candidate import Candidate
 from tasks.contract.evaluation import EvaluationSettings
 from tasks.contract.registration import RegistrySettings
-from tasks.names import NAME_PATTERN
 from tasks.promotion.settings import GateSettings
 from tasks.sources.settings import FileSettings
+from tasks.store.names import NAME_PATTERN
 
 
 class Recipe(Settings):

@@ -2,22 +2,22 @@
 
 Settings are of the class that the kind's recipe has for the section; artefacts are those of the stages before. Every
 `write_*` fills the folder of an artefact and returns its summary in JSON values: `rows`, perhaps `warnings` and
-`problems` (see `tasks.findings`), and what later stages and people want to know.
+`problems` (see `tasks.reporting.findings`), and what later stages and people want to know.
 """
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from tasks.contest import Contest, Scored
-from tasks.intervals import Interval
-from tasks.lineage import Lineage
-from tasks.packaging import Packaging
-from tasks.presentation import Presentation
-from tasks.registered_model import RegisteredModel
-from tasks.report_contents import ReportContents
+from tasks.contract.contest import Contest, Scored
+from tasks.contract.lineage import Lineage
+from tasks.contract.presentation import Presentation
+from tasks.contract.report_contents import ReportContents
+from tasks.registry.packaging import Packaging
+from tasks.registry.registered_model import RegisteredModel
 from tasks.sources.inputs import Inputs
-from tasks.store import Artefact
+from tasks.statistics.intervals import Interval
+from tasks.store.artefacts import Artefact
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

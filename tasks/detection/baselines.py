@@ -27,7 +27,7 @@ from tasks.detection.settings import DetectorSettings
 from tasks.progress import Progress, emit
 from tasks.series.stored_windows import read_layout
 from tasks.series.windowed_gaussian import measure_distance
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 
 INPUTS = ("shards", "encoded")
 

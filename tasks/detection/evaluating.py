@@ -20,12 +20,12 @@ from tasks.detection.judged_rows import Detector, JudgedSplit, Panel, judge_spli
 from tasks.detection.measuring import BUFFER_ROWS, expect_share
 from tasks.detection.series_scores import Record, Yardstick, describe_series, measure_series
 from tasks.errors import InputError
-from tasks.intervals import Interval
 from tasks.progress import Progress, emit
 from tasks.series.metrics import Bootstrap
 from tasks.series.nab import PROFILES
 from tasks.series.stored_windows import SCORED_SPLITS, read_layout
-from tasks.store import Artefact
+from tasks.statistics.intervals import Interval
+from tasks.store.artefacts import Artefact
 
 INPUTS = ("shards", "encoded")
 DECADES = (1, 2, 3, 4, 5)

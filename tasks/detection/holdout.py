@@ -10,17 +10,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from tasks.contract.lineage import Lineage
 from tasks.detection.levels import LevelScaler
 from tasks.detection.scaling import SCALES_FILE
 from tasks.detection.splitting import TEST
-from tasks.fingerprint import digest_of
-from tasks.lineage import Lineage
 from tasks.promotion.scoring import Holdout
 from tasks.series.frames import ROWS_FILE, VALUES
 from tasks.series.holdout import MAX_WINDOWS, digest_column, space_out
-from tasks.series.resampling import ResamplingPlan, plan_resampling
 from tasks.series.stored_windows import read_layout
-from tasks.store import Artefact
+from tasks.statistics.resampling import ResamplingPlan, plan_resampling
+from tasks.store.artefacts import Artefact
+from tasks.store.fingerprint import digest_of
 
 # How many rows make a day nobody knows; steps without the factors of hours, days and weeks meet all their hours.
 CALENDAR_FACTORS = 2 * 3 * 5 * 7

@@ -17,8 +17,8 @@ from tasks.detection.measuring import LabelledSurprise
 from tasks.detection.scaling import LEVELS_FILE
 from tasks.detection.splitting import TEST, TRAIN
 from tasks.series.detection_metrics import find_anomalies
-from tasks.series.resampling import ResamplingPlan, plan_resampling
-from tasks.store import Artefact
+from tasks.statistics.resampling import ResamplingPlan, plan_resampling
+from tasks.store.artefacts import Artefact
 
 UNKNOWN = -1
 

@@ -18,10 +18,10 @@ from tasks.detection.splitting import TEST
 from tasks.errors import quoted
 from tasks.promotion.judging import refuse_differences
 from tasks.promotion.verdicts import Case
-from tasks.registered_model import RegisteredModel
+from tasks.registry.registered_model import RegisteredModel
+from tasks.registry.served_parts import read_serving_fields
 from tasks.series.frames import ROWS_FILE
 from tasks.series.judging import compare_scores
-from tasks.served_parts import read_serving_fields
 
 __all__ = ["compare_scores", "read_holdout", "refuse_incomparable", "score_model"]
 

@@ -14,7 +14,7 @@ from tasks.detection.opinions import Opinion, write_opinions
 from tasks.detection.settings import DetectorArchitecture, DetectorSettings, DetectorTraining
 from tasks.series.modelling import ForecastCandidate, create_model
 from tasks.series.stored_windows import TRAIN, open_split, read_layout
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 
 if TYPE_CHECKING:
     from rnnmodels.forecasters.forecaster import SequenceForecaster

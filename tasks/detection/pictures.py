@@ -10,14 +10,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tasks.contest import Scored
+from tasks.contract.contest import Scored
+from tasks.contract.lineage import Lineage
 from tasks.detection.events import Event
 from tasks.detection.judged_rows import Detector, Panel, judge_split
 from tasks.detection.levels import LevelScaler
 from tasks.detection.measuring import LabelledSurprise
 from tasks.detection.plots import draw_detections
 from tasks.detection.scaling import SCALES_FILE
-from tasks.lineage import Lineage
 from tasks.series.stored_windows import read_layout
 from tasks.series.time_grid import Clock, show_time
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.detection.events import Event
-from tasks.plots import FAINT, INK, PALETTE, add_legend, new_axes, new_figure, plain, style_axes
+from tasks.reporting.plots import FAINT, INK, PALETTE, add_legend, new_axes, new_figure, plain, style_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

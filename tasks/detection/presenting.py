@@ -4,16 +4,16 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tasks.contest import Contest, Scored
+from tasks.contract.contest import Contest, Scored
+from tasks.contract.presentation import Presentation, ScoreColumn
+from tasks.contract.report_contents import ReportContents, read_json
 from tasks.detection.pictures import take_pictures
 from tasks.detection.plots import draw_calibration
 from tasks.detection.series_scores import compare_series
-from tasks.intervals import Interval
-from tasks.presentation import Presentation, ScoreColumn
-from tasks.report_contents import ReportContents, read_json
 from tasks.series.comparing import measure_advantage
 from tasks.series.time_grid import Clock, show_time
-from tasks.store import Artefact
+from tasks.statistics.intervals import Interval
+from tasks.store.artefacts import Artefact
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from tasks.contest import Contest, Scored
+from tasks.contract.contest import Contest, Scored
+from tasks.contract.lineage import Lineage
 from tasks.detection.events import count_gap_rows
 from tasks.detection.scaling import LEVELS_FILE
 from tasks.detection.served_detector import SERIES, SeriesDetector
@@ -15,8 +16,7 @@ from tasks.detection.serving import RECENT_FILE, SCALES_FILE, Learned, Serving, 
 from tasks.detection.source import DetectionSource
 from tasks.detection.splitting import TEST
 from tasks.errors import IntegrityError
-from tasks.lineage import Lineage
-from tasks.packaging import Packaging
+from tasks.registry.packaging import Packaging
 from tasks.series.certificate import TOLERANCE, certify_forecasts
 from tasks.series.frames import ROWS_FILE, VALUES
 from tasks.series.source_tables import to_source_table, with_unwanted, write_source_table

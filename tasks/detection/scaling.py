@@ -18,7 +18,7 @@ from tasks.series.frames import ROWS_FILE, SPLITS, VALUES
 from tasks.series.rounding import describe_rounded, is_rounded
 from tasks.series.scaler import FILLED
 from tasks.series.scaling import CalendarFeature
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 
 SCALES_FILE, LEVELS_FILE = "scales.json", "levels.parquet"
 

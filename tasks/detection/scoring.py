@@ -19,7 +19,7 @@ from tasks.detection.holdout import DetectionHoldout
 from tasks.detection.served_detector import SeriesDetector
 from tasks.detection.splitting import TRAIN
 from tasks.promotion import scoring
-from tasks.registered_model import RegisteredModel
+from tasks.registry.registered_model import RegisteredModel
 from tasks.series.frames import ROWS_FILE
 from tasks.series.scoring import ERRORS, ForecastScores, tabulate_errors
 

@@ -19,7 +19,7 @@ from tasks.detection.scaling import LEVELS_FILE, SCALES_FILE
 from tasks.detection.splitting import TEST, TRAIN, VALID
 from tasks.errors import InputError
 from tasks.progress import Progress, emit
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 
 LAYOUT_FILE = "shards.json"
 

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.detection.measuring import LabelledSurprise, measure_ranking, score_series
-from tasks.intervals import Interval, share_with_interval
 from tasks.series.metrics import Bootstrap
 from tasks.series.nab import Profile
-from tasks.series.resampling import ResamplingPlan
+from tasks.statistics.intervals import Interval, share_with_interval
+from tasks.statistics.resampling import ResamplingPlan
 
 RANKINGS = ("auc_pr", "vus_pr")
 NAB = "nab"

@@ -20,11 +20,11 @@ from tasks.detection.reading import write_rows
 from tasks.detection.series_judge import SeriesJudge, forecasts_of
 from tasks.detection.serving import RECENT_FILE, SCALES_FILE, Serving
 from tasks.errors import InputError
+from tasks.registry.served_parts import read_serving
 from tasks.series.frames import ROWS_FILE
 from tasks.series.refusals import Refusal, answer_each, refuse_missing_channels
 from tasks.series.served_table import TIMES_AS_THEY_ARE, stored_table
 from tasks.series.time_grid import describe_times
-from tasks.served_parts import read_serving
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
 

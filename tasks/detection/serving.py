@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 from tasks.detection.settings import DetectorSettings
 from tasks.detection.source import DetectionSource
 from tasks.detection.splitting import WarmUpSettings
+from tasks.registry.served_parts import write_serving
 from tasks.series.time_grid import show_time
-from tasks.served_parts import write_serving
 from tasks.sources.served_source import LABELS_ASIDE, NAMES_FILES, ServedSource
 
 KIND = "detect"

@@ -13,7 +13,7 @@ from rnnmodels.config import Settings
 from tasks.errors import InputError
 from tasks.progress import Progress, emit
 from tasks.series.frames import ROWS_FILE, SPLITS
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 
 TRAIN, VALID, TEST = range(3)  # positions in SPLITS
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rnnmodels.durable import sha256_of_file
-from tasks import fingerprint, registry
 from tasks.errors import InputError, IntegrityError, quoted
 from tasks.prediction.tables import OUTPUT_SUFFIXES
 from tasks.prediction.windows import Columns
+from tasks.promotion import named_models
+from tasks.store import fingerprint
 
 STAGE = "tasks.predict"
 
@@ -96,7 +97,7 @@ def check_job(model: str, target: Target, *, columns: Columns, source: Mapping[s
 
     Raises InputError (E-NAME-001, E-OUT-002, E-REG-002, E-SRC-001, E-SRC-003).
     """
-    registry.parse_reference(model)
+    named_models.parse_reference(model)
     _refuse_no_file(target.source)
     refuse_unwritable(target.output)
     order = Order(

@@ -9,7 +9,6 @@ from typing import NamedTuple, Protocol
 
 import polars as pl
 
-from tasks import registry
 from tasks.errors import InputError, plural
 from tasks.prediction.counts import RowCounts, describe_fault, read_first_fault
 from tasks.prediction.job import Target, refuse_unwritable
@@ -17,6 +16,7 @@ from tasks.prediction.remedies import in_words_of_prediction, refuse_all
 from tasks.prediction.tables import write_faults, write_table
 from tasks.prediction.unfinished import Unfinished, claimed
 from tasks.progress import Progress, emit
+from tasks.promotion import named_models
 from tasks.series.refusals import Refusal
 from tasks.sources.inputs import Inputs, find_inputs
 from tasks.sources.intake import Intake
@@ -181,7 +181,7 @@ def answer_table(
     Raises InputError (E-NAME-001, E-REG-001, E-REG-002), IntegrityError (E-INT-001, E-REG-003) and what the reading of
     training rows raises; if nothing can be answered, the first refusal.
     """
-    registered = registry.resolve_model(model)
+    registered = named_models.resolve_model(model)
     loaded = load(registered.parts)
     settings = loaded.serving.settings_for(path, **changed)
     inputs, intake, refusals = find_inputs(settings), Intake(settings, refused=[]), []

@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import Literal
 
 from rnnmodels.durable import write_durably
-from tasks import registrations, tracking
 from tasks.errors import IntegrityError, ServiceError
-from tasks.fingerprint import digest_of
 from tasks.promotion import identities, ledger, ownership
 from tasks.promotion.database import ledger_setting
 from tasks.promotion.identities import Versions, locate, roles_of
-from tasks.promotion.identity import CHALLENGER, CHAMPION, PREVIOUS, ROLES, Identity, as_fields
 from tasks.promotion.ledger import ChampionChanged, Draft, Entry
+from tasks.registry import registrations
+from tasks.registry.identity import CHALLENGER, CHAMPION, PREVIOUS, ROLES, Identity, as_fields
+from tasks.store.fingerprint import digest_of
+from tasks.tracking import mlflow_client
 
 logger = logging.getLogger(__name__)
 
@@ -132,7 +133,7 @@ def current_user() -> str:
 
 def _adopts_all() -> bool:
     """Tell whether champions of models that this ledger does not know are its business: not those of other projects."""
-    return tracking.is_own_store() or bool(ledger_setting())
+    return mlflow_client.is_own_store() or bool(ledger_setting())
 
 
 def _report(model: str) -> Finding | None:
@@ -228,14 +229,14 @@ def _renumber(entry: Entry, number: str) -> Entry:
 @contextlib.contextmanager
 def _sole_writer() -> Iterator[None]:
     """Let one process of this machine at a time write aliases; the kernel frees the lock on any death."""
-    tracking.mlruns().mkdir(parents=True, exist_ok=True)
-    with (tracking.mlruns() / "aliases.lock").open("w") as lock:
+    mlflow_client.mlruns().mkdir(parents=True, exist_ok=True)
+    with (mlflow_client.mlruns() / "aliases.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _note(model: str) -> Path:
-    return tracking.mlruns() / "aliases" / digest_of([tracking.store_name(), ledger_setting()])[:12] / model
+    return mlflow_client.mlruns() / "aliases" / digest_of([mlflow_client.store_name(), ledger_setting()])[:12] / model
 
 
 def _noted_number(model: str) -> int:

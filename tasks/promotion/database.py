@@ -11,10 +11,10 @@ from sqlalchemy import DDL, Column, Connection, Engine, create_engine, inspect, 
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from tasks import tracking
 from tasks.errors import ServiceError, quoted
-from tasks.fingerprint import digest_of
 from tasks.promotion.schema import ADDED, IDENTITY, PROMOTIONS
+from tasks.store.fingerprint import digest_of
+from tasks.tracking import mlflow_client
 
 SQLITE = "sqlite"
 BUSY_S = 30.0  # how long SQLite waits for another process that writes
@@ -27,8 +27,8 @@ def ledger_setting() -> str:
 
 def ledger_url() -> str:
     """Where the ledger is: RNNFLOW_LEDGER_URL, else a file in `mlruns/`, one for each MLflow store."""
-    name = "ledger.db" if tracking.is_own_store() else f"ledger-{digest_of(tracking.store_name())[:12]}.db"
-    return ledger_setting() or f"{SQLITE}:///{tracking.mlruns() / name}"
+    name = "ledger.db" if mlflow_client.is_own_store() else f"ledger-{digest_of(mlflow_client.store_name())[:12]}.db"
+    return ledger_setting() or f"{SQLITE}:///{mlflow_client.mlruns() / name}"
 
 
 def ledger_place() -> str:

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from tasks.errors import IntegrityError
 from tasks.promotion import standing
-from tasks.promotion.identity import CHAMPION, ROLES, Identity, RegisteredVersion
 from tasks.promotion.ledger import Entry
+from tasks.registry.identity import CHAMPION, ROLES, Identity, RegisteredVersion
 
 GONE = "E-REG-007"
 

@@ -5,18 +5,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
-from tasks import registry
+from tasks.contract.lineage import Lineage
 from tasks.errors import InputError, IntegrityError
-from tasks.lineage import Lineage
-from tasks.promotion import standing, verdicts
+from tasks.promotion import named_models, standing, verdicts
 from tasks.promotion.comparison import Comparison, find_objections
 from tasks.promotion.identities import GONE
-from tasks.promotion.identity import Identity
 from tasks.promotion.ledger import Entry
 from tasks.promotion.scoring import Holdout, Scores
 from tasks.promotion.settings import GateSettings
 from tasks.promotion.verdicts import Case, Verdict
-from tasks.registered_model import RegisteredModel
+from tasks.registry.identity import Identity
+from tasks.registry.registered_model import RegisteredModel
 
 HoldoutT = TypeVar("HoldoutT", bound=Holdout)
 ScoresT = TypeVar("ScoresT", bound=Scores)
@@ -139,7 +138,7 @@ def refuse_differences(
 def open_version(case: Case, who: Identity) -> RegisteredModel:
     """Find a model of the case on this disk; raises NotComparable if it is not registered any more or not whole."""
     with _refusing(case, who):
-        return registry.open_identity(case.challenge.model, who, case.entries)
+        return named_models.open_identity(case.challenge.model, who, case.entries)
 
 
 def open_scores(case: Case, who: Identity, judging: Judging) -> Scores:

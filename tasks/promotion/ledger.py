@@ -15,10 +15,10 @@ from sqlalchemy import Connection, inspect, select
 from sqlalchemy.exc import IntegrityError as UniqueViolation
 
 from tasks.errors import IntegrityError, ServiceError, quoted
-from tasks.fingerprint import canonical_json, digest_of
 from tasks.promotion.database import ledger_place, list_columns, reading, writing
-from tasks.promotion.identity import Identity
 from tasks.promotion.schema import ADDED, IDENTITY, PROMOTIONS
+from tasks.registry.identity import Identity
+from tasks.store.fingerprint import canonical_json, digest_of
 
 # Verdicts of the gate that looked at the test rows to choose between two models.
 DECISIONS = ("promoted", "kept")

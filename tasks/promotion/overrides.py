@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from tasks import registrations
 from tasks.errors import InputError, IntegrityError, quoted
 from tasks.promotion import aliases, ledger, ownership, standing
 from tasks.promotion.identities import locate
-from tasks.promotion.identity import CHAMPION, NOBODY, Identity, as_fields
 from tasks.promotion.ledger import Draft, Entry
-from tasks.registered_model import RegisteredModel
-from tasks.registry import resolve_whole_model
-from tasks.tracking import check_name
+from tasks.promotion.named_models import resolve_whole_model
+from tasks.registry import registrations
+from tasks.registry.identity import CHAMPION, NOBODY, Identity, as_fields
+from tasks.registry.registered_model import RegisteredModel
+from tasks.tracking.mlflow_client import check_name
 
 MAX_REASON = 1000  # characters
 

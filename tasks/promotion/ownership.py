@@ -8,11 +8,12 @@ apart.
 import platform
 from collections.abc import Mapping, Sequence
 
-from tasks import registrations, tracking
 from tasks.errors import ServiceError, quoted
 from tasks.promotion import identities, ledger
 from tasks.promotion.database import SQLITE, is_file, ledger_place, ledger_setting
 from tasks.promotion.ledger import Entry
+from tasks.registry import registrations
+from tasks.tracking import mlflow_client
 
 OWNER, PLACE, HEAD = "rnnflow.ledger", "rnnflow.ledger_place", "rnnflow.ledger_head"
 BESIDE = "mlruns/ledger.db, beside this MLflow's database"
@@ -83,6 +84,6 @@ def describe_place() -> str:
 
     One beside the project's own MLflow database moves with it.
     """
-    if tracking.is_own_store() and not ledger_setting():
+    if mlflow_client.is_own_store() and not ledger_setting():
         return BESIDE
     return f"{platform.node()}:{ledger_place()}" if is_file() else ledger_place()

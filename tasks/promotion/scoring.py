@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from rnnmodels.durable import sha256_of_file
-from tasks import store
 from tasks.progress import Progress, emit
-from tasks.registered_model import RegisteredModel
-from tasks.served_parts import SERVING
-from tasks.store import Artefact
+from tasks.registry.registered_model import RegisteredModel
+from tasks.registry.served_parts import SERVING
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +52,14 @@ class Scores(ABC):
 
 
 def build_scores(
-    write: Callable[[Path], dict], model: RegisteredModel, holdout: Holdout, *, module: str, origin: store.Inputs = {}
+    write: Callable[[Path], dict],
+    model: RegisteredModel,
+    holdout: Holdout,
+    *,
+    module: str,
+    origin: artefacts.Inputs = {},
 ) -> Artefact:
     """Have `write` score a model on a holdout, unless it was scored there before; `origin` is what else decides."""
     emit(Progress("gate", model.label, note=f"scoring on {holdout.rows:,} test {holdout.unit}"))
     inputs = {"model": sha256_of_file(model.parts / SERVING), "holdout": holdout.digest, **origin}
-    return store.build("score", write, module=module, config={}, inputs=inputs)
+    return artefacts.build("score", write, module=module, config={}, inputs=inputs)

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from tasks.promotion.identity import Identity
 from tasks.promotion.ledger import Entry
+from tasks.registry.identity import Identity
 
 CROWNING = ("adopt", "first", "promoted", "promote")
 # Entries that say nothing new of a model.

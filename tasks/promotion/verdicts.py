@@ -5,11 +5,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from tasks.promotion.comparison import Comparison
-from tasks.promotion.identity import NOBODY, Identity, as_fields
 from tasks.promotion.ledger import DECISIONS, Draft, Entry
 from tasks.promotion.scoring import Holdout, Scores
 from tasks.promotion.settings import GateSettings
 from tasks.promotion.wear import alpha_of_decision
+from tasks.registry.identity import NOBODY, Identity, as_fields
 
 GATE = "gate"
 DECIDING = ("first", "promoted", "kept")

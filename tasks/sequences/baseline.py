@@ -15,7 +15,7 @@ from rnnmodels.config import Settings
 from tasks.classification.linear import write_regression
 from tasks.sequences.encoding import VALUES_COLUMN
 from tasks.sequences.frames import SPLITS
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 
 NAME = "figures-logistic"
 INPUTS = ("encoded",)

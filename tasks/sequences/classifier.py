@@ -17,13 +17,13 @@ import polars as pl
 
 from tasks.classification.calibration import calibrated_probabilities
 from tasks.errors import InputError
+from tasks.registry.served_parts import read_serving, write_serving
 from tasks.sequences.encoding import VALUES_COLUMN, encode_sequences, truncated_steps
 from tasks.sequences.reading import read_sequences
 from tasks.sequences.source import SequenceSource, UnlabelledSource
 from tasks.series.refusals import Refusal, refuse_missing_channels
 from tasks.series.scaler import Scaler
 from tasks.series.served_table import TIMES_AS_THEY_ARE, stored_table
-from tasks.served_parts import read_serving, write_serving
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
 from tasks.sources.served_source import LABELS_ASIDE, NAMES_FILES, ServedSource

@@ -12,7 +12,7 @@ from tasks.classification.evaluating import (
     slice_by_length,
     write_scores,
 )
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 
 INPUTS = ("encoded", "splits")
 

@@ -18,12 +18,12 @@ from tasks.classification.scoring import (
     score_logits,
     trace_holdout,
 )
-from tasks.fingerprint import digest_of
-from tasks.lineage import Lineage
-from tasks.registered_model import RegisteredModel
+from tasks.contract.lineage import Lineage
+from tasks.registry.registered_model import RegisteredModel
 from tasks.sequences.classifier import KIND, SequenceLabeller
 from tasks.series.frames import VALUES
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
+from tasks.store.fingerprint import digest_of
 
 __all__ = ["compare_scores", "read_holdout", "refuse_incomparable", "score_model"]
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from rnnmodels.classifiers.series_config import SeriesArchitecture, SeriesTraining
 from tasks.classification.modelling import finish_model, open_data, read_layout
 from tasks.contract.candidate import Candidate
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 
 if TYPE_CHECKING:
     from rnnmodels.classifiers.batches import Shards

@@ -11,10 +11,10 @@ import polars as pl
 
 from tasks.classification.modelling import open_shards_of, read_layout
 from tasks.classification.proof import prove_answers, tolerance_on
-from tasks.contest import Contest, Scored
+from tasks.contract.contest import Contest, Scored
+from tasks.contract.lineage import Lineage
 from tasks.errors import IntegrityError
-from tasks.lineage import Lineage
-from tasks.packaging import Packaging
+from tasks.registry.packaging import Packaging
 from tasks.sequences.classifier import SEQUENCE, SequenceLabeller, Serving, complete_labeller
 from tasks.sequences.frames import scatter_steps
 from tasks.sequences.source import SequenceSource

@@ -19,7 +19,7 @@ from tasks.sequences.frames import SPLITS, read_in_chunks, scatter_steps
 from tasks.series.frames import bare_name
 from tasks.series.rounding import describe_rounded, find_rounded
 from tasks.series.scaler import Scaler, fit_scale
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 
 SCALER_FILE = "scaler.json"
 LABELS_FILE = "labels.json"

@@ -9,7 +9,7 @@ from pydantic import Field
 from tasks.classification.sharding import BucketSettings, StepColumn, write_buckets
 from tasks.sequences.encoding import VALUES_COLUMN, truncated_steps
 from tasks.sequences.frames import SPLITS
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 
 
 class SequenceShardSettings(BucketSettings):

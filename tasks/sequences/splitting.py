@@ -18,7 +18,7 @@ from tasks.classification.splitting import (
 )
 from tasks.errors import InputError, quoted
 from tasks.series.frames import ROWS_FILE, VALUES
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 
 __all__ = ["SequenceSplitSettings", "must_hold", "write_splits"]
 

@@ -6,11 +6,11 @@ from statistics import mean, stdev
 
 import polars as pl
 
-from tasks.contest import Scored
+from tasks.contract.contest import Scored
 from tasks.errors import InputError, plural
 from tasks.series.splitting import TimeSplitSettings, read_cut
 from tasks.series.time_grid import TimeGrid, show_time
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 
 MARK = ".cutoff-"
 

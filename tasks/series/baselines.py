@@ -18,7 +18,7 @@ from rnnmodels.forecasters.forecast_config import RIDGE_PENALTIES
 from tasks.progress import Progress, emit
 from tasks.series.naive import choose_season, name_naive, repeat_season
 from tasks.series.stored_windows import SCORED_SPLITS, TRAIN, open_split, read_layout
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 
 if TYPE_CHECKING:
     from rnnmodels.forecasters.windows import WindowBatch, Windows

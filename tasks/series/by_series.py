@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasks.errors import quoted
-from tasks.intervals import Interval
 from tasks.series.naive import name_naive, repeat_season
+from tasks.statistics.intervals import Interval
 
 SERIES_SHOWN = 20
 # A series is far worse forecast than by repeating its season if its error is more than so many times as large.

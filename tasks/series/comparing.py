@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from tasks.intervals import Interval
-from tasks.promotion.paired_tests import diebold_mariano_p_value
 from tasks.series.metrics import Bootstrap
-from tasks.series.resampling import ResamplingPlan
-from tasks.store import Artefact
+from tasks.statistics.intervals import Interval
+from tasks.statistics.paired_tests import diebold_mariano_p_value
+from tasks.statistics.resampling import ResamplingPlan
+from tasks.store.artefacts import Artefact
 
 
 @dataclass(frozen=True, kw_only=True)

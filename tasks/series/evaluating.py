@@ -28,12 +28,12 @@ from tasks.series.metrics import (
     measure_overall,
 )
 from tasks.series.naive import choose_season, measure_training_means
-from tasks.series.resampling import plan_resampling
 from tasks.series.residuals import describe_residuals
 from tasks.series.scaler import Scaler, Units
 from tasks.series.stored_windows import SCORED_SPLITS, TRAIN, open_split, read_layout
 from tasks.series.time_grid import TimeGrid, show_time
-from tasks.store import Artefact
+from tasks.statistics.resampling import plan_resampling
+from tasks.store.artefacts import Artefact
 
 if TYPE_CHECKING:
     from rnnmodels.forecasters.windows import WindowBatch, Windows

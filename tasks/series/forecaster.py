@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 import polars as pl
 
+from tasks.registry.served_parts import read_serving, write_serving
 from tasks.series.frames import ROWS_FILE
 from tasks.series.histories import History, describe_new, describe_start, describe_starts, find_end, look_ahead
 from tasks.series.history_checks import find_scaler, refuse_gaps, refuse_other_rows, refuse_rounded, refuse_short
@@ -25,7 +26,6 @@ from tasks.series.scaler import Scaler, Units
 from tasks.series.served_table import TIMES_AS_THEY_ARE, stored_table
 from tasks.series.source import SeriesSource
 from tasks.series.time_grid import TimeGrid
-from tasks.served_parts import read_serving, write_serving
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
 from tasks.sources.served_source import ServedSource

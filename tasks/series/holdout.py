@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import polars as pl
 
-from tasks.fingerprint import digest_of
-from tasks.lineage import Lineage
+from tasks.contract.lineage import Lineage
 from tasks.promotion.scoring import Holdout
-from tasks.series.resampling import ResamplingPlan, plan_resampling
 from tasks.series.scaler import Scaler
 from tasks.series.stored_windows import open_split, read_layout
 from tasks.series.time_grid import TimeGrid
-from tasks.store import Artefact
+from tasks.statistics.resampling import ResamplingPlan, plan_resampling
+from tasks.store.artefacts import Artefact
+from tasks.store.fingerprint import digest_of
 
 if TYPE_CHECKING:
     from rnnmodels.forecasters.windows import Windows

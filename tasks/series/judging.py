@@ -14,16 +14,16 @@ import polars as pl
 from tasks.errors import quoted
 from tasks.promotion.comparison import Comparison, percent
 from tasks.promotion.judging import NotComparable, refuse_differences
-from tasks.promotion.paired_tests import diebold_mariano_p_value
 from tasks.promotion.verdicts import Case
-from tasks.registered_model import RegisteredModel
+from tasks.registry.registered_model import RegisteredModel
+from tasks.registry.served_parts import read_serving_fields
 from tasks.series.forecaster import KIND, SeriesForecaster, Serving
 from tasks.series.holdout import ForecastHoldout, read_holdout
 from tasks.series.promotion import ForecastPromotionSettings
 from tasks.series.scoring import LOSSES, ForecastScores, score_model
 from tasks.series.splitting import read_cut
 from tasks.series.time_grid import TimeGrid
-from tasks.served_parts import read_serving_fields
+from tasks.statistics.paired_tests import diebold_mariano_p_value
 
 __all__ = ["compare_scores", "read_holdout", "refuse_incomparable", "score_model"]
 

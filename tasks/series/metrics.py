@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tasks.intervals import Interval, percentile_interval
-from tasks.series.resampling import ResamplingPlan
+from tasks.statistics.intervals import Interval, percentile_interval
+from tasks.statistics.resampling import ResamplingPlan
 
 
 @dataclass(frozen=True)

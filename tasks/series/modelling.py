@@ -12,7 +12,7 @@ from tasks.contract.candidate import Candidate
 from tasks.errors import InputError, quoted
 from tasks.progress import Progress, emit
 from tasks.series.stored_windows import SCORED_SPLITS, TRAIN, open_split
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 
 if TYPE_CHECKING:
     from rnnmodels.forecasters.forecaster import SequenceForecaster

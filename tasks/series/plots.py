@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.plots import (
+from tasks.reporting.plots import (
     FAINT,
     INK,
     PALETTE,

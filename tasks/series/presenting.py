@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from tasks.contest import Contest
-from tasks.intervals import Interval
-from tasks.presentation import Presentation, ScoreColumn
-from tasks.report_contents import ReportContents, read_json
+from tasks.contract.contest import Contest
+from tasks.contract.presentation import Presentation, ScoreColumn
+from tasks.contract.report_contents import ReportContents, read_json
 from tasks.series import plots
 from tasks.series.comparing import measure_advantage
+from tasks.statistics.intervals import Interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from tasks.contest import Contest, Scored
+from tasks.contract.contest import Contest, Scored
+from tasks.contract.lineage import Lineage
 from tasks.errors import IntegrityError
-from tasks.lineage import Lineage
-from tasks.packaging import Packaging
+from tasks.registry.packaging import Packaging
 from tasks.series.certificate import TOLERANCE, certify_forecasts
 from tasks.series.forecaster import POINT, SeriesForecaster, Serving, complete_forecaster
 from tasks.series.frames import ROWS_FILE, VALUES

@@ -22,7 +22,7 @@ from tasks.series.frames import NUMBERS, SPLITS, bare_name, count_missing, read_
 from tasks.series.rounding import describe_rounded, find_rounded
 from tasks.series.scaler import FILLED, LEAST_NUMBERS, Scaler
 from tasks.series.time_grid import TimeGrid
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 
 SCALER_FILE = "scaler.json"
 

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from tasks.promotion import scoring
-from tasks.registered_model import RegisteredModel
+from tasks.registry.registered_model import RegisteredModel
 from tasks.series.forecaster import SeriesForecaster
 from tasks.series.frames import SPLITS, VALUES, read_whole_series
 from tasks.series.holdout import ForecastHoldout

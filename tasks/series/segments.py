@@ -21,7 +21,7 @@ from tasks.errors import InputError, plural
 from tasks.progress import Progress, emit
 from tasks.series.frames import KNOWN, SPLITS, VALUES, read_whole_series
 from tasks.series.time_grid import TimeGrid
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 
 
 class WindowSettings(Settings):

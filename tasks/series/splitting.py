@@ -18,7 +18,7 @@ from tasks.errors import InputError, plural, quoted
 from tasks.progress import Progress, emit
 from tasks.series.frames import ROWS_FILE, SPLITS
 from tasks.series.time_grid import TimeGrid, show_time
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 
 CUTS = ("train_until", "valid_until", "test_until")
 UNIX_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)

@@ -3,7 +3,7 @@
 import json
 from typing import TYPE_CHECKING
 
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 
 if TYPE_CHECKING:
     from rnnmodels.forecasters.windows import Windows

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from rnnmodels.durable import sha256_of_file, write_durably
-from tasks import registered_model, registry
 from tasks.errors import InputError, IntegrityError, RnnflowError, ServiceError, quoted
-from tasks.registered_model import RegisteredModel
-from tasks.registry import ModelReference
-from tasks.served_parts import SERVING, read_serving_fields
-from tasks.store import home
+from tasks.promotion import named_models
+from tasks.promotion.named_models import ModelReference
+from tasks.registry import registered_model
+from tasks.registry.registered_model import RegisteredModel
+from tasks.registry.served_parts import SERVING, read_serving_fields
+from tasks.store.artefacts import home
 from tasks.text.classifier import KIND, TextClassifier
 
 logger = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ class ModelFollower:
         """Take over the version that the alias names now, unless it cannot be had or does not work."""
         served, problem = self.current, ""
         try:
-            found = registry.resolve_model(str(self.reference))
+            found = named_models.resolve_model(str(self.reference))
             if found != self.current.registered:
                 served = load_served(found)
                 remember(self.reference, found)
@@ -98,9 +99,9 @@ def start_following(text: str) -> ModelFollower:
 
     Raises InputError (E-NAME-001, E-REG-001, E-REG-002), IntegrityError or ServiceError if there is neither.
     """
-    reference = registry.parse_reference(text)
+    reference = named_models.parse_reference(text)
     try:
-        found = registry.resolve_model(text)
+        found = named_models.resolve_model(text)
         served = load_served(found)
     except (ServiceError, IntegrityError) as error:
         known = recall(reference)

@@ -7,7 +7,7 @@ import secrets
 import threading
 from dataclasses import dataclass, field
 
-from tasks import seen
+from tasks.monitoring import seen
 from tasks.profile import Profile
 
 logger = logging.getLogger(__name__)

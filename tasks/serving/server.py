@@ -10,11 +10,11 @@ from collections.abc import Callable
 import uvicorn
 from pydantic import ValidationError
 
-from tasks import tracking
 from tasks.errors import InputError, ResourceError, quoted
 from tasks.serving.application import create_application
 from tasks.serving.champion import start_following
 from tasks.serving.settings import ServingSettings
+from tasks.tracking import mlflow_client
 
 TOKEN = "RNNFLOW_SERVE_TOKEN"  # noqa: S105 (the name of a variable)
 MIN_TOKEN_CHARACTERS = 16
@@ -115,9 +115,9 @@ def sole_model() -> str:
     Raises InputError (E-SRV-006) if there are several, or none; ServiceError (E-SVC-004).
     """
     names: list[str] = []
-    if not tracking.is_absent():
-        with tracking.answering():
-            names = [model.name for model in tracking.connect().search_registered_models()]
+    if not mlflow_client.is_absent():
+        with mlflow_client.answering():
+            names = [model.name for model in mlflow_client.connect().search_registered_models()]
     if len(names) != 1:
         raise InputError(
             "E-SRV-006",

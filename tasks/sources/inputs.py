@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rnnmodels.durable import sha256_of_file
-from tasks import fingerprint, store
 from tasks.errors import InputError, IntegrityError, ResourceError, quoted
 from tasks.sources.hidden import is_asked_for, is_hidden
 from tasks.sources.settings import GIB, FileSettings
+from tasks.store import artefacts, fingerprint
 
 TABLE_FORMATS = {
     ".csv": "csv",
@@ -170,7 +170,7 @@ def _downloaded_file(url: str, sha256: str, settings: FileSettings) -> Path:
     from tasks.sources.downloads import RemoteFile, download
 
     remote = RemoteFile(url=url, sha256=sha256, max_bytes=min(GIB, settings.max_bytes))
-    return download(remote, store.home() / "data" / "downloads")
+    return download(remote, artefacts.home() / "data" / "downloads")
 
 
 def _located(location: str, settings: FileSettings) -> Iterator[InputFile]:

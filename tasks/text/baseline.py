@@ -18,7 +18,7 @@ from pydantic import Field, PositiveFloat
 from rnnmodels.config import Settings
 from tasks.classification.linear import write_regression
 from tasks.errors import plural
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 from tasks.text.ngrams import CHARACTER, WORD, count_ngrams, learn_ngrams, split_words
 
 if TYPE_CHECKING:

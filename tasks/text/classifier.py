@@ -18,7 +18,7 @@ import polars as pl
 from tasks.classification.calibration import calibrated_probabilities
 from tasks.errors import InputError, quoted
 from tasks.profile import Profile, profile_rows
-from tasks.served_parts import check_part, read_serving, read_serving_fields, write_serving
+from tasks.registry.served_parts import check_part, read_serving, read_serving_fields, write_serving
 from tasks.sources.served_source import ServedSource
 from tasks.sources.settings import SourceSettings
 from tasks.text.tokenizers import truncated

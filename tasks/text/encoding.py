@@ -14,7 +14,7 @@ from pydantic import Field
 from rnnmodels.config import Settings
 from tasks.errors import InputError
 from tasks.progress import Progress, emit
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 from tasks.text.subwords import learn_subwords
 from tasks.text.vocabulary import SPECIALS, UNKNOWN_ID, Vocabulary, tokens_of_text
 

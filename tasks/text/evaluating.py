@@ -15,7 +15,7 @@ from tasks.classification.evaluating import (
     slice_by_length,
     write_scores,
 )
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 from tasks.text.vocabulary import UNKNOWN_ID
 
 INPUTS = ("encoded", "splits")

@@ -6,8 +6,8 @@ import numpy as np
 
 from tasks.classification.calibration import calibrated_probabilities
 from tasks.classification.evaluating import read_sample
-from tasks.contest import Scored
-from tasks.lineage import Lineage
+from tasks.contract.contest import Scored
+from tasks.contract.lineage import Lineage
 from tasks.profile import Profile, profile_rows
 from tasks.text.evaluating import read_predictions
 
@@ -17,7 +17,7 @@ def reference_profile(best: Scored, lineage: Lineage) -> Profile:
 
     Not the training rows: a model has seen their texts, so it is surer of them and finds hardly a token unknown; any
     new text would look like drift. Not the test rows: they decide promotions and are not worn for anything else.
-    Choosing the epoch by validation flatters the accuracy there a little, which `tasks.drift` allows for.
+    Choosing the epoch by validation flatters the accuracy there a little, which `tasks.monitoring.drift` allows for.
     """
     rows = read_predictions(best.model, lineage.encoded, "valid")
     labels = np.array(lineage.encoded.summary["labels"], dtype=object)

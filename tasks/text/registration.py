@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tasks.classification.modelling import open_shards_of, read_layout
-from tasks.contest import Contest, Scored
-from tasks.lineage import Lineage
-from tasks.packaging import Packaging
+from tasks.contract.contest import Contest, Scored
+from tasks.contract.lineage import Lineage
+from tasks.registry.packaging import Packaging
 from tasks.text import proof
 from tasks.text.classifier import Serving, TextClassifier, complete_classifier
 from tasks.text.reference import reference_profile

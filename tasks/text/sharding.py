@@ -6,7 +6,7 @@ import polars as pl
 from pydantic import Field
 
 from tasks.classification.sharding import BucketSettings, StepColumn, write_buckets
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 from tasks.text.encoding import SPLITS
 from tasks.text.tokenizers import truncated
 

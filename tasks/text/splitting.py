@@ -24,7 +24,7 @@ from tasks.classification.splitting import (
     write_parts,
 )
 from tasks.progress import Progress, emit
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 from tasks.text.near_duplicates import find_clusters
 from tasks.text.telltales import find_telltale_tokens
 from tasks.text.tokenizers import composed

@@ -4,8 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
-from tasks.registered_model import RegisteredModel
-from tasks.store import Artefact
+from tasks.registry.registered_model import RegisteredModel
+from tasks.store.artefacts import Artefact
 from tasks.text.vocabulary import SPECIALS, Vocabulary
 
 UNKNOWN = -1

@@ -11,9 +11,9 @@ from benchmarks import loss_curves, measure, reviews, text_contenders, text_prep
 from benchmarks.training_contenders import Meter, Setup, shuffled_batches
 from rnnmodels.classifiers.batches import Batch
 from rnnmodels.training import fitting
-from tasks import store
 from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.shard import shard
+from tasks.store import artefacts
 from tasks.text.sharding import ShardSettings
 
 TEXTS = ["A fine film.<br />Don't miss it", "a dull, DULL film", "", "It isn't fine"]
@@ -41,7 +41,7 @@ def shards(project: Path) -> Path:
             pl.DataFrame({**columns, "tokens": tokens}).write_parquet(folder / f"{split}.parquet")
         return {"rows": 288, "vocabulary_size": 50, "labels": ["neg", "pos"]}
 
-    encoded = store.build("encode", write, module="tasks.store", config={})
+    encoded = artefacts.build("encode", write, module="tasks.store.artefacts", config={})
     return shard.fn(CLASSIFY, encoded, ShardSettings(max_length=10, num_widths=2)).path
 
 

@@ -10,7 +10,7 @@ from prefect.states import Cancelling, Crashed, Running
 
 from flows import cancellation, lifecycle
 from flows.cancellation import GRACE_S, ended_by_cancellation, must_stop
-from tasks import spool
+from tasks.tracking import spool
 
 victim = flow(name="victim")(lambda: None)
 NOW = datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC)

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from flows.recipes.changed_source import change_source
-from tasks import registry
 from tasks.errors import InputError
 from tasks.kinds import find_kind, known_kinds
-from tasks.registered_model import RegisteredModel
-from tasks.served_parts import SERVING
+from tasks.promotion import named_models
+from tasks.registry.registered_model import RegisteredModel
+from tasks.registry.served_parts import SERVING
 
 LOG = {"path": "log.csv", "time_zone": "Europe/Paris", "time_format": "%d/%m/%Y", "where": {"sensor": "temp"}}
 
@@ -20,7 +20,7 @@ def register(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A function that has a name stand for a model of a kind, trained on a source."""
     model = RegisteredModel(name="m", version="1", artifact_uri="", folder=tmp_path)
     model.parts.mkdir(parents=True)
-    monkeypatch.setattr(registry, "resolve_model", lambda _: model)
+    monkeypatch.setattr(named_models, "resolve_model", lambda _: model)
 
     def run(kind: str, source: dict | None) -> None:
         serving = {} if source is None else {"source": source}

@@ -12,13 +12,14 @@ from prefect.states import Cancelled, Completed, Crashed, Failed, Pending, Runni
 
 from flows import gpu_pool
 from flows.gpu_pool import FitOrder
-from tasks import leases, store
 from tasks.classification.modelling import ClassifierCandidate
 from tasks.errors import IntegrityError, ServiceError
 from tasks.fit import origin_of
 from tasks.kinds.classify.recipe import CLASSIFY
-from tasks.runs import RunContext
-from tasks.store import Artefact
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
+from tasks.tracking import leases
+from tasks.tracking.runs import RunContext
 
 GRU, LSTM = ClassifierCandidate(name="gru"), ClassifierCandidate(name="lstm")
 
@@ -74,11 +75,11 @@ def committed(stage: str, config: dict) -> Artefact:
         (folder / "one.json").write_text("{}")
         return {"rows": 1}
 
-    return store.build(stage, write, module="tasks.store", config=config)
+    return artefacts.build(stage, write, module="tasks.store.artefacts", config=config)
 
 
 def fit_as_a_worker_does(order: FitOrder, candidate: ClassifierCandidate) -> None:
-    store.build(
+    artefacts.build(
         "fit", lambda folder: {"rows": 1, "name": candidate.name}, **origin_of(CLASSIFY, order.shards, candidate, None)
     )
 

@@ -20,11 +20,11 @@ from prefect.utilities.callables import parameter_schema
 from flows.commands.monitoring import monitor as monitor_command
 from flows.monitor import monitor
 from rnnmodels.durable import sha256_of_file
-from tasks import registry
 from tasks.errors import InputError
+from tasks.monitoring.seen import record_seen
 from tasks.profile import Profile, profile_rows
-from tasks.registered_model import RegisteredModel
-from tasks.seen import record_seen
+from tasks.promotion import named_models
+from tasks.registry.registered_model import RegisteredModel
 
 REACTION_LIMIT_S = 20
 
@@ -49,7 +49,7 @@ def champion(project: Path, monkeypatch: pytest.MonkeyPatch) -> RegisteredModel:
     reference.write_text(json.dumps(rows(1000, length=100).as_json()))
     serving = {"format": 2, "sha256": {"profile.json": sha256_of_file(reference)}}
     (model.parts / "serving.json").write_text(json.dumps(serving))
-    monkeypatch.setattr(registry, "resolve_model", lambda _: model)
+    monkeypatch.setattr(named_models, "resolve_model", lambda _: model)
     return model
 
 
@@ -89,7 +89,7 @@ def test_a_schedule_older_than_the_first_model_is_skipped(monkeypatch: pytest.Mo
     def find_none(reference: str) -> None:
         raise InputError("E-REG-001", f'model "{reference}" is not registered in "mlruns".', fix="train one.")
 
-    monkeypatch.setattr(registry, "resolve_model", find_none)
+    monkeypatch.setattr(named_models, "resolve_model", find_none)
 
     state = monitor.fn("reviews")
 
@@ -189,7 +189,7 @@ def test_the_command_names_a_model_without_a_reference(champion):
 
 
 def test_looking_needs_neither_prefect_nor_torch():
-    code = "import tasks.monitoring, sys; print(sorted({'prefect', 'mlflow', 'torch'} & set(sys.modules)))"
+    code = "import tasks.monitoring.examination, sys; print(sorted({'prefect', 'mlflow', 'torch'} & set(sys.modules)))"
 
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

@@ -18,11 +18,13 @@ from flows.commands.cli import main
 from flows.lifecycle import LIFECYCLE
 from flows.place import dead_runs
 from flows.tidy import ENTRIES, describe, exit_status_of, tidy, tidy_up
-from tasks import leases, runs, tracking
 from tasks.promotion import ledger
-from tasks.runs import RunContext
+from tasks.tracking import leases, mlflow_client, runs
+from tasks.tracking.runs import RunContext
 
-HOLDER = "import sys, time; from tasks import leases; leases.hold(sys.argv[1]); print(flush=True); time.sleep(600)"
+HOLDER = (
+    "import sys, time; from tasks.tracking import leases; leases.hold(sys.argv[1]); print(flush=True); time.sleep(600)"
+)
 
 
 @pytest.fixture
@@ -170,19 +172,19 @@ def test_mlflow_ends_a_killed_run_as_prefect_does(client, project):
 
     assert (summary["crashed"], summary["ended"], summary["failures"]) == ([run.name], [str(run.id)], [])
     assert summary["sent"] == ["sent 2 records of 1 run"]
-    assert tracking.connect().get_run(mlflow_run).info.status == "FAILED"
+    assert mlflow_client.connect().get_run(mlflow_run).info.status == "FAILED"
 
 
 def test_before_a_command_only_what_is_owed_is_sent(client, project, monkeypatch):
     run = start(client)
     mlflow_run = runs.open_run(RunContext(recipe="reviews", flow_run_id=str(run.id)))
     hold_and_die(run)
-    monkeypatch.delattr("tasks.orphans.end_orphans")
+    monkeypatch.delattr("tasks.tracking.orphans.end_orphans")
     monkeypatch.delattr("flows.tidy.synchronize")
 
     assert tidy_up()["failures"] == []
 
-    assert tracking.connect().get_run(mlflow_run).info.status == "FAILED"
+    assert mlflow_client.connect().get_run(mlflow_run).info.status == "FAILED"
 
 
 def test_mlflow_out_of_reach_is_named_and_stops_nothing_else(client, project, monkeypatch):
@@ -247,5 +249,5 @@ def test_a_flow_holds_its_lease_and_ends_its_mlflow_run(client, project, monkeyp
 
     assert seen["held"]
     assert not leases.is_held(seen["id"])
-    assert tracking.connect().get_run(seen["run"]).info.status == "FAILED"
+    assert mlflow_client.connect().get_run(seen["run"]).info.status == "FAILED"
     assert not list(Path(project, "data", "leases").iterdir())

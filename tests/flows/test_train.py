@@ -17,15 +17,17 @@ from flows.recipes.recipe import build_recipe
 from flows.retrain import retrain
 from flows.train import finish_deferred, train
 from flows.trigger import current_trigger, modules_of
-from tasks import fingerprint, registrations, runs, spool, store, tracking
 from tasks.contract.recipe import Recipe
 from tasks.errors import ServiceError
 from tasks.kinds import find_kind
 from tasks.prediction.dispatch import predict_file
 from tasks.promotion import ledger
-from tasks.recording import list_runs
-from tasks.registered_model import load_pyfunc
-from tasks.registry import resolve_model
+from tasks.promotion.named_models import resolve_model
+from tasks.registry import registrations
+from tasks.registry.registered_model import load_pyfunc
+from tasks.store import artefacts, fingerprint
+from tasks.tracking import mlflow_client, runs, spool
+from tasks.tracking.recording import list_runs
 from tests.processes import Fresh
 
 TABLE = {
@@ -106,7 +108,7 @@ def test_a_linear_baseline_that_wins_is_said_to_win(first: Outcome):
 
 def test_prefect_and_mlflow_name_each_other(first: Outcome):
     flow_run = flow_run_of(first)
-    run = tracking.connect().get_run(first.mlflow_run)
+    run = mlflow_client.connect().get_run(first.mlflow_run)
 
     assert flow_run["state"] == "Completed"
     assert f"mlflow:{first.mlflow_run}" in flow_run["tags"]
@@ -117,7 +119,7 @@ def test_prefect_and_mlflow_name_each_other(first: Outcome):
 
 
 def test_mlflow_holds_curves_report_and_model(first: Outcome):
-    client = tracking.connect()
+    client = mlflow_client.connect()
     children = client.search_runs(
         [client.get_run(first.mlflow_run).info.experiment_id], f"tags.{runs.PARENT_RUN} = '{first.mlflow_run}'"
     )
@@ -188,8 +190,8 @@ def test_a_changed_recipe_is_news(first: Outcome):
 
 def test_what_the_keys_of_a_run_count_is_what_retrain_looks_at(first: Outcome):
     looked_at = [fingerprint.describe_code(*modules) for modules in modules_of(find_kind(small_recipe().kind))]
-    artefacts = [store.open_artefact(f"{one['name'].partition(' ')[0]}/{one['key']}") for one in first.stages]
-    trained = [one.manifest for one in artefacts if one.stage not in ("gate", "report", "publish")]
+    opened = [artefacts.open_artefact(f"{one['name'].partition(' ')[0]}/{one['key']}") for one in first.stages]
+    trained = [one.manifest for one in opened if one.stage not in ("gate", "report", "publish")]
 
     counted = [{"code": manifest["code"], "libraries": manifest["libraries"]} for manifest in trained]
 
@@ -215,14 +217,14 @@ def retrain_reason(*settings: str) -> str:
 
 def test_new_rows_are_trained_on_from_the_champion_and_judged_on_the_old_test_rows(first: Outcome, home: Path):
     before = ledger.read_entries("small")
-    held = store.open_artefact(before[0].splits)
+    held = artefacts.open_artefact(before[0].splits)
     with (home / "rows.csv").open("a") as rows:
         rows.write("neg1 neg2 neg3 brandnew1,neg\npos1 pos2 pos3 brandnew2,pos\n")
 
     outcome = retrain(small_recipe("candidates=gru"), warm_start=True)
 
     entry = ledger.read_entries("small")[-1]
-    splits = store.open_artefact(entry.splits)
+    splits = artefacts.open_artefact(entry.splits)
     texts = [pl.read_parquet(one.file("test.parquet"))["text"].sort().to_list() for one in (held, splits)]
     assert texts[0] == texts[1]
     assert splits.summary["splits"]["train"] == held.summary["splits"]["train"] + 2

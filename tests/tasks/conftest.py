@@ -8,27 +8,28 @@ import polars as pl
 import pytest
 
 from rnnmodels.config import Architecture, Training
-from tasks import store, tracking
 from tasks.baseline import fit_baselines
 from tasks.classification.evaluating import ClassificationSettings
 from tasks.classification.modelling import ClassifierCandidate
-from tasks.contest import Contest, Scored
+from tasks.contract.contest import Contest, Scored
+from tasks.contract.lineage import Lineage
 from tasks.contract.registration import RegistrySettings
 from tasks.encode import encode
 from tasks.evaluate import evaluate
 from tasks.fit import fit
 from tasks.gate import gate
 from tasks.kinds.classify.recipe import CLASSIFY
-from tasks.lineage import Lineage
 from tasks.promotion.settings import PromotionSettings
 from tasks.register import register
-from tasks.runs import RunContext
 from tasks.shard import shard
-from tasks.spool import end_run
-from tasks.store import Artefact
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
 from tasks.text.baseline import BaselineSettings
 from tasks.text.encoding import EncodeSettings
 from tasks.text.sharding import ShardSettings
+from tasks.tracking import mlflow_client
+from tasks.tracking.runs import RunContext
+from tasks.tracking.spool import end_run
 
 
 @pytest.fixture(scope="session")
@@ -36,8 +37,8 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An MLflow database without runs; creating one takes seconds, copying it nothing."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNNFLOW_HOME", str(tmp_path_factory.mktemp("empty")))
-        tracking.connect()
-        return tracking.mlruns() / "mlflow.db"
+        mlflow_client.connect()
+        return mlflow_client.mlruns() / "mlflow.db"
 
 
 @pytest.fixture
@@ -54,8 +55,8 @@ def reviews(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lineage, Contest]
     """Two small networks and the baseline, fitted by the real stages on 240 generated reviews."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNNFLOW_HOME", str(tmp_path_factory.mktemp("reviews")))
-        rows = store.build("ingest", write_rows, module="tasks.store", config={"path": "reviews.csv"})
-        splits = store.build("split", write_splits, module="tasks.store", config={"seed": 7})
+        rows = artefacts.build("ingest", write_rows, module="tasks.store.artefacts", config={"path": "reviews.csv"})
+        splits = artefacts.build("split", write_splits, module="tasks.store.artefacts", config={"seed": 7})
         encoded = encode.fn(CLASSIFY, splits, EncodeSettings(min_count=1))
         shards = shard.fn(CLASSIFY, encoded, ShardSettings(max_length=20, num_widths=3))
         lineage = Lineage(rows=rows, splits=splits, encoded=encoded, shards=shards)
@@ -104,7 +105,8 @@ def rivals(project: Path, rivals_home: Path) -> dict[str, Artefact]:
     for room in ("data", "mlruns"):
         shutil.copytree(rivals_home / room, project / room)
     found = [
-        store.open_artefact(f"register/{path.parent.name}") for path in project.glob("data/register/*/manifest.json")
+        artefacts.open_artefact(f"register/{path.parent.name}")
+        for path in project.glob("data/register/*/manifest.json")
     ]
     return {artefact.summary["version"]: artefact for artefact in found}
 

@@ -5,13 +5,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks import store
 from tasks.baseline import fit_baselines
 from tasks.classification.metrics import mean_loss
+from tasks.contract.lineage import Lineage
 from tasks.kinds.classify.recipe import CLASSIFY
-from tasks.lineage import Lineage
 from tasks.progress import listening
-from tasks.store import Artefact
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
 from tasks.text.baseline import BaselineSettings, choose_features
 
 SIZES = {"train": 300, "valid": 120, "test": 120}
@@ -47,7 +47,7 @@ def write_splits(labels: list[str], *, noise: float = 0.0, flip_test: bool = Fal
         return {"rows": start, "splits": SIZES, "labels": sorted(labels), "dropped": {}, "warnings": []}
 
     config = {"labels": labels, "noise": noise, "flip_test": flip_test}
-    return store.build("split", write, module="tasks.store", config=config)
+    return artefacts.build("split", write, module="tasks.store.artefacts", config=config)
 
 
 def read_split(baseline: Artefact, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -127,7 +127,7 @@ def test_the_most_frequent_features_are_kept() -> None:
 def test_the_same_rows_give_the_same_bytes() -> None:
     splits = write_splits(["neg", "pos"])
     first = fit_baseline(splits, BaselineSettings())
-    with store.refreshing(True):
+    with artefacts.refreshing(True):
         again = fit_baseline(splits, BaselineSettings())
     assert not again.cached
     assert again.digest == first.digest
@@ -140,7 +140,7 @@ def write_texts(texts: dict[str, list[str]], labels: dict[str, list[str]]) -> Ar
             pl.DataFrame(columns, schema_overrides={"row": pl.UInt32}).write_parquet(folder / f"{split}.parquet")
         return {"rows": sum(map(len, texts.values())), "labels": ["bad", "good"]}
 
-    return store.build("split", write, module="tasks.store", config={"texts": texts})
+    return artefacts.build("split", write, module="tasks.store.artefacts", config={"texts": texts})
 
 
 def test_texts_without_spaces_are_counted_by_characters() -> None:

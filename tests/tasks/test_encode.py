@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnmodels.durable import sha256_of_file
-from tasks import store
 from tasks.encode import encode
 from tasks.errors import InputError
 from tasks.kinds.classify.recipe import CLASSIFY
+from tasks.store import artefacts
 from tasks.text.encoding import EncodeSettings
 from tasks.text.tokenizers import truncated
 from tasks.text.vocabulary import TextEncoder, Vocabulary, smallest_unsigned, tokens_of_text
@@ -26,7 +26,7 @@ def cut(text: str, tokenizer: str = "word", *, lowercase: bool = True) -> list[s
     return pl.DataFrame({"text": [text]}).select(tokens).item().to_list()
 
 
-def make_splits(train: list[str] = TRAIN, test: list[str] = ["the zebra sat"]) -> store.Artefact:
+def make_splits(train: list[str] = TRAIN, test: list[str] = ["the zebra sat"]) -> artefacts.Artefact:
     texts = {"train": train, "valid": ["a cat"], "test": test}
 
     def write(folder: Path) -> dict:
@@ -39,10 +39,10 @@ def make_splits(train: list[str] = TRAIN, test: list[str] = ["the zebra sat"]) -
         counts = {name: len(column) for name, column in texts.items()}
         return {"rows": first_row, "splits": counts, "labels": ["neg", "pos"]}
 
-    return store.build("split", write, module="tasks.store", config={"texts": texts})
+    return artefacts.build("split", write, module="tasks.store.artefacts", config={"texts": texts})
 
 
-def encoded_ids(artefact: store.Artefact, split: str = "train") -> list[list[int]]:
+def encoded_ids(artefact: artefacts.Artefact, split: str = "train") -> list[list[int]]:
     return pl.read_parquet(artefact.file(f"{split}.parquet")).sort("row")["tokens"].to_list()
 
 
@@ -138,7 +138,7 @@ def test_texts_of_unknown_words_are_a_problem_although_their_full_stops_are_know
             pl.DataFrame(columns, schema_overrides={"row": pl.UInt32}).write_parquet(folder / f"{split}.parquet")
         return {"rows": sum(sizes.values()), "splits": sizes, "labels": ["neg", "pos"]}
 
-    splits = store.build("split", write, module="tasks.store", config={"of": "unknown words"})
+    splits = artefacts.build("split", write, module="tasks.store.artefacts", config={"of": "unknown words"})
 
     summary = encode.fn(CLASSIFY, splits, EncodeSettings()).summary
     assert summary["oov_share"]["valid"] == 0.5

@@ -6,13 +6,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks import store
 from tasks.classification.evaluating import ClassificationSettings, cut_in_quarters, find_problems
 from tasks.classification.metrics import mean_loss
+from tasks.contract.lineage import Lineage
 from tasks.evaluate import evaluate
 from tasks.kinds.classify.recipe import CLASSIFY
-from tasks.lineage import Lineage
-from tasks.store import Artefact
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
 
 LABELS = ["neg", "pos"]
 SIZES = {"valid": 400, "test": 300, "train": 500}
@@ -31,8 +31,8 @@ def write_artefact(stage: str, frames: dict[str, pl.DataFrame], **summary: objec
             frame.write_parquet(folder / f"{name}.parquet")
         return {"rows": sum(frame.height for frame in frames.values()), **summary}
 
-    with store.refreshing(True):
-        return store.build(stage, write, module="tasks.store", config=summary)
+    with artefacts.refreshing(True):
+        return artefacts.build(stage, write, module="tasks.store.artefacts", config=summary)
 
 
 def row_ids(split: str) -> np.ndarray:
@@ -241,7 +241,7 @@ def test_a_candidate_no_better_than_chance_is_a_problem_and_a_baseline_is_none(
 
     assert problem.startswith("gru learned nothing: its validation loss of 0.7")
     assert problem.endswith(f"that of knowing only how frequent each label is; {LEARN}")
-    with store.refreshing(True):
+    with artefacts.refreshing(True):
         assert "problems" not in score(baseline, encoded, splits).summary
 
 

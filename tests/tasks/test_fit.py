@@ -7,15 +7,15 @@ import polars as pl
 import pytest
 
 from rnnmodels.config import Architecture, Training
-from tasks import store
 from tasks.classification.modelling import ClassifierCandidate
-from tasks.contest import Contest
+from tasks.contract.contest import Contest
+from tasks.contract.lineage import Lineage
 from tasks.errors import InputError
 from tasks.fit import fit, follow
 from tasks.kinds.classify.recipe import CLASSIFY
-from tasks.lineage import Lineage
 from tasks.progress import Progress, listening
-from tasks.store import Artefact
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
 
 TRAINING = Training(epochs=3, batch_tokens=400, device="cpu", precision="float32", ema_decay=0.9)
 TINY = ClassifierCandidate(
@@ -49,7 +49,7 @@ def test_a_fitted_model_comes_with_its_history_and_predictions(shards: Artefact)
 
 def test_one_seed_gives_one_content_and_another_seed_another(shards: Artefact):
     first = fit.fn(CLASSIFY, shards, TINY)
-    with store.refreshing(True):
+    with artefacts.refreshing(True):
         second = fit.fn(CLASSIFY, shards, TINY)
     other = fit.fn(CLASSIFY, shards, TINY.model_copy(update={"training": TRAINING.model_copy(update={"seed": 2})}))
 

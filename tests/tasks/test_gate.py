@@ -10,17 +10,19 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks import registrations, registry, store, tracking
 from tasks.classification import scoring
 from tasks.contract.registration import RegistrySettings
 from tasks.errors import IntegrityError, ServiceError
 from tasks.gate import gate
 from tasks.kinds.classify.recipe import CLASSIFY
-from tasks.promotion import aliases, ledger, overrides
+from tasks.promotion import aliases, ledger, named_models, overrides
 from tasks.promotion.settings import PromotionSettings
 from tasks.register import register
-from tasks.runs import RunContext
+from tasks.registry import registrations
+from tasks.store import artefacts
 from tasks.text.classifier import TextClassifier
+from tasks.tracking import mlflow_client
+from tasks.tracking.runs import RunContext
 from tests.processes import Forker
 
 ROOT = Path(__file__).parents[2]
@@ -124,7 +126,7 @@ def test_a_champion_that_comes_again_shows_what_was_said_of_it_and_wears_nothing
         0,
     )
     assert verdict["reasons"] == [entry.reason]
-    run = tracking.connect().get_run(rivals["1"].summary["mlflow_run"])
+    run = mlflow_client.connect().get_run(rivals["1"].summary["mlflow_run"])
     assert run.data.tags["rnnflow.verdict"] == "first"
 
 
@@ -135,14 +137,14 @@ def test_a_champion_that_comes_from_another_run_is_current(rivals, reviews):
         (folder / "registration.json").write_text(json.dumps(registration))
         return registration
 
-    again = store.build("register", write, module="tasks.store", config={})
+    again = artefacts.build("register", write, module="tasks.store.artefacts", config={})
 
     verdict = gate.fn(CLASSIFY, RUN, reviews[0], again, SETTINGS).summary
 
     [entry] = ledger.read_entries("reviews")
     assert (verdict["verdict"], verdict["alias"], verdict["decisions"]) == ("current", "champion", 0)
     assert verdict["reasons"] == [f"current: v1 is the champion already, since {entry.created[:10]} (entry 1: first)."]
-    run = tracking.connect().get_run(registration["mlflow_run"])
+    run = mlflow_client.connect().get_run(registration["mlflow_run"])
     assert run.data.tags["rnnflow.verdict"] == "current"
 
 
@@ -160,7 +162,7 @@ def test_a_new_trigger_is_noted_once(challenge):
 def test_the_verdict_is_shown_at_the_run_and_at_the_version(challenge, rivals):
     gated = challenge()
 
-    client, run_id = tracking.connect(), rivals["2"].summary["mlflow_run"]
+    client, run_id = mlflow_client.connect(), rivals["2"].summary["mlflow_run"]
     run, version = client.get_run(run_id), client.get_model_version("reviews", "2")
     assert run.data.tags["rnnflow.verdict"] == version.tags["rnnflow.verdict"] == gated.summary["verdict"]
     assert run.data.tags["rnnflow.verdict_reason"] == gated.summary["reasons"][0]
@@ -188,7 +190,7 @@ def test_alpha_shrinks_with_every_decision_on_the_same_rows(challenge, monkeypat
 
 
 def test_other_test_rows_are_refused_until_a_person_accepts_them(rivals, reviews):
-    other = store.build("split", write_other_rows, module="tasks.store", config={"seed": 8})
+    other = artefacts.build("split", write_other_rows, module="tasks.store.artefacts", config={"seed": 8})
     lineage = dataclasses.replace(reviews[0], splits=other)
 
     verdict = gate.fn(CLASSIFY, RUN, lineage, rivals["2"], SETTINGS).summary
@@ -218,7 +220,9 @@ def correct_labels(splits, origin):
         changed.write_parquet(folder / "test.parquet")
         return {"rows": changed.height, "held": {"origin": origin, **counts}, "names": {}}
 
-    return store.build("split", write, module="tasks.store", config={"corrected": splits.reference, "origin": origin})
+    return artefacts.build(
+        "split", write, module="tasks.store.artefacts", config={"corrected": splits.reference, "origin": origin}
+    )
 
 
 def test_corrected_test_rows_are_compared_on_and_their_decisions_go_on(
@@ -247,8 +251,8 @@ def test_rows_that_follow_lost_ones_are_refused(rivals, reviews):
 
 
 def test_a_champion_of_another_kind_is_not_compared(challenge, rivals):
-    (tracking.mlruns() / "ledger.db").unlink()
-    parts = registry.resolve_model("reviews/1").parts
+    (mlflow_client.mlruns() / "ledger.db").unlink()
+    parts = named_models.resolve_model("reviews/1").parts
     serving = json.loads((parts / "serving.json").read_bytes())
     (parts / "serving.json").write_text(json.dumps({**serving, "kind": "forecast"}))
 
@@ -258,7 +262,7 @@ def test_a_champion_of_another_kind_is_not_compared(challenge, rivals):
 
 
 def test_a_champion_without_its_files_is_not_compared(challenge, rivals):
-    shutil.rmtree(registry.resolve_model("reviews/1").folder)
+    shutil.rmtree(named_models.resolve_model("reviews/1").folder)
 
     verdict = challenge().summary
 
@@ -272,7 +276,7 @@ def test_a_champion_without_its_files_is_not_compared(challenge, rivals):
 
 def test_another_model_under_the_champions_number_is_neither_current_nor_judged_by_old_entries(rivals, reviews):
     gate.fn(CLASSIFY, RUN, reviews[0], rivals["2"], SETTINGS)
-    tracking.connect().delete_registered_model("reviews")
+    mlflow_client.connect().delete_registered_model("reviews")
     again = RunContext(recipe="reviews", flow_run_id="flow-3")
     lineage, contest = reviews
     others = tuple(scored for scored in contest.candidates if scored is not contest.best)
@@ -290,14 +294,14 @@ def test_another_model_under_the_champions_number_is_neither_current_nor_judged_
         "Fix: restore MLflow's store; or accept another version: rnnflow promote reviews/1 --reason TEXT.",
     ]
     with pytest.raises(IntegrityError, match=r"E-REG-007 champion reviews/1 .* version 1 is another model now"):
-        registry.resolve_model("reviews")
+        named_models.resolve_model("reviews")
     assert registrations.read_aliases("reviews") == {"challenger": "1"}
     assert overrides.promote("reviews/1", reason="the old one is gone").champion_content != first.champion_content
-    assert registry.resolve_model("reviews").content == registered.summary["content"]
+    assert named_models.resolve_model("reviews").content == registered.summary["content"]
 
 
 def test_a_champion_that_is_registered_again_is_current_under_its_new_number(rivals, reviews):
-    tracking.connect().delete_model_version("reviews", "1")
+    mlflow_client.connect().delete_model_version("reviews", "1")
     again = RunContext(recipe="reviews", flow_run_id="flow-3")
     registered = register.fn(CLASSIFY, again, *reviews, RegistrySettings(certificate_rows=8))
 
@@ -307,7 +311,7 @@ def test_a_champion_that_is_registered_again_is_current_under_its_new_number(riv
     assert verdict["reasons"][0].startswith("current: v3 is what the champion v1 was, since ")
     assert ledger.head("reviews").action == "renumbered"
     assert registrations.read_aliases("reviews") == {"champion": "3"}
-    assert registry.resolve_model("reviews").version == "3"
+    assert named_models.resolve_model("reviews").version == "3"
 
 
 def test_where_another_ledger_decides_this_one_does_not(rivals, reviews, monkeypatch, tmp_path):
@@ -349,7 +353,7 @@ def test_a_version_taken_back_by_a_person_does_not_return_by_itself(challenge, m
 
 
 def test_a_champion_older_than_the_ledger_is_adopted_and_compared(challenge):
-    (tracking.mlruns() / "ledger.db").unlink()
+    (mlflow_client.mlruns() / "ledger.db").unlink()
 
     verdict = challenge().summary
 
@@ -376,16 +380,16 @@ def test_a_loser_of_a_race_judges_again(challenge, monkeypatch):
 
 GATE = """
 import os, signal, sys
-from tasks import store
-from tasks.lineage import Lineage
+from tasks.store import artefacts
+from tasks.contract.lineage import Lineage
 from tasks.gate import gate
 from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.promotion import aliases
 from tasks.promotion.settings import PromotionSettings
-from tasks.runs import RunContext
+from tasks.tracking.runs import RunContext
 if sys.argv[3:] == ["killed"]:
     aliases.project = lambda model, anew: os.kill(os.getpid(), signal.SIGKILL)
-registered, splits = map(store.open_artefact, sys.argv[1:3])
+registered, splits = map(artefacts.open_artefact, sys.argv[1:3])
 lineage = Lineage(rows=splits, splits=splits, encoded=splits, shards=splits)
 run = RunContext(recipe="reviews", flow_run_id="flow-2")
 gated = gate.fn(CLASSIFY, run, lineage, registered, PromotionSettings())
@@ -395,8 +399,8 @@ print(gated.summary["verdict"], sorted({"torch", "mlflow", "scipy"} & set(sys.mo
 
 def run_gate(forker: Forker, registered, splits, *arguments):
     """Call the gate in a process of its own."""
-    if not (store.home() / "data" / splits.reference).exists():
-        shutil.copytree(splits.path, store.home() / "data" / splits.reference)
+    if not (artefacts.home() / "data" / splits.reference).exists():
+        shutil.copytree(splits.path, artefacts.home() / "data" / splits.reference)
     return forker.run(GATE, registered.reference, splits.reference, *arguments, cwd=ROOT)
 
 
@@ -432,7 +436,7 @@ def test_a_dead_server_leaves_no_decision(rivals, reviews, monkeypatch):
 
 
 def test_a_damaged_ledger_stops_the_gate(challenge):
-    with sqlite3.connect(tracking.mlruns() / "ledger.db") as database:
+    with sqlite3.connect(mlflow_client.mlruns() / "ledger.db") as database:
         database.execute("DROP TRIGGER promotions_refuse_update")
         database.execute("UPDATE promotions SET champion = '2'")
 

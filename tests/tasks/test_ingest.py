@@ -16,7 +16,7 @@ from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.progress import listening
 from tasks.sources.inputs import BUILT_IN, Inputs, find_inputs
 from tasks.sources.settings import SourceSettings
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 
 IMDB = os.environ.get("RNNFLOW_IMDB", "")
 

@@ -6,9 +6,9 @@ import shutil
 import polars as pl
 import pytest
 
-from tasks import registry
 from tasks.errors import InputError
 from tasks.predict import predict_file
+from tasks.promotion import named_models
 from tasks.text.classifier import TextClassifier
 
 TEXTS = ["a great and moving film", "dull, boring and flat", "so so"]
@@ -27,7 +27,7 @@ def home(own_home, monkeypatch):
 
 
 def expected_probabilities():
-    classifier = TextClassifier.load(registry.resolve_model("reviews").parts)
+    classifier = TextClassifier.load(named_models.resolve_model("reviews").parts)
     return classifier.predict_probabilities(TEXTS)[:, 1].tolist()
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import registry
 from tasks.profile import BOUNDS, UNLISTED, Profile, count_in_bins, mean_of_bins, profile_rows
+from tasks.promotion import named_models
 from tasks.text.classifier import TextClassifier, read_reference
 
 LABELS = ("neg", "pos")
@@ -112,7 +112,7 @@ def test_the_module_needs_numpy_alone():
 @pytest.fixture
 def folder(registered_home, monkeypatch):
     monkeypatch.setenv("RNNFLOW_HOME", str(registered_home))
-    return registry.resolve_model("reviews/1").parts
+    return named_models.resolve_model("reviews/1").parts
 
 
 @pytest.fixture

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tasks import recording, store
 from tasks.classification.presenting import PRESENTATION
-from tasks.contest import Contest
+from tasks.contract.contest import Contest
+from tasks.contract.lineage import Lineage
 from tasks.kinds.classify.recipe import CLASSIFY
-from tasks.lineage import Lineage
 from tasks.publish import describe_registration, describe_verdict, publish, results_row, results_table, summarize
-from tasks.store import Artefact
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
+from tasks.tracking import recording
 
 REGISTRATION = {
     "name": "reviews",
@@ -35,7 +36,7 @@ def build_artefact(stage: str, files: dict[str, str], summary: dict | None = Non
             (folder / name).write_text(text)
         return {"rows": 1, **(summary or {})}
 
-    return store.build(stage, write, module="tasks.store", config={"files": files})
+    return artefacts.build(stage, write, module="tasks.store.artefacts", config={"files": files})
 
 
 @pytest.fixture

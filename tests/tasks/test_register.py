@@ -8,16 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks import recording, registered_model, registrations, registry, store, tracking
 from tasks.classification import proof
 from tasks.contract.registration import RegistrySettings
 from tasks.errors import IntegrityError, ServiceError
 from tasks.kinds.classify.recipe import CLASSIFY
+from tasks.promotion import named_models
 from tasks.register import describe, flatten, register
-from tasks.runs import RunContext
+from tasks.registry import registered_model, registrations
+from tasks.store import artefacts
 from tasks.text import registration as text_registration
 from tasks.text.classifier import TextClassifier
 from tasks.text.registration import sample_texts
+from tasks.tracking import mlflow_client, recording
+from tasks.tracking.runs import RunContext
 
 RUN = RunContext(recipe="reviews", flow_run_id="flow-1", flow_run_name="amber-fox")
 SETTINGS = RegistrySettings(certificate_rows=8)
@@ -52,18 +55,18 @@ def test_the_served_model_repeats_the_evaluation_bit_for_bit(registration):
 
 
 def test_the_certificate_is_recorded_with_the_model(registration):
-    model = registry.resolve_model("reviews")
-    version = tracking.connect().get_model_version("reviews", model.version)
+    model = named_models.resolve_model("reviews")
+    version = mlflow_client.connect().get_model_version("reviews", model.version)
 
-    run = tracking.connect().get_run(version.run_id)
+    run = mlflow_client.connect().get_run(version.run_id)
 
     assert registration["certificate"]["passed"] is True
     assert run.data.metrics["invariance/padding_length"] == registration["certificate"]["deviations"]["padding_length"]
-    assert {file.path for file in tracking.connect().list_artifacts(version.run_id)} == {"certificate.json"}
+    assert {file.path for file in mlflow_client.connect().list_artifacts(version.run_id)} == {"certificate.json"}
 
 
 def test_every_model_has_a_child_run_with_its_metrics_and_its_data(registration, reviews):
-    client = tracking.connect()
+    client = mlflow_client.connect()
     parent = client.get_run(registration["mlflow_run"])
     children = client.search_runs([parent.info.experiment_id], f"tags.mlflow.parentRunId = '{parent.info.run_id}'")
 
@@ -77,7 +80,7 @@ def test_every_model_has_a_child_run_with_its_metrics_and_its_data(registration,
 
 def test_the_flow_run_names_its_data_its_seeds_and_its_version(registration, reviews):
     lineage, contest = reviews
-    parent = tracking.connect().get_run(registration["mlflow_run"])
+    parent = mlflow_client.connect().get_run(registration["mlflow_run"])
     [listed] = recording.list_runs()
 
     datasets = {logged.dataset.name: logged.dataset.digest for logged in parent.inputs.dataset_inputs}
@@ -95,31 +98,31 @@ def test_nothing_is_written_outside_the_project(registration, registered_home):
 
 def test_the_same_models_are_registered_once(registered, reviews):
     cached = register.fn(CLASSIFY, RunContext(recipe="reviews", flow_run_id="flow-2"), *reviews, SETTINGS)
-    with store.refreshing(True):
+    with artefacts.refreshing(True):
         repeated = register.fn(CLASSIFY, RUN, *reviews, SETTINGS)
 
     assert (cached.cached, cached.key) == (True, registered.key)
     assert (repeated.cached, repeated.summary["version"]) == (False, "1")
-    assert len(tracking.connect().search_model_versions("name = 'reviews'")) == 1
+    assert len(mlflow_client.connect().search_model_versions("name = 'reviews'")) == 1
     assert len(recording.list_runs()) == 1
 
 
 def test_a_registration_whose_model_was_deleted_is_made_again(registered, reviews):
-    shutil.rmtree(tracking.artifacts_folder() / "reviews" / "models")
+    shutil.rmtree(mlflow_client.artifacts_folder() / "reviews" / "models")
     assert not registered_model.holds_artifact(registered.summary["artifact_uri"])
 
     again = register.fn(CLASSIFY, RUN, *reviews, SETTINGS)
 
     assert not again.cached
-    assert registry.resolve_model(f"reviews/{again.summary['version']}").folder.is_dir()
+    assert named_models.resolve_model(f"reviews/{again.summary['version']}").folder.is_dir()
 
 
 @pytest.mark.parametrize("deleted", ["version", "model"])
 def test_a_registration_that_was_deleted_in_mlflow_is_made_again_with_the_same_content(registered, reviews, deleted):
     if deleted == "version":
-        tracking.connect().delete_model_version("reviews", "1")
+        mlflow_client.connect().delete_model_version("reviews", "1")
     else:
-        tracking.connect().delete_registered_model("reviews")
+        mlflow_client.connect().delete_registered_model("reviews")
 
     again = register.fn(CLASSIFY, RUN, *reviews, SETTINGS)
 
@@ -135,7 +138,7 @@ def test_a_second_model_becomes_a_version_without_an_alias(registered, reviews):
     second = register.fn(CLASSIFY, RunContext(recipe="reviews", flow_run_id="flow-2"), lineage, worse, SETTINGS)
 
     assert second.summary["version"] == "2"
-    assert registry.resolve_model("reviews/2").version == "2"
+    assert named_models.resolve_model("reviews/2").version == "2"
     assert registrations.read_aliases("reviews") == {}
 
 
@@ -152,7 +155,7 @@ def test_a_model_that_reads_texts_otherwise_gets_no_alias(mlflow_store, reviews,
     with pytest.raises(IntegrityError, match=r"E-REG-005 row [0-9]+: the served model cuts its text into other tokens"):
         register.fn(CLASSIFY, RUN, *reviews, SETTINGS)
 
-    assert tracking.connect().get_registered_model("reviews").aliases == {}
+    assert mlflow_client.connect().get_registered_model("reviews").aliases == {}
 
 
 def test_a_model_with_other_weights_gets_no_alias(mlflow_store, reviews, monkeypatch):
@@ -168,7 +171,7 @@ def test_a_model_with_other_weights_gets_no_alias(mlflow_store, reviews, monkeyp
     with pytest.raises(IntegrityError, match="E-REG-006 the registered model's logits differ"):
         register.fn(CLASSIFY, RUN, *reviews, SETTINGS)
 
-    assert tracking.connect().get_registered_model("reviews").aliases == {}
+    assert mlflow_client.connect().get_registered_model("reviews").aliases == {}
 
 
 def test_deviation_is_relative_to_large_values_only():

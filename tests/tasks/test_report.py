@@ -10,14 +10,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks import store
 from tasks.classification.presenting import PRESENTATION, compare_with_baseline
-from tasks.contest import Contest
+from tasks.contract.contest import Contest
+from tasks.contract.lineage import Lineage
+from tasks.contract.report_contents import ReportContents
 from tasks.kinds.classify.recipe import CLASSIFY
-from tasks.lineage import Lineage
 from tasks.report import gather_facts, render_page, report, spell_out
-from tasks.report_contents import ReportContents
-from tasks.store import Artefact
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
 
 HOSTILE = "<script>alert(1)</script> & \u202egnp.exe\x1b[31m\x00"
 SPELLED_OUT = "&lt;script&gt;alert(1)&lt;/script&gt; &amp; \\u202egnp.exe\\x1b[31m\\x00"
@@ -29,7 +29,7 @@ def write_artefact(stage: str, summary: dict, files: dict[str, bytes] | None = N
             (folder / name).write_bytes(data)
         return {"rows": 240, **summary}
 
-    return store.build(stage, write, module="tasks.store", config={"hostile": HOSTILE})
+    return artefacts.build(stage, write, module="tasks.store.artefacts", config={"hostile": HOSTILE})
 
 
 def write_registration(best: str, *, baseline_wins: bool) -> Artefact:
@@ -59,7 +59,7 @@ def with_hostile_mistake(evaluation: Artefact, folder: Path) -> Artefact:
             (target / name).write_bytes(data)
         return evaluation.summary
 
-    return store.build("evaluate", write, module="tasks.store", config=evaluation.manifest["config"])
+    return artefacts.build("evaluate", write, module="tasks.store.artefacts", config=evaluation.manifest["config"])
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +181,7 @@ def test_protocol_firewall_and_certificate_are_stated(page: str) -> None:
 
 @pytest.mark.parametrize("baseline_wins", [True, False])
 def test_the_page_says_whether_the_baseline_wins(contents: ReportContents, *, baseline_wins: bool) -> None:
-    with store.refreshing(True):
+    with artefacts.refreshing(True):
         registered = write_registration(contents.registered.summary["best"], baseline_wins=baseline_wins)
     facts = gather_facts(dataclasses.replace(contents, registered=registered), CLASSIFY.report.load())
     page = render_page(PRESENTATION.template, facts, defaultdict(str))
@@ -219,7 +219,9 @@ def test_a_changed_key_or_time_makes_a_new_page(
     """The page shows them, though the digests of its inputs do not cover them."""
     monkeypatch.setattr("tasks.report.write_report", lambda folder, contents, presenting: {"rows": 1})
     source = {"another": "source"}
-    rows = store.build("ingest", lambda folder: contents.lineage.rows.summary, module="tasks.store", config=source)
+    rows = artefacts.build(
+        "ingest", lambda folder: contents.lineage.rows.summary, module="tasks.store.artefacts", config=source
+    )
     lineage = dataclasses.replace(contents.lineage, rows=rows)
     assert rows.digest == contents.lineage.rows.digest
     assert report.fn(CLASSIFY, contents).key == built.key

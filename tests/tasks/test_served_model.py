@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from rnnmodels.durable import sha256_of_file
-from tasks import registered_model, registry
 from tasks.errors import InputError, IntegrityError
+from tasks.promotion import named_models
+from tasks.registry import registered_model
 from tasks.text.classifier import MAX_CHARACTERS, TextClassifier, calibrated_probabilities, check_texts
 
 TEXTS = ["a great and moving film", "dull, boring and flat", "", "   \n", "\U0001f600\U0001f600", "zzzz qqqq"]
@@ -24,7 +25,7 @@ def home(registered_home, monkeypatch):
 
 @pytest.fixture
 def model():
-    return registry.resolve_model("reviews")
+    return named_models.resolve_model("reviews")
 
 
 @pytest.fixture
@@ -177,7 +178,7 @@ def test_loading_a_model_leaves_the_import_path_alone(model):
     ],
 )
 def test_a_model_is_named_in_several_ways(text, shown):
-    assert str(registry.parse_reference(text)) == shown
+    assert str(named_models.parse_reference(text)) == shown
 
 
 @pytest.mark.parametrize(
@@ -185,15 +186,15 @@ def test_a_model_is_named_in_several_ways(text, shown):
 )
 def test_a_name_that_names_no_model_is_refused(text):
     with pytest.raises(InputError):
-        registry.parse_reference(text)
+        named_models.parse_reference(text)
 
 
 @pytest.mark.parametrize("text", ["other", "reviews/9", "reviews@challenger", "reviews/999999999"])
 def test_a_model_that_is_not_registered_is_named(text):
-    shown = registry.parse_reference(text)
+    shown = named_models.parse_reference(text)
 
     with pytest.raises(InputError) as caught:
-        registry.resolve_model(text)
+        named_models.resolve_model(text)
 
     assert str(caught.value) == (
         f'E-REG-001 model "{shown}" is not registered in "mlruns".\nFix: `rnnflow runs` lists what was registered.'
@@ -204,4 +205,4 @@ def test_a_project_without_a_store_has_no_models(tmp_path, monkeypatch):
     monkeypatch.setenv("RNNFLOW_HOME", str(tmp_path))
 
     with pytest.raises(InputError, match="E-REG-001"):
-        registry.resolve_model("reviews")
+        named_models.resolve_model("reviews")

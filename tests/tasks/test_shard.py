@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks import store
 from tasks.classification.buckets import choose_widths, fill_of
 from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.shard import shard
+from tasks.store import artefacts
 from tasks.text.sharding import ShardSettings
 
 
-def make_encoded(num_rows: int = 300, *, longest: int = 60, vocabulary_size: int = 500) -> store.Artefact:
+def make_encoded(num_rows: int = 300, *, longest: int = 60, vocabulary_size: int = 500) -> artefacts.Artefact:
     rng = np.random.default_rng(4)
 
     def write(folder: Path) -> dict:
@@ -35,10 +35,12 @@ def make_encoded(num_rows: int = 300, *, longest: int = 60, vocabulary_size: int
             first_row += size
         return {"rows": first_row, "vocabulary_size": vocabulary_size, "labels": ["neg", "pos"]}
 
-    return store.build("encode", write, module="tasks.store", config={"rows": num_rows, "longest": longest})
+    return artefacts.build(
+        "encode", write, module="tasks.store.artefacts", config={"rows": num_rows, "longest": longest}
+    )
 
 
-def read_shards(artefact: store.Artefact, split: str) -> pl.DataFrame:
+def read_shards(artefact: artefacts.Artefact, split: str) -> pl.DataFrame:
     tables = [
         pa.ipc.open_file(artefact.file(name)).read_all()
         for name in artefact.manifest["files"]
@@ -132,7 +134,7 @@ def test_the_widest_bucket_holds_the_longest_row_of_any_split():
 
 def test_one_seed_gives_one_order():
     encoded = make_encoded()
-    with store.refreshing(True):
+    with artefacts.refreshing(True):
         digests = {shard.fn(CLASSIFY, encoded, ShardSettings(seed=seed)).digest for seed in (1, 1, 2)}
 
     assert len(digests) == 2

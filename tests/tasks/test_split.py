@@ -4,10 +4,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks import store
 from tasks.errors import InputError
 from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.split import split
+from tasks.store import artefacts
 from tasks.text.near_duplicates import find_clusters
 from tasks.text.splitting import SplitSettings, divide
 from tasks.text.telltales import find_telltale_tokens
@@ -184,13 +184,13 @@ def test_a_token_that_tells_the_label_is_reported():
     assert find_telltale_tokens(make_rows().lazy()) == []
 
 
-def ingested(rows: pl.DataFrame) -> store.Artefact:
+def ingested(rows: pl.DataFrame) -> artefacts.Artefact:
     def write(folder: Path) -> dict:
         rows.write_parquet(folder / "rows.parquet")
         return {"rows": rows.height, "splits": {}, "warnings": ["from ingest"]}
 
     digest = str(rows.hash_rows().sum())
-    return store.build("ingest", write, module="tasks.store", config={}, inputs={"rows": digest})
+    return artefacts.build("ingest", write, module="tasks.store.artefacts", config={}, inputs={"rows": digest})
 
 
 def test_the_stage_writes_each_split_and_counts_what_it_dropped():
@@ -227,7 +227,7 @@ def test_one_label_is_not_a_choice():
         split.fn(CLASSIFY, ingested(make_rows().with_columns(label=pl.lit("same"))), SplitSettings())
 
 
-def texts_of(splits: store.Artefact, name: str) -> pl.DataFrame:
+def texts_of(splits: artefacts.Artefact, name: str) -> pl.DataFrame:
     return pl.read_parquet(splits.file(f"{name}.parquet")).select("text", "label").sort("text")
 
 

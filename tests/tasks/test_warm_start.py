@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tasks import store
 from tasks.classification.modelling import ClassifierCandidate
-from tasks.contest import Contest
+from tasks.contract.contest import Contest
+from tasks.contract.lineage import Lineage
 from tasks.errors import InputError
 from tasks.fit import find_fitted, find_tracked, fit
 from tasks.kinds.classify.recipe import CLASSIFY
-from tasks.lineage import Lineage
 from tasks.progress import Progress, listening
+from tasks.store import artefacts
 from tasks.text.starting import match_tokens
 from tasks.text.vocabulary import Vocabulary
 from tasks.warm_start import warm_start
@@ -27,14 +27,14 @@ def test_tokens_keep_the_id_they_had():
     assert match_tokens(present, earlier) == [0, 1, 3, -1, 2]
 
 
-def notes_of(**arguments: object) -> tuple[store.Artefact, list[str]]:
+def notes_of(**arguments: object) -> tuple[artefacts.Artefact, list[str]]:
     events: list[Progress] = []
     with listening(events.append):
         artefact = fit.fn(CLASSIFY, **arguments)
     return artefact, [event.note for event in events if event.note]
 
 
-def first_loss(artefact: store.Artefact) -> float:
+def first_loss(artefact: artefacts.Artefact) -> float:
     return json.loads(artefact.file("history.json").read_bytes())[0]["train_loss"]
 
 
@@ -53,7 +53,7 @@ def test_a_fit_that_starts_warm_begins_better_and_has_a_key_of_its_own(
     assert notes == ["starts from the champion's weights"]
     assert first_loss(warm) < first_loss(contest.best.model)
     assert warm.key != contest.best.model.key
-    assert find_fitted(CLASSIFY, lineage.shards, champion, initial) == store.open_artefact(warm.reference)
+    assert find_fitted(CLASSIFY, lineage.shards, champion, initial) == artefacts.open_artefact(warm.reference)
 
 
 def test_a_candidate_of_another_architecture_starts_afresh_and_says_so(

@@ -16,9 +16,9 @@ from flows.commands import launch
 from flows.commands.cli import main
 from flows.commands.failures import Terminated
 from flows.outcome import Outcome
-from tasks import recording
 from tasks.errors import InputError, IntegrityError, ServiceError
-from tasks.recording import TrackedRun
+from tasks.tracking import recording
+from tasks.tracking.recording import TrackedRun
 
 HEAVY = ("torch", "mlflow", "prefect", "polars", "pydantic", "rich", "sklearn")
 

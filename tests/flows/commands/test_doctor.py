@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from flows.commands import doctor
 from flows.commands.cli import main
 from flows.commands.doctor import Finding
-from tasks import store
+from tasks.store import artefacts
 
 
 class NoSettings(BaseModel):
@@ -56,7 +56,7 @@ def test_a_damaged_artefact_is_found(project: Path):
         (folder / "a.txt").write_text("whole")
         return {"rows": 1}
 
-    artefact = store.build("ingest", write, module="tasks.errors", config=NoSettings())
+    artefact = artefacts.build("ingest", write, module="tasks.errors", config=NoSettings())
     assert list(doctor.examine_artefacts()) == [Finding("ok", "artefacts", "1 intact")]
 
     (artefact.path / "a.txt").write_text("while")

@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from flows.commands import upkeep
-from tasks import runs, spool
 from tasks.errors import ServiceError
-from tasks.runs import RunContext
+from tasks.tracking import runs, spool
+from tasks.tracking.runs import RunContext
 
 REVIEWS = RunContext(recipe="reviews", flow_run_id="flow-1")
 ORDER = {"flow_run_id": "flow-1", "recipe": {"name": "reviews"}}

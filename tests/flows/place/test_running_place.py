@@ -22,7 +22,7 @@ from flows.place.status import look_at_place
 from flows.place.supervision import part_states
 from flows.place.up import Arrival, bring_up
 from tasks.errors import InputError
-from tasks.store import home
+from tasks.store.artefacts import home
 
 QUIET = Console(quiet=True)
 PARTS = ("prefect", "mlflow", "cpu-1", "gpu-1")

@@ -19,7 +19,7 @@ from flows.place.status import look_at_place
 from flows.place.supervision import socket_path
 from flows.place.up import Arrival, bring_up
 from tasks.errors import ServiceError
-from tasks.store import home
+from tasks.store.artefacts import home
 
 QUIET = Console(quiet=True)
 Up = Callable[[], Arrival]

@@ -6,9 +6,9 @@ import pytest
 
 from flows.recipes.kinds import validate_recipe
 from flows.recipes.own_name import held_split_of
-from tasks import store
 from tasks.errors import InputError
 from tasks.promotion import ledger
+from tasks.store import artefacts
 
 ROOT = Path(__file__).parents[3]
 SOURCES = {
@@ -25,10 +25,10 @@ COUNTED = {
 }
 
 
-def crown(kind: str) -> store.Artefact:
+def crown(kind: str) -> artefacts.Artefact:
     """Give the name `loads` a champion whose rows were divided as a kind does."""
-    splits = store.build(
-        "split", lambda _folder: {"rows": 1, **COUNTED[kind]}, module="tasks.store", config={"kind": kind}
+    splits = artefacts.build(
+        "split", lambda _folder: {"rows": 1, **COUNTED[kind]}, module="tasks.store.artefacts", config={"kind": kind}
     )
     draft = {"action": "first", "champion": "1", "reason": "first", "actor": "gate", "holdout": "rows"}
     ledger.append(ledger.Draft(model="loads", splits=splits.reference, **draft), expected=0)

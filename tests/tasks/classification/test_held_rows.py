@@ -5,13 +5,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tasks import store
 from tasks.classification.scoring import read_holdout, score_logits
+from tasks.contract.lineage import Lineage
 from tasks.errors import InputError
 from tasks.kinds.classify.recipe import CLASSIFY
-from tasks.lineage import Lineage
 from tasks.split import split
-from tasks.store import Artefact
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
 from tests.tasks.test_split import DEFAULTS, ingested, make_rows, texts_of
 
 NEG, POS = pl.col("label") == "neg", pl.col("label") == "pos"
@@ -188,4 +188,6 @@ def ingested_official(rows: pl.DataFrame) -> Artefact:
         rows.write_parquet(folder / "rows.parquet")
         return {"rows": rows.height, "splits": {"test": 1, "train": 1}, "warnings": []}
 
-    return store.build("ingest", write, module="tasks.store", config={}, inputs={"rows": str(rows.hash_rows().sum())})
+    return artefacts.build(
+        "ingest", write, module="tasks.store.artefacts", config={}, inputs={"rows": str(rows.hash_rows().sum())}
+    )

@@ -3,10 +3,11 @@
 import polars as pl
 import pytest
 
-from tasks import registry, store
 from tasks.classification import scoring
 from tasks.classification.scoring import read_holdout, score_model
-from tasks.lineage import Lineage
+from tasks.contract.lineage import Lineage
+from tasks.promotion import named_models
+from tasks.store import artefacts
 from tasks.text.classifier import TextClassifier
 
 
@@ -15,7 +16,7 @@ def lineage_of(frame, key):
         frame.write_parquet(folder / "test.parquet")
         return {"rows": frame.height}
 
-    splits = store.build("split", write, module="tasks.store", config={"key": key})
+    splits = artefacts.build("split", write, module="tasks.store.artefacts", config={"key": key})
     return Lineage(rows=splits, splits=splits, encoded=splits, shards=splits)
 
 
@@ -34,13 +35,15 @@ def test_test_rows_are_the_same_whatever_their_order_and_numbers():
 
 def test_a_model_answers_the_same_rows_once(rivals, reviews, monkeypatch):
     holdout = read_holdout(reviews[0])
-    scores = score_model(registry.resolve_whole_model("reviews/2"), holdout)
+    scores = score_model(named_models.resolve_whole_model("reviews/2"), holdout)
     monkeypatch.setattr(TextClassifier, "load", lambda folder: pytest.fail("scored twice"))
 
-    again = score_model(registry.resolve_whole_model("reviews/2"), holdout)
+    again = score_model(named_models.resolve_whole_model("reviews/2"), holdout)
 
     assert (again.hits == scores.hits).all()
     assert scores.figures["loss"] > 0
     assert (again.version, again.undefined, holdout.rows) == ("2", 0, 40)
     with pytest.raises(pytest.fail.Exception, match="scored twice"):
-        score_model(registry.resolve_whole_model("reviews/2"), scoring.Holdout(**{**vars(holdout), "digest": "other"}))
+        score_model(
+            named_models.resolve_whole_model("reviews/2"), scoring.Holdout(**{**vars(holdout), "digest": "other"})
+        )

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from rnnmodels.training.checkpoint import save_model
-from tasks import store
-from tasks.contest import Scored
+from tasks.contract.contest import Scored
+from tasks.contract.lineage import Lineage
 from tasks.detection.modelling import DetectorCandidate, create_model, finish_model, open_data
 from tasks.detection.registration import assemble_parts
 from tasks.detection.scaling import LevelSettings
@@ -24,10 +24,10 @@ from tasks.encode import encode
 from tasks.fit import fit
 from tasks.ingest import ingest
 from tasks.kinds.detect.recipe import DETECT
-from tasks.lineage import Lineage
 from tasks.shard import shard
 from tasks.split import split
-from tasks.store import Artefact
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
 
 NUM_ROWS, WARM_UP, SPIKE = 160, 60, 120
 START = datetime(2026, 3, 1)
@@ -115,10 +115,10 @@ def serve(
     """Take a table through the stages, and load what is made to be served."""
     lineage = prepare(source_of(home / "rows.csv", table, **source), **stages or {})
     candidate = SHORT_MEMORY.model_copy(update={"model": SHORT_MEMORY.model.model_copy(update={"cell": cell})})
-    model = store.build(
+    model = artefacts.build(
         "fit",
         partial(write_shaken, candidate=candidate, shards=lineage.shards),
-        module="tasks.store",
+        module="tasks.store.artefacts",
         config=candidate,
         inputs=lineage.by_name(),
     )

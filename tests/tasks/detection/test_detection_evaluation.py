@@ -9,16 +9,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks import store
+from tasks.contract.lineage import Lineage
 from tasks.detection.evaluating import DetectionEvaluationSettings, calibrate
 from tasks.detection.measuring import expect_share
 from tasks.detection.series_scores import compare_series
 from tasks.errors import InputError
 from tasks.evaluate import evaluate
 from tasks.kinds.detect.recipe import DETECT
-from tasks.lineage import Lineage
 from tasks.series.comparing import measure_advantage
-from tasks.store import Artefact
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
 from tests.tasks.detection.conftest import NUM_ROWS, SPIKE, START, WARM_UP, draw_panel
 
 SETTINGS = DetectionEvaluationSettings(resamples=100, buffer_rows=4)
@@ -43,7 +43,9 @@ def model_of(lineage: Lineage, surprised: dict[int, float], *, error: float = 0.
         return {"rows": len(surprise), "name": name}
 
     config = {"surprised": str(surprised), "error": str(error), "name": name}
-    return store.build("fit", write, module="tasks.store", config=config, inputs={"encoded": lineage.encoded})
+    return artefacts.build(
+        "fit", write, module="tasks.store.artefacts", config=config, inputs={"encoded": lineage.encoded}
+    )
 
 
 def read(evaluation: Artefact) -> dict:

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from rnnmodels.training.checkpoint import save_model
-from tasks import gate, registrations, registry, store
-from tasks.contest import Scored
+from tasks import gate
+from tasks.contract.contest import Scored
+from tasks.contract.lineage import Lineage
 from tasks.detection import holdout as holdouts
 from tasks.detection.holdout import DetectionHoldout, choose_origins, read_holdout
 from tasks.detection.judging import find_differences
@@ -24,12 +25,13 @@ from tasks.detection.scoring import score_model
 from tasks.detection.segments import DetectionWindowSettings
 from tasks.detection.splitting import TEST
 from tasks.kinds.detect.recipe import DETECT
-from tasks.lineage import Lineage
-from tasks.promotion import ledger
+from tasks.promotion import ledger, named_models
 from tasks.promotion.verdicts import Challenge, Verdict
-from tasks.registered_model import RegisteredModel
-from tasks.served_parts import write_serving
-from tasks.store import Artefact
+from tasks.registry import registrations
+from tasks.registry.registered_model import RegisteredModel
+from tasks.registry.served_parts import write_serving
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
 from tests.tasks.detection.conftest import CANDIDATE, NUM_ROWS, START, WARM_UP, draw_panel, prepare, source_of
 
 LINE = DetectorCandidate(
@@ -47,8 +49,8 @@ def registered(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         name, version = reference.split("/")
         return RegisteredModel(name=name, version=version, artifact_uri="", folder=project / "registered" / version)
 
-    monkeypatch.setattr(registry, "resolve_whole_model", find)
-    monkeypatch.setattr(registry, "open_identity", lambda name, who, _: find(f"{name}/{who.version}"))
+    monkeypatch.setattr(named_models, "resolve_whole_model", find)
+    monkeypatch.setattr(named_models, "open_identity", lambda name, who, _: find(f"{name}/{who.version}"))
     monkeypatch.setattr(registrations, "holds_version", lambda *_: True)
 
 
@@ -80,7 +82,9 @@ def fit_line(lineage: Lineage, *, is_fitted: bool = False, weights: float = 0.0)
     how = {"is_fitted": is_fitted, "weights": weights}
     config = LINE.model_dump(mode="json") | {key: str(value) for key, value in how.items()}
     write = partial(write_model, shards=lineage.shards, **how)
-    return store.build("fit", write, module="tasks.store", config=config, inputs={"shards": lineage.shards})
+    return artefacts.build(
+        "fit", write, module="tasks.store.artefacts", config=config, inputs={"shards": lineage.shards}
+    )
 
 
 def register(version: str, lineage: Lineage, **how) -> str:
@@ -93,7 +97,7 @@ def register(version: str, lineage: Lineage, **how) -> str:
 
 
 def find_parts(version: str) -> Path:
-    return registry.resolve_whole_model(f"waves/{version}").parts
+    return named_models.resolve_whole_model(f"waves/{version}").parts
 
 
 def judge(version: str, lineage: Lineage, **settings) -> Verdict:
@@ -192,7 +196,7 @@ def test_series_that_the_champion_does_not_know_are_scaled_by_their_training_row
     verdict = judge(register("2", now, is_fitted=True), now)
 
     holdout = read_holdout(now)
-    scores = score_model(registry.resolve_whole_model("waves/1"), holdout)
+    scores = score_model(named_models.resolve_whole_model("waves/1"), holdout)
     of_champion = scores.errors.filter(pl.col("series") == "s2")
     assert verdict.figures["rows"] == holdout.rows == 150 + 100
     assert of_champion.height == 100
@@ -206,7 +210,7 @@ def test_only_numbers_that_are_known_are_scored(take_through: Take):
 
     verdict = judge(register("1", filling), filling)
 
-    scored = pl.concat(map(pl.read_parquet, store.home().glob("data/score/*/errors.parquet")))
+    scored = pl.concat(map(pl.read_parquet, artefacts.home().glob("data/score/*/errors.parquet")))
     assert (verdict.figures["rows"], scored["steps"].sum()) == (NUM_TEST, NUM_TEST - 2)
     assert np.isfinite(verdict.figures["challenger"]["mae"])
 
@@ -282,7 +286,7 @@ def test_a_champion_of_another_kind_is_refused(lineage):
     judge(register("1", lineage), lineage)
     write_serving(find_parts("1"), kind="forecast", serving={}, parts=[])
 
-    differences = find_differences(registry.resolve_whole_model("waves/1"), read_holdout(lineage))
+    differences = find_differences(named_models.resolve_whole_model("waves/1"), read_holdout(lineage))
 
     assert next(differences) == ("is of kind forecast", "set registry.model_name to a name of its own")
 

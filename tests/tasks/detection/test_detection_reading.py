@@ -10,7 +10,7 @@ from tasks.detection.source import DetectionSource
 from tasks.errors import InputError
 from tasks.ingest import ingest
 from tasks.kinds.detect.recipe import DETECT
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 
 HEADER = "time,value,anomaly\n"
 

@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 from fastapi.testclient import TestClient
 
-from tasks import registered_model, registry
-from tasks.contest import Contest, Scored
+from tasks.contract.contest import Contest, Scored
+from tasks.contract.lineage import Lineage
 from tasks.detection import registration
 from tasks.detection.evaluating import DetectionEvaluationSettings
 from tasks.detection.scaling import LevelSettings
@@ -21,10 +21,11 @@ from tasks.errors import InputError, IntegrityError
 from tasks.evaluate import evaluate
 from tasks.fit import fit
 from tasks.kinds.detect.recipe import DETECT
-from tasks.lineage import Lineage
-from tasks.packaging import package_model
 from tasks.prediction.dispatch import predict_file
-from tasks.registered_model import RegisteredModel
+from tasks.promotion import named_models
+from tasks.registry import registered_model
+from tasks.registry.packaging import package_model
+from tasks.registry.registered_model import RegisteredModel
 from tasks.sources.inputs import find_inputs
 from tests.tasks.detection.conftest import CANDIDATE, NUM_ROWS, SPIKE, WARM_UP, draw_panel
 
@@ -54,7 +55,7 @@ def served(packaged: RegisteredModel):
 
 @pytest.fixture
 def registered(packaged: RegisteredModel, monkeypatch: pytest.MonkeyPatch) -> RegisteredModel:
-    monkeypatch.setattr(registry, "resolve_model", lambda _: packaged)
+    monkeypatch.setattr(named_models, "resolve_model", lambda _: packaged)
     return packaged
 
 

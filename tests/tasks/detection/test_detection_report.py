@@ -9,9 +9,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tasks import store
 from tasks.baseline import fit_baselines
-from tasks.contest import Contest, Scored
+from tasks.contract.contest import Contest, Scored
+from tasks.contract.lineage import Lineage
+from tasks.contract.report_contents import ReportContents
 from tasks.detection.baselines import DetectionBaselineSettings
 from tasks.detection.evaluating import DetectionEvaluationSettings
 from tasks.detection.pictures import take_pictures
@@ -26,11 +27,10 @@ from tasks.detection.presenting import (
 from tasks.evaluate import evaluate
 from tasks.fit import fit
 from tasks.kinds.detect.recipe import DETECT
-from tasks.lineage import Lineage
 from tasks.publish import results_table
 from tasks.report import gather_facts, render_page, report
-from tasks.report_contents import ReportContents
-from tasks.store import Artefact
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
 from tests.tasks.detection.conftest import CANDIDATE, SPIKE, WARM_UP, draw_panel, prepare, source_of
 
 HOSTILE = "<script>alert(1)</script> & \u202e$x^$"
@@ -52,7 +52,7 @@ def write_artefact(stage: str, summary: dict, files: dict[str, dict]) -> Artefac
             (folder / name).write_text(json.dumps(content))
         return {"rows": 1, **summary}
 
-    return store.build(stage, write, module="tasks.store", config={})
+    return artefacts.build(stage, write, module="tasks.store.artefacts", config={})
 
 
 def contents_of(lineage: Lineage, contest: Contest) -> ReportContents:

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tasks.contract.lineage import Lineage
 from tasks.detection.levels import LevelScale, LevelScaler
 from tasks.detection.modelling import DetectorCandidate, JudgedRows, open_data
 from tasks.detection.scaling import LevelSettings
@@ -15,7 +16,6 @@ from tasks.detection.splitting import TRAIN, WarmUpSettings, count_training, cou
 from tasks.errors import InputError
 from tasks.fit import fit
 from tasks.kinds.detect.recipe import DETECT
-from tasks.lineage import Lineage
 from tests.tasks.detection.conftest import CANDIDATE, NUM_ROWS, SPIKE, WARM_UP, WINDOWS, draw_panel
 
 Take = Callable[..., Lineage]

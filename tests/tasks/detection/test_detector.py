@@ -8,14 +8,14 @@ import pytest
 
 from rnnmodels.forecasters.forecaster import SequenceForecaster
 from rnnmodels.training.checkpoint import load_model
+from tasks.contract.lineage import Lineage
 from tasks.detection.detector import StreamingDetector, decide_threshold, judge_rows
 from tasks.detection.events import count_gap_rows, find_events, find_threshold
 from tasks.detection.forecasting import forecast_rows
 from tasks.detection.levels import LevelScaler
 from tasks.detection.moving_average import average_before
 from tasks.detection.settings import DetectorSettings
-from tasks.lineage import Lineage
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 from tests.tasks.detection.conftest import CANDIDATE, SPIKE, WARM_UP, WINDOWS
 
 Fitted = tuple[Lineage, Artefact]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rnnmodels.layers.row_parallel import as_tuple
-from tasks.contest import Scored
+from tasks.contract.contest import Scored
 from tasks.detection.registration import assemble_parts
 from tasks.detection.scaling import LevelSettings
 from tasks.detection.served_detector import SeriesDetector

@@ -8,15 +8,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks import registry
 from tasks.classification.calibration import calibrated_probabilities
-from tasks.contest import Contest
+from tasks.contract.contest import Contest
+from tasks.contract.lineage import Lineage
 from tasks.errors import InputError
-from tasks.lineage import Lineage
-from tasks.monitoring import examine_drift
+from tasks.monitoring.examination import examine_drift
 from tasks.predict import predict_file
-from tasks.registered_model import RegisteredModel
-from tasks.served_parts import SERVING
+from tasks.promotion import named_models
+from tasks.registry.registered_model import RegisteredModel
+from tasks.registry.served_parts import SERVING
 
 STATED = {
     "path": "of/training.tsv", "quoted": False, "encoding": "gbk", "text_column": "body", "label_column": "stars",
@@ -28,10 +28,10 @@ STATED = {
 def register_as(project: Path, registered_home: Path, monkeypatch: pytest.MonkeyPatch):
     """A function that has the model for generated reviews answer as if it had been trained on another source."""
     monkeypatch.setenv("RNNFLOW_HOME", str(registered_home))
-    folder = shutil.copytree(registry.resolve_model("reviews").folder, project / "model")
+    folder = shutil.copytree(named_models.resolve_model("reviews").folder, project / "model")
     monkeypatch.setenv("RNNFLOW_HOME", str(project))
     model = RegisteredModel(name="reviews", version="7", artifact_uri="", folder=folder)
-    monkeypatch.setattr(registry, "resolve_model", lambda _: model)
+    monkeypatch.setattr(named_models, "resolve_model", lambda _: model)
 
     def register(source: dict | None) -> RegisteredModel:
         fields = json.loads((model.parts / SERVING).read_bytes())

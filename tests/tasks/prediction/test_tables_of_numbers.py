@@ -12,10 +12,11 @@ from click.testing import CliRunner
 
 from flows.commands import launch
 from flows.commands.cli import main
-from tasks import registered_model, registry
 from tasks.errors import InputError
 from tasks.prediction.tables_of_numbers import AnsweredTable, predict_table
 from tasks.prediction.unfinished import claimed
+from tasks.promotion import named_models
+from tasks.registry import registered_model
 from tasks.sequences.reading import read_sequences
 from tasks.sequences.source import UnlabelledSource
 from tasks.series.refusals import Refusal
@@ -69,7 +70,7 @@ class SummedFile(AnsweredTable):
 def _registered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """A model that answers to the name `sums`."""
     found = registered_model.RegisteredModel(name="sums", version="1", artifact_uri="", folder=tmp_path)
-    monkeypatch.setattr(registry, "resolve_model", lambda _: found)
+    monkeypatch.setattr(named_models, "resolve_model", lambda _: found)
 
 
 TABLE = """id,time,kind,value

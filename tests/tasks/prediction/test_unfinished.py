@@ -15,12 +15,15 @@ import polars as pl
 import pytest
 
 from rnnmodels import durable
-from tasks import fingerprint, registered_model, registry, seen
 from tasks.errors import InputError
+from tasks.monitoring import seen
 from tasks.predict import PredictedFile, predict_file
 from tasks.prediction import tables, unfinished, windows
 from tasks.progress import Progress, listening
+from tasks.promotion import named_models
+from tasks.registry import registered_model
 from tasks.sources import intake
+from tasks.store import fingerprint
 from tests.processes import Forked, Forker
 
 ROOT = Path(__file__).parents[3]
@@ -30,13 +33,13 @@ SUFFIXES = [".csv", ".jsonl", ".parquet"]
 WORK = """
 import sys
 from pathlib import Path
-from tasks import predict, registered_model, registry
+from tasks import predict; from tasks.registry import registered_model; from tasks.promotion import named_models
 from tasks.prediction import windows
 from tasks.sources import intake
 
 intake.BATCH_ROWS = windows.WINDOW_ROWS = {window_rows}
 found = registered_model.RegisteredModel(name="reviews", version="1", artifact_uri="", folder=Path({folder!r}))
-registry.resolve_model = lambda text: found
+named_models.resolve_model = lambda text: found
 import rnnmodels.classifiers.inference
 print("ready", flush=True)
 predict.predict_file("reviews", Path({source!r}), Path({output!r}))
@@ -130,8 +133,8 @@ def test_a_new_champion_does_not_answer_the_rest_of_an_old_order(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     begin(source, tmp_path / "out.csv")
-    resolve = registry.resolve_model
-    monkeypatch.setattr(registry, "resolve_model", lambda text: resolve("reviews/2" if text == "reviews" else text))
+    resolve = named_models.resolve_model
+    monkeypatch.setattr(named_models, "resolve_model", lambda text: resolve("reviews/2" if text == "reviews" else text))
 
     result = predict_file("reviews", source, tmp_path / "out.csv")
     later = predict_file("reviews", source, tmp_path / "later.csv")
@@ -145,14 +148,14 @@ def test_a_version_that_is_gone_is_replaced_for_all_rows(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     begin(source, tmp_path / "out.csv")
-    resolve = registry.resolve_model
+    resolve = named_models.resolve_model
 
     def without_the_first(text: str) -> registered_model.RegisteredModel:
         if text == "reviews/1":
             raise InputError("E-REG-001", "gone.", fix="train again.")
         return resolve("reviews/2")
 
-    monkeypatch.setattr(registry, "resolve_model", without_the_first)
+    monkeypatch.setattr(named_models, "resolve_model", without_the_first)
     result = predict_file("reviews", source, tmp_path / "out.csv")
 
     assert (result.model, result.kept_rows) == ("reviews/2", 0)
@@ -322,7 +325,7 @@ def test_kills_at_random_instants_cost_no_row_and_double_none(
     home: Path, tmp_path: Path, heavy_process: Forker, num_kills: int
 ):
     source = write_source(tmp_path / "in.jsonl", 20 * ROWS)
-    folder = str(registry.resolve_model("reviews/1").folder)
+    folder = str(named_models.resolve_model("reviews/1").folder)
     code = WORK.format(window_rows=WINDOW_ROWS, folder=folder, source=str(source), output=str(tmp_path / "out.csv"))
     other = WORK.format(window_rows=WINDOW_ROWS, folder=folder, source=str(source), output=str(tmp_path / "whole.csv"))
     with working(heavy_process, other) as process:

@@ -8,10 +8,10 @@ import pytest
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 from mlflow.store.entities import PagedList
 
-from tasks import tracking
 from tasks.promotion import aliases, ledger, overrides
-from tasks.registered_model import RegisteredModel
-from tasks.registrations import CONTENT
+from tasks.registry.registered_model import RegisteredModel
+from tasks.registry.registrations import CONTENT
+from tasks.tracking import mlflow_client
 
 
 class Registry:
@@ -71,7 +71,7 @@ class Registry:
 
     def set_registered_model_alias(self, model, alias, version):
         if version not in self.versions.get(model, ()):
-            raise tracking.load_mlflow().MlflowException("no such version", error_code=RESOURCE_DOES_NOT_EXIST)
+            raise mlflow_client.load_mlflow().MlflowException("no such version", error_code=RESOURCE_DOES_NOT_EXIST)
         self.aliases[model][alias] = version
 
     def delete_registered_model_alias(self, model, alias):
@@ -92,8 +92,8 @@ def registry(monkeypatch):
         content = known.content_of(name, version)
         return RegisteredModel(name=name, version=version, artifact_uri="", folder=Path(), content=content)
 
-    monkeypatch.setattr(tracking, "connect", lambda: known)
-    monkeypatch.setattr(tracking, "is_absent", lambda: False)
+    monkeypatch.setattr(mlflow_client, "connect", lambda: known)
+    monkeypatch.setattr(mlflow_client, "is_absent", lambda: False)
     monkeypatch.setattr(overrides, "resolve_whole_model", resolve)
     return known
 

@@ -6,11 +6,11 @@ import shutil
 
 import pytest
 
-from tasks import tracking
 from tasks.errors import IntegrityError, ServiceError
 from tasks.promotion import aliases, ledger
 from tasks.promotion.aliases import aliases_of, project, reconcile
 from tasks.promotion.ledger import Draft
+from tasks.tracking import mlflow_client
 
 
 def draft(action, **versions):
@@ -37,7 +37,7 @@ def test_a_challenger_that_was_kept_out_has_an_alias(registry, crown):
 
 def test_aliases_that_were_written_are_not_written_again(registry, crown, monkeypatch):
     crown("1")
-    monkeypatch.setattr(tracking, "connect", lambda: pytest.fail("MLflow was asked"))
+    monkeypatch.setattr(mlflow_client, "connect", lambda: pytest.fail("MLflow was asked"))
 
     project("reviews")
 
@@ -242,7 +242,7 @@ def test_the_ways_out_of_another_ledgers_decision_can_be_followed(registry, crow
 
 def test_copies_of_a_ledger_that_went_on_apart_are_told_apart(registry, crown, monkeypatch, tmp_path):
     crown("1")
-    shutil.copyfile(tracking.mlruns().parent / "mlruns" / "ledger.db", tmp_path / "copy.db")
+    shutil.copyfile(mlflow_client.mlruns().parent / "mlruns" / "ledger.db", tmp_path / "copy.db")
     crown("2")
     monkeypatch.setenv("RNNFLOW_LEDGER_URL", f"sqlite:///{tmp_path}/copy.db")
 

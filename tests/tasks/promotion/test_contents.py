@@ -10,16 +10,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from tasks import registrations, tracking
-from tasks import registry as registered
 from tasks.errors import InputError, IntegrityError
 from tasks.gate import project_aliases
 from tasks.promotion import aliases, ledger, ownership
+from tasks.promotion import named_models as registered
 from tasks.promotion.identities import locate
 from tasks.promotion.judging import recall
 from tasks.promotion.overrides import promote, roll_back
 from tasks.promotion.settings import PromotionSettings
 from tasks.promotion.verdicts import Case, Challenge
+from tasks.registry import registrations
+from tasks.tracking import mlflow_client
 
 SEARCH = settings(max_examples=20, stateful_step_count=20, deadline=None, derandomize=True, database=None)
 CONTENTS = st.sampled_from(["a", "b", "c"])
@@ -35,7 +36,7 @@ class Fate(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.model = f"fate-{next(self.names)}"
-        (tracking.mlruns() / "ledger.db").unlink(missing_ok=True)
+        (mlflow_client.mlruns() / "ledger.db").unlink(missing_ok=True)
         self.registry.__dict__.update(type(self.registry)().__dict__)
         self.champion, self.backup, self.followed = "", None, True
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tasks import tracking
 from tasks.errors import IntegrityError, ServiceError
-from tasks.fingerprint import digest_of
 from tasks.promotion import database, ledger, schema
 from tasks.promotion.ledger import ChampionChanged, Draft, append, head, read_entries
+from tasks.store.fingerprint import digest_of
+from tasks.tracking import mlflow_client
 
 ROOT = Path(__file__).parents[3]
 DRAFT = Draft(model="reviews", action="kept", champion="1", reason="équal", actor="gate", verdict={"alpha": 0.1})
@@ -295,4 +295,4 @@ def test_a_kill_while_the_ledger_is_created_leaves_none_or_a_protected_one(file,
 
 def test_entries_can_be_printed_as_json():
     assert json.loads(json.dumps(append(DRAFT, expected=0).__dict__))["reason"] == "équal"
-    assert tracking.mlruns().is_dir()
+    assert mlflow_client.mlruns().is_dir()

@@ -7,10 +7,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from tasks import tracking
 from tasks.errors import InputError, IntegrityError
 from tasks.promotion import aliases, ledger, standing
 from tasks.promotion.overrides import find_way_back, promote, roll_back
+from tasks.tracking import mlflow_client
 
 
 def test_a_person_may_promote_any_whole_version(registry, crown):
@@ -156,7 +156,7 @@ class Life(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.model = f"model-{next(self.names)}"
-        (tracking.mlruns() / "ledger.db").unlink(missing_ok=True)  # entries of earlier models only cost time
+        (mlflow_client.mlruns() / "ledger.db").unlink(missing_ok=True)  # entries of earlier models only cost time
         self.registry.add(self.model, "1")
         self.champions, self.registered, self.projected = [], 1, True
         self.registry.damaged.clear()

@@ -7,17 +7,17 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tasks.contract.lineage import Lineage
 from tasks.encode import encode
 from tasks.ingest import ingest
 from tasks.kinds.classify_series.recipe import CLASSIFY_SERIES
-from tasks.lineage import Lineage
 from tasks.sequences.scaling import SequenceScaleSettings
 from tasks.sequences.sharding import SequenceShardSettings
 from tasks.sequences.source import SequenceSource
 from tasks.sequences.splitting import SequenceSplitSettings
 from tasks.shard import shard
 from tasks.split import split
-from tasks.store import Artefact
+from tasks.store.artefacts import Artefact
 
 COLUMNS = {"id_column": "id", "time_unit": "step", "value_columns": ("x", "y")}
 

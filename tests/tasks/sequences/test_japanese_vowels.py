@@ -9,12 +9,12 @@ import pytest
 
 from flows.recipes.recipe import load_recipe
 from tasks.baseline import fit_baselines
+from tasks.contract.lineage import Lineage
 from tasks.encode import encode
 from tasks.evaluate import evaluate
 from tasks.fit import fit
 from tasks.ingest import ingest
 from tasks.kinds.classify_series.recipe import CLASSIFY_SERIES
-from tasks.lineage import Lineage
 from tasks.shard import shard
 from tasks.split import split
 

@@ -12,18 +12,18 @@ import pytest
 from rnnmodels.classifiers.series_config import SeriesArchitecture, SeriesTraining
 from tasks.classification.evaluating import ClassificationSettings
 from tasks.classification.scoring import Scores
-from tasks.contest import Scored
+from tasks.contract.contest import Scored
+from tasks.contract.lineage import Lineage
 from tasks.errors import InputError, IntegrityError
 from tasks.evaluate import evaluate
-from tasks.fingerprint import reached_modules
 from tasks.fit import fit
 from tasks.kinds.classify_series.recipe import CLASSIFY_SERIES
-from tasks.lineage import Lineage
-from tasks.registered_model import RegisteredModel
+from tasks.registry.registered_model import RegisteredModel
 from tasks.sequences import predicting, registration
 from tasks.sequences.classifier import SequenceLabeller
 from tasks.sequences.judging import read_holdout, score_model
 from tasks.sequences.modelling import SequenceCandidate
+from tasks.store.fingerprint import reached_modules
 from tests.tasks.sequences.conftest import draw_table
 
 
@@ -163,7 +163,7 @@ def test_the_gate_scores_it_on_the_test_sequences(served):
 def test_a_file_is_predicted_from_and_labels_are_not_asked_for(served, tmp_path, monkeypatch):
     parts, lineage, _ = served
     model = RegisteredModel(name="m", version="3", artifact_uri="", folder=parts.parents[1])
-    monkeypatch.setattr("tasks.registry.resolve_model", lambda name: model)
+    monkeypatch.setattr("tasks.promotion.named_models.resolve_model", lambda name: model)
     registration.write_example(tmp_path / registration.EXAMPLE, lineage)
 
     done = predicting.predict_file("m", tmp_path / registration.EXAMPLE, tmp_path / "answers.csv")
@@ -190,7 +190,7 @@ def test_a_file_is_predicted_from_and_labels_are_not_asked_for(served, tmp_path,
 )
 def test_what_cannot_be_labelled_is_named(served, tmp_path, monkeypatch, rows, problem):
     model = RegisteredModel(name="m", version="3", artifact_uri="", folder=served[0].parents[1])
-    monkeypatch.setattr("tasks.registry.resolve_model", lambda name: model)
+    monkeypatch.setattr("tasks.promotion.named_models.resolve_model", lambda name: model)
     path = tmp_path / "bad.csv"
     path.write_text(rows)
 
@@ -203,7 +203,7 @@ def test_what_cannot_be_labelled_is_named(served, tmp_path, monkeypatch, rows, p
 
 def test_sequences_that_cannot_be_labelled_leave_the_others_their_answers(served, tmp_path, monkeypatch):
     model = RegisteredModel(name="m", version="3", artifact_uri="", folder=served[0].parents[1])
-    monkeypatch.setattr("tasks.registry.resolve_model", lambda name: model)
+    monkeypatch.setattr("tasks.promotion.named_models.resolve_model", lambda name: model)
     good = draw_table(7, seed=9).drop("label")
     gappy = pl.when(pl.col("id").is_in(["s001", "s005"]) & (pl.col("time") == 1)).then(None).otherwise("x")
     empty = pl.when(pl.col("id") != "s003").then("y")
@@ -243,4 +243,7 @@ def test_the_served_code_knows_neither_the_flow_nor_the_store():
     reached = set(reached_modules("tasks.sequences.served_model"))
 
     assert "tasks.sequences.classifier" in reached
-    assert not {name for name in reached if name.startswith("flows")} | reached & {"tasks.register", "tasks.tracking"}
+    assert not {name for name in reached if name.startswith("flows")} | reached & {
+        "tasks.register",
+        "tasks.tracking.mlflow_client",
+    }

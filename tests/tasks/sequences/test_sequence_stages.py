@@ -7,20 +7,20 @@ import polars as pl
 import pytest
 
 from rnnmodels.classifiers.series_config import SeriesArchitecture, SeriesTraining
-from tasks import store
 from tasks.baseline import fit_baselines
 from tasks.classification.evaluating import ClassificationSettings
 from tasks.classification.modelling import open_shards_of
+from tasks.contract.lineage import Lineage
 from tasks.errors import InputError
 from tasks.evaluate import evaluate
 from tasks.fit import fit
 from tasks.kinds.classify_series.recipe import CLASSIFY_SERIES
-from tasks.lineage import Lineage
 from tasks.sequences.baseline import SequenceBaselineSettings, measure_sequence
 from tasks.sequences.judging import digest_contents, read_holdout
 from tasks.sequences.modelling import SequenceCandidate
 from tasks.sequences.splitting import SequenceSplitSettings
 from tasks.split import split
+from tasks.store import artefacts
 from tests.tasks.sequences.conftest import draw_table
 
 SPLITS = ("train", "valid", "test")
@@ -231,7 +231,7 @@ def test_test_sequences_are_the_same_whatever_their_order_and_names(ingest_table
 
     table = draw_table(40)
     first = holdout(table)
-    with store.refreshing(True):
+    with artefacts.refreshing(True):
         shuffled = holdout(table.sample(fraction=1, shuffle=True, seed=3))
     other = holdout(table.with_columns(x=pl.col("x") + (pl.col("id") == "s003").cast(pl.Float64)))
 

@@ -11,22 +11,22 @@ import pyarrow as pa
 import pytest
 
 from flows.recipes.recipe import build_recipe
-from tasks import store
 from tasks.baseline import fit_baselines
-from tasks.contest import Contest, Scored
+from tasks.contract.contest import Contest, Scored
+from tasks.contract.lineage import Lineage
 from tasks.contract.registration import RegistrySettings
 from tasks.encode import encode
 from tasks.evaluate import evaluate
 from tasks.fit import fit
 from tasks.ingest import ingest
 from tasks.kinds.forecast.recipe import FORECAST
-from tasks.lineage import Lineage
 from tasks.register import register
-from tasks.runs import RunContext
 from tasks.shard import shard
 from tasks.split import split
-from tasks.spool import end_run
-from tasks.store import Artefact
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
+from tasks.tracking.runs import RunContext
+from tasks.tracking.spool import end_run
 
 Segments = Sequence[tuple[int, int, np.ndarray]]  # series, time of the first row, values [rows, channels]
 
@@ -53,7 +53,7 @@ def make_shards(project: Path) -> Callable[..., Artefact]:
             return {"rows": 1, "grid": grid}
 
         config = {**layout, "content": [_content_of(one[2]) for segments in splits.values() for one in segments]}
-        return store.build("shard", write, module="tasks.store", config=config)
+        return artefacts.build("shard", write, module="tasks.store.artefacts", config=config)
 
     return make
 
@@ -72,7 +72,7 @@ def make_artefact(project: Path) -> Callable[..., Artefact]:
             return {"rows": 1, **summary}
 
         config = {name: _content_of(content) for name, content in files.items()}
-        return store.build(stage, write, module="tasks.store", config={**config, **summary})
+        return artefacts.build(stage, write, module="tasks.store.artefacts", config={**config, **summary})
 
     return make
 

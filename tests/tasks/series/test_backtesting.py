@@ -2,9 +2,9 @@
 
 import pytest
 
-from tasks.contest import Contest
+from tasks.contract.contest import Contest
+from tasks.contract.lineage import Lineage
 from tasks.errors import InputError
-from tasks.lineage import Lineage
 from tasks.series.backtesting import plan_cutoffs, summarize_cutoffs, tabulate_cutoff
 
 

@@ -10,13 +10,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks import store
 from tasks.series import evaluating
 from tasks.series.comparing import measure_advantage
 from tasks.series.evaluating import Data, ForecastEvaluationSettings, score_split, write_evaluation
 from tasks.series.metrics import Bootstrap
 from tasks.series.scaler import ColumnScale, Scaler
-from tasks.store import Artefact
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
 
 SETTINGS = ForecastEvaluationSettings(resamples=100)
 LOOK_BACK, HORIZON = 6, 4
@@ -77,7 +77,9 @@ def evaluate(shards, encoded, make_artefact, tmp_path: Path) -> Callable[[Artefa
         def write(folder: Path) -> dict:
             return write_evaluation(folder, model=model, shards=shards, encoded=encoded, settings=SETTINGS)
 
-        artefact = store.build("evaluate", write, module="tasks.store", config=SETTINGS, inputs={"model": model})
+        artefact = artefacts.build(
+            "evaluate", write, module="tasks.store.artefacts", config=SETTINGS, inputs={"model": model}
+        )
         return json.loads(artefact.file("metrics.json").read_bytes()), artefact
 
     return run

@@ -13,12 +13,14 @@ from rnnmodels.forecasters.forecast_config import ForecastArchitecture
 from rnnmodels.forecasters.forecaster import SequenceForecaster
 from rnnmodels.forecasters.forecasts import forecast_arrays
 from rnnmodels.training.checkpoint import save_model
-from tasks import gate, registrations, registry, store
+from tasks import gate
+from tasks.contract.lineage import Lineage
 from tasks.kinds.forecast.recipe import FORECAST
-from tasks.lineage import Lineage
-from tasks.promotion import ledger
+from tasks.promotion import ledger, named_models
 from tasks.promotion.verdicts import Challenge, Verdict
-from tasks.registered_model import RegisteredModel
+from tasks.registry import registrations
+from tasks.registry.registered_model import RegisteredModel
+from tasks.registry.served_parts import write_serving
 from tasks.series.forecaster import SeriesForecaster, Serving, complete_forecaster
 from tasks.series.frames import SPLITS, read_whole_series
 from tasks.series.holdout import MAX_WINDOWS, choose_origins, digest_rows, read_holdout, space_out
@@ -30,8 +32,8 @@ from tasks.series.segments import WindowSettings, write_shards
 from tasks.series.splitting import TimeSplitSettings, write_splits
 from tasks.series.stored_windows import open_split
 from tasks.series.time_grid import TimeGrid
-from tasks.served_parts import write_serving
-from tasks.store import Artefact
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
 
 GRID = {"frequency": "1", "clock": "step", "zone": None, "anchor": 0}
 SETTINGS = ForecastPromotionSettings()
@@ -49,7 +51,9 @@ def waves(num_rows: int = 500) -> pl.DataFrame:
 
 def make_artefact(stage: str, write: Callable, **inputs: object) -> Artefact:
     digests = {name: one.digest if isinstance(one, Artefact) else str(one) for name, one in inputs.items()}
-    return store.build(stage, lambda folder: write(folder, **inputs), module="tasks.store", config=digests)
+    return artefacts.build(
+        stage, lambda folder: write(folder, **inputs), module="tasks.store.artefacts", config=digests
+    )
 
 
 def write_rows(folder: Path, *, rows: pl.DataFrame, grid: dict, digest: str) -> dict:
@@ -89,8 +93,8 @@ def registered(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         name, version = reference.split("/")
         return RegisteredModel(name=name, version=version, artifact_uri="", folder=project / "registered" / version)
 
-    monkeypatch.setattr(registry, "resolve_whole_model", find)
-    monkeypatch.setattr(registry, "open_identity", lambda name, who, _: find(f"{name}/{who.version}"))
+    monkeypatch.setattr(named_models, "resolve_whole_model", find)
+    monkeypatch.setattr(named_models, "open_identity", lambda name, who, _: find(f"{name}/{who.version}"))
     monkeypatch.setattr(registrations, "holds_version", lambda *_: True)
 
 
@@ -113,7 +117,7 @@ def register(
 
 
 def find_parts(version: str) -> Path:
-    return registry.resolve_whole_model(f"waves/{version}").parts
+    return named_models.resolve_whole_model(f"waves/{version}").parts
 
 
 def judge(version: str, lineage: Lineage, settings: ForecastPromotionSettings = SETTINGS) -> Verdict:
@@ -231,7 +235,7 @@ def test_a_champion_forecasts_a_series_that_it_was_not_trained_on_by_its_trainin
     register("1", first)
     register("2", both)
 
-    scores = [score_model(registry.resolve_whole_model(f"waves/{one}"), read_holdout(both)) for one in ("1", "2")]
+    scores = [score_model(named_models.resolve_whole_model(f"waves/{one}"), read_holdout(both)) for one in ("1", "2")]
 
     assert scores[0].errors["series"].unique().sort().to_list() == ["a", "b"]
     assert scores[0].errors["mse"].to_numpy() == pytest.approx(scores[1].errors["mse"].to_numpy(), rel=1e-4)
@@ -265,7 +269,7 @@ def test_only_values_that_are_known_are_scored():
 
     verdict = judge(register("1", filling), filling)
 
-    scored = pl.concat(map(pl.read_parquet, store.home().glob("data/score/*/errors.parquet")))
+    scored = pl.concat(map(pl.read_parquet, artefacts.home().glob("data/score/*/errors.parquet")))
     assert (verdict.figures["rows"], scored["row"].n_unique()) == (NUM_WINDOWS, NUM_WINDOWS)
     counted = scored.group_by("channel").agg(pl.col("steps").sum()).sort("channel")["steps"].to_list()
     assert counted == [NUM_WINDOWS * 4, NUM_WINDOWS * 4 - 4]
@@ -333,7 +337,7 @@ def test_a_champion_that_has_seen_the_test_period_is_refused(lineage):
 def test_what_a_champion_does_otherwise_is_named(lineage, served, difference):
     register("1", lineage, **served)
 
-    found = find_differences(registry.resolve_whole_model("waves/1"), read_holdout(lineage))
+    found = find_differences(named_models.resolve_whole_model("waves/1"), read_holdout(lineage))
 
     assert [problem for problem, _ in found] == difference
 

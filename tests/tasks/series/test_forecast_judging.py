@@ -5,12 +5,12 @@ import polars as pl
 import pytest
 
 from tasks.promotion.comparison import find_objections
-from tasks.promotion.paired_tests import diebold_mariano_p_value
 from tasks.series.holdout import ForecastHoldout
 from tasks.series.judging import compare_scores, relative_gain
 from tasks.series.promotion import ForecastPromotionSettings
 from tasks.series.scaler import ColumnScale, Scaler
 from tasks.series.scoring import ForecastScores, tabulate_errors
+from tasks.statistics.paired_tests import diebold_mariano_p_value
 
 WINDOWS, HORIZON, CHANNELS = 400, 10, ("load", "oil")
 UNIT = {"load": 2.0, "oil": 30.0}

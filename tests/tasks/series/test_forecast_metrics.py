@@ -11,7 +11,7 @@ from tasks.series.metrics import (
     measure_by_step,
     measure_overall,
 )
-from tasks.series.resampling import plan_resampling
+from tasks.statistics.resampling import plan_resampling
 
 BOOTSTRAP = Bootstrap(resamples=200, confidence=0.9, seed=1)
 

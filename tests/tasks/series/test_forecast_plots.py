@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from tasks.plots import write_png
+from tasks.reporting.plots import write_png
 from tasks.series import plots
 
 HOSTILE = "$x^$ \u202e<b>\x1b[31m"

@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.baseline import fit_baselines
-from tasks.contest import Scored
+from tasks.contract.contest import Scored
+from tasks.contract.lineage import Lineage
 from tasks.encode import encode
 from tasks.ingest import ingest
 from tasks.kinds.forecast.recipe import FORECAST
-from tasks.lineage import Lineage
 from tasks.prediction.tables import write_table
 from tasks.series.backtesting import plan_cutoffs
 from tasks.series.baselines import ForecastBaselineSettings

@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tasks import store
 from tasks.errors import InputError
 from tasks.series import frames
 from tasks.series.frames import SPLITS, read_whole_series
@@ -22,7 +21,8 @@ from tasks.series.scaling import ScaleSettings, write_encoded
 from tasks.series.segments import WindowSettings, write_shards
 from tasks.series.splitting import TimeSplitSettings, must_hold, write_splits
 from tasks.series.time_grid import TimeGrid, show_time
-from tasks.store import Artefact
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
 
 HOURLY = TimeGrid("1h", "naive", None, 0)
 STEPS = TimeGrid("1", "step", None, 0)
@@ -54,14 +54,18 @@ def make(project: Path) -> Callable[..., list[Artefact]]:
             found = dict(zip(("first_time", "last_time"), ends, strict=True))
             return found | {"rows": rows.height, "channels": ["x"], "covariates": known, "grid": grid.to_dict()}
 
-        stages = [store.build("ingest", ingest, module="tasks.store", config={"rows": rows.hash_rows().sum()})]
+        stages = [
+            artefacts.build("ingest", ingest, module="tasks.store.artefacts", config={"rows": rows.hash_rows().sum()})
+        ]
         for name, write, taken, config in (
             ("split", write_splits, "rows", TimeSplitSettings(**split or {})),
             ("encode", write_encoded, "splits", ScaleSettings(**scale or {})),
             ("shard", write_shards, "encoded", WindowSettings(**{"look_back": 4, "horizon": 2} | (window or {}))),
         ):
             step = partial(write, **{taken: stages[-1]}, settings=config)
-            stages.append(store.build(name, step, module="tasks.store", config=config, inputs={taken: stages[-1]}))
+            stages.append(
+                artefacts.build(name, step, module="tasks.store.artefacts", config=config, inputs={taken: stages[-1]})
+            )
         return stages
 
     return make

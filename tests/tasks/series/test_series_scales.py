@@ -18,7 +18,6 @@ from pydantic import ValidationError
 from rnnmodels.forecasters.forecast_config import ForecastArchitecture
 from rnnmodels.forecasters.forecaster import SequenceForecaster
 from rnnmodels.forecasters.windows import WindowShape
-from tasks import store
 from tasks.errors import InputError
 from tasks.series.far_apart import find_far_apart
 from tasks.series.fitting_scales import fit_scales
@@ -27,7 +26,8 @@ from tasks.series.frames import SPLITS
 from tasks.series.rounding import find_rounded
 from tasks.series.scaler import Scaler, fit_scale
 from tasks.series.scaling import ScaleSettings, write_encoded
-from tasks.store import Artefact
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
 
 STEPS = 120
 GRID = {"frequency": "1", "clock": "step", "zone": None, "anchor": 0}
@@ -63,9 +63,11 @@ def encode(project: Path) -> Callable[..., Artefact]:
                 )
             return {"rows": rows.height, "channels": ["x"], "cuts": {}, "grid": GRID}
 
-        splits = store.build("split", split, module="tasks.store", config={"rows": str(rows.hash_rows().sum())})
+        splits = artefacts.build(
+            "split", split, module="tasks.store.artefacts", config={"rows": str(rows.hash_rows().sum())}
+        )
         write = partial(write_encoded, splits=splits, settings=ScaleSettings(**scale))
-        return store.build("encode", write, module="tasks.store", config=scale, inputs={"splits": splits})
+        return artefacts.build("encode", write, module="tasks.store.artefacts", config=scale, inputs={"splits": splits})
 
     return run
 

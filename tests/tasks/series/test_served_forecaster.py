@@ -13,17 +13,19 @@ import pytest
 from fastapi.testclient import TestClient
 
 from rnnmodels.forecasters.forecast_config import ForecastArchitecture
-from tasks import registered_model, registry, tracking
+from tasks.contract.lineage import Lineage
 from tasks.errors import InputError, IntegrityError
 from tasks.kinds.forecast.recipe import FORECAST
-from tasks.lineage import Lineage
 from tasks.prediction.dispatch import predict_file
-from tasks.registered_model import RegisteredModel
+from tasks.promotion import named_models
+from tasks.registry import registered_model
+from tasks.registry.registered_model import RegisteredModel
+from tasks.registry.served_parts import SERVING
 from tasks.series import registration
 from tasks.series.forecaster import SeriesForecaster
 from tasks.series.modelling import ForecastCandidate, create_model, open_data
-from tasks.served_parts import SERVING
 from tasks.serving.champion import load_served
+from tasks.tracking import mlflow_client
 from tasks.warm_start import warm_start
 
 AHEAD = 6
@@ -33,7 +35,7 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture
 def registered(loads_home: Path, monkeypatch: pytest.MonkeyPatch) -> RegisteredModel:
     monkeypatch.setenv("RNNFLOW_HOME", str(loads_home))
-    return registry.resolve_model("loads/1")
+    return named_models.resolve_model("loads/1")
 
 
 @pytest.fixture
@@ -102,17 +104,19 @@ def test_mlflows_scoring_server_takes_json_and_csv(registered: RegisteredModel, 
 def test_the_lines_in_the_description_run_as_they_stand(loads_home: Path, tmp_path: Path, monkeypatch, heavy_process):
     home = shutil.copytree(loads_home, tmp_path / "home")
     monkeypatch.setenv("RNNFLOW_HOME", str(home))
-    client = tracking.connect()
+    client = mlflow_client.connect()
     client.set_registered_model_alias("loads", "champion", "1")
     description = client.get_model_version("loads", "1").description
     [example] = home.glob("data/register/*/history.csv")
     shutil.copyfile(example, tmp_path / "history.csv")
     lines = [line.removeprefix("    ") for line in description.splitlines() if line.startswith("    ") or not line]
     # In place of a server's address stands that of the store, whose artifacts are then read from the disk.
-    opened = f"import os; from tasks import tracking; tracking.load_mlflow(); os.chdir({str(tmp_path)!r})"
+    opened = (
+        f"import os; from tasks.tracking import mlflow_client; mlflow_client.load_mlflow(); os.chdir({str(tmp_path)!r})"
+    )
     code = "\n".join([opened, *lines[:-1], "print(len(model.predict(table)))"])
 
-    process = heavy_process.run(code, cwd=ROOT, MLFLOW_TRACKING_URI=tracking.local_store_uri())
+    process = heavy_process.run(code, cwd=ROOT, MLFLOW_TRACKING_URI=mlflow_client.local_store_uri())
 
     assert lines[-1] == "model.predict(table)"
     assert process.stdout.splitlines()[-1:] == [str(AHEAD)], process.stderr
@@ -226,7 +230,7 @@ def test_a_log_of_several_sensors_is_forecast_from_the_one_of_training(
     (tmp_path / "log.csv").write_bytes(log.write_csv().encode("gbk"))
 
     predict_file("loads/1", tmp_path / "plain.csv", tmp_path / "plain.parquet")
-    monkeypatch.setattr(registry, "resolve_model", lambda _: other)
+    monkeypatch.setattr(named_models, "resolve_model", lambda _: other)
     predicted = predict_file("loads/1", tmp_path / "log.csv", tmp_path / "log.parquet")
 
     plain, answers = (pl.read_parquet(tmp_path / f"{name}.parquet").drop("model") for name in ("plain", "log"))

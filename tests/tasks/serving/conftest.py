@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks import registry
+from tasks.promotion import named_models
 from tasks.serving.champion import ModelFollower, load_served
 
 
@@ -23,4 +23,4 @@ def home(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def follower(home: Path) -> ModelFollower:
     """Follows the champion, version 1."""
-    return ModelFollower(registry.parse_reference("reviews"), load_served(registry.resolve_model("reviews")))
+    return ModelFollower(named_models.parse_reference("reviews"), load_served(named_models.resolve_model("reviews")))

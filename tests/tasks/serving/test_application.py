@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from starlette.testclient import TestClient
 
-from tasks import seen
+from tasks.monitoring import seen
 from tasks.serving import answers
 from tasks.serving.application import create_application
 from tasks.serving.champion import ModelFollower

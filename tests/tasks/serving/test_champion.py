@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks import registry
 from tasks.errors import InputError, IntegrityError, ServiceError
-from tasks.registered_model import RegisteredModel
-from tasks.served_parts import SERVING
+from tasks.promotion import named_models
+from tasks.registry.registered_model import RegisteredModel
+from tasks.registry.served_parts import SERVING
 from tasks.serving import champion
 from tasks.serving.champion import ModelFollower, recall, remember, start_following
 
@@ -30,7 +30,7 @@ def champion_is(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
                 raise found
             return found
 
-        monkeypatch.setattr(registry, "resolve_model", resolve)
+        monkeypatch.setattr(named_models, "resolve_model", resolve)
 
     return name
 
@@ -54,7 +54,7 @@ def lose_the_temperature(classifier: Path) -> None:
 
 
 def test_a_new_champion_takes_over_and_is_remembered(follower: ModelFollower, champion_is: Callable):
-    second = registry.resolve_model("reviews/2")
+    second = named_models.resolve_model("reviews/2")
     champion_is(second)
 
     follower.look()
@@ -117,11 +117,11 @@ def test_without_mlflow_and_without_memory_the_service_does_not_start(champion_i
 
 def test_a_remembered_version_whose_files_changed_is_refused(follower: ModelFollower, home: Path, tmp_path: Path):
     moved = damaged_copy(follower.current.registered, home / "elsewhere", lambda _classifier: None)
-    remember(registry.parse_reference("reviews@odd"), moved)
+    remember(named_models.parse_reference("reviews@odd"), moved)
     (moved.parts / SERVING).write_text("{}")
 
     with pytest.raises(IntegrityError, match="E-REG-003"):
-        recall(registry.parse_reference("reviews@odd"))
+        recall(named_models.parse_reference("reviews@odd"))
 
 
 def test_a_model_that_is_not_registered_is_not_looked_for_elsewhere():

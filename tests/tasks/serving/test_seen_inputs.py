@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks import seen
+from tasks.monitoring import seen
 from tasks.profile import profile_rows
 from tasks.serving import seen_inputs
 from tasks.serving.seen_inputs import SeenInputs

@@ -22,11 +22,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks import registrations, tracking
 from tasks.errors import InputError, ResourceError
 from tasks.promotion import ledger
 from tasks.promotion.overrides import promote
+from tasks.registry import registrations
 from tasks.serving.server import bind, check_access, check_settings, sole_model
+from tasks.tracking import mlflow_client
 
 ROOT = Path(__file__).parents[3]
 JSON = {"Content-Type": "application/json"}
@@ -329,8 +330,8 @@ def wait_for_version(server: Server, label: str) -> None:
 def test_a_champion_that_is_damaged_on_disk_is_not_taken_and_ready_says_why(server: Server, home: Path):
     now = server.ask(b"", path="/ready", method="GET")[1]["model"].partition("/")[2]
     other = "1" if now == "2" else "2"
-    uri = tracking.connect().get_model_version_download_uri("reviews", other)
-    weights = tracking.fetch_artifacts(uri) / "artifacts" / "parts" / "model.safetensors"
+    uri = mlflow_client.connect().get_model_version_download_uri("reviews", other)
+    weights = mlflow_client.fetch_artifacts(uri) / "artifacts" / "parts" / "model.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
 

@@ -1,0 +1,72 @@
+"""Who competes in a flow run: candidates and baselines, with their evaluations."""
+
+from dataclasses import dataclass
+
+from tasks.contract.evaluation import EvaluationSettings
+from tasks.statistics.intervals import Interval
+from tasks.store.artefacts import Artefact
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """A fitted model (or baseline) with its evaluation."""
+
+    model: Artefact
+    evaluation: Artefact
+
+    @property
+    def name(self) -> str:
+        """Name of the candidate."""
+        return self.model.summary["name"]
+
+    @property
+    def test(self) -> dict[str, Interval]:
+        """The metrics on test."""
+        return self.evaluation.summary["metrics"]["test"]
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Flatten an evaluation to `test/accuracy`, `test/accuracy_low`, `test/accuracy_high` and so on."""
+        return {
+            f"{split}/{metric}{suffix}": interval[bound]
+            for split, metrics in self.evaluation.summary["metrics"].items()
+            for metric, interval in metrics.items()
+            for suffix, bound in (("", "value"), ("_low", "low"), ("_high", "high"))
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contest:
+    """The candidates and the baselines, and how validation picks among them; the first of equals is taken."""
+
+    candidates: tuple[Scored, ...]
+    baselines: tuple[Scored, ...]
+    settings: EvaluationSettings
+
+    @property
+    def everyone(self) -> tuple[Scored, ...]:
+        """Candidates in the recipe's order, then the baselines."""
+        return (*self.candidates, *self.baselines)
+
+    @property
+    def best(self) -> Scored:
+        """The best candidate on validation."""
+        return min(self.candidates, key=self._penalty)
+
+    @property
+    def baseline(self) -> Scored:
+        """The best baseline on validation."""
+        return min(self.baselines, key=self._penalty)
+
+    @property
+    def baseline_wins(self) -> bool:
+        """Whether a baseline is better than every candidate."""
+        return self._penalty(self.baseline) < self._penalty(self.best)
+
+    def inputs(self) -> dict[str, Artefact]:
+        """Every artefact that takes part, by name."""
+        models = {f"model {one.name}": one.model for one in self.everyone}
+        return {**models, **{f"evaluation {one.name}": one.evaluation for one in self.everyone}}
+
+    def _penalty(self, scored: Scored) -> float:
+        return self.settings.penalty(scored.evaluation)

@@ -1,0 +1,103 @@
+"""Registered models found by name: a name, or an alias about which the ledger decides, means what the ledger names."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from tasks.errors import InputError, quoted
+from tasks.promotion import identities, ledger, ownership
+from tasks.promotion.ledger import Entry
+from tasks.registry.identity import CHAMPION, ROLES, Identity
+from tasks.registry.registered_model import FILES, RegisteredModel, check_file, checked_model, localize
+from tasks.registry.registrations import find_version, read_registration, read_versions
+from tasks.registry.served_parts import SERVING
+from tasks.tracking import mlflow_client
+from tasks.tracking.mlflow_client import check_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelReference:
+    """A registered model's name with an alias or a version number."""
+
+    name: str
+    alias: str = ""
+    version: str = ""
+
+    def __str__(self) -> str:
+        """`name@alias` or `name/version`."""
+        return f"{self.name}@{self.alias}" if self.alias else f"{self.name}/{self.version}"
+
+
+def parse_reference(text: str) -> ModelReference:
+    """Read `NAME`, `NAME@alias`, `NAME/3` or either of them after `models:/`; a bare name means its champion.
+
+    Raises InputError (E-NAME-001, E-REG-002).
+    """
+    name, separator, rest = re.fullmatch(r"(?:models:/)?([^@/]*)([@/]?)(.*)", text, re.DOTALL).groups()
+    check_name(name, what="model name")
+    if separator != "/":
+        return ModelReference(name=name, alias=check_name(rest if separator else CHAMPION, what="alias"))
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", rest):
+        raise InputError(
+            "E-REG-002",
+            f"got model version {quoted(rest)}, expected a number.",
+            fix=f"write {name}, {name}@{CHAMPION} or {name}/1.",
+        )
+    return ModelReference(name=name, version=rest)
+
+
+def resolve_model(text: str) -> RegisteredModel:
+    """Find a registered version and bring its files to this disk; see `parse_reference` for what names it.
+
+    Raises InputError (E-REG-001) if there is none; IntegrityError (E-REG-003) if its files are not what was registered,
+    (E-REG-007) if the champion is no longer registered; ServiceError (E-LED-004, E-LED-005) if another ledger decides.
+    """
+    reference = _decided(parse_reference(text))
+    version = None if mlflow_client.is_absent() else find_version(**asdict(reference))
+    if version is None:
+        raise InputError(
+            "E-REG-001",
+            f"model {quoted(reference)} is not registered in {quoted(mlflow_client.store_name())}.",
+            fix="`rnnflow runs` lists what was registered.",
+        )
+    return checked_model(localize(version), version.tags.get(FILES, ""))
+
+
+def resolve_whole_model(text: str) -> RegisteredModel:
+    """Find a registered version as `resolve_model` does, and check each of its files.
+
+    Raises what `resolve_model` does.
+    """
+    model = resolve_model(text)
+    for name, sha256 in json.loads((model.parts / SERVING).read_bytes())["sha256"].items():
+        check_file(model, model.parts / name, sha256)
+    return model
+
+
+def open_identity(name: str, who: Identity, entries: Sequence[Entry]) -> RegisteredModel:
+    """Find what entries are about under the number that it has now, and check each of its files.
+
+    Raises IntegrityError (E-REG-003, E-REG-007), ServiceError (E-SVC-004).
+    """
+    versions = read_versions(name)
+    number = identities.locate(who, versions)
+    if not number:
+        raise identities.report_gone(entries, versions)
+    return resolve_whole_model(f"{name}/{number}")
+
+
+def _decided(reference: ModelReference) -> ModelReference:
+    """Put the number of the model that the ledger means in the place of an alias; without a ledger the alias stands."""
+    entries = ledger.read_entries(reference.name) if reference.alias in ROLES else []
+    if not entries:
+        return reference
+    registration = read_registration(reference.name)
+    ownership.refuse_other_ledger(reference.name, entries, registration.tags if registration else {})
+    versions = read_versions(reference.name)
+    entries = identities.complete(entries, versions)
+    who = identities.roles_of(entries[-1]).get(reference.alias)
+    number = identities.locate(who, versions) if who else ""
+    if who and not number and reference.alias == CHAMPION:
+        raise identities.report_gone(entries, versions)
+    return ModelReference(name=reference.name, version=number) if number else reference

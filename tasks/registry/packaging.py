@@ -1,0 +1,71 @@
+"""A served model's folder as an MLflow model that loads where this repository is absent."""
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from rnnmodels.durable import sha256_of_file
+from tasks.registry.served_parts import SERVING
+from tasks.store import fingerprint
+from tasks.tracking import mlflow_client
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packaging:
+    """How a kind of model is packaged: what MLflow calls the type, and an input to show.
+
+    A model that takes a table has no signature: MLflow would refuse whole numbers where its example holds floats or
+    texts, and read no CSV with times of any type. The model reads the columns itself, as its training rows were read.
+    """
+
+    model_type: str
+    input_example: object
+    takes_table: bool = False
+
+
+def content_of(parts: Path, module: str) -> str:
+    """SHA-256 over a model's files, the code that serves them and its requirements."""
+    code = fingerprint.code_digest(module)
+    return fingerprint.digest_of([sha256_of_file(parts / SERVING), code, pip_requirements(module)])
+
+
+def pip_requirements(module: str) -> list[str]:
+    """Exact versions of the libraries that the served code imports."""
+    versions = {**fingerprint.installed_versions(module), "pydantic": metadata.version("pydantic")}
+    installed = {name: version for name, version in versions.items() if name != "python" and version != "absent"}
+    # A build tag such as `+cpu` is no release that a package index offers.
+    return [f"{name}=={version.partition('+')[0]}" for name, version in sorted(installed.items())]
+
+
+def package_model(parts: Path, folder: Path, packaging: Packaging, *, module: str, **mlflow_model: object) -> None:
+    """Write a model's folder as an MLflow model: its files, the code that reads them, requirements.
+
+    `module` is what MLflow runs when the model is loaded.
+    """
+    mlflow = mlflow_client.load_mlflow()
+    with tempfile.TemporaryDirectory() as code:
+        packages = copy_served_code(module, Path(code))
+        mlflow.pyfunc.save_model(
+            folder,
+            python_model=str(fingerprint.reached_modules(module)[module]),
+            artifacts={"parts": str(parts)},
+            code_paths=[str(package) for package in packages],
+            mlflow_model=mlflow.models.Model(**mlflow_model),
+            input_example=packaging.input_example,
+            signature=False if packaging.takes_table else None,
+            pip_requirements=pip_requirements(module),
+        )
+
+
+def copy_served_code(module: str, folder: Path) -> list[Path]:
+    """Copy the modules that the served model reaches, and no others; returns their packages."""
+    for name, path in fingerprint.reached_modules(module).items():
+        if path.name != "__init__.py":
+            target = folder / f"{name.replace('.', '/')}.py"
+            for package in target.relative_to(folder).parents[:-1]:
+                (folder / package).mkdir(exist_ok=True, parents=True)
+                (folder / package / "__init__.py").touch()
+            shutil.copyfile(path, target)
+    return [folder / package for package in fingerprint.PROJECT_PACKAGES]

@@ -1,0 +1,101 @@
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+from tasks.store import fingerprint
+
+
+@pytest.fixture
+def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package `rooms` whose module `stage` reaches `helper` through `middle`."""
+    package = tmp_path / "rooms"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "stage.py").write_text("from rooms.middle import pass_on\n")
+    (package / "middle.py").write_text("def pass_on():\n    from rooms import helper\n    return helper.SIZE\n")
+    (package / "helper.py").write_text("import numpy\nSIZE = 1\n")
+    (package / "stranger.py").write_text("SIZE = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(fingerprint, "PROJECT_PACKAGES", ("rooms",))
+    importlib.invalidate_caches()
+    yield package
+    for name in [name for name in sys.modules if name.partition(".")[0] == "rooms"]:
+        del sys.modules[name]
+
+
+def test_imports_are_followed_through_functions_and_packages(code: Path):
+    assert list(fingerprint.reached_modules("rooms.stage")) == ["rooms", "rooms.helper", "rooms.middle", "rooms.stage"]
+
+
+def test_an_indirect_helper_changes_the_digest(code: Path):
+    before = fingerprint.code_digest("rooms.stage")
+    (code / "helper.py").write_text("import numpy\nSIZE = 2\n")
+
+    assert fingerprint.code_digest("rooms.stage") != before
+
+
+@pytest.mark.parametrize("source", ["import numpy\nSIZE = 1  # one\n", '"""Sizes."""\n\nimport numpy\n\nSIZE = (1)\n'])
+def test_comments_docstrings_and_layout_do_not(code: Path, source: str):
+    before = fingerprint.code_digest("rooms.stage")
+    (code / "helper.py").write_text(source)
+
+    assert fingerprint.code_digest("rooms.stage") == before
+
+
+def test_a_module_nobody_reaches_does_not(code: Path):
+    before = fingerprint.code_digest("rooms.stage")
+    (code / "stranger.py").write_text("SIZE = 2\n")
+
+    assert fingerprint.code_digest("rooms.stage") == before
+
+
+def test_a_template_beside_a_module_is_part_of_it(code: Path):
+    before = fingerprint.code_digest("rooms.stage")
+    (code / "helper.html.j2").write_text("<p>")
+
+    assert fingerprint.code_digest("rooms.stage") != before
+
+
+def test_versions_are_those_of_reached_libraries(code: Path):
+    assert list(fingerprint.installed_versions("rooms.stage")) == ["python", "numpy"]
+    assert list(fingerprint.installed_versions("rooms.stranger")) == ["python"]
+
+
+TYPED = """from typing import TYPE_CHECKING
+
+from rooms import helper
+
+if TYPE_CHECKING:
+    import polars
+
+    from rooms.stranger import Size
+else:
+    import scipy
+"""
+
+
+def test_what_only_a_type_checker_imports_is_not_reached(code: Path):
+    (code / "stage.py").write_text(TYPED)
+    before = fingerprint.code_digest("rooms.stage")
+
+    assert list(fingerprint.reached_modules("rooms.stage")) == ["rooms", "rooms.helper", "rooms.stage"]
+    assert list(fingerprint.installed_versions("rooms.stage")) == ["python", "numpy", "scipy"]
+
+    (code / "stage.py").write_text(TYPED.replace("import polars", "import pyarrow"))
+    assert fingerprint.code_digest("rooms.stage") == before
+
+
+def test_a_served_forecaster_ships_nothing_of_a_text_classifier():
+    shipped = set(fingerprint.reached_modules("tasks.series.served_model"))
+
+    assert "rnnmodels.forecasters.forecaster" in shipped
+    assert not shipped & {"rnnmodels.classifiers.classifier", "rnnmodels.layers.pooling"}
+
+
+def test_what_json_cannot_hold_is_refused():
+    with pytest.raises(TypeError):
+        fingerprint.digest_of({1, 2})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        fingerprint.digest_of(float("nan"))
