@@ -19,7 +19,7 @@ NUMPY_FEATURES := X86_V4 AVX512_ICL AVX512_SPR
 AS_OLD := ATEN_CPU_CAPABILITY=default MKL_CBWR=COMPATIBLE ONEDNN_MAX_CPU_ISA=SSE41 NPY_DISABLE_CPU_FEATURES="X86_V3 $(NUMPY_FEATURES)"
 AS_SSE := MKL_ENABLE_INSTRUCTIONS=SSE4_2
 AS_AVX2 := ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 ONEDNN_MAX_CPU_ISA=AVX2 NPY_DISABLE_CPU_FEATURES="$(NUMPY_FEATURES)"
-NUMERIC_TESTS := -m numeric tests/rnnmodels tests/tasks/detection tests/tasks/sequences tests/tasks/prediction
+NUMERIC_TESTS := -m numeric tests/rnnmodels tests/tasks/kinds tests/tasks/prediction
 
 numerics: $(INSTALLED)
 	$(AS_OLD) OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile $(NUMERIC_TESTS)

@@ -85,7 +85,7 @@ def summarize(contest: "Contest", lineage: "Lineage") -> dict:
     """Errors of the best candidate, of its line alone and of the baselines, on validation and test."""
     from rnnmodels.forecasters.forecaster import SequenceForecaster
     from rnnmodels.training.checkpoint import load_model
-    from tasks.series.stored_windows import open_split
+    from tasks.kinds.forecast.stored_windows import open_split
 
     best = contest.best
     errors = {one.name: pick_errors(one.metrics) for one in (best, *contest.baselines)}

@@ -126,8 +126,8 @@ def fit_epochs(shards: Path, mode: str, num_epochs: int) -> dict:
     from rnnmodels.classifiers.batches import open_shards
     from rnnmodels.config import Architecture, Training
     from rnnmodels.training.fitting import fit
-    from tasks.classification.modelling import ClassifierCandidate, make_classifier
     from tasks.fit import follow
+    from tasks.labelled.fit import ClassifierCandidate, make_classifier
     from tasks.progress import listening
     from tasks.tracking.spool import pending, spooling
 

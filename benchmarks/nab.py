@@ -21,10 +21,11 @@ import polars as pl
 
 from benchmarks.forecast_quality import prepare_data
 from benchmarks.measure import describe_run, markdown_table, publish
-from tasks.detection.detector import judge_rows
-from tasks.detection.events import count_gap_rows, find_threshold
-from tasks.detection.likelihood import Evidence, choose_evidence
-from tasks.detection.measuring import (
+from tasks.kinds.detect.detection_metrics import find_anomalies
+from tasks.kinds.detect.detector import judge_rows
+from tasks.kinds.detect.events import count_gap_rows, find_threshold
+from tasks.kinds.detect.likelihood import Evidence, choose_evidence
+from tasks.kinds.detect.measuring import (
     LabelledSurprise,
     Ranking,
     choose_by_labels,
@@ -32,15 +33,14 @@ from tasks.detection.measuring import (
     score_alarms,
     score_series,
 )
-from tasks.detection.moving_average import average_before
-from tasks.detection.plots import draw_detections
-from tasks.detection.settings import DetectorSettings
-from tasks.detection.splitting import TEST
+from tasks.kinds.detect.moving_average import average_before
+from tasks.kinds.detect.nab import PROFILES, LabelledScores, NabScore, score_corpus
+from tasks.kinds.detect.plots import draw_detections
 from tasks.kinds.detect.recipe import DETECT
+from tasks.kinds.detect.settings import DetectorSettings
+from tasks.kinds.detect.split import TEST
+from tasks.kinds.detect.windowed_gaussian import score_by_windowed_gaussian
 from tasks.reporting.plots import write_png
-from tasks.series.detection_metrics import find_anomalies
-from tasks.series.nab import PROFILES, LabelledScores, NabScore, score_corpus
-from tasks.series.windowed_gaussian import score_by_windowed_gaussian
 
 if TYPE_CHECKING:
     from tasks.contract.lineage import Lineage

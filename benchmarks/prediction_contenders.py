@@ -20,7 +20,7 @@ import polars as pl
 from benchmarks import measure
 
 if TYPE_CHECKING:
-    from tasks.text.classifier import TextClassifier
+    from tasks.kinds.classify.classifier import TextClassifier
 
 HIDDEN_SIZES = {"gru": 96, "lstm": 128}  # as in the recipe `reviews`
 VOCABULARY_SIZE = 20_000
@@ -57,7 +57,7 @@ def build_classifier(source: Path, cell: str) -> "TextClassifier":
     """Make a model of the recipe's size with the vocabulary of these texts."""
     from rnnmodels.classifiers.classifier import SequenceClassifier
     from rnnmodels.config import Architecture
-    from tasks.text.classifier import Serving, TextClassifier
+    from tasks.kinds.classify.classifier import Serving, TextClassifier
     from tasks.text.vocabulary import TextEncoder, Vocabulary, tokens_of_text
 
     cut = pl.scan_csv(source).select(token=tokens_of_text(pl.col("text"), tokenizer="word", lowercase=True))
@@ -75,11 +75,11 @@ def build_classifier(source: Path, cell: str) -> "TextClassifier":
 
 def predict_as_the_product(setup: Setup, output: Path) -> None:
     """Answer the file with what `rnnflow predict` runs, durable windows included."""
-    from tasks.predict import answer_windows
+    from tasks.kinds.classify.predict import answer_windows
+    from tasks.kinds.classify.windows import Columns
     from tasks.prediction.job import Target, check_job
     from tasks.prediction.tables import join_files
     from tasks.prediction.unfinished import claimed
-    from tasks.prediction.windows import Columns
 
     target = Target(source=setup.source, output=output, overwrite=True)
     job = check_job("model/1", target, columns=Columns(), source={})
@@ -95,7 +95,7 @@ def predict_in_row_order(setup: Setup, output: Path, *, num_batch_rows: int) -> 
     """Answer batch by batch in the order of the rows, each padded to its longest."""
     from rnnmodels.classifiers.inference import pad_sequences, score_batch
     from rnnmodels.training.evaluation import evaluating
-    from tasks.text.classifier import calibrated_probabilities
+    from tasks.kinds.classify.classifier import calibrated_probabilities
 
     classifier = setup.classifier
     with output.open("w", newline="") as file, evaluating(classifier.model):
@@ -114,7 +114,7 @@ def _batched(texts: list[str], num_rows: int) -> Iterator[list[str]]:
 
 
 def _texts_of(setup: Setup) -> list[str]:
-    from tasks.prediction.windows import Columns, open_input, read_windows
+    from tasks.kinds.classify.windows import Columns, open_input, read_windows
 
     source = open_input(setup.source, setup.classifier.serving, Columns(), {})
     return [text for window in read_windows(source) for text in window.rows["text"]]

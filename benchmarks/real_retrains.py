@@ -13,12 +13,16 @@ import polars as pl
 
 from benchmarks.simulated_retraining import World
 from rnnmodels.config import Architecture, Training
-from tasks.classification.modelling import ClassifierCandidate
-from tasks.classification.scoring import Holdout, Scores, log_losses
 from tasks.encode import encode
 from tasks.fit import fit
 from tasks.ingest import ingest
+from tasks.kinds.classify.classifier import calibrated_probabilities
+from tasks.kinds.classify.encode import EncodeSettings
 from tasks.kinds.classify.recipe import CLASSIFY
+from tasks.kinds.classify.shard import ShardSettings
+from tasks.kinds.classify.split import SplitSettings
+from tasks.labelled.fit import ClassifierCandidate
+from tasks.labelled.scoring import Holdout, Scores, log_losses
 from tasks.promotion.settings import PromotionSettings
 from tasks.promotion.wear import most_false_promotions
 from tasks.shard import shard
@@ -26,10 +30,6 @@ from tasks.sources.settings import SourceSettings
 from tasks.split import split
 from tasks.statistics.paired_tests import mcnemar_p_value
 from tasks.store.artefacts import Artefact
-from tasks.text.classifier import calibrated_probabilities
-from tasks.text.encoding import EncodeSettings
-from tasks.text.sharding import ShardSettings
-from tasks.text.splitting import SplitSettings
 
 MODEL = Architecture(cell="gru", embedding_size=32, hidden_size=32, embedding_dropout=0.3, head_dropout=0.3)
 TRAINING = {"epochs": 2, "learning_rate": 4e-3, "precision": "float32", "device": "cpu"}

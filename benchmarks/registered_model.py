@@ -17,9 +17,9 @@ def register_champion(home: Path, texts: Path) -> Path:
     """Register a model with random weights as champion; returns the folder that MLflow loads."""
     os.environ["RNNFLOW_HOME"] = str(home)
     from tasks.kinds.classify.recipe import CLASSIFY
+    from tasks.kinds.classify.register import PACKAGING
     from tasks.registry import registered_model
     from tasks.registry.identity import CHAMPION
-    from tasks.text.registration import PACKAGING
     from tasks.tracking import mlflow_client
     from tasks.tracking.runs import RunContext, open_run
 
@@ -36,8 +36,8 @@ def write_classifier(folder: Path, texts: Path) -> Path:
     """Write a classifier's folder as the stage `register` does."""
     from benchmarks.prediction_contenders import build_classifier
     from rnnmodels.training.checkpoint import save_model
-    from tasks.profile import Profile
-    from tasks.text.classifier import complete_classifier
+    from tasks.kinds.classify.classifier import complete_classifier
+    from tasks.labelled.profile import Profile
 
     classifier = build_classifier(texts, CELL)
     save_model(classifier.model, folder)

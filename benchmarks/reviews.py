@@ -17,9 +17,9 @@ def write_rows(archive: Path, home: Path, path: Path) -> int:
     import polars as pl
 
     from tasks.ingest import ingest
+    from tasks.kinds.classify.ingest import ROWS_FILE
     from tasks.kinds.classify.recipe import CLASSIFY
     from tasks.sources.settings import SourceSettings
-    from tasks.text.reading import ROWS_FILE
 
     os.environ["RNNFLOW_HOME"] = str(home)
     reviews = ingest.fn(CLASSIFY, SourceSettings(dataset="imdb", path=str(archive)))
@@ -49,13 +49,13 @@ def build_shards(home: Path) -> Path:
     """Run the product's data stages over the 25,000 reviews of an installed package; returns the folder of shards."""
     from tasks.encode import encode
     from tasks.ingest import ingest
+    from tasks.kinds.classify.encode import EncodeSettings
     from tasks.kinds.classify.recipe import CLASSIFY
+    from tasks.kinds.classify.shard import ShardSettings
+    from tasks.kinds.classify.split import SplitSettings
     from tasks.shard import shard
     from tasks.sources.settings import SourceSettings
     from tasks.split import split
-    from tasks.text.encoding import EncodeSettings
-    from tasks.text.sharding import ShardSettings
-    from tasks.text.splitting import SplitSettings
 
     os.environ["RNNFLOW_HOME"] = str(home)
     rows = ingest.fn(CLASSIFY, SourceSettings(dataset="reviews"))

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 import polars as pl
 
-from tasks.classification.judging import compare_scores
-from tasks.classification.scoring import Holdout, Scores
+from tasks.labelled.gate import compare_scores
+from tasks.labelled.scoring import Holdout, Scores
 from tasks.promotion.comparison import Comparison
 from tasks.promotion.judging import crown_first, decide_on
 from tasks.promotion.ledger import Draft, Entry

@@ -38,7 +38,7 @@ def encode_with_rnnflow(rows: Path, folder: Path) -> None:
     """Learn the vocabulary and write the ids with the product's own functions."""
     import polars as pl
 
-    from tasks.text.encoding import EncodeSettings, encode_words
+    from tasks.kinds.classify.encode import EncodeSettings, encode_words
 
     frame = pl.scan_parquet(rows).select("row", "label", "text")
     settings = EncodeSettings(max_size=VOCABULARY_SIZE, min_count=1)
@@ -101,7 +101,7 @@ def encode(name: str, rows: Path, folder: Path) -> dict:
 
 def count(folder: Path) -> dict:
     """Count the tokens that rnnflow encoded, and the share outside the vocabulary."""
-    from tasks.text.encoding import measure_tokens
+    from tasks.kinds.classify.encode import measure_tokens
     from tasks.text.vocabulary import Vocabulary
 
     return measure_tokens(folder / "train.parquet", Vocabulary.load(folder / "vocabulary.json"))

@@ -292,7 +292,7 @@ def train_ours(recipe_name: str, file: Path, seed: int, home: Path) -> dict:
     from flows.recipes.recipe import load_recipe
     from rnnmodels.forecasters.forecaster import SequenceForecaster
     from rnnmodels.training.fitting import fit
-    from tasks.series.modelling import open_data
+    from tasks.kinds.forecast.fit import open_data
 
     recipe = load_recipe(recipe_name, settings=[f"training.seed={seed}"], from_file=str(file))
     (candidate,) = recipe.candidates

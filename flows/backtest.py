@@ -18,10 +18,10 @@ from tasks.contract.lineage import Lineage
 from tasks.encode import encode
 from tasks.evaluate import evaluate
 from tasks.ingest import ingest
+from tasks.kinds.forecast.backtesting import name_at_cutoff, plan_cutoffs, summarize_cutoffs, tabulate_cutoff
 from tasks.kinds.forecast.recipe import FORECAST, ForecastRecipe
+from tasks.kinds.forecast.split import TimeSplitSettings
 from tasks.progress import Progress, emit, listening
-from tasks.series.backtesting import name_at_cutoff, plan_cutoffs, summarize_cutoffs, tabulate_cutoff
-from tasks.series.splitting import TimeSplitSettings
 from tasks.shard import shard
 from tasks.split import split
 from tasks.store import artefacts

@@ -131,7 +131,7 @@ def test_importing_the_command_line_loads_nothing_heavy():
 
 
 def test_forecasters_reach_nothing_of_texts():
-    reached = reached_modules("tasks.series.modelling", "tasks.detection.modelling", "tasks.series.forecaster")
+    reached = reached_modules("tasks.kinds.forecast.fit", "tasks.kinds.detect.fit", "tasks.kinds.forecast.forecaster")
 
     assert (
         not {

@@ -18,21 +18,21 @@ STAGES = ("ingest", "split", "encode", "shard", "baseline", "fit", "evaluate")
 PIPELINE = """
 import json, sys
 from rnnmodels.config import Architecture, Training
-from tasks.text.baseline import BaselineSettings
+from tasks.kinds.classify.baseline import BaselineSettings
 from tasks.baseline import fit_baselines
-from tasks.text.encoding import EncodeSettings
+from tasks.kinds.classify.encode import EncodeSettings
 from tasks.encode import encode
-from tasks.classification.evaluating import ClassificationSettings
+from tasks.labelled.evaluate import ClassificationSettings
 from tasks.evaluate import evaluate
-from tasks.classification.modelling import ClassifierCandidate
+from tasks.labelled.fit import ClassifierCandidate
 from tasks.fit import fit
 from tasks.ingest import ingest
 from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.contract.lineage import Lineage
-from tasks.text.sharding import ShardSettings
+from tasks.kinds.classify.shard import ShardSettings
 from tasks.shard import shard
 from tasks.sources.settings import SourceSettings
-from tasks.text.splitting import SplitSettings
+from tasks.kinds.classify.split import SplitSettings
 from tasks.split import split
 
 changed = json.loads(sys.argv[1])
@@ -118,9 +118,9 @@ CODE_CHANGES = {
     "one byte of the input": (flip_one_byte, set(STAGES)),
     # Recomputed where it is reached; the same bytes come out, so nothing spreads further.
     "the tokenizer": (refactor_helper("tasks/text/tokenizers.py"), {"split", "encode", "shard", "evaluate"}),
-    "a helper of shard": (refactor_helper("tasks/classification/buckets.py"), {"shard"}),
+    "a helper of shard": (refactor_helper("tasks/labelled/buckets.py"), {"shard"}),
     "a module of the network": (refactor_helper("rnnmodels/layers/pooling.py"), {"fit"}),
-    "the metrics": (refactor_helper("tasks/classification/metrics.py"), {"baseline", "evaluate"}),
+    "the metrics": (refactor_helper("tasks/labelled/metrics.py"), {"baseline", "evaluate"}),
     "a comment and a docstring": (lambda p: p.append("tasks/text/tokenizers.py", "\n# More about tokens.\n"), set()),
     "a module no stage here reaches": (refactor_helper("tasks/tracking/dashboard.py"), set()),
 }

@@ -5,10 +5,10 @@ import datetime
 from dataclasses import dataclass
 
 from tasks.errors import InputError
+from tasks.kinds.classify.classifier import read_reference
 from tasks.monitoring.drift import Comparison, compare_profiles
 from tasks.monitoring.seen import sum_seen
 from tasks.promotion import named_models
-from tasks.text.classifier import read_reference
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import Literal
 
 from rnnmodels.durable import write_durably
 from tasks.errors import IntegrityError
-from tasks.profile import Profile
+from tasks.labelled.profile import Profile
 from tasks.store.artefacts import home
 
 Source = Literal["predict", "serve"]

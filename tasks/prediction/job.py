@@ -6,12 +6,12 @@ from pathlib import Path
 
 from rnnmodels.durable import sha256_of_file
 from tasks.errors import InputError, IntegrityError, quoted
+from tasks.kinds.classify.windows import Columns
 from tasks.prediction.tables import OUTPUT_SUFFIXES
-from tasks.prediction.windows import Columns
 from tasks.promotion import named_models
 from tasks.store import fingerprint
 
-STAGE = "tasks.predict"
+STAGE = "tasks.kinds.classify.predict"
 
 
 @dataclass(frozen=True, kw_only=True)

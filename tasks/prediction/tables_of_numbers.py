@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 import polars as pl
 
 from tasks.errors import InputError, plural
+from tasks.panel.refusals import Refusal
 from tasks.prediction.counts import RowCounts, describe_fault, read_first_fault
 from tasks.prediction.job import Target, refuse_unwritable
 from tasks.prediction.remedies import in_words_of_prediction, refuse_all
@@ -17,7 +18,6 @@ from tasks.prediction.tables import write_faults, write_table
 from tasks.prediction.unfinished import Unfinished, claimed
 from tasks.progress import Progress, emit
 from tasks.promotion import named_models
-from tasks.series.refusals import Refusal
 from tasks.sources.inputs import Inputs, find_inputs
 from tasks.sources.intake import Intake
 from tasks.sources.settings import FileSettings

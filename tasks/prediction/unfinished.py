@@ -18,10 +18,10 @@ from typing import IO
 
 from rnnmodels.durable import sha256_of_file, sync, write_durably
 from tasks.errors import InputError
-from tasks.prediction.answering import Answers
+from tasks.kinds.classify.answering import Answers
+from tasks.labelled.profile import Profile
 from tasks.prediction.job import Order, Target
 from tasks.prediction.tables import write_faults, write_table
-from tasks.profile import Profile
 
 LOCK, ORDER, FINISHED = "lock", "order.json", "finished.json"
 FORMAT = 2

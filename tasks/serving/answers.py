@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from tasks.kinds.classify.classifier import Reading, TextClassifier
 from tasks.serving.champion import ModelFollower
 from tasks.serving.faults import RequestError, bad_field
 from tasks.serving.seen_inputs import SeenInputs
-from tasks.text.classifier import Reading, TextClassifier
 
 TEXTS = ["One of the best films of the year.", "Dull from start to finish."]
 PREDICTION = {

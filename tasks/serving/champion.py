@@ -11,13 +11,13 @@ import numpy as np
 
 from rnnmodels.durable import sha256_of_file, write_durably
 from tasks.errors import InputError, IntegrityError, RnnflowError, ServiceError, quoted
+from tasks.kinds.classify.classifier import KIND, TextClassifier
 from tasks.promotion import named_models
 from tasks.promotion.named_models import ModelReference
 from tasks.registry import registered_model
 from tasks.registry.registered_model import RegisteredModel
 from tasks.registry.served_parts import SERVING, read_serving_fields
 from tasks.store.artefacts import home
-from tasks.text.classifier import KIND, TextClassifier
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ import secrets
 import threading
 from dataclasses import dataclass, field
 
+from tasks.labelled.profile import Profile
 from tasks.monitoring import seen
-from tasks.profile import Profile
 
 logger = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from benchmarks.training_contenders import Meter, Setup, shuffled_batches
 from rnnmodels.classifiers.batches import Batch
 from rnnmodels.training import fitting
 from tasks.kinds.classify.recipe import CLASSIFY
+from tasks.kinds.classify.shard import ShardSettings
 from tasks.shard import shard
 from tasks.store import artefacts
-from tasks.text.sharding import ShardSettings
 
 TEXTS = ["A fine film.<br />Don't miss it", "a dull, DULL film", "", "It isn't fine"]
 

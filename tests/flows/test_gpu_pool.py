@@ -12,10 +12,10 @@ from prefect.states import Cancelled, Completed, Crashed, Failed, Pending, Runni
 
 from flows import gpu_pool
 from flows.gpu_pool import FitOrder
-from tasks.classification.modelling import ClassifierCandidate
 from tasks.errors import IntegrityError, ServiceError
 from tasks.fit import origin_of
 from tasks.kinds.classify.recipe import CLASSIFY
+from tasks.labelled.fit import ClassifierCandidate
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
 from tasks.tracking import leases

@@ -21,8 +21,8 @@ from flows.commands.monitoring import monitor as monitor_command
 from flows.monitor import monitor
 from rnnmodels.durable import sha256_of_file
 from tasks.errors import InputError
+from tasks.labelled.profile import Profile, profile_rows
 from tasks.monitoring.seen import record_seen
-from tasks.profile import Profile, profile_rows
 from tasks.promotion import named_models
 from tasks.registry.registered_model import RegisteredModel
 

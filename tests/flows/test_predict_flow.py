@@ -9,7 +9,7 @@ from prefect.artifacts import Artifact
 from flows import predict as predict_flow
 from flows.predict import describe, predict
 from tasks.kinds import all_kinds
-from tasks.predict import PredictedFile
+from tasks.kinds.classify.predict import PredictedFile
 from tasks.prediction.dispatch import predict_file
 
 

@@ -18,19 +18,23 @@ NUMBERS = {"classify-series", "forecast", "detect"}
 
 # Which kinds' results a module shapes; one of each stage of each kind, and what kinds share.
 READERS_OF = {
-    **{f"tasks.text.{name}": {"classify"} for name in ("reading", "splitting", "tokenizers", "encoding", "sharding")},
-    **{f"tasks.text.{name}": {"classify"} for name in ("baseline", "evaluating", "registration", "served_model")},
-    **{f"tasks.sequences.{name}": {"classify-series"} for name in ("reading", "splitting", "scaling", "sharding")},
-    **{f"tasks.sequences.{name}": {"classify-series"} for name in ("modelling", "baseline", "evaluating")},
-    **{f"tasks.sequences.{name}": {"classify-series"} for name in ("registration", "served_model", "classifier")},
-    **{f"tasks.series.{name}": {"forecast"} for name in ("splitting", "segments", "baselines", "evaluating")},
-    **{f"tasks.series.{name}": {"forecast"} for name in ("registration", "served_model", "forecaster")},
-    **{f"tasks.detection.{name}": {"detect"} for name in ("reading", "splitting", "scaling", "segments", "modelling")},
-    **{f"tasks.detection.{name}": {"detect"} for name in ("baselines", "evaluating", "registration", "served_model")},
-    "tasks.classification.modelling": {"classify", "classify-series"},
-    "tasks.classification.metrics": {"classify", "classify-series"},
-    "tasks.series.modelling": {"forecast", "detect"},
-    "tasks.series.timestamps": NUMBERS,
+    **{f"tasks.kinds.classify.{name}": {"classify"} for name in ("ingest", "split", "encode", "shard")},
+    **{f"tasks.text.{name}": {"classify"} for name in ("tokenizers",)},
+    **{f"tasks.kinds.classify.{name}": {"classify"} for name in ("baseline", "evaluate", "register", "served_model")},
+    **{f"tasks.kinds.classify_series.{name}": {"classify-series"} for name in ("ingest", "split", "encode", "shard")},
+    **{f"tasks.kinds.classify_series.{name}": {"classify-series"} for name in ("fit", "baseline", "evaluate")},
+    **{
+        f"tasks.kinds.classify_series.{name}": {"classify-series"}
+        for name in ("register", "served_model", "classifier")
+    },
+    **{f"tasks.kinds.forecast.{name}": {"forecast"} for name in ("split", "shard", "baseline", "evaluate")},
+    **{f"tasks.kinds.forecast.{name}": {"forecast"} for name in ("register", "served_model", "forecaster")},
+    **{f"tasks.kinds.detect.{name}": {"detect"} for name in ("ingest", "split", "encode", "shard", "fit")},
+    **{f"tasks.kinds.detect.{name}": {"detect"} for name in ("baseline", "evaluate", "register", "served_model")},
+    "tasks.labelled.fit": {"classify", "classify-series"},
+    "tasks.labelled.metrics": {"classify", "classify-series"},
+    "tasks.kinds.forecast.fit": {"forecast", "detect"},
+    "tasks.panel.timestamps": NUMBERS,
     "tasks.sources.reading_csv": EVERY,
     "rnnmodels.layers.pooling": {"classify", "classify-series"},
     "rnnmodels.classifiers.classifier": {"classify", "classify-series"},
@@ -44,7 +48,7 @@ READERS_OF = {
     "tasks.report": set(),
     "tasks.publish": set(),
     "tasks.tracking.dashboard": set(),
-    "tasks.series.presenting": set(),
+    "tasks.kinds.forecast.report": set(),
 }
 USERS_OF = {
     "polars": EVERY,

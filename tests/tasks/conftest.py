@@ -9,8 +9,6 @@ import pytest
 
 from rnnmodels.config import Architecture, Training
 from tasks.baseline import fit_baselines
-from tasks.classification.evaluating import ClassificationSettings
-from tasks.classification.modelling import ClassifierCandidate
 from tasks.contract.contest import Contest, Scored
 from tasks.contract.lineage import Lineage
 from tasks.contract.registration import RegistrySettings
@@ -18,15 +16,17 @@ from tasks.encode import encode
 from tasks.evaluate import evaluate
 from tasks.fit import fit
 from tasks.gate import gate
+from tasks.kinds.classify.baseline import BaselineSettings
+from tasks.kinds.classify.encode import EncodeSettings
 from tasks.kinds.classify.recipe import CLASSIFY
+from tasks.kinds.classify.shard import ShardSettings
+from tasks.labelled.evaluate import ClassificationSettings
+from tasks.labelled.fit import ClassifierCandidate
 from tasks.promotion.settings import PromotionSettings
 from tasks.register import register
 from tasks.shard import shard
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
-from tasks.text.baseline import BaselineSettings
-from tasks.text.encoding import EncodeSettings
-from tasks.text.sharding import ShardSettings
 from tasks.tracking import mlflow_client
 from tasks.tracking.runs import RunContext
 from tasks.tracking.spool import end_run

@@ -7,12 +7,12 @@ import polars as pl
 import pytest
 
 from rnnmodels.config import Architecture, Training
-from tasks.classification.modelling import ClassifierCandidate
 from tasks.contract.contest import Contest
 from tasks.contract.lineage import Lineage
 from tasks.errors import InputError
 from tasks.fit import fit, follow
 from tasks.kinds.classify.recipe import CLASSIFY
+from tasks.labelled.fit import ClassifierCandidate
 from tasks.progress import Progress, listening
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact

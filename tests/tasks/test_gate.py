@@ -10,17 +10,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks.classification import scoring
 from tasks.contract.registration import RegistrySettings
 from tasks.errors import IntegrityError, ServiceError
 from tasks.gate import gate
+from tasks.kinds.classify.classifier import TextClassifier
 from tasks.kinds.classify.recipe import CLASSIFY
+from tasks.labelled import scoring
 from tasks.promotion import aliases, ledger, named_models, overrides
 from tasks.promotion.settings import PromotionSettings
 from tasks.register import register
 from tasks.registry import registrations
 from tasks.store import artefacts
-from tasks.text.classifier import TextClassifier
 from tasks.tracking import mlflow_client
 from tasks.tracking.runs import RunContext
 from tests.processes import Forker
@@ -48,7 +48,7 @@ def set_hits(patch, hits_of):
         losses = np.where(hits, 0.1, 2.0)
         return scoring.Scores(version=model.version, hits=hits, losses=losses, undefined=0, labels=("neg", "pos"))
 
-    patch.setattr("tasks.classification.judging.score_model", score)
+    patch.setattr("tasks.labelled.gate.score_model", score)
 
 
 def test_the_first_model_becomes_champion_and_anchors_later_ones(registered_home, reviews, monkeypatch):

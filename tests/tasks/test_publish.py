@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks.classification.presenting import PRESENTATION
 from tasks.contract.contest import Contest
 from tasks.contract.lineage import Lineage
 from tasks.kinds.classify.recipe import CLASSIFY
+from tasks.labelled.report import PRESENTATION
 from tasks.publish import describe_registration, describe_verdict, publish, results_row, results_table, summarize
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact

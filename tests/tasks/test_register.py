@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.classification import proof
 from tasks.contract.registration import RegistrySettings
 from tasks.errors import IntegrityError, ServiceError
+from tasks.kinds.classify import register as text_registration
+from tasks.kinds.classify.classifier import TextClassifier
 from tasks.kinds.classify.recipe import CLASSIFY
+from tasks.kinds.classify.register import sample_texts
+from tasks.labelled import proof
 from tasks.promotion import named_models
 from tasks.register import describe, flatten, register
 from tasks.registry import registered_model, registrations
 from tasks.store import artefacts
-from tasks.text import registration as text_registration
-from tasks.text.classifier import TextClassifier
-from tasks.text.registration import sample_texts
 from tasks.tracking import mlflow_client, recording
 from tasks.tracking.runs import RunContext
 

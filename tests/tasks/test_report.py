@@ -10,11 +10,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks.classification.presenting import PRESENTATION, compare_with_baseline
 from tasks.contract.contest import Contest
 from tasks.contract.lineage import Lineage
 from tasks.contract.report_contents import ReportContents
 from tasks.kinds.classify.recipe import CLASSIFY
+from tasks.labelled.report import PRESENTATION, compare_with_baseline
 from tasks.report import gather_facts, render_page, report, spell_out
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tasks.classification.modelling import ClassifierCandidate
 from tasks.contract.contest import Contest
 from tasks.contract.lineage import Lineage
 from tasks.errors import InputError
 from tasks.fit import find_fitted, find_tracked, fit
 from tasks.kinds.classify.recipe import CLASSIFY
+from tasks.kinds.classify.warm_start import match_tokens
+from tasks.labelled.fit import ClassifierCandidate
 from tasks.progress import Progress, listening
 from tasks.store import artefacts
-from tasks.text.starting import match_tokens
 from tasks.text.vocabulary import Vocabulary
 from tasks.warm_start import warm_start
 from tests.tasks.conftest import CANDIDATES
@@ -83,7 +83,7 @@ def test_an_interrupted_fit_tells_where_it_was_tracked(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tasks.classification.modelling.predict_splits", interrupt)
+    monkeypatch.setattr("tasks.labelled.fit.predict_splits", interrupt)
     with pytest.raises(KeyboardInterrupt):
         fit.fn(CLASSIFY, shards, candidate, tracked_as="run-1")
 

@@ -5,16 +5,16 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from rnnmodels.config import Architecture, Optimization, Training
-from tasks.classification.evaluating import ClassificationSettings
-from tasks.classification.modelling import ClassifierCandidate
 from tasks.contract.kind import Kind, LazyModule
 from tasks.contract.recipe import Recipe
+from tasks.kinds.classify.baseline import BASELINES, BaselineSettings
+from tasks.kinds.classify.encode import EncodeSettings
+from tasks.kinds.classify.shard import ShardSettings
+from tasks.kinds.classify.split import SplitSettings
+from tasks.labelled.evaluate import ClassificationSettings
+from tasks.labelled.fit import ClassifierCandidate
 from tasks.promotion.settings import PromotionSettings
 from tasks.sources.settings import SourceSettings
-from tasks.text.baseline import BASELINES, BaselineSettings
-from tasks.text.encoding import EncodeSettings
-from tasks.text.sharding import ShardSettings
-from tasks.text.splitting import SplitSettings
 
 RECURRENT_CLASSIFIERS = [
     ClassifierCandidate(name="gru", model=Architecture(cell="gru", bidirectional=True)),
@@ -46,17 +46,17 @@ class ClassifyRecipe(Recipe):
 CLASSIFY = Kind(
     name="classify",
     recipe=ClassifyRecipe,
-    ingest=LazyModule("tasks.text.reading"),
-    split=LazyModule("tasks.text.splitting"),
-    encode=LazyModule("tasks.text.encoding"),
-    shard=LazyModule("tasks.text.sharding"),
-    fit=LazyModule("tasks.classification.modelling"),
-    baseline=LazyModule("tasks.text.baseline"),
-    evaluate=LazyModule("tasks.text.evaluating"),
-    register=LazyModule("tasks.text.registration"),
-    gate=LazyModule("tasks.classification.judging"),
-    report=LazyModule("tasks.classification.presenting"),
-    predict=LazyModule("tasks.predict"),
-    served_model="tasks.text.served_model",
-    warm_start=LazyModule("tasks.text.starting"),
+    ingest=LazyModule("tasks.kinds.classify.ingest"),
+    split=LazyModule("tasks.kinds.classify.split"),
+    encode=LazyModule("tasks.kinds.classify.encode"),
+    shard=LazyModule("tasks.kinds.classify.shard"),
+    fit=LazyModule("tasks.labelled.fit"),
+    baseline=LazyModule("tasks.kinds.classify.baseline"),
+    evaluate=LazyModule("tasks.kinds.classify.evaluate"),
+    register=LazyModule("tasks.kinds.classify.register"),
+    gate=LazyModule("tasks.labelled.gate"),
+    report=LazyModule("tasks.labelled.report"),
+    predict=LazyModule("tasks.kinds.classify.predict"),
+    served_model="tasks.kinds.classify.served_model",
+    warm_start=LazyModule("tasks.kinds.classify.warm_start"),
 )

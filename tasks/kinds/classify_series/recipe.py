@@ -6,16 +6,16 @@ from pydantic import Field
 
 from rnnmodels.classifiers.series_config import SeriesArchitecture, SeriesTraining
 from rnnmodels.config import Optimization
-from tasks.classification.evaluating import ClassificationSettings
 from tasks.contract.kind import Kind, LazyModule
 from tasks.contract.recipe import Recipe
+from tasks.kinds.classify_series.baseline import BASELINES, SequenceBaselineSettings
+from tasks.kinds.classify_series.encode import SequenceScaleSettings
+from tasks.kinds.classify_series.fit import SequenceCandidate
+from tasks.kinds.classify_series.shard import SequenceShardSettings
+from tasks.kinds.classify_series.source import SequenceSource
+from tasks.kinds.classify_series.split import SequenceSplitSettings
+from tasks.labelled.evaluate import ClassificationSettings
 from tasks.promotion.settings import PromotionSettings
-from tasks.sequences.baseline import BASELINES, SequenceBaselineSettings
-from tasks.sequences.modelling import SequenceCandidate
-from tasks.sequences.scaling import SequenceScaleSettings
-from tasks.sequences.sharding import SequenceShardSettings
-from tasks.sequences.source import SequenceSource
-from tasks.sequences.splitting import SequenceSplitSettings
 
 RECURRENT_SERIES_CLASSIFIERS = [
     SequenceCandidate(name="gru", model=SeriesArchitecture(cell="gru", bidirectional=True)),
@@ -49,16 +49,16 @@ class ClassifySeriesRecipe(Recipe):
 CLASSIFY_SERIES = Kind(
     name="classify-series",
     recipe=ClassifySeriesRecipe,
-    ingest=LazyModule("tasks.sequences.reading"),
-    split=LazyModule("tasks.sequences.splitting"),
-    encode=LazyModule("tasks.sequences.scaling"),
-    shard=LazyModule("tasks.sequences.sharding"),
-    fit=LazyModule("tasks.sequences.modelling"),
-    baseline=LazyModule("tasks.sequences.baseline"),
-    evaluate=LazyModule("tasks.sequences.evaluating"),
-    register=LazyModule("tasks.sequences.registration"),
-    gate=LazyModule("tasks.sequences.judging"),
-    report=LazyModule("tasks.sequences.presenting"),
-    predict=LazyModule("tasks.sequences.predicting"),
-    served_model="tasks.sequences.served_model",
+    ingest=LazyModule("tasks.kinds.classify_series.ingest"),
+    split=LazyModule("tasks.kinds.classify_series.split"),
+    encode=LazyModule("tasks.kinds.classify_series.encode"),
+    shard=LazyModule("tasks.kinds.classify_series.shard"),
+    fit=LazyModule("tasks.kinds.classify_series.fit"),
+    baseline=LazyModule("tasks.kinds.classify_series.baseline"),
+    evaluate=LazyModule("tasks.kinds.classify_series.evaluate"),
+    register=LazyModule("tasks.kinds.classify_series.register"),
+    gate=LazyModule("tasks.kinds.classify_series.gate"),
+    report=LazyModule("tasks.kinds.classify_series.report"),
+    predict=LazyModule("tasks.kinds.classify_series.predict"),
+    served_model="tasks.kinds.classify_series.served_model",
 )

@@ -7,15 +7,15 @@ from pydantic import Field
 from rnnmodels.config import Optimization
 from tasks.contract.kind import Kind, LazyModule
 from tasks.contract.recipe import Recipe
-from tasks.detection.baselines import BASELINES, DetectionBaselineSettings
-from tasks.detection.evaluating import DetectionEvaluationSettings
-from tasks.detection.modelling import DetectorCandidate
-from tasks.detection.promotion import DetectionPromotionSettings
-from tasks.detection.scaling import LevelSettings
-from tasks.detection.segments import DetectionWindowSettings
-from tasks.detection.settings import DetectorArchitecture, DetectorTraining
-from tasks.detection.source import DetectionSource
-from tasks.detection.splitting import WarmUpSettings
+from tasks.kinds.detect.baseline import BASELINES, DetectionBaselineSettings
+from tasks.kinds.detect.encode import LevelSettings
+from tasks.kinds.detect.evaluate import DetectionEvaluationSettings
+from tasks.kinds.detect.fit import DetectorCandidate
+from tasks.kinds.detect.promotion import DetectionPromotionSettings
+from tasks.kinds.detect.settings import DetectorArchitecture, DetectorTraining
+from tasks.kinds.detect.shard import DetectionWindowSettings
+from tasks.kinds.detect.source import DetectionSource
+from tasks.kinds.detect.split import WarmUpSettings
 
 RECURRENT_DETECTORS = [
     DetectorCandidate(name="segment-gru", model=DetectorArchitecture(cell="gru")),
@@ -51,16 +51,16 @@ class DetectRecipe(Recipe):
 DETECT = Kind(
     name="detect",
     recipe=DetectRecipe,
-    ingest=LazyModule("tasks.detection.reading"),
-    split=LazyModule("tasks.detection.splitting"),
-    encode=LazyModule("tasks.detection.scaling"),
-    shard=LazyModule("tasks.detection.segments"),
-    fit=LazyModule("tasks.detection.modelling"),
-    baseline=LazyModule("tasks.detection.baselines"),
-    evaluate=LazyModule("tasks.detection.evaluating"),
-    register=LazyModule("tasks.detection.registration"),
-    gate=LazyModule("tasks.detection.judging"),
-    report=LazyModule("tasks.detection.presenting"),
-    predict=LazyModule("tasks.detection.predicting"),
-    served_model="tasks.detection.served_model",
+    ingest=LazyModule("tasks.kinds.detect.ingest"),
+    split=LazyModule("tasks.kinds.detect.split"),
+    encode=LazyModule("tasks.kinds.detect.encode"),
+    shard=LazyModule("tasks.kinds.detect.shard"),
+    fit=LazyModule("tasks.kinds.detect.fit"),
+    baseline=LazyModule("tasks.kinds.detect.baseline"),
+    evaluate=LazyModule("tasks.kinds.detect.evaluate"),
+    register=LazyModule("tasks.kinds.detect.register"),
+    gate=LazyModule("tasks.kinds.detect.gate"),
+    report=LazyModule("tasks.kinds.detect.report"),
+    predict=LazyModule("tasks.kinds.detect.predict"),
+    served_model="tasks.kinds.detect.served_model",
 )

@@ -8,14 +8,14 @@ from rnnmodels.config import Optimization
 from rnnmodels.forecasters.forecast_config import ForecastArchitecture, ForecastTraining
 from tasks.contract.kind import Kind, LazyModule
 from tasks.contract.recipe import Recipe
-from tasks.series.baselines import BASELINES, ForecastBaselineSettings
-from tasks.series.evaluating import ForecastEvaluationSettings
-from tasks.series.modelling import ForecastCandidate
-from tasks.series.promotion import ForecastPromotionSettings
-from tasks.series.scaling import ScaleSettings
-from tasks.series.segments import WindowSettings
-from tasks.series.source import SeriesSource
-from tasks.series.splitting import TimeSplitSettings
+from tasks.kinds.forecast.baseline import BASELINES, ForecastBaselineSettings
+from tasks.kinds.forecast.encode import ScaleSettings
+from tasks.kinds.forecast.evaluate import ForecastEvaluationSettings
+from tasks.kinds.forecast.fit import ForecastCandidate
+from tasks.kinds.forecast.promotion import ForecastPromotionSettings
+from tasks.kinds.forecast.shard import WindowSettings
+from tasks.kinds.forecast.split import TimeSplitSettings
+from tasks.panel.source import SeriesSource
 
 RECURRENT_FORECASTERS = [
     ForecastCandidate(name="segment-gru", model=ForecastArchitecture(cell="gru")),
@@ -49,16 +49,16 @@ class ForecastRecipe(Recipe):
 FORECAST = Kind(
     name="forecast",
     recipe=ForecastRecipe,
-    ingest=LazyModule("tasks.series.reading"),
-    split=LazyModule("tasks.series.splitting"),
-    encode=LazyModule("tasks.series.scaling"),
-    shard=LazyModule("tasks.series.segments"),
-    fit=LazyModule("tasks.series.modelling"),
-    baseline=LazyModule("tasks.series.baselines"),
-    evaluate=LazyModule("tasks.series.evaluating"),
-    register=LazyModule("tasks.series.registration"),
-    gate=LazyModule("tasks.series.judging"),
-    report=LazyModule("tasks.series.presenting"),
-    predict=LazyModule("tasks.series.predicting"),
-    served_model="tasks.series.served_model",
+    ingest=LazyModule("tasks.kinds.forecast.ingest"),
+    split=LazyModule("tasks.kinds.forecast.split"),
+    encode=LazyModule("tasks.kinds.forecast.encode"),
+    shard=LazyModule("tasks.kinds.forecast.shard"),
+    fit=LazyModule("tasks.kinds.forecast.fit"),
+    baseline=LazyModule("tasks.kinds.forecast.baseline"),
+    evaluate=LazyModule("tasks.kinds.forecast.evaluate"),
+    register=LazyModule("tasks.kinds.forecast.register"),
+    gate=LazyModule("tasks.kinds.forecast.gate"),
+    report=LazyModule("tasks.kinds.forecast.report"),
+    predict=LazyModule("tasks.kinds.forecast.predict"),
+    served_model="tasks.kinds.forecast.served_model",
 )

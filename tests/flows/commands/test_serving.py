@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from flows.commands.cli import main
 from flows.commands.serve import PrintableFormatter
-from tasks.predict import PredictedFile
+from tasks.kinds.classify.predict import PredictedFile
 from tasks.prediction import dispatch
 from tasks.serving import server
 

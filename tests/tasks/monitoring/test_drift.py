@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from tasks.labelled.profile import BOUNDS, UNLISTED, Profile, profile_rows
 from tasks.monitoring.drift import (
     ALPHA,
     LEAST_EXPECTED,
@@ -19,7 +20,6 @@ from tasks.monitoring.drift import (
     largest_gap,
     population_stability,
 )
-from tasks.profile import BOUNDS, UNLISTED, Profile, profile_rows
 
 LABELS = ("neg", "pos")
 

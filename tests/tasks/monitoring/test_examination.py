@@ -8,12 +8,12 @@ import pytest
 
 from rnnmodels.durable import sha256_of_file
 from tasks.errors import InputError, IntegrityError
+from tasks.kinds.classify.classifier import TextClassifier
 from tasks.monitoring import examination
 from tasks.monitoring.examination import examine_drift
 from tasks.monitoring.seen import record_seen
 from tasks.promotion import named_models
 from tasks.registry.served_parts import SERVING
-from tasks.text.classifier import TextClassifier
 
 WORDS = {"neg": ["dull", "boring", "flat", "bad", "weak"], "pos": ["great", "moving", "bright", "good", "strong"]}
 FILLERS = ["the", "film", "was", "a", "story", "of", "people", "in", "some", "town"]

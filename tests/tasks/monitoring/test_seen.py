@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tasks.errors import IntegrityError
+from tasks.labelled.profile import Profile, profile_rows
 from tasks.monitoring.seen import record_seen, seen_folder, sum_seen
-from tasks.profile import Profile, profile_rows
 
 LONG_AGO = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 

@@ -13,13 +13,13 @@ from click.testing import CliRunner
 from flows.commands import launch
 from flows.commands.cli import main
 from tasks.errors import InputError
+from tasks.kinds.classify_series.ingest import read_sequences
+from tasks.kinds.classify_series.source import UnlabelledSource
+from tasks.panel.refusals import Refusal
 from tasks.prediction.tables_of_numbers import AnsweredTable, predict_table
 from tasks.prediction.unfinished import claimed
 from tasks.promotion import named_models
 from tasks.registry import registered_model
-from tasks.sequences.reading import read_sequences
-from tasks.sequences.source import UnlabelledSource
-from tasks.series.refusals import Refusal
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
 

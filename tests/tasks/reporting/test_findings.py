@@ -5,16 +5,16 @@ import json
 
 import pytest
 
-from tasks.classification.evaluating import ClassificationSettings
 from tasks.contract.contest import Contest, Scored
 from tasks.contract.evaluation import EvaluationSettings
 from tasks.contract.lineage import Lineage
 from tasks.contract.presentation import ScoreColumn
-from tasks.detection.evaluating import DetectionEvaluationSettings
 from tasks.kinds import find_kind
+from tasks.kinds.detect.evaluate import DetectionEvaluationSettings
+from tasks.kinds.forecast.evaluate import ForecastEvaluationSettings
+from tasks.labelled.evaluate import ClassificationSettings
 from tasks.reporting.findings import Findings, describe_data, gather_findings
 from tasks.reporting.outdone import describe_outdone
-from tasks.series.evaluating import ForecastEvaluationSettings
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tasks.labelled.profile import profile_rows
 from tasks.monitoring import seen
-from tasks.profile import profile_rows
 from tasks.serving import seen_inputs
 from tasks.serving.seen_inputs import SeenInputs
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tasks.detection.source import DetectionSource
 from tasks.errors import InputError
+from tasks.kinds.detect.source import DetectionSource
 from tasks.sources.inputs import find_inputs
 from tasks.sources.intake import Intake
 from tasks.sources.readers import read_files

@@ -11,21 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.detection.reading import write_rows as write_watched
-from tasks.detection.serving import Serving as DetectorServing
 from tasks.errors import InputError
-from tasks.prediction.windows import Columns, open_input, read_windows
-from tasks.sequences.classifier import Serving as SequenceServing
-from tasks.sequences.reading import read_sequences
-from tasks.sequences.reading import write_rows as write_sequences
-from tasks.series.forecaster import Serving as ForecastServing
-from tasks.series.reading import write_rows as write_series
-from tasks.series.source_tables import with_unwanted
+from tasks.kinds.classify.classifier import Serving as TextServing
+from tasks.kinds.classify.ingest import write_rows as write_texts
+from tasks.kinds.classify.windows import Columns, open_input, read_windows
+from tasks.kinds.classify_series.classifier import Serving as SequenceServing
+from tasks.kinds.classify_series.ingest import read_sequences
+from tasks.kinds.classify_series.ingest import write_rows as write_sequences
+from tasks.kinds.detect.ingest import write_rows as write_watched
+from tasks.kinds.detect.serving import Serving as DetectorServing
+from tasks.kinds.forecast.forecaster import Serving as ForecastServing
+from tasks.kinds.forecast.ingest import write_rows as write_series
+from tasks.panel.source_tables import with_unwanted
 from tasks.sources.inputs import find_inputs
 from tasks.sources.intake import Intake
 from tasks.sources.served_source import ServedSource, reading_rules
-from tasks.text.classifier import Serving as TextServing
-from tasks.text.reading import write_rows as write_texts
 
 KINDS = [TextServing, ForecastServing, DetectorServing, SequenceServing]
 WANTED, OTHER = "indoors", "outdoors"

@@ -88,7 +88,7 @@ def test_what_only_a_type_checker_imports_is_not_reached(code: Path):
 
 
 def test_a_served_forecaster_ships_nothing_of_a_text_classifier():
-    shipped = set(fingerprint.reached_modules("tasks.series.served_model"))
+    shipped = set(fingerprint.reached_modules("tasks.kinds.forecast.served_model"))
 
     assert "rnnmodels.forecasters.forecaster" in shipped
     assert not shipped & {"rnnmodels.classifiers.classifier", "rnnmodels.layers.pooling"}

@@ -1,0 +1,124 @@
+"""Windows of texts to their answers: sorted by length into batches, and batches scored beside each other.
+
+A recurrent step is too small a piece of work to be worth dividing among cores, so each core takes whole batches.
+A batch is computed by one thread, so answers do not depend on the number of cores.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+import polars as pl
+
+from tasks.kinds.classify.classifier import Reading, TextClassifier
+from tasks.kinds.classify.windows import Window
+from tasks.labelled.profile import Profile
+
+T = TypeVar("T")
+END = object()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadWindow:
+    """A window with its texts as the model reads them."""
+
+    window: Window
+    reading: Reading
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """A window's answers: a `table` with a line per row, its `faults` and other rows, and what it looked like."""
+
+    table: pl.DataFrame
+    faults: list[dict]
+    left_out: int
+    blank_lines: int
+    profile: Profile
+
+
+def read_window(classifier: TextClassifier, window: Window) -> ReadWindow:
+    """Cut a window's texts into ids."""
+    return ReadWindow(window=window, reading=classifier.read(window.rows["text"].to_list()))
+
+
+def answer_window(classifier: TextClassifier, read: ReadWindow, *, model: str, cores: ThreadPoolExecutor) -> Answers:
+    """Classify a window; columns row, label, one probability per class, model."""
+    probabilities = score_in_batches(classifier, read.reading, cores)
+    labels = np.array(classifier.labels, dtype=object)[probabilities.argmax(axis=1)]
+    rows = read.window.rows
+    columns = {f"probability_{label}": probabilities[:, index] for index, label in enumerate(classifier.labels)}
+    table = pl.DataFrame(
+        {
+            "row": rows["line"],
+            "label": pl.Series(labels, dtype=pl.String),
+            **columns,
+            "model": pl.repeat(model, rows.height, dtype=pl.String, eager=True),
+        }
+    )
+    profile = classifier.profile(read.reading, probabilities, rows["label"].replace("", None).to_list())
+    window = read.window
+    return Answers(
+        table=table,
+        faults=window.faults,
+        left_out=window.left_out,
+        blank_lines=window.blank_lines,
+        profile=profile,
+    )
+
+
+def score_in_batches(classifier: TextClassifier, reading: Reading, cores: ThreadPoolExecutor) -> np.ndarray:
+    """Probabilities [n, classes] in the order of the texts."""
+    probabilities = np.empty((len(reading), len(classifier.labels)))
+    batches = list(batches_by_length(reading, classifier.serving.batch_tokens))
+    scored = cores.map(classifier.score, (take(reading, rows) for rows in batches))
+    for rows, of_batch in zip(batches, scored, strict=True):
+        probabilities[rows] = of_batch
+    return probabilities
+
+
+def batches_by_length(reading: Reading, batch_tokens: int) -> Iterator[np.ndarray]:
+    """Yield the positions of texts in batches of similar length and at most `batch_tokens` padded tokens."""
+    lengths = np.fromiter(map(len, reading.sequences), dtype=np.int64, count=len(reading))
+    pending = np.argsort(-lengths, kind="stable")
+    while pending.size:
+        num_rows = max(1, batch_tokens // int(lengths[pending[0]]))
+        yield pending[:num_rows]
+        pending = pending[num_rows:]
+
+
+def take(reading: Reading, rows: np.ndarray) -> Reading:
+    """Select some of the texts that were read."""
+    sequences = [reading.sequences[row] for row in rows]
+    return Reading(sequences=sequences, length=reading.length[rows], oov_share=reading.oov_share[rows])
+
+
+@contextlib.contextmanager
+def one_thread_per_batch() -> Iterator[ThreadPoolExecutor]:
+    """Lend a thread per core that torch may use (OMP_NUM_THREADS), in each of which torch works alone."""
+    import torch
+
+    from rnnmodels.training.device import use_physical_cores
+
+    before = torch.get_num_threads()
+    use_physical_cores()
+    num_cores = torch.get_num_threads()
+    cores = ThreadPoolExecutor(num_cores, initializer=partial(torch.set_num_threads, 1))
+    try:
+        yield cores
+    finally:
+        cores.shutdown(cancel_futures=True)
+        torch.set_num_threads(before)
+
+
+def prefetched(items: Iterator[T]) -> Iterator[T]:
+    """Make the next item in a thread while the one before is used."""
+    with ThreadPoolExecutor(1) as thread:
+        ahead = thread.submit(next, items, END)
+        while (item := ahead.result()) is not END:
+            ahead = thread.submit(next, items, END)
+            yield item

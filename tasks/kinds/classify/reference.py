@@ -1,0 +1,32 @@
+"""The profile that a model's later inputs are compared with: that of its validation rows."""
+
+import json
+
+import numpy as np
+
+from tasks.contract.contest import Scored
+from tasks.contract.lineage import Lineage
+from tasks.kinds.classify.evaluate import read_predictions
+from tasks.labelled.calibration import calibrated_probabilities
+from tasks.labelled.evaluate import read_sample
+from tasks.labelled.profile import Profile, profile_rows
+
+
+def reference_profile(best: Scored, lineage: Lineage) -> Profile:
+    """Count the validation rows of an evaluated model, from the predictions it stored.
+
+    Not the training rows: a model has seen their texts, so it is surer of them and finds hardly a token unknown; any
+    new text would look like drift. Not the test rows: they decide promotions and are not worn for anything else.
+    Choosing the epoch by validation flatters the accuracy there a little, which `tasks.monitoring.drift` allows for.
+    """
+    rows = read_predictions(best.model, lineage.encoded, "valid")
+    labels = np.array(lineage.encoded.summary["labels"], dtype=object)
+    logits, targets = read_sample(rows)
+    temperature = json.loads(best.evaluation.file("metrics.json").read_bytes())["temperature"]
+    return profile_rows(
+        length=rows["length"].to_numpy(),
+        oov_share=rows["oov_share"].to_numpy(),
+        probabilities=calibrated_probabilities(logits, temperature),
+        labels=labels.tolist(),
+        true_labels=labels[targets].tolist(),
+    )

@@ -1,0 +1,35 @@
+"""Stage `shard` for texts: token ids to bucketed, padded Arrow files that a loader can map and slice."""
+
+from pathlib import Path
+
+import polars as pl
+from pydantic import Field
+
+from tasks.kinds.classify.encode import SPLITS
+from tasks.labelled.shard import BucketSettings, StepColumn, write_buckets
+from tasks.store.artefacts import Artefact
+from tasks.text.tokenizers import truncated
+
+
+class ShardSettings(BucketSettings):
+    """How sequences are cut, bucketed and padded."""
+
+    max_length: int = Field(400, ge=1, le=1_000_000, description="Tokens kept of a sequence, at most.")
+
+
+def write_shards(folder: Path, *, encoded: Artefact, settings: ShardSettings) -> dict:
+    """Fill the artefact's folder: Arrow files of each split, and `shards.json` that describes them."""
+    ids = {split: pl.scan_parquet(encoded.file(f"{split}.parquet")) for split in SPLITS}
+    cut = truncated(pl.col("tokens"), max_length=settings.max_length, keep=settings.keep)
+    sequences = {split: frame.with_columns(tokens=cut) for split, frame in ids.items()}
+    id_type = ids["train"].collect_schema()["tokens"].inner
+    column = StepColumn(name="tokens", kind=pl.Series(dtype=id_type).to_numpy().dtype)
+    sizes = {"vocabulary_size": encoded.summary["vocabulary_size"], "num_classes": len(encoded.summary["labels"])}
+    written = write_buckets(folder, sequences, column, settings=settings, sizes=sizes)
+    truncated_rows = {split: _count_longer(frame, settings.max_length) for split, frame in ids.items()}
+    return {**written, "truncated": truncated_rows}
+
+
+def _count_longer(encoded: pl.LazyFrame, max_length: int) -> int:
+    longer = encoded.select((pl.col("tokens").list.len() > max_length).sum())
+    return int(longer.collect(engine="streaming").item())

@@ -1,0 +1,176 @@
+"""An input file as windows of rows: large enough to sort by length, small enough that memory stays flat.
+
+The same file always gives the same windows, so a prediction that was cut off goes on after the last one it finished.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from operator import itemgetter
+from pathlib import Path
+
+import polars as pl
+
+from tasks.errors import InputError, quoted
+from tasks.kinds.classify.classifier import MAX_CHARACTERS, Serving, fault_of_text
+from tasks.prediction.counts import describe_fault
+from tasks.prediction.remedies import naming_remedies
+from tasks.sources.decoding import Lines, open_decompressed
+from tasks.sources.inputs import FORMATS, TABLE_FORMATS, InputFile, suffixes_of
+from tasks.sources.intake import Intake, RawRow, batched
+from tasks.sources.readers import TABLE_READERS
+from tasks.sources.row_checks import filter_rows, renamed_label
+from tasks.sources.settings import SourceSettings
+
+WINDOW_ROWS = 10_000
+WINDOW_BYTES = 16 * 2**20
+# What of a source's settings has an effect where a line is a text.
+KNOWN_TO_LINES = frozenset({"encoding", "max_bytes", "max_ratio", "max_document_bytes"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Where a caller says that a table holds its texts and true labels; None where training read them."""
+
+    text: str | None = None
+    label: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextInput:
+    """A file and how it is read; without `labels`, readers take the text for the label, too."""
+
+    file: InputFile
+    settings: SourceSettings
+    labels: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """Consecutive rows: `rows` (line, text, label) can be classified, `faults` say why others cannot.
+
+    Among them were `left_out` rows other than `where` asks for, and `blank_lines`.
+    """
+
+    rows: pl.DataFrame
+    faults: list[dict]
+    left_out: int
+    blank_lines: int
+
+
+def open_input(path: Path, serving: Serving, columns: Columns, changed: Mapping[str, object]) -> TextInput:
+    """Say how a file is read: as the training rows were, but for what the caller names or has `changed`.
+
+    The training's column of labels is read where the file has it. Raises InputError (E-SRC-003, E-SRC-011).
+    """
+    settings = serving.settings_for(path, **changed)
+    file = name_input(path, settings.format)
+    if file.kind == "document":
+        _refuse_columns(path, columns, changed)
+        return TextInput(file=file, settings=settings.model_copy(update={"where": {}}), labels=False)
+    text, label = columns.text or settings.text_column, columns.label or settings.label_column
+    read = settings.model_copy(update={"text_column": text, "label_column": label})
+    if columns.label is not None or (serving.source is not None and _holds_labels(file, read)):
+        return TextInput(file=file, settings=read, labels=True)
+    return TextInput(file=file, settings=read.model_copy(update={"label_column": text}), labels=False)
+
+
+def name_input(path: Path, stated: str) -> InputFile:
+    """Tell by the format that is stated, else by its suffix, how a file is read.
+
+    Raises InputError (E-SRC-003).
+    """
+    suffix, compression = suffixes_of(path.name)
+    kind = stated if stated in TABLE_FORMATS.values() else FORMATS.get(suffix, "")
+    if kind in ("", "archive"):
+        suffixes = ", ".join(suffix for suffix, kind in FORMATS.items() if kind != "archive")
+        raise InputError(
+            "E-SRC-003",
+            f"got {quoted(path.suffix)}, expected a file that ends in one of {suffixes}.",
+            fix="convert the file, or say what it is, as in --set source.format=csv.",
+            file=path,
+        )
+    return InputFile(path, path.name, kind, compression)
+
+
+def read_windows(source: TextInput) -> Iterator[Window]:
+    """Yield the windows of a file, at least one; what a reader finds wrong with a row is among the faults."""
+    intake = Intake(source.settings, refused=[])
+    reader = _read_lines if source.file.kind == "document" else TABLE_READERS[source.file.kind]
+    label = renamed_label(source.settings) if source.labels else pl.lit(None, dtype=pl.String)
+    with naming_remedies(source.settings):
+        frames = (filter_rows(frame, intake) for frame in reader(source.file, intake))
+        for frame in gather(frame.select("line", "text", label.alias("label")) for frame in frames):
+            yield _part_readable(frame, intake)
+
+
+def gather(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Join frames until they hold 10,000 rows or about 16 MB of text; yields one frame at least."""
+    gathered: list[pl.DataFrame] = []
+    for frame in frames:
+        gathered.append(frame)
+        num_bytes = sum(int(part["text"].str.len_bytes().sum()) for part in gathered)
+        if sum(part.height for part in gathered) >= WINDOW_ROWS or num_bytes >= WINDOW_BYTES:
+            yield pl.concat(gathered)
+            gathered = [frame.clear()]
+    yield pl.concat(gathered)
+
+
+def _part_readable(rows: pl.DataFrame, intake: Intake) -> Window:
+    """Part rows into those that can be classified and the faults of all others, in the order of their lines.
+
+    What the intake has counted since the last window is handed on.
+    """
+    faults = [describe_fault(fault, row=fault.row) for fault in intake.refused]
+    is_bad = pl.col("text").is_null() | (pl.col("text").str.len_chars() > MAX_CHARACTERS)
+    for row, text in rows.filter(is_bad).select("line", "text").iter_rows():
+        faults.append({"row": row, "code": "E-TEXT-001", "reason": fault_of_text(text)})
+    left_out, blank_lines = intake.filtered.total(), intake.blank_lines
+    intake.refused.clear()
+    intake.filtered.clear()
+    intake.blank_lines = 0
+    by_line = sorted(faults, key=itemgetter("row"))
+    return Window(rows=rows.filter(~is_bad), faults=by_line, left_out=left_out, blank_lines=blank_lines)
+
+
+def _refuse_columns(path: Path, columns: Columns, changed: Mapping[str, object]) -> None:
+    without_effect = [f"source.{name}" for name in changed if name not in KNOWN_TO_LINES]
+    named = {"--text-column": columns.text, "--label-column": columns.label}
+    without_effect += [option for option, column in named.items() if column is not None]
+    if without_effect:
+        raise InputError(
+            "E-SRC-011",
+            f"holds a text per line and no columns, so {without_effect[0]} has no effect.",
+            fix="leave it out, or use a table.",
+            file=path,
+        )
+
+
+def _holds_labels(file: InputFile, settings: SourceSettings) -> bool:
+    """Tell by its first rows whether a table has the column of labels, and labels in it."""
+    if settings.label_column == settings.text_column:
+        return False
+    intake = Intake(settings.model_copy(update={"on_bad_rows": "error"}))
+    try:
+        # When a reader fails, the rows before the fault come first.
+        for _ in islice(TABLE_READERS[file.kind](file, intake), 2):
+            pass
+    except InputError as error:
+        return error.column != settings.label_column
+    return True
+
+
+def _read_lines(source: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
+    """Yield a text file's lines as documents."""
+    return batched(_line_rows(source, intake), ["text"])
+
+
+def _line_rows(source: InputFile, intake: Intake) -> Iterator[RawRow]:
+    with open_decompressed(source, intake) as stream:
+        lines = Lines(stream, source, intake)
+        for line in lines:
+            fault = lines.take_fault()
+            if fault:
+                intake.reject(fault)
+            else:
+                yield RawRow(str(source.path), lines.number, source.name, [line.rstrip("\r\n")])

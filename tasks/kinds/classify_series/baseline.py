@@ -1,0 +1,65 @@
+"""The baseline of sequence classification: a logistic regression on a few figures of each channel.
+
+Figures of a channel: mean, deviation, least and largest value, first and last value, and the slope of a line through
+its steps; besides, the logarithm of the length. They are scaled by the training sequences.
+"""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from pydantic import Field, PositiveFloat
+
+from rnnmodels.config import Settings
+from tasks.kinds.classify_series.frames import SPLITS
+from tasks.kinds.classify_series.numbers import VALUES_COLUMN
+from tasks.labelled.linear import write_regression
+from tasks.store.artefacts import Artefact
+
+NAME = "figures-logistic"
+INPUTS = ("encoded",)
+
+
+class SequenceBaselineSettings(Settings):
+    """Figures of each channel with a logistic regression."""
+
+    c_grid: tuple[PositiveFloat, ...] = Field(
+        (0.01, 0.1, 1, 10, 100),
+        min_length=1,
+        max_length=50,
+        description="Inverse strengths of the L2 penalty to try; the lowest validation loss decides.",
+    )
+
+
+def measure_sequence(values: np.ndarray) -> np.ndarray:
+    """Figures of one sequence [steps, channels]: float64 [7 * channels + 1]."""
+    step = np.arange(len(values)) - (len(values) - 1) / 2
+    slope = step @ (values - values.mean(axis=0)) / max((step**2).sum(), 1.0)
+    extremes = (values.min(axis=0), values.max(axis=0), values[0], values[-1])
+    return np.concatenate([values.mean(axis=0), values.std(axis=0), *extremes, slope, [np.log(len(values))]])
+
+
+def read_figures(encoded: Artefact, split: str) -> tuple[pl.DataFrame, np.ndarray]:
+    """Rows of a split (row, target), and their figures [rows, figures]."""
+    rows = pl.read_parquet(encoded.file(f"{split}.parquet"))
+    shape = (-1, len(encoded.summary["channels"]))
+    figures = [measure_sequence(values.to_numpy().reshape(shape).astype(np.float64)) for values in rows[VALUES_COLUMN]]
+    return rows.select("row", "target"), np.stack(figures)
+
+
+def write_baseline(folder: Path, *, encoded: Artefact, settings: SequenceBaselineSettings) -> dict:
+    """Fill the artefact's folder: predictions on validation and test, as of any model."""
+    from sklearn.preprocessing import StandardScaler
+
+    started_s = time.perf_counter()
+    rows, figures = {}, {}
+    for split in SPLITS:
+        rows[split], figures[split] = read_figures(encoded, split)
+    scaling = StandardScaler().fit(figures["train"])
+    features = {split: scaling.transform(of_split) for split, of_split in figures.items()}
+    written = write_regression(folder, NAME, rows, features, settings.c_grid)
+    return {**written, "train_s": round(time.perf_counter() - started_s, 3)}
+
+
+BASELINES = {NAME: write_baseline}

@@ -1,0 +1,26 @@
+"""Prediction for sequences: a file with a row per sequence and step in, a label with probabilities per sequence out.
+
+Beside E-OUT and E-REG a channel that is not there (E-SEQ-003) and missing numbers (E-SER-009) are refused.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+from tasks.kinds.classify_series.classifier import SequenceLabeller
+from tasks.prediction.tables_of_numbers import AnsweredTable, predict_table
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledFile(AnsweredTable):
+    """What became of a file of sequences: an answer for each."""
+
+    def describe_answers(self) -> str:
+        """Say it in a line."""
+        return f"{self.output}: {self.rows:,} sequences classified by {self.model} ({self.wall_s:.1f} s)."
+
+    def counts(self) -> dict[str, int]:
+        """Sequences."""
+        return {"sequences": self.rows}
+
+
+predict_file = partial(predict_table, load=SequenceLabeller.load, told=LabelledFile)

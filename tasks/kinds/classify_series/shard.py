@@ -1,0 +1,38 @@
+"""Stage `shard` for sequences: scaled numbers to bucketed, padded Arrow files that a loader can map and slice."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from pydantic import Field
+
+from tasks.kinds.classify_series.frames import SPLITS
+from tasks.kinds.classify_series.numbers import VALUES_COLUMN, truncated_steps
+from tasks.labelled.shard import BucketSettings, StepColumn, write_buckets
+from tasks.store.artefacts import Artefact
+
+
+class SequenceShardSettings(BucketSettings):
+    """How sequences are cut, bucketed and padded."""
+
+    max_length: int = Field(1_000, ge=1, le=1_000_000, description="Steps kept of a sequence, at most.")
+    num_widths: int = Field(8, ge=1, le=256, description="Bucket widths, at most.")
+
+
+def write_shards(folder: Path, *, encoded: Artefact, settings: SequenceShardSettings) -> dict:
+    """Fill the artefact's folder: Arrow files of each split, and `shards.json` that describes them."""
+    channels = encoded.summary["channels"]
+    column = StepColumn(name=VALUES_COLUMN, kind=np.dtype(np.float32), size=len(channels))
+    whole = {split: pl.scan_parquet(encoded.file(f"{split}.parquet")) for split in SPLITS}
+    cut = {"max_length": settings.max_length, "keep": settings.keep, "size": column.size}
+    sequences = {
+        split: frame.with_columns(truncated_steps(pl.col(VALUES_COLUMN), **cut)) for split, frame in whole.items()
+    }
+    sizes = {"num_channels": column.size, "num_classes": len(encoded.summary["labels"])}
+    written = write_buckets(folder, sequences, column, settings=settings, sizes=sizes)
+    truncated_rows = {split: _count_longer(frame, settings.max_length) for split, frame in whole.items()}
+    return {**written, "truncated": truncated_rows}
+
+
+def _count_longer(encoded: pl.LazyFrame, max_length: int) -> int:
+    return int(encoded.select((pl.col("length") > max_length).sum()).collect(engine="streaming").item())

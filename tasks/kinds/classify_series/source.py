@@ -1,0 +1,66 @@
+"""Which labelled sequences to read: a table with a row per sequence and step, or files of an archive of sequences."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from tasks.panel.source import ColumnName, ColumnNames, StampedSource
+from tasks.sources.settings import LabelledSource
+
+PRESETS = {
+    "files": {},
+    "japanese-vowels": {
+        "format": "ts",
+        "id_columns": ("sequence",),
+        "time_column": "step",
+        "time_unit": "step",
+        "value_columns": tuple(f"channel_{index}" for index in range(1, 13)),
+        "split_column": "split",
+    },
+}
+
+
+class UnlabelledSource(StampedSource):
+    """Which files hold sequences, and which columns are their ids, times and channels."""
+
+    own_formats: ClassVar[Mapping[str, str]] = {".ts": "ts"}
+
+    dataset: Literal["files"] = Field("files", description="`files` are your own.")
+    format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "ts"] = Field(
+        "auto", description="How files are read; `auto` goes by their suffix."
+    )
+    id_columns: ColumnNames = Field(
+        (), max_length=8, description="Column, or columns, that name the sequence of a row."
+    )
+    one_series_per_file: bool = Field(False, description="Each file is a sequence of its own and gives it its name.")
+    time_column: ColumnName = Field("time", description="Column that orders the rows of a sequence: times or steps.")
+    value_columns: tuple[ColumnName, ...] = Field(
+        ("value",), min_length=1, max_length=1024, description="Columns of numbers: the channels."
+    )
+
+    @model_validator(mode="after")
+    def _tells_sequences_apart(self) -> Self:
+        if self.dataset == "files" and not self.id_columns and not self.one_series_per_file:
+            raise ValueError(
+                "no column tells the sequences apart; name theirs as id_columns, or set one_series_per_file = true"
+            )
+        return self
+
+
+class SequenceSource(UnlabelledSource, LabelledSource):
+    """Which files hold labelled sequences, and which columns are their ids, times, channels and labels.
+
+    A table is wide, with a column per channel, or with `channel_column` long, with a row per channel. Label and
+    official split stand in every row of a sequence.
+    """
+
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = PRESETS
+
+    dataset: Literal["japanese-vowels", "files"] = Field(
+        "files", description="`japanese-vowels` is in the optional package sktime, `files` are your own."
+    )
+
+    def named_columns(self) -> dict[str, str]:
+        """The columns of id, time, channels, label and official split."""
+        return UnlabelledSource.named_columns(self) | LabelledSource.named_columns(self)

@@ -1,0 +1,110 @@
+"""Detectors without a network, which leave what the candidates do: the level alone, a moving average, a Gaussian.
+
+The level alone is the candidates' own detector less the evidence of their forecasts, so that the difference is what the
+network is worth. N rows, C channels.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import Field
+
+from rnnmodels.config import Settings
+from tasks.kinds.detect.detector import judge_rows
+from tasks.kinds.detect.encode import LEVELS_FILE, SCALES_FILE
+from tasks.kinds.detect.levels import LevelScaler
+from tasks.kinds.detect.likelihood import Evidence, choose_evidence
+from tasks.kinds.detect.moving_average import average_before
+from tasks.kinds.detect.opinions import Opinion, write_opinions
+from tasks.kinds.detect.settings import DetectorSettings
+from tasks.kinds.detect.windowed_gaussian import measure_distance
+from tasks.kinds.forecast.stored_windows import read_layout
+from tasks.progress import Progress, emit
+from tasks.store.artefacts import Artefact
+
+INPUTS = ("shards", "encoded")
+
+
+class DetectionBaselineSettings(Settings):
+    """How far back the moving average looks, and how rows are judged."""
+
+    window_rows: int = Field(144, ge=1, le=10_000, description="Rows that the moving average is taken over.")
+    detector: DetectorSettings = Field(DetectorSettings(), description="How rows are judged, as those of candidates.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchedSeries:
+    """The rows of one series with their levels [N, C], and how many rows ahead they are forecast."""
+
+    rows: pl.DataFrame
+    levels: NDArray[np.float32]
+    scaler: LevelScaler
+    horizon: int
+
+
+def watch_level(series: WatchedSeries, settings: DetectionBaselineSettings) -> Opinion:
+    """Forecast the centre, and judge rows by their level and its short-run mean."""
+    evidence = [one for one in choose_evidence(settings.detector.likelihood) if one.residual == "level"]
+    centre = np.zeros_like(series.levels)
+    return Opinion(centre, judge_rows(series.levels, centre, settings.detector, evidence), len(evidence))
+
+
+def watch_moving_average(series: WatchedSeries, settings: DetectionBaselineSettings) -> Opinion:
+    """Forecast the mean of some rows that end `horizon` rows before, and judge rows by the error alone."""
+    average = partial(average_before, window_rows=settings.window_rows, lead=series.horizon)
+    forecasts = np.column_stack([average(level) for level in series.levels.T]).astype(np.float32)
+    return Opinion(forecasts, judge_rows(series.levels, forecasts, settings.detector, [Evidence("error")]), 1)
+
+
+def watch_windowed_gaussian(series: WatchedSeries, settings: DetectionBaselineSettings) -> Opinion:  # noqa: ARG001 (as published)
+    """Judge rows by the tail of a normal distribution of the numbers before them, as Numenta's benchmark does.
+
+    The forecast is the mean of that distribution as it was `horizon` rows before.
+    """
+    from scipy import special
+
+    distances, means = zip(*(measure_distance(value) for value in series.scaler.values_of(series.rows).T), strict=True)
+    surprise = -(np.log(2) + special.log_ndtr(-np.max(distances, axis=0))) / np.log(10)
+    known = np.maximum(np.arange(len(surprise)) - series.horizon + 1, 0)
+    forecasts = series.scaler.levels(series.rows["series"][0], np.column_stack(means)[known])
+    return Opinion(forecasts, np.maximum(surprise, 0.0), 1)
+
+
+def write_baseline(
+    folder: Path,
+    *,
+    name: str,
+    watch: Callable[[WatchedSeries, DetectionBaselineSettings], Opinion],
+    shards: Artefact,
+    encoded: Artefact,
+    settings: DetectionBaselineSettings,
+) -> dict:
+    """Fill the artefact's folder with what a detector without a network makes of every row, and an empty history."""
+    started = time.perf_counter()
+    scaler = LevelScaler.from_dict(json.loads(encoded.file(SCALES_FILE).read_bytes()))
+    rows, horizon = pl.read_parquet(encoded.file(LEVELS_FILE)), read_layout(shards)["horizon"]
+    opinions = []
+    for part in rows.partition_by("series", maintain_order=True):
+        levels = part.select(f"level.{channel}" for channel in scaler.channels).to_numpy(order="c")
+        opinions.append(watch(WatchedSeries(rows=part, levels=levels, scaler=scaler, horizon=horizon), settings))
+    written = write_opinions(folder, opinions, settings.detector)
+    (folder / "history.json").write_text(json.dumps([]), encoding="utf-8")
+    emit(Progress("baseline", name, rows.height, rows.height, "rows", finished=True))
+    return {**written, "name": name, "train_s": round(time.perf_counter() - started, 3)}
+
+
+BASELINES = {
+    name: partial(write_baseline, name=name, watch=watch)
+    for name, watch in {
+        "level": watch_level,
+        "moving-average": watch_moving_average,
+        "windowed-gaussian": watch_windowed_gaussian,
+    }.items()
+}

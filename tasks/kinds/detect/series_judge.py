@@ -1,0 +1,198 @@
+"""What a served detector makes of the rows of one series, given what it remembers of it.
+
+Rows later than the last one seen go on from there, as if they had come alone. Rows seen before are answered as they
+were judged then, or, where the whole history is given, judged again from its beginning, which comes to the same.
+Shapes: N rows, C channels.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from tasks.errors import InputError, plural, quoted
+from tasks.kinds.detect.detector import judge_rows
+from tasks.kinds.detect.events import count_gap_rows, find_events
+from tasks.kinds.detect.forecasting import forecast_rows
+from tasks.kinds.detect.levels import LevelScaler
+from tasks.kinds.detect.likelihood import MIN_ROWS
+from tasks.kinds.detect.overlap import Overlap
+from tasks.kinds.detect.serving import Learned, Serving
+from tasks.kinds.detect.split import count_training, count_warm_up
+
+if TYPE_CHECKING:
+    from rnnmodels.forecasters.forecaster import SequenceForecaster
+
+
+# What became of a row: judged anew, or before; not judged as part of a warm-up, or since it is no longer remembered.
+JUDGED, SEEN, WARM_UP, FORGOTTEN = "judged", "seen", "warm-up", "forgotten"
+
+
+class Judged(NamedTuple):
+    """Forecasts of the levels of rows (N, C), and their surprise (N); NaN where a row is not judged."""
+
+    forecasts: NDArray[np.float32]
+    surprise: NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesJudge:
+    """Judges rows of series; `nothing` is a table of remembered rows without any.
+
+    `is_ordered` says that times of a series rise from row to row.
+    """
+
+    model: "SequenceForecaster"
+    scaler: LevelScaler
+    serving: Serving
+    nothing: pl.DataFrame
+    is_ordered: bool
+
+    def answer(self, rows: pl.DataFrame, past: pl.DataFrame | None) -> pl.DataFrame:
+        """Judge rows of a series, given the last ones that were seen of it if it is known.
+
+        Raises InputError: E-DET-020 where nothing can be judged, E-DET-023 and E-DET-024 for rows that contradict those
+        seen, E-DET-003 and E-SER-009 for missing numbers.
+        """
+        return self._answer_unknown(rows) if past is None else self._answer_known(rows, past)
+
+    def _answer_unknown(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Judge a series that was not there in training, whose first rows are its warm-up and give its scales."""
+        name, settings = rows["series"][0], self.serving.warm_up_settings
+        warm_up = count_warm_up(rows.height, settings)
+        if rows.height <= warm_up or warm_up < MIN_ROWS:
+            raise _too_short(name, rows.height, warm_up)
+        scaler = self.scaler.with_series(name, rows[: count_training(warm_up, settings)])
+        judge = replace(self, scaler=scaler)
+        judged = judge._judge_history(rows, warm_up)
+        return judge._tabulate(rows, judged, self._mark(judged.surprise, warm_up), num_seen=0)
+
+    def _answer_known(self, rows: pl.DataFrame, past: pl.DataFrame) -> pl.DataFrame:
+        learned = self.serving.series[rows["series"][0]]
+        overlap = Overlap(rows=rows, past=past, channels=self.serving.channels, show=self.serving.show)
+        place_N = overlap.find_places(is_ordered=self.is_ordered)
+        num_old, num_before = int((place_N < past.height).sum()), int((place_N < 0).sum())
+        old, new = self._recall(rows[:num_old], place_N, past, learned), self._go_on(past, rows[num_old:], learned)
+        judged = Judged(*(np.concatenate(parts) for parts in zip(old, new, strict=True)))
+        if np.isnan(judged.surprise).all():
+            raise _nothing_to_judge(rows, past, self.serving)
+        # Events span rows that are not asked for as well.
+        timeline = np.concatenate([np.full(num_before, np.nan), past["surprise"].to_numpy(), new.surprise])
+        timeline[place_N + num_before] = judged.surprise
+        marks = self._mark(timeline, learned.warm_up_rows)[place_N + num_before]
+        return self._tabulate(rows, judged, marks, num_seen=num_old)
+
+    def _recall(self, rows: pl.DataFrame, place_N: NDArray[np.int64], past: pl.DataFrame, learned: Learned) -> Judged:
+        """Answer rows that were seen before; those before the ones remembered can only be judged with all of theirs."""
+        if _holds_warm_up(rows, learned):
+            return self._judge_history(rows, learned.warm_up_rows)
+        place_N = place_N[: rows.height]
+        surprise_N = np.full(rows.height, np.nan)
+        forecasts_NC = np.full((rows.height, len(self.serving.channels)), np.nan, np.float32)
+        remembered = place_N >= 0
+        surprise_N[remembered] = past["surprise"].to_numpy()[place_N[remembered]]
+        forecasts_NC[remembered] = forecasts_of(past, self.serving.channels)[place_N[remembered]]
+        return Judged(forecasts_NC, surprise_N)
+
+    def _judge_history(self, rows: pl.DataFrame, warm_up_rows: int) -> Judged:
+        """Judge a series from its first row on; those of the warm-up are forecast alone."""
+        judged = self._judge(rows, self.nothing, first_row=0)
+        judged.surprise[:warm_up_rows] = np.nan
+        return judged
+
+    def _go_on(self, past: pl.DataFrame, rows: pl.DataFrame, learned: Learned) -> Judged:
+        """Judge rows that follow upon those remembered."""
+        return self._judge(rows, past, first_row=learned.rows - past.height)
+
+    def _judge(self, rows: pl.DataFrame, past: pl.DataFrame, *, first_row: int) -> Judged:
+        """Judge rows behind others of their series, the first of which has a number within it."""
+        if not rows.height:
+            return Judged(np.empty((0, len(self.serving.channels)), np.float32), np.empty(0))
+        scaler, series, num_past = self.scaler, rows["series"][0], past.height
+        columns = ["series", "time", *(f"value.{name}" for name in self.serving.channels)]
+        joined = scaler.fill(pl.concat([past.select(columns), rows.select(columns)]))
+        levels_NC = scaler.levels(series, scaler.values_of(joined))
+        # A forecast looks back no further than a window, however long the past is.
+        first = max(0, num_past - self.model.shape.num_steps)
+        calendar_ND = scaler.describe_times(joined["time"][first:])
+        forecasts_NC = forecast_rows(
+            self.model, levels_NC[first:], calendar_ND, first=num_past - first, first_row=first_row + first
+        )
+        surprise_N = judge_rows(
+            levels_NC,
+            np.concatenate([forecasts_of(past, self.serving.channels), forecasts_NC]),
+            self.serving.detector_settings,
+            num_past=num_past,
+        )
+        return Judged(forecasts_NC, surprise_N)
+
+    def _mark(self, surprise_N: NDArray[np.float64], warm_up_rows: int) -> pl.DataFrame:
+        """What is said of each row besides its surprise: is_anomaly, alarm, event."""
+        threshold = self.serving.threshold
+        gap_rows = count_gap_rows(self.serving.detector_settings.events.gap_share, warm_up_rows)
+        numbers, alarms = np.zeros(len(surprise_N), np.uint32), np.zeros(len(surprise_N), bool)
+        for number, event in enumerate(find_events(surprise_N, threshold=threshold, gap_rows=gap_rows), start=1):
+            numbers[event.start : event.end + 1] = number
+            alarms[event.start] = True
+        return pl.DataFrame({"is_anomaly": surprise_N >= threshold, "alarm": alarms, "event": numbers})
+
+    def _tabulate(self, rows: pl.DataFrame, judged: Judged, marks: pl.DataFrame, *, num_seen: int) -> pl.DataFrame:
+        """Lay out what is said of rows, the first of which were seen before."""
+        names = self.serving.channels
+        expected_NC = self.scaler.values(rows["series"][0], judged.forecasts)
+        said = {f"expected.{name}": expected_NC[:, index] for index, name in enumerate(names)}
+        said["surprise"] = judged.surprise
+        columns = (pl.Series(name, numbers, nan_to_null=True) for name, numbers in said.items())
+        table = rows.select("series", "time", *(f"value.{name}" for name in names)).with_columns(columns)
+        status = (
+            pl.when(pl.any_horizontal(pl.col("^expected.*$").is_null()))
+            .then(pl.lit(FORGOTTEN))
+            .when(pl.col("surprise").is_null())
+            .then(pl.lit(WARM_UP))
+            .when(pl.int_range(pl.len()) < num_seen)
+            .then(pl.lit(SEEN))
+            .otherwise(pl.lit(JUDGED))
+        )
+        # Events are numbered in the answer, whatever came before it.
+        event = pl.col("event").replace(0, None).rank("dense").cast(pl.UInt32)
+        table = table.hstack(marks.with_columns(event)).with_columns(status=status)
+        if self.serving.zone is not None:
+            table = table.with_columns(pl.col("time").dt.convert_time_zone(self.serving.zone))
+        if len(names) > 1:
+            return table
+        return table.rename({f"{role}.{names[0]}": role for role in ("value", "expected")})
+
+
+def forecasts_of(past: pl.DataFrame, channels: Sequence[str]) -> NDArray[np.float32]:
+    """What was forecast of remembered rows (N, C)."""
+    return past.select(f"forecast.{name}" for name in channels).to_numpy(order="c")
+
+
+def _holds_warm_up(rows: pl.DataFrame, learned: Learned) -> bool:
+    """Whether rows reach back to the beginning: as many lie in the time of the warm-up as in training."""
+    return int((rows["time"].cast(pl.Int64) <= learned.until).sum()) >= learned.warm_up_rows
+
+
+def _too_short(series: str, num_rows: int, warm_up: int) -> InputError:
+    return InputError(
+        "E-DET-020",
+        f"series {quoted(series)} has {plural(num_rows, 'row')}, of which {warm_up} are its warm-up, expected at least "
+        f"{MIN_ROWS} of these.",
+        fix="bring more of its history, or leave the series out.",
+    )
+
+
+def _nothing_to_judge(rows: pl.DataFrame, past: pl.DataFrame, serving: Serving) -> InputError:
+    begin, last = (
+        serving.show(time) for time in (past["time"].cast(pl.Int64).min(), past["time"].cast(pl.Int64).max())
+    )
+    return InputError(
+        "E-DET-020",
+        f"series {quoted(rows['series'][0])} has {plural(rows.height, 'row')}, none later than {last}, the last time "
+        f"seen, and none that was judged: they belong to its warm-up, or lie before {begin}, from where on rows are "
+        "remembered.",
+        fix=f"bring rows later than {last}, or its whole history.",
+    )

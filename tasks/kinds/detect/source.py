@@ -1,0 +1,59 @@
+"""Which time series to watch, and where they say, if anywhere, which of their rows are anomalous."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from tasks.panel.source import PRESETS as SERIES_PRESETS
+from tasks.panel.source import ColumnName, StampedSource
+
+PRESETS = {
+    "files": {},
+    "sea-temperature": SERIES_PRESETS["sea-temperature"],
+    "nab": {"format": "nab", "id_columns": ("file",), "time_column": "timestamp", "label_column": "anomaly"},
+}
+
+
+class DetectionSource(StampedSource):
+    """Which columns hold ids, times, channels and labels of series; rows need not be regular in time.
+
+    A table is wide, with a column per channel, or with `channel_column` long, with a row per channel.
+    """
+
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = PRESETS
+    include: ClassVar[str] = "*"  # every member of an archive is looked at
+
+    dataset: Literal["sea-temperature", "nab", "files"] = Field(
+        "files",
+        description="`sea-temperature` is in an installed package, `nab` is a local archive of the Numenta Anomaly "
+        "Benchmark, `files` are your own.",
+    )
+    format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "nab"] = Field(
+        "auto", description="How files are read; `auto` goes by their suffix, `nab` is the benchmark's archive."
+    )
+    value_columns: tuple[ColumnName, ...] = Field(
+        ("value",), min_length=1, max_length=1024, description="Columns to watch: the channels."
+    )
+    unsorted: Literal["error", "sort", "keep"] = Field(
+        "error", description="What is done about rows that go back in time; `keep` leaves them where they are."
+    )
+    duplicates: Literal["error", "first", "last", "mean", "keep"] = Field(
+        "error", description="What is done about rows of one series and time; `keep` takes each as a step of its own."
+    )
+    label_column: ColumnName | None = Field(
+        None,
+        description="Column with 1 in anomalous rows, 0 in ordinary ones and nothing where that is unknown; it serves "
+        "evaluation alone.",
+    )
+
+    @model_validator(mode="after")
+    def _labels_wide_tables(self) -> Self:
+        if self.channel_column is not None and self.label_column is not None:
+            raise ValueError("with channel_column there is no label column")
+        return self
+
+    def named_columns(self) -> dict[str, str]:
+        """The columns of id, time, channel, values and, if there is one, label."""
+        labels = {} if self.label_column is None else {"label": self.label_column}
+        return super().named_columns() | labels

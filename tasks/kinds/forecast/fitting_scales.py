@@ -1,0 +1,86 @@
+"""Scales from training rows: one for each column, or one for each series where they lie far apart."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from tasks.errors import InputError, quoted
+from tasks.kinds.forecast.far_apart import FarApart, find_far_apart
+from tasks.panel.frames import bare_name, read_whole_series
+from tasks.panel.scaler import LEAST_NUMBERS, ColumnScale, OwnScales, fit_scale, measure_series
+
+ScaledBy = Literal["auto", "channel", "series"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedScales:
+    """A scale per column, those of each series where they have their own, and which series lie far apart by column."""
+
+    columns: dict[str, ColumnScale]
+    own: OwnScales | None
+    far_apart: dict[str, FarApart]
+
+
+def fit_scales(train: Path, *, method: str, scaled_by: ScaledBy) -> FittedScales:
+    """Measure the training rows, one column in memory at a time, then some whole series at a time.
+
+    Raises InputError: E-SER-008 for a column without numbers, E-SER-030 where no series has enough of them.
+    """
+    columns = {}
+    for name in pl.read_parquet_schema(train):
+        if name.startswith(("value.", "known.")):
+            numbers = pl.read_parquet(train, columns=[name])[name].fill_null(float("nan")).to_numpy()
+            columns[name] = fit_scale(name, numbers, method)
+    far_apart = {name: found for name in columns if (found := find_far_apart(train, name))}
+    own = _choose_own(columns, far_apart, scaled_by) if method != "none" else []
+    return FittedScales(columns=columns, own=_fit_own_scales(train, own, method) if own else None, far_apart=far_apart)
+
+
+def _choose_own(names: Mapping[str, object], far_apart: Mapping[str, object], scaled_by: ScaledBy) -> list[str]:
+    """Columns in which each series gets a scale of its own; covariates do only where they lie far apart."""
+    chosen = {
+        "channel": lambda name: False,  # noqa: ARG005 (none does)
+        "auto": lambda name: name in far_apart,
+        "series": lambda name: name in far_apart or name.startswith("value."),
+    }[scaled_by]
+    return [name for name in names if chosen(name)]
+
+
+def _fit_own_scales(train: Path, columns: Sequence[str], method: str) -> OwnScales:
+    scales = {}
+    for rows in read_whole_series({"train": train}):
+        scales |= measure_series(rows, columns, method)
+    if not scales:
+        raise InputError(
+            "E-SER-030",
+            f"no series has the {LEAST_NUMBERS} numbers in the training rows that a scale of its own takes.",
+            fix='set encode.scale to "channel", or let training rows end later.',
+        )
+    return OwnScales(columns=tuple(columns), series=scales)
+
+
+def describe_scales(fitted: FittedScales, method: str) -> list[str]:
+    """Say in which columns series have scales of their own, or would need them, and which series stand still."""
+    own = fitted.own.columns if fitted.own else ()
+    done = "so each is scaled on its own"
+    remedy = 'set encode.method to "standard"' if method == "none" else 'set encode.scale to "series"'
+    undone = f"and are not scaled on their own, so the small ones weigh next to nothing: {remedy}"
+    warnings = [
+        f"series differ by a factor of up to {one.times:,.0f} in {_shown(name)} (such as {quoted(one.small)} and "
+        f"{quoted(one.large)}), {done if name in own else undone}"
+        for name, one in fitted.far_apart.items()
+    ]
+    still = {name: [one for one, scale in fitted.own.of(name) if scale.is_constant] for name in own}
+    return warnings + [
+        f"{len(found)} series such as {quoted(found[0])} stand still in {_shown(name)} in the training rows, so their "
+        "size is the unit that they are scaled by"
+        for name, found in still.items()
+        if found
+    ]
+
+
+def _shown(name: str) -> str:
+    return quoted(bare_name(name))

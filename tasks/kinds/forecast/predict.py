@@ -1,0 +1,39 @@
+"""Prediction for series: a file of histories in, a table of forecasts out.
+
+Rows after a series' last value bring the covariates known in advance. Beside E-OUT and E-REG a series is refused whose
+history is too short (E-FOR-001), lacks a covariate (E-FOR-002) or goes in other steps than in training (E-FOR-005), and
+a file with times of another kind (E-FOR-003) or without a channel (E-FOR-004).
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import polars as pl
+
+from tasks.kinds.forecast.forecaster import SeriesForecaster
+from tasks.prediction.tables_of_numbers import AnsweredTable, predict_table
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForecastFile(AnsweredTable):
+    """What became of a file of histories: forecasts of `series` series."""
+
+    series: int
+
+    @classmethod
+    def count(cls, answers: pl.DataFrame) -> dict[str, int]:
+        """Count the series."""
+        return {"series": answers["series"].n_unique()}
+
+    def describe_answers(self) -> str:
+        """Say it in a line."""
+        return (
+            f"{self.output}: {self.rows:,} forecasts for {self.series:,} series by {self.model} ({self.wall_s:.1f} s)."
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Series, and their forecasts."""
+        return {"series": self.series, "forecasts": self.rows}
+
+
+predict_file = partial(predict_table, load=SeriesForecaster.load, told=ForecastFile)

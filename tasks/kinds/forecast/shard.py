@@ -1,0 +1,227 @@
+"""Scaled rows to gap-free segments that windows are views of: what stage `shard` does for time series.
+
+One Arrow file per split; each record batch is one segment of one series, stored once however many windows lie in it.
+Segments of validation and test rows begin with the rows before the cut that their first window looks back on.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from pydantic import Field
+
+from rnnmodels.config import Settings
+from tasks.errors import InputError, plural
+from tasks.panel.frames import KNOWN, SPLITS, VALUES, read_whole_series
+from tasks.panel.time_grid import TimeGrid
+from tasks.progress import Progress, emit
+from tasks.store.artefacts import Artefact
+
+
+class WindowSettings(Settings):
+    """What a window is, and how far apart windows begin."""
+
+    look_back: int = Field(96, ge=1, le=1_000_000, description="Steps a model sees.")
+    horizon: int = Field(24, ge=1, le=1_000_000, description="Steps it forecasts.")
+    stride: int = Field(1, ge=1, le=1_000_000, description="Steps between the beginnings of training windows.")
+    evaluation_stride: int = Field(1, ge=1, le=1_000_000, description="The same for validation and test windows.")
+    season: int = Field(0, ge=0, le=1_000_000, description="Steps of a season; 0 takes it from the frequency.")
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of a window."""
+        return self.look_back + self.horizon
+
+    def count_windows(self, num_rows: int, split: str) -> int:
+        """Windows in a segment of so many rows."""
+        stride = self.stride if split == "train" else self.evaluation_stride
+        return max(0, (num_rows - self.num_rows) // stride + 1)
+
+
+class Segment(NamedTuple):
+    """Consecutive rows [start, stop) of a frame that belong to a split, context included."""
+
+    split: int
+    start: int
+    stop: int
+
+
+@dataclass
+class Tally:
+    """What a split's file holds, and what was too short for it."""
+
+    segments: int = 0
+    rows: int = 0
+    windows: int = 0
+    short_segments: int = 0
+    short_rows: int = 0
+    longest: int = 0
+
+
+def write_shards(folder: Path, *, encoded: Artefact, settings: WindowSettings) -> dict:
+    """Write `train.arrow`, `valid.arrow`, `test.arrow`, and `shards.json` that describes them.
+
+    Raises InputError (E-SER-012) for a split in which no window fits.
+    """
+    files = {name: encoded.file(f"{name}.parquet") for name in SPLITS}
+    grid = TimeGrid.from_dict(encoded.summary["grid"])
+    ids = list_series(files)
+    tallies = _write_segments(folder, files, settings, grid, ids)
+    for split, tally in tallies.items():
+        if not tally.windows:
+            raise _too_short(split, tally, settings, fitting=_find_fitting(files, grid, settings))
+    layout = _describe(tallies, settings) | {
+        "channels": encoded.summary["channels"],
+        "covariates": encoded.summary["covariates"],
+        "series": ids,
+        "season": settings.season or grid.season,
+    }
+    (folder / "shards.json").write_text(json.dumps(layout, indent=1), encoding="utf-8")
+    return {name: value for name, value in layout.items() if name not in ("series", "files")} | {
+        "rows": sum(tally.rows for tally in tallies.values()),
+        "series": len(ids),
+        "segments": {split: tally.segments for split, tally in tallies.items()},
+        "windows": {split: tally.windows for split, tally in tallies.items()},
+        "left_out": {split: {"segments": t.short_segments, "rows": t.short_rows} for split, t in tallies.items()},
+        "grid": encoded.summary["grid"],
+        "warnings": _warnings(tallies, settings),
+    }
+
+
+def list_series(files: dict[str, Path]) -> list[str]:
+    """Ids of all series: those of the training rows in order, then those that begin later.
+
+    So series that appear after the cut do not renumber those before.
+    """
+    ids: dict[str, None] = {}
+    for path in files.values():
+        found = pl.scan_parquet(path).select(pl.col("series").unique().sort()).collect(engine="streaming")
+        ids |= dict.fromkeys(found["series"])
+    return list(ids)
+
+
+def find_segments(rows: pl.DataFrame, positions: np.ndarray, look_back: int) -> Iterator[Segment]:
+    """Yield the gap-free segments of each split in a frame of whole series, sorted by series and time."""
+    splits = rows["split"].to_numpy()
+    is_new_series = (rows["series"] != rows["series"].shift()).fill_null(True).to_numpy()
+    is_cut = is_new_series | (np.diff(positions, prepend=positions[:1]) != 1)
+    starts = np.flatnonzero(is_cut)
+    for run_start, run_stop in zip(starts, [*starts[1:], rows.height], strict=True):
+        run = splits[run_start:run_stop]
+        for split in np.unique(run):
+            first, after = np.searchsorted(run, [split, split + 1])
+            context = look_back if split else 0
+            yield Segment(int(split), int(run_start + max(0, first - context)), int(run_start + after))
+
+
+def _write_segments(
+    folder: Path, files: dict[str, Path], settings: WindowSettings, grid: TimeGrid, ids: list[str]
+) -> dict[str, Tally]:
+    tallies = {name: Tally() for name in SPLITS}
+    numbers = {name: number for number, name in enumerate(ids)}
+    with contextlib.ExitStack() as stack:
+        writers: dict[str, pa.ipc.RecordBatchFileWriter] = {}
+        for rows in read_whole_series(files):
+            columns = _as_arrays(rows, numbers)
+            for name in SPLITS if not writers else ():
+                sink = stack.enter_context(pa.OSFile(str(folder / f"{name}.arrow"), "wb"))
+                writers[name] = stack.enter_context(pa.ipc.new_file(sink, _as_batch(columns, slice(0)).schema))
+            positions = grid.positions(rows["time"]).to_numpy()
+            for segment in find_segments(rows, positions, settings.look_back):
+                split, num_rows = SPLITS[segment.split], segment.stop - segment.start
+                if _count(tallies[split], num_rows, settings.count_windows(num_rows, split)):
+                    writers[split].write_batch(_as_batch(columns, slice(segment.start, segment.stop)))
+            emit(Progress(stage="shard", done=sum(tally.rows for tally in tallies.values())))
+    return tallies
+
+
+def _count(tally: Tally, num_rows: int, num_windows: int) -> bool:
+    """Enter a segment, and tell whether a window fits."""
+    tally.longest = max(tally.longest, num_rows)
+    if num_windows:
+        tally.segments, tally.rows = tally.segments + 1, tally.rows + num_rows
+        tally.windows += num_windows
+    else:
+        tally.short_segments, tally.short_rows = tally.short_segments + 1, tally.short_rows + num_rows
+    return num_windows > 0
+
+
+def _as_arrays(rows: pl.DataFrame, numbers: dict[str, int]) -> dict[str, np.ndarray]:
+    """Columns of a shard: row, series, time, values [rows, C], and covariates [rows, D] if there are any."""
+    scalars = {
+        "row": rows["row"].to_numpy(),
+        "series": rows["series"].replace_strict(numbers, return_dtype=pl.UInt32).to_numpy(),
+        "time": rows["time"].cast(pl.Int64).to_numpy(),
+    }
+    tables = {"values": rows.select(VALUES), "covariates": rows.select(KNOWN)}
+    return scalars | {name: table.to_numpy(order="c") for name, table in tables.items() if table.width}
+
+
+def _as_batch(columns: dict[str, np.ndarray], rows: slice) -> pa.RecordBatch:
+    # A slice of an Arrow table would be padded in the file with the rows that follow it, be they of another split.
+    return pa.record_batch({name: _as_column(numbers[rows]) for name, numbers in columns.items()})
+
+
+def _as_column(numbers: np.ndarray) -> pa.Array:
+    flat = pa.array(numbers.reshape(-1))
+    return flat if numbers.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, numbers.shape[1])
+
+
+def _describe(tallies: dict[str, Tally], settings: WindowSettings) -> dict:
+    """The lengths and strides of windows, and what each file holds."""
+    files = [
+        {"split": split, "file": f"{split}.arrow", "segments": t.segments, "rows": t.rows, "windows": t.windows}
+        for split, t in tallies.items()
+    ]
+    lengths = ("look_back", "horizon", "stride", "evaluation_stride")
+    return {name: getattr(settings, name) for name in lengths} | {"files": files}
+
+
+def _find_fitting(files: dict[str, Path], grid: TimeGrid, settings: WindowSettings) -> WindowSettings | None:
+    """Shorter windows of which every split holds one; None where no two steps of it hang together."""
+    longest = _measure_longest(files, grid, look_back=0)
+    horizon = min(settings.horizon, max(1, longest["train"] // 3), longest["valid"], longest["test"])
+    look_back = min(settings.look_back, longest["train"] - horizon)
+    if min(horizon, look_back) < 1:
+        return None
+    fitting = settings.model_copy(update={"look_back": look_back, "horizon": horizon})
+    within = _measure_longest(files, grid, look_back=look_back)
+    return fitting if min(within.values()) >= fitting.num_rows else None
+
+
+def _measure_longest(files: dict[str, Path], grid: TimeGrid, *, look_back: int) -> dict[str, int]:
+    """Rows of the longest segment of each split, with the rows that its first window looks back on."""
+    longest = dict.fromkeys(SPLITS, 0)
+    for rows in read_whole_series(files):
+        for segment in find_segments(rows, grid.positions(rows["time"]).to_numpy(), look_back):
+            name = SPLITS[segment.split]
+            longest[name] = max(longest[name], segment.stop - segment.start)
+    return longest
+
+
+def _too_short(split: str, tally: Tally, settings: WindowSettings, *, fitting: WindowSettings | None) -> InputError:
+    lower = ""
+    if fitting is not None:
+        lower = f"set shard.look_back = {fitting.look_back} and shard.horizon = {fitting.horizon}, or less; or "
+    context = "" if split == "train" else " (rows looked back on included)"
+    return InputError(
+        "E-SER-012",
+        f"no window fits into the {split} rows: it takes look_back + horizon = {settings.num_rows} rows without a gap, "
+        f"and the longest of {plural(tally.short_segments, 'segment')}{context} has {tally.longest}.",
+        fix=f"{lower}move the cuts of the split, or add rows.",
+    )
+
+
+def _warnings(tallies: dict[str, Tally], settings: WindowSettings) -> list[str]:
+    return [
+        f"left out {plural(tally.short_segments, 'segment')} of the {split} rows ({plural(tally.short_rows, 'row')}) "
+        f"that cannot hold look_back + horizon = {settings.num_rows} rows"
+        for split, tally in tallies.items()
+        if tally.short_segments
+    ]

@@ -1,0 +1,169 @@
+"""Rows to training, validation and test rows by time alone: what stage `split` does for time series.
+
+All series are cut at the same times, so that none tells a model another one's future. Test rows of an earlier split
+need not be held in place: rows are only ever added at the end, so a challenger's test rows begin no earlier than the
+champion's, and neither has learned from them.
+"""
+
+import datetime
+import zoneinfo
+from pathlib import Path
+from typing import Self
+
+import polars as pl
+from pydantic import Field, field_validator, model_validator
+
+from rnnmodels.config import Settings
+from tasks.errors import InputError, plural, quoted
+from tasks.panel.frames import ROWS_FILE, SPLITS
+from tasks.panel.time_grid import TimeGrid, show_time
+from tasks.progress import Progress, emit
+from tasks.store.artefacts import Artefact
+
+CUTS = ("train_until", "valid_until", "test_until")
+UNIX_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+class TimeSplitSettings(Settings):
+    """Where the rows are cut in time: by shares of the rows, or at given times, each the first that is left out."""
+
+    valid: float = Field(0.1, gt=0, lt=1, description="Share of the rows to validate on, before those of the test.")
+    test: float = Field(0.2, gt=0, lt=1, description="Share of the rows to test on, the latest.")
+    train_until: str | int | None = Field(
+        None, description="Time (ISO 8601) or step at which training rows end, instead of shares."
+    )
+    valid_until: str | int | None = Field(None, description="Time or step at which validation rows end.")
+    test_until: str | int | None = Field(
+        None, description="Time or step at which test rows end; later rows are unused."
+    )
+
+    @field_validator(*CUTS, mode="before")
+    @classmethod
+    def _takes_times_of_toml(cls, cut: object) -> object:
+        return cut.isoformat() if isinstance(cut, datetime.date) else cut
+
+    @model_validator(mode="after")
+    def _cuts_in_one_way(self) -> Self:
+        if self.valid + self.test >= 1:
+            raise ValueError(f"valid + test is {self.valid + self.test:g}, which leaves no training rows")
+        if (self.train_until is None) != (self.valid_until is None):
+            raise ValueError("train_until and valid_until belong together")
+        return self
+
+
+def must_hold(held: Artefact | None, rows: Artefact, settings: TimeSplitSettings) -> bool:  # noqa: ARG001
+    """Rows of an earlier split are never kept in place."""
+    return False
+
+
+def write_splits(
+    folder: Path,
+    *,
+    rows: Artefact,
+    settings: TimeSplitSettings,
+    held: Artefact | None = None,  # noqa: ARG001
+) -> dict:
+    """Write `train.parquet`, `valid.parquet` and `test.parquet`; returns the rows of each and the times of the cuts.
+
+    Raises InputError: E-SER-006 for a split without rows, E-SER-007 for a cut that does not fit the series.
+    """
+    found, path = rows.summary, rows.file(ROWS_FILE)
+    grid = TimeGrid.from_dict(found["grid"])
+    cuts = find_cuts(path, settings, grid)
+    counts, start = {}, None
+    for name, until in zip(SPLITS, cuts, strict=True):
+        part = pl.scan_parquet(path).filter(_between(start, until))
+        part.sink_parquet(folder / f"{name}.parquet", compression="zstd", maintain_order=True)
+        counts[name] = pl.scan_parquet(folder / f"{name}.parquet").select(pl.len()).collect().item()
+        if not counts[name]:
+            raise _no_rows(name, start, until, found, grid)
+        emit(Progress(stage="split", note=f"{name}: {counts[name]} rows"))
+        start = until
+    return {
+        "rows": sum(counts.values()),
+        "splits": counts,
+        "unused": rows.rows - sum(counts.values()),
+        "cuts": {
+            name: None if cut is None else show_time(cut, grid.clock) for name, cut in zip(CUTS, cuts, strict=True)
+        },
+        **{name: found[name] for name in ("channels", "covariates", "grid")},
+        "warnings": _warnings(folder, rows.rows - sum(counts.values())),
+    }
+
+
+def find_cuts(path: Path, settings: TimeSplitSettings, grid: TimeGrid) -> tuple[int, int, int | None]:
+    """The first times after training, validation and test rows, as integers; None where the test has no end."""
+    test_until = None if settings.test_until is None else read_cut(settings.test_until, "test_until", grid)
+    if settings.train_until is not None and settings.valid_until is not None:
+        given = [read_cut(getattr(settings, name), name, grid) for name in CUTS[:2]]
+        return given[0], given[1], test_until
+    used = pl.scan_parquet(path).filter(_between(None, test_until)).select(pl.col("time").cast(pl.Int64))
+    times = used.sort("time").collect()["time"]
+    if times.is_empty():
+        raise _bad_cut("test_until", settings.test_until, "a time after the first row")
+    num_test, num_held = (round(times.len() * share) for share in (settings.test, settings.valid + settings.test))
+    valid_until = times[times.len() - max(num_test, 1)]
+    # Of few rows the shares may round to the same time; validation takes at least the one before the test.
+    before = times.filter(times < valid_until)
+    train_until = times[times.len() - max(num_held, 1)]
+    train_until = train_until if before.is_empty() else min(train_until, before[-1])
+    return train_until, valid_until, test_until
+
+
+def read_cut(cut: str | int, name: str, grid: TimeGrid) -> int:
+    """Read a cut as microseconds since 1970 or as a step; without an offset it is a time on the clocks of the grid.
+
+    Raises InputError (E-SER-007).
+    """
+    if grid.clock == "step":
+        if not str(cut).lstrip("-").isdigit():
+            raise _bad_cut(name, cut, "a whole number of steps, as in the time column")
+        return int(cut)
+    try:
+        time = datetime.datetime.fromisoformat(str(cut))
+    except ValueError:
+        raise _bad_cut(name, cut, "a time in ISO 8601 such as 2024-02-29T13:30:00") from None
+    if grid.clock == "naive" and time.tzinfo is not None:
+        raise _bad_cut(name, cut, "a time without an offset, as in the time column")
+    if time.tzinfo is None:
+        time = time.replace(tzinfo=zoneinfo.ZoneInfo(grid.zone or "UTC"))
+    return (time - UNIX_EPOCH) // datetime.timedelta(microseconds=1)
+
+
+def _between(start: int | None, until: int | None) -> pl.Expr:
+    time = pl.col("time").cast(pl.Int64)
+    after = pl.lit(True) if start is None else time >= start
+    return after & (pl.lit(True) if until is None else time < until)
+
+
+def _shown(cut: int | None, grid: TimeGrid) -> str | None:
+    return None if cut is None else show_time(cut, grid.clock)
+
+
+def _warnings(folder: Path, num_unused: int) -> list[str]:
+    series = [pl.scan_parquet(folder / f"{name}.parquet").select(pl.col("series").unique()) for name in SPLITS]
+    later = pl.concat(series[1:]).unique().join(series[0], on="series", how="anti")
+    num_new = later.select(pl.len()).collect(engine="streaming").item()
+    counted = {
+        f"{plural(num_unused, 'row')} after test_until, not used": num_unused,
+        f"{num_new} series without training rows": num_new,
+    }
+    return [warning for warning, count in counted.items() if count]
+
+
+def _no_rows(name: str, start: int | None, until: int | None, found: dict, grid: TimeGrid) -> InputError:
+    shown = {"from": _shown(start, grid), "before": _shown(until, grid)}
+    bounds = " and ".join(f"{word} {cut}" for word, cut in shown.items() if cut)
+    return InputError(
+        "E-SER-006",
+        f"there are no {name} rows {bounds}; the rows go from {found['first_time']} to {found['last_time']}.",
+        fix="set train_until, valid_until and test_until in ascending order within the rows, or change the shares.",
+    )
+
+
+def _bad_cut(name: str, cut: object, expected: str) -> InputError:
+    return InputError(
+        "E-SER-007",
+        f"split.{name}: got {quoted(cut)}, expected {expected}.",
+        fix=f"correct split.{name} in the recipe.",
+    )

@@ -1,0 +1,211 @@
+"""What a registered classifier answers on the test rows.
+
+Models are compared by the names of labels, so their lists may differ.
+"""
+
+import logging
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import polars as pl
+
+from tasks.contract.lineage import Lineage
+from tasks.errors import IntegrityError, quoted
+from tasks.kinds.classify.classifier import KIND, TextClassifier
+from tasks.labelled.calibration import calibrated_probabilities
+from tasks.promotion import scoring
+from tasks.promotion.comparison import percent
+from tasks.registry.registered_model import RegisteredModel
+from tasks.sources.label_names import match_labels, plain_label
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
+from tasks.store.fingerprint import digest_of
+
+logger = logging.getLogger(__name__)
+
+# A label that a model does not know has no probability; its log loss shall be large and finite.
+LEAST_PROBABILITY = 1e-12
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledHoldout(scoring.Holdout):
+    """Test rows by content, in an order in which neither row numbers nor file formats matter.
+
+    `names` maps labels of earlier days to what the source calls them now.
+    """
+
+    kind: ClassVar[str]
+    length_unit: ClassVar[str]
+
+    labels: pl.Series
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.labels)
+
+    @property
+    @abstractmethod
+    def lengths(self) -> np.ndarray:
+        """Length of each row, in `length_unit`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holdout(LabelledHoldout):
+    """Texts to test on, ordered by text and label."""
+
+    kind: ClassVar[str] = KIND
+    length_unit: ClassVar[str] = "characters"
+
+    texts: pl.Series
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Length of each text in characters."""
+        return self.texts.str.len_chars().to_numpy()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores(scoring.Scores):
+    """One model on a holdout: whether each row was right, its log loss, and how many answers are undefined.
+
+    `labels` are those that the model knows, under the names that the source gives them now.
+    """
+
+    hits: np.ndarray
+    losses: np.ndarray
+    labels: Sequence[str]
+
+    @property
+    def figures(self) -> dict:
+        """Version, accuracy and log loss."""
+        return {"version": self.version, "accuracy": float(self.hits.mean()), "loss": float(self.losses.mean())}
+
+    @property
+    def headline(self) -> str:
+        """The accuracy."""
+        return percent(self.figures["accuracy"])
+
+
+def read_holdout(lineage: Lineage) -> Holdout:
+    """Read the test rows of a split."""
+    rows = _read_test_rows(lineage.splits)
+    digest = _digest_test_rows(lineage.splits)
+    history = trace_holdout(lineage.splits, digest, _digest_test_rows)
+    return Holdout(texts=rows["text"], labels=rows["label"], digest=digest, **history)
+
+
+def _read_test_rows(splits: Artefact) -> pl.DataFrame:
+    return pl.read_parquet(splits.file("test.parquet"), columns=["text", "label"]).sort("text", "label")
+
+
+def _digest_test_rows(splits: Artefact) -> str:
+    rows = _read_test_rows(splits)
+    return digest_of([rows["text"].to_list(), rows["label"].to_list()])
+
+
+def trace_holdout(splits: Artefact, digest: str, digest_rows: Callable[[Artefact], str]) -> dict:
+    """What a holdout owes to the rows it follows: `names`, and if these rows have another digest `origin` and `notes`.
+
+    Rows that are gone are followed no more, so that nothing can be said to have been decided on them.
+    """
+    names, held = splits.summary.get("names", {}), splits.summary.get("held")
+    if held is None:
+        return {"names": names}
+    try:
+        origin = digest_rows(artefacts.open_artefact(held["origin"]))
+    except IntegrityError as error:
+        logger.warning("The test rows that those of %s follow are lost. %s", splits.reference, error)
+        return {"names": names}
+    return {"names": names} if origin == digest else {"names": names, "origin": origin, "notes": _notes(splits, held)}
+
+
+def _notes(splits: Artefact, held: dict) -> tuple[str]:
+    """Say how test rows differ from those that they follow."""
+    labels = pl.read_parquet(splits.file("test.parquet"), columns=["label"])["label"]
+    counted = {
+        "rows with another label": held["other_label"].get("test", 0),
+        "rows that left with their label": held["left"].get("test", 0),
+        "rows that came back with theirs": held["returned"].get("test", 0),
+        f"rows of the new label {', '.join(map(quoted, held['new_labels']))}": int(
+            labels.is_in(held["new_labels"]).sum()
+        ),
+    }
+    said = [f"{what}: {count}" for what, count in counted.items() if count]
+    renamed = [f"label {quoted(old)} is {quoted(new)} now" for old, new in held["renamed"].items()]
+    return (f"The test rows changed with the source ({'; '.join([*said, *renamed])}): both models were scored anew.",)
+
+
+def score_model(model: RegisteredModel, holdout: Holdout) -> Scores:
+    """Return a model's scores on a holdout, from the store if it was scored there before.
+
+    Raises IntegrityError (E-INT-001) if a file of the model is damaged.
+    """
+    return build_scores(partial(write_scores, classifier=model.parts, holdout=holdout), model, holdout, __name__)
+
+
+def build_scores(
+    write: Callable[[Path], dict], model: RegisteredModel, holdout: LabelledHoldout, module: str
+) -> Scores:
+    """Have `write` score a model, unless it was scored on these rows under these names before, and read the scores."""
+    origin = {"names": digest_of(dict(holdout.names))}
+    return open_scores(scoring.build_scores(write, model, holdout, module=module, origin=origin), model, holdout)
+
+
+def open_scores(artefact: Artefact, model: RegisteredModel, holdout: LabelledHoldout) -> Scores:
+    """Read the scores that were stored of a model on a holdout."""
+    scores = pl.read_parquet(artefact.file("scores.parquet"))
+    return Scores(
+        version=model.version,
+        hits=(scores["predicted"] == holdout.labels).to_numpy(),
+        losses=scores["loss"].to_numpy(),
+        undefined=artefact.summary["undefined"],
+        labels=artefact.summary["labels"],
+    )
+
+
+def write_scores(folder: Path, *, classifier: Path, holdout: Holdout) -> dict:
+    """Fill the artefact's folder: `scores.parquet` with the predicted label and the log loss of each row."""
+    loaded = TextClassifier.load(classifier)
+    logits = loaded.predict_logits(holdout.texts.to_list())
+    labels = name_classes(loaded.labels, holdout)
+    scores, undefined = score_logits(logits, labels, loaded.serving.temperature, holdout.labels)
+    scores.write_parquet(folder / "scores.parquet")
+    return {"rows": holdout.rows, "undefined": undefined, "labels": sorted(set(labels))}
+
+
+def name_classes(labels: Sequence[str], holdout: LabelledHoldout) -> list[str]:
+    """A model's classes under the names that the source gives them now, in whatever form they were written."""
+    renamed = {label: holdout.names.get(plain_label(label), plain_label(label)) for label in labels}
+    matched = match_labels(renamed.values(), holdout.labels.unique())
+    return [matched.get(renamed[label], renamed[label]) for label in labels]
+
+
+def score_logits(
+    logits: np.ndarray, labels: Sequence[str], temperature: float, truth: pl.Series
+) -> tuple[pl.DataFrame, int]:
+    """Predicted label and log loss of each row (predicted, loss), and how many rows have no defined answer.
+
+    Classes that have one name now are one: their probabilities add up.
+    """
+    defined = np.isfinite(logits).all(axis=1)
+    probabilities = calibrated_probabilities(np.where(defined[:, None], logits, 0.0), temperature)
+    predicted = pl.Series(np.array(labels)[logits.argmax(axis=1)])
+    losses = log_losses(probabilities, labels, truth)
+    return pl.DataFrame({"predicted": predicted, "loss": losses}), int((~defined).sum())
+
+
+def log_losses(probabilities: np.ndarray, labels: Sequence[str], truth: pl.Series) -> np.ndarray:
+    """Minus log of the probability [n] that each row's own label got."""
+    own = np.zeros(len(truth))
+    for label in truth.unique():
+        inside = (truth == label).to_numpy()
+        columns = [index for index, known in enumerate(labels) if known == label]
+        own[inside] = probabilities[inside][:, columns].sum(axis=1)
+    return -np.log(np.maximum(own, LEAST_PROBABILITY))

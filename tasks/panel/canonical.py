@@ -1,0 +1,82 @@
+"""Parked rows to the canonical table: sorted by series and time, one row for each, one column per channel.
+
+Columns: `row`, the number of the row in the source; `series`; `time`; `value.<channel>`; `known.<covariate>`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from tasks.errors import InputError, quoted
+from tasks.panel.frames import NUMBERS
+from tasks.panel.policies import Sheet
+from tasks.panel.time_grid import DTYPES
+
+MAX_CHANNELS = 1024
+PREFIXES = ("value.", "known.")
+
+
+def write_canonical(
+    path: Path, sheet: Sheet, ordered: pl.DataFrame, duplicates: pl.DataFrame, *others: pl.Expr
+) -> list[str]:
+    """Write the rows as they are ordered, one for each series and time, with `others` of their columns.
+
+    Returns the names of the channels.
+    """
+    rows = pl.scan_parquet(sheet.path)
+    if not ordered["row"].is_sorted():
+        position = ordered.lazy().select("row").with_row_index("position")
+        rows = rows.join(position, on="row", maintain_order="left").sort("position").drop("position")
+    rows = _without_duplicates(rows, duplicates, sheet)
+    channels = list(sheet.settings.value_columns)
+    if sheet.settings.channel_column is not None:
+        channels = _channels(ordered)
+        rows = _pivoted(rows, channels)
+    canonical = rows.select("row", "series", pl.col("time").cast(DTYPES[sheet.clock]), *others, NUMBERS)
+    canonical.sink_parquet(path, compression="zstd", maintain_order=True)
+    return channels
+
+
+def _without_duplicates(rows: pl.LazyFrame, duplicates: pl.DataFrame, sheet: Sheet) -> pl.LazyFrame:
+    """Keep one row of each group that shares its time, as `duplicates` says."""
+    if duplicates.is_empty():
+        return rows
+    groups = pl.concat([duplicates, duplicates.select(row="of_row", of_row="of_row").unique()])
+    if sheet.settings.duplicates == "mean":
+        rows = _with_means(rows, groups)
+    keeps_last = sheet.settings.duplicates == "last"
+    kept = groups.group_by("of_row").agg(pl.col("row").max() if keeps_last else pl.col("of_row").first().alias("row"))
+    dropped = groups.join(kept, on="row", how="anti")["row"].implode()
+    return rows.filter(~pl.col("row").is_in(dropped))
+
+
+def _with_means(rows: pl.LazyFrame, groups: pl.DataFrame) -> pl.LazyFrame:
+    """Put the mean of each group, without its missing values, into the row that came first."""
+    names = rows.collect_schema().names()
+    members = rows.join(groups.lazy(), on="row", maintain_order="left").collect()
+    # Not streamed: sums of several morsels depend on which came first.
+    means = members.group_by("of_row", maintain_order=True).agg(NUMBERS.mean())
+    marked = means.lazy().rename({"of_row": "row"}).with_columns(is_mean=True)
+    joined = rows.join(marked, on="row", how="left", maintain_order="left", suffix=" (mean)")
+    numbers = [name for name in names if name.startswith(PREFIXES)]
+    merged = [pl.when("is_mean").then(f"{name} (mean)").otherwise(name).alias(name) for name in numbers]
+    return joined.with_columns(merged).select(names)
+
+
+def _channels(ordered: pl.DataFrame) -> list[str]:
+    channels = ordered["channel"].unique().sort().to_list()
+    if len(channels) > MAX_CHANNELS:
+        raise InputError(
+            "E-SER-005",
+            f"found {len(channels)} channels, such as {', '.join(map(quoted, channels[:3]))}, expected at most "
+            f"{MAX_CHANNELS}.",
+            fix="name the column of the channels as channel_column, and those of the series as id_columns.",
+        )
+    return channels
+
+
+def _pivoted(rows: pl.LazyFrame, channels: Sequence[str]) -> pl.LazyFrame:
+    """One row per series and time, one column per channel; a channel without a row there is missing."""
+    values = [NUMBERS.filter(pl.col("channel") == name).first().alias(f"value.{name}") for name in channels]
+    return rows.group_by("series", "time", maintain_order=True).agg(pl.col("row").min(), *values)

@@ -1,0 +1,94 @@
+"""What is done about rows that miss the grid or leave steps out; decided on times alone.
+
+Times are frames with the columns `row`, `series`, perhaps `channel`, and `time`, Int64.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from tasks.errors import InputError, plural, quoted
+from tasks.panel.source import StampedSource
+from tasks.panel.time_grid import FOLLOWS_IN_SERIES, Clock, TimeGrid, show_time
+from tasks.sources.inputs import InputFile
+
+MAX_EXAMPLES = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """The rows as they were parsed, in the order of the source, parked in a file with the place of each."""
+
+    path: Path
+    settings: StampedSource
+    clock: Clock
+    files: Sequence[InputFile]
+
+    @property
+    def keys(self) -> list[str]:
+        """Columns within which a time occurs once."""
+        return ["series"] if self.settings.channel_column is None else ["series", "channel"]
+
+    def times(self) -> pl.DataFrame:
+        """Row, series, perhaps channel, and time of all rows."""
+        return pl.scan_parquet(self.path).select("row", *self.keys, "time").collect(engine="streaming")
+
+    def place(self, row: int) -> tuple[str, int]:
+        """File and line of a row."""
+        found = pl.scan_parquet(self.path).filter(pl.col("row") == row).select("file", "line")
+        return found.collect(engine="streaming").row(0)
+
+    def show(self, time: int) -> str:
+        """A time as a person writes it."""
+        return show_time(time, self.clock)
+
+    def error(self, code: str, row: int, problem: str, fix: str) -> InputError:
+        """An error at the time of a row."""
+        file, line = self.place(row)
+        return InputError(code, problem, fix=fix, file=file, row=line, column=self.settings.time_column)
+
+
+def refuse_irregular(sheet: Sheet, ordered: pl.DataFrame, grid: TimeGrid) -> None:
+    """Raise InputError (E-TIME-015) for the first row between two steps of the grid."""
+    is_irregular = grid.find_irregular(ordered["time"].cast(grid.dtype))
+    num_irregular = int(is_irregular.sum())
+    if not num_irregular:
+        return
+    first = ordered.filter(is_irregular).row(0, named=True)
+    on_clocks = f" on clocks in {grid.zone}" if grid.zone else ""
+    raise sheet.error(
+        "E-TIME-015",
+        first["row"],
+        f"got {sheet.show(first['time'])}, which lies between two steps of {grid.frequency}{on_clocks}, as do "
+        f"{num_irregular} of {ordered.height} rows.",
+        "average the rows of each step first, or set frequency (for steps of days also time_zone) if it is another.",
+    )
+
+
+def find_gaps(sheet: Sheet, ordered: pl.DataFrame, grid: TimeGrid) -> pl.DataFrame:
+    """The places where steps are missing: columns row (the one after the gap), series, after, before, steps.
+
+    Raises InputError (E-TIME-016) for the first of them if `gaps` is "error".
+    """
+    numbered = ordered.with_columns(position=grid.positions(ordered["time"].cast(grid.dtype)))
+    steps = pl.when(FOLLOWS_IN_SERIES).then(pl.col("position").diff() - 1)
+    found = numbered.with_columns(steps=steps, after=pl.col("time").shift(), before="time").filter(pl.col("steps") > 0)
+    if found.height and sheet.settings.gaps == "error":
+        first = found.row(0, named=True)
+        raise sheet.error(
+            "E-TIME-016",
+            first["row"],
+            f"got {sheet.show(first['before'])} after {sheet.show(first['after'])} in series "
+            f"{quoted(first['series'])}: {plural(first['steps'], 'missing step')} of {grid.frequency}.",
+            'fill in the rows, or set gaps = "cut".',
+        )
+    return found.select("row", "series", "after", "before", "steps")
+
+
+def describe_gaps(sheet: Sheet, gaps: pl.DataFrame) -> dict:
+    """Number of gaps and of missing steps, and the first gaps with their times."""
+    first = gaps.head(MAX_EXAMPLES).drop("row").to_dicts()
+    shown = [gap | {end: sheet.show(gap[end]) for end in ("after", "before")} for gap in first]
+    return {"number": gaps.height, "steps": int(gaps["steps"].sum()), "first": shown}

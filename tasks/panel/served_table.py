@@ -1,0 +1,156 @@
+"""A table that someone hands to a registered model, as the reader of files takes it: whatever types pandas gave it.
+
+The training rows may have been text; pandas makes numbers of ids, whole numbers of values, and times or dates of times.
+This module travels with every registered model that takes a table, so it knows neither Prefect nor MLflow.
+"""
+
+import contextlib
+import datetime
+import decimal
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tasks.errors import InputError, quoted
+from tasks.panel.source import StampedSource
+from tasks.sources.inputs import InputFile, Inputs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Beyond this, neighbouring whole numbers become the same float.
+LAST_EXACT = 2**53
+NUMBERS = ("value", "known")
+TIMES_AS_THEY_ARE = {"time_unit": "text", "time_format": None}
+PLAIN = (pl.String, pl.Boolean, pl.Date, pl.Time, pl.Datetime)
+
+
+@contextlib.contextmanager
+def stored_table(table: "pl.DataFrame | pd.DataFrame", source: StampedSource) -> Iterator[tuple[Inputs, pl.DataType]]:
+    """Lend a table as an input file, with the type of its times, which may be times already.
+
+    Raises InputError: E-SRC-004 for no rows, E-REG-012 for a column that is missing or repeated, E-REG-013 and
+    E-REG-014 for one whose type cannot be read.
+    """
+    cells = read_table(table, source.wanted_columns())
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "table.parquet"
+        cells.write_parquet(path)
+        yield Inputs([InputFile(path, path.name, "parquet")], []), cells.schema[source.time_column]
+
+
+def read_table(table: "pl.DataFrame | pd.DataFrame", columns: Mapping[str, str]) -> pl.DataFrame:
+    """A table in types that the reader of Parquet takes; `columns` are those it needs, by role.
+
+    What else is plain goes along, for it may explain what is wrong with a row. Raises as `stored_table`.
+    """
+    present = list(table.columns)
+    for column in columns.values():
+        if present.count(column) != 1:
+            raise InputError(
+                "E-REG-012",
+                f"is {'missing' if column not in present else 'there twice'}; the table has "
+                f"{', '.join(quoted(name) for name in present)}.",
+                fix=f"give the table the columns {', '.join(columns.values())}.",
+                column=column,
+            )
+    if not len(table):
+        raise InputError("E-SRC-004", "the table has no rows.", fix="leave it out, or fill it.")
+    cells = {column: _convert(role, _to_polars(table[column]), column) for role, column in columns.items()}
+    others = [name for name in present if name not in cells and isinstance(name, str) and present.count(name) == 1]
+    plain = {name: other for name in others if _is_plain(other := _to_polars(table[name]))}
+    return pl.DataFrame(cells | plain)
+
+
+def _to_polars(cells: "pl.Series | pd.Series") -> pl.Series:
+    """A column with one type; one of mixed objects becomes text, each cell spelled as a file would spell it."""
+    if isinstance(cells, pl.Series):
+        return cells
+    if cells.dtype.kind == "O" and not isinstance(cells.dtype, _extension_type()):
+        return _unify([None if _is_missing(cell) else cell for cell in cells])
+    if str(cells.dtype).startswith("period"):
+        return pl.from_pandas(cells.dt.to_timestamp())
+    return pl.from_pandas(cells)
+
+
+def _is_plain(cells: pl.Series) -> bool:
+    return cells.dtype.is_numeric() or cells.dtype in PLAIN
+
+
+def _extension_type() -> type:
+    from pandas.api.extensions import ExtensionDtype
+
+    return ExtensionDtype
+
+
+def _is_missing(cell: object) -> bool:
+    """None, NaN, NaT and NA: what is not equal to itself, or does not say."""
+    try:
+        return cell is None or bool(cell != cell)  # noqa: PLR0124 (so NaN and NaT are known)
+    except TypeError:
+        return True
+
+
+def _unify(cells: list) -> pl.Series:
+    kinds = {type(cell) for cell in cells if cell is not None}
+    if all(issubclass(kind, str) for kind in kinds):
+        return pl.Series(cells, dtype=pl.String)
+    if bool in kinds:
+        return pl.Series(cells, dtype=pl.Boolean, strict=False)
+    if all(issubclass(kind, datetime.date) for kind in kinds) and len(kinds) == 1:
+        return pl.Series(cells)
+    return pl.Series([None if cell is None else _spell(cell) for cell in cells], dtype=pl.String)
+
+
+def _spell(cell: object) -> str:
+    if isinstance(cell, datetime.date | datetime.time):
+        return cell.isoformat()
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < LAST_EXACT:
+        return str(int(cell))
+    return format(cell, "f") if isinstance(cell, decimal.Decimal) else str(cell)
+
+
+def _convert(role: str, cells: pl.Series, column: str) -> pl.Series:
+    kind = cells.dtype
+    if isinstance(kind, pl.Categorical | pl.Enum):
+        cells, kind = cells.cast(pl.String), pl.String()
+    if kind in (pl.String, pl.Null):
+        return cells
+    purpose = role.partition(" ")[0]
+    if purpose in NUMBERS and kind.is_numeric():
+        return cells.cast(pl.Float64)
+    if purpose == "where" or (purpose == "time" and (kind in (pl.Date, pl.Datetime, pl.Time) or kind.is_integer())):
+        return cells
+    if purpose not in NUMBERS and kind.is_integer():
+        return cells.cast(pl.String)
+    if purpose not in NUMBERS and kind.is_float():
+        whole = _whole_numbers(cells, column)
+        return whole if purpose == "time" else whole.cast(pl.String)
+    expected = {"value": "numbers", "known": "numbers", "time": "times, texts or numbers"}.get(
+        purpose, "texts or whole numbers"
+    )
+    raise InputError(
+        "E-REG-013",
+        f"holds {kind}, expected {expected}.",
+        fix=f"convert it, for example with table[{column!r}].astype(str).",
+        column=column,
+    )
+
+
+def _whole_numbers(cells: pl.Series, column: str) -> pl.Series:
+    """What pandas made floats of because a cell is missing, without the point; other floats stay as they are."""
+    present = cells.drop_nulls().drop_nans()
+    if not (present.floor() == present).all():
+        return cells
+    largest = present.abs().max()
+    if largest is not None and not largest < LAST_EXACT:
+        raise InputError(
+            "E-REG-014",
+            f"holds floats as large as {largest:g}, of which neighbours are one and the same.",
+            fix=f"read the column as text: pandas.read_csv(..., dtype={{{column!r}: str}}).",
+            column=column,
+        )
+    return cells.fill_nan(None).cast(pl.Int64)

@@ -1,0 +1,89 @@
+"""Canonical rows as a user has them: a table with the columns of the source."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from tasks.panel.frames import bare_name
+from tasks.panel.names import split_name
+from tasks.panel.source import HOURS, StampedSource
+
+
+def to_source_table(rows: pl.DataFrame, source: StampedSource) -> pl.DataFrame:
+    """Give canonical rows the columns of a source whose preset is filled in; times keep their type.
+
+    Columns that `where` looks at hold what it asks for.
+    """
+    return _with_wanted(_named_as_in(rows, source), source)
+
+
+def with_unwanted(table: pl.DataFrame, source: StampedSource) -> pl.DataFrame:
+    """Add rows that `where` leaves out, of the last row's time and with other values.
+
+    They come before and behind it, so that a reader who keeps them shows it whatever it does about duplicates.
+    """
+    last = table.tail(1)
+    changed = last.with_columns(pl.col(source.value_columns).fill_null(0) * 2 + 1)
+    others = [changed.with_columns(pl.lit(f"not {value}").alias(name)) for name, value in source.where.items()]
+    return pl.concat([table[:-1], *others, last, *others], how="vertical_relaxed")
+
+
+def _with_wanted(table: pl.DataFrame, source: StampedSource) -> pl.DataFrame:
+    wanted = {name: pl.lit(value) for name, value in source.where.items() if name not in table.columns}
+    return table.with_columns(**wanted)
+
+
+def _named_as_in(rows: pl.DataFrame, source: StampedSource) -> pl.DataFrame:
+    numbers = [name for name in rows.columns if name.startswith(("value.", "known."))]
+    values = rows.select(pl.col(name).alias(bare_name(name)) for name in numbers)
+    ids = [_split_names(rows["series"], source.id_columns)] if source.id_columns else []
+    stamps = _stamps(rows["time"], source)
+    table = pl.concat([*ids, stamps, values], how="horizontal")
+    if source.channel_column is None:
+        return table
+    (value,) = source.value_columns
+    index = [*source.id_columns, *stamps.columns]
+    return table.unpivot(index=index, variable_name=source.channel_column, value_name=value)
+
+
+def write_source_table(path: Path, table: pl.DataFrame, source: StampedSource) -> None:
+    """Write a table with the columns of a source as CSV, in the form in which the source's settings read it."""
+    times = table[source.time_column]
+    table = table.with_columns(times if times.dtype == pl.String else _show_times(times, source))
+    if source.decimal != ".":
+        numbers = pl.col(pl.Float64).cast(pl.String)
+        table = table.with_columns(numbers.str.replace(".", source.decimal, literal=True))
+    text = table.write_csv(separator=source.delimiter or ",", quote_style="necessary" if source.quoted else "never")
+    path.write_bytes(text.encode(source.encoding))
+
+
+def _stamps(times: pl.Series, source: StampedSource) -> pl.DataFrame:
+    """The columns of a row's time: times of their own type, or the texts of a date and of a time of day."""
+    if source.time_of_day_column is None:
+        return times.alias(source.time_column).to_frame()
+    is_instant = getattr(times.dtype, "time_zone", None) is not None
+    local = times.dt.convert_time_zone(source.time_zone) if is_instant and source.time_zone else times
+    date, clock = "%Y-%m-%d", "%H:%M:%S%.f" + ("Z" if is_instant and source.time_zone is None else "")
+    if source.time_format is not None:
+        start = min(at for hour in HOURS if (at := source.time_format.find(hour)) >= 0)
+        date, clock = source.time_format[:start].rstrip(), source.time_format[start:]
+    formats = {source.time_column: date, source.time_of_day_column: clock}
+    return pl.DataFrame({name: local.dt.strftime(shown) for name, shown in formats.items()})
+
+
+def _split_names(series: pl.Series, columns: Sequence[str]) -> pl.DataFrame:
+    """The id columns of rows, given the names of their series."""
+    names = series.unique(maintain_order=True)
+    parts = [split_name(name, len(columns)) for name in names]
+    known = pl.DataFrame(parts, schema=dict.fromkeys(columns, pl.String), orient="row").with_columns(names)
+    return series.to_frame().join(known, on=series.name, how="left", maintain_order="left").select(columns)
+
+
+def _show_times(times: pl.Series, source: StampedSource) -> pl.Series:
+    if source.time_unit in ("s", "ms", "us", "ns"):
+        return times.dt.epoch(source.time_unit)
+    if source.time_format is None:
+        return times
+    local = times if source.time_zone is None else times.dt.convert_time_zone(source.time_zone)
+    return local.dt.strftime(source.time_format)

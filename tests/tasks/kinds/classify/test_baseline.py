@@ -1,0 +1,173 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tasks.baseline import fit_baselines
+from tasks.contract.lineage import Lineage
+from tasks.kinds.classify.baseline import BaselineSettings, choose_features
+from tasks.kinds.classify.recipe import CLASSIFY
+from tasks.labelled.metrics import mean_loss
+from tasks.progress import listening
+from tasks.store import artefacts
+from tasks.store.artefacts import Artefact
+
+SIZES = {"train": 300, "valid": 120, "test": 120}
+FILLER = ["film", "plot", "actor", "scene", "music", "story", "camera", "night"]
+
+
+def fit_baseline(splits: Artefact, settings: BaselineSettings) -> Artefact:
+    """The only baseline of texts; it reads the splits alone."""
+    (baseline,) = fit_baselines.fn(
+        CLASSIFY, Lineage(rows=splits, splits=splits, encoded=splits, shards=splits), settings
+    )
+    return baseline
+
+
+def write_splits(labels: list[str], *, noise: float = 0.0, flip_test: bool = False) -> Artefact:
+    """Splits in which each label has its own word, except for a share of `noise` of the rows."""
+    generator = np.random.default_rng(5)
+
+    def draw(split: str, rows: range) -> pl.DataFrame:
+        target = generator.integers(len(labels), size=len(rows))
+        shown = np.where(generator.random(len(rows)) < noise, generator.integers(len(labels), size=len(rows)), target)
+        texts = [" ".join([*generator.choice(FILLER, size=6), f"planted{index}"]) for index in shown]
+        if flip_test and split == "test":
+            target = (target + 1) % len(labels)
+        columns = {"row": rows, "text": texts, "label": [labels[index] for index in target]}
+        return pl.DataFrame(columns, schema_overrides={"row": pl.UInt32})
+
+    def write(folder: Path) -> dict:
+        start = 0
+        for split, size in SIZES.items():
+            draw(split, range(start, start + size)).write_parquet(folder / f"{split}.parquet")
+            start += size
+        return {"rows": start, "splits": SIZES, "labels": sorted(labels), "dropped": {}, "warnings": []}
+
+    config = {"labels": labels, "noise": noise, "flip_test": flip_test}
+    return artefacts.build("split", write, module="tasks.store.artefacts", config=config)
+
+
+def read_split(baseline: Artefact, split: str) -> tuple[np.ndarray, np.ndarray]:
+    predictions = pl.read_parquet(baseline.file("predictions.parquet")).filter(split=split)
+    return np.array(predictions["logits"].to_list()), predictions["target"].to_numpy()
+
+
+@pytest.mark.parametrize("labels", [["neg", "pos"], ["c", "a", "b"]])
+def test_a_planted_word_is_learned(labels: list[str]) -> None:
+    baseline = fit_baseline(write_splits(labels), BaselineSettings())
+    logits, targets = read_split(baseline, "test")
+    assert logits.shape == (SIZES["test"], len(labels))
+    assert (logits.argmax(axis=1) == targets).all()
+
+
+def test_the_artefact_is_that_of_a_model() -> None:
+    splits = write_splits(["neg", "pos"])
+    baseline = fit_baseline(splits, BaselineSettings(c_grid=(1, 10)))
+    predictions = pl.read_parquet(baseline.file("predictions.parquet"))
+    assert predictions.schema == {
+        "split": pl.String,
+        "row": pl.UInt32,
+        "target": pl.UInt16,
+        "logits": pl.List(pl.Float32),
+    }
+    assert predictions["split"].value_counts().sort("split").rows() == [("test", 120), ("valid", 120)]
+    assert (np.array(predictions["logits"].to_list())[:, 0] == 0).all()
+    assert json.loads(baseline.file("history.json").read_bytes()) == []
+    assert baseline.rows == 240
+    assert set(baseline.summary) == {"rows", "name", "C", "num_features", "counted", "warnings", "train_s"}
+    named = pl.read_parquet(splits.file("test.parquet")).with_columns(target=(pl.col("label") == "pos").cast(pl.UInt16))
+    assert predictions.filter(split="test").select("row", "target").equals(named.select("row", "target"))
+
+
+def test_three_classes_get_log_probabilities() -> None:
+    logits, _ = read_split(fit_baseline(write_splits(["a", "b", "c"]), BaselineSettings()), "valid")
+    assert np.exp(logits).sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_penalty_has_the_lowest_validation_loss_of_the_grid() -> None:
+    grid = (0.01, 1, 100, 10_000)
+    told = []
+    with listening(told.append):
+        baseline = fit_baseline(write_splits(["neg", "pos"], noise=0.3), BaselineSettings(c_grid=grid))
+    losses = {event.figures["C"]: event.figures["valid_loss"] for event in told}
+    assert tuple(losses) == grid
+    assert baseline.summary["C"] == min(losses, key=losses.get) not in (grid[0], grid[-1])
+    assert mean_loss(*read_split(baseline, "valid")) == pytest.approx(min(losses.values()), abs=1e-6)
+
+
+def test_test_labels_change_nothing_but_the_recorded_targets() -> None:
+    settings = BaselineSettings(c_grid=(0.01, 1, 100))
+    honest = fit_baseline(write_splits(["neg", "pos"], noise=0.3), settings)
+    flipped = fit_baseline(write_splits(["neg", "pos"], noise=0.3, flip_test=True), settings)
+    assert honest.key != flipped.key
+    assert honest.summary["C"] == flipped.summary["C"]
+    for split in ("valid", "test"):
+        assert np.array_equal(read_split(honest, split)[0], read_split(flipped, split)[0])
+    assert not np.array_equal(read_split(honest, "test")[1], read_split(flipped, "test")[1])
+
+
+def test_features_are_learned_from_the_training_rows_alone() -> None:
+    texts = {"train": ["good film", "bad film"], "valid": ["good music"], "test": ["strange music", ""]}
+    settings = BaselineSettings(min_count=1)
+    features = choose_features({split: pl.Series(column) for split, column in texts.items()}, settings).of_split
+    assert [matrix.shape for matrix in features.values()] == [(2, 5), (1, 5), (2, 5)]
+    assert features["test"].nnz == 0
+    assert np.linalg.norm(features["train"].toarray(), axis=1) == pytest.approx(1)
+
+
+def test_the_most_frequent_features_are_kept() -> None:
+    texts = dict.fromkeys(("train", "valid", "test"), pl.Series(["good good good", "bad bad", "film"]))
+    features = choose_features(texts, BaselineSettings(min_count=1, ngram_max=1, max_features=2)).of_split
+    assert features["train"].toarray().astype(bool).tolist() == [[False, True], [True, False], [False, False]]
+
+
+def test_the_same_rows_give_the_same_bytes() -> None:
+    splits = write_splits(["neg", "pos"])
+    first = fit_baseline(splits, BaselineSettings())
+    with artefacts.refreshing(True):
+        again = fit_baseline(splits, BaselineSettings())
+    assert not again.cached
+    assert again.digest == first.digest
+
+
+def write_texts(texts: dict[str, list[str]], labels: dict[str, list[str]]) -> Artefact:
+    def write(folder: Path) -> dict:
+        for split in SIZES:
+            columns = {"row": range(len(texts[split])), "text": texts[split], "label": labels[split]}
+            pl.DataFrame(columns, schema_overrides={"row": pl.UInt32}).write_parquet(folder / f"{split}.parquet")
+        return {"rows": sum(map(len, texts.values())), "labels": ["bad", "good"]}
+
+    return artefacts.build("split", write, module="tasks.store.artefacts", config={"texts": texts})
+
+
+def test_texts_without_spaces_are_counted_by_characters() -> None:
+    generator, labels = np.random.default_rng(3), ["good", "bad"] * 20
+    signs = {"good": "\u597d\u559c", "bad": "\u574f\u5dee"}
+
+    def draw() -> list[str]:
+        return ["".join(map(chr, generator.integers(0x4E00, 0x4F00, 9))) + signs[label] for label in labels]
+
+    splits = write_texts({split: draw() for split in SIZES}, dict.fromkeys(SIZES, labels))
+    baseline = fit_baseline(splits, BaselineSettings())
+
+    logits, targets = read_split(baseline, "test")
+    assert (logits.argmax(axis=1) == targets).all()
+    assert baseline.summary["counted"] == "characters"
+    assert baseline.summary["warnings"] == [
+        "the baseline counts characters, as most validation texts hold no word of at least 3 training "
+        "texts (baseline.min_count)"
+    ]
+
+
+def test_a_baseline_with_nothing_to_count_answers_with_the_shares_of_the_classes() -> None:
+    texts = {split: [f"{split}{index}" for index in range(8)] for split in SIZES}
+    splits = write_texts(texts, dict.fromkeys(SIZES, ["good"] * 6 + ["bad"] * 2))
+
+    baseline = fit_baseline(splits, BaselineSettings(min_count=301))
+
+    logits, _ = read_split(baseline, "test")
+    assert 1 / (1 + np.exp(-logits[:, 1])) == pytest.approx(0.75, abs=0.01)
+    assert baseline.summary["warnings"][0].startswith("the baseline knows nothing but the shares of the classes")

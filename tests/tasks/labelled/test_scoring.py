@@ -1,0 +1,49 @@
+"""Test rows are known by their content, and each model answers them once."""
+
+import polars as pl
+import pytest
+
+from tasks.contract.lineage import Lineage
+from tasks.kinds.classify.classifier import TextClassifier
+from tasks.labelled import scoring
+from tasks.labelled.scoring import read_holdout, score_model
+from tasks.promotion import named_models
+from tasks.store import artefacts
+
+
+def lineage_of(frame, key):
+    def write(folder):
+        frame.write_parquet(folder / "test.parquet")
+        return {"rows": frame.height}
+
+    splits = artefacts.build("split", write, module="tasks.store.artefacts", config={"key": key})
+    return Lineage(rows=splits, splits=splits, encoded=splits, shards=splits)
+
+
+def test_test_rows_are_the_same_whatever_their_order_and_numbers():
+    rows = pl.DataFrame({"row": [1, 2, 3], "text": ["b", "a", "c"], "label": ["x", "y", "x"]})
+    shuffled = rows.sample(fraction=1, shuffle=True, seed=3).with_columns(row=pl.col("row") + 100)
+    relabelled = rows.with_columns(label=pl.Series(["x", "x", "x"]))
+
+    first, second, other = (
+        read_holdout(lineage_of(frame, key)) for key, frame in enumerate([rows, shuffled, relabelled])
+    )
+
+    assert first.digest == second.digest != other.digest
+    assert (first.texts.to_list(), first.labels.to_list()) == (["a", "b", "c"], ["y", "x", "x"])
+
+
+def test_a_model_answers_the_same_rows_once(rivals, reviews, monkeypatch):
+    holdout = read_holdout(reviews[0])
+    scores = score_model(named_models.resolve_whole_model("reviews/2"), holdout)
+    monkeypatch.setattr(TextClassifier, "load", lambda folder: pytest.fail("scored twice"))
+
+    again = score_model(named_models.resolve_whole_model("reviews/2"), holdout)
+
+    assert (again.hits == scores.hits).all()
+    assert scores.figures["loss"] > 0
+    assert (again.version, again.undefined, holdout.rows) == ("2", 0, 40)
+    with pytest.raises(pytest.fail.Exception, match="scored twice"):
+        score_model(
+            named_models.resolve_whole_model("reviews/2"), scoring.Holdout(**{**vars(holdout), "digest": "other"})
+        )
