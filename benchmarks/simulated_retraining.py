@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 import polars as pl
 
+from tasks.kinds.classify.gate import TextHoldout
 from tasks.labelled.gate import compare_scores
-from tasks.labelled.scoring import Holdout, Scores
+from tasks.labelled.scoring import Scores
 from tasks.promotion.comparison import Comparison
 from tasks.promotion.judging import crown_first, decide_on
 from tasks.promotion.ledger import Draft, Entry
@@ -39,7 +40,7 @@ class World:
         lengths = self.generator.integers(5, 200, self.num_rows)
         texts = pl.Series(["x" * length for length in lengths])
         labels = pl.Series(self.generator.choice(["neg", "pos"], self.num_rows))
-        self.holdout = Holdout(texts=texts, labels=labels, digest="rows")
+        self.holdout = TextHoldout(texts=texts, labels=labels, digest="rows")
 
     @property
     def champion(self) -> str:

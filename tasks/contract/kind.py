@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         EncodeModule,
         EvaluateModule,
         FitModule,
+        GateModule,
         IngestModule,
         PredictModule,
         RegisterModule,
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
         SplitModule,
         WarmStartModule,
     )
-    from tasks.promotion.judging import Judging
 
 ModuleT = TypeVar("ModuleT")
 
@@ -54,7 +54,7 @@ class Kind:
     baseline: "LazyModule[BaselineModule]"
     evaluate: "LazyModule[EvaluateModule]"
     register: "LazyModule[RegisterModule]"
-    gate: "LazyModule[Judging]"
+    gate: "LazyModule[GateModule[Any, Any, Any]]"
     report: "LazyModule[ReportModule]"
     predict: "LazyModule[PredictModule]"
     served_model: str

@@ -13,6 +13,9 @@ from tasks.contract.contest import Contest, Scored
 from tasks.contract.lineage import Lineage
 from tasks.contract.presentation import Presentation
 from tasks.contract.report_contents import ReportContents
+from tasks.promotion.judging import Judging
+from tasks.promotion.scoring import Holdout, Scores
+from tasks.promotion.settings import GateSettings
 from tasks.registry.packaging import Packaging
 from tasks.registry.registered_model import RegisteredModel
 from tasks.sources.inputs import Inputs
@@ -29,6 +32,9 @@ SettingsT_contra = TypeVar("SettingsT_contra", contravariant=True)
 CandidateT_contra = TypeVar("CandidateT_contra", contravariant=True)
 DataT = TypeVar("DataT")
 ModelT = TypeVar("ModelT")
+HoldoutT = TypeVar("HoldoutT", bound=Holdout)
+ScoresT = TypeVar("ScoresT", bound=Scores)
+GateSettingsT_contra = TypeVar("GateSettingsT_contra", bound=GateSettings, contravariant=True)
 
 
 class IngestModule(Protocol[SettingsT_contra]):
@@ -135,6 +141,13 @@ class RegisterModule(Protocol):
 
     def write_example(self, path: Path, lineage: Lineage, /) -> None:
         """Write the file `EXAMPLE`."""
+
+
+class GateModule(Judging[HoldoutT, ScoresT, GateSettingsT_contra], Protocol[HoldoutT, ScoresT, GateSettingsT_contra]):
+    """Champion and challenger on the same rows."""
+
+    def read_holdout(self, lineage: Lineage) -> HoldoutT:
+        """Find the test rows that decide."""
 
 
 class ReportModule(Protocol):

@@ -7,16 +7,13 @@ import logging
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import polars as pl
 
-from tasks.contract.lineage import Lineage
 from tasks.errors import IntegrityError, quoted
-from tasks.kinds.classify.classifier import KIND, TextClassifier
 from tasks.labelled.calibration import calibrated_probabilities
 from tasks.promotion import scoring
 from tasks.promotion.comparison import percent
@@ -57,21 +54,6 @@ class LabelledHoldout(scoring.Holdout):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Holdout(LabelledHoldout):
-    """Texts to test on, ordered by text and label."""
-
-    kind: ClassVar[str] = KIND
-    length_unit: ClassVar[str] = "characters"
-
-    texts: pl.Series
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """Length of each text in characters."""
-        return self.texts.str.len_chars().to_numpy()
-
-
-@dataclass(frozen=True, kw_only=True)
 class Scores(scoring.Scores):
     """One model on a holdout: whether each row was right, its log loss, and how many answers are undefined.
 
@@ -91,23 +73,6 @@ class Scores(scoring.Scores):
     def headline(self) -> str:
         """The accuracy."""
         return percent(self.figures["accuracy"])
-
-
-def read_holdout(lineage: Lineage) -> Holdout:
-    """Read the test rows of a split."""
-    rows = _read_test_rows(lineage.splits)
-    digest = _digest_test_rows(lineage.splits)
-    history = trace_holdout(lineage.splits, digest, _digest_test_rows)
-    return Holdout(texts=rows["text"], labels=rows["label"], digest=digest, **history)
-
-
-def _read_test_rows(splits: Artefact) -> pl.DataFrame:
-    return pl.read_parquet(splits.file("test.parquet"), columns=["text", "label"]).sort("text", "label")
-
-
-def _digest_test_rows(splits: Artefact) -> str:
-    rows = _read_test_rows(splits)
-    return digest_of([rows["text"].to_list(), rows["label"].to_list()])
 
 
 def trace_holdout(splits: Artefact, digest: str, digest_rows: Callable[[Artefact], str]) -> dict:
@@ -142,14 +107,6 @@ def _notes(splits: Artefact, held: dict) -> tuple[str]:
     return (f"The test rows changed with the source ({'; '.join([*said, *renamed])}): both models were scored anew.",)
 
 
-def score_model(model: RegisteredModel, holdout: Holdout) -> Scores:
-    """Return a model's scores on a holdout, from the store if it was scored there before.
-
-    Raises IntegrityError (E-INT-001) if a file of the model is damaged.
-    """
-    return build_scores(partial(write_scores, classifier=model.parts, holdout=holdout), model, holdout, __name__)
-
-
 def build_scores(
     write: Callable[[Path], dict], model: RegisteredModel, holdout: LabelledHoldout, module: str
 ) -> Scores:
@@ -168,16 +125,6 @@ def open_scores(artefact: Artefact, model: RegisteredModel, holdout: LabelledHol
         undefined=artefact.summary["undefined"],
         labels=artefact.summary["labels"],
     )
-
-
-def write_scores(folder: Path, *, classifier: Path, holdout: Holdout) -> dict:
-    """Fill the artefact's folder: `scores.parquet` with the predicted label and the log loss of each row."""
-    loaded = TextClassifier.load(classifier)
-    logits = loaded.predict_logits(holdout.texts.to_list())
-    labels = name_classes(loaded.labels, holdout)
-    scores, undefined = score_logits(logits, labels, loaded.serving.temperature, holdout.labels)
-    scores.write_parquet(folder / "scores.parquet")
-    return {"rows": holdout.rows, "undefined": undefined, "labels": sorted(set(labels))}
 
 
 def name_classes(labels: Sequence[str], holdout: LabelledHoldout) -> list[str]:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
-from tasks.contract.lineage import Lineage
 from tasks.errors import InputError, IntegrityError
 from tasks.promotion import named_models, standing, verdicts
 from tasks.promotion.comparison import Comparison, find_objections
@@ -22,11 +21,8 @@ ScoresT = TypeVar("ScoresT", bound=Scores)
 SettingsT_contra = TypeVar("SettingsT_contra", bound=GateSettings, contravariant=True)
 
 
-class GateModule(Protocol[HoldoutT, ScoresT, SettingsT_contra]):
-    """What a kind brings to the gate: champion and challenger on the same rows."""
-
-    def read_holdout(self, lineage: Lineage) -> HoldoutT:
-        """Find the test rows that decide."""
+class Judging(Protocol[HoldoutT, ScoresT, SettingsT_contra]):
+    """How a kind compares champion and challenger."""
 
     def refuse_incomparable(self, case: Case) -> None:
         """Raise NotComparable where the champion answers other questions than the test rows ask."""
@@ -44,9 +40,6 @@ class GateModule(Protocol[HoldoutT, ScoresT, SettingsT_contra]):
         settings: SettingsT_contra,
     ) -> Comparison:
         """Test whether the challenger is better; `anchor` holds the figures of the first champion on these rows."""
-
-
-Judging = GateModule[Any, Any, Any]
 
 
 class NotComparable(Exception):  # noqa: N818 (it ends a judgement, not the run)
@@ -67,7 +60,7 @@ def recall(case: Case) -> tuple[Verdict, Entry] | None:
     return None if kept is None else (Verdict.from_json(kept.verdict), kept)
 
 
-def judge(case: Case, judging: Judging) -> Verdict:
+def judge(case: Case, judging: Judging[Any, Any, Any]) -> Verdict:
     """Compare a challenger with the champion on the same rows, in the way of its kind.
 
     Raises ServiceError (E-SVC-004) if MLflow does not answer.
@@ -141,7 +134,7 @@ def open_version(case: Case, who: Identity) -> RegisteredModel:
         return named_models.open_identity(case.challenge.model, who, case.entries)
 
 
-def open_scores(case: Case, who: Identity, judging: Judging) -> Scores:
+def open_scores(case: Case, who: Identity, judging: Judging[Any, Any, Any]) -> Scores:
     """Score a model on the challenge's rows; raises NotComparable if it is not whole or answers nonsense."""
     model, holdout = open_version(case, who), case.challenge.holdout
     with _refusing(case, who):

@@ -13,13 +13,13 @@ from tasks.kinds.classify_series.cells import LabelledRowParser
 from tasks.kinds.classify_series.frames import gather_sequences
 from tasks.kinds.classify_series.incomplete import describe_incomplete, find_incomplete, leave_out
 from tasks.kinds.classify_series.source import SequenceSource
-from tasks.kinds.forecast.ingest import PARKED_FILE, park_rows
 from tasks.panel.account import describe_reading
 from tasks.panel.canonical import write_canonical
 from tasks.panel.cells import RowParser
 from tasks.panel.duplicates import find_duplicates
 from tasks.panel.frames import ROWS_FILE, VALUES, count_missing
 from tasks.panel.ordering import sort_times
+from tasks.panel.parking import PARKED_FILE, park_rows
 from tasks.panel.policies import Sheet
 from tasks.panel.refusals import Refusal
 from tasks.progress import Progress, emit

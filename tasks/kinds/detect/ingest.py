@@ -11,12 +11,12 @@ import polars as pl
 from tasks.errors import plural
 from tasks.kinds.detect.cells import LabelledRowParser, parse_label
 from tasks.kinds.detect.source import DetectionSource
-from tasks.kinds.forecast.ingest import PARKED_FILE, park_rows
 from tasks.panel.account import describe_reading
 from tasks.panel.canonical import write_canonical
 from tasks.panel.duplicates import NO_DUPLICATES, find_duplicates
 from tasks.panel.frames import ROWS_FILE, count_missing
 from tasks.panel.ordering import Unsorted, sort_times
+from tasks.panel.parking import PARKED_FILE, park_rows
 from tasks.panel.policies import Sheet
 from tasks.progress import Progress, emit
 from tasks.sources.inputs import Inputs

@@ -4,20 +4,19 @@ Rows are parsed in batches into a parked file, so values are in memory a batch a
 the rows in order. Only rows that are not yet sorted by series and time, and long tables, are sorted in memory.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from tasks.errors import InputError, ResourceError, plural, quoted
+from tasks.errors import InputError, plural
 from tasks.panel.account import describe_changes, describe_reading
 from tasks.panel.canonical import write_canonical
 from tasks.panel.cells import RowParser
 from tasks.panel.duplicates import find_duplicates
 from tasks.panel.frames import ROWS_FILE, count_missing
 from tasks.panel.ordering import sort_times
+from tasks.panel.parking import PARKED_FILE, park_rows, shown_names
 from tasks.panel.policies import (
     Sheet,
     describe_gaps,
@@ -29,11 +28,8 @@ from tasks.panel.time_grid import DTYPES, FOLLOWS_IN_SERIES, TimeGrid, infer_gri
 from tasks.progress import Progress, emit
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
-from tasks.sources.readers import read_files
 
-PARKED_FILE = "parked.parquet"
 MAX_SHOWN_GAPS = 3
-MAX_SHOWN_NAMES = 5
 
 
 def write_rows(
@@ -94,7 +90,7 @@ def write_history(folder: Path, intake: Intake, inputs: Inputs, *, channels: Seq
     )
     if others:
         count = plural(others.total(), "row")
-        said.append(f"left out {count} of channels that the model never learned: {_shown(others)}")
+        said.append(f"left out {count} of channels that the model never learned: {shown_names(others)}")
     intake.note(merged=duplicates.height, warnings=said)
 
 
@@ -122,28 +118,6 @@ def _arrange(folder: Path, sheet: Sheet, zone: str | None) -> dict:
     }
 
 
-def park_rows(path: Path, inputs: Inputs, intake: Intake, parser: RowParser) -> int:
-    """Write the parsed rows in the order of the source, numbered from 0, and return how many there are.
-
-    Raises InputError (E-DATA-001) if there is none, and what the readers and the parser raise;
-    ResourceError (E-DATA-023) beyond `max_rows`.
-    """
-    schema, num_rows = pa.schema([("row", pa.uint32()), *parser.schema]), 0
-    with pq.ParquetWriter(path, schema, compression="lz4") as writer:
-        for rows in read_files(inputs.files, intake, parser):
-            numbered = rows.with_row_index("row", offset=num_rows)
-            num_rows += rows.height
-            if num_rows > intake.settings.max_rows:
-                raise _too_many_rows(intake.settings.max_rows)
-            writer.write_table(numbered.select(schema.names).to_arrow().cast(schema))
-            emit(Progress(stage="ingest", done=num_rows))
-    if not num_rows:
-        raise _nothing_left(intake, parser)
-    intake.kept, intake.foreign = num_rows, parser.other_channels.total()
-    parser.time_line.settle_order(path)
-    return num_rows
-
-
 def _find_grid(sheet: Sheet, times: pl.DataFrame, zone: str | None) -> TimeGrid:
     typed = times.with_columns(pl.col("time").cast(DTYPES[sheet.clock]))
     grid = infer_grid(typed, clock=sheet.clock, zone=zone, frequency=sheet.settings.frequency)
@@ -167,28 +141,3 @@ def _describe_gaps(summary: dict) -> list[str]:
         f"{plural(gaps['number'], 'gap')} with {plural(gaps['steps'], 'missing step')} of "
         f"{summary['grid']['frequency']}, which no window spans: {', '.join(places)}"
     ]
-
-
-def _shown(names: Collection[str]) -> str:
-    more = ["..."] if len(names) > MAX_SHOWN_NAMES else []
-    return ", ".join([*map(quoted, sorted(names)[:MAX_SHOWN_NAMES]), *more])
-
-
-def _nothing_left(intake: Intake, parser: RowParser) -> InputError:
-    others = parser.other_channels
-    counted = {"bad": intake.skipped, **{f"other than where.{name}": count for name, count in intake.filtered.items()}}
-    counted[f"of channels that the model never learned ({_shown(others)})"] = others.total()
-    parts = [f"{count} {what}" for what, count in counted.items() if count]
-    first = f" (first: {intake.examples[0]})" if intake.examples else ""
-    fix = "check `where` and on_bad_rows, or the files."
-    if parser.known_channels is not None and others:
-        fix = f"name the channels as in training: {', '.join(map(quoted, parser.known_channels))}."
-    return InputError("E-DATA-001", f"no rows are left{': ' if parts else ''}{', '.join(parts)}{first}.", fix=fix)
-
-
-def _too_many_rows(max_rows: int) -> ResourceError:
-    return ResourceError(
-        "E-DATA-023",
-        f"the source has more than max_rows = {max_rows} rows.",
-        fix="raise max_rows if the source is meant to be that large.",
-    )

@@ -4,13 +4,14 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tasks.kinds.classify.gate import TextHoldout
 from tasks.labelled.gate import compare_scores
-from tasks.labelled.scoring import Holdout, Scores, log_losses
+from tasks.labelled.scoring import Scores, log_losses
 from tasks.promotion.comparison import find_objections
 from tasks.promotion.settings import PromotionSettings
 
 ROWS = 400
-HOLDOUT = Holdout(
+HOLDOUT = TextHoldout(
     texts=pl.Series(["x" * (1 + row // 4) for row in range(ROWS)]), labels=pl.Series(["neg", "pos"] * 200), digest="d"
 )
 

@@ -5,8 +5,8 @@ import pytest
 
 from tasks.contract.lineage import Lineage
 from tasks.kinds.classify.classifier import TextClassifier
+from tasks.kinds.classify.gate import read_holdout, score_model
 from tasks.labelled import scoring
-from tasks.labelled.scoring import read_holdout, score_model
 from tasks.promotion import named_models
 from tasks.store import artefacts
 
