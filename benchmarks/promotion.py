@@ -18,8 +18,8 @@ from benchmarks.measure import ROOT, describe_run, markdown_table, publish
 from benchmarks.promotion_workers import INCUMBENT, content_of, quality_of
 from benchmarks.real_retrains import describe_retrains
 from benchmarks.simulated_retraining import Career, live_often, promoted_share
+from tasks.labelled.promotion import PromotionSettings
 from tasks.promotion import aliases, ledger
-from tasks.promotion.settings import PromotionSettings
 from tasks.promotion.wear import most_false_promotions
 from tasks.registry.registrations import CONTENT
 from tasks.tracking import mlflow_client

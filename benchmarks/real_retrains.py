@@ -21,13 +21,13 @@ from tasks.kinds.classify.encode import EncodeSettings
 from tasks.kinds.classify.gate import TextHoldout
 from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.kinds.classify.shard import ShardSettings
+from tasks.kinds.classify.source import SourceSettings
 from tasks.kinds.classify.split import SplitSettings
 from tasks.labelled.fit import ClassifierCandidate
+from tasks.labelled.promotion import PromotionSettings
 from tasks.labelled.scoring import Scores, log_losses
-from tasks.promotion.settings import PromotionSettings
 from tasks.promotion.wear import most_false_promotions
 from tasks.shard import shard
-from tasks.sources.settings import SourceSettings
 from tasks.split import split
 from tasks.statistics.paired_tests import mcnemar_p_value
 from tasks.store.artefacts import Artefact

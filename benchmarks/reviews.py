@@ -19,7 +19,7 @@ def write_rows(archive: Path, home: Path, path: Path) -> int:
     from tasks.ingest import ingest
     from tasks.kinds.classify.ingest import ROWS_FILE
     from tasks.kinds.classify.recipe import CLASSIFY
-    from tasks.sources.settings import SourceSettings
+    from tasks.kinds.classify.source import SourceSettings
 
     os.environ["RNNFLOW_HOME"] = str(home)
     reviews = ingest.fn(CLASSIFY, SourceSettings(dataset="imdb", path=str(archive)))
@@ -52,9 +52,9 @@ def build_shards(home: Path) -> Path:
     from tasks.kinds.classify.encode import EncodeSettings
     from tasks.kinds.classify.recipe import CLASSIFY
     from tasks.kinds.classify.shard import ShardSettings
+    from tasks.kinds.classify.source import SourceSettings
     from tasks.kinds.classify.split import SplitSettings
     from tasks.shard import shard
-    from tasks.sources.settings import SourceSettings
     from tasks.split import split
 
     os.environ["RNNFLOW_HOME"] = str(home)

@@ -13,11 +13,11 @@ import polars as pl
 
 from tasks.kinds.classify.gate import TextHoldout
 from tasks.labelled.gate import compare_scores
+from tasks.labelled.promotion import PromotionSettings
 from tasks.labelled.scoring import Scores
 from tasks.promotion.comparison import Comparison
 from tasks.promotion.judging import crown_first, decide_on
 from tasks.promotion.ledger import Draft, Entry
-from tasks.promotion.settings import PromotionSettings
 from tasks.promotion.standing import find_anchor
 from tasks.promotion.verdicts import Case, Challenge, Verdict
 

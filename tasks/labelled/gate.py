@@ -9,11 +9,11 @@ import polars as pl
 
 from tasks.errors import plural, quoted
 from tasks.labelled.evaluate import cut_in_quarters
+from tasks.labelled.promotion import PromotionSettings
 from tasks.labelled.scoring import LabelledHoldout, Scores
 from tasks.promotion import verdicts
 from tasks.promotion.comparison import Comparison, percent
 from tasks.promotion.judging import NotComparable, refuse_differences
-from tasks.promotion.settings import PromotionSettings
 from tasks.promotion.verdicts import Case
 from tasks.registry.registered_model import RegisteredModel
 from tasks.registry.served_parts import read_serving_fields

@@ -7,7 +7,7 @@ import polars as pl
 from tasks.contract.contest import Contest
 from tasks.contract.presentation import Presentation, ScoreColumn
 from tasks.contract.report_contents import ReportContents, read_json
-from tasks.reporting import plots
+from tasks.labelled import plots
 from tasks.statistics.intervals import Interval, mean_with_interval
 from tasks.store.artefacts import Artefact
 

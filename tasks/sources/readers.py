@@ -15,7 +15,6 @@ from tasks.sources.reading_jsonl import read_jsonl
 from tasks.sources.reading_nab import read_nab
 from tasks.sources.reading_parquet import read_parquet
 from tasks.sources.reading_ts import read_ts
-from tasks.sources.row_checks import check_rows
 
 TABLE_READERS: dict[str, Callable[[InputFile, Intake], Iterator[pl.DataFrame]]] = {
     "archive": read_archive,
@@ -31,9 +30,9 @@ TABLE_READERS: dict[str, Callable[[InputFile, Intake], Iterator[pl.DataFrame]]] 
 def read_files(
     files: Sequence[InputFile],
     intake: Intake,
-    check: Callable[[pl.DataFrame, Intake], pl.DataFrame] = check_rows,
+    check: Callable[[pl.DataFrame, Intake], pl.DataFrame],
 ) -> Iterator[pl.DataFrame]:
-    """Yield checked rows in batches, in the order of the files: text, label, source, split, or what `check` makes.
+    """Yield the rows in batches, in the order of the files, as `check` makes them of raw ones.
 
     Raises RnnflowError only. With `on_bad_rows = "skip"` bad rows and files that are bad input are left out,
     after the rows before the fault; damaged archives and exceeded caps always stop.

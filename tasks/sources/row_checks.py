@@ -8,7 +8,7 @@ import polars as pl
 from tasks.errors import InputError, quoted
 from tasks.sources.intake import Intake
 from tasks.sources.label_names import look_of, plain_label
-from tasks.sources.settings import FileSettings, LabelledSource, SourceSettings
+from tasks.sources.settings import FileSettings, LabelledSource
 
 # The names of official splits in the wild, and ours.
 SPLIT_NAMES = {
@@ -23,7 +23,6 @@ SPLIT_NAMES = {
     "unsup": "unlabelled",
     "unsupervised": "unlabelled",
 }
-ROW_COLUMNS = ("text", "label", "source", "split")
 
 NUMBER = r"(?i)^\s*[+-]?(\d+[.,]\d*|[.,]\d+|\d+([.,]\d*)?e[+-]?\d+|nan|inf|infinity)\s*$"
 FULL_WIDTH_NUMBER = r"^\d*[^\D0-9]\d*$"
@@ -41,23 +40,6 @@ class Check:
     bad: pl.Expr
     problem: str
     fix: str
-
-
-def row_checks(settings: SourceSettings) -> list[Check]:
-    """List the checks in the order in which they speak."""
-    text, limit = pl.col("text"), settings.max_document_bytes
-    return [
-        Check("E-DATA-020", "text", text.is_null(), "got null, expected a text.", "fill the text in, or drop the row."),
-        Check("E-ENC-004", "text", _holds_nul(text), "holds a NUL character.", "remove it."),
-        Check(
-            "E-DATA-008",
-            "text",
-            text.str.len_bytes() > limit,
-            f"is longer than {limit} bytes.",
-            "cut the document, or raise max_document_bytes.",
-        ),
-        *label_checks(settings),
-    ]
 
 
 def label_checks(settings: LabelledSource) -> list[Check]:
@@ -79,7 +61,7 @@ def label_checks(settings: LabelledSource) -> list[Check]:
             "got nothing, expected a label.",
             'fill the label in, drop the row, or put it in the split "unlabelled".',
         ),
-        Check("E-ENC-004", "label", _holds_nul(label), "holds a NUL character.", "remove it."),
+        Check("E-ENC-004", "label", holds_nul(label), "holds a NUL character.", "remove it."),
         Check(
             "E-DATA-013",
             "label",
@@ -116,16 +98,6 @@ def label_checks(settings: LabelledSource) -> list[Check]:
             "correct the label, or add it to `labels`.",
         ),
     ]
-
-
-def check_rows(raw: pl.DataFrame, intake: Intake) -> pl.DataFrame:
-    """Filter by `where`, refuse bad rows, and return the rest: text, label, source, split.
-
-    Labels of the split `unlabelled` are not read.
-    """
-    rows = refuse_rows(with_label_and_split(filter_rows(raw, intake)), row_checks(intake.settings), intake)
-    intake.spellings.add(rows)
-    return rows.with_columns(label=renamed_label(intake.settings)).select(ROW_COLUMNS)
 
 
 def with_label_and_split(raw: pl.DataFrame) -> pl.DataFrame:
@@ -189,7 +161,8 @@ def _plain_cells(cells: pl.Series) -> pl.Series:
     return cells.replace(changed) if changed else cells
 
 
-def _holds_nul(cell: pl.Expr) -> pl.Expr:
+def holds_nul(cell: pl.Expr) -> pl.Expr:
+    """Whether a cell has a character that no text has."""
     return cell.str.contains("\0", literal=True)
 
 

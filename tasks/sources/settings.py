@@ -14,13 +14,6 @@ from tasks.sources.label_names import plain_label, spelled_out
 
 GIB = 2**30
 
-PRESETS = {
-    "files": {},
-    "reviews": {"format": "csv", "where": {"source": "imdb"}, "labels": {"0": "neg", "1": "pos"}},
-    # The corpus also holds lists of addresses, a vocabulary and features, which are no documents.
-    "imdb": {"format": "folder", "include": "t*/[npu]*/*.txt", "labels": {"neg": "neg", "pos": "pos"}},
-}
-
 
 class FileSettings(Settings):
     """Which files to read and how, whatever their rows mean; a subclass names the columns it wants."""
@@ -145,30 +138,3 @@ class LabelledSource(FileSettings):
         """The columns of the label and, if there is one, the official split."""
         roles = {"label": self.label_column, "split": self.split_column}
         return {role: column for role, column in roles.items() if column is not None}
-
-
-class SourceSettings(LabelledSource):
-    """Which rows to read, and how text, label and official split are found in them."""
-
-    presets: ClassVar[Mapping[str, Mapping[str, object]]] = PRESETS
-    reads_documents: ClassVar[bool] = True
-
-    dataset: Literal["reviews", "imdb", "files"] = Field(
-        "files", description="`reviews` is in an installed package, `imdb` is downloaded, `files` are your own."
-    )
-    format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "folder"] = Field(
-        "auto", description="How files are read; `auto` goes by their suffix, `folder` means one folder per class."
-    )
-    text_column: str = Field("text", min_length=1, max_length=256, description="Column that holds the text.")
-    include: str = Field("*.txt", min_length=1, max_length=256, description="Pattern of the documents in a folder.")
-
-    @model_validator(mode="after")
-    def _names_columns_once(self) -> Self:
-        columns = [self.text_column, self.label_column, self.split_column]
-        if len(set(columns)) < len(columns):
-            raise ValueError("text_column, label_column and split_column must differ")
-        return self
-
-    def named_columns(self) -> dict[str, str]:
-        """The columns of text, label and, if there is one, official split."""
-        return {"text": self.text_column, **super().named_columns()}

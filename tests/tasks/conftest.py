@@ -22,7 +22,7 @@ from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.kinds.classify.shard import ShardSettings
 from tasks.labelled.evaluate import ClassificationSettings
 from tasks.labelled.fit import ClassifierCandidate
-from tasks.promotion.settings import PromotionSettings
+from tasks.labelled.promotion import PromotionSettings
 from tasks.register import register
 from tasks.shard import shard
 from tasks.store import artefacts

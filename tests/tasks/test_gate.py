@@ -16,8 +16,8 @@ from tasks.gate import gate
 from tasks.kinds.classify.classifier import TextClassifier
 from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.labelled import scoring
+from tasks.labelled.promotion import PromotionSettings
 from tasks.promotion import aliases, ledger, named_models, overrides
-from tasks.promotion.settings import PromotionSettings
 from tasks.register import register
 from tasks.registry import registrations
 from tasks.store import artefacts
@@ -385,7 +385,7 @@ from tasks.contract.lineage import Lineage
 from tasks.gate import gate
 from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.promotion import aliases
-from tasks.promotion.settings import PromotionSettings
+from tasks.labelled.promotion import PromotionSettings
 from tasks.tracking.runs import RunContext
 if sys.argv[3:] == ["killed"]:
     aliases.project = lambda model, anew: os.kill(os.getpid(), signal.SIGKILL)

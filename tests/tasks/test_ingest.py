@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from tasks.errors import InputError, IntegrityError, ResourceError, RnnflowError
 from tasks.ingest import ingest
 from tasks.kinds.classify.recipe import CLASSIFY
+from tasks.kinds.classify.source import SourceSettings
 from tasks.progress import listening
 from tasks.sources.inputs import BUILT_IN, Inputs, find_inputs
-from tasks.sources.settings import SourceSettings
 from tasks.store.artefacts import Artefact
 
 IMDB = os.environ.get("RNNFLOW_IMDB", "")
@@ -299,7 +299,7 @@ def test_memory_stays_flat_as_the_input_grows(tmp_path):
     program = (
         "import sys\n"
         "from tasks.ingest import ingest\nfrom tasks.kinds.classify.recipe import CLASSIFY\n"
-        "from tasks.sources.settings import SourceSettings\n"
+        "from tasks.kinds.classify.source import SourceSettings\n"
         "for path in sys.argv[1:]:\n"
         "    ingest.fn(CLASSIFY, SourceSettings(path=path))\n"
         "    print(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])\n"

@@ -16,11 +16,11 @@ import numpy as np
 import polars as pl
 
 from tasks.errors import InputError, quoted
+from tasks.kinds.classify.source import SourceSettings
 from tasks.labelled.calibration import calibrated_probabilities
 from tasks.labelled.profile import Profile, profile_rows
 from tasks.registry.served_parts import check_part, read_serving, read_serving_fields, write_serving
 from tasks.sources.served_source import ServedSource
-from tasks.sources.settings import SourceSettings
 from tasks.text.tokenizers import truncated
 from tasks.text.vocabulary import UNKNOWN_ID, TextEncoder
 

@@ -12,11 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.errors import InputError, ResourceError, quoted
+from tasks.kinds.classify.row_checks import check_rows
+from tasks.kinds.classify.source import SourceSettings
 from tasks.progress import Progress, emit
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
 from tasks.sources.readers import read_files
-from tasks.sources.settings import SourceSettings
 
 ROWS_FILE = "rows.parquet"
 SCHEMA = pa.schema(
@@ -69,7 +70,7 @@ def write_rows(folder: Path, *, settings: SourceSettings, inputs: Inputs, digest
     intake = Intake(settings.with_preset())
     census = Census()
     with pq.ParquetWriter(folder / ROWS_FILE, SCHEMA, compression="zstd") as writer:
-        for rows in read_files(inputs.files, intake):
+        for rows in read_files(inputs.files, intake, check_rows):
             numbered = rows.with_row_index("row", offset=census.rows)
             census.add(rows)
             _refuse_beyond_cap(census.rows, settings.max_rows)

@@ -10,11 +10,11 @@ from tasks.contract.recipe import Recipe
 from tasks.kinds.classify.baseline import BASELINES, BaselineSettings
 from tasks.kinds.classify.encode import EncodeSettings
 from tasks.kinds.classify.shard import ShardSettings
+from tasks.kinds.classify.source import SourceSettings
 from tasks.kinds.classify.split import SplitSettings
 from tasks.labelled.evaluate import ClassificationSettings
 from tasks.labelled.fit import ClassifierCandidate
-from tasks.promotion.settings import PromotionSettings
-from tasks.sources.settings import SourceSettings
+from tasks.labelled.promotion import PromotionSettings
 
 RECURRENT_CLASSIFIERS = [
     ClassifierCandidate(name="gru", model=Architecture(cell="gru", bidirectional=True)),

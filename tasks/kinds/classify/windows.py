@@ -13,6 +13,7 @@ import polars as pl
 
 from tasks.errors import InputError, quoted
 from tasks.kinds.classify.classifier import MAX_CHARACTERS, Serving, fault_of_text
+from tasks.kinds.classify.source import SourceSettings
 from tasks.prediction.counts import describe_fault
 from tasks.prediction.remedies import naming_remedies
 from tasks.sources.decoding import Lines, open_decompressed
@@ -20,7 +21,6 @@ from tasks.sources.inputs import FORMATS, TABLE_FORMATS, InputFile, suffixes_of
 from tasks.sources.intake import Intake, RawRow, batched
 from tasks.sources.readers import TABLE_READERS
 from tasks.sources.row_checks import filter_rows, renamed_label
-from tasks.sources.settings import SourceSettings
 
 WINDOW_ROWS = 10_000
 WINDOW_BYTES = 16 * 2**20

@@ -15,7 +15,7 @@ from tasks.kinds.classify_series.shard import SequenceShardSettings
 from tasks.kinds.classify_series.source import SequenceSource
 from tasks.kinds.classify_series.split import SequenceSplitSettings
 from tasks.labelled.evaluate import ClassificationSettings
-from tasks.promotion.settings import PromotionSettings
+from tasks.labelled.promotion import PromotionSettings
 
 RECURRENT_SERIES_CLASSIFIERS = [
     SequenceCandidate(name="gru", model=SeriesArchitecture(cell="gru", bidirectional=True)),

@@ -6,9 +6,9 @@ import pytest
 
 from tasks.kinds.classify.gate import TextHoldout
 from tasks.labelled.gate import compare_scores
+from tasks.labelled.promotion import PromotionSettings
 from tasks.labelled.scoring import Scores, log_losses
 from tasks.promotion.comparison import find_objections
-from tasks.promotion.settings import PromotionSettings
 
 ROWS = 400
 HOLDOUT = TextHoldout(

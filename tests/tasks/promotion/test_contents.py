@@ -12,12 +12,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from tasks.errors import InputError, IntegrityError
 from tasks.gate import project_aliases
+from tasks.labelled.promotion import PromotionSettings
 from tasks.promotion import aliases, ledger, ownership
 from tasks.promotion import named_models as registered
 from tasks.promotion.identities import locate
 from tasks.promotion.judging import recall
 from tasks.promotion.overrides import promote, roll_back
-from tasks.promotion.settings import PromotionSettings
 from tasks.promotion.verdicts import Case, Challenge
 from tasks.registry import registrations
 from tasks.tracking import mlflow_client

@@ -5,7 +5,7 @@ import statistics
 import pytest
 
 from benchmarks.simulated_retraining import live_often, promoted_share
-from tasks.promotion.settings import PromotionSettings
+from tasks.labelled.promotion import PromotionSettings
 from tasks.promotion.wear import most_false_promotions
 
 SETTINGS = PromotionSettings()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from tasks.labelled import plots as classifier_plots
 from tasks.reporting import plots
 
 HOSTILE = "$x^$ \u202e<b>\x1b[31m"
@@ -17,12 +18,14 @@ def interval(value: float) -> dict[str, float]:
 
 def calibration() -> Figure:
     bins = [{"rows": 10, "confidence": share, "accuracy": interval(share)} for share in (0.55, 0.75, 0.95)]
-    return plots.draw_calibration(bins, bins, 1.3)
+    return classifier_plots.draw_calibration(bins, bins, 1.3)
 
 
 def comparison() -> Figure:
     scores = {HOSTILE: {"valid": interval(0.9), "test": interval(0.88)}}
-    return plots.draw_comparison({**scores, "baseline": {"valid": interval(0.8), "test": interval(0.81)}}, 0.95)
+    return classifier_plots.draw_comparison(
+        {**scores, "baseline": {"valid": interval(0.8), "test": interval(0.81)}}, 0.95
+    )
 
 
 def loss_curves() -> Figure:
@@ -31,7 +34,7 @@ def loss_curves() -> Figure:
 
 
 def slices() -> Figure:
-    return plots.draw_slices(
+    return classifier_plots.draw_slices(
         [{"by": by, "slice": HOSTILE, "rows": 9, "accuracy": interval(0.8)} for by in ("label", "label", "length")], 0.8
     )
 
@@ -39,9 +42,11 @@ def slices() -> Figure:
 FIGURES: dict[str, Callable[[], Figure]] = {
     "calibration": calibration,
     "comparison": comparison,
-    "confusion": lambda: plots.draw_confusion([[5, 1], [0, 9]], [HOSTILE, "pos"]),
-    "confusion_of_many": lambda: plots.draw_confusion(np.eye(20, dtype=int), [f"label {k}" * 9 for k in range(20)]),
-    "lengths": lambda: plots.draw_lengths([(3, 10), (5, 20), (9, 1)], [5, 10]),
+    "confusion": lambda: classifier_plots.draw_confusion([[5, 1], [0, 9]], [HOSTILE, "pos"]),
+    "confusion_of_many": lambda: classifier_plots.draw_confusion(
+        np.eye(20, dtype=int), [f"label {k}" * 9 for k in range(20)]
+    ),
+    "lengths": lambda: classifier_plots.draw_lengths([(3, 10), (5, 20), (9, 1)], [5, 10]),
     "loss_curves": loss_curves,
     "slices": slices,
 }
@@ -84,8 +89,8 @@ def test_pyplot_is_left_alone() -> None:
     import sys
 
     code = (
-        "import sys, tasks.reporting.plots as plots;"
-        "plots.draw_lengths([(3, 10)], [5]).savefig('/dev/null', format='png');"
+        "import sys, tasks.labelled.plots as classifier_plots;"
+        "classifier_plots.draw_lengths([(3, 10)], [5]).savefig('/dev/null', format='png');"
         "assert 'matplotlib.figure' in sys.modules and 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

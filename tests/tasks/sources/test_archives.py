@@ -13,12 +13,13 @@ import pytest
 import zstandard
 
 from tasks.errors import InputError, IntegrityError, ResourceError, RnnflowError
+from tasks.kinds.classify.row_checks import check_rows
+from tasks.kinds.classify.source import SourceSettings
 from tasks.sources import archives
 from tasks.sources.archives import read_members
 from tasks.sources.inputs import InputFile, find_inputs
 from tasks.sources.intake import Intake
 from tasks.sources.readers import read_files
-from tasks.sources.settings import SourceSettings
 
 FIX_HOSTILE = "do not trust this archive; pack the plain files again yourself."
 DOCUMENTS = {f"{label}/{number}.txt": f"{label} {number}".encode() for label in "ab" for number in range(20)}
@@ -93,7 +94,7 @@ def test_labels_splits_and_sources_come_from_the_names_of_members(tmp_path):
     )
     source = SourceSettings(path=str(path))
 
-    (rows,) = read_files(find_inputs(source).files, Intake(source))
+    (rows,) = read_files(find_inputs(source).files, Intake(source), check_rows)
 
     assert rows.rows() == [
         ("one", "pos", "x/train/pos/1.txt", "train"),

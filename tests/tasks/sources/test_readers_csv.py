@@ -8,11 +8,13 @@ import pytest
 from pydantic import ValidationError
 
 from tasks.errors import InputError
+from tasks.kinds.classify.row_checks import check_rows
+from tasks.kinds.classify.source import SourceSettings
 from tasks.sources.inputs import find_inputs
 from tasks.sources.intake import Intake
 from tasks.sources.readers import read_files
 from tasks.sources.reading_csv import read_csv
-from tasks.sources.settings import FileSettings, SourceSettings
+from tasks.sources.settings import FileSettings
 
 FIX_COLUMN = "name the column in the recipe or in the file"
 
@@ -20,7 +22,7 @@ FIX_COLUMN = "name the column in the recipe or in the file"
 def read(path: Path, **settings) -> tuple[pl.DataFrame, Intake]:
     source = SourceSettings(path=str(path), **settings).with_preset()
     intake = Intake(source)
-    return pl.concat(read_files(find_inputs(source).files, intake)), intake
+    return pl.concat(read_files(find_inputs(source).files, intake, check_rows)), intake
 
 
 def error_of(path: Path, **settings) -> str:

@@ -11,10 +11,11 @@ import pytest
 import zstandard
 
 from tasks.errors import InputError, IntegrityError, ResourceError, RnnflowError
+from tasks.kinds.classify.row_checks import check_rows
+from tasks.kinds.classify.source import SourceSettings
 from tasks.sources.inputs import find_inputs
 from tasks.sources.intake import Intake
 from tasks.sources.readers import read_files
-from tasks.sources.settings import SourceSettings
 
 COMPRESS = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": zstandard.compress}
 
@@ -22,7 +23,7 @@ COMPRESS = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".
 def read(path: Path | str, **settings) -> tuple[pl.DataFrame, Intake]:
     source = SourceSettings(path=str(path), **settings)
     intake = Intake(source)
-    return pl.concat(read_files(find_inputs(source).files, intake)), intake
+    return pl.concat(read_files(find_inputs(source).files, intake, check_rows)), intake
 
 
 def error_of(path: Path | str, **settings) -> str:

@@ -8,10 +8,11 @@ import polars as pl
 import pytest
 
 from tasks.errors import InputError
+from tasks.kinds.classify.row_checks import check_rows
+from tasks.kinds.classify.source import SourceSettings
 from tasks.sources.inputs import find_inputs
 from tasks.sources.intake import Intake
 from tasks.sources.readers import read_files
-from tasks.sources.settings import SourceSettings
 
 GOOD = '{"text": "hello", "label": "a"}'
 
@@ -19,7 +20,7 @@ GOOD = '{"text": "hello", "label": "a"}'
 def read(path: Path, **settings) -> tuple[pl.DataFrame, Intake]:
     source = SourceSettings(path=str(path), **settings)
     intake = Intake(source)
-    return pl.concat(read_files(find_inputs(source).files, intake)), intake
+    return pl.concat(read_files(find_inputs(source).files, intake, check_rows)), intake
 
 
 def error_of(path: Path, *lines: str, **settings) -> str:

@@ -9,16 +9,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.errors import InputError, IntegrityError, ResourceError, RnnflowError
+from tasks.kinds.classify.row_checks import check_rows
+from tasks.kinds.classify.source import SourceSettings
 from tasks.sources.inputs import find_inputs
 from tasks.sources.intake import BATCH_BYTES, Intake
 from tasks.sources.readers import read_files
 from tasks.sources.reading_parquet import read_parquet
-from tasks.sources.settings import SourceSettings
 
 
 def read(path: Path, **settings) -> pl.DataFrame:
     source = SourceSettings(path=str(path), **settings)
-    return pl.concat(read_files(find_inputs(source).files, Intake(source)))
+    return pl.concat(read_files(find_inputs(source).files, Intake(source), check_rows))
 
 
 def write(path: Path, **columns) -> Path:

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import InputError
+from tasks.kinds.classify.row_checks import check_rows
+from tasks.kinds.classify.source import SourceSettings
 from tasks.kinds.classify_series.source import SequenceSource
 from tasks.sources.inputs import find_inputs
 from tasks.sources.intake import Intake
 from tasks.sources.readers import read_files
-from tasks.sources.settings import SourceSettings
 
 GBK = "很好".encode("gbk")
 HEADER = b"@timeStamps false\n@classLabel true a b\n@data\n"
@@ -42,7 +43,7 @@ def test_a_header_that_cannot_be_read_is_told_and_the_line_after_it_is_not_taken
     settings = SourceSettings(path=str(tmp_path / "a.csv"))
 
     with pytest.raises(InputError, match=r"E-ENC-001 .*a.csv:1: got bytes"):
-        list(read_files(find_inputs(settings).files, Intake(settings, refused=[])))
+        list(read_files(find_inputs(settings).files, Intake(settings, refused=[]), check_rows))
 
 
 def test_a_header_alone_has_no_rows(tmp_path: Path):
@@ -50,4 +51,4 @@ def test_a_header_alone_has_no_rows(tmp_path: Path):
     settings = SourceSettings(path=str(tmp_path / "a.csv"))
 
     with pytest.raises(InputError, match=r"E-SRC-004 .* has a header and no rows"):
-        list(read_files(find_inputs(settings).files, Intake(settings)))
+        list(read_files(find_inputs(settings).files, Intake(settings), check_rows))

@@ -13,10 +13,10 @@ from pydantic import ValidationError
 
 from tasks.errors import InputError
 from tasks.kinds.classify.ingest import write_rows
+from tasks.kinds.classify.source import SourceSettings
 from tasks.labelled.profile import UNLISTED, profile_rows
 from tasks.sources.inputs import Inputs, find_inputs
 from tasks.sources.label_names import look_of, match_labels, plain_label, spelled_out
-from tasks.sources.settings import SourceSettings
 
 CLASSES = ("café", "thé vert", "Bar", "Größe", "मराठी", "C#", "C++", "❤")
 INVISIBLE = ("\u200b", "\ufeff", "\u00ad", "\u200e", "\u202a", "\u2060", "\ufe0f", "\u034f", "\x7f")

@@ -13,10 +13,10 @@ import pytest
 from pydantic import ValidationError
 
 from tasks.errors import InputError, IntegrityError, ResourceError, RnnflowError
+from tasks.kinds.classify.source import SourceSettings
 from tasks.kinds.forecast.ingest import write_rows
 from tasks.panel.source import SeriesSource
 from tasks.sources.inputs import BUILT_IN, ETTH1_SHA256, find_inputs
-from tasks.sources.settings import SourceSettings
 
 HOURS = [f"2024-01-01T{hour:02}:00" for hour in range(24)]
 

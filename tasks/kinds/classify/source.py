@@ -1,0 +1,42 @@
+"""Which texts to read: files of any form, folders with a class each, or a built-in data set."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from tasks.sources.settings import LabelledSource
+
+PRESETS = {
+    "files": {},
+    "reviews": {"format": "csv", "where": {"source": "imdb"}, "labels": {"0": "neg", "1": "pos"}},
+    # The corpus also holds lists of addresses, a vocabulary and features, which are no documents.
+    "imdb": {"format": "folder", "include": "t*/[npu]*/*.txt", "labels": {"neg": "neg", "pos": "pos"}},
+}
+
+
+class SourceSettings(LabelledSource):
+    """Which rows to read, and how text, label and official split are found in them."""
+
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = PRESETS
+    reads_documents: ClassVar[bool] = True
+
+    dataset: Literal["reviews", "imdb", "files"] = Field(
+        "files", description="`reviews` is in an installed package, `imdb` is downloaded, `files` are your own."
+    )
+    format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "folder"] = Field(
+        "auto", description="How files are read; `auto` goes by their suffix, `folder` means one folder per class."
+    )
+    text_column: str = Field("text", min_length=1, max_length=256, description="Column that holds the text.")
+    include: str = Field("*.txt", min_length=1, max_length=256, description="Pattern of the documents in a folder.")
+
+    @model_validator(mode="after")
+    def _names_columns_once(self) -> Self:
+        columns = [self.text_column, self.label_column, self.split_column]
+        if len(set(columns)) < len(columns):
+            raise ValueError("text_column, label_column and split_column must differ")
+        return self
+
+    def named_columns(self) -> dict[str, str]:
+        """The columns of text, label and, if there is one, official split."""
+        return {"text": self.text_column, **super().named_columns()}
