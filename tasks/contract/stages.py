@@ -173,9 +173,17 @@ class ReportModule(Protocol):
 class Predicted(Protocol):
     """What became of a file: `bad` rows are in `errors`, what was predicted is in `output`."""
 
-    output: Path
-    bad: int
-    errors: Path | None
+    @property
+    def output(self) -> Path:
+        """The file of answers."""
+
+    @property
+    def bad(self) -> int:
+        """How many rows or series have none."""
+
+    @property
+    def errors(self) -> Path | None:
+        """The file that says why; None if all have one."""
 
     def describe(self) -> str:
         """Say it in a few lines."""
