@@ -41,7 +41,8 @@ class Kind:
 
     name: what recipes call it. recipe: its settings, a section for each stage.
     served_model: name of the module that MLflow runs when a registered model is loaded. warm_start: None where weights
-    say nothing about other data, as numbers of another day have another scale.
+    say nothing about other data, as numbers of another day have another scale. package: which installed distribution
+    brings the kind, with its version; `tasks.kinds` says so, and of ours nothing.
     """
 
     name: str
@@ -59,3 +60,4 @@ class Kind:
     predict: "LazyModule[PredictModule]"
     served_model: str
     warm_start: "LazyModule[WarmStartModule] | None" = None
+    package: str = ""
