@@ -10,7 +10,7 @@ from pydantic import Field
 
 from flows.lifecycle import LIFECYCLE
 from flows.recipes.changed_source import change_source
-from tasks.contract.stages import Predicted
+from tasks.contract.services import Predicted
 from tasks.errors import printable
 from tasks.prediction.dispatch import predict_file
 from tasks.store.artefacts import home

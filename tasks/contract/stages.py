@@ -157,31 +157,6 @@ class ReportModule(Protocol):
         """Plots of the page, by name."""
 
 
-class Predicted(Protocol):
-    """What became of a file: `bad` rows are in `errors`, what was predicted is in `output`."""
-
-    output: Path
-    bad: int
-    errors: Path | None
-
-    def describe(self) -> str:
-        """Say it in a few lines."""
-
-    def describe_refused(self) -> str:
-        """Say how much could not be answered."""
-
-    def table(self) -> dict[str, str | Path]:
-        """Say it as names and values."""
-
-
-class PredictModule(Protocol):
-    """Files of new rows to files of answers."""
-
-    @property
-    def predict_file(self) -> Callable[..., Predicted]:
-        """Answer a file: model, input and output path, then options."""
-
-
 class WarmStartModule(Protocol):
     """A champion's weights to the start of a new fit."""
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import IO
 
 from rnnmodels.durable import sha256_of_file, sync, write_durably
+from tasks.contract.profile import Profile
 from tasks.errors import InputError
 from tasks.kinds.classify.answering import Answers
-from tasks.labelled.profile import Profile
 from tasks.prediction.job import Order, Target
 from tasks.prediction.tables import write_faults, write_table
 

@@ -20,8 +20,9 @@ from prefect.utilities.callables import parameter_schema
 from flows.commands.monitoring import monitor as monitor_command
 from flows.monitor import monitor
 from rnnmodels.durable import sha256_of_file
+from tasks.contract.profile import Profile
 from tasks.errors import InputError
-from tasks.labelled.profile import Profile, profile_rows
+from tasks.labelled.profile import profile_rows
 from tasks.monitoring.seen import record_seen
 from tasks.promotion import named_models
 from tasks.registry.registered_model import RegisteredModel

@@ -14,9 +14,9 @@ from typing import TypeVar
 import numpy as np
 import polars as pl
 
+from tasks.contract.profile import Profile
 from tasks.kinds.classify.classifier import Reading, TextClassifier
 from tasks.kinds.classify.windows import Window
-from tasks.labelled.profile import Profile
 
 T = TypeVar("T")
 END = object()

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import polars as pl
 
+from tasks.contract.profile import Profile
 from tasks.errors import InputError, quoted
 from tasks.labelled.calibration import calibrated_probabilities
-from tasks.labelled.profile import Profile, profile_rows
+from tasks.labelled.profile import profile_rows
 from tasks.registry.served_parts import check_part, read_serving, read_serving_fields, write_serving
 from tasks.sources.served_source import ServedSource
 from tasks.sources.settings import SourceSettings

@@ -6,10 +6,11 @@ import numpy as np
 
 from tasks.contract.contest import Scored
 from tasks.contract.lineage import Lineage
+from tasks.contract.profile import Profile
 from tasks.kinds.classify.evaluate import read_predictions
 from tasks.labelled.calibration import calibrated_probabilities
 from tasks.labelled.evaluate import read_sample
-from tasks.labelled.profile import Profile, profile_rows
+from tasks.labelled.profile import profile_rows
 
 
 def reference_profile(best: Scored, lineage: Lineage) -> Profile:
