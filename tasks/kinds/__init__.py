@@ -6,10 +6,12 @@ A kind is loaded when it is asked for, so that a prediction imports no other kin
 import functools
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from types import MappingProxyType
 
 from tasks.contract.kind import Kind
 from tasks.errors import InputError, quoted
+from tasks.registry.served_parts import read_serving_fields
 
 GROUP = "rnnflow.kinds"
 # Where each kind is described, in the order in which forms and pages show them.
@@ -60,6 +62,11 @@ def find_kind(name: str) -> Kind:
     if not isinstance(kind, Kind) or kind.name != name:
         raise _broken(entry, f"it is {quoted(kind)}")
     return kind
+
+
+def kind_of_model(parts: Path) -> Kind:
+    """Load the kind of a registered model, given its folder; raises as `find_kind` does."""
+    return find_kind(read_serving_fields(parts)["kind"])
 
 
 def all_kinds() -> dict[str, Kind]:
