@@ -60,4 +60,5 @@ CLASSIFY = Kind(
     served_model="tasks.kinds.classify.served_model",
     warm_start=LazyModule("tasks.kinds.classify.warm_start"),
     serve=LazyModule("tasks.kinds.classify.serve"),
+    monitor=LazyModule("tasks.kinds.classify.monitor"),
 )
