@@ -9,11 +9,13 @@ import functools
 import logging
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from types import MappingProxyType
 from typing import get_args
 
 from tasks.contract.kind import Kind
 from tasks.errors import InputError, quoted
+from tasks.registry.served_parts import read_serving_fields
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +59,11 @@ def find_kind(name: str) -> Kind:
     if len(claims) > 1 and name not in BUILT_IN:
         raise _claimed_twice(name)
     return _load(claims[0])
+
+
+def kind_of_model(parts: Path) -> Kind:
+    """Load the kind of a registered model, given its folder; raises as `find_kind` does."""
+    return find_kind(read_serving_fields(parts)["kind"])
 
 
 @functools.cache

@@ -48,7 +48,7 @@ def champion(project: Path, monkeypatch: pytest.MonkeyPatch) -> RegisteredModel:
     model.parts.mkdir(parents=True)
     reference = model.parts / "profile.json"
     reference.write_text(json.dumps(rows(1000, length=100).as_json()))
-    serving = {"format": 2, "sha256": {"profile.json": sha256_of_file(reference)}}
+    serving = {"format": 2, "kind": "classify", "sha256": {"profile.json": sha256_of_file(reference)}}
     (model.parts / "serving.json").write_text(json.dumps(serving))
     monkeypatch.setattr(named_models, "resolve_model", lambda _: model)
     return model
@@ -178,7 +178,7 @@ def test_the_command_only_looks(champion, project):
 
 
 def test_the_command_names_a_model_without_a_reference(champion):
-    (champion.parts / "serving.json").write_text(json.dumps({"format": 1, "sha256": {}}))
+    (champion.parts / "serving.json").write_text(json.dumps({"format": 1, "kind": "classify", "sha256": {}}))
 
     result = CliRunner().invoke(monitor_command, ["reviews", "--json"])
 
