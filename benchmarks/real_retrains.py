@@ -18,11 +18,12 @@ from tasks.fit import fit
 from tasks.ingest import ingest
 from tasks.kinds.classify.classifier import calibrated_probabilities
 from tasks.kinds.classify.encode import EncodeSettings
+from tasks.kinds.classify.gate import Holdout
 from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.kinds.classify.shard import ShardSettings
 from tasks.kinds.classify.split import SplitSettings
 from tasks.labelled.fit import ClassifierCandidate
-from tasks.labelled.scoring import Holdout, Scores, log_losses
+from tasks.labelled.scoring import Scores, log_losses
 from tasks.promotion.settings import PromotionSettings
 from tasks.promotion.wear import most_false_promotions
 from tasks.shard import shard

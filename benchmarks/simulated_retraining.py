@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 import polars as pl
 
+from tasks.kinds.classify.gate import Holdout
 from tasks.labelled.gate import compare_scores
-from tasks.labelled.scoring import Holdout, Scores
+from tasks.labelled.scoring import Scores
 from tasks.promotion.comparison import Comparison
 from tasks.promotion.judging import crown_first, decide_on
 from tasks.promotion.ledger import Draft, Entry

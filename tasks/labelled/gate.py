@@ -1,4 +1,4 @@
-"""What stage `gate` needs of classifiers: the champion's own test rows, and who is right on which of them."""
+"""How stage `gate` compares classifiers, whatever they read: which rows they can be compared on, and who is right."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import polars as pl
 
 from tasks.errors import plural, quoted
 from tasks.labelled.evaluate import cut_in_quarters
-from tasks.labelled.scoring import LabelledHoldout, Scores, read_holdout, score_model
+from tasks.labelled.scoring import LabelledHoldout, Scores
 from tasks.promotion import verdicts
 from tasks.promotion.comparison import Comparison, percent
 from tasks.promotion.judging import NotComparable, refuse_differences
@@ -18,8 +18,6 @@ from tasks.promotion.verdicts import Case
 from tasks.registry.registered_model import RegisteredModel
 from tasks.registry.served_parts import read_serving_fields
 from tasks.statistics.paired_tests import bootstrap_p_value, mcnemar_p_value
-
-__all__ = ["compare_scores", "read_holdout", "refuse_incomparable", "score_model"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,14 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import polars as pl
 
-from tasks.contract.lineage import Lineage
 from tasks.errors import IntegrityError, quoted
-from tasks.kinds.classify.classifier import KIND, TextClassifier
 from tasks.labelled.calibration import calibrated_probabilities
 from tasks.promotion import scoring
 from tasks.promotion.comparison import percent
@@ -30,6 +28,29 @@ logger = logging.getLogger(__name__)
 
 # A label that a model does not know has no probability; its log loss shall be large and finite.
 LEAST_PROBABILITY = 1e-12
+
+
+class Served(Protocol):
+    """How a model is served; `temperature` divides its logits."""
+
+    @property
+    def temperature(self) -> float:
+        """That which was fitted on validation."""
+
+
+class Labeller(Protocol):
+    """A classifier as it is served, whatever it reads."""
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Names of its classes."""
+
+    @property
+    def serving(self) -> Served:
+        """How it is served."""
+
+    def predict_logits(self, questions: Any, /) -> np.ndarray:  # noqa: ANN401
+        """Logits [n, classes] of what it is asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,23 +73,13 @@ class LabelledHoldout(scoring.Holdout):
 
     @property
     @abstractmethod
-    def lengths(self) -> np.ndarray:
-        """Length of each row, in `length_unit`."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Holdout(LabelledHoldout):
-    """Texts to test on, ordered by text and label."""
-
-    kind: ClassVar[str] = KIND
-    length_unit: ClassVar[str] = "characters"
-
-    texts: pl.Series
+    def questions(self) -> Any:  # noqa: ANN401 (a kind's own)
+        """What a model is asked, as its `predict_logits` takes it."""
 
     @property
+    @abstractmethod
     def lengths(self) -> np.ndarray:
-        """Length of each text in characters."""
-        return self.texts.str.len_chars().to_numpy()
+        """Length of each row, in `length_unit`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,23 +102,6 @@ class Scores(scoring.Scores):
     def headline(self) -> str:
         """The accuracy."""
         return percent(self.figures["accuracy"])
-
-
-def read_holdout(lineage: Lineage) -> Holdout:
-    """Read the test rows of a split."""
-    rows = _read_test_rows(lineage.splits)
-    digest = _digest_test_rows(lineage.splits)
-    history = trace_holdout(lineage.splits, digest, _digest_test_rows)
-    return Holdout(texts=rows["text"], labels=rows["label"], digest=digest, **history)
-
-
-def _read_test_rows(splits: Artefact) -> pl.DataFrame:
-    return pl.read_parquet(splits.file("test.parquet"), columns=["text", "label"]).sort("text", "label")
-
-
-def _digest_test_rows(splits: Artefact) -> str:
-    rows = _read_test_rows(splits)
-    return digest_of([rows["text"].to_list(), rows["label"].to_list()])
 
 
 def trace_holdout(splits: Artefact, digest: str, digest_rows: Callable[[Artefact], str]) -> dict:
@@ -142,18 +136,15 @@ def _notes(splits: Artefact, held: dict) -> tuple[str]:
     return (f"The test rows changed with the source ({'; '.join([*said, *renamed])}): both models were scored anew.",)
 
 
-def score_model(model: RegisteredModel, holdout: Holdout) -> Scores:
-    """Return a model's scores on a holdout, from the store if it was scored there before.
-
-    Raises IntegrityError (E-INT-001) if a file of the model is damaged.
-    """
-    return build_scores(partial(write_scores, classifier=model.parts, holdout=holdout), model, holdout, __name__)
-
-
 def build_scores(
-    write: Callable[[Path], dict], model: RegisteredModel, holdout: LabelledHoldout, module: str
+    model: RegisteredModel, holdout: LabelledHoldout, *, load: Callable[[Path], Labeller], module: str
 ) -> Scores:
-    """Have `write` score a model, unless it was scored on these rows under these names before, and read the scores."""
+    """Have a model answer a holdout, unless it did under these names before; `load` reads its folder.
+
+    `module` is where the code of the kind begins. Raises IntegrityError (E-INT-001) if a file of the model is damaged,
+    and what the model raises for rows that it cannot read.
+    """
+    write = partial(write_scores, load=load, parts=model.parts, holdout=holdout)
     origin = {"names": digest_of(dict(holdout.names))}
     return open_scores(scoring.build_scores(write, model, holdout, module=module, origin=origin), model, holdout)
 
@@ -170,12 +161,12 @@ def open_scores(artefact: Artefact, model: RegisteredModel, holdout: LabelledHol
     )
 
 
-def write_scores(folder: Path, *, classifier: Path, holdout: Holdout) -> dict:
+def write_scores(folder: Path, *, load: Callable[[Path], Labeller], parts: Path, holdout: LabelledHoldout) -> dict:
     """Fill the artefact's folder: `scores.parquet` with the predicted label and the log loss of each row."""
-    loaded = TextClassifier.load(classifier)
-    logits = loaded.predict_logits(holdout.texts.to_list())
-    labels = name_classes(loaded.labels, holdout)
-    scores, undefined = score_logits(logits, labels, loaded.serving.temperature, holdout.labels)
+    labeller = load(parts)
+    labels = name_classes(labeller.labels, holdout)
+    logits = labeller.predict_logits(holdout.questions)
+    scores, undefined = score_logits(logits, labels, labeller.serving.temperature, holdout.labels)
     scores.write_parquet(folder / "scores.parquet")
     return {"rows": holdout.rows, "undefined": undefined, "labels": sorted(set(labels))}
 

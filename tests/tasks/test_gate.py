@@ -48,7 +48,7 @@ def set_hits(patch, hits_of):
         losses = np.where(hits, 0.1, 2.0)
         return scoring.Scores(version=model.version, hits=hits, losses=losses, undefined=0, labels=("neg", "pos"))
 
-    patch.setattr("tasks.labelled.gate.score_model", score)
+    patch.setattr("tasks.kinds.classify.gate.score_model", score)
 
 
 def test_the_first_model_becomes_champion_and_anchors_later_ones(registered_home, reviews, monkeypatch):

@@ -4,8 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tasks.kinds.classify.gate import Holdout
 from tasks.labelled.gate import compare_scores
-from tasks.labelled.scoring import Holdout, Scores, log_losses
+from tasks.labelled.scoring import Scores, log_losses
 from tasks.promotion.comparison import find_objections
 from tasks.promotion.settings import PromotionSettings
 

@@ -7,8 +7,9 @@ import pytest
 
 from tasks.contract.lineage import Lineage
 from tasks.errors import InputError
+from tasks.kinds.classify.gate import read_holdout
 from tasks.kinds.classify.recipe import CLASSIFY
-from tasks.labelled.scoring import read_holdout, score_logits
+from tasks.labelled.scoring import score_logits
 from tasks.split import split
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact

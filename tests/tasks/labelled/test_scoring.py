@@ -5,8 +5,7 @@ import pytest
 
 from tasks.contract.lineage import Lineage
 from tasks.kinds.classify.classifier import TextClassifier
-from tasks.labelled import scoring
-from tasks.labelled.scoring import read_holdout, score_model
+from tasks.kinds.classify.gate import Holdout, read_holdout, score_model
 from tasks.promotion import named_models
 from tasks.store import artefacts
 
@@ -44,6 +43,4 @@ def test_a_model_answers_the_same_rows_once(rivals, reviews, monkeypatch):
     assert scores.figures["loss"] > 0
     assert (again.version, again.undefined, holdout.rows) == ("2", 0, 40)
     with pytest.raises(pytest.fail.Exception, match="scored twice"):
-        score_model(
-            named_models.resolve_whole_model("reviews/2"), scoring.Holdout(**{**vars(holdout), "digest": "other"})
-        )
+        score_model(named_models.resolve_whole_model("reviews/2"), Holdout(**{**vars(holdout), "digest": "other"}))

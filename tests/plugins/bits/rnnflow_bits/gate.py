@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -11,8 +10,7 @@ import polars as pl
 from rnnflow_bits.labeller import KIND, LineLabeller
 from tasks.contract.lineage import Lineage
 from tasks.labelled.gate import compare_scores, refuse_incomparable
-from tasks.labelled.scoring import LabelledHoldout, Scores, build_scores, name_classes, score_logits, trace_holdout
-from tasks.registry.registered_model import RegisteredModel
+from tasks.labelled.scoring import LabelledHoldout, build_scores, trace_holdout
 from tasks.store.artefacts import Artefact
 from tasks.store.fingerprint import digest_of
 
@@ -28,6 +26,11 @@ class LineHoldout(LabelledHoldout):
     length_unit: ClassVar[str] = "digits"
 
     lines: pl.Series
+
+    @property
+    def questions(self) -> list[str]:
+        """The lines."""
+        return self.lines.to_list()
 
     @property
     def lengths(self) -> np.ndarray:
@@ -50,16 +53,4 @@ def _digest_test_rows(splits: Artefact) -> str:
     return digest_of([column.to_list() for column in _read_test_rows(splits)])
 
 
-def score_model(model: RegisteredModel, holdout: LineHoldout) -> Scores:
-    """Return a model's scores on a holdout, from the store if it was scored there before."""
-    return build_scores(partial(write_scores, parts=model.parts, holdout=holdout), model, holdout, __name__)
-
-
-def write_scores(folder: Path, *, parts: Path, holdout: LineHoldout) -> dict:
-    """Fill the artefact's folder: `scores.parquet` with the predicted label and the log loss of each line."""
-    labeller = LineLabeller.load(parts)
-    labels = name_classes(labeller.labels, holdout)
-    logits = labeller.predict_logits(holdout.lines.to_list())
-    scores, undefined = score_logits(logits, labels, labeller.serving.temperature, holdout.labels)
-    scores.write_parquet(folder / "scores.parquet")
-    return {"rows": holdout.rows, "undefined": undefined, "labels": sorted(set(labels))}
+score_model = partial(build_scores, load=LineLabeller.load, module=__name__)
