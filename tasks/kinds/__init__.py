@@ -71,7 +71,7 @@ def all_kinds() -> Mapping[str, Kind]:
     """Every kind that works, by its name; of the others a warning is logged, once in the life of a process."""
     faults = find_faults()
     for fault in faults.values():
-        logger.warning("%s %s %s", fault.code, fault.problem, fault.fix)
+        logger.warning("%s", fault)
     return MappingProxyType({name: find_kind(name) for name in known_kinds() if name in BUILT_IN or name not in faults})
 
 

@@ -123,9 +123,14 @@ def check_rows(raw: pl.DataFrame, intake: Intake) -> pl.DataFrame:
 
     Labels of the split `unlabelled` are not read.
     """
-    rows = refuse_rows(with_label_and_split(filter_rows(raw, intake)), row_checks(intake.settings), intake)
+    return check_labelled(raw, intake, row_checks(intake.settings)).select(ROW_COLUMNS)
+
+
+def check_labelled(raw: pl.DataFrame, intake: Intake, checks: Sequence[Check]) -> pl.DataFrame:
+    """Filter by `where`, refuse the rows that `checks` find bad, and give labels the names of their classes."""
+    rows = refuse_rows(with_label_and_split(filter_rows(raw, intake)), checks, intake)
     intake.spellings.add(rows)
-    return rows.with_columns(label=renamed_label(intake.settings)).select(ROW_COLUMNS)
+    return rows.with_columns(label=renamed_label(intake.settings))
 
 
 def with_label_and_split(raw: pl.DataFrame) -> pl.DataFrame:

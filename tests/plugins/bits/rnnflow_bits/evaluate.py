@@ -21,14 +21,12 @@ def write_evaluation(
     folder: Path, *, model: Artefact, encoded: Artefact, splits: Artefact, settings: ClassificationSettings
 ) -> dict:
     """Fill the artefact's folder: `metrics.json` and `mistakes.parquet`."""
-    lengths = {
-        split: pl.scan_parquet(encoded.file(f"{split}.parquet")).select("row", "length") for split in ("valid", "test")
-    }
-    predictions = {split: join_predictions(model, of_split, split) for split, of_split in lengths.items()}
-    test = predictions["test"]
-    answers = Answers(
-        **predictions,
-        slices=[*slice_by_label(test, encoded.summary["labels"]), *slice_by_length(test, "digits")],
-        quotes=pl.scan_parquet(splits.file("test.parquet")).select("row", "text"),
-    )
-    return write_scores(folder, answers, model=model, encoded=encoded, encoder="encode.backwards", settings=settings)
+    valid, test = (_read_predictions(model, encoded, split) for split in ("valid", "test"))
+    slices = [*slice_by_label(test, encoded.summary["labels"]), *slice_by_length(test, "digits")]
+    quotes = pl.scan_parquet(splits.file("test.parquet")).select("row", "text")
+    answers = Answers(valid=valid, test=test, slices=slices, quotes=quotes)
+    return write_scores(folder, answers, model=model, encoded=encoded, encoder="shard.max_length", settings=settings)
+
+
+def _read_predictions(model: Artefact, encoded: Artefact, split: str) -> pl.DataFrame:
+    return join_predictions(model, pl.scan_parquet(encoded.file(f"{split}.parquet")).select("row", "length"), split)

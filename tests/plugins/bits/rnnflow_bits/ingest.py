@@ -10,14 +10,7 @@ from tasks.errors import InputError
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
 from tasks.sources.readers import read_files
-from tasks.sources.row_checks import (
-    Check,
-    filter_rows,
-    label_checks,
-    refuse_rows,
-    renamed_label,
-    with_label_and_split,
-)
+from tasks.sources.row_checks import Check, check_labelled, filter_rows, label_checks, refuse_rows
 from tasks.sources.settings import FileSettings, LabelledSource
 
 BITS = r"^[01]{1,1000}$"
@@ -57,24 +50,19 @@ def read_lines(inputs: Inputs, intake: Intake) -> pl.DataFrame:
 
     Raises InputError (E-BITS-001, E-DATA-001), and what the readers raise.
     """
-    lines = pl.concat(
-        [pl.DataFrame({"text": []}, {"text": pl.String}), *read_files(inputs.files, intake, check_lines)],
-        how="diagonal",
-    )
-    intake.kept = lines.height
-    if lines.is_empty():
+    frames = [frame for frame in read_files(inputs.files, intake, check_lines) if frame.height]
+    if not frames:
         raise InputError("E-DATA-001", "no lines are left.", fix="check `where`, or the files.")
-    return lines.with_row_index("row")
+    lines = pl.concat(frames).with_row_index("row")
+    intake.kept = lines.height
+    return lines
 
 
 def check_lines(raw: pl.DataFrame, intake: Intake) -> pl.DataFrame:
     """Keep the lines that `where` asks for, refuse bad ones, and give labels the names of their classes."""
-    settings, rows = intake.settings, filter_rows(raw, intake)
-    if not isinstance(settings, LabelledSource):
-        return refuse_rows(rows, [IS_BITS], intake)
-    rows = refuse_rows(with_label_and_split(rows), [IS_BITS, *label_checks(settings)], intake)
-    intake.spellings.add(rows)
-    return rows.with_columns(label=renamed_label(settings))
+    if isinstance(intake.settings, LabelledSource):
+        return check_labelled(raw, intake, [IS_BITS, *label_checks(intake.settings)])
+    return refuse_rows(filter_rows(raw, intake), [IS_BITS], intake)
 
 
 def write_rows(folder: Path, *, settings: LabelledLineSource, inputs: Inputs, digest: str) -> dict:

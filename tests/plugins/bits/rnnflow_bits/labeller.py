@@ -24,7 +24,6 @@ from tasks.text.tokenizers import truncated
 
 if TYPE_CHECKING:
     from rnnmodels.classifiers.classifier import SequenceClassifier
-    from tasks.panel.refusals import Refusal
 
 KIND = "bits"
 PARTS = ("model.safetensors", "model.json", "labels.json")
@@ -38,7 +37,6 @@ class Serving(ServedSource):
     read_as: ClassVar[type[LineSource]] = LineSource
     not_obeyed: ClassVar[Mapping[str, str]] = NAMES_FILES | LABELS_ASIDE
 
-    backwards: bool
     max_length: int
     keep: str
     temperature: float
@@ -66,11 +64,9 @@ class LineLabeller:
         labels = tuple(json.loads((folder / "labels.json").read_bytes()))
         return cls(model=load_model(SequenceClassifier, folder), labels=labels, serving=serving)
 
-    def answer_files(
-        self, inputs: Inputs, *, refusals: "list[Refusal] | None" = None, intake: Intake | None = None
-    ) -> pl.DataFrame:
+    def answer_files(self, inputs: Inputs, *, refusals: list, intake: Intake) -> pl.DataFrame:
         """Label every line of files: columns row (the line in its file), label, and a probability per label."""
-        lines = read_lines(inputs, intake or Intake(self.serving.settings_for(inputs.files[0].path)))
+        lines = read_lines(inputs, intake)
         probabilities = self.predict_probabilities(lines["text"].to_list())
         columns = {f"probability_{label}": probabilities[:, index] for index, label in enumerate(self.labels)}
         return pl.DataFrame({"row": lines["line"], "label": self.name_best(probabilities), **columns})
@@ -78,6 +74,10 @@ class LineLabeller:
     def name_best(self, probabilities: np.ndarray) -> list[str]:
         """The most probable label of each line."""
         return [self.labels[index] for index in probabilities.argmax(axis=1)]
+
+    def by_label(self, probabilities: np.ndarray) -> list[dict[str, float]]:
+        """The probabilities of each line by the names of the labels."""
+        return [dict(zip(self.labels, row, strict=True)) for row in probabilities.tolist()]
 
     def predict_probabilities(self, lines: Sequence[str]) -> np.ndarray:
         """Calibrated probabilities [n, classes] of lines."""
@@ -100,6 +100,5 @@ class LineLabeller:
             index = is_bad.arg_max()
             problem = f"line {index}: got {quoted(lines[index])}, expected 1 to 1,000 digits 0 and 1."
             raise InputError("E-BITS-002", problem, fix="leave this line out or mend it.")
-        ids = ids_of(pl.col("text"), backwards=self.serving.backwards)
-        cut = truncated(ids, max_length=self.serving.max_length, keep=self.serving.keep)
+        cut = truncated(ids_of(pl.col("text")), max_length=self.serving.max_length, keep=self.serving.keep)
         return [one.to_numpy() for one in text.to_frame().select(cut).to_series()]

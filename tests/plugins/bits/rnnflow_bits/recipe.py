@@ -7,13 +7,13 @@ from pydantic import Field
 from rnnflow_bits.baseline import BASELINES, BitBaselineSettings
 from rnnflow_bits.encode import BitSettings
 from rnnflow_bits.ingest import LabelledLineSource
-from rnnflow_bits.shard import BitShardSettings
 from rnnflow_bits.split import LineSplitSettings
 from rnnmodels.config import Architecture, Optimization, Training
 from tasks.contract.kind import Kind, LazyModule
 from tasks.contract.recipe import Recipe
 from tasks.labelled.evaluate import ClassificationSettings
 from tasks.labelled.fit import ClassifierCandidate
+from tasks.labelled.shard import BucketSettings
 from tasks.promotion.settings import PromotionSettings
 
 CANDIDATES = [ClassifierCandidate(name="gru", model=Architecture(embedding_size=8, hidden_size=16))]
@@ -29,7 +29,7 @@ class BitsRecipe(Recipe):
     source: LabelledLineSource = Field(description="Which lines to read.")
     split: LineSplitSettings = Field(LineSplitSettings(), description="How lines are divided.")
     encode: BitSettings = Field(BitSettings(), description="How lines become ids.")
-    shard: BitShardSettings = Field(BitShardSettings(), description="How lines are cut, bucketed and padded.")
+    shard: BucketSettings = Field(BucketSettings(), description="How lines are cut, bucketed and padded.")
     candidates: list[ClassifierCandidate] = Field(CANDIDATES, min_length=1, description="Models to fit and compare.")
     baseline: BitBaselineSettings = Field(BitBaselineSettings(), description="The linear model to beat.")
     evaluate: ClassificationSettings = Field(ClassificationSettings(), description="How models are scored.")

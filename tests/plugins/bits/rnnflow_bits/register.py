@@ -33,7 +33,6 @@ def assemble_parts(folder: Path, lineage: Lineage, best: Scored) -> None:
     layout = read_layout(lineage.shards)
     serving = Serving(
         source=lineage.rows.manifest["config"],
-        backwards=lineage.encoded.summary["backwards"],
         max_length=layout["max_length"],
         keep=layout["keep"],
         temperature=json.loads(best.evaluation.file("metrics.json").read_bytes())["temperature"],

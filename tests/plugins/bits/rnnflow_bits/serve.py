@@ -2,82 +2,70 @@
 
 import re
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from rnnflow_bits.ingest import BITS
 from rnnflow_bits.labeller import LineLabeller
 from tasks.contract.interface import Answer, Answered, Caps, FieldError, Interface, ModelState
-from tasks.errors import quoted
+
+SAMPLE = '{"lines": ["0110"]}'
 
 
 class Question(BaseModel):
     """Lines to label."""
 
-    lines: list[str] = Field(description="Lines of 0s and 1s.", examples=[["0110"]])
-
-
-class LabelledLine(BaseModel):
-    """The most probable label of a line, and the probability of every label."""
-
-    label: str
-    probabilities: dict[str, float]
+    lines: list[str]
 
 
 class LineAnswer(Answer):
-    """An answer per line."""
-
-    answers: list[LabelledLine]
-
-
-class LabellerState(ModelState):
-    """The labels that the model knows."""
+    """The most probable label of each line, and the probability of every label."""
 
     labels: list[str]
+    probabilities: list[dict[str, float]]
 
 
 INTERFACE = Interface(
     purpose="Labels lines of 0s and 1s",
     summary="Label lines",
-    description="One label per line, with the probability of each.",
+    description="Return a label for each line, and the probability of every label.",
     items="lines",
-    sample='{"lines": ["0110"]}',
+    sample=SAMPLE,
     question=Question,
     answer=LineAnswer,
-    state=LabellerState,
+    state=ModelState,
 )
 
 load_model = LineLabeller.load
 
 
 def warm_up(labeller: LineLabeller) -> bool:
-    """Have a model label a line."""
+    """Have a model label a line; tells whether its numbers are finite."""
     return bool(np.isfinite(labeller.predict_logits(["01"])).all())
 
 
-def describe_model(labeller: LineLabeller) -> dict:
-    """Say which labels a model knows."""
-    return {"labels": list(labeller.labels)}
+def describe_model(_labeller: LineLabeller) -> dict:
+    """Nothing beyond what is said of every model."""
+    return {}
 
 
 def parse_items(question: dict, caps: Caps) -> list[str]:
     """Read the lines of a question; raises FieldError naming the first field that is wrong."""
     lines = question.get("lines")
     if set(question) != {"lines"} or not isinstance(lines, list) or not 1 <= len(lines) <= caps.max_texts:
-        raise FieldError("lines", f"expected an array of 1 to {caps.max_texts} lines, and nothing else", "mend it")
+        raise FieldError("lines", f"expected 1 to max_texts = {caps.max_texts} lines alone.", f"send {SAMPLE}.")
     for index, line in enumerate(lines):
         if not isinstance(line, str) or not re.fullmatch(BITS, line):
-            raise FieldError(f"lines[{index}]", f"got {quoted(line)}, expected digits 0 and 1", "mend the line")
+            raise FieldError(f"lines[{index}]", "is no line of 0s and 1s.", "mend it, or leave it out.")
     return lines
 
 
 def answer_questions(labeller: LineLabeller, questions: Sequence[list[str]], _caps: Caps) -> Answered:
     """Label the lines of several questions at once."""
     probabilities = labeller.predict_probabilities([line for lines in questions for line in lines])
-    named = [
-        {"label": label, "probabilities": dict(zip(labeller.labels, row.tolist(), strict=True))}
-        for label, row in zip(labeller.name_best(probabilities), probabilities, strict=True)
-    ]
-    ends = np.cumsum([len(lines) for lines in questions]).tolist()
-    return Answered(answers=[{"answers": named[start:end]} for start, end in zip([0, *ends], ends, strict=False)])
+    parts = np.split(probabilities, list(accumulate(map(len, questions)))[:-1])
+    return Answered(
+        answers=[{"labels": labeller.name_best(part), "probabilities": labeller.by_label(part)} for part in parts]
+    )

@@ -17,10 +17,7 @@ class ServedLineLabeller(PythonModel):
 
     def predict(self, context: PythonModelContext, model_input: list[str]) -> list[dict[str, float]]:
         """Label lines; raises InputError (E-BITS-002) naming the first that cannot be read."""
-        labels = self.labeller.labels
-        return [
-            dict(zip(labels, row.tolist(), strict=True)) for row in self.labeller.predict_probabilities(model_input)
-        ]
+        return self.labeller.by_label(self.labeller.predict_probabilities(model_input))
 
 
 set_model(ServedLineLabeller())

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from pydantic import Field
 
 from rnnflow_bits.encode import SPLITS, VOCABULARY_SIZE
 from tasks.labelled.shard import BucketSettings, StepColumn, write_buckets
@@ -12,13 +11,7 @@ from tasks.store.artefacts import Artefact
 from tasks.text.tokenizers import truncated
 
 
-class BitShardSettings(BucketSettings):
-    """How lines are cut, bucketed and padded."""
-
-    max_length: int = Field(1_000, ge=1, le=1_000_000, description="Digits kept of a line, at most.")
-
-
-def write_shards(folder: Path, *, encoded: Artefact, settings: BitShardSettings) -> dict:
+def write_shards(folder: Path, *, encoded: Artefact, settings: BucketSettings) -> dict:
     """Fill the artefact's folder: Arrow files of each split, and `shards.json` that describes them."""
     cut = truncated(pl.col("tokens"), max_length=settings.max_length, keep=settings.keep)
     lines = {split: pl.scan_parquet(encoded.file(f"{split}.parquet")).with_columns(tokens=cut) for split in SPLITS}
