@@ -76,8 +76,7 @@ def build_classifier(source: Path, cell: str) -> "TextClassifier":
 def predict_as_the_product(setup: Setup, output: Path) -> None:
     """Answer the file with what `rnnflow predict` runs, durable windows included."""
     from tasks.kinds.classify.predict import answer_windows
-    from tasks.kinds.classify.windows import Columns
-    from tasks.prediction.job import Target, check_job
+    from tasks.prediction.job import Columns, Target, check_job
     from tasks.prediction.tables import join_files
     from tasks.prediction.unfinished import claimed
 
@@ -114,7 +113,8 @@ def _batched(texts: list[str], num_rows: int) -> Iterator[list[str]]:
 
 
 def _texts_of(setup: Setup) -> list[str]:
-    from tasks.kinds.classify.windows import Columns, open_input, read_windows
+    from tasks.kinds.classify.windows import open_input, read_windows
+    from tasks.prediction.job import Columns
 
     source = open_input(setup.source, setup.classifier.serving, Columns(), {})
     return [text for window in read_windows(source) for text in window.rows["text"]]

@@ -18,7 +18,7 @@ from tasks.fit import fit
 from tasks.ingest import ingest
 from tasks.kinds.classify.classifier import calibrated_probabilities
 from tasks.kinds.classify.encode import EncodeSettings
-from tasks.kinds.classify.gate import TextHoldout
+from tasks.kinds.classify.gate import Holdout
 from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.kinds.classify.shard import ShardSettings
 from tasks.kinds.classify.source import SourceSettings
@@ -37,14 +37,14 @@ TRAINING = {"epochs": 2, "learning_rate": 4e-3, "precision": "float32", "device"
 ORDERS = 200
 
 
-def fit_seeds(count: int) -> tuple[TextHoldout, list[Scores]]:
+def fit_seeds(count: int) -> tuple[Holdout, list[Scores]]:
     """Fit the candidate on the embedded reviews once per seed, and score each on the test rows."""
     splits = split.fn(CLASSIFY, ingest.fn(CLASSIFY, SourceSettings(dataset="reviews")), SplitSettings(seed=7))
     encoded = encode.fn(CLASSIFY, splits, EncodeSettings())
     shards = shard.fn(CLASSIFY, encoded, ShardSettings(max_length=100))
     labels = json.loads(encoded.file("labels.json").read_bytes())
     test = pl.read_parquet(splits.file("test.parquet")).sort("row")
-    holdout = TextHoldout(texts=test["text"], labels=test["label"], digest="rows")
+    holdout = Holdout(texts=test["text"], labels=test["label"], digest="rows")
     models = [
         fit.fn(CLASSIFY, shards, ClassifierCandidate(name="gru", model=MODEL, training=Training(seed=seed, **TRAINING)))
         for seed in range(1, count + 1)
@@ -52,7 +52,7 @@ def fit_seeds(count: int) -> tuple[TextHoldout, list[Scores]]:
     return holdout, [read_scores(model, str(seed), labels, holdout) for seed, model in enumerate(models, start=1)]
 
 
-def read_scores(model: Artefact, version: str, labels: Sequence[str], holdout: TextHoldout) -> Scores:
+def read_scores(model: Artefact, version: str, labels: Sequence[str], holdout: Holdout) -> Scores:
     """Score the predictions that a fit stored."""
     stored = pl.read_parquet(model.file("predictions.parquet")).filter(split="test").sort("row")
     logits = np.array(stored["logits"].to_list())
@@ -62,7 +62,7 @@ def read_scores(model: Artefact, version: str, labels: Sequence[str], holdout: T
     return Scores(version=version, hits=hits, losses=losses, undefined=0, labels=tuple(labels))
 
 
-def count_promotions(holdout: TextHoldout, scores: Sequence[Scores]) -> int:
+def count_promotions(holdout: Holdout, scores: Sequence[Scores]) -> int:
     """Judge the models one after another by the gate, and count how often the champion changes."""
     world = World(np.random.default_rng(1), holdout.rows, PromotionSettings())
     world.holdout, world.scores = holdout, {one.version: one for one in scores}

@@ -36,8 +36,8 @@ def write_classifier(folder: Path, texts: Path) -> Path:
     """Write a classifier's folder as the stage `register` does."""
     from benchmarks.prediction_contenders import build_classifier
     from rnnmodels.training.checkpoint import save_model
+    from tasks.contract.profile import Profile
     from tasks.kinds.classify.classifier import complete_classifier
-    from tasks.labelled.profile import Profile
 
     classifier = build_classifier(texts, CELL)
     save_model(classifier.model, folder)

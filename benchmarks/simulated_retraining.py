@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 import polars as pl
 
-from tasks.kinds.classify.gate import TextHoldout
+from tasks.kinds.classify.gate import Holdout
 from tasks.labelled.gate import compare_scores
 from tasks.labelled.promotion import PromotionSettings
 from tasks.labelled.scoring import Scores
@@ -40,7 +40,7 @@ class World:
         lengths = self.generator.integers(5, 200, self.num_rows)
         texts = pl.Series(["x" * length for length in lengths])
         labels = pl.Series(self.generator.choice(["neg", "pos"], self.num_rows))
-        self.holdout = TextHoldout(texts=texts, labels=labels, digest="rows")
+        self.holdout = Holdout(texts=texts, labels=labels, digest="rows")
 
     @property
     def champion(self) -> str:

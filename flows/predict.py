@@ -10,7 +10,7 @@ from pydantic import Field
 
 from flows.lifecycle import LIFECYCLE
 from flows.recipes.changed_source import change_source
-from tasks.contract.stages import Predicted
+from tasks.contract.services import Predicted
 from tasks.errors import printable
 from tasks.prediction.dispatch import predict_file
 from tasks.store.artefacts import home
@@ -35,7 +35,8 @@ def predict(
 ) -> Predicted:
     """Classify the texts or sequences of a file, forecast what follows its series, or detect anomalies in them.
 
-    The file is read as the training rows were. A crashed run that classifies texts goes on where it was.
+    Models of other kinds answer as the packages that bring these say. The file is read as the training rows were. A
+    crashed run that classifies texts goes on where it was.
 
     Args:
         model: NAME for its champion, NAME@alias or NAME/3.

@@ -62,11 +62,11 @@ def candidate_record(scored: Scored) -> CandidateRecord:
     )
 
 
-def record_all(run: RunContext, lineage: Lineage, contest: Contest) -> tuple[str, str]:
+def record_all(kind: Kind, run: RunContext, lineage: Lineage, contest: Contest) -> tuple[str, str]:
     """Record the flow run, its data and every model in MLflow; returns the ids of its run and of the best one's."""
     parent_id = runs.open_run(run)
     recording.record_lineage(parent_id, lineage.by_name())
-    recording.record_settings(parent_id, params=data_settings(lineage), tags=provenance(lineage, contest))
+    recording.record_settings(parent_id, params=data_settings(lineage), tags=provenance(kind, lineage, contest))
     recording.record_metrics(parent_id, recording.final_points(contest.best.metrics))
     run_ids = {}
     for scored in contest.everyone:
@@ -81,13 +81,15 @@ def data_settings(lineage: Lineage) -> dict[str, object]:
     return flatten({stage.stage: stage.manifest["config"] for stage in stages})
 
 
-def provenance(lineage: Lineage, contest: Contest) -> dict[str, str]:
-    """Name the data and the code behind a model."""
+def provenance(kind: Kind, lineage: Lineage, contest: Contest) -> dict[str, str]:
+    """Name the data and the code behind a model; of a kind that another package brings its version, too."""
     return {
         "rnnflow.best": contest.best.name,
         "rnnflow.data": lineage.rows.digest,
         "rnnflow.code": contest.best.model.manifest["code"],
         "rnnflow.package": metadata.version("rnnflow"),
+        "rnnflow.kind": kind.name,
+        **({"rnnflow.kind_package": kind.package} if kind.package else {}),
     }
 
 
@@ -118,14 +120,14 @@ def register_best(
     best, registration = contest.best, kind.register.load()
     spool.settle(run)
     emit(Progress("register", note="recording the candidates in MLflow"))
-    parent_id, run_id = record_all(run, lineage, contest)
+    parent_id, run_id = record_all(kind, run, lineage, contest)
     with tempfile.TemporaryDirectory() as temporary:
         parts = Path(temporary) / registered_model.PARTS
         registration.assemble_parts(parts, lineage, best)
         emit(Progress("register", note=f"certifying that {best.name} ignores padding and batch-mates"))
         certificate = registration.certify_parts(parts, lineage, settings.certificate_rows)
         name = settings.model_name or run.recipe
-        tags = {**provenance(lineage, contest), **registration.name_encoder(lineage)}
+        tags = {**provenance(kind, lineage, contest), **registration.name_encoder(lineage)}
         tags["rnnflow.flow_run"] = run.flow_run_id
         packaging = registration.choose_packaging(lineage)
         described = {"tags": tags, "description": describe(contest, registration, packaging, name)}

@@ -90,13 +90,16 @@ def write_report(folder: Path, contents: ReportContents, presenting: "ReportModu
     return {"rows": len(facts["models"]), **{name: facts[name] for name in SHOWN}}
 
 
-def render_page(template: str, facts: dict, images: dict[str, str]) -> str:
+def render_page(template: Path, facts: dict, images: dict[str, str]) -> str:
     """Fill a template with what `gather_facts` found and the figures as data URIs."""
-    return load_templates().get_template(template).render(facts, images=images)
+    return load_templates().from_string(template.read_text(encoding="utf-8")).render(facts, images=images)
 
 
 def load_templates() -> "Environment":
-    """Prepare Jinja so that every value is escaped and an unknown name is an error."""
+    """Prepare Jinja so that every value is escaped and an unknown name is an error.
+
+    A kind's template, wherever it lies, extends ours by their place below this folder.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(

@@ -5,8 +5,10 @@ import tasks.kinds.classify.encode
 import tasks.kinds.classify.evaluate
 import tasks.kinds.classify.gate
 import tasks.kinds.classify.ingest
+import tasks.kinds.classify.monitor
 import tasks.kinds.classify.predict
 import tasks.kinds.classify.register
+import tasks.kinds.classify.serve
 import tasks.kinds.classify.shard
 import tasks.kinds.classify.split
 import tasks.kinds.classify.warm_start
@@ -45,6 +47,7 @@ import tasks.kinds.forecast.shard
 import tasks.kinds.forecast.split
 import tasks.labelled.fit
 import tasks.labelled.report
+from tasks.contract.services import MonitorModule, PredictModule, ServeModule
 from tasks.contract.stages import (
     BaselineModule,
     EncodeModule,
@@ -52,7 +55,6 @@ from tasks.contract.stages import (
     FitModule,
     GateModule,
     IngestModule,
-    PredictModule,
     RegisterModule,
     ReportModule,
     ShardModule,
@@ -87,6 +89,8 @@ classify_register: RegisterModule = tasks.kinds.classify.register
 classify_gate: GateModule = tasks.kinds.classify.gate
 classify_report: ReportModule = tasks.labelled.report
 classify_predict: PredictModule = tasks.kinds.classify.predict
+classify_serve: ServeModule = tasks.kinds.classify.serve
+classify_monitor: MonitorModule = tasks.kinds.classify.monitor
 classify_warm_start: WarmStartModule = tasks.kinds.classify.warm_start
 
 classify_series_ingest: IngestModule[SequenceSource] = tasks.kinds.classify_series.ingest

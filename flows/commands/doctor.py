@@ -23,6 +23,7 @@ from flows.place.prefect_api import without_credentials
 from flows.place.services import PrefectServer
 from rnnmodels.durable import sha256_of_file
 from tasks.errors import ServiceError, printable
+from tasks.kinds import find_faults, find_kind, known_kinds
 from tasks.store.artefacts import MANIFEST, home
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -49,6 +50,7 @@ def examine() -> list[Finding]:
         examine_python,
         examine_requirements,
         examine_lock,
+        examine_kinds,
         examine_hardware,
         examine_folder,
         examine_environment,
@@ -99,6 +101,16 @@ def examine_lock() -> Iterator[Finding]:
         yield Finding(WARN, LOCK, shown, f"pip install -r {LOCK}")
     else:
         yield Finding(OK, LOCK, f"{len(applying)} packages as locked")
+
+
+def examine_kinds() -> Iterator[Finding]:
+    """The kinds that other packages bring; one that does not work is in nobody's way until it is asked for."""
+    faults = find_faults()
+    for name in known_kinds():
+        if name in faults:
+            yield Finding(WARN, f"kind {name}", faults[name].problem, faults[name].fix)
+        elif package := find_kind(name).package:
+            yield Finding(OK, f"kind {name}", package)
 
 
 def examine_hardware() -> Iterator[Finding]:

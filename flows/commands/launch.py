@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from flows.backtest import Backtest
     from flows.outcome import Outcome
-    from tasks.contract.stages import Predicted
+    from tasks.contract.services import Predicted
 
 
 logger = logging.getLogger(__name__)

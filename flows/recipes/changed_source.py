@@ -12,7 +12,7 @@ from tasks.kinds import find_kind
 from tasks.promotion import named_models
 from tasks.registry.served_parts import read_serving_fields
 from tasks.sources.served_source import LABELS_ASIDE, NAMES_FILES, reading_rules
-from tasks.sources.settings import FileSettings
+from tasks.sources.settings import FileSettings, SourceSettings
 
 SECTION = "source"
 # Columns of a table are named by options; how many channels there are, and at which steps, a model has learned.
@@ -24,7 +24,7 @@ SET_OTHERWISE = {
     "frequency": "leave it out: a model goes on in the steps that it has learned.",
 }
 OF_TEXTS = {"text_column": "use --text-column.", "label_column": "use --label-column."}
-LABELS_OF_NUMBERS = "leave it out: numbers are answered without their labels."
+LABELS_NOT_READ = "leave it out: rows are answered without their labels."
 
 
 def change_source(model: str, settings: Sequence[str]) -> dict[str, object]:
@@ -39,7 +39,7 @@ def change_source(model: str, settings: Sequence[str]) -> dict[str, object]:
     source_class = find_kind(fields["kind"]).recipe.settings_of(SECTION)
     table = {SECTION: _recorded(source_class, fields["serving"].get(SECTION))}
     for keys, value in assignments:
-        _refuse_without_effect(keys, fields["kind"])
+        _refuse_without_effect(keys, source_class)
         assign(table, keys, value)
     changed = {keys[1] for keys, _ in assignments}
     return _validate(source_class, table[SECTION]).model_dump(mode="json", include=changed)
@@ -53,13 +53,12 @@ def _recorded(source_class: type[FileSettings], recorded: dict | None) -> dict[s
     return stated | {"path": "input"}
 
 
-def _refuse_without_effect(keys: tuple[str, ...], kind: str) -> None:
+def _refuse_without_effect(keys: tuple[str, ...], source_class: type[FileSettings]) -> None:
     section, *names = keys
     if section != SECTION or not names:
         raise _without_effect(keys, "change how the file is read, as in --set source.encoding=utf-8.")
-    fixes = SET_OTHERWISE | OF_TEXTS
-    if kind != "classify":
-        fixes = SET_OTHERWISE | dict.fromkeys(LABELS_ASIDE, LABELS_OF_NUMBERS)
+    reads_texts = issubclass(source_class, SourceSettings)
+    fixes = SET_OTHERWISE | (OF_TEXTS if reads_texts else dict.fromkeys(LABELS_ASIDE, LABELS_NOT_READ))
     if names[0] in fixes:
         raise _without_effect(keys, fixes[names[0]])
 

@@ -9,7 +9,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from tasks.kinds import all_kinds
+from tasks.kinds import BUILT_IN, find_kind
 
 HEAD = """# Recipes
 
@@ -158,8 +158,8 @@ def _describe_inner(section: type[BaseModel], prefix: str) -> Iterator[str]:
 
 
 def write_page() -> str:
-    """The whole page."""
-    return HEAD + "\n".join(line for kind in all_kinds().values() for line in describe_kind(kind.recipe)) + "\n"
+    """The whole page, of the kinds that are ours."""
+    return HEAD + "\n".join(line for name in BUILT_IN for line in describe_kind(find_kind(name).recipe)) + "\n"
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 if TYPE_CHECKING:
     from tasks.contract.recipe import Recipe
+    from tasks.contract.services import MonitorModule, PredictModule, ServeModule
     from tasks.contract.stages import (
         BaselineModule,
         EncodeModule,
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
         FitModule,
         GateModule,
         IngestModule,
-        PredictModule,
         RegisterModule,
         ReportModule,
         ShardModule,
@@ -40,8 +40,10 @@ class Kind:
     """What a kind brings; the flow, the trainer, the store and the tracking are the same for all kinds.
 
     name: what recipes call it. recipe: its settings, a section for each stage.
-    served_model: name of the module that MLflow runs when a registered model is loaded. warm_start: None where weights
-    say nothing about other data, as numbers of another day have another scale.
+    predict, serve and monitor: its part of the services; without `serve` its models answer no requests, without
+    `monitor` nobody watches what they see. served_model: name of the module that MLflow runs when a registered model is
+    loaded. warm_start: None where weights say nothing about other data, as numbers of another day have another scale.
+    package: which installed distribution brings the kind, with its version; `tasks.kinds` says so, and of ours nothing.
     """
 
     name: str
@@ -59,3 +61,6 @@ class Kind:
     predict: "LazyModule[PredictModule]"
     served_model: str
     warm_start: "LazyModule[WarmStartModule] | None" = None
+    serve: "LazyModule[ServeModule[Any, Any]] | None" = None
+    monitor: "LazyModule[MonitorModule] | None" = None
+    package: str = ""

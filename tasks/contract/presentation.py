@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from tasks.statistics.intervals import Interval
 
@@ -60,6 +61,7 @@ class Presentation:
     """What a kind shows of its scores, and how one tries its registered model.
 
     headline: the columns of short tables, the first of which people look at first; columns: those of the report.
+    template: the file of its page, which extends `report.html.j2`, or that of other classifiers.
     trial: what one may do with the model, and how: in the shell command `{predict}` stands for its start, and
     `{example}` for an input. beaten: what is said of a baseline that wins on validation, after its name; outdone: the
     same of one that is better on test than the chosen candidate, whose name follows.
@@ -67,7 +69,7 @@ class Presentation:
 
     headline: tuple[ScoreColumn, ...]
     columns: tuple[ScoreColumn, ...]
-    template: str
+    template: Path
     trial: tuple[str, str]
     beaten: str = "scores better on validation: a simple model is enough here, or the candidates need more training."
     outdone: str = "is better on test than"

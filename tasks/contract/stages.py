@@ -170,39 +170,6 @@ class ReportModule(Protocol):
         """Plots of the page, by name."""
 
 
-class Predicted(Protocol):
-    """What became of a file: `bad` rows are in `errors`, what was predicted is in `output`."""
-
-    @property
-    def output(self) -> Path:
-        """The file of answers."""
-
-    @property
-    def bad(self) -> int:
-        """How many rows or series have none."""
-
-    @property
-    def errors(self) -> Path | None:
-        """The file that says why; None if all have one."""
-
-    def describe(self) -> str:
-        """Say it in a few lines."""
-
-    def describe_refused(self) -> str:
-        """Say how much could not be answered."""
-
-    def table(self) -> dict[str, str | Path]:
-        """Say it as names and values."""
-
-
-class PredictModule(Protocol):
-    """Files of new rows to files of answers."""
-
-    @property
-    def predict_file(self) -> Callable[..., Predicted]:
-        """Answer a file: model, input and output path, then options."""
-
-
 class WarmStartModule(Protocol):
     """A champion's weights to the start of a new fit."""
 

@@ -1,4 +1,4 @@
-"""What stage `gate` needs of classifiers: the champion's own test rows, and who is right on which of them."""
+"""How stage `gate` compares classifiers, whatever they read: which rows they can be compared on, and who is right."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,9 +1,21 @@
 """Proof that a registered classifier answers as it was evaluated, within what rounding explains."""
 
-import numpy as np
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+import numpy as np
+import polars as pl
+
+from tasks.contract.contest import Scored
+from tasks.contract.lineage import Lineage
 from tasks.errors import IntegrityError
 from tasks.labelled.calibration import calibrated_probabilities
+from tasks.labelled.fit import open_shards_of
+
+if TYPE_CHECKING:
+    from rnnmodels.classifiers.batches import Batch
+    from rnnmodels.classifiers.classifier import RecurrentClassifier
 
 # Other batch-mates, other thread counts and other devices round differently; relative to max(1, |logit|).
 TOLERANCE = {"cpu": 1e-5, "cuda": 1e-3}
@@ -12,6 +24,51 @@ TOLERANCE = {"cpu": 1e-5, "cuda": 1e-3}
 def tolerance_on(device: str) -> float:
     """Largest difference that rounding explains on the device the evaluated logits come from."""
     return TOLERANCE[device.partition(":")[0]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """Some test rows as they were evaluated: in these batches, of these row ids, with these logits [n, classes]."""
+
+    batches: "list[Batch]"
+    rows: list[int]
+    logits: np.ndarray
+
+    def read_rows(self, lineage: Lineage) -> pl.DataFrame:
+        """The rows as the split has them, in their order."""
+        wanted = pl.LazyFrame({"row": self.rows}, schema={"row": pl.UInt32})
+        test = pl.scan_parquet(lineage.splits.file("test.parquet"))
+        return wanted.join(test, on="row", how="left", maintain_order="left").collect()
+
+
+def gather_judged(lineage: Lineage, best: Scored, batch_size: int) -> Judged:
+    """Take the first, the middle and the last of the batches in which test rows were scored: short to long rows."""
+    batches = list(open_shards_of(lineage.shards)["test"].batches(batch_size))
+    chosen = [batches[index] for index in sorted({0, len(batches) // 2, len(batches) - 1})]
+    rows = [int(row) for batch in chosen for row in batch.row]
+    wanted = pl.LazyFrame({"row": rows}, schema={"row": pl.UInt32})
+    evaluated = pl.scan_parquet(best.model.file("predictions.parquet")).filter(split="test")
+    logits = wanted.join(evaluated, on="row", how="left", maintain_order="left").collect()["logits"]
+    return Judged(batches=chosen, rows=rows, logits=np.array(logits.to_list(), dtype=np.float32))
+
+
+def score_as_judged(model: "RecurrentClassifier", judged: Judged, sequences: Sequence[np.ndarray]) -> np.ndarray:
+    """Score rows, encoded as the served model does, in the batches in which they were evaluated: logits [n, classes].
+
+    Raises IntegrityError (E-REG-005) if the served model makes other numbers of a row.
+    """
+    from rnnmodels.classifiers.inference import pad_sequences, score_batch
+    from rnnmodels.training.evaluation import evaluating
+
+    logits, start = [], 0
+    for batch in judged.batches:
+        own = sequences[start : start + len(batch.row)]
+        start += len(own)
+        padded = pad_sequences(own, row=batch.row, width=batch.steps.shape[1])
+        _refuse_other_steps(padded, batch)
+        with evaluating(model):
+            logits.append(score_batch(model, padded))
+    return np.concatenate(logits)
 
 
 def prove_answers(
@@ -34,6 +91,17 @@ def prove_answers(
 def largest_deviation(actual: np.ndarray, expected: np.ndarray) -> float:
     """Largest |difference| / max(1, |expected|)."""
     return float(np.max(np.abs(actual - expected) / np.maximum(1, np.abs(expected)), initial=0.0))
+
+
+def _refuse_other_steps(served: "Batch", evaluated: "Batch") -> None:
+    axes = tuple(range(1, evaluated.steps.ndim))
+    same = (served.steps == evaluated.steps).all(axis=axes) & (served.length == evaluated.length)
+    if not same.all():
+        raise IntegrityError(
+            "E-REG-005",
+            f"row {evaluated.row[same.argmin()]}: the served model makes other numbers of it than those evaluated.",
+            fix="run again with --refresh; if it persists, what is served encodes otherwise than the stage `encode`.",
+        )
 
 
 def _refuse_deviation(what: str, deviation: float, tolerance: float) -> None:

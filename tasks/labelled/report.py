@@ -1,5 +1,6 @@
 """What the report and the dashboards show of classifiers."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -19,7 +20,7 @@ LOSS = ScoreColumn(metric="loss", title="loss")
 PRESENTATION = Presentation(
     headline=(ACCURACY, LOSS),
     columns=(ACCURACY, LOSS, ScoreColumn(metric="f1", title="F1"), ScoreColumn(metric="auc", title="AUC")),
-    template="labelled/report.html.j2",
+    template=Path(__file__).with_name("report.html.j2"),
     trial=("classify texts, one a line", "{predict} {example} answers.csv"),
     outdone="classifies better on test than",
 )

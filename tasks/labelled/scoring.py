@@ -7,8 +7,9 @@ import logging
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import polars as pl
@@ -29,6 +30,29 @@ logger = logging.getLogger(__name__)
 LEAST_PROBABILITY = 1e-12
 
 
+class Served(Protocol):
+    """How a model is served; `temperature` divides its logits."""
+
+    @property
+    def temperature(self) -> float:
+        """That which was fitted on validation."""
+
+
+class Labeller(Protocol):
+    """A classifier as it is served, whatever it reads."""
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Names of its classes."""
+
+    @property
+    def serving(self) -> Served:
+        """How it is served."""
+
+    def predict_logits(self, questions: Any, /) -> np.ndarray:  # noqa: ANN401
+        """Logits [n, classes] of what it is asked."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LabelledHoldout(scoring.Holdout):
     """Test rows by content, in an order in which neither row numbers nor file formats matter.
@@ -46,6 +70,11 @@ class LabelledHoldout(scoring.Holdout):
     def rows(self) -> int:
         """Number of rows."""
         return len(self.labels)
+
+    @property
+    @abstractmethod
+    def questions(self) -> Any:  # noqa: ANN401 (a kind's own)
+        """What a model is asked, as its `predict_logits` takes it."""
 
     @property
     @abstractmethod
@@ -108,9 +137,14 @@ def _notes(splits: Artefact, held: dict) -> tuple[str]:
 
 
 def build_scores(
-    write: Callable[[Path], dict], model: RegisteredModel, holdout: LabelledHoldout, module: str
+    model: RegisteredModel, holdout: LabelledHoldout, *, load: Callable[[Path], Labeller], module: str
 ) -> Scores:
-    """Have `write` score a model, unless it was scored on these rows under these names before, and read the scores."""
+    """Have a model answer a holdout, unless it did under these names before; `load` reads its folder.
+
+    `module` is where the code of the kind begins. Raises IntegrityError (E-INT-001) if a file of the model is damaged,
+    and what the model raises for rows that it cannot read.
+    """
+    write = partial(write_scores, load=load, parts=model.parts, holdout=holdout)
     origin = {"names": digest_of(dict(holdout.names))}
     return open_scores(scoring.build_scores(write, model, holdout, module=module, origin=origin), model, holdout)
 
@@ -125,6 +159,16 @@ def open_scores(artefact: Artefact, model: RegisteredModel, holdout: LabelledHol
         undefined=artefact.summary["undefined"],
         labels=artefact.summary["labels"],
     )
+
+
+def write_scores(folder: Path, *, load: Callable[[Path], Labeller], parts: Path, holdout: LabelledHoldout) -> dict:
+    """Fill the artefact's folder: `scores.parquet` with the predicted label and the log loss of each row."""
+    labeller = load(parts)
+    labels = name_classes(labeller.labels, holdout)
+    logits = labeller.predict_logits(holdout.questions)
+    scores, undefined = score_logits(logits, labels, labeller.serving.temperature, holdout.labels)
+    scores.write_parquet(folder / "scores.parquet")
+    return {"rows": holdout.rows, "undefined": undefined, "labels": sorted(set(labels))}
 
 
 def name_classes(labels: Sequence[str], holdout: LabelledHoldout) -> list[str]:

@@ -15,12 +15,13 @@ from pydantic import Field, model_validator
 
 from rnnmodels.config import Settings
 from tasks.errors import InputError, plural, quoted
-from tasks.labelled.held_rows import HELD, ContentHash, HeldRows, describe_changes
+from tasks.labelled.held_rows import HELD, ContentHash, HeldRows, describe_changes, follow_source
 from tasks.store.artefacts import Artefact
 
 # Of rows that repeat one another, the one in the earliest of these splits is kept.
 PRECEDENCE = pl.Enum(["test", "valid", "train", "undecided", "unlabelled"])
 LABELLED = ("train", "valid", "test")
+ROWS_FILE = "rows.parquet"
 NUM_EXAMPLES = 3
 
 
@@ -40,6 +41,26 @@ class DivisionSettings(Settings):
         if self.valid + self.test >= 1:
             raise ValueError(f"valid + test is {self.valid + self.test:g}, which leaves no training rows")
         return self
+
+
+def write_division(
+    folder: Path, *, rows: Artefact, held: Artefact | None, settings: DivisionSettings, content: ContentHash
+) -> dict:
+    """Divide rows of which equal ones stay on one side: `split` for whatever can tell whether two rows are equal.
+
+    Fills the artefact's folder: one file per split, and `dropped.parquet` with the reason for each missing row.
+    Raises InputError: E-DATA-002 to -004.
+    """
+    frame = pl.scan_parquet(rows.file(ROWS_FILE))
+    kept = None if held is None else follow_source(frame, held, rows.rows, content)
+    frame = frame if kept is None else put_first(kept, frame, content)
+    identities = read_identities(frame, settings.seed, content)
+    dropped = find_exact_duplicates(identities, settings.unit).sort("row")
+    whole = identities.join(dropped, on="row", how="anti", maintain_order="left").with_columns(cluster="row")
+    drawn = draw_splits(whole, settings, () if kept is None else kept.changes.new_labels)
+    summary = write_parts(folder, frame, drawn, dropped, kept)
+    warnings = [*rows.summary["warnings"], *describe_division(folder, dropped, rows.rows, kept)]
+    return {**summary, "warnings": warnings}
 
 
 def put_first(held: HeldRows, rows: pl.LazyFrame, content: ContentHash) -> pl.LazyFrame:

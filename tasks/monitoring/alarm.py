@@ -14,17 +14,14 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from prefect.events import emit_event
-from prefect.events.worker import EventsWorker
-
 from rnnmodels.durable import write_durably
 from tasks.monitoring.examination import DriftReport
 from tasks.monitoring.seen import seen_folder
+from tasks.tracking import events
 
 logger = logging.getLogger(__name__)
 
 EVENT = "rnnflow.drift"
-SEND_LIMIT_S = 15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,16 +60,11 @@ def alarm_once(report: DriftReport) -> bool:
 
 def send_event(report: DriftReport, *, event_id: str) -> bool:
     """Send the event `rnnflow.drift` and wait until it is on its way; tells whether it is."""
-    event = emit_event(
-        event=EVENT,
-        resource={"prefect.resource.id": f"rnnflow.model.{report.name}", "prefect.resource.name": report.name},
-        payload=report.as_json(),
-        id=uuid.UUID(event_id),
-    )
-    _, pending = EventsWorker.drain_all(timeout=SEND_LIMIT_S, at_exit=False)
-    if event is None or pending:
+    resource = {"prefect.resource.id": f"rnnflow.model.{report.name}", "prefect.resource.name": report.name}
+    is_sent = events.send_event(EVENT, resource=resource, payload=report.as_json(), event_id=event_id)
+    if not is_sent:
         logger.warning("The event %s could not be sent; the next monitor run sends it again.", EVENT)
-    return event is not None and not pending
+    return is_sent
 
 
 def _standing_alarm(path: Path, report: DriftReport) -> Alarm:

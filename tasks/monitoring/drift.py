@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.labelled.profile import BOUNDS, Profile, mean_of_bins
+from tasks.contract.profile import BOUNDS, Profile, mean_of_bins
 from tasks.statistics.intervals import share_with_interval
 
 ALPHA = 0.01

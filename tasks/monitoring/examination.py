@@ -4,11 +4,13 @@ import dataclasses
 import datetime
 from dataclasses import dataclass
 
+from tasks.contract.profile import Profile
 from tasks.errors import InputError
-from tasks.kinds.classify.classifier import read_reference
+from tasks.kinds import kind_of_model
 from tasks.monitoring.drift import Comparison, compare_profiles
 from tasks.monitoring.seen import sum_seen
 from tasks.promotion import named_models
+from tasks.registry.registered_model import RegisteredModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,13 +82,7 @@ def examine_drift(model: str, *, window_days: int, min_rows: int, psi_limit: flo
     what `resolve_model` raises.
     """
     registered = named_models.resolve_model(model)
-    reference = read_reference(registered.parts)
-    if reference is None:
-        raise InputError(
-            "E-MON-001",
-            f"model {registered.label} was registered without a profile of its validation rows.",
-            fix="name a model that classifies; for forecasts `rnnflow backtest` tells how they fared of late.",
-        )
+    reference = find_reference(registered)
     since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=window_days)
     seen = sum_seen(registered.label, since=since)
     return DriftReport(
@@ -99,3 +95,19 @@ def examine_drift(model: str, *, window_days: int, min_rows: int, psi_limit: flo
         labelled_rows=seen.labelled_rows,
         comparisons=tuple(compare_profiles(reference, seen, min_rows=min_rows, psi_limit=psi_limit)),
     )
+
+
+def find_reference(registered: RegisteredModel) -> Profile:
+    """Return what a model's validation rows looked like.
+
+    Raises InputError (E-MON-001) if its kind has no profiles, or if it was registered without one.
+    """
+    monitor = kind_of_model(registered.parts).monitor
+    reference = None if monitor is None else monitor.load().read_reference(registered.parts)
+    if reference is None:
+        raise InputError(
+            "E-MON-001",
+            f"model {registered.label} was registered without a profile of its validation rows.",
+            fix="name a model that classifies; for forecasts `rnnflow backtest` tells how they fared of late.",
+        )
+    return reference

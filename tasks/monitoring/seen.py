@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from rnnmodels.durable import write_durably
+from tasks.contract.profile import Profile
 from tasks.errors import IntegrityError
-from tasks.labelled.profile import Profile
 from tasks.store.artefacts import home
 
 Source = Literal["predict", "serve"]

@@ -8,7 +8,7 @@ from tasks.promotion import named_models
 from tasks.registry.served_parts import read_serving_fields
 
 if TYPE_CHECKING:
-    from tasks.contract.stages import Predicted
+    from tasks.contract.services import Predicted
 
 
 def predict_file(model: str, input_path: Path, output_path: Path, **options: object) -> "Predicted":

@@ -6,12 +6,19 @@ from pathlib import Path
 
 from rnnmodels.durable import sha256_of_file
 from tasks.errors import InputError, IntegrityError, quoted
-from tasks.kinds.classify.windows import Columns
 from tasks.prediction.tables import OUTPUT_SUFFIXES
 from tasks.promotion import named_models
 from tasks.store import fingerprint
 
 STAGE = "tasks.kinds.classify.predict"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Where a caller says that a table holds its texts and true labels; None where training read them."""
+
+    text: str | None = None
+    label: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,15 +16,27 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import IO
 
+import polars as pl
+
 from rnnmodels.durable import sha256_of_file, sync, write_durably
+from tasks.contract.profile import Profile
 from tasks.errors import InputError
-from tasks.kinds.classify.answering import Answers
-from tasks.labelled.profile import Profile
 from tasks.prediction.job import Order, Target
 from tasks.prediction.tables import write_faults, write_table
 
 LOCK, ORDER, FINISHED = "lock", "order.json", "finished.json"
 FORMAT = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """A window's answers: a `table` with a line per row, its `faults` and other rows, and what it looked like."""
+
+    table: pl.DataFrame
+    faults: list[dict]
+    left_out: int
+    blank_lines: int
+    profile: Profile
 
 
 @dataclass(frozen=True, kw_only=True)

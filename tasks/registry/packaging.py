@@ -60,12 +60,16 @@ def package_model(parts: Path, folder: Path, packaging: Packaging, *, module: st
 
 
 def copy_served_code(module: str, folder: Path) -> list[Path]:
-    """Copy the modules that the served model reaches, and no others; returns their packages."""
-    for name, path in fingerprint.reached_modules(module).items():
-        if path.name != "__init__.py":
-            target = folder / f"{name.replace('.', '/')}.py"
-            for package in target.relative_to(folder).parents[:-1]:
-                (folder / package).mkdir(exist_ok=True, parents=True)
-                (folder / package / "__init__.py").touch()
-            shutil.copyfile(path, target)
-    return [folder / package for package in fingerprint.PROJECT_PACKAGES]
+    """Copy the modules that the served model reaches, and no others; returns their packages.
+
+    A package that is not reached itself, as ours are not, is there as an empty one.
+    """
+    reached = fingerprint.reached_modules(module)
+    for name, path in reached.items():
+        target = folder.joinpath(*name.split("."))
+        target = target / path.name if path.name == "__init__.py" else target.with_suffix(".py")
+        target.parent.mkdir(exist_ok=True, parents=True)
+        shutil.copyfile(path, target)
+        for package in target.relative_to(folder).parents[:-1]:
+            (folder / package / "__init__.py").touch()
+    return sorted(folder.iterdir())

@@ -4,23 +4,25 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from tasks.serving.answers import Answerer, ErrorAnswer, ModelAnswer, PredictAnswer, Question, ReadyAnswer
+from tasks.contract.interface import ModelState
+from tasks.contract.services import ItemT, ServeModule
+from tasks.serving.answers import Answerer, ErrorAnswer, ReadyAnswer
 from tasks.serving.batching import MicroBatcher
 from tasks.serving.bodies import read_body, refuse
 from tasks.serving.champion import ModelFollower
 from tasks.serving.faults import RequestError, failed_answer, unknown_address
 from tasks.serving.gate import Gate
-from tasks.serving.questions import parse_texts
+from tasks.serving.questions import parse_items
 from tasks.serving.seen_inputs import SeenInputs
 from tasks.serving.settings import ServingSettings
 
-DESCRIPTION = "Classifies texts with the champion of the registry and follows its changes."
 REFUSALS = {
     400: "The body is not strict JSON.",
     401: "The bearer token is missing or wrong.",
@@ -36,9 +38,7 @@ CLIENT_GONE = 499  # as nginx has it; nobody is there to read it
 def create_application(follower: ModelFollower, settings: ServingSettings, *, token: str = "") -> Gate:
     """Build the service around a loaded model; with a token, all but `/health` asks for it."""
     seen = SeenInputs()
-    batcher = MicroBatcher(
-        Answerer(follower=follower, seen=seen, max_tokens=settings.max_tokens), max_texts=settings.batch_texts
-    )
+    batcher = MicroBatcher(Answerer(follower=follower, seen=seen, caps=settings), max_items=settings.batch_texts)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -50,33 +50,39 @@ def create_application(follower: ModelFollower, settings: ServingSettings, *, to
                 task.cancel()
         seen.flush()
 
-    app = FastAPI(title="rnnflow", description=DESCRIPTION, lifespan=lifespan)
+    purpose = follower.current.module.INTERFACE.purpose
+    description = f"{purpose} with the champion of the registry and follows its changes."
+    app = FastAPI(title="rnnflow", description=description, lifespan=lifespan)
     app.add_exception_handler(HTTPException, _answer_unknown_address)
-    _add_predictions(app, batcher, settings)
+    _add_predictions(app, follower.current.module, batcher, settings)
     _add_state(app, follower, settings)
     return Gate(app, token, settings.max_requests)
 
 
-def _add_predictions(app: FastAPI, batcher: MicroBatcher, settings: ServingSettings) -> None:
-    body = {"required": True, "content": {"application/json": {"schema": Question.model_json_schema()}}}
+def _add_predictions(
+    app: FastAPI, module: ServeModule[Any, ItemT], batcher: MicroBatcher[ItemT, Any], settings: ServingSettings
+) -> None:
+    interface = module.INTERFACE
+    body = {"required": True, "content": {"application/json": {"schema": interface.question.model_json_schema()}}}
     refusals = {status: {"model": ErrorAnswer, "description": text} for status, text in REFUSALS.items()}
 
     @app.post(
         "/v1/predict",
-        responses={200: {"model": PredictAnswer}, **refusals},
+        responses={200: {"model": interface.answer}, **refusals},
         openapi_extra={"requestBody": body},
-        summary="Classify texts",
+        summary=interface.summary,
+        description=interface.description,
     )
     async def predict(request: Request) -> Response:
-        """Return a prediction per text, in their order, and the model version that made them."""
+        """Answer a question."""
         try:
-            body = await read_body(request, settings)
+            body = await read_body(request, settings, items=interface.items)
         except RequestError as fault:
             return refuse(fault)
         except ClientDisconnect:
             return Response(status_code=CLIENT_GONE)
         try:
-            return JSONResponse(await batcher.submit(parse_texts(body, settings)))
+            return await batcher.submit(parse_items(module, body, settings))
         except RequestError as fault:
             return fault.as_response()
         except Exception:  # noqa: BLE001 (logged where it happened; a client gets no traceback)
@@ -95,18 +101,18 @@ def _add_state(app: FastAPI, follower: ModelFollower, settings: ServingSettings)
         status = "degraded" if follower.problem else "ready"
         return ReadyAnswer(status=status, model=follower.current.label, problem=follower.problem or None)
 
-    @app.get("/v1/model", summary="Which model answers?")
-    async def model() -> ModelAnswer:
+    state = follower.current.module.INTERFACE.state
+
+    @app.get("/v1/model", summary="Which model answers?", response_model=state)
+    async def model() -> ModelState:
         """Describe the version that answers, and the caps on requests."""
         served = follower.current
-        return ModelAnswer(
+        return state(
             model=served.label,
             follows=str(follower.reference) if follower.reference.alias else None,
             loaded=served.loaded,
-            labels=list(served.classifier.labels),
-            max_length=served.classifier.serving.max_length,
-            keep=served.classifier.serving.keep,
             limits={name: value for name, value in settings.model_dump().items() if name.startswith("max_")},
+            **served.module.describe_model(served.model),
         )
 
 

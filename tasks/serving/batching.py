@@ -1,4 +1,4 @@
-"""Requests that wait at the same time are scored together: the model takes a batch hardly longer than a text.
+"""Requests that wait at the same time are answered together: the model takes a batch hardly longer than an item.
 
 Nobody waits for a batch to fill: while one is being scored, the next gathers.
 """
@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from tasks.contract.services import ItemT
 from tasks.errors import quoted
 
 logger = logging.getLogger(__name__)
@@ -20,26 +21,26 @@ Answer = TypeVar("Answer")
 
 
 @dataclass
-class _Waiting(Generic[Answer]):
-    texts: list[str]
+class _Waiting(Generic[ItemT, Answer]):
+    items: list[ItemT]
     answer: asyncio.Future[Answer]
 
 
 @dataclass
-class MicroBatcher(Generic[Answer]):
-    """Gives lists of texts to `answer_all`, several lists at once, in one thread beside the event loop.
+class MicroBatcher(Generic[ItemT, Answer]):
+    """Gives lists of items to `answer_all`, several lists at once, in one thread beside the event loop.
 
-    `answer_all` takes lists of texts and returns an answer for each list.
+    `answer_all` takes lists of items and returns an answer for each list.
     """
 
-    answer_all: Callable[[Sequence[list[str]]], Sequence[Answer]]
-    max_texts: int
-    waiting: deque[_Waiting[Answer]] = field(default_factory=deque)
+    answer_all: Callable[[Sequence[list[ItemT]]], Sequence[Answer]]
+    max_items: int
+    waiting: deque[_Waiting[ItemT, Answer]] = field(default_factory=deque)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def submit(self, texts: list[str]) -> Answer:
-        """Return the answer to a list of texts; raises what `answer_all` raises on it."""
-        entry = _Waiting(texts, asyncio.get_running_loop().create_future())
+    async def submit(self, items: list[ItemT]) -> Answer:
+        """Return the answer to a list of items; raises what `answer_all` raises on it."""
+        entry = _Waiting(items, asyncio.get_running_loop().create_future())
         self.waiting.append(entry)
         self.arrived.set()
         return await entry.answer
@@ -59,7 +60,7 @@ class MicroBatcher(Generic[Answer]):
         while True:
             await self.arrived.wait()
             batch = self._next_batch()
-            answers = await loop.run_in_executor(thread, self._answer_each, [entry.texts for entry in batch])
+            answers = await loop.run_in_executor(thread, self._answer_each, [entry.items for entry in batch])
             for entry, answer in zip(batch, answers, strict=True):
                 if entry.answer.done():  # the client went away
                     continue
@@ -68,18 +69,18 @@ class MicroBatcher(Generic[Answer]):
                 else:
                     entry.answer.set_result(answer)
 
-    def _next_batch(self) -> list[_Waiting[Answer]]:
-        """Take what waits, first come first served, up to `max_texts` texts but at least one list."""
+    def _next_batch(self) -> list[_Waiting[ItemT, Answer]]:
+        """Take what waits, first come first served, up to `max_items` items but at least one list."""
         batch = [self.waiting.popleft()]
-        num_texts = len(batch[0].texts)
-        while self.waiting and num_texts + len(self.waiting[0].texts) <= self.max_texts:
+        num_items = len(batch[0].items)
+        while self.waiting and num_items + len(self.waiting[0].items) <= self.max_items:
             batch.append(self.waiting.popleft())
-            num_texts += len(batch[-1].texts)
+            num_items += len(batch[-1].items)
         if not self.waiting:
             self.arrived.clear()
         return batch
 
-    def _answer_each(self, lists: list[list[str]]) -> Sequence[Answer | Exception]:
+    def _answer_each(self, lists: list[list[ItemT]]) -> Sequence[Answer | Exception]:
         """Answer lists together; if that fails, one by one, so that none fails for another."""
         try:
             return self.answer_all(lists)
@@ -87,4 +88,4 @@ class MicroBatcher(Generic[Answer]):
             if len(lists) == 1:
                 logger.warning("A request failed: %s %s", type(error).__name__, quoted(error))
                 return [error]
-            return [answer for texts in lists for answer in self._answer_each([texts])]
+            return [answer for items in lists for answer in self._answer_each([items])]

@@ -13,8 +13,8 @@ from tasks.serving.settings import ServingSettings
 LINGER_S = 2
 
 
-async def read_body(request: Request, settings: ServingSettings) -> bytes:
-    """Return the body.
+async def read_body(request: Request, settings: ServingSettings, *, items: str) -> bytes:
+    """Return the body, which asks about `items`.
 
     Raises RequestError: 415 unless it is announced as JSON, 413 beyond `max_body_bytes`, 408 after `body_timeout_s`;
     ClientDisconnect if nobody waits for the answer any more.
@@ -24,20 +24,20 @@ async def read_body(request: Request, settings: ServingSettings) -> bytes:
         raise not_json_media()
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > settings.max_body_bytes:
-        raise too_large(settings.max_body_bytes)
+        raise too_large(settings.max_body_bytes, items)
     try:
         async with asyncio.timeout(settings.body_timeout_s):
-            return await _read_within(request, settings.max_body_bytes)
+            return await _read_within(request, settings.max_body_bytes, items)
     except TimeoutError:
         raise too_slow(settings.body_timeout_s) from None
 
 
-async def _read_within(request: Request, max_bytes: int) -> bytes:
+async def _read_within(request: Request, max_bytes: int, items: str) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > max_bytes:
-            raise too_large(max_bytes)
+            raise too_large(max_bytes, items)
     return bytes(body)
 
 

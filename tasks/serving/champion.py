@@ -6,30 +6,31 @@ import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from rnnmodels.durable import sha256_of_file, write_durably
+from tasks.contract.kind import Kind
+from tasks.contract.services import ServeModule
 from tasks.errors import InputError, IntegrityError, RnnflowError, ServiceError, quoted
-from tasks.kinds.classify.classifier import KIND, TextClassifier
+from tasks.kinds import kind_of_model
 from tasks.promotion import named_models
 from tasks.promotion.named_models import ModelReference
 from tasks.registry import registered_model
 from tasks.registry.registered_model import RegisteredModel
-from tasks.registry.served_parts import SERVING, read_serving_fields
+from tasks.registry.served_parts import SERVING
 from tasks.store.artefacts import home
 
 logger = logging.getLogger(__name__)
 
-SMOKE_TEXTS = ["One of the best films of the year.", ""]
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ServedModel:
-    """A version in memory that has answered once."""
+    """A version in memory that has answered once, and its kind's module, which asks it."""
 
     registered: RegisteredModel
-    classifier: TextClassifier
+    kind: Kind
+    module: ServeModule[Any, Any]
+    model: Any
     loaded: str
 
     @property
@@ -41,26 +42,40 @@ class ServedModel:
 def load_served(registered: RegisteredModel) -> ServedModel:
     """Read a version and have it answer, so that the first request finds it warm.
 
-    Raises InputError (E-SRV-007) for a model that reads no texts, IntegrityError (E-INT-001, E-SRV-005).
+    Raises InputError (E-SRV-007) for a model whose kind serves none, IntegrityError (E-INT-001, E-SRV-005).
     """
-    kind = read_serving_fields(registered.parts)["kind"]
-    if kind != KIND:
+    kind = kind_of_model(registered.parts)
+    if kind.serve is None:
         raise InputError(
             "E-SRV-007",
-            f"model {registered.label} is of the kind {quoted(kind)}, and texts are all that is served.",
+            f"model {registered.label} is of the kind {quoted(kind.name)}, whose models answer no requests.",
             fix="use `rnnflow predict`, or MLflow's server: mlflow models serve -m "
             f"models:/{registered.label} --env-manager local",
         )
-    classifier = TextClassifier.load(registered.parts)
-    probabilities = classifier.score(classifier.read(SMOKE_TEXTS))
-    if not np.isfinite(probabilities).all():
+    module = kind.serve.load()
+    model = module.load_model(registered.parts)
+    if not module.warm_up(model):
         raise IntegrityError(
             "E-SRV-005",
             f"model {registered.label} answers with numbers that are not finite.",
             fix="promote another version.",
         )
     loaded = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return ServedModel(registered=registered, classifier=classifier, loaded=loaded)
+    return ServedModel(registered=registered, kind=kind, module=module, model=model, loaded=loaded)
+
+
+def refuse_other_kind(found: RegisteredModel, served: ServedModel) -> None:
+    """Refuse a version that would answer other questions than the one before it.
+
+    Raises InputError (E-SRV-008).
+    """
+    kind = kind_of_model(found.parts)
+    if kind != served.kind:
+        raise InputError(
+            "E-SRV-008",
+            f"model {found.label} is of the kind {quoted(kind.name)}, and clients ask {quoted(served.kind.name)}.",
+            fix="start the server again, or promote a version of the kind that it began with.",
+        )
 
 
 @dataclass
@@ -83,6 +98,7 @@ class ModelFollower:
         try:
             found = named_models.resolve_model(str(self.reference))
             if found != self.current.registered:
+                refuse_other_kind(found, self.current)
                 served = load_served(found)
                 remember(self.reference, found)
         except RnnflowError as error:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from starlette.responses import JSONResponse
 
+from tasks.contract.interface import FieldError
+
 RETRY_AFTER_S = 1
 
 
@@ -27,10 +29,10 @@ class RequestError(Exception):
         return {"error": {"code": self.code, "field": self.place, "problem": self.problem, "fix": self.fix}}
 
 
-def too_large(limit: int) -> RequestError:
-    """A body beyond `max_body_bytes`."""
+def too_large(limit: int, items: str) -> RequestError:
+    """A body beyond `max_body_bytes`, which holds too many of its `items`."""
     return RequestError(
-        413, "E-SRV-010", f"the body has more than max_body_bytes = {limit} bytes.", "send fewer texts per request."
+        413, "E-SRV-010", f"the body has more than max_body_bytes = {limit} bytes.", f"send fewer {items} per request."
     )
 
 
@@ -41,14 +43,14 @@ def too_slow(limit_s: float) -> RequestError:
     )
 
 
-def not_json(problem: str) -> RequestError:
-    """A body that is not strict JSON."""
-    return RequestError(400, "E-SRV-012", f"the body {problem}.", 'send one JSON object such as {"texts": ["..."]}.')
+def not_json(problem: str, sample: str) -> RequestError:
+    """A body that is not strict JSON, as a sample is."""
+    return RequestError(400, "E-SRV-012", f"the body {problem}.", f"send one JSON object such as {sample}.")
 
 
-def bad_field(place: str, problem: str, fix: str) -> RequestError:
+def bad_field(fault: FieldError) -> RequestError:
     """A field that is missing, unknown, of another type or beyond a cap."""
-    return RequestError(422, "E-SRV-013", problem, fix, place)
+    return RequestError(422, "E-SRV-013", fault.problem, fault.fix, fault.place)
 
 
 def overloaded(limit: int) -> RequestError:

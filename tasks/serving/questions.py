@@ -1,92 +1,63 @@
-"""A request's body to texts: strict JSON, known fields, sound texts, or a fault that names the field."""
+"""A request's body to the items of a question: strict JSON and sound fields, or a fault that names what is wrong."""
 
 import json
-import re
+from typing import Any
 
+from tasks.contract.interface import JSON_TYPES, FieldError
+from tasks.contract.services import ItemT, ServeModule
 from tasks.errors import quoted
-from tasks.serving.faults import RequestError, bad_field, not_json
+from tasks.serving.faults import bad_field, not_json
 from tasks.serving.settings import ServingSettings
 
-FIELD = "texts"
-SURROGATE = re.compile("[\ud800-\udfff]")
-JSON_TYPES = {
-    bool: "a boolean",
-    dict: "an object",
-    float: "a number",
-    int: "a number",
-    list: "an array",
-    str: "a string",
-    type(None): "null",
-}
+
+class OddJsonError(Exception):
+    """JSON that the standard does not have, or about which it says nothing."""
 
 
-def parse_texts(body: bytes, settings: ServingSettings) -> list[str]:
-    """Read `{"texts": ["...", ...]}`.
+def parse_items(module: ServeModule[Any, ItemT], body: bytes, settings: ServingSettings) -> list[ItemT]:
+    """Read the items that a body asks about, as a kind's module reads them.
 
-    Raises RequestError: 400 for what is not JSON, 422 for what is no list of texts within the caps.
+    Raises RequestError: 400 for what is not JSON, 422 for a field that is not what it should be.
     """
-    question = parse_object(body)
-    unknown = next((name for name in question if name != FIELD), None)
-    if unknown is not None:
-        raise bad_field(quoted(unknown)[1:-1], f"got an unknown field {quoted(unknown)}.", f'send "{FIELD}" alone.')
-    if FIELD not in question:
-        raise bad_field(FIELD, "is missing.", f'send {{"{FIELD}": ["..."]}}.')
-    texts = question[FIELD]
-    if not isinstance(texts, list) or not texts:
-        got = "an empty array" if texts == [] else JSON_TYPES[type(texts)]
-        raise bad_field(FIELD, f"got {got}, expected an array of at least one text.", "send one text or more.")
-    if len(texts) > settings.max_texts:
-        raise bad_field(
-            FIELD, f"got {len(texts)} texts, expected at most max_texts = {settings.max_texts}.", "send fewer at once."
-        )
-    for index, text in enumerate(texts):
-        _check_text(text, f"{FIELD}[{index}]", settings)
-    return texts
+    question = parse_object(body, module.INTERFACE.sample)
+    try:
+        return module.parse_items(question, settings)
+    except FieldError as fault:
+        raise bad_field(fault) from None
 
 
-def parse_object(body: bytes) -> dict:
+def parse_object(body: bytes, sample: str) -> dict[str, Any]:
     """Read one JSON object as the standard has it: UTF-8, no repeated key, no NaN, nothing behind it.
 
-    Raises RequestError (400).
+    Raises RequestError (400) that shows a sample.
     """
     try:
         value = DECODER.decode(body.decode())
     except UnicodeDecodeError as error:
-        raise not_json(f"is not UTF-8 (at byte {error.start})") from None
+        raise not_json(f"is not UTF-8 (at byte {error.start})", sample) from None
     except RecursionError:
-        raise not_json("is nested too deeply") from None
+        raise not_json("is nested too deeply", sample) from None
+    except OddJsonError as error:
+        raise not_json(str(error), sample) from None
     except json.JSONDecodeError as error:
-        raise not_json(f"is not JSON ({error.msg} at character {error.pos + 1})") from None
+        raise not_json(f"is not JSON ({error.msg} at character {error.pos + 1})", sample) from None
     except ValueError:  # a whole number of thousands of digits
-        raise not_json("holds a number that is too long") from None
+        raise not_json("holds a number that is too long", sample) from None
     if not isinstance(value, dict):
-        raise not_json(f"is {JSON_TYPES[type(value)]}, expected an object")
+        raise not_json(f"is {JSON_TYPES[type(value)]}, expected an object", sample)
     return value
 
 
-def _check_text(text: object, place: str, settings: ServingSettings) -> None:
-    if not isinstance(text, str):
-        raise bad_field(place, f"got {JSON_TYPES[type(text)]}, expected a text.", "send a string, or leave it out.")
-    if len(text) > settings.max_characters:
-        raise bad_field(
-            place,
-            f"got {len(text)} characters, expected at most max_characters = {settings.max_characters}.",
-            "cut the text.",
-        )
-    if SURROGATE.search(text):
-        raise bad_field(place, "holds half a surrogate pair, expected valid Unicode.", "mend or remove it.")
-
-
-def _unique_keys(pairs: list[tuple[str, object]]) -> dict:
+def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
     value = dict(pairs)
     if len(value) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise not_json(f"has the key {quoted(next(key for key in keys if keys.count(key) > 1))} twice")
+        raise OddJsonError(f"has the key {quoted(next(key for key in keys if keys.count(key) > 1))} twice")
     return value
 
 
-def _refuse_constant(name: str) -> RequestError:
-    raise not_json(f"holds {name}, which JSON does not have")
+def _refuse_constant(name: str) -> None:
+    raise OddJsonError(f"holds {name}, which JSON does not have")
 
 
 DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)

@@ -7,7 +7,7 @@ import secrets
 import threading
 from dataclasses import dataclass, field
 
-from tasks.labelled.profile import Profile
+from tasks.contract.profile import Profile
 from tasks.monitoring import seen
 
 logger = logging.getLogger(__name__)

@@ -100,6 +100,13 @@ def label_checks(settings: LabelledSource) -> list[Check]:
     ]
 
 
+def check_labelled(raw: pl.DataFrame, intake: Intake, checks: Sequence[Check]) -> pl.DataFrame:
+    """Filter by `where`, refuse the rows that `checks` find bad, and give labels the names of their classes."""
+    rows = refuse_rows(with_label_and_split(filter_rows(raw, intake)), checks, intake)
+    intake.spellings.add(rows)
+    return rows.with_columns(label=renamed_label(intake.settings))
+
+
 def with_label_and_split(raw: pl.DataFrame) -> pl.DataFrame:
     """Put official splits under our names, and leave out labels that are empty or not to be read."""
     return raw.with_columns(split=_split(raw)).with_columns(label=_label())

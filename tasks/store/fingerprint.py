@@ -1,18 +1,18 @@
 """What a stage's result depends on: its configuration, its inputs, its code, its libraries.
 
 Prefect keys a task on its own source text, which serves stale results when a helper changes.
-Here the key covers every project module that a stage's module reaches through imports.
+Here the key covers every module that a stage's module reaches through imports: of this project, and of the package
+that the stage's module is in, where another brings the kind.
 """
 
 import ast
 import functools
 import hashlib
-import importlib.util
 import json
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
+from importlib.util import find_spec, resolve_name
 from pathlib import Path
 
 PROJECT_PACKAGES = ("tasks", "rnnmodels")
@@ -46,15 +46,18 @@ def digest_of(value: object) -> str:
 
 
 def reached_modules(*modules: str) -> dict[str, Path]:
-    """Find every project module that `modules` import, directly or not, themselves included."""
+    """Find every module of our packages and of theirs that `modules` import, directly or not, themselves included."""
+    packages = {*PROJECT_PACKAGES, *map(_root, modules)}
     found: dict[str, Path] = {}
     pending = list(modules)
     while pending:
         name = pending.pop()
-        path = None if name in found else _module_path(name)
+        path = None if name in found or _root(name) not in packages else _module_path(name)
         if path is not None:
             found[name] = path
-            pending.extend(_imported_names(path, PROJECT_PACKAGES))
+            pending.extend(_imports_of(name, path))
+            # What a package of others does as it is imported may matter; ours do nothing.
+            pending.extend(() if _is_ours(name) else _parents(name))
     return dict(sorted(found.items()))
 
 
@@ -69,28 +72,57 @@ def code_digest(*modules: str) -> str:
 
 
 def installed_versions(*modules: str) -> dict[str, str]:
-    """Versions of the libraries, reached from `modules`, that can change its output."""
-    imported = {
-        name.partition(".")[0]
-        for path in reached_modules(*modules).values()
-        for name in _imported_names(path, tuple(SHAPING_LIBRARIES))
-    }
-    versions = {SHAPING_LIBRARIES[name]: _installed_version(SHAPING_LIBRARIES[name]) for name in sorted(imported)}
+    """Versions of the libraries that modules reached from `modules` import and that can change what these make.
+
+    Of modules that are not ours nobody knows which do, so all count.
+    """
+    reached = reached_modules(*modules)
+    imports = {name: set(map(_root, _imports_of(name, path))) for name, path in reached.items()}
+    shaping = {SHAPING_LIBRARIES[name] for name in set().union(*imports.values()) & SHAPING_LIBRARIES.keys()}
+    foreign = set().union(*(names for name, names in imports.items() if not _is_ours(name)))
+    others = _distributions_of(foreign - {*PROJECT_PACKAGES, *map(_root, reached)})
+    versions = {name: _installed_version(name) for name in sorted(shaping | others)}
     return {"python": f"{sys.version_info.major}.{sys.version_info.minor}", **versions}
+
+
+def _distributions_of(packages: set[str]) -> set[str]:
+    """The installed distributions that bring packages, those of the standard library aside."""
+    wanted = packages - sys.stdlib_module_names - SHAPING_LIBRARIES.keys()
+    brought_by = metadata.packages_distributions() if wanted else {}
+    return {distribution for package in wanted for distribution in brought_by.get(package, ())}
+
+
+def _root(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _is_ours(name: str) -> bool:
+    return _root(name) in PROJECT_PACKAGES
+
+
+def _parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts))]
 
 
 def _module_path(name: str) -> Path | None:
     # Asking importlib for `tasks.store.artefacts.Artefact` would import its module; looking for files imports nothing.
     package, *parts = name.split(".")
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
+    spec = find_spec(package)
+    if spec is None:
         return None
-    path = Path(spec.origin).parent.joinpath(*parts)
-    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+    if spec.submodule_search_locations is None:  # a package of one file
+        return Path(spec.origin) if spec.has_location and not parts else None
+    paths = [Path(folder).joinpath(*parts) for folder in spec.submodule_search_locations]
+    files = (file for path in paths for file in (path.with_suffix(".py"), path / "__init__.py"))
+    return next((file for file in files if file.is_file()), None)
 
 
-def _imported_names(path: Path, packages: tuple[str, ...]) -> Iterator[str]:
-    return (name for name in _read_module(path.read_bytes()).imports if name.partition(".")[0] in packages)
+def _imports_of(name: str, path: Path) -> list[str]:
+    """What a module imports, by full names."""
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    imports = _read_module(path.read_bytes()).imports
+    return [resolve_name(one, package) if one.startswith(".") else one for one in imports]
 
 
 def _source_digest(path: Path) -> str:
@@ -130,9 +162,11 @@ def _read_module(source: bytes) -> _Module:
 def _names_imported_by(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
-    if isinstance(node, ast.ImportFrom) and node.module:
+    if isinstance(node, ast.ImportFrom):
+        origin = "." * node.level + (node.module or "")
+        inside = origin if origin.endswith(".") else f"{origin}."
         # `from tasks.store import artefacts` may name a module; whether it does is seen when its file is looked for.
-        return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        return [origin, *(f"{inside}{alias.name}" for alias in node.names)]
     return []
 
 

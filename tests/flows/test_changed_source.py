@@ -7,7 +7,7 @@ import pytest
 
 from flows.recipes.changed_source import change_source
 from tasks.errors import InputError
-from tasks.kinds import find_kind, known_kinds
+from tasks.kinds import BUILT_IN, find_kind
 from tasks.promotion import named_models
 from tasks.registry.registered_model import RegisteredModel
 from tasks.registry.served_parts import SERVING
@@ -87,7 +87,7 @@ def test_a_model_without_the_record_takes_settings_too(register):
     assert error_of("source.text_column=x").endswith("Fix: use --text-column.")
 
 
-@pytest.mark.parametrize("kind", sorted(known_kinds()))
+@pytest.mark.parametrize("kind", sorted(BUILT_IN))
 def test_every_setting_of_a_source_is_taken_or_says_why_it_has_no_effect(register, kind: str):
     register(kind, {"path": "a.csv", **({"id_column": "id"} if kind == "classify-series" else {})})
     for name in find_kind(kind).recipe.settings_of("source").model_fields:

@@ -20,8 +20,9 @@ from prefect.utilities.callables import parameter_schema
 from flows.commands.monitoring import monitor as monitor_command
 from flows.monitor import monitor
 from rnnmodels.durable import sha256_of_file
+from tasks.contract.profile import Profile
 from tasks.errors import InputError
-from tasks.labelled.profile import Profile, profile_rows
+from tasks.labelled.profile import profile_rows
 from tasks.monitoring.seen import record_seen
 from tasks.promotion import named_models
 from tasks.registry.registered_model import RegisteredModel
@@ -47,7 +48,7 @@ def champion(project: Path, monkeypatch: pytest.MonkeyPatch) -> RegisteredModel:
     model.parts.mkdir(parents=True)
     reference = model.parts / "profile.json"
     reference.write_text(json.dumps(rows(1000, length=100).as_json()))
-    serving = {"format": 2, "sha256": {"profile.json": sha256_of_file(reference)}}
+    serving = {"format": 2, "kind": "classify", "sha256": {"profile.json": sha256_of_file(reference)}}
     (model.parts / "serving.json").write_text(json.dumps(serving))
     monkeypatch.setattr(named_models, "resolve_model", lambda _: model)
     return model
@@ -177,7 +178,7 @@ def test_the_command_only_looks(champion, project):
 
 
 def test_the_command_names_a_model_without_a_reference(champion):
-    (champion.parts / "serving.json").write_text(json.dumps({"format": 1, "sha256": {}}))
+    (champion.parts / "serving.json").write_text(json.dumps({"format": 1, "kind": "classify", "sha256": {}}))
 
     result = CliRunner().invoke(monitor_command, ["reviews", "--json"])
 

@@ -8,7 +8,7 @@ from prefect.artifacts import Artifact
 
 from flows import predict as predict_flow
 from flows.predict import describe, predict
-from tasks.kinds import all_kinds
+from tasks.kinds import BUILT_IN, find_kind
 from tasks.kinds.classify.predict import PredictedFile
 from tasks.prediction.dispatch import predict_file
 
@@ -52,12 +52,12 @@ def test_the_flow_does_what_the_command_does_within_the_project_folder(project: 
 def test_the_task_is_the_function_of_the_command():
     assert predict_flow.predict_from_file.fn is predict_file
     parameters = list(inspect.signature(predict.fn).parameters)
-    for kind in all_kinds().values():
-        of_kind = kind.predict.load().predict_file
+    for kind in BUILT_IN:
+        of_kind = find_kind(kind).predict.load().predict_file
         bound = getattr(of_kind, "keywords", {})
         names = [name for name in inspect.signature(of_kind).parameters if name not in bound]
         # What the flow takes as assignments, the task takes checked.
-        assert [{"source": "settings"}.get(name, name) for name in names] == parameters, kind.name
+        assert [{"source": "settings"}.get(name, name) for name in names] == parameters, kind
 
 
 def test_the_form_shows_bounds_and_explains_each_field():
@@ -85,5 +85,5 @@ def test_the_form_says_what_each_kind_makes_of_a_file():
         "detect": "detect",
     }
 
-    assert set(said) == set(all_kinds())
+    assert set(said) == set(BUILT_IN)
     assert not [kind for kind, words in said.items() if words not in predict.description]

@@ -9,11 +9,11 @@ import pytest
 from flows import trigger
 from flows.recipes.recipe import load_recipe
 from tasks.contract.recipe import Recipe
-from tasks.kinds import known_kinds
+from tasks.kinds import BUILT_IN
 from tasks.store import fingerprint
 
 SHIPPED = ("reviews", "japanese-vowels", "etth1", "nab")
-EVERY = set(known_kinds())
+EVERY = set(BUILT_IN)
 NUMBERS = {"classify-series", "forecast", "detect"}
 
 # Which kinds' results a module shapes; one of each stage of each kind, and what kinds share.

@@ -16,7 +16,7 @@ import polars as pl
 
 from tasks.kinds.classify.classifier import Reading, TextClassifier
 from tasks.kinds.classify.windows import Window
-from tasks.labelled.profile import Profile
+from tasks.prediction.unfinished import Answers
 
 T = TypeVar("T")
 END = object()
@@ -28,17 +28,6 @@ class ReadWindow:
 
     window: Window
     reading: Reading
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answers:
-    """A window's answers: a `table` with a line per row, its `faults` and other rows, and what it looked like."""
-
-    table: pl.DataFrame
-    faults: list[dict]
-    left_out: int
-    blank_lines: int
-    profile: Profile
 
 
 def read_window(classifier: TextClassifier, window: Window) -> ReadWindow:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import polars as pl
 
+from tasks.contract.profile import Profile
 from tasks.errors import InputError, quoted
 from tasks.kinds.classify.source import SourceSettings
 from tasks.labelled.calibration import calibrated_probabilities
-from tasks.labelled.profile import Profile, profile_rows
-from tasks.registry.served_parts import check_part, read_serving, read_serving_fields, write_serving
+from tasks.labelled.profile import profile_rows
+from tasks.registry.served_parts import read_serving, write_serving
 from tasks.sources.served_source import ServedSource
 from tasks.text.tokenizers import truncated
 from tasks.text.vocabulary import UNKNOWN_ID, TextEncoder
@@ -171,18 +172,6 @@ def check_texts(texts: Sequence[object]) -> None:
         fault = fault_of_text(text)
         if fault is not None:
             raise InputError("E-TEXT-001", f"text {index}: {fault}.", fix="leave this text out or mend it.")
-
-
-def read_reference(folder: Path) -> Profile | None:
-    """Read what a model's validation rows looked like, without the model; None where no profile was registered.
-
-    Raises IntegrityError (E-INT-001).
-    """
-    sha256 = read_serving_fields(folder)["sha256"].get(PROFILE)
-    if sha256 is None:
-        return None
-    check_part(folder / PROFILE, sha256)
-    return Profile.from_json(json.loads((folder / PROFILE).read_bytes()))
 
 
 def complete_classifier(folder: Path, serving: Serving, reference: Profile) -> None:

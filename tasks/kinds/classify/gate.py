@@ -1,8 +1,6 @@
-"""What stage `gate` needs of classifiers of texts: the test texts by content, and what a model answers on them."""
+"""What stage `gate` needs of text classifiers: the test texts by content; all else is as for every classifier."""
 
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -11,14 +9,7 @@ import polars as pl
 from tasks.contract.lineage import Lineage
 from tasks.kinds.classify.classifier import KIND, TextClassifier
 from tasks.labelled.gate import compare_scores, refuse_incomparable
-from tasks.labelled.scoring import (
-    LabelledHoldout,
-    Scores,
-    build_scores,
-    name_classes,
-    score_logits,
-    trace_holdout,
-)
+from tasks.labelled.scoring import LabelledHoldout, Scores, build_scores, trace_holdout
 from tasks.registry.registered_model import RegisteredModel
 from tasks.store.artefacts import Artefact
 from tasks.store.fingerprint import digest_of
@@ -27,7 +18,7 @@ __all__ = ["compare_scores", "read_holdout", "refuse_incomparable", "score_model
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextHoldout(LabelledHoldout):
+class Holdout(LabelledHoldout):
     """Texts to test on, ordered by text and label."""
 
     kind: ClassVar[str] = KIND
@@ -36,17 +27,22 @@ class TextHoldout(LabelledHoldout):
     texts: pl.Series
 
     @property
+    def questions(self) -> list[str]:
+        """The texts."""
+        return self.texts.to_list()
+
+    @property
     def lengths(self) -> np.ndarray:
         """Length of each text in characters."""
         return self.texts.str.len_chars().to_numpy()
 
 
-def read_holdout(lineage: Lineage) -> TextHoldout:
+def read_holdout(lineage: Lineage) -> Holdout:
     """Read the test rows of a split."""
     rows = _read_test_rows(lineage.splits)
     digest = _digest_test_rows(lineage.splits)
     history = trace_holdout(lineage.splits, digest, _digest_test_rows)
-    return TextHoldout(texts=rows["text"], labels=rows["label"], digest=digest, **history)
+    return Holdout(texts=rows["text"], labels=rows["label"], digest=digest, **history)
 
 
 def _read_test_rows(splits: Artefact) -> pl.DataFrame:
@@ -58,19 +54,9 @@ def _digest_test_rows(splits: Artefact) -> str:
     return digest_of([rows["text"].to_list(), rows["label"].to_list()])
 
 
-def score_model(model: RegisteredModel, holdout: TextHoldout) -> Scores:
+def score_model(model: RegisteredModel, holdout: Holdout) -> Scores:
     """Return a model's scores on a holdout, from the store if it was scored there before.
 
     Raises IntegrityError (E-INT-001) if a file of the model is damaged.
     """
-    return build_scores(partial(write_scores, classifier=model.parts, holdout=holdout), model, holdout, __name__)
-
-
-def write_scores(folder: Path, *, classifier: Path, holdout: TextHoldout) -> dict:
-    """Fill the artefact's folder: `scores.parquet` with the predicted label and the log loss of each row."""
-    loaded = TextClassifier.load(classifier)
-    logits = loaded.predict_logits(holdout.texts.to_list())
-    labels = name_classes(loaded.labels, holdout)
-    scores, undefined = score_logits(logits, labels, loaded.serving.temperature, holdout.labels)
-    scores.write_parquet(folder / "scores.parquet")
-    return {"rows": holdout.rows, "undefined": undefined, "labels": sorted(set(labels))}
+    return build_scores(model, holdout, load=TextClassifier.load, module=__name__)

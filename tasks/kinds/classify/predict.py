@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rnnmodels.durable import sha256_of_file
+from tasks.contract.profile import UNLISTED, Profile
 from tasks.errors import InputError, IntegrityError, plural
 from tasks.kinds.classify.answering import answer_window, one_thread_per_batch, prefetched, read_window
 from tasks.kinds.classify.classifier import TextClassifier
-from tasks.kinds.classify.windows import Columns, open_input, read_windows
-from tasks.labelled.profile import UNLISTED, Profile
+from tasks.kinds.classify.windows import open_input, read_windows
 from tasks.monitoring import seen
 from tasks.prediction.counts import RowCounts, read_first_fault
-from tasks.prediction.job import Job, Order, Target, check_job
+from tasks.prediction.job import Columns, Job, Order, Target, check_job
 from tasks.prediction.tables import join_files
 from tasks.prediction.unfinished import Tally, Unfinished, claimed
 from tasks.progress import Progress, emit

@@ -59,4 +59,6 @@ CLASSIFY = Kind(
     predict=LazyModule("tasks.kinds.classify.predict"),
     served_model="tasks.kinds.classify.served_model",
     warm_start=LazyModule("tasks.kinds.classify.warm_start"),
+    serve=LazyModule("tasks.kinds.classify.serve"),
+    monitor=LazyModule("tasks.kinds.classify.monitor"),
 )

@@ -11,7 +11,7 @@ from tasks.contract.contest import Contest, Scored
 from tasks.contract.lineage import Lineage
 from tasks.kinds.classify import proof
 from tasks.kinds.classify.classifier import Serving, TextClassifier, complete_classifier
-from tasks.kinds.classify.reference import reference_profile
+from tasks.kinds.classify.monitor import reference_profile
 from tasks.labelled.fit import open_shards_of, read_layout
 from tasks.registry.packaging import Packaging
 

@@ -4,15 +4,7 @@ import polars as pl
 
 from tasks.kinds.classify.source import SourceSettings
 from tasks.sources.intake import Intake
-from tasks.sources.row_checks import (
-    Check,
-    filter_rows,
-    holds_nul,
-    label_checks,
-    refuse_rows,
-    renamed_label,
-    with_label_and_split,
-)
+from tasks.sources.row_checks import Check, check_labelled, holds_nul, label_checks
 
 ROW_COLUMNS = ("text", "label", "source", "split")
 
@@ -39,6 +31,4 @@ def check_rows(raw: pl.DataFrame, intake: Intake) -> pl.DataFrame:
 
     Labels of the split `unlabelled` are not read.
     """
-    rows = refuse_rows(with_label_and_split(filter_rows(raw, intake)), row_checks(intake.settings), intake)
-    intake.spellings.add(rows)
-    return rows.with_columns(label=renamed_label(intake.settings)).select(ROW_COLUMNS)
+    return check_labelled(raw, intake, row_checks(intake.settings)).select(ROW_COLUMNS)

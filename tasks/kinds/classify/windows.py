@@ -15,6 +15,7 @@ from tasks.errors import InputError, quoted
 from tasks.kinds.classify.classifier import MAX_CHARACTERS, Serving, fault_of_text
 from tasks.kinds.classify.source import SourceSettings
 from tasks.prediction.counts import describe_fault
+from tasks.prediction.job import Columns
 from tasks.prediction.remedies import naming_remedies
 from tasks.sources.decoding import Lines, open_decompressed
 from tasks.sources.inputs import FORMATS, TABLE_FORMATS, InputFile, suffixes_of
@@ -26,14 +27,6 @@ WINDOW_ROWS = 10_000
 WINDOW_BYTES = 16 * 2**20
 # What of a source's settings has an effect where a line is a text.
 KNOWN_TO_LINES = frozenset({"encoding", "max_bytes", "max_ratio", "max_document_bytes"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Columns:
-    """Where a caller says that a table holds its texts and true labels; None where training read them."""
-
-    text: str | None = None
-    label: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

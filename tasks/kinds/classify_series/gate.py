@@ -2,8 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -12,14 +10,7 @@ import polars as pl
 from tasks.contract.lineage import Lineage
 from tasks.kinds.classify_series.classifier import KIND, SequenceLabeller
 from tasks.labelled.gate import compare_scores, refuse_incomparable
-from tasks.labelled.scoring import (
-    LabelledHoldout,
-    Scores,
-    build_scores,
-    name_classes,
-    score_logits,
-    trace_holdout,
-)
+from tasks.labelled.scoring import LabelledHoldout, Scores, build_scores, trace_holdout
 from tasks.panel.frames import VALUES
 from tasks.registry.registered_model import RegisteredModel
 from tasks.store.artefacts import Artefact
@@ -37,6 +28,11 @@ class SequenceHoldout(LabelledHoldout):
     length_unit: ClassVar[str] = "steps"
 
     sequences: pl.DataFrame
+
+    @property
+    def questions(self) -> pl.DataFrame:
+        """The sequences."""
+        return self.sequences
 
     @property
     def lengths(self) -> np.ndarray:
@@ -76,16 +72,6 @@ def digest_contents(sequences: pl.DataFrame) -> pl.Series:
 def score_model(model: RegisteredModel, holdout: SequenceHoldout) -> Scores:
     """Return a model's scores on a holdout, from the store if it was scored there before.
 
-    Raises IntegrityError (E-INT-001) if a file of the model is damaged, InputError if it cannot read the sequences.
+    Raises IntegrityError (E-INT-001) if a file of the model is damaged.
     """
-    return build_scores(partial(write_scores, classifier=model.parts, holdout=holdout), model, holdout, __name__)
-
-
-def write_scores(folder: Path, *, classifier: Path, holdout: SequenceHoldout) -> dict:
-    """Fill the artefact's folder: `scores.parquet` with the predicted label and the log loss of each sequence."""
-    labeller = SequenceLabeller.load(classifier)
-    logits = labeller.predict_logits(holdout.sequences)
-    labels = name_classes(labeller.labels, holdout)
-    scores, undefined = score_logits(logits, labels, labeller.serving.temperature, holdout.labels)
-    scores.write_parquet(folder / "scores.parquet")
-    return {"rows": holdout.rows, "undefined": undefined, "labels": sorted(set(labels))}
+    return build_scores(model, holdout, load=SequenceLabeller.load, module=__name__)

@@ -6,25 +6,21 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
 from tasks.contract.contest import Contest, Scored
 from tasks.contract.lineage import Lineage
-from tasks.errors import IntegrityError
 from tasks.kinds.classify_series.classifier import SEQUENCE, SequenceLabeller, Serving, complete_labeller
 from tasks.kinds.classify_series.frames import scatter_steps
 from tasks.kinds.classify_series.source import SequenceSource
-from tasks.labelled.fit import open_shards_of, read_layout
-from tasks.labelled.proof import prove_answers, tolerance_on
+from tasks.labelled.fit import read_layout
+from tasks.labelled.proof import gather_judged, prove_answers, score_as_judged, tolerance_on
 from tasks.panel.source import StampedSource
 from tasks.panel.source_tables import to_source_table, with_unwanted, write_source_table
 from tasks.registry.packaging import Packaging
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
-
-    from rnnmodels.classifiers.batches import Batch
 
 EXAMPLE = "sequences.csv"
 NUM_EXAMPLES = 2
@@ -66,57 +62,17 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
     Raises IntegrityError (E-REG-005) for other numbers, (E-REG-006) for other logits or probabilities.
     """
     labeller: SequenceLabeller = served.unwrap_python_model().labeller
-    batches = list(open_shards_of(lineage.shards)["test"].batches(labeller.serving.batch_steps))
-    chosen = [batches[index] for index in sorted({0, len(batches) // 2, len(batches) - 1})]
-    rows = [int(row) for batch in chosen for row in batch.row]
+    judged = gather_judged(lineage, best, labeller.serving.batch_steps)
     source = labeller.serving.settings
-    table = with_unwanted(unscaled_table(read_rows(lineage, rows), source), source)
+    table = with_unwanted(unscaled_table(judged.read_rows(lineage), source), source)
     answers = pl.from_pandas(served.predict(table.to_pandas()))
-    evaluated = pl.scan_parquet(best.model.file("predictions.parquet")).filter(split="test").collect()
-    wanted = pl.DataFrame({"row": rows}, schema={"row": pl.UInt32})
-    expected = wanted.join(evaluated, on="row", how="left", maintain_order="left")["logits"].to_list()
     return prove_answers(
-        np.concatenate(logits_of_batches(labeller, chosen, labeller.encode(labeller.read_table(table)))),
+        score_as_judged(labeller.model, judged, labeller.encode(labeller.read_table(table))),
         answers.select(f"probability_{label}" for label in labeller.labels).to_numpy(),
-        np.array(expected, dtype=np.float32),
+        judged.logits,
         temperature=labeller.serving.temperature,
         tolerance=tolerance_on(best.model.summary["device"]),
     )
-
-
-def logits_of_batches(
-    labeller: SequenceLabeller, batches: "list[Batch]", sequences: list[np.ndarray]
-) -> list[np.ndarray]:
-    """Score raw sequences, padded and batched as they were evaluated.
-
-    Raises IntegrityError (E-REG-005) if the served scaler makes other numbers of a sequence.
-    """
-    from rnnmodels.classifiers.inference import pad_sequences, score_batch
-    from rnnmodels.training.evaluation import evaluating
-
-    logits, start = [], 0
-    for batch in batches:
-        own = sequences[start : start + len(batch.row)]
-        start += len(own)
-        padded = pad_sequences(own, row=batch.row, width=batch.steps.shape[1])
-        same = (padded.steps == batch.steps).all(axis=(1, 2)) & (padded.length == batch.length)
-        if not same.all():
-            raise IntegrityError(
-                "E-REG-005",
-                f"row {batch.row[same.argmin()]}: the served model makes other numbers of its sequence than those "
-                "evaluated.",
-                fix="run again with --refresh; if it persists, the served scaler differs from the stage `encode`.",
-            )
-        with evaluating(labeller.model):
-            logits.append(score_batch(labeller.model, padded))
-    return logits
-
-
-def read_rows(lineage: Lineage, rows: list[int]) -> pl.DataFrame:
-    """Some of the test sequences, in the order of their row ids in `rows`."""
-    wanted = pl.LazyFrame({"row": rows}, schema={"row": pl.UInt32})
-    sequences = pl.scan_parquet(lineage.splits.file("test.parquet"))
-    return wanted.join(sequences, on="row", how="left", maintain_order="left").collect()
 
 
 def unscaled_table(sequences: pl.DataFrame, source: StampedSource) -> pl.DataFrame:

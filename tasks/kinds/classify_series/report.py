@@ -1,6 +1,7 @@
 """What the report and the dashboards show of classifiers of sequences: what they show of every classifier."""
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.labelled import report
@@ -13,7 +14,7 @@ __all__ = ["PRESENTATION", "compare_by", "compare_with_baseline", "draw_figures"
 
 PRESENTATION = dataclasses.replace(
     report.PRESENTATION,
-    template="kinds/classify_series/report.html.j2",
+    template=Path(__file__).with_name("report.html.j2"),
     trial=("label sequences", "{predict} {example} answers.csv"),
 )
 

@@ -15,7 +15,6 @@ from tasks.store.artefacts import Artefact
 class SequenceShardSettings(BucketSettings):
     """How sequences are cut, bucketed and padded."""
 
-    max_length: int = Field(1_000, ge=1, le=1_000_000, description="Steps kept of a sequence, at most.")
     num_widths: int = Field(8, ge=1, le=256, description="Bucket widths, at most.")
 
 

@@ -6,18 +6,8 @@ from typing import ClassVar
 import polars as pl
 
 from tasks.errors import InputError, quoted
-from tasks.labelled.held_rows import follow_source
-from tasks.labelled.split import (
-    DivisionSettings,
-    describe_division,
-    draw_splits,
-    find_exact_duplicates,
-    must_hold,
-    put_first,
-    read_identities,
-    write_parts,
-)
-from tasks.panel.frames import ROWS_FILE, VALUES
+from tasks.labelled.split import DivisionSettings, must_hold, write_division
+from tasks.panel.frames import VALUES
 from tasks.store.artefacts import Artefact
 
 __all__ = ["SequenceSplitSettings", "must_hold", "write_splits"]
@@ -40,16 +30,8 @@ def write_splits(folder: Path, *, rows: Artefact, held: Artefact | None, setting
     Raises InputError: E-DATA-002 to -004, E-SEQ-010 for held sequences of other channels.
     """
     _refuse_other_channels(rows, held)
-    frame = pl.scan_parquet(rows.file(ROWS_FILE))
-    kept = None if held is None else follow_source(frame, held, rows.rows, hash_values)
-    frame = frame if kept is None else put_first(kept, frame, hash_values)
-    identities = read_identities(frame, settings.seed, hash_values)
-    dropped = find_exact_duplicates(identities, settings.unit).sort("row")
-    whole = identities.join(dropped, on="row", how="anti", maintain_order="left").with_columns(cluster="row")
-    drawn = draw_splits(whole, settings, () if kept is None else kept.changes.new_labels)
-    summary = write_parts(folder, frame, drawn, dropped, kept)
-    warnings = [*rows.summary["warnings"], *describe_division(folder, dropped, rows.rows, kept)]
-    return {**summary, "channels": rows.summary["channels"], "warnings": warnings}
+    summary = write_division(folder, rows=rows, held=held, settings=settings, content=hash_values)
+    return {**summary, "channels": rows.summary["channels"]}
 
 
 def _refuse_other_channels(rows: Artefact, held: Artefact | None) -> None:

@@ -1,5 +1,6 @@
 """What the report and the dashboards show of detectors."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -36,7 +37,7 @@ PRESENTATION = Presentation(
         ScoreColumn(metric="found", title="found", digits=2, page_digits=2),
         ScoreColumn(metric="false_alarms_per_1000", title="false, ‰", digits=2, page_digits=2),
     ),
-    template="kinds/detect/report.html.j2",
+    template=Path(__file__).with_name("report.html.j2"),
     trial=("judge new rows", "{predict} {example} judged.csv"),
     beaten="forecasts better on validation; the report says what the forecasts are worth to the detector.",
     outdone="does better on test than",

@@ -1,5 +1,6 @@
 """What the report and the dashboards show of forecasters."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.contract.contest import Contest
@@ -22,7 +23,7 @@ PRESENTATION = Presentation(
         ScoreColumn(metric="smape", title="sMAPE, %"),
         ScoreColumn(metric="crps", title="CRPS", digits=4),
     ),
-    template="kinds/forecast/report.html.j2",
+    template=Path(__file__).with_name("report.html.j2"),
     trial=("forecast what follows a history", "{predict} {example} forecasts.csv"),
     outdone="forecasts better on test than",
 )

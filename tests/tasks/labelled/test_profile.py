@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.kinds.classify.classifier import TextClassifier, read_reference
-from tasks.labelled.profile import BOUNDS, UNLISTED, Profile, count_in_bins, mean_of_bins, profile_rows
+from tasks.contract.profile import BOUNDS, UNLISTED, Profile, mean_of_bins
+from tasks.kinds.classify.classifier import TextClassifier
+from tasks.kinds.classify.monitor import read_reference
+from tasks.labelled.profile import count_in_bins, profile_rows
 from tasks.promotion import named_models
 
 LABELS = ("neg", "pos")

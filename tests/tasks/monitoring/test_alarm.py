@@ -8,6 +8,7 @@ from tasks.monitoring import alarm
 from tasks.monitoring.alarm import alarm_once
 from tasks.monitoring.drift import Comparison
 from tasks.monitoring.examination import DriftReport
+from tasks.tracking import events
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def test_a_monitor_killed_while_it_sent_sends_the_same_event_again(sent, monkeyp
 
 def test_an_event_that_cannot_be_sent_is_kept_for_the_next_run(monkeypatch, caplog):
     ids = []
-    monkeypatch.setattr(alarm, "emit_event", lambda **fields: ids.append(fields["id"]))
+    monkeypatch.setattr(events, "emit_event", lambda **fields: ids.append(fields["id"]))
 
     assert [alarm_once(report()) for _ in range(2)] == [False, False]
     assert caplog.messages == ["The event rnnflow.drift could not be sent; the next monitor run sends it again."] * 2

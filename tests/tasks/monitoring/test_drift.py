@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tasks.labelled.profile import BOUNDS, UNLISTED, Profile, profile_rows
+from tasks.contract.profile import BOUNDS, UNLISTED, Profile
+from tasks.labelled.profile import profile_rows
 from tasks.monitoring.drift import (
     ALPHA,
     LEAST_EXPECTED,

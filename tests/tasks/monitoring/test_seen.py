@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from tasks.contract.profile import Profile
 from tasks.errors import IntegrityError
-from tasks.labelled.profile import Profile, profile_rows
+from tasks.labelled.profile import profile_rows
 from tasks.monitoring.seen import record_seen, seen_folder, sum_seen
 
 LONG_AGO = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)

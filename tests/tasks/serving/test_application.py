@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from starlette.testclient import TestClient
 
+from tasks.kinds.classify import serve
 from tasks.monitoring import seen
-from tasks.serving import answers
 from tasks.serving.application import create_application
 from tasks.serving.champion import ModelFollower
 from tasks.serving.settings import ServingSettings
@@ -35,7 +35,7 @@ def test_an_answer_names_the_version_and_what_the_model_saw_of_each_text(open_cl
 
     answer = open_client().post("/v1/predict", json={"texts": texts}).json()
 
-    expected = follower.current.classifier.predict_probabilities(texts)
+    expected = follower.current.model.predict_probabilities(texts)
     assert answer["model"] == "reviews/1"
     for prediction, row in zip(answer["predictions"], expected, strict=True):
         assert prediction["probabilities"] == pytest.approx({"neg": row[0], "pos": row[1]}, abs=1e-6)
@@ -104,13 +104,13 @@ def test_with_a_token_only_health_is_open(open_client):
 
 def test_more_requests_than_may_wait_are_told_when_to_come_back(open_client, monkeypatch: pytest.MonkeyPatch):
     release = threading.Event()
-    describe = answers.describe_predictions
+    describe = serve.describe_predictions
 
     def slowly(*arguments: object) -> list[dict]:
         release.wait(10)
         return describe(*arguments)
 
-    monkeypatch.setattr(answers, "describe_predictions", slowly)
+    monkeypatch.setattr(serve, "describe_predictions", slowly)
     client = open_client(max_requests=3)
     with ThreadPoolExecutor(8) as threads:
         asked = [threads.submit(client.post, "/v1/predict", json={"texts": ["a"]}) for _ in range(8)]
@@ -138,7 +138,7 @@ def test_a_failure_of_the_model_is_one_line_in_the_log_and_none_of_the_clients_b
     def fail(*_arguments: object) -> None:
         raise RuntimeError("secret\n\x1b[31m")
 
-    monkeypatch.setattr(answers, "describe_predictions", fail)
+    monkeypatch.setattr(serve, "describe_predictions", fail)
 
     answer = open_client().post("/v1/predict", json={"texts": ["a"]})
 

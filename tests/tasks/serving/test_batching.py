@@ -30,14 +30,14 @@ def test_what_waits_is_scored_together_up_to_the_limit_and_in_order():
         return ["+".join(texts) for texts in lists]
 
     lists = [["a"], ["b"], ["c", "d"], ["e"], ["f", "g", "h", "i"], ["j"]]
-    answers = run(MicroBatcher(answer_all, max_texts=4), *lists, release=release)
+    answers = run(MicroBatcher(answer_all, max_items=4), *lists, release=release)
 
     assert answers == ["+".join(texts) for texts in lists]
     assert batches == [[1, 1, 2], [1], [4], [1]]
 
 
 def test_a_list_longer_than_the_limit_is_scored_alone():
-    assert run(MicroBatcher(lambda lists: [len(texts) for texts in lists], max_texts=2), ["a"] * 5) == [5]
+    assert run(MicroBatcher(lambda lists: [len(texts) for texts in lists], max_items=2), ["a"] * 5) == [5]
 
 
 def test_a_list_that_fails_takes_no_other_with_it():
@@ -46,7 +46,7 @@ def test_a_list_that_fails_takes_no_other_with_it():
             raise MemoryError("too much")
         return [texts[0] for texts in lists]
 
-    first, poisoned, last = run(MicroBatcher(answer_all, max_texts=9), ["a"], ["poison"], ["b"])
+    first, poisoned, last = run(MicroBatcher(answer_all, max_items=9), ["a"], ["poison"], ["b"])
 
     assert (first, last) == ("a", "b")
     assert isinstance(poisoned, MemoryError)
@@ -54,7 +54,7 @@ def test_a_list_that_fails_takes_no_other_with_it():
 
 def test_a_client_that_went_away_leaves_the_others_their_answers():
     async def work() -> str:
-        batcher = MicroBatcher(lambda lists: [texts[0] for texts in lists], max_texts=9)
+        batcher = MicroBatcher(lambda lists: [texts[0] for texts in lists], max_items=9)
         async with batcher.running():
             gone = asyncio.create_task(batcher.submit(["gone"]))
             stays = asyncio.create_task(batcher.submit(["stays"]))
@@ -68,7 +68,7 @@ def test_a_client_that_went_away_leaves_the_others_their_answers():
 @pytest.mark.parametrize("num_rounds", [200])
 def test_nothing_waits_forever(num_rounds: int):
     async def work() -> int:
-        batcher = MicroBatcher(lambda lists: [1] * len(lists), max_texts=3)
+        batcher = MicroBatcher(lambda lists: [1] * len(lists), max_items=3)
         async with batcher.running():
             total = 0
             for size in range(num_rounds):

@@ -1,13 +1,16 @@
 """Every body is read as the standard has it, or refused with the field that is wrong."""
 
 import json
+from functools import partial
 
 import pytest
 
+from tasks.kinds.classify import serve
 from tasks.serving.faults import RequestError
-from tasks.serving.questions import parse_texts
+from tasks.serving.questions import parse_items
 from tasks.serving.settings import ServingSettings
 
+parse_texts = partial(parse_items, serve)
 SETTINGS = ServingSettings(max_texts=3, max_characters=5)
 ONE_OBJECT = 'send one JSON object such as {"texts": ["..."]}.'
 

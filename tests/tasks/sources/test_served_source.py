@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tasks.errors import InputError
 from tasks.kinds.classify.classifier import Serving as TextServing
 from tasks.kinds.classify.ingest import write_rows as write_texts
-from tasks.kinds.classify.windows import Columns, open_input, read_windows
+from tasks.kinds.classify.windows import open_input, read_windows
 from tasks.kinds.classify_series.classifier import Serving as SequenceServing
 from tasks.kinds.classify_series.ingest import read_sequences
 from tasks.kinds.classify_series.ingest import write_rows as write_sequences
@@ -23,6 +23,7 @@ from tasks.kinds.detect.serving import Serving as DetectorServing
 from tasks.kinds.forecast.forecaster import Serving as ForecastServing
 from tasks.kinds.forecast.ingest import write_rows as write_series
 from tasks.panel.source_tables import with_unwanted
+from tasks.prediction.job import Columns
 from tasks.sources.inputs import find_inputs
 from tasks.sources.intake import Intake
 from tasks.sources.served_source import ServedSource, reading_rules

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from tasks.contract.profile import UNLISTED
 from tasks.errors import InputError
 from tasks.kinds.classify.ingest import write_rows
 from tasks.kinds.classify.source import SourceSettings
-from tasks.labelled.profile import UNLISTED, profile_rows
+from tasks.labelled.profile import profile_rows
 from tasks.sources.inputs import Inputs, find_inputs
 from tasks.sources.label_names import look_of, match_labels, plain_label, spelled_out
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.registry.packaging import copy_served_code
 from tasks.store import fingerprint
 
 
@@ -85,6 +86,42 @@ def test_what_only_a_type_checker_imports_is_not_reached(code: Path):
 
     (code / "stage.py").write_text(TYPED.replace("import polars", "import pyarrow"))
     assert fingerprint.code_digest("rooms.stage") == before
+
+
+@pytest.fixture
+def foreign(code: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same package as one of others, which a stage of theirs is in; it imports relatively, and does something."""
+    monkeypatch.setattr(fingerprint, "PROJECT_PACKAGES", ("tasks", "rnnmodels"))
+    (code / "__init__.py").write_text("LEVEL = 1\n")
+    (code / "stage.py").write_text("import yaml\nfrom .middle import pass_on\nfrom tasks.errors import quoted\n")
+    (code / "middle.py").write_text("from . import helper\n")
+    (code.parent / "lonely.py").write_text("SIZE = 1\n")
+    importlib.invalidate_caches()
+    return code
+
+
+def test_the_package_of_a_kind_of_others_counts_for_its_stages(foreign: Path):
+    reached = ["rooms", "rooms.helper", "rooms.middle", "rooms.stage", "tasks.errors"]
+    assert list(fingerprint.reached_modules("rooms.stage")) == reached
+    assert list(fingerprint.reached_modules("tasks.errors", "lonely")) == ["lonely", "tasks.errors"]
+    for edited in ("__init__.py", "helper.py"):
+        before = fingerprint.code_digest("rooms.stage")
+        (foreign / edited).write_text("SIZE = 2\n")
+        assert fingerprint.code_digest("rooms.stage") != before, edited
+
+
+def test_every_library_that_others_import_counts(foreign: Path):
+    assert list(fingerprint.installed_versions("rooms.stage")) == ["python", "PyYAML", "numpy"]
+
+
+def test_the_code_of_others_is_shipped_as_it_is(foreign: Path, tmp_path: Path):
+    packages = copy_served_code("rooms.stage", tmp_path / "shipped")
+
+    assert [package.name for package in packages] == ["rooms", "tasks"]
+    shipped = {path.relative_to(tmp_path / "shipped").as_posix() for path in (tmp_path / "shipped").rglob("*.py")}
+    names = ("__init__", "helper", "middle", "stage")
+    assert shipped == {*(f"rooms/{name}.py" for name in names), "tasks/__init__.py", "tasks/errors.py"}
+    assert (tmp_path / "shipped/rooms/__init__.py").read_text() == "LEVEL = 1\n"
 
 
 def test_a_served_forecaster_ships_nothing_of_a_text_classifier():

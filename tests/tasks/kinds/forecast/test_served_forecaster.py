@@ -271,7 +271,7 @@ def test_the_served_code_knows_neither_prefect_nor_mlflow(registered: Registered
     assert not [line for line in imports if re.match(r"\s*(import|from) (prefect|mlflow)", line)]
 
 
-def test_the_rest_server_answers_for_texts_only(registered: RegisteredModel):
+def test_the_rest_server_answers_for_no_forecaster(registered: RegisteredModel):
     with pytest.raises(InputError, match=re.escape('E-SRV-007 model loads/1 is of the kind "forecast"')):
         load_served(registered)
 

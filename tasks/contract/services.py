@@ -1,0 +1,85 @@
+"""What the modules must define that a kind brings to the services: to files, to requests and to the monitor.
+
+A registered model is a folder of parts, which the kind's stage `register` filled; `tasks.registry.served_parts` reads
+and checks it.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from tasks.contract.interface import Answered, Caps, Interface
+from tasks.contract.profile import Profile
+
+ModelT = TypeVar("ModelT")
+ItemT = TypeVar("ItemT")
+
+
+class Predicted(Protocol):
+    """What became of a file: `bad` rows are in `errors`, what was predicted is in `output`."""
+
+    @property
+    def output(self) -> Path:
+        """The file of answers."""
+
+    @property
+    def bad(self) -> int:
+        """How many rows or series have none."""
+
+    @property
+    def errors(self) -> Path | None:
+        """The file that says why; None if all have one."""
+
+    def describe(self) -> str:
+        """Say it in a few lines."""
+
+    def describe_refused(self) -> str:
+        """Say how much could not be answered."""
+
+    def table(self) -> dict[str, str | Path]:
+        """Say it as names and values."""
+
+
+class PredictModule(Protocol):
+    """Files of new rows to files of answers."""
+
+    @property
+    def predict_file(self) -> Callable[..., Predicted]:
+        """Answer a file: model, input and output path, then options."""
+
+
+class ServeModule(Protocol[ModelT, ItemT]):
+    """Questions that come over HTTP to answers.
+
+    A question is the JSON object of a request's body; its items are what is counted and answered, such as texts. A
+    model answers in one thread, the items of all questions that wait together.
+    """
+
+    @property
+    def INTERFACE(self) -> Interface:  # noqa: N802 (a constant of a module)
+        """Shapes of questions and answers, and words."""
+
+    def load_model(self, parts: Path, /) -> ModelT:
+        """Read a model from its folder; raises IntegrityError (E-INT-001) if a part is not what was registered."""
+
+    def warm_up(self, model: ModelT, /) -> bool:
+        """Have a model answer once, so that the first question need not wait; tells whether its numbers are finite."""
+
+    def describe_model(self, model: ModelT, /) -> dict[str, Any]:
+        """The fields that `INTERFACE.state` has beyond `ModelState`."""
+
+    def parse_items(self, question: dict[str, Any], caps: Caps, /) -> list[ItemT]:
+        """Read the items of a question, at least one; raises FieldError naming the first field that is wrong."""
+
+    def answer_questions(self, model: ModelT, questions: Sequence[list[ItemT]], caps: Caps, /) -> Answered:
+        """Answer the items of several questions at once."""
+
+
+class MonitorModule(Protocol):
+    """A registered model to what its later inputs are compared with."""
+
+    def read_reference(self, parts: Path, /) -> Profile | None:
+        """Read what the validation rows looked like; None where no profile was registered.
+
+        Raises IntegrityError (E-INT-001).
+        """

@@ -1,0 +1,23 @@
+"""Prediction for lines: a table with a line per row in, a label with probabilities per line out."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from rnnflow_bits.labeller import LineLabeller
+from tasks.prediction.tables_of_numbers import AnsweredTable, predict_table
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledLines(AnsweredTable):
+    """What became of a file of lines: an answer for each."""
+
+    def describe_answers(self) -> str:
+        """Say it in a line."""
+        return f"{self.output}: {self.rows:,} lines labelled by {self.model} ({self.wall_s:.1f} s)."
+
+    def counts(self) -> dict[str, int]:
+        """Lines."""
+        return {"lines": self.rows}
+
+
+predict_file = partial(predict_table, load=LineLabeller.load, told=LabelledLines)
