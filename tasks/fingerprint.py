@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TypedDict
 
 PROJECT_PACKAGES = ("tasks", "rnnmodels")
 
-TYPE_CHECKING = ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+NEVER_AT_RUN_TIME = ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 
 # Distributions whose version can change the bytes of an artefact, by the name they are imported under.
 SHAPING_LIBRARIES = {
@@ -58,7 +59,14 @@ def reached_modules(*modules: str) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def describe_code(*modules: str) -> dict:
+class Code(TypedDict):
+    """What a stage's result owes to its code: the digest of all that it reaches, and the libraries' versions."""
+
+    code: str
+    libraries: dict[str, str]
+
+
+def describe_code(*modules: str) -> Code:
     """What a stage's result owes to its code: `code`, a digest of all it reaches, and the versions of `libraries`."""
     return {"code": code_digest(*modules), "libraries": installed_versions(*modules)}
 
@@ -113,7 +121,7 @@ class _WithoutTypeChecking(ast.NodeTransformer):
 
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
         self.generic_visit(node)
-        return node.orelse if ast.unparse(node.test) in TYPE_CHECKING else node
+        return node.orelse if ast.unparse(node.test) in NEVER_AT_RUN_TIME else node
 
 
 @functools.cache
@@ -130,7 +138,7 @@ def _read_module(source: bytes) -> _Module:
 def _names_imported_by(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
-    if isinstance(node, ast.ImportFrom) and node.module:
+    if isinstance(node, ast.ImportFrom) and node.module is not None:
         # `from tasks import store` may name a module; whether it does is seen when its file is looked for.
         return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     return []
