@@ -1,7 +1,7 @@
 """How the gate comes to its word: from the ledger if it has spoken, else from both models on the same rows."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 
 from tasks import registry
@@ -123,7 +123,7 @@ def open_scores(case: Case, who: Identity) -> Scores:
 
 
 @contextlib.contextmanager
-def _refusing(case: Case, who: Identity) -> Iterator[None]:
+def _refusing(case: Case, who: Identity) -> Generator[None]:
     """Turn what keeps a model from being scored into a refusal."""
     try:
         yield

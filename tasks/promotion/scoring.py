@@ -4,10 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rnnmodels.durable import sha256_of_file
 from tasks import store
+from tasks.manifest import Summary
 from tasks.progress import Progress, emit
 from tasks.registered_model import RegisteredModel
 from tasks.served_parts import SERVING
@@ -42,7 +43,7 @@ class Scores(ABC):
 
     @property
     @abstractmethod
-    def figures(self) -> dict:
+    def figures(self) -> dict[str, Any]:
         """JSON value of the version and of each metric."""
 
     @property
@@ -52,7 +53,12 @@ class Scores(ABC):
 
 
 def build_scores(
-    write: Callable[[Path], dict], model: RegisteredModel, holdout: Holdout, *, module: str, origin: store.Inputs = {}
+    write: Callable[[Path], Summary],
+    model: RegisteredModel,
+    holdout: Holdout,
+    *,
+    module: str,
+    origin: store.Inputs = {},
 ) -> Artefact:
     """Have `write` score a model on a holdout, unless it was scored there before; `origin` is what else decides."""
     emit(Progress("gate", model.label, note=f"scoring on {holdout.rows:,} test {holdout.unit}"))

@@ -1,8 +1,8 @@
 """What the gate says of a challenger: one word, its reasons in sentences, the figures behind them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 from tasks.promotion.comparison import Comparison
 from tasks.promotion.identity import NOBODY, Identity, as_fields
@@ -14,6 +14,8 @@ from tasks.promotion.wear import alpha_of_decision
 GATE = "gate"
 DECIDING = ("first", "promoted", "kept")
 CROWNED = ("first", "promoted", "current")
+
+Word: TypeAlias = Literal["first", "promoted", "kept", "current", "refused"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,7 @@ class Verdict:
     `decisions` counts how often these rows have decided, this time included, and `alpha` is what the test was granted.
     """
 
-    verdict: Literal["first", "promoted", "kept", "current", "refused"]
+    verdict: Word
     reasons: Sequence[str]
     champion: str
     challenger: str
@@ -55,20 +57,20 @@ class Verdict:
     splits: str
     alpha: float
     decisions: int
-    figures: dict = field(default_factory=dict)
-    settings: dict = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @property
     def alias(self) -> str:
         """`champion` or `challenger`."""
         return "champion" if self.verdict in CROWNED else "challenger"
 
-    def as_json(self) -> dict:
+    def as_json(self) -> dict[str, Any]:
         """JSON value of everything."""
         return {**asdict(self), "alias": self.alias}
 
     @classmethod
-    def from_json(cls, value: dict) -> "Verdict":
+    def from_json(cls, value: Mapping[str, Any]) -> "Verdict":
         """Read what `as_json` wrote."""
         return cls(**{name: one for name, one in value.items() if name != "alias"})
 
@@ -102,7 +104,7 @@ class Case:
         holdout = self.challenge.holdout
         return max(count_decisions(self.entries, digest) for digest in (holdout.digest, holdout.origin))
 
-    def rule(self, verdict: str, reasons: Sequence[str]) -> Verdict:
+    def rule(self, verdict: Word, reasons: Sequence[str]) -> Verdict:
         """A verdict without figures, which leaves the champion and the wear of the rows as they are."""
         return Verdict(
             verdict=verdict,
