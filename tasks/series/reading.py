@@ -37,7 +37,7 @@ MAX_SHOWN_NAMES = 5
 
 
 def write_rows(
-    folder: Path, *, settings: SeriesSource, inputs: Inputs, digest: str, intake: Intake | None = None
+    folder: Path, *, settings: SeriesSource, inputs: Inputs, digest: str, intake: Intake[SeriesSource] | None = None
 ) -> dict:
     """Read every input into `rows.parquet`, sorted by series and time; returns counts, the grid, gaps and warnings.
 
@@ -65,7 +65,7 @@ def write_rows(
     }
 
 
-def write_history(folder: Path, intake: Intake, inputs: Inputs, *, channels: Sequence[str]) -> None:
+def write_history(folder: Path, intake: Intake[SeriesSource], inputs: Inputs, *, channels: Sequence[str]) -> None:
     """Read what goes on from its own end into `rows.parquet`, as `write_rows` does; the intake is told what was done.
 
     Rows need not lie on one grid, for each series may have a phase of its own. In a table with a row per channel, those
@@ -98,7 +98,7 @@ def write_history(folder: Path, intake: Intake, inputs: Inputs, *, channels: Seq
     intake.note(merged=duplicates.height, warnings=said)
 
 
-def _arrange(folder: Path, sheet: Sheet, zone: str | None) -> dict:
+def _arrange(folder: Path, sheet: Sheet[SeriesSource], zone: str | None) -> dict:
     """Put the parked rows in order, find their grid, and write them; returns what was found."""
     ordered, unsorted = sort_times(sheet, sheet.times())
     duplicates = find_duplicates(sheet, ordered)
@@ -106,14 +106,15 @@ def _arrange(folder: Path, sheet: Sheet, zone: str | None) -> dict:
     grid = _find_grid(sheet, times, zone)
     gaps = find_gaps(sheet, times, grid)
     channels = write_canonical(folder / ROWS_FILE, sheet, ordered, duplicates)
+    first, last = times.select(first=pl.col("time").min(), last=pl.col("time").max()).row(0)
     return {
         "rows": times.height,
         "series": times["series"].n_unique(),
         "channels": channels,
         "covariates": list(sheet.settings.covariate_columns),
         "grid": grid.to_dict(),
-        "first_time": sheet.show(times["time"].min()),
-        "last_time": sheet.show(times["time"].max()),
+        "first_time": sheet.show(first),
+        "last_time": sheet.show(last),
         "unsorted": unsorted.count,
         "unsorted_explained": unsorted.explained,
         "duplicates": duplicates.height,
@@ -144,7 +145,7 @@ def park_rows(path: Path, inputs: Inputs, intake: Intake, parser: RowParser) -> 
     return num_rows
 
 
-def _find_grid(sheet: Sheet, times: pl.DataFrame, zone: str | None) -> TimeGrid:
+def _find_grid(sheet: Sheet[SeriesSource], times: pl.DataFrame, zone: str | None) -> TimeGrid:
     typed = times.with_columns(pl.col("time").cast(DTYPES[sheet.clock]))
     grid = infer_grid(typed, clock=sheet.clock, zone=zone, frequency=sheet.settings.frequency)
     if grid is None:

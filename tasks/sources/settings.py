@@ -100,6 +100,11 @@ class FileSettings(Part):
         return self.model_copy(update=self.presets[self.dataset])
 
     @property
+    def documents(self) -> str:
+        """Pattern of the documents in a folder or an archive; sources of texts let a recipe say it."""
+        return "*"
+
+    @property
     def decimal_mark(self) -> str:
         """What stands before the fraction of a number in a text; sources of numbers let a recipe say it."""
         return "."
@@ -169,6 +174,11 @@ class SourceSettings(LabelledSource):
         if len(set(columns)) < len(columns):
             raise ValueError("text_column, label_column and split_column must differ")
         return self
+
+    @property
+    def documents(self) -> str:
+        """Pattern of the documents in a folder or an archive."""
+        return self.include
 
     def named_columns(self) -> dict[str, str]:
         """The columns of text, label and, if there is one, official split."""
