@@ -19,7 +19,7 @@ from tasks.store import Artefact
 
 
 class EvaluationSettings(Part):
-    """How models are scored and compared, whatever they predict; a kind adds `select_by`, its deciding metric."""
+    """How models are scored and compared, whatever they predict; a kind says which metrics may decide."""
 
     presented_by: ClassVar[str]
     higher_is_better: ClassVar[frozenset[str]] = frozenset()
@@ -27,6 +27,7 @@ class EvaluationSettings(Part):
     resamples: int = Field(1000, ge=100, le=100_000, description="Bootstrap resamples behind each interval.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of the intervals.")
     seed: int = Field(1, ge=0, lt=2**32, description="Seed of the bootstrap.")
+    select_by: str = Field(description="Validation metric that picks the best model.")
 
     @classmethod
     def presenter(cls) -> ModuleType:

@@ -14,6 +14,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
+from rnnmodels.config import Optimization, RecurrentArchitecture
 from tasks import store
 from tasks.errors import InputError, quoted
 from tasks.names import NAME_PATTERN
@@ -23,7 +24,7 @@ from tasks.store import Artefact
 
 if TYPE_CHECKING:
     from rnnmodels.results import EpochResult, StepResult
-    from rnnmodels.sequence_model import SequenceModel
+    from rnnmodels.sequence_model import AnyModel
 
 CHECKPOINTS = "checkpoints"
 TIMINGS = ("rows_per_s", "wall_s")
@@ -33,6 +34,8 @@ class Candidate(Part):
     """A model to train, and how; a kind of problem says which network and which training."""
 
     name: str = Field(pattern=NAME_PATTERN, description="Name in tables, plots and MLflow.")
+    model: RecurrentArchitecture = Field(description="The network.")
+    training: Optimization = Field(description="How it is fitted.")
 
 
 def follow(candidate: Candidate, results: "Iterator[StepResult | EpochResult]") -> "list[EpochResult]":
@@ -78,7 +81,7 @@ def write_fitted(
     return {**finished, **_summarize(candidate, model, epochs)}
 
 
-def _summarize(candidate: Candidate, model: "SequenceModel", epochs: "list[EpochResult]") -> dict:
+def _summarize(candidate: Candidate, model: "AnyModel", epochs: "list[EpochResult]") -> dict:
     from rnnmodels.device import resolve_precision
 
     device = next(model.parameters()).device
@@ -96,15 +99,15 @@ def _summarize(candidate: Candidate, model: "SequenceModel", epochs: "list[Epoch
 
 def _epoch_progress(candidate: Candidate, result: "EpochResult") -> Progress:
     figures = result.figures()
-    epoch = figures.pop("epoch")
+    del figures["epoch"]
     return Progress(
         stage="fit",
         label=candidate.name,
-        done=epoch,
+        done=result.epoch,
         total=candidate.training.epochs,
         unit="epochs",
         figures=figures,
-        epoch=epoch,
+        epoch=result.epoch,
     )
 
 

@@ -16,7 +16,7 @@ from tasks.detection.source import DetectionSource
 from tasks.detection.splitting import TEST
 from tasks.errors import IntegrityError
 from tasks.lineage import Lineage
-from tasks.packaging import Packaging
+from tasks.packaging import Packaging, ask_for_table
 from tasks.register import RegistrySettings
 from tasks.series.certificate import TOLERANCE, certify_forecasts
 from tasks.series.frames import ROWS_FILE, VALUES
@@ -122,7 +122,7 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
     tolerance = {"forecasts": TOLERANCE[device], "surprise": SURPRISE_TOLERANCE[device]}
     proofs = choose_proofs(read_layout(lineage.shards)["series"])
     table = raw_table(lineage, {series: len(rows) for series, rows in proofs.items()})
-    answers = pl.from_pandas(served.predict(with_unwanted(table, read_source(lineage)).to_pandas()))
+    answers = ask_for_table(served, with_unwanted(table, read_source(lineage)))
     deviations = dict.fromkeys(tolerance, 0.0)
     for series, rows in proofs.items():
         found = measure_deviations(detector, answers.filter(pl.col("series") == series), rows, best)
@@ -204,7 +204,7 @@ def choose_example(lineage: Lineage) -> dict[str, int]:
     part, judged = pl.col("level").head(shown), is_judged.head(shown)
     excess = part.filter(judged).max() - part.filter(~judged).max()
     series = rows.group_by("series", maintain_order=True).agg(shown=shown, excess=excess).collect()
-    few = series.filter(pl.col("shown") <= max(EXAMPLE_ROWS, series["shown"].min()))
+    few = series.filter(pl.col("shown") <= pl.max_horizontal(EXAMPLE_ROWS, pl.col("shown").min()))
     chosen = few.sort("excess", descending=True, maintain_order=True).row(0, named=True)
     return {chosen["series"]: chosen["shown"]}
 
@@ -222,7 +222,7 @@ def describe_model(contest: Contest) -> str:
 
 def show_use(packaging: Packaging) -> str:
     """Lines of Python that use the loaded model, as a user writes them."""
-    columns = ", ".join(packaging.input_example.columns)
+    columns = ", ".join(packaging.columns)
     return f'table = pandas.read_csv("{EXAMPLE}")  # columns: {columns}\nmodel.predict(table)'
 
 

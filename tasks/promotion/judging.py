@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
+from typing import TypeVar
 
 from tasks import registry
 from tasks.errors import InputError, IntegrityError
@@ -15,12 +16,14 @@ from tasks.promotion.scoring import Holdout, Scores
 from tasks.promotion.verdicts import Case, Verdict
 from tasks.registered_model import RegisteredModel
 
+HoldoutT = TypeVar("HoldoutT", bound=Holdout)
+
 
 class NotComparable(Exception):  # noqa: N818 (it ends a judgement, not the run)
     """Champion and challenger cannot be compared; the arguments are the sentences that say why, and the remedy."""
 
 
-def recall(case: Case) -> tuple[Verdict, Entry] | None:
+def recall(case: Case[Holdout]) -> tuple[Verdict, Entry] | None:
     """Find what was decided before, with the entry that says so; None if the models must be compared."""
     entries, challenge = case.entries, case.challenge
     if case.who.is_same(challenge.who):
@@ -34,7 +37,7 @@ def recall(case: Case) -> tuple[Verdict, Entry] | None:
     return None if kept is None else (Verdict.from_json(kept.verdict), kept)
 
 
-def judge(case: Case) -> Verdict:
+def judge(case: Case[Holdout]) -> Verdict:
     """Compare a challenger with the champion on the same rows, in the way of its kind.
 
     Raises ServiceError (E-SVC-004) if MLflow does not answer.
@@ -53,7 +56,7 @@ def judge(case: Case) -> Verdict:
     return decide_on(case, compared)
 
 
-def crown_first(case: Case, scores: Scores) -> Verdict:
+def crown_first(case: Case[Holdout], scores: Scores) -> Verdict:
     """Make a challenger champion where there is none; it anchors all later ones on these rows."""
     holdout = case.challenge.holdout
     figures = {"rows": holdout.rows, "challenger": scores.figures, "anchor": scores.figures}
@@ -61,7 +64,7 @@ def crown_first(case: Case, scores: Scores) -> Verdict:
     return replace(crowned, champion=case.challenge.version, figures=figures)
 
 
-def decide_on(case: Case, comparison: Comparison) -> Verdict:
+def decide_on(case: Case[Holdout], comparison: Comparison) -> Verdict:
     """Promote a challenger whose gain is no luck and to which nothing objects; one more decision of these rows."""
     undecided, metric = case.rule("kept", []), case.settings.metric
     number, alpha = undecided.decisions + 1, undecided.alpha
@@ -86,7 +89,7 @@ def decide_on(case: Case, comparison: Comparison) -> Verdict:
 
 
 def refuse_differences(
-    case: Case, find_differences: Callable[[RegisteredModel, Holdout], Iterator[tuple[str, str]]]
+    case: Case[HoldoutT], find_differences: Callable[[RegisteredModel, HoldoutT], Iterator[tuple[str, str]]]
 ) -> None:
     """Raise NotComparable for the first difference found between the champion, if there is one, and the test rows.
 
@@ -102,13 +105,13 @@ def refuse_differences(
         )
 
 
-def open_version(case: Case, who: Identity) -> RegisteredModel:
+def open_version(case: Case[Holdout], who: Identity) -> RegisteredModel:
     """Find a model of the case on this disk; raises NotComparable if it is not registered any more or not whole."""
     with _refusing(case, who):
         return registry.open_identity(case.challenge.model, who, case.entries)
 
 
-def open_scores(case: Case, who: Identity) -> Scores:
+def open_scores(case: Case[Holdout], who: Identity) -> Scores:
     """Score a model on the challenge's rows; raises NotComparable if it is not whole or answers nonsense."""
     model, holdout = open_version(case, who), case.challenge.holdout
     with _refusing(case, who):
@@ -123,7 +126,7 @@ def open_scores(case: Case, who: Identity) -> Scores:
 
 
 @contextlib.contextmanager
-def _refusing(case: Case, who: Identity) -> Generator[None]:
+def _refusing(case: Case[Holdout], who: Identity) -> Generator[None]:
     """Turn what keeps a model from being scored into a refusal."""
     try:
         yield

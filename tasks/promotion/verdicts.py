@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from tasks.promotion.comparison import Comparison
 from tasks.promotion.identity import NOBODY, Identity, as_fields
@@ -17,15 +17,17 @@ CROWNED = ("first", "promoted", "current")
 
 Word: TypeAlias = Literal["first", "promoted", "kept", "current", "refused"]
 
+HoldoutT_co = TypeVar("HoldoutT_co", bound=Holdout, covariant=True)
+
 
 @dataclass(frozen=True, kw_only=True)
-class Challenge:
+class Challenge(Generic[HoldoutT_co]):
     """A version that wants to be champion, the test rows that decide, and the run that brought it."""
 
     model: str
     version: str
     content: str
-    holdout: Holdout
+    holdout: HoldoutT_co
     splits: str
     trigger: str
     flow_run: str
@@ -76,11 +78,11 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
+class Case(Generic[HoldoutT_co]):
     """A challenge with all that is known of its model, and the rules by which it is judged."""
 
     entries: Sequence[Entry]
-    challenge: Challenge
+    challenge: Challenge[HoldoutT_co]
     settings: GateSettings
 
     @property

@@ -14,7 +14,7 @@ from tasks.classification.proof import prove_answers, tolerance_on
 from tasks.contest import Contest, Scored
 from tasks.errors import IntegrityError
 from tasks.lineage import Lineage
-from tasks.packaging import Packaging
+from tasks.packaging import Packaging, ask_for_table
 from tasks.register import RegistrySettings
 from tasks.sequences.classifier import SEQUENCE, SequenceLabeller, Serving, complete_labeller
 from tasks.sequences.frames import scatter_steps
@@ -79,7 +79,7 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
     rows = [int(row) for batch in chosen for row in batch.row]
     source = labeller.serving.settings
     table = with_unwanted(unscaled_table(read_rows(lineage, rows), source), source)
-    answers = pl.from_pandas(served.predict(table.to_pandas()))
+    answers = ask_for_table(served, table)
     evaluated = pl.scan_parquet(best.model.file("predictions.parquet")).filter(split="test").collect()
     wanted = pl.DataFrame({"row": rows}, schema={"row": pl.UInt32})
     expected = wanted.join(evaluated, on="row", how="left", maintain_order="left")["logits"].to_list()
@@ -170,7 +170,7 @@ def describe_model(contest: Contest) -> str:
 
 def show_use(packaging: Packaging) -> str:
     """Lines of Python that use the loaded model, as a user writes them."""
-    columns = ", ".join(packaging.input_example.columns)
+    columns = ", ".join(packaging.columns)
     return f'table = pandas.read_csv("{EXAMPLE}")  # columns: {columns}\nmodel.predict(table)'
 
 

@@ -15,7 +15,7 @@ from tasks.fingerprint import digest_of
 from tasks.lineage import Lineage
 from tasks.promotion.scoring import Holdout
 from tasks.series.resampling import ResamplingPlan, plan_resampling
-from tasks.series.scaler import Scaler
+from tasks.series.scaler import OwnScales, Scaler
 from tasks.series.stored_windows import open_split, read_layout
 from tasks.series.time_grid import TimeGrid
 from tasks.store import Artefact
@@ -63,10 +63,10 @@ class ForecastHoldout(Holdout):
     def error_unit(self) -> dict[str, float | str]:
         """How much of the source's units one unit of an error is, by channel; a digest where series have their own."""
         columns = {name: f"value.{name}" for name in self.channels}
-        own = self.scaler.own.columns if self.scaler.own else ()
+        own = self.scaler.own or OwnScales(columns=(), series={})
         return {
-            name: digest_of({one: scale.scale for one, scale in self.scaler.own.of(column)})
-            if column in own
+            name: digest_of({one: scale.scale for one, scale in own.of(column)})
+            if column in own.columns
             else self.scaler.columns[column].scale
             for name, column in columns.items()
         }

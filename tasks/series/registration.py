@@ -12,7 +12,7 @@ import polars as pl
 from tasks.contest import Contest, Scored
 from tasks.errors import IntegrityError
 from tasks.lineage import Lineage
-from tasks.packaging import Packaging
+from tasks.packaging import Packaging, ask_for_table
 from tasks.register import RegistrySettings
 from tasks.series.certificate import TOLERANCE, certify_forecasts
 from tasks.series.forecaster import POINT, SeriesForecaster, Serving, complete_forecaster
@@ -94,7 +94,7 @@ def read_source(lineage: Lineage) -> SeriesSource:
 def raw_history(lineage: Lineage, judged: Judged, horizon: int) -> pl.DataFrame:
     """Rows of a series up to a window's origin, as a user has them; what is known of the horizon follows."""
     rows = pl.scan_parquet(lineage.rows.file(ROWS_FILE)).filter(series=judged.series).collect()
-    end = rows["row"].index_of(judged.origin) + 1
+    end = int(np.flatnonzero(rows["row"].to_numpy() == judged.origin)[0]) + 1
     return unscaled_table(rows[:end], rows[end : end + horizon], read_source(lineage))
 
 
@@ -117,7 +117,7 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
     judged = judged_windows(lineage, best)
     for window in judged:
         history = with_unwanted(raw_history(lineage, window, len(window.outputs)), read_source(lineage))
-        answer = pl.from_pandas(served.predict(history.to_pandas()))
+        answer = ask_for_table(served, history)
         columns = [POINT, *(name for name in answer.columns if name.startswith("q"))]
         shape = (len(window.outputs), len(forecaster.serving.channels), len(columns))
         numbers = answer.select(columns).to_numpy().reshape(shape)
@@ -172,7 +172,7 @@ def describe_model(contest: Contest) -> str:
 
 def show_use(packaging: Packaging) -> str:
     """Lines of Python that use the loaded model, as a user writes them."""
-    columns = ", ".join(packaging.input_example.columns)
+    columns = ", ".join(packaging.columns)
     return f'table = pandas.read_csv("{EXAMPLE}")  # columns: {columns}\nmodel.predict(table)'
 
 
