@@ -10,7 +10,7 @@ import fcntl
 import json
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -69,7 +69,9 @@ def send_event(report: DriftReport, *, event_id: str) -> bool:
         payload=report.as_json(),
         id=uuid.UUID(event_id),
     )
-    _, pending = EventsWorker.drain_all(timeout=SEND_LIMIT_S, at_exit=False)
+    drained = EventsWorker.drain_all(timeout=SEND_LIMIT_S, at_exit=False)
+    assert isinstance(drained, tuple), "outside an event loop it waits"
+    _, pending = drained
     if event is None or pending:
         logger.warning("The event %s could not be sent; the next monitor run sends it again.", EVENT)
     return event is not None and not pending
@@ -97,7 +99,7 @@ def _write(path: Path, alarm: Alarm) -> None:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> Generator[None]:
     """Let one monitor at a time decide; the kernel frees the lock on any death of its holder."""
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -4,9 +4,10 @@ Each function returns a Figure of its own; pyplot and its process-wide state are
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,20 +27,20 @@ MAX_ANNOTATED_CLASSES = 12
 
 def draw_comparison(scores: Mapping[str, Mapping[str, Mapping[str, float]]], confidence: float) -> "Figure":
     """Accuracy of each model on validation and test; `scores[model][split]` is an interval."""
-    axes = new_axes(f"Accuracy with {confidence:.0%} intervals", height=1.2 + 0.5 * len(scores))
+    figure, axes = new_axes(f"Accuracy with {confidence:.0%} intervals", height=1.2 + 0.5 * len(scores))
     for column, (split, colour) in enumerate((("valid", FAINT), ("test", PALETTE[0]))):
         places = np.arange(len(scores)) + 0.16 * (2 * column - 1)
         draw_intervals(axes, [score[split] for score in scores.values()], places, color=colour, label=split)
     _name_rows(axes, list(scores))
     add_legend(axes)
-    return axes.figure
+    return figure
 
 
 def draw_loss_curves(
     histories: Mapping[str, Sequence[Mapping[str, float]]], best_epochs: Mapping[str, int]
 ) -> "Figure":
     """Training and validation loss by epoch of each candidate, its best epoch ringed."""
-    axes = new_axes("Loss by epoch: training dashed, validation solid")
+    figure, axes = new_axes("Loss by epoch: training dashed, validation solid")
     for position, (name, epochs) in enumerate(histories.items()):
         colour = PALETTE[position % len(PALETTE)]
         epoch, train, valid = ([one[column] for one in epochs] for column in ("epoch", "train_loss", "valid_loss"))
@@ -47,23 +48,23 @@ def draw_loss_curves(
         axes.plot(epoch, train, color=colour, linestyle="--", linewidth=1, marker=".", alpha=0.7)
         axes.plot(epoch, valid, color=colour, linewidth=1.8, marker="o", markersize=4, label=plain(name))
         axes.plot(epoch[best], valid[best], "o", markersize=9, markerfacecolor="none", markeredgecolor=colour)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     axes.set(xlabel="epoch", ylabel="loss")
     add_legend(axes)
-    return axes.figure
+    return figure
 
 
 def draw_lengths(histogram: Sequence[tuple[int, int]], widths: Sequence[int], unit: str = "tokens") -> "Figure":
     """Rows by length in a unit with the bucket widths; `histogram` pairs lengths with rows."""
-    axes = new_axes("Lengths of the training rows, and bucket widths")
+    figure, axes = new_axes("Lengths of the training rows, and bucket widths")
     lengths, rows = np.array(histogram).T
     edges = np.linspace(0, max(widths), 61)
-    axes.hist(lengths, bins=edges, weights=rows, color=PALETTE[4], edgecolor="white", linewidth=0.4)
+    axes.hist(lengths, bins=edges.tolist(), weights=rows, color=PALETTE[4], edgecolor="white", linewidth=0.4)
     for width in widths:
         axes.axvline(width, color=PALETTE[1], linewidth=0.8)
     axes.set(xlabel=f"length after truncation ({unit})", ylabel="rows", xlim=(0, max(widths) * 1.01))
     axes.yaxis.set_major_formatter("{x:,.0f}")
-    return axes.figure
+    return figure
 
 
 def draw_confusion(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> "Figure":
@@ -71,12 +72,12 @@ def draw_confusion(confusion: Sequence[Sequence[int]], labels: Sequence[str]) ->
     counts = np.array(confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = min(2.6 + 0.5 * len(labels), 9)
-    axes = new_axes("Label against prediction, test rows", width=side + 1, height=side)
+    figure, axes = new_axes("Label against prediction, test rows", width=side + 1, height=side)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.grid(visible=False)
     ticks = np.arange(len(labels))
     names = [plain(label) for label in labels]
-    slanted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if len(labels) > 2 else {}  # noqa: PLR2004
+    slanted: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if len(labels) > 2 else {}  # noqa: PLR2004
     axes.set_xticks(ticks, names, parse_math=False, **slanted)
     axes.set_yticks(ticks, names, parse_math=False)
     axes.set(xlabel="predicted", ylabel="label")
@@ -85,12 +86,12 @@ def draw_confusion(confusion: Sequence[Sequence[int]], labels: Sequence[str]) ->
             colour = "white" if shares[row, column] > 0.5 else INK  # noqa: PLR2004
             text = f"{count:,}\n{shares[row, column]:.1%}"
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
-    return axes.figure
+    return figure
 
 
 def draw_calibration(before: Sequence[Mapping], after: Sequence[Mapping], temperature: float) -> "Figure":
     """Accuracy against confidence in bins, before and after temperature scaling; the diagonal is perfect."""
-    axes = new_axes("Calibration: accuracy of the test rows by confidence", height=4.4)
+    figure, axes = new_axes("Calibration: accuracy of the test rows by confidence", height=4.4)
     axes.axline((0, 0), slope=1, color=FAINT, linewidth=1, linestyle=":")
     for bins, colour, marker, label in (
         (before, PALETTE[0], "o", "as the model gives it"),
@@ -105,7 +106,7 @@ def draw_calibration(before: Sequence[Mapping], after: Sequence[Mapping], temper
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(_percent)
     add_legend(axes)
-    return axes.figure
+    return figure
 
 
 def draw_slices(slices: Sequence[Mapping], accuracy: float) -> "Figure":
@@ -118,11 +119,11 @@ def draw_slices(slices: Sequence[Mapping], accuracy: float) -> "Figure":
             places.append(place)
             place += 1
         place += 0.6
-    axes = new_axes("Accuracy by slice of the test rows; the line is all rows", height=1.2 + 0.27 * place)
+    figure, axes = new_axes("Accuracy by slice of the test rows; the line is all rows", height=1.2 + 0.27 * place)
     axes.axvline(accuracy, color=FAINT, linewidth=1, linestyle=":")
     draw_intervals(axes, intervals, places, color=PALETTE[0])
     _name_rows(axes, names, places)
-    return axes.figure
+    return figure
 
 
 def write_png(figure: "Figure", path: Path) -> Path:
@@ -138,9 +139,10 @@ def new_figure(*, width: float = WIDTH_INCHES, height: float = HEIGHT_INCHES) ->
     return Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained", facecolor="white")
 
 
-def new_axes(title: str, *, width: float = WIDTH_INCHES, height: float = HEIGHT_INCHES) -> "Axes":
+def new_axes(title: str, *, width: float = WIDTH_INCHES, height: float = HEIGHT_INCHES) -> "tuple[Figure, Axes]":
     """Make a figure with one pair of quiet axes."""
-    return style_axes(new_figure(width=width, height=height).add_subplot(), title)
+    figure = new_figure(width=width, height=height)
+    return figure, style_axes(figure.add_subplot(), title)
 
 
 def style_axes(axes: "Axes", title: str) -> "Axes":
@@ -159,20 +161,21 @@ def style_axes(axes: "Axes", title: str) -> "Axes":
 def draw_intervals(
     axes: "Axes",
     intervals: Sequence[Mapping[str, float]],
-    places: Sequence[float],
+    places: Sequence[float] | np.ndarray,
     *,
+    color: str,
+    label: str | None = None,
     vertical: bool = False,
     marker: str = "o",
-    **style: str,
 ) -> None:
     """Mark values at their places with bars for their intervals, across or upright."""
     value, low, high = (np.array([one[bound] for one in intervals]) for bound in ("value", "low", "high"))
     spread = np.clip([value - low, high - value], 0, None)
-    style = {"fmt": marker, "markersize": 4, "linewidth": 1.2, "capsize": 2, **style}
+    draw = partial(axes.errorbar, fmt=marker, markersize=4, linewidth=1.2, capsize=2, color=color, label=label)
     if vertical:
-        axes.errorbar(places, value, yerr=spread, **style)
+        draw(places, value, yerr=spread)
     else:
-        axes.errorbar(value, places, xerr=spread, **style)
+        draw(value, places, xerr=spread)
 
 
 def _name_rows(axes: "Axes", names: Sequence[str], places: Sequence[float] | None = None) -> None:
@@ -192,7 +195,7 @@ def add_legend(axes: "Axes") -> None:
         text.set_parse_math(False)
 
 
-def _percent(share: float, _position: int) -> str:
+def _percent(share: float, _position: float) -> str:
     return f"{100 * share:.4g}%"
 
 

@@ -1,8 +1,9 @@
 """Prediction by whatever kind of model answers to a name: each kind has a module with `predict_file`."""
 
 import importlib
+from dataclasses import Field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
 from tasks import registry
 from tasks.served_parts import read_serving_fields
@@ -17,6 +18,8 @@ PREDICTORS = {
 
 class Predicted(Protocol):
     """What became of a file: `bad` rows are in `errors`, what was predicted is in `output`."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     output: Path
     bad: int

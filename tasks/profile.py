@@ -127,7 +127,7 @@ def count_in_bins(values: np.ndarray, bounds: np.ndarray) -> tuple[int, ...]:
     return tuple(np.bincount(index, minlength=len(bounds) - 1).tolist())
 
 
-def mean_of_bins(feature: str, counts: Sequence[int]) -> float:
+def mean_of_bins(feature: str, counts: Sequence[int] | np.ndarray) -> float:
     """Mean of a feature as its histogram has it, each row at the middle of its bin."""
     bounds = BOUNDS[feature]
     return float(np.average((bounds[:-1] + bounds[1:]) / 2, weights=counts))

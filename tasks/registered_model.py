@@ -7,7 +7,7 @@ is one version.
 import contextlib
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -127,7 +127,7 @@ def _create_version(
     with contextlib.suppress(tracking.load_mlflow().MlflowException):
         client.create_registered_model(name)
     return client.create_model_version(
-        name, logged.artifact_location, run_id, tags=tags, description=description, model_id=logged.model_id
+        name, logged.artifact_location, run_id, tags=dict(tags), description=description, model_id=logged.model_id
     )
 
 
@@ -152,7 +152,7 @@ def _whole_model(version: "ModelVersion") -> RegisteredModel | None:
 
 
 @contextlib.contextmanager
-def _unchanged_import_path() -> Iterator[None]:
+def _unchanged_import_path() -> Generator[None]:
     """Undo what MLflow adds to `sys.path`: in this process the project's own modules stay in charge."""
     before = list(sys.path)
     try:

@@ -4,22 +4,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from tasks.serving.champion import ModelFollower
 from tasks.serving.faults import RequestError, bad_field
 from tasks.serving.seen_inputs import SeenInputs
 from tasks.text.classifier import Reading, TextClassifier
 
-TEXTS = ["One of the best films of the year.", "Dull from start to finish."]
-PREDICTION = {
+TEXTS: list[JsonValue] = ["One of the best films of the year.", "Dull from start to finish."]
+PREDICTION: dict[str, JsonValue] = {
     "label": "pos",
     "probabilities": {"neg": 0.03, "pos": 0.97},
     "tokens": 9,
     "truncated": False,
     "oov_share": 0.0,
 }
-ERROR = {"code": "E-SRV-013", "field": "texts[3]", "problem": "got null, expected a text.", "fix": "send a string."}
+ERROR: dict[str, JsonValue] = {
+    "code": "E-SRV-013",
+    "field": "texts[3]",
+    "problem": "got null, expected a text.",
+    "fix": "send a string.",
+}
 
 
 class Question(BaseModel):

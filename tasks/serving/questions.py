@@ -9,7 +9,7 @@ from tasks.serving.settings import ServingSettings
 
 FIELD = "texts"
 SURROGATE = re.compile("[\ud800-\udfff]")
-JSON_TYPES = {
+JSON_TYPES: dict[type, str] = {
     bool: "a boolean",
     dict: "an object",
     float: "a number",
