@@ -10,9 +10,9 @@ from flows.recipe_errors import Origin, explain
 from flows.recipe_file import assign, parse_assignment
 from tasks import registry
 from tasks.errors import InputError
-from tasks.part import Part
 from tasks.served_parts import read_serving_fields
 from tasks.sources.served_source import LABELS_ASIDE, NAMES_FILES, reading_rules
+from tasks.sources.settings import FileSettings
 
 SECTION = "source"
 # Columns of a table are named by options; how many channels there are, and at which steps, a model has learned.
@@ -37,6 +37,8 @@ def change_source(model: str, settings: Sequence[str]) -> dict[str, object]:
     assignments = [parse_assignment(text) for text in settings]
     fields = read_serving_fields(registry.resolve_model(model).parts)
     source_class = RECIPES[fields["kind"]].model_fields[SECTION].annotation
+    assert isinstance(source_class, type)
+    assert issubclass(source_class, FileSettings)
     table = {SECTION: _recorded(source_class, fields["serving"].get(SECTION))}
     for keys, value in assignments:
         _refuse_without_effect(keys, fields["kind"])
@@ -45,7 +47,7 @@ def change_source(model: str, settings: Sequence[str]) -> dict[str, object]:
     return _validate(source_class, table[SECTION]).model_dump(mode="json", include=changed)
 
 
-def _recorded(source_class: type[Part], recorded: dict | None) -> dict[str, object]:
+def _recorded(source_class: type[FileSettings], recorded: dict | None) -> dict[str, object]:
     """The settings that hold for a file of another name, as a recipe would state them."""
     source = source_class.model_validate(recorded or {"path": "input"}).with_preset()
     rules = reading_rules(source, Path("input"), without=NAMES_FILES)
@@ -68,7 +70,7 @@ def _without_effect(keys: tuple[str, ...], fix: str) -> InputError:
     return InputError("E-OUT-005", f"--set {'.'.join(keys)}: has no effect on a prediction.", fix=fix)
 
 
-def _validate(source_class: type[Part], raw: dict) -> Part:
+def _validate(source_class: type[FileSettings], raw: dict) -> FileSettings:
     try:
         return source_class.model_validate(raw)
     except ValidationError as error:

@@ -4,6 +4,7 @@ A kind is made of parts that stages perform (`tasks.part`); the flow, the traine
 same for all of them.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, GetJsonSchemaHandler, model_validator
@@ -48,7 +49,7 @@ from tasks.series.scaling import ScaleSettings
 from tasks.series.segments import WindowSettings
 from tasks.series.source import SeriesSource
 from tasks.series.splitting import TimeSplitSettings
-from tasks.sources.settings import SourceSettings
+from tasks.sources.settings import FileSettings, SourceSettings
 from tasks.text.baseline import BaselineSettings
 from tasks.text.encoding import EncodeSettings
 from tasks.text.sharding import ShardSettings
@@ -82,11 +83,11 @@ class Recipe(Settings):
 
     name: str = Field(pattern=NAME_PATTERN, description="Name of the experiment and of the registered model.")
     kind: str
-    source: Part
+    source: FileSettings
     split: Part
     encode: Part
     shard: Part
-    candidates: list[Candidate]
+    candidates: Sequence[Candidate]
     baseline: Part
     evaluate: EvaluationSettings
     registry: RegistrySettings
@@ -209,7 +210,7 @@ class DetectRecipe(Recipe):
     )
 
 
-RECIPES: dict[str, type[Recipe]] = {
+RECIPES: "dict[str, type[AnyRecipe]]" = {
     "classify": ClassifyRecipe,
     "classify-series": ClassifySeriesRecipe,
     "forecast": ForecastRecipe,
@@ -235,6 +236,6 @@ AnyRecipe = Annotated[ClassifyRecipe | ClassifySeriesRecipe | ForecastRecipe | D
 AnyCandidate = ClassifierCandidate | SequenceCandidate | ForecastCandidate | DetectorCandidate
 
 
-def validate_recipe(raw: dict) -> Recipe:
+def validate_recipe(raw: dict) -> AnyRecipe:
     """Read a recipe that was stored as JSON values."""
     return RECIPES[raw["kind"]].model_validate(raw)

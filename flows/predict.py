@@ -10,19 +10,15 @@ from pydantic import Field
 
 from flows.changed_source import change_source
 from flows.lifecycle import LIFECYCLE
-from tasks.detection.predicting import JudgedFile
 from tasks.errors import printable
-from tasks.predict import PredictedFile
 from tasks.predictors import Predicted, predict_file
-from tasks.sequences.predicting import LabelledFile
-from tasks.series.predicting import ForecastFile
 from tasks.store import home
 
 PathText = Annotated[str, Field(min_length=1, max_length=4096)]
 ColumnName = Annotated[str, Field(min_length=1, max_length=256)]
 Assignment = Annotated[str, Field(min_length=1, max_length=4096)]
 
-predict_from_file = task(predict_file, name="predict", cache_policy=NO_CACHE, persist_result=False)
+predict_from_file = task(name="predict", cache_policy=NO_CACHE, persist_result=False)(predict_file)
 
 
 @flow(name="predict", **LIFECYCLE)
@@ -35,7 +31,7 @@ def predict(
     label_column: ColumnName | None = None,
     settings: Annotated[list[Assignment], Field(max_length=64)] = [],
     overwrite: bool = False,
-) -> PredictedFile | ForecastFile | JudgedFile | LabelledFile:
+) -> Predicted:
     """Classify the texts or sequences of a file, forecast what follows its series, or detect anomalies in them.
 
     The file is read as the training rows were. A crashed run that classifies texts goes on where it was.

@@ -122,9 +122,9 @@ def describe_type(annotation: object) -> str:
         return describe_type(kinds[0])
     if get_origin(annotation) is tuple:
         return f"list of {describe_type(kinds[0])}"
-    return {str: "text", bool: "true, false", dict: "table"}.get(
-        get_origin(annotation) or annotation
-    ) or annotation.__name__
+    plain = get_origin(annotation) or annotation
+    assert isinstance(plain, type), f"{annotation} has no name"
+    return {str: "text", bool: "true, false", dict: "table"}.get(plain) or plain.__name__
 
 
 def describe_default(field: FieldInfo) -> str:

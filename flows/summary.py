@@ -119,7 +119,10 @@ def duration(wall_s: float) -> str:
 
 
 def _evaluation_of(outcome: Outcome) -> type[EvaluationSettings]:
-    return RECIPES[outcome.kind].model_fields["evaluate"].annotation
+    settings = RECIPES[outcome.kind].model_fields["evaluate"].annotation
+    assert isinstance(settings, type)
+    assert issubclass(settings, EvaluationSettings)
+    return settings
 
 
 def _score_cells(model: dict, first: ScoreColumn, others: list[ScoreColumn]) -> list[str]:
