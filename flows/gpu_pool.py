@@ -7,7 +7,7 @@ So nothing but references travels, a fit that was lost goes on from its checkpoi
 import dataclasses
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -157,7 +157,7 @@ def send(order: FitOrder, candidate: Candidate, attempt: int = 1) -> Sent:
         flow_run_name=f"{order.run.flow_run_name}-{candidate.name}",
         tags=[order.run.recipe],
     )
-    assert isinstance(flow_run, FlowRun), "outside an event loop it waits"
+    assert not isinstance(flow_run, Coroutine), "outside an event loop it waits"
     emit(Progress("fit", candidate.name, note="queued on the GPU pool"))
     return Sent(candidate=candidate, flow_run=flow_run, attempt=attempt)
 

@@ -10,12 +10,17 @@ from pydantic import Field
 
 from flows.changed_source import change_source
 from flows.lifecycle import LIFECYCLE
+from tasks.detection.predicting import JudgedFile
 from tasks.errors import printable
+from tasks.predict import PredictedFile
 from tasks.predictors import Predicted, predict_file
+from tasks.sequences.predicting import LabelledFile
+from tasks.series.predicting import ForecastFile
 from tasks.store import home
 
 PathText = Annotated[str, Field(min_length=1, max_length=4096)]
 ColumnName = Annotated[str, Field(min_length=1, max_length=256)]
+PredictionOutcome = PredictedFile | ForecastFile | JudgedFile | LabelledFile
 Assignment = Annotated[str, Field(min_length=1, max_length=4096)]
 
 predict_from_file = task(name="predict", cache_policy=NO_CACHE, persist_result=False)(predict_file)
@@ -31,7 +36,7 @@ def predict(
     label_column: ColumnName | None = None,
     settings: Annotated[list[Assignment], Field(max_length=64)] = [],
     overwrite: bool = False,
-) -> Predicted:
+) -> PredictionOutcome:
     """Classify the texts or sequences of a file, forecast what follows its series, or detect anomalies in them.
 
     The file is read as the training rows were. A crashed run that classifies texts goes on where it was.
@@ -54,6 +59,7 @@ def predict(
         source=change_source(model, settings),
         overwrite=overwrite,
     )
+    assert isinstance(predicted, PredictionOutcome)
     create_markdown_artifact(describe(predicted), key="prediction", description="What became of the file.")
     return predicted
 

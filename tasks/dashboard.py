@@ -4,7 +4,7 @@ Outside a Prefect run nothing is shown, so stages and tests work without a serve
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from uuid import UUID
 
 from prefect.artifacts import (
@@ -66,7 +66,7 @@ def progress_bars() -> Listener:
         percent = 100 * event.done / event.total
         if event.label not in artifacts:
             created = create_progress_artifact(percent, key=artifact_key(f"fit-{event.label}"))
-            assert isinstance(created, UUID), "outside an event loop it waits"
+            assert not isinstance(created, Coroutine), "outside an event loop it waits"
             artifacts[event.label] = created
         elif event.done >= event.total or time.monotonic() - shown_s[event.label] >= SECONDS_BETWEEN_UPDATES:
             update_progress_artifact(artifacts[event.label], percent, description=_describe(event))
