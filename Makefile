@@ -36,6 +36,7 @@ up: $(INSTALLED)
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ty check
 
 bench: $(INSTALLED)
 	$(MAKE) --directory benchmarks

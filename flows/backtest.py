@@ -85,7 +85,7 @@ def backtest(
 
 
 def score_cutoff(
-    recipe: ForecastRecipe, rows: Artefact, settings: TimeSplitSettings, order: Callable[[Artefact], FitOrder]
+    recipe: ForecastRecipe, rows: Artefact, settings: TimeSplitSettings, order: Callable[..., FitOrder]
 ) -> list[Scored]:
     """Train and score everyone on rows that are cut as `settings` say; `order` is for fits on given shards."""
     splits = split(FORECAST, rows, settings)

@@ -5,6 +5,7 @@ from typing import Any
 from prefect import flow
 
 from flows.lifecycle import LIFECYCLE
+from tasks.contract.candidate import Candidate
 from tasks.fit import fit
 from tasks.kinds import find_kind
 from tasks.progress import listening
@@ -44,7 +45,7 @@ def fit_candidate(
         return fit(
             found,
             artefacts.open_artefact(shards),
-            found.recipe.settings_of("candidates").model_validate(candidate),
+            found.recipe.settings_of("candidates", Candidate).model_validate(candidate),
             resume=resume,
             initial=start,
             tracked_as=parent or run.flow_run_id,

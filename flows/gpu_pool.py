@@ -7,7 +7,7 @@ So nothing but references travels, a fit that was lost goes on from its checkpoi
 import dataclasses
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -169,6 +169,7 @@ def send(order: FitOrder, candidate: Candidate, attempt: int = 1) -> Sent:
         flow_run_name=f"{order.run.flow_run_name}-{candidate.name}",
         tags=[order.run.recipe],
     )
+    assert not isinstance(flow_run, Coroutine), "outside an event loop it waits"
     emit(Progress("fit", candidate.name, note="queued on the GPU pool"))
     return Sent(candidate=candidate, flow_run=flow_run, attempt=attempt)
 
@@ -180,6 +181,7 @@ def look_after(client: SyncPrefectClient, pool: str, sent: Sent) -> State | None
     """
     flow_run = client.read_flow_run(sent.flow_run.id)
     state = flow_run.state
+    assert state is not None, "Prefect gives every run a state"
     if state.is_final():
         return state
     if state.is_running() and leases.is_dead(str(flow_run.id)):
@@ -194,7 +196,7 @@ def recall(client: SyncPrefectClient, waiting: Iterable[Sent]) -> None:
     """Stop what is left on the pool when this run ends early."""
     for sent in waiting:
         state = client.read_flow_run(sent.flow_run.id).state
-        if not state.is_final():
+        if state is not None and not state.is_final():
             stop = Cancelling() if state.is_running() else Cancelled()
             client.set_flow_run_state(sent.flow_run.id, stop)
 

@@ -4,20 +4,22 @@ Prefect calls them in the process of the flow run; if that was cancelled or kill
 cancelled and crashed runs instead.
 """
 
+from typing import Any, TypedDict
+
 from prefect.client.schemas.objects import FlowRun, State
-from prefect.flows import Flow
+from prefect.flows import Flow, FlowStateHook
 
 from flows import cancellation
 from tasks.tracking import leases, spool
 
 
-def begin_run(_flow: Flow, flow_run: FlowRun, _state: State) -> None:
+def begin_run(flow: Flow, flow_run: FlowRun, state: State) -> None:  # noqa: ARG001 (Prefect's names)
     """Take the lease that tells the living from the dead, and watch for a cancellation that no worker carries out."""
     leases.hold(str(flow_run.id))
     cancellation.watch(str(flow_run.id))
 
 
-def end_run(_flow: Flow, flow_run: FlowRun, state: State) -> None:
+def end_run(flow: Flow, flow_run: FlowRun, state: State) -> None:  # noqa: ARG001 (Prefect's names)
     """End the MLflow run as the flow run ended, so that the two never disagree, and give up the lease.
 
     One that is still cancelling keeps its lease: its process may die before Prefect knows that it is cancelled.
@@ -30,7 +32,17 @@ def end_run(_flow: Flow, flow_run: FlowRun, state: State) -> None:
         leases.release(str(flow_run.id))
 
 
-LIFECYCLE = {
+class Lifecycle(TypedDict):
+    """The hooks of a flow."""
+
+    on_running: list[FlowStateHook[..., Any]]
+    on_completion: list[FlowStateHook[..., Any]]
+    on_failure: list[FlowStateHook[..., Any]]
+    on_cancellation: list[FlowStateHook[..., Any]]
+    on_crashed: list[FlowStateHook[..., Any]]
+
+
+LIFECYCLE: Lifecycle = {
     "on_running": [begin_run],
     "on_completion": [end_run],
     "on_failure": [end_run],

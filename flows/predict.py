@@ -19,7 +19,7 @@ PathText = Annotated[str, Field(min_length=1, max_length=4096)]
 ColumnName = Annotated[str, Field(min_length=1, max_length=256)]
 Assignment = Annotated[str, Field(min_length=1, max_length=4096)]
 
-predict_from_file = task(predict_file, name="predict", cache_policy=NO_CACHE, persist_result=False)
+predict_from_file = task(name="predict", cache_policy=NO_CACHE, persist_result=False)(predict_file)
 
 
 @flow(name="predict", **LIFECYCLE)

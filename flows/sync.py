@@ -35,7 +35,8 @@ class Synchronized:
         """Raise ServiceError (E-SVC-020) if anything is left."""
         if not self.is_complete:
             left = f"{plural(self.replayed.pending, 'record')} and {plural(len(spool.deferred()), 'registration')}"
-            why = "; ".join(map(str.strip, self.failures)) or self.replayed.failure.problem
+            failure = self.replayed.failure
+            why = "; ".join(map(str.strip, self.failures)) or (failure.problem if failure else "")
             raise ServiceError("E-SVC-020", f"{left} still pending: {why}", fix="mend that, then run: rnnflow sync")
 
 

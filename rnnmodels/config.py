@@ -1,6 +1,7 @@
 """Settings of a recurrent model and of its training; imports no torch, so that commands start fast."""
 
 import re
+from abc import ABC, abstractmethod
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -49,7 +50,7 @@ class Architecture(ClassifierArchitecture):
     embedding_dropout: float = Field(0.1, ge=0, lt=1, description="Share of vocabulary entries dropped per batch.")
 
 
-class Optimization(Settings):
+class Optimization(Settings, ABC):
     """How weights are found, whatever the model predicts."""
 
     epochs: int = Field(3, ge=1, le=1000, description="Passes over the training rows, at most.")
@@ -65,6 +66,11 @@ class Optimization(Settings):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Arithmetic of the recurrent layers; `auto` takes bfloat16 where it is faster."
     )
+
+    @property
+    @abstractmethod
+    def batch_size(self) -> int:
+        """How much the loader puts into a batch, in its own unit."""
 
 
 class ClassifierTraining(Optimization):

@@ -22,7 +22,7 @@ from tasks.store.artefacts import Artefact
 
 if TYPE_CHECKING:
     from rnnmodels.training.results import EpochResult, StepResult
-    from rnnmodels.training.sequence_model import SequenceModel
+    from rnnmodels.training.sequence_model import AnyModel
 
 CHECKPOINTS = "checkpoints"
 TIMINGS = ("rows_per_s", "wall_s")
@@ -78,7 +78,7 @@ def write_fitted(
     return {**finished, **_summarize(candidate, model, epochs)}
 
 
-def _summarize(candidate: Candidate, model: "SequenceModel", epochs: "list[EpochResult]") -> dict:
+def _summarize(candidate: Candidate, model: "AnyModel", epochs: "list[EpochResult]") -> dict:
     from rnnmodels.training.device import resolve_precision
 
     device = next(model.parameters()).device
@@ -96,15 +96,15 @@ def _summarize(candidate: Candidate, model: "SequenceModel", epochs: "list[Epoch
 
 def _epoch_progress(candidate: Candidate, result: "EpochResult") -> Progress:
     figures = result.figures()
-    epoch = figures.pop("epoch")
+    del figures["epoch"]
     return Progress(
         stage="fit",
         label=candidate.name,
-        done=epoch,
+        done=result.epoch,
         total=candidate.training.epochs,
         unit="epochs",
         figures=figures,
-        epoch=epoch,
+        epoch=result.epoch,
     )
 
 

@@ -109,7 +109,7 @@ def keep_verdict(verdict: Verdict, entry: Entry, mlflow_run: str) -> Artefact:
 
 def project_aliases(challenge: Challenge) -> None:
     """Have MLflow's aliases follow the ledger; that a champion is gone is what the verdict says already."""
-    champion = ledger.head(challenge.model).who(CHAMPION)
+    champion = ledger.read_entries(challenge.model)[-1].who(CHAMPION)
     is_renumbered = champion.is_same(challenge.who) and champion != challenge.who
     try:
         aliases.project(challenge.model, anew=is_renumbered)

@@ -4,7 +4,7 @@ Stages emit events and know no listener, so that how a run is shown never change
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -46,7 +46,7 @@ def emit(event: Progress) -> None:
 
 
 @contextmanager
-def listening(*listeners: Listener) -> Iterator[None]:
+def listening(*listeners: Listener) -> Generator[None]:
     """Add listeners for the duration of a block."""
     token = _listeners.set((*_listeners.get(), *listeners))
     try:

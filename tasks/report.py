@@ -72,7 +72,7 @@ def gather_facts(contents: ReportContents, presenting: "ReportModule") -> dict:
 def draw_losses(contents: ReportContents) -> "Figure":
     """Draw the loss curves of every candidate."""
     candidates = {one.name: one.model for one in contents.contest.candidates}
-    histories = {name: read_json(model, "history.json") for name, model in candidates.items()}
+    histories = {name: json.loads(model.file("history.json").read_bytes()) for name, model in candidates.items()}
     best_epochs = {name: model.summary["best_epoch"] for name, model in candidates.items()}
     return plots.draw_loss_curves(histories, best_epochs)
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
@@ -105,7 +105,7 @@ class PlainProgress:
 
 
 @contextlib.contextmanager
-def showing_progress(console: Console) -> Iterator[None]:
+def showing_progress(console: Console) -> Generator[None]:
     """Show what stages report during a block, in the way that suits the terminal."""
     if not console.is_terminal:
         with listening(PlainProgress(console)):
@@ -140,8 +140,9 @@ def describe_figures(figures: dict[str, float], shown: Sequence[tuple[tuple[str,
     return ", ".join(parts)
 
 
-def _text_column(template: str, **layout: int) -> TextColumn:
-    return TextColumn(template, markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", **layout))
+def _text_column(template: str, *, width: int | None = None, ratio: int | None = None) -> TextColumn:
+    column = Column(no_wrap=True, overflow="ellipsis", width=width, ratio=ratio)
+    return TextColumn(template, markup=False, table_column=column)
 
 
 def _count(value: float) -> str:

@@ -3,7 +3,7 @@
 import contextlib
 import errno
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from types import FrameType
 
 from tasks.errors import ResourceError, RnnflowError, quoted
@@ -17,7 +17,7 @@ class Terminated(BaseException):
 
 
 @contextlib.contextmanager
-def stopping_on_sigterm() -> Iterator[None]:
+def stopping_on_sigterm() -> Generator[None]:
     """Let SIGTERM unwind this block as Ctrl-C does, so that everything open is closed."""
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -50,6 +50,7 @@ def describe_failure(error: BaseException) -> str:
 
 def failure_as_json(error: BaseException) -> dict:
     """What a script reads about an error."""
+    details: dict[str, str | int | None]
     if isinstance(error, KeyboardInterrupt | Terminated):
         details = {"code": "", "problem": describe_failure(error).partition("\n")[0], "fix": KEPT}
     else:

@@ -2,12 +2,11 @@
 
 import contextlib
 import dataclasses
-import importlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 
 
 logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +53,14 @@ def launch_training(order: Order) -> "Outcome":
     from tasks.promotion.destination import check_address
 
     check_address()
+
+    def load() -> "Flow[..., Outcome]":
+        from flows.train import train
+
+        return train
+
     notes: list[str] = []
-    outcome = _launch(order, "flows.train", "train", notes, warm_start=order.warm_start)
+    outcome = _launch(order, load, notes, warm_start=order.warm_start)
     return dataclasses.replace(outcome, warnings=[*notes, *outcome.warnings])
 
 
@@ -72,11 +79,20 @@ def launch_backtest(order: Order, cutoffs: int) -> "Backtest":
             fix="name a recipe that forecasts.",
             file=locate_recipe(order.recipe),
         )
-    return _launch(order, "flows.backtest", "backtest", [], cutoffs=cutoffs)
+
+    def load() -> "Flow[..., Backtest]":
+        from flows.backtest import backtest
+
+        return backtest
+
+    return _launch(order, load, [], cutoffs=cutoffs)
 
 
-def _launch(order: Order, module: str, flow_name: str, notes: list[str], **parameters: object) -> "Outcome | Backtest":
-    """Run a flow on the order's recipe; to `notes` is added which of its values have no effect."""
+def _launch(order: Order, load: "Callable[[], Flow[..., Result]]", notes: list[str], **parameters: object) -> Result:
+    """Run a flow on the order's recipe; to `notes` is added which of its values have no effect.
+
+    The flow is loaded while the server starts.
+    """
     path = locate_recipe(order.recipe)
     table = read_table(path)
     console = Console(stderr=True)
@@ -89,7 +105,7 @@ def _launch(order: Order, module: str, flow_name: str, notes: list[str], **param
             from flows.recipes.recipe import build_recipe
             from flows.tidy import tidy_up
 
-            main_flow = getattr(importlib.import_module(module), flow_name)
+            main_flow = load()
             recipe = build_recipe(path, table, settings=order.settings, from_file=order.from_file, notes=notes)
             for note in notes:
                 logger.warning("%s", note)
@@ -107,7 +123,7 @@ def launch_prediction(
     *,
     settings: Sequence[str],
     debug: bool,
-    **options: str | bool | None,
+    **options: object,
 ) -> "Predicted":
     """Predict from a file, with progress on stderr; `options` are those of `predict_file`.
 
@@ -130,7 +146,7 @@ def launch_prediction(
 
 
 @contextlib.contextmanager
-def _flow_of(server: PrefectServer, flow: "Flow") -> Iterator["Flow"]:
+def _flow_of(server: PrefectServer, flow: "Flow[..., Result]") -> "Generator[Flow[..., Result]]":
     """Lend a flow that runs on this server, and let it be recorded to its end.
 
     Heartbeats tell a lasting server that this process lives; on one that ends with the command nobody listens, and
@@ -141,7 +157,7 @@ def _flow_of(server: PrefectServer, flow: "Flow") -> Iterator["Flow"]:
 
     flow_run_ids: list[str] = []
 
-    def remember(_flow: "Flow", flow_run: "FlowRun", _state: "State") -> None:
+    def remember(flow: "Flow", flow_run: "FlowRun", state: "State") -> None:  # noqa: ARG001 (Prefect's names)
         flow_run_ids.append(str(flow_run.id))
 
     heartbeat_s = None if server.own else HEARTBEAT_S

@@ -1,6 +1,5 @@
 """Commands that ask a registered model: for a file of texts, or for whoever comes."""
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -40,7 +39,7 @@ def predict(ctx: click.Context, skip_bad: bool, as_json: bool, **options: Any) -
 
     predicted = launch_prediction(**options, debug=ctx.meta["debug"])
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(predicted), default=str))
+        click.echo(json.dumps(predicted.as_json(), default=str))
     else:
         click.echo(predicted.describe())
     if predicted.bad:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.outcome import Outcome
+from tasks.contract.evaluation import EvaluationSettings
 from tasks.contract.presentation import ScoreColumn, keep_measured
 from tasks.errors import printable
 from tasks.kinds import find_kind
@@ -57,7 +58,7 @@ def score_table(outcome: Outcome) -> Table:
     kind = find_kind(outcome.kind)
     scores = [model["metrics"]["test"] for model in (*outcome.candidates, *outcome.baselines)]
     first, *others = keep_measured(kind.report.load().PRESENTATION.headline, scores)
-    sign = -1 if first.metric in kind.recipe.settings_of("evaluate").higher_is_better else 1
+    sign = -1 if first.metric in kind.recipe.settings_of("evaluate", EvaluationSettings).higher_is_better else 1
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("\nmodel", overflow="fold")
     scored = ("valid", first), ("test", first), *(("test", one) for one in others)

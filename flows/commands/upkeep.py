@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import click
 
@@ -43,7 +43,7 @@ def tidy(ctx: click.Context, as_json: bool) -> None:
 
 
 @contextlib.contextmanager
-def _logging(name: str) -> Iterator[None]:
+def _logging(name: str) -> Generator[None]:
     """Keep log lines, our own as well, in a file of the run: what is worth reading the command says itself."""
     from rich.console import Console
 
@@ -55,7 +55,7 @@ def _logging(name: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _ready_server() -> Iterator[None]:
+def _ready_server() -> Generator[None]:
     from flows.place.services import prefect_server
 
     with prefect_server() as server:

@@ -28,7 +28,7 @@ def crash_dead_runs(client: SyncPrefectClient) -> list[str]:
     alive = list(_read_runs(client, StateType.RUNNING, StateType.CANCELLING, StateType.PENDING))
     dead = [run for run in alive if _is_dead(run) or _never_began(run) or _is_stuck(client, run)]
     for run in dead:
-        if run.state.type == StateType.CANCELLING:
+        if _state_of(run).type == StateType.CANCELLING:
             ended = "This run was cancelled before it began." if _never_began(run) else ENDED_MEANWHILE
             _force(client, run, Cancelled(message=ended))
         else:
@@ -40,7 +40,7 @@ def cancel_lost_fits(client: SyncPrefectClient) -> list[str]:
     """Stop the unfinished children of flow runs that are over; returns their names."""
     lost = [run for run in _read_runs(client, *UNFINISHED) if _is_parent_over(client, run)]
     for run in lost:
-        if run.state.type == StateType.RUNNING:  # its worker stops it
+        if _state_of(run).type == StateType.RUNNING:  # its worker stops it
             client.set_flow_run_state(run.id, Cancelling(message="The run that asked for this one is over."))
         else:
             _force(client, run, Cancelled(message="The run that asked for this one is over."))
@@ -52,30 +52,35 @@ def reading_states(client: SyncPrefectClient) -> Callable[[str], str | None]:
 
     def state_of(flow_run_id: str) -> str | None:
         try:
-            return client.read_flow_run(UUID(flow_run_id)).state.type.value
+            return _state_of(client.read_flow_run(UUID(flow_run_id))).type.value
         except (ObjectNotFound, ValueError):
             return None
 
     return state_of
 
 
+def _state_of(run: FlowRun) -> State:
+    assert run.state is not None, "Prefect gives every run a state"
+    return run.state
+
+
 def _is_dead(run: FlowRun) -> bool:
     flow_run_id = str(run.id)
-    if run.state.type == StateType.PENDING or not leases.is_dead(flow_run_id):
+    if _state_of(run).type == StateType.PENDING or not leases.is_dead(flow_run_id):
         return False
     taken = leases.acquired_at(flow_run_id)
-    is_older = taken is None or taken < run.state.timestamp
-    return not (is_older and run.state.type == StateType.RUNNING and _age_s(run.state) < STARTING_S)
+    is_older = taken is None or taken < _state_of(run).timestamp
+    return not (is_older and _state_of(run).type == StateType.RUNNING and _age_s(_state_of(run)) < STARTING_S)
 
 
 def _never_began(run: FlowRun) -> bool:
     """Tell whether a run is being cancelled that has no process to end; one that starts yet finds it cancelled."""
-    return run.state.type == StateType.CANCELLING and run.start_time is None and run.run_count == 0
+    return _state_of(run).type == StateType.CANCELLING and run.start_time is None and run.run_count == 0
 
 
 def _is_stuck(client: SyncPrefectClient, run: FlowRun) -> bool:
     """Tell whether a worker died before it started the run; a container may take its time to start."""
-    if run.state.type != StateType.PENDING or _age_s(run.state) < PENDING_LIMIT_S:
+    if _state_of(run).type != StateType.PENDING or _age_s(_state_of(run)) < PENDING_LIMIT_S:
         return False
     return run.work_pool_name is None or client.read_work_pool(run.work_pool_name).type == "process"
 
@@ -85,7 +90,7 @@ def _is_parent_over(client: SyncPrefectClient, run: FlowRun) -> bool:
         return False
     try:
         parent_id = client.read_task_run(run.parent_task_run_id).flow_run_id
-        return parent_id is not None and client.read_flow_run(parent_id).state.is_final()
+        return parent_id is not None and _state_of(client.read_flow_run(parent_id)).is_final()
     except ObjectNotFound:  # its history was deleted
         return False
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -18,9 +18,11 @@ from flows.recipes.recipe_errors import explain
 from tasks.errors import InputError, quoted
 
 if TYPE_CHECKING:
-    from yaml import Node
+    from yaml import MappingNode, ScalarNode, SequenceNode
 
     from tasks.contract.recipe import Recipe
+
+Node: TypeAlias = "ScalarNode | SequenceNode | MappingNode"
 
 OUR_FLOWS = "flows."
 RECIPE = "recipe"
@@ -38,7 +40,7 @@ class Place:
     """A value of a deployment's parameters: its keys from the parameter on, and what stands there."""
 
     keys: tuple[str, ...]
-    node: "Node"
+    node: Node
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,7 @@ class Parameters:
 
     file: Path
     deployment: str
-    places: dict[tuple[str, ...], "Node"]
+    places: dict[tuple[str, ...], Node]
 
     def error(self, code: str, keys: tuple[str, ...], problem: str, *, fix: str) -> InputError:
         """Say in which deployment a value stands, and what YAML made of it where that is the reason."""
@@ -55,11 +57,11 @@ class Parameters:
         if node is not None and _is_read_otherwise(node):
             return self.misread(keys, node)
         key = ".".join(keys)
-        row = None if node is None else node.start_mark.line + 1
+        row = None if node is None else _row_of(node)
         problem = f"deployment {quoted(self.deployment)}: {key}: {problem}"
         return InputError(code, problem, fix=fix, file=self.file, row=row)
 
-    def misread(self, keys: tuple[str, ...], node: "Node") -> InputError:
+    def misread(self, keys: tuple[str, ...], node: Node) -> InputError:
         """Describe a value that YAML takes for something else than it looks like."""
         reading, otherwise = _reading_of(node)
         return InputError(
@@ -68,7 +70,7 @@ class Parameters:
             fix=f'put it in quotes ("{node.value}")'
             + (f", or write {otherwise} if that is meant." if otherwise else "."),
             file=self.file,
-            row=node.start_mark.line + 1,
+            row=_row_of(node),
         )
 
 
@@ -94,7 +96,7 @@ def check_deployments(file: Path) -> None:
 def _refuse_misread(parameters: Parameters) -> None:
     """Refuse what no flow takes, whatever it expects: days, other numbers than decimal ones, keys that are no words."""
     for keys, node in parameters.places.items():
-        if node.id == "scalar" and node.style is None and (node.tag == DAY or _is_odd_number(node)):
+        if _is_plain(node) and (node.tag == DAY or _is_odd_number(node)):
             raise parameters.misread(keys, node)
         for key, _value in node.value if node.id == "mapping" else ():
             if key.tag not in (STRING, MERGE):
@@ -115,7 +117,8 @@ def _refuse_unfit(deployment: dict, parameters: Parameters) -> None:
             fix = f"remove it; the flow takes {', '.join(hints) or 'no parameters'}."
             raise parameters.error("E-CFG-003", (parameter,), "unknown parameter.", fix=fix)
         try:
-            TypeAdapter(hints[parameter]).validate_json(json.dumps(value), strict=True)
+            expected = TypeAdapter(hints[parameter])  # ty: ignore[invalid-type-form] (known at run time alone)
+            expected.validate_json(json.dumps(value), strict=True)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             fix = f"change {parameter} to what the flow's form asks for."
@@ -151,7 +154,7 @@ def _refuse_recipe(raw: dict, parameters: Parameters) -> None:
         raise explain(error, schema=recipe.model_json_schema(), raw=raw, origin=parameters, section=RECIPE) from error
 
 
-def _walk(node: "Node", keys: tuple[str, ...] = ()) -> Iterator[Place]:
+def _walk(node: Node, keys: tuple[str, ...] = ()) -> Iterator[Place]:
     """Every value below a node, itself included; members of a list go by their `name`, or else by their number."""
     yield Place(keys, node)
     if node.id == "mapping":
@@ -163,7 +166,7 @@ def _walk(node: "Node", keys: tuple[str, ...] = ()) -> Iterator[Place]:
             yield from _walk(member, (*keys, str(number) if name is None else str(name.value)))
 
 
-def _members(node: "Node") -> Iterator[tuple[str, "Node"]]:
+def _members(node: Node) -> Iterator[tuple[str, Node]]:
     """The keys and values of a mapping, those that it merges from elsewhere first."""
     for key, value in node.value:
         if key.tag == MERGE:
@@ -172,19 +175,29 @@ def _members(node: "Node") -> Iterator[tuple[str, "Node"]]:
     yield from ((str(key.value), value) for key, value in node.value if key.tag != MERGE)
 
 
-def _is_odd_number(node: "Node") -> bool:
+def _is_odd_number(node: Node) -> bool:
     """Whether a number is written so that only YAML reads it as it does, or only YAML does not."""
     if node.tag in NUMBERS:
         return not re.fullmatch(NUMBERS[node.tag], node.value)
     return node.tag == STRING and re.fullmatch(LOOKS_LIKE_A_NUMBER, node.value) is not None
 
 
-def _is_read_otherwise(node: "Node") -> bool:
-    plain = node.id == "scalar" and node.style is None
-    return plain and node.tag != STRING and node.value not in ("true", "false")
+def _is_read_otherwise(node: Node) -> bool:
+    return _is_plain(node) and node.tag != STRING and node.value not in ("true", "false")
 
 
-def _reading_of(node: "Node") -> tuple[str, str]:
+def _row_of(node: Node) -> int | None:
+    return None if node.start_mark is None else node.start_mark.line + 1
+
+
+def _is_plain(node: Node) -> bool:
+    """Whether a value is a word without quotes."""
+    import yaml
+
+    return isinstance(node, yaml.ScalarNode) and node.style is None
+
+
+def _reading_of(node: Node) -> tuple[str, str]:
     """What YAML makes of a word, and how to write it if that was meant; empty where nothing else can be meant."""
     import yaml
 

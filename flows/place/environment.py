@@ -2,11 +2,11 @@
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 
 
 @contextlib.contextmanager
-def exported(environment: Mapping[str, str]) -> Iterator[None]:
+def exported(environment: Mapping[str, str]) -> Generator[None]:
     """Set environment variables in a block, and leave them as they were."""
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)

@@ -10,11 +10,13 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Sequence
-from typing import IO
+from collections.abc import Generator, Sequence
+from typing import IO, Any, TypeAlias
 
 from flows.place.access import prefect_auth_string
 from tasks.errors import ServiceError, quoted
+
+Json: TypeAlias = Any  # what a server answers; its shape is documented by Prefect's API
 
 ANSWER_LIMIT_S, HEALTH_LIMIT_S = 60, 5  # a server on a busy disk answers late
 BUSY_LIMIT_S, BUSY_PAUSE_S = 30, 0.5
@@ -36,7 +38,7 @@ def answers(url: str) -> bool:
         return False
 
 
-def ask(url: str, body: dict | None = None, *, method: str | None = None) -> object:
+def ask(url: str, body: dict | None = None, *, method: str | None = None) -> Json:
     """Get what an address holds, or what it answers to a JSON body; None for no content.
 
     Raises one of SILENCE; a server that is busy for a moment is asked again.
@@ -103,7 +105,7 @@ def set_state(url: str, flow_run_id: str, state: dict, *, force: bool = False) -
 
 
 @contextlib.contextmanager
-def answering(url: str) -> Iterator[None]:
+def answering(url: str) -> Generator[None]:
     """Turn a server's silence or refusal in this block into a ServiceError (E-SVC-014)."""
     try:
         yield

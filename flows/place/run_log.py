@@ -8,7 +8,7 @@ import datetime
 import io
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from rich.console import Console
@@ -51,7 +51,7 @@ class PrintedLines(io.TextIOBase):
 
 
 @contextlib.contextmanager
-def logging_run(name: str, console: Console, *, verbose: bool, quiet: bool = False) -> Iterator[Path]:
+def logging_run(name: str, console: Console, *, verbose: bool, quiet: bool = False) -> Generator[Path]:
     """Log a run to `data/logs/`, with what is printed.
 
     `verbose` shows everything on the terminal, too; `quiet` shows nothing there, for a command that says it itself.

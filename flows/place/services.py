@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -107,7 +107,7 @@ class PrefectServer:
 
 
 @contextlib.contextmanager
-def prefect_server() -> Iterator[PrefectServer]:
+def prefect_server() -> Generator[PrefectServer]:
     """Name a server to Prefect for the duration of a block; enter it before Prefect is imported."""
     if given := os.environ.get("PREFECT_API_URL"):
         with exported({"DO_NOT_TRACK": "true"}):
@@ -127,6 +127,7 @@ def prefect_server() -> Iterator[PrefectServer]:
             with exported(_client_environment(folder, server.url)):
                 yield server
         finally:
+            assert server.own is not None, "it was started here"
             _stop(server.own)
 
 
@@ -213,9 +214,8 @@ def _is_recorded(url: str, flow_run_id: str) -> bool:
     deadline = time.monotonic() + RECORD_LIMIT_S
     seen, quiet = (-1, -1), 0
     while quiet < QUIET_POLLS and time.monotonic() < deadline:
-        counts = count_task_runs(url, flow_run_id), count_task_runs(url, flow_run_id, UNFINISHED)
-        quiet = quiet + 1 if counts == seen and counts[1] == 0 else 0
-        seen = counts
+        before, seen = seen, (count_task_runs(url, flow_run_id), count_task_runs(url, flow_run_id, UNFINISHED))
+        quiet = quiet + 1 if seen == before and seen[1] == 0 else 0
         time.sleep(POLL_S)
     return quiet == QUIET_POLLS
 

@@ -6,7 +6,7 @@ import fcntl
 import ipaddress
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,11 +102,12 @@ def load_settings() -> PlaceSettings | None:
         saved = json.loads(_file().read_bytes())
     except FileNotFoundError:
         return None
-    return PlaceSettings(**{**saved, "devices": tuple(saved["devices"])})
+    saved["devices"] = tuple(saved["devices"])
+    return PlaceSettings(**saved)
 
 
 @contextlib.contextmanager
-def sole_change() -> Iterator[None]:
+def sole_change() -> Generator[None]:
     """Let one `up` or `down` work on a place at a time; others wait for it."""
     with (place_folder() / "change.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

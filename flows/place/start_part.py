@@ -17,7 +17,9 @@ CREATE_STORE = "from tasks.tracking.mlflow_client import connect; connect()"
 
 def main(name: str) -> None:
     """Replace this process by the part of this name."""
-    part = next(part for part in parts_of(load_settings()) if part.name == name)
+    settings = load_settings()
+    assert settings is not None, "they are saved before any part starts"
+    part = next(part for part in parts_of(settings) if part.name == name)
     end_processes(processes_of_part(name))
     os.chdir(home())
     environment = part.full_environment()

@@ -15,6 +15,7 @@ import xmlrpc.client
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from flows.place.parts import PLACE_VARIABLE, Part
 from flows.place.settings import place_folder
@@ -63,6 +64,8 @@ stdout_logfile_backups=2
 UNREACHABLE = (OSError, http.client.HTTPException)
 RUNNING_STATES = ("STARTING", "RUNNING")
 DEAD_STATES = ("BACKOFF", "EXITED", "FATAL")
+
+Answer: TypeAlias = Any  # what supervisord says; its shape is documented by its XML-RPC interface
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,7 +200,7 @@ def socket_path() -> Path:
     return folder / f"{digest_of(str(home()))[:16]}.sock"
 
 
-def _call(method: str, *arguments: object) -> object:
+def _call(method: str, *arguments: object) -> Answer:
     """Call a method of supervisord's XML-RPC interface.
 
     Raises one of UNREACHABLE if nobody listens, xmlrpc.client.Fault if supervisord refuses.

@@ -4,7 +4,7 @@ import contextlib
 import fcntl
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from rich.console import Console
@@ -159,6 +159,7 @@ def _supervise(wanted: PlaceSettings, tell: Tell) -> PlaceSettings:
 
 def _settings_in_force(wanted: PlaceSettings) -> PlaceSettings:
     running = load_settings()
+    assert running is not None, "they are saved before any part starts"
     if replace(running, devices=wanted.devices) != wanted:
         raise InputError(
             "E-CFG-014",
@@ -169,7 +170,7 @@ def _settings_in_force(wanted: PlaceSettings) -> PlaceSettings:
 
 
 @contextlib.contextmanager
-def _sole_start_of_prefect() -> Iterator[None]:
+def _sole_start_of_prefect() -> Generator[None]:
     """Wait for commands that start a server on the same database, and have them wait: two would break each other."""
     prefect_folder().mkdir(parents=True, exist_ok=True)
     with (prefect_folder() / "start.lock").open("w") as lock:

@@ -12,7 +12,7 @@ from tasks.kinds import find_kind
 from tasks.promotion import named_models
 from tasks.registry.served_parts import read_serving_fields
 from tasks.sources.served_source import LABELS_ASIDE, NAMES_FILES, reading_rules
-from tasks.sources.settings import FileSettings, SourceSettings
+from tasks.sources.settings import FileSettings
 
 SECTION = "source"
 # Columns of a table are named by options; how many channels there are, and at which steps, a model has learned.
@@ -36,7 +36,7 @@ def change_source(model: str, settings: Sequence[str]) -> dict[str, object]:
         return {}
     assignments = [parse_assignment(text) for text in settings]
     fields = read_serving_fields(named_models.resolve_model(model).parts)
-    source_class = find_kind(fields["kind"]).recipe.settings_of(SECTION)
+    source_class = find_kind(fields["kind"]).recipe.settings_of(SECTION, FileSettings)
     table = {SECTION: _recorded(source_class, fields["serving"].get(SECTION))}
     for keys, value in assignments:
         _refuse_without_effect(keys, source_class)
@@ -57,7 +57,7 @@ def _refuse_without_effect(keys: tuple[str, ...], source_class: type[FileSetting
     section, *names = keys
     if section != SECTION or not names:
         raise _without_effect(keys, "change how the file is read, as in --set source.encoding=utf-8.")
-    reads_texts = issubclass(source_class, SourceSettings)
+    reads_texts = "text_column" in source_class.model_fields
     fixes = SET_OTHERWISE | (OF_TEXTS if reads_texts else dict.fromkeys(LABELS_ASIDE, LABELS_NOT_READ))
     if names[0] in fixes:
         raise _without_effect(keys, fixes[names[0]])

@@ -28,6 +28,6 @@ else:
     AnyRecipe = Annotated[Union[tuple(kind.recipe for kind in all_kinds().values())], _JudgedByKind()]  # noqa: UP007
 
 
-def validate_recipe(raw: dict) -> Recipe:
+def validate_recipe(raw: dict) -> AnyRecipe:
     """Read a recipe that was stored as JSON values."""
     return find_kind(raw["kind"]).recipe.model_validate(raw)

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -43,7 +43,7 @@ def build_recipe(
     """
     kind = _kind_of(table, Origin(path=path))
     defaults = kind.model_fields["candidates"].get_default()
-    raw = {"candidates": [_own_values(candidate) for candidate in defaults], **copy.deepcopy(table)}
+    raw: dict[str, Any] = {"candidates": [_own_values(candidate) for candidate in defaults], **copy.deepcopy(table)}
     assignments = [parse_assignment(text) for text in settings]
     if from_file is not None:
         _refuse_second_path(assignments, from_file)
@@ -51,7 +51,9 @@ def build_recipe(
     # What is said of all candidates comes first, so that what is said of one of them wins in any order.
     for keys, value in sorted(assignments, key=lambda assignment: assignment[0][0] != SHARED):
         if keys[0] == SHARED:
-            _take_from_candidates(raw["candidates"], [*keys[1:2], *(value if keys == (SHARED,) else ())])
+            _take_from_candidates(
+                raw["candidates"], [*keys[1:2], *(value if keys == (SHARED,) and isinstance(value, dict) else ())]
+            )
         assign(raw, keys, value)
     origin = Origin(path=path, changed={".".join(keys) for keys, _ in assignments})
     shared = raw.pop(SHARED, {})
@@ -105,7 +107,9 @@ def _describe_shadowed(candidates: object, shared: dict) -> list[str]:
     shadowed = [
         field
         for field, value in shared.items()
-        if owns and len(owns) == len(candidates) and all(own.get(field, value) != value for own in owns)
+        if isinstance(candidates, list)
+        and 0 < len(owns) == len(candidates)
+        and all(own.get(field, value) != value for own in owns)
     ]
     return [
         f"training.{field} = {shared[field]} has no effect, as every candidate states a value of its own; "

@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -13,6 +14,13 @@ from flows.recipes.recipe_file import line_of, suggestion
 from tasks.errors import InputError, quoted
 
 NAME_RULE = "1 to 64 letters, digits, dots, underscores or hyphens, the first a letter or digit"
+
+
+class Place(Protocol):
+    """Where the values of a recipe stand."""
+
+    def error(self, code: str, keys: tuple[str, ...], problem: str, *, fix: str) -> InputError:
+        """Say where a key is set, then what is wrong with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +39,7 @@ class Origin:
         return InputError(code, f"{key}: {problem}" if key else problem, fix=fix, file=self.path, row=row)
 
 
-def explain(error: ValidationError, *, schema: dict, raw: dict, origin: Origin, section: str = "") -> InputError:
+def explain(error: ValidationError, *, schema: dict, raw: dict, origin: Place, section: str = "") -> InputError:
     """Turn the first problem of a raw recipe, or of one section, into an error of two lines."""
     problems = error.errors(include_url=False)
     first = problems[0]
@@ -49,8 +57,10 @@ def keys_of(location: tuple[int | str, ...], raw: object) -> tuple[str, ...]:
     """Name each step into a raw recipe; members of a list go by their `name`, or else by their number."""
     keys = []
     for step in location:
-        reachable = (isinstance(raw, dict) and step in raw) or isinstance(step, int)
-        raw = raw[step] if reachable else None
+        if isinstance(raw, dict):
+            raw = raw.get(step)
+        else:
+            raw = raw[step] if isinstance(raw, list) and isinstance(step, int) else None
         name = raw.get("name") if isinstance(step, int) and isinstance(raw, dict) else None
         keys.append(str(step if name is None else name))
     return tuple(keys)

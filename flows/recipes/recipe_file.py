@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, TypeGuard
 
 from tasks.errors import InputError, quoted
 
@@ -129,7 +130,7 @@ def _chosen(present: object, value: object) -> object:
     return [_member(present, name.strip()) for name in names]
 
 
-def _are_tables(value: object) -> bool:
+def _are_tables(value: object) -> TypeGuard[list[dict[str, Any]]]:
     return isinstance(value, list) and all(isinstance(member, dict) for member in value)
 
 

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from types import NoneType, UnionType
-from typing import Annotated, Literal, get_args, get_origin
+from typing import Annotated, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
@@ -105,8 +105,6 @@ def nested_section(field: FieldInfo) -> type[BaseModel] | None:
 
 def describe_values(field: FieldInfo) -> str:
     """Type or choices, with bounds."""
-    if get_origin(field.annotation) is Literal:
-        return ", ".join(f"`{choice}`" for choice in get_args(field.annotation))
     signs = [
         (getattr(one, name), sign) for one in field.metadata for name, sign in [BOUNDS.get(type(one), ("", ""))] if sign
     ]
@@ -114,17 +112,19 @@ def describe_values(field: FieldInfo) -> str:
 
 
 def describe_type(annotation: object) -> str:
-    """Name a type as a reader of TOML knows it."""
+    """Name a type as a reader of TOML knows it, or its choices."""
     kinds = get_args(annotation)
-    if get_origin(annotation) is UnionType:
+    if get_origin(annotation) is Literal:
+        return ", ".join(f"`{choice}`" for choice in kinds)
+    if get_origin(annotation) in (UnionType, Union):
         return " or ".join(describe_type(kind) for kind in kinds if kind is not NoneType)
     if get_origin(annotation) is Annotated:
         return describe_type(kinds[0])
     if get_origin(annotation) is tuple:
         return f"list of {describe_type(kinds[0])}"
-    return {str: "text", bool: "true, false", dict: "table"}.get(
-        get_origin(annotation) or annotation
-    ) or annotation.__name__
+    plain = get_origin(annotation) or annotation
+    assert isinstance(plain, type), f"{annotation} has no name"
+    return {str: "text", bool: "true, false", dict: "table"}.get(plain) or plain.__name__
 
 
 def describe_default(field: FieldInfo) -> str:

@@ -17,18 +17,18 @@ from numpy.typing import NDArray
 
 from rnnmodels.durable import sha256_of_file
 
+Ids = NDArray[np.integer]
+Steps = NDArray[np.integer | np.float32]  # token ids (rows, width) or numbers (rows, width, channels)
+
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of one bucket: `row` ids, `steps`, `length` and `target`.
+    """Rows of one bucket: `row` ids, `steps`, `length` and `target`."""
 
-    `steps` are token ids (rows, width) or numbers (rows, width, channels).
-    """
-
-    row: NDArray[np.unsignedinteger]
-    steps: NDArray[np.unsignedinteger] | NDArray[np.float32]
-    length: NDArray[np.unsignedinteger]
-    target: NDArray[np.unsignedinteger]
+    row: Ids
+    steps: Steps
+    length: Ids
+    target: Ids
 
     def take(self, positions: NDArray[np.intp] | slice) -> "Batch":
         """Select rows; a slice copies nothing."""
@@ -111,12 +111,12 @@ def open_shards(paths: Sequence[Path]) -> Shards:
     return Shards(tuple(paths), tuple(blocks))
 
 
-def check_tokens(tokens: NDArray[np.unsignedinteger], row: NDArray[np.unsignedinteger], vocabulary_size: int) -> None:
+def check_tokens(tokens: Steps, row: Ids, vocabulary_size: int) -> None:
     """Raise ValueError naming the first row with a token id outside the vocabulary."""
     _check_range(tokens, row, 0, vocabulary_size - 1, "token id")
 
 
-def check_values(values: NDArray[np.float32], row: NDArray[np.unsignedinteger], num_channels: int) -> None:
+def check_values(values: Steps, row: Ids, num_channels: int) -> None:
     """Raise ValueError naming the first row with another number of channels, or a number that is not finite."""
     if values.ndim != 3 or values.shape[2] != num_channels:  # noqa: PLR2004 (rows, width, channels)
         found = values.shape[2] if values.ndim == 3 else 0  # noqa: PLR2004
@@ -134,7 +134,7 @@ def _map_blocks(path: Path) -> Iterator[Batch]:
         yield Batch(columns["row"].to_numpy(), steps, columns["length"].to_numpy(), columns["target"].to_numpy())
 
 
-def _map_steps(column: pa.FixedSizeListArray) -> NDArray:
+def _map_steps(column: pa.FixedSizeListArray) -> Steps:
     """View lists of fixed sizes, nested or not, as a matrix with an axis per level."""
     sizes = []
     while pa.types.is_fixed_size_list(column.type):
@@ -143,7 +143,7 @@ def _map_steps(column: pa.FixedSizeListArray) -> NDArray:
     return column.to_numpy(zero_copy_only=True).reshape(-1, *sizes)
 
 
-def _check_range(values: NDArray, row: NDArray, low: int, high: int, what: str) -> None:
+def _check_range(values: Steps, row: Ids, low: int, high: int, what: str) -> None:
     if values.size == 0 or (values.min() >= low and values.max() <= high):
         return
     position = tuple(np.argwhere((values < low) | (values > high))[0])

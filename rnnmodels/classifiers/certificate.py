@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnmodels.classifiers.batches import Batch
-from rnnmodels.classifiers.classifier import RecurrentClassifier
+from rnnmodels.classifiers.batches import Batch, Steps
+from rnnmodels.classifiers.classifier import AnyClassifier
 from rnnmodels.classifiers.inference import pad_sequences, score_batch
 from rnnmodels.classifiers.packed import packed_twin
 from rnnmodels.training.evaluation import evaluating
@@ -20,7 +20,7 @@ TOLERANCE = 1e-5
 EXTRA_STEPS = 37
 BUCKET_STEP = 64
 
-Sequences = Sequence[NDArray]
+Sequences = Sequence[Steps]
 Logits = NDArray[np.float32]
 
 
@@ -34,7 +34,7 @@ class Certificate:
     num_sequences: int
 
 
-def certify_invariance(model: RecurrentClassifier, sequences: Sequences, *, seed: int = 0) -> Certificate:
+def certify_invariance(model: AnyClassifier, sequences: Sequences, *, seed: int = 0) -> Certificate:
     """Score each sequence alone, then under each variation, and compare; `seed` draws the random steps."""
     if not sequences:
         raise ValueError("got no sequences, expected at least one to certify with")
@@ -56,11 +56,11 @@ def certify_invariance(model: RecurrentClassifier, sequences: Sequences, *, seed
     return Certificate(deviations, TOLERANCE, passed, len(sequences))
 
 
-def _alone(sequence: NDArray, width: int = 0) -> Batch:
+def _alone(sequence: Steps, width: int = 0) -> Batch:
     return pad_sequences([sequence], width=width)
 
 
-def _with_random_mates(sequences: Sequences, model: RecurrentClassifier, generator: np.random.Generator) -> Batch:
+def _with_random_mates(sequences: Sequences, model: AnyClassifier, generator: np.random.Generator) -> Batch:
     """Follow the sequences by as many random ones, the first of them longer than any."""
     lengths = [len(sequence) for sequence in sequences]
     lengths[0] = max(lengths) + 1
@@ -68,14 +68,14 @@ def _with_random_mates(sequences: Sequences, model: RecurrentClassifier, generat
     return pad_sequences([*sequences, *mates])
 
 
-def _with_random_padding(batch: Batch, model: RecurrentClassifier, generator: np.random.Generator) -> Batch:
+def _with_random_padding(batch: Batch, model: AnyClassifier, generator: np.random.Generator) -> Batch:
     shape = batch.steps.shape[:2]
     is_padding = np.arange(shape[1]) >= batch.length[:, None]
     is_padding = is_padding.reshape(*shape, *[1] * (batch.steps.ndim - 2))
     return dataclasses.replace(batch, steps=np.where(is_padding, model.draw_steps(shape, generator), batch.steps))
 
 
-def _score(model: RecurrentClassifier, batches: Sequence[Batch]) -> Logits:
+def _score(model: AnyClassifier, batches: Sequence[Batch]) -> Logits:
     return np.concatenate([score_batch(model, batch) for batch in batches])
 
 

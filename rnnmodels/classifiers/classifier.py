@@ -4,6 +4,8 @@ Shapes: T time steps, B batch, F input features, H hidden units, P pooled featur
 """
 
 from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, Self, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -21,15 +23,17 @@ from rnnmodels.training.sequence_model import SequenceModel, Validation
 
 EMBEDDING_RANGE = 0.1
 
+ArchitectureT = TypeVar("ArchitectureT", bound=ClassifierArchitecture)
 
-class RecurrentClassifier(SequenceModel):
+
+class RecurrentClassifier(SequenceModel[ArchitectureT, Batch, Shards, ClassifierTraining]):
     """Maps sequences to class logits; padding, batch-mates and batch size do not change them.
 
     The initial weights are a function of the arguments alone; the global random state is left as it was. A subclass
     says what turns a step into features, and calls `_build` last.
     """
 
-    def __init__(self, architecture: ClassifierArchitecture, *, num_classes: int) -> None:
+    def __init__(self, architecture: ArchitectureT, *, num_classes: int) -> None:
         super().__init__()
         self.architecture = architecture
         self.num_classes = num_classes
@@ -88,10 +92,11 @@ class RecurrentClassifier(SequenceModel):
         return Validation(loss, {"accuracy": accuracy})
 
 
-class SequenceClassifier(RecurrentClassifier):
-    """Maps token ids to class logits."""
+AnyClassifier: TypeAlias = RecurrentClassifier[Any]
 
-    architecture: Architecture
+
+class SequenceClassifier(RecurrentClassifier[Architecture]):
+    """Maps token ids to class logits."""
 
     def __init__(self, architecture: Architecture, *, vocabulary_size: int, num_classes: int, seed: int = 1) -> None:
         super().__init__(architecture, num_classes=num_classes)
@@ -120,7 +125,7 @@ class SequenceClassifier(RecurrentClassifier):
         }
 
     @classmethod
-    def from_description(cls, description: dict) -> "SequenceClassifier":
+    def from_description(cls, description: Mapping[str, Any]) -> Self:
         """Build a classifier from its architecture and sizes."""
         return cls(
             Architecture(**description["architecture"]),

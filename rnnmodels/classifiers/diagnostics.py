@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from rnnmodels.classifiers.batches import Batch
 from rnnmodels.classifiers.classifier import SequenceClassifier
-from rnnmodels.classifiers.inference import to_int64
+from rnnmodels.classifiers.inference import to_device, to_int64
 
 
 def gradient_norms_by_step(model: SequenceClassifier, batch: Batch) -> NDArray[np.float64]:
@@ -23,7 +23,7 @@ def gradient_norms_by_step(model: SequenceClassifier, batch: Batch) -> NDArray[n
     judge = copy.deepcopy(model).cpu().eval()
     device = torch.device("cpu")
     length_B = to_int64(batch.length, device)
-    x_TBF = judge.embedding(to_int64(batch.steps, device).T).detach().requires_grad_()
+    x_TBF = judge.embedding(to_device(batch.steps, device).T).detach().requires_grad_()
     loss = functional.cross_entropy(
         judge.classify_embedded(x_TBF, length_B), to_int64(batch.target, device), reduction="sum"
     )

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rnnmodels.classifiers.batches import Batch, Shards
+from rnnmodels.classifiers.batches import Batch, Ids, Shards, Steps
 from rnnmodels.training.evaluation import evaluating
 
 if TYPE_CHECKING:
-    from rnnmodels.classifiers.classifier import RecurrentClassifier
+    from rnnmodels.classifiers.classifier import AnyClassifier
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Predictions:
     logits: NDArray[np.float32]
 
 
-def predict_shards(model: "RecurrentClassifier", shards: Shards, *, batch_steps: int) -> Predictions:
+def predict_shards(model: "AnyClassifier", shards: Shards, *, batch_steps: int) -> Predictions:
     """Score every row of the shards once."""
     model.check(shards)
     batches = list(shards.batches(batch_steps))
@@ -37,9 +37,7 @@ def predict_shards(model: "RecurrentClassifier", shards: Shards, *, batch_steps:
     )
 
 
-def predict_sequences(
-    model: "RecurrentClassifier", sequences: Sequence[NDArray], *, batch_steps: int
-) -> NDArray[np.float32]:
+def predict_sequences(model: "AnyClassifier", sequences: Sequence[Steps], *, batch_steps: int) -> NDArray[np.float32]:
     """Score sequences of at least one step each; returns logits (sequences, classes) in their order.
 
     A sequence is token ids (steps,) or numbers (steps, channels).
@@ -52,7 +50,7 @@ def predict_sequences(
     return logits
 
 
-def batches_by_length(sequences: Sequence[NDArray], batch_steps: int) -> Iterator[Batch]:
+def batches_by_length(sequences: Sequence[Steps], batch_steps: int) -> Iterator[Batch]:
     """Sort sequences by length and pad each batch to its longest; `row` is the position in `sequences`."""
     lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
     if lengths.size and lengths.min() == 0:
@@ -64,7 +62,7 @@ def batches_by_length(sequences: Sequence[NDArray], batch_steps: int) -> Iterato
         yield pad_sequences([sequences[row] for row in rows], row=rows)
 
 
-def pad_sequences(sequences: Sequence[NDArray], *, row: NDArray[np.integer] | None = None, width: int = 0) -> Batch:
+def pad_sequences(sequences: Sequence[Steps], *, row: Ids | None = None, width: int = 0) -> Batch:
     """Right-pad sequences with 0 to the longest, or to `width` where that is wider; targets are 0."""
     lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
     first = np.asarray(sequences[0])
@@ -76,13 +74,13 @@ def pad_sequences(sequences: Sequence[NDArray], *, row: NDArray[np.integer] | No
     return Batch(row, steps, lengths, np.zeros(len(sequences), np.uint16))
 
 
-def score_batch(model: "RecurrentClassifier", batch: Batch) -> NDArray[np.float32]:
+def score_batch(model: "AnyClassifier", batch: Batch) -> NDArray[np.float32]:
     """Return the logits of one batch."""
     device = next(model.parameters()).device
     return model(to_device(batch.steps, device), to_int64(batch.length, device)).cpu().numpy()
 
 
-def to_device(steps: NDArray, device: torch.device) -> torch.Tensor:
+def to_device(steps: Steps, device: torch.device) -> torch.Tensor:
     """Move token ids or numbers to a device, each in the type a model reads."""
     if np.issubdtype(steps.dtype, np.integer):
         return to_int64(steps, device)
@@ -90,6 +88,6 @@ def to_device(steps: NDArray, device: torch.device) -> torch.Tensor:
     return torch.tensor(steps, dtype=torch.float32, device=device)
 
 
-def to_int64(values: NDArray[np.integer], device: torch.device) -> torch.Tensor:
+def to_int64(values: Steps, device: torch.device) -> torch.Tensor:
     """Move ids to a device in the type torch indexes with."""
     return torch.from_numpy(values.astype(np.int64)).to(device, non_blocking=True)

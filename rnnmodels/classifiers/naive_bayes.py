@@ -41,5 +41,5 @@ def _distinct_tokens(block: Batch) -> tuple[NDArray[np.int64], NDArray[np.int64]
     """Each token of each row once, with the row's class."""
     is_real = np.arange(block.steps.shape[1]) < block.length[:, None]
     position, step = np.nonzero(is_real)
-    pairs = np.unique(position.astype(np.int64) << 32 | block.steps[position, step])
+    pairs = np.unique(position.astype(np.int64) << 32 | block.steps[position, step].astype(np.int64))
     return pairs & 0xFFFFFFFF, block.target[pairs >> 32].astype(np.int64)

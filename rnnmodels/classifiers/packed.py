@@ -5,20 +5,24 @@ Shapes: T time steps, B batch, F input features, H hidden units of all direction
 """
 
 import copy
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from rnnmodels.classifiers.classifier import RecurrentClassifier
+from rnnmodels.classifiers.classifier import AnyClassifier
 from rnnmodels.layers.cells import RecurrentLayer
+
+Classifier = TypeVar("Classifier", bound=AnyClassifier)
 
 
 class PackedLayer(nn.Module):
     """A stock (bidirectional) layer over packed sequences; it shares the weights of the layer it mirrors."""
 
-    def __init__(self, layer: RecurrentLayer) -> None:
+    def __init__(self, layer: nn.Module) -> None:
         super().__init__()
+        assert isinstance(layer, RecurrentLayer)
         self.stock = stock_layer(layer)
 
     def forward(self, x_TBF: Tensor, length_B: Tensor) -> Tensor:
@@ -29,7 +33,7 @@ class PackedLayer(nn.Module):
         return states_TBH
 
 
-def packed_twin(model: RecurrentClassifier) -> RecurrentClassifier:
+def packed_twin(model: Classifier) -> Classifier:
     """Make a classifier with the very same weights (shared, not copied) that packs its sequences."""
     shared = {id(weight): weight for weight in model.parameters()}
     twin = copy.deepcopy(model, shared)
@@ -40,6 +44,7 @@ def packed_twin(model: RecurrentClassifier) -> RecurrentClassifier:
 def stock_layer(layer: RecurrentLayer) -> nn.RNNBase:
     """Make torch's own (bidirectional) layer around the weights of one of ours."""
     first = layer.directions[0]
+    assert isinstance(first, nn.RNN | nn.GRU | nn.LSTM)
     nonlinearity = {"nonlinearity": first.nonlinearity} if isinstance(first, nn.RNN) else {}
     with torch.device("meta"):
         stock = type(first)(

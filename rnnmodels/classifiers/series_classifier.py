@@ -3,6 +3,9 @@
 Shapes: T time steps, B batch, C channels, F input features, K classes.
 """
 
+from collections.abc import Mapping
+from typing import Any, Self
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,10 +17,8 @@ from rnnmodels.classifiers.classifier import RecurrentClassifier
 from rnnmodels.classifiers.series_config import SeriesArchitecture
 
 
-class SeriesClassifier(RecurrentClassifier):
+class SeriesClassifier(RecurrentClassifier[SeriesArchitecture]):
     """Maps channels of numbers to class logits; in training, noise and dropped steps keep it from learning by heart."""
-
-    architecture: SeriesArchitecture
 
     def __init__(self, architecture: SeriesArchitecture, *, num_channels: int, num_classes: int, seed: int = 1) -> None:
         super().__init__(architecture, num_classes=num_classes)
@@ -52,7 +53,7 @@ class SeriesClassifier(RecurrentClassifier):
         }
 
     @classmethod
-    def from_description(cls, description: dict) -> "SeriesClassifier":
+    def from_description(cls, description: Mapping[str, Any]) -> Self:
         """Build a classifier from its architecture and sizes."""
         return cls(
             SeriesArchitecture(**description["architecture"]),

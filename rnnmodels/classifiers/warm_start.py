@@ -34,7 +34,7 @@ def start_from(model: SequenceClassifier, folder: Path, *, token_ids: Sequence[i
     return True
 
 
-def _structure(model: SequenceClassifier) -> dict:
+def _structure(model: SequenceClassifier) -> dict[str, object]:
     """What decides the shapes and the meaning of the weights; dropout does neither."""
     fields = model.architecture.model_dump(mode="json")
     return {name: value for name, value in fields.items() if not name.endswith("dropout")}

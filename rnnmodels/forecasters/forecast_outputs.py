@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.distributions import Normal, StudentT
 from torch.nn import functional
@@ -20,6 +21,8 @@ from rnnmodels.forecasters.forecast_config import ForecastArchitecture
 MIN_FREEDOM = 2.0  # below, a Student-t has no variance
 MIN_WIDTH = 1e-3  # below, the likelihood of a channel that stands still grows without bound
 GRID_POINTS = 2049
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ def average_forecasts(forecasts: Sequence[Forecast]) -> Forecast:
 
 class Output(nn.Module, ABC):
     """Turns locations and widths into losses and quantiles; `start_W` are the widths that training starts from."""
+
+    raw_start_W: Tensor
 
     def __init__(self, start_W: Tensor) -> None:
         super().__init__()
@@ -87,6 +92,8 @@ class PointOutput(Output):
 class QuantileOutput(Output):
     """Quantiles that cannot cross: the location is the median, widths are the distances from one to the next."""
 
+    level_Q: Tensor
+
     def __init__(self, levels: tuple[float, ...]) -> None:
         trained = sorted({*levels, 0.5})
         level_Q = torch.tensor(trained)
@@ -112,6 +119,8 @@ class QuantileOutput(Output):
 
 class GaussianOutput(Output):
     """A normal distribution per step; its width is the standard deviation."""
+
+    level_Q: Tensor
 
     def __init__(self, levels: tuple[float, ...]) -> None:
         super().__init__(torch.ones(1))
@@ -175,7 +184,7 @@ def pinball_loss(quantile_BHCQ: Tensor, target_BHC: Tensor, level_Q: Tensor) -> 
     return 2 * torch.maximum(level_Q * error_BHCQ, (level_Q - 1) * error_BHCQ).mean(dim=-1)
 
 
-def student_quantiles(freedom_C: np.ndarray, level_Q: np.ndarray) -> np.ndarray:
+def student_quantiles(freedom_C: Floats, level_Q: Floats) -> Floats:
     """Quantiles of the standard Student-t distribution (C, Q), by inverting its distribution function numerically.
 
     With t = sqrt(freedom) tan(angle), the density of the angle is proportional to cos(angle) ** (freedom - 1).

@@ -57,6 +57,7 @@ class StackedCells(nn.Module):
         """Return the last layer's hidden states (T, N, U) and all layers' final ones (1, N, U)."""
         finals = []
         for index, cell in enumerate(self.cells):
+            assert isinstance(cell, nn.RNNBase)
             x_TNF, final = run_cell(cell, self.dropout(x_TNF), None if states is None else states[index])
             finals.append(final)
         return x_TNF, finals

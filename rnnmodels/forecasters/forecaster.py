@@ -5,8 +5,9 @@ of a sequence, P numbers per value, W widths.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -31,11 +32,16 @@ MIN_SCALE = 1e-3  # what a history that stands still is divided by
 CALM_SCALE = 0.1  # added to the deviation, so that the noise of a calm history is not blown up
 
 
-class SequenceForecaster(SequenceModel):
+class SequenceForecaster(SequenceModel[ForecastArchitecture, WindowBatch, Windows, ForecastTraining]):
     """Maps histories to forecasts of all steps and channels; no window's forecast depends on another window.
 
     The initial weights are a function of the arguments alone; the global random state is left as it was.
     """
+
+    recurrent_weight: Tensor
+    lead_weight_H1: Tensor
+    line_LH: Tensor
+    channel_line_CNH: Tensor
 
     def __init__(self, architecture: ForecastArchitecture, shape: WindowShape, *, seed: int = 1) -> None:
         super().__init__()
@@ -176,7 +182,7 @@ class SequenceForecaster(SequenceModel):
         return {"architecture": self.architecture.model_dump(mode="json"), "shape": asdict(self.shape)}
 
     @classmethod
-    def from_description(cls, description: dict) -> "SequenceForecaster":
+    def from_description(cls, description: Mapping[str, Any]) -> Self:
         """Build a forecaster from its architecture and shape."""
         return cls(ForecastArchitecture(**description["architecture"]), WindowShape(**description["shape"]))
 

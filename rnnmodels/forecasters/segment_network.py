@@ -71,6 +71,7 @@ class SegmentNetwork(nn.Module):
     def _decode(self, x_MBGU: Tensor, finals: list[State]) -> Tensor:
         """Take one step from the last states into each segment of the horizon (M, N, U)."""
         for cell, final in zip(self.cells.cells, finals, strict=True):
+            assert isinstance(cell, nn.RNNBase)
             states_BGU = [self._by_window(state_1NU.float())[0] for state_1NU in as_tuple(final)]
             x_MBGU = step_from_state(cell, x_MBGU, *states_BGU)
         return x_MBGU.flatten(1, 2)

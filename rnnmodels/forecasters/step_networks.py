@@ -68,11 +68,11 @@ class PointwiseNetwork(nn.Module):
         """Return (H, N, K, P)."""
         states = self.encoder(sequences.history())[1]
         if self.training and sequences.future is not None and torch.rand(()) < self.teacher_forcing:
-            return self._decode_from_truth(sequences, states)
+            return self._decode_from_truth(sequences, sequences.future, states)
         return self._decode_from_forecasts(sequences, states)
 
-    def _decode_from_truth(self, sequences: Sequences, states: list[State]) -> Tensor:
-        values_HNK = torch.cat([sequences.values[-1:], sequences.future[:-1]])
+    def _decode_from_truth(self, sequences: Sequences, future_HNK: Tensor, states: list[State]) -> Tensor:
+        values_HNK = torch.cat([sequences.values[-1:], future_HNK[:-1]])
         known_HND = sequences.covariates[self.sizes.look_back :]
         return self._outputs(self.decoder(torch.cat([values_HNK, known_HND], dim=-1), states)[0])
 

@@ -6,6 +6,7 @@ Layers are time-major: a step then reads one contiguous block.
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 
 from rnnmodels.config import RecurrentArchitecture
 from rnnmodels.layers.dropout import LockedDropout
@@ -52,18 +53,24 @@ class RecurrentEncoder(nn.Module):
         return x_TBF
 
 
+class _OrderContext(FunctionCtx):
+    """What the gradient finds of the forward pass: the order."""
+
+    saved_tensors: tuple[Tensor]
+
+
 class _ReorderSteps(torch.autograd.Function):
     """Gather by a permutation that is its own inverse, so that the gradient is the same cheap gather."""
 
     @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, x_NF: Tensor, order_N: Tensor) -> Tensor:
+    def forward(ctx: _OrderContext, x_NF: Tensor, order_N: Tensor) -> Tensor:
         ctx.save_for_backward(order_N)
         return x_NF.index_select(0, order_N)
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, gradient_NF: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: _OrderContext, *gradients_NF: Tensor) -> tuple[Tensor, None]:
         (order_N,) = ctx.saved_tensors
-        return gradient_NF.index_select(0, order_N), None
+        return gradients_NF[0].index_select(0, order_N), None
 
 
 def reversed_order(length_B: Tensor, num_steps: int) -> Tensor:
@@ -96,9 +103,10 @@ def _initialize_weights(cell: nn.RNNBase, *, is_relu: bool) -> None:
 
     Le, Jaitly, Hinton 2015, https://arxiv.org/abs/1504.00941 (identity).
     """
-    for gate_HF in cell.weight_ih_l0.split(cell.hidden_size):
+    weight_x, weight_h, *_ = cell.all_weights[0]
+    for gate_HF in weight_x.split(cell.hidden_size):
         nn.init.xavier_uniform_(gate_HF)
-    for gate_HH in cell.weight_hh_l0.split(cell.hidden_size):
+    for gate_HH in weight_h.split(cell.hidden_size):
         if is_relu:
             nn.init.eye_(gate_HH).mul_(IDENTITY_SCALE)
         else:
@@ -111,11 +119,12 @@ def _initialize_biases(cell: nn.RNNBase, architecture: RecurrentArchitecture) ->
 
     Tallec, Ollivier 2018, https://arxiv.org/abs/1804.11188 (chrono).
     """
-    cell.bias_ih_l0.zero_()
-    cell.bias_hh_l0.zero_()
+    *_, bias_x, bias_h = cell.all_weights[0]
+    bias_x.zero_()
+    bias_h.zero_()
     if architecture.cell == "rnn":
         return
-    gates = cell.bias_ih_l0.split(cell.hidden_size)
+    gates = bias_x.split(cell.hidden_size)
     keep_H = gates[UPDATE_GATE[architecture.cell]]
     if architecture.longest_lag:
         keep_H.uniform_(1, max(2, architecture.longest_lag) - 1).log_()

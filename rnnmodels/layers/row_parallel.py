@@ -31,7 +31,7 @@ def run_cell(cell: nn.RNNBase, x_TNF: Tensor, state: State | None = None) -> tup
     inputs = (x_TNF, *as_tuple(state))
     run = functools.partial(_run_part, cell, torch.is_grad_enabled(), _autocast_type())
     states_TNU, *final = _RunParts.apply(run, num_parts, len(inputs), *inputs, *cell.parameters())
-    return states_TNU, _as_state(final)
+    return states_TNU, _as_state(*final)
 
 
 def as_tuple(state: State | None) -> tuple[Tensor, ...]:
@@ -41,12 +41,20 @@ def as_tuple(state: State | None) -> tuple[Tensor, ...]:
     return state if isinstance(state, tuple) else (state,)
 
 
+class _PartsContext(FunctionCtx):
+    """What the gradients find of the forward pass: the weights, and each part's inputs and outputs."""
+
+    weights: Tensors
+    parts: list[Tensors]
+    outputs: list[Tensors]
+
+
 class _RunParts(torch.autograd.Function):
     """Runs parts of the rows and their gradients; those of the weights are summed in the order of the parts."""
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx, run: Callable, num_parts: int, num_inputs: int, *tensors: Tensor
+        ctx: _PartsContext, run: Callable[[Tensors], Tensors], num_parts: int, num_inputs: int, *tensors: Tensor
     ) -> tuple[Tensor, ...]:
         ctx.set_materialize_grads(False)
         inputs, ctx.weights = tensors[:num_inputs], tensors[num_inputs:]
@@ -56,10 +64,10 @@ class _RunParts(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: FunctionCtx, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        used = [index for index, gradient in enumerate(gradients) if gradient is not None]
+    def backward(ctx: _PartsContext, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        used = {index: gradient for index, gradient in enumerate(gradients) if gradient is not None}
         outputs = [[part[index] for index in used] for part in ctx.outputs]
-        given = _split([gradients[index] for index in used], len(outputs))
+        given = _split(used.values(), len(outputs))
         wanted = [[*filter(_needs_gradient, part), *ctx.weights] for part in ctx.parts]
         found = zip(*_threads().map(torch.autograd.grad, outputs, wanted, given), strict=True)
         of_inputs = [_join(next(found)) if _needs_gradient(leaf) else None for leaf in ctx.parts[0]]
@@ -69,7 +77,7 @@ class _RunParts(torch.autograd.Function):
 def _run_part(cell: nn.RNNBase, with_gradient: bool, autocast_type: torch.dtype | None, part: Tensors) -> Tensors:
     """Run a cell in another thread under the settings of the first, which are each thread's own."""
     with torch.set_grad_enabled(with_gradient), torch.autocast("cpu", autocast_type, enabled=autocast_type is not None):
-        states_TNU, final = cell(part[0], _as_state(part[1:]))
+        states_TNU, final = cell(part[0], _as_state(*part[1:]) if len(part) > 1 else None)
     return states_TNU, *as_tuple(final)
 
 
@@ -78,8 +86,8 @@ def _count_parts(cell: nn.RNNBase, num_rows: int) -> int:
     return max(1, min(parts, num_rows // MIN_ROWS_PER_PART))
 
 
-def _as_state(tensors: Tensors) -> State | None:
-    return (tensors[0] if len(tensors) == 1 else tuple(tensors)) if tensors else None
+def _as_state(hidden_1NU: Tensor, memory_1NU: Tensor | None = None) -> State:
+    return hidden_1NU if memory_1NU is None else (hidden_1NU, memory_1NU)
 
 
 def _autocast_type() -> torch.dtype | None:

@@ -12,13 +12,15 @@ from torch.nn import functional
 
 def step_from_state(cell: nn.RNNBase, x_F: Tensor, hidden_U: Tensor, memory_U: Tensor | None = None) -> Tensor:
     """Return the hidden states (*, U) after one step; `memory_U` is the cell state of an LSTM."""
-    gates_x = functional.linear(x_F, cell.weight_ih_l0, cell.bias_ih_l0)
-    gates_h = functional.linear(hidden_U, cell.weight_hh_l0, cell.bias_hh_l0)
+    weight_x, weight_h, bias_x, bias_h = cell.all_weights[0]
+    gates_x = functional.linear(x_F, weight_x, bias_x)
+    gates_h = functional.linear(hidden_U, weight_h, bias_h)
     if isinstance(cell, nn.GRU):
         return _step_gru(gates_x, gates_h, hidden_U)
     if isinstance(cell, nn.LSTM):
+        assert memory_U is not None
         return _step_lstm(gates_x + gates_h, memory_U)
-    return {"tanh": torch.tanh, "relu": torch.relu}[cell.nonlinearity](gates_x + gates_h)
+    return {"RNN_TANH": torch.tanh, "RNN_RELU": torch.relu}[cell.mode](gates_x + gates_h)
 
 
 def _step_gru(gates_x: Tensor, gates_h: Tensor, hidden_U: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 Kingma, Ba 2015, section 3, https://arxiv.org/abs/1412.6980 (the correction of the start's bias).
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import torch
@@ -27,7 +27,7 @@ class AveragedWeights:
         torch._foreach_lerp_([self.weights[name] for name in names], newest, newest_share)
 
     @contextmanager
-    def applied(self, model: nn.Module) -> Iterator[None]:
+    def applied(self, model: nn.Module) -> Generator[None]:
         """Let the model use the averaged weights for the duration of a block."""
         own = copy_of_weights(model)
         copy_weights(self.weights, model)

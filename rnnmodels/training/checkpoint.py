@@ -10,17 +10,17 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import safetensors.torch
 from torch import Tensor
 
 from rnnmodels.durable import write_durably
-from rnnmodels.training.sequence_model import SequenceModel
+from rnnmodels.training.sequence_model import AnyModel
 
 logger = logging.getLogger(__name__)
 
-Model = TypeVar("Model", bound=SequenceModel)
+Model = TypeVar("Model", bound=AnyModel)
 
 FORMAT = 1
 NUM_KEPT = 2
@@ -40,10 +40,10 @@ class Snapshot:
 
     epoch: int
     tensors: dict[str, Tensor]
-    state: dict = field(default_factory=dict)
+    state: dict[str, Any] = field(default_factory=dict)
 
 
-def save_model(model: SequenceModel, folder: Path) -> None:
+def save_model(model: AnyModel, folder: Path) -> None:
     """Write `model.safetensors` and `model.json`, enough to rebuild the model."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}

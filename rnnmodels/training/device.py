@@ -1,7 +1,7 @@
 """Where and in which arithmetic a model runs: a function of the settings and the hardware, never of timing."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import psutil
@@ -39,7 +39,7 @@ def use_physical_cores() -> None:
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def one_thread() -> Generator[None]:
     """Have torch compute in this thread alone for the duration of a block."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)

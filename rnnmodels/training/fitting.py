@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rnnmodels.config import Optimization
 from rnnmodels.training.averaging import copy_weights
@@ -13,17 +14,17 @@ from rnnmodels.training.checkpoint import CheckpointFolder
 from rnnmodels.training.device import resolve_device, use_physical_cores
 from rnnmodels.training.results import EpochResult, StepResult
 from rnnmodels.training.run_state import RunState, start_run
-from rnnmodels.training.sequence_model import SequenceData, SequenceModel, Validation
+from rnnmodels.training.sequence_model import AnyModel, DataT, SequenceData, SequenceModel, TrainingT, Validation
 from rnnmodels.training.training_step import StepFigures
 
 SECONDS_BETWEEN_STEP_RESULTS = 0.5
 
 
 def fit(
-    model: SequenceModel,
-    train: SequenceData,
-    valid: SequenceData,
-    training: Optimization,
+    model: SequenceModel[Any, Any, DataT, TrainingT],
+    train: DataT,
+    valid: DataT,
+    training: TrainingT,
     *,
     checkpoints: Path | None = None,
     resume: bool = False,
@@ -67,12 +68,14 @@ class _Epoch:
     num_rows: int = 0
     loss_sum: float = 0.0
     norms: list[float] = field(default_factory=list)
+    rate: float = 0.0
 
     @property
     def wall_s(self) -> float:
         return time.perf_counter() - self.started_s
 
-    def add(self, figures: StepFigures, num_rows: int) -> None:
+    def add(self, figures: StepFigures, num_rows: int, rate: float) -> None:
+        self.rate = rate
         self.num_rows += num_rows
         self.loss_sum += figures.loss * num_rows
         self.norms.append(figures.gradient_norm)
@@ -94,26 +97,26 @@ def _run_epoch(run: RunState, train: SequenceData, valid: SequenceData) -> Itera
             figures = run.training_step.run(batch, rate=rate, epoch=epoch.number, step=step)
         if run.average is not None:
             run.average.update(run.model)
-        epoch.add(figures, len(batch.row))
+        epoch.add(figures, len(batch.row), rate)
         if epoch.is_due_to_show():
-            yield _step_result(epoch, step, figures, rate)
-    run.close_epoch(_epoch_result(epoch, run, valid, rate))
+            yield _step_result(epoch, step, figures)
+    run.close_epoch(_epoch_result(epoch, run, valid))
 
 
-def _step_result(epoch: _Epoch, step: int, figures: StepFigures, rate: float) -> StepResult:
+def _step_result(epoch: _Epoch, step: int, figures: StepFigures) -> StepResult:
     return StepResult(
         epoch=epoch.number,
         step=step,
         num_steps=epoch.num_steps,
         loss=figures.loss,
         gradient_norm=figures.gradient_norm,
-        learning_rate=rate,
+        learning_rate=epoch.rate,
         rows_per_s=epoch.num_rows / epoch.wall_s,
         wall_s=epoch.wall_s,
     )
 
 
-def _epoch_result(epoch: _Epoch, run: RunState, valid: SequenceData, rate: float) -> EpochResult:
+def _epoch_result(epoch: _Epoch, run: RunState, valid: SequenceData) -> EpochResult:
     train_s = epoch.wall_s
     with run.evaluated_weights():
         validation = _validate(run, valid)
@@ -122,7 +125,7 @@ def _epoch_result(epoch: _Epoch, run: RunState, valid: SequenceData, rate: float
         train_loss=epoch.loss_sum / epoch.num_rows,
         valid_loss=validation.loss,
         valid_metrics=validation.metrics,
-        learning_rate=rate,
+        learning_rate=epoch.rate,
         gradient_norm=statistics.median(epoch.norms),
         rows_per_s=epoch.num_rows / train_s,
         wall_s=epoch.wall_s,
@@ -137,16 +140,14 @@ def _validate(run: RunState, valid: SequenceData) -> Validation:
     return validation
 
 
-def _check_rows(model: SequenceModel, *splits: SequenceData) -> None:
+def _check_rows(model: AnyModel, *splits: SequenceData) -> None:
     for data in splits:
         if data.num_rows == 0:
             raise ValueError(f"no rows in {data.place}, expected at least one")
         model.check(data)
 
 
-def _identity(
-    model: SequenceModel, train: SequenceData, valid: SequenceData, training: Optimization
-) -> dict[str, object]:
+def _identity(model: AnyModel, train: SequenceData, valid: SequenceData, training: Optimization) -> dict[str, object]:
     """What must agree to continue a checkpoint; the device may differ, at the price of exactness."""
     return {
         **model.description(),

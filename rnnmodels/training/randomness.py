@@ -1,7 +1,7 @@
 """A random stream of its own for training, so that nothing else that draws numbers can change a run."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ class RandomStream:
             self.states = self._read()
 
     @contextmanager
-    def active(self) -> Iterator[None]:
+    def active(self) -> Generator[None]:
         """Draw from this stream for the duration of a block; the global state is left as it was."""
         with self._forked():
             torch.set_rng_state(self.states["cpu"])
@@ -28,7 +28,7 @@ class RandomStream:
             finally:
                 self.states = self._read()
 
-    def _forked(self) -> torch.random.fork_rng:
+    def _forked(self) -> AbstractContextManager[None]:
         return torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else [])
 
     def _read(self) -> dict[str, Tensor]:

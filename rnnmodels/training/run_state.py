@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -14,15 +15,17 @@ from rnnmodels.training.device import resolve_precision
 from rnnmodels.training.randomness import RandomStream
 from rnnmodels.training.results import EpochResult
 from rnnmodels.training.schedules import Schedule
-from rnnmodels.training.sequence_model import SequenceModel
+from rnnmodels.training.sequence_model import AnyModel
 from rnnmodels.training.training_step import TrainingStep
+
+TensorTree: TypeAlias = "Mapping[str, Tensor | TensorTree] | Mapping[int, TensorTree]"
 
 
 @dataclass
 class RunState:
     """A training run between two epochs; the epochs done are `history`."""
 
-    model: SequenceModel
+    model: AnyModel
     training: Optimization
     training_step: TrainingStep
     random: RandomStream
@@ -93,7 +96,7 @@ class RunState:
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def start_run(model: SequenceModel, training: Optimization, device: torch.device, *, steps_per_epoch: int) -> RunState:
+def start_run(model: AnyModel, training: Optimization, device: torch.device, *, steps_per_epoch: int) -> RunState:
     """Put a model on a device and set up everything to train it."""
     model.to(device)
     return RunState(
@@ -106,7 +109,7 @@ def start_run(model: SequenceModel, training: Optimization, device: torch.device
     )
 
 
-def _flattened(tree: Mapping[object, object], prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+def _flattened(tree: TensorTree, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
     """Join the keys of nested dictionaries of tensors with `/`."""
     for key, value in tree.items():
         if isinstance(value, Tensor):

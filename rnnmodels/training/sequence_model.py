@@ -1,9 +1,9 @@
 """What the trainer asks of a model and of its data; a new kind of problem brings both and leaves the trainer alone."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,11 @@ from rnnmodels.config import Optimization, RecurrentArchitecture
 
 
 class Batch(Protocol):
-    """Rows that one update is made of; `row` names them in messages."""
+    """Rows that one update is made of."""
 
-    row: NDArray[np.integer]
+    @property
+    def row(self) -> NDArray[np.integer]:
+        """The rows' ids, for messages."""
 
 
 class SequenceData(Protocol):
@@ -48,10 +50,16 @@ class Validation:
     metrics: dict[str, float]
 
 
-class SequenceModel(nn.Module, ABC):
+ArchitectureT = TypeVar("ArchitectureT", bound=RecurrentArchitecture)
+BatchT = TypeVar("BatchT", bound=Batch)
+DataT = TypeVar("DataT", bound=SequenceData)
+TrainingT = TypeVar("TrainingT", bound=Optimization)
+
+
+class SequenceModel(nn.Module, ABC, Generic[ArchitectureT, BatchT, DataT, TrainingT]):
     """A recurrent network that can be trained; its initial weights are a function of its arguments alone."""
 
-    architecture: RecurrentArchitecture
+    architecture: ArchitectureT
 
     @abstractmethod
     def description(self) -> dict[str, object]:
@@ -59,17 +67,20 @@ class SequenceModel(nn.Module, ABC):
 
     @classmethod
     @abstractmethod
-    def from_description(cls, description: dict) -> "SequenceModel":
+    def from_description(cls, description: Mapping[str, Any]) -> Self:
         """Build a network from its description; further keys are ignored."""
 
     @abstractmethod
-    def check(self, data: SequenceData) -> None:
+    def check(self, data: DataT) -> None:
         """Raise ValueError naming the first row that the model cannot read."""
 
     @abstractmethod
-    def loss(self, batch: Batch, training: Optimization) -> Tensor:
+    def loss(self, batch: BatchT, training: TrainingT) -> Tensor:
         """Mean loss of a batch, to be minimised."""
 
     @abstractmethod
-    def validate(self, data: SequenceData, training: Optimization) -> Validation:
+    def validate(self, data: DataT, training: TrainingT) -> Validation:
         """Score every row once, without dropout."""
+
+
+AnyModel: TypeAlias = SequenceModel[Any, Any, Any, Any]  # `fit` checks that the four belong together

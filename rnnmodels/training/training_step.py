@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from rnnmodels.config import Optimization
-from rnnmodels.training.sequence_model import Batch, SequenceModel
+from rnnmodels.training.sequence_model import AnyModel, Batch
 
 BETAS = (0.9, 0.99)
 MAX_NAMED_ROWS = 10
@@ -41,7 +41,7 @@ def build_optimizer(model: nn.Module, training: Optimization) -> torch.optim.Ada
 class TrainingStep:
     """Updates a model by one batch at a time; `precision` is the arithmetic of the recurrent layers."""
 
-    def __init__(self, model: SequenceModel, training: Optimization, precision: torch.dtype) -> None:
+    def __init__(self, model: AnyModel, training: Optimization, precision: torch.dtype) -> None:
         self.model = model
         self.training = training
         self.precision = precision
@@ -54,7 +54,7 @@ class TrainingStep:
         loss = self._loss(batch)
         self.optimizer.zero_grad()
         loss.backward()
-        norm = torch.nn.utils.get_total_norm([weight.grad for weight in self.weights])
+        norm = torch.nn.utils.get_total_norm([weight.grad for weight in self.weights if weight.grad is not None])
         figures = StepFigures(loss.item(), norm.item())
         for what, value in (("loss", figures.loss), ("gradient norm", figures.gradient_norm)):
             if not np.isfinite(value):

@@ -1,10 +1,13 @@
 """Who competes in a flow run: candidates and baselines, with their evaluations."""
 
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from tasks.contract.evaluation import EvaluationSettings
 from tasks.statistics.intervals import Interval
 from tasks.store.artefacts import Artefact
+
+SettingsT_co = TypeVar("SettingsT_co", bound=EvaluationSettings, covariant=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +39,12 @@ class Scored:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contest:
+class Contest(Generic[SettingsT_co]):
     """The candidates and the baselines, and how validation picks among them; the first of equals is taken."""
 
     candidates: tuple[Scored, ...]
     baselines: tuple[Scored, ...]
-    settings: EvaluationSettings
+    settings: SettingsT_co
 
     @property
     def everyone(self) -> tuple[Scored, ...]:

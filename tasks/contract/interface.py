@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from rnnmodels.config import Settings
 from tasks.contract.profile import Profile
 
-JSON_TYPES = {
+JSON_TYPES: dict[type, str] = {
     bool: "a boolean",
     dict: "an object",
     float: "a number",

@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import starmap
 from operator import add
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 PROFILE_FORMAT = 1
 
@@ -66,7 +68,7 @@ class Profile:
             hits=self.hits + other.hits,
         )
 
-    def as_json(self) -> dict:
+    def as_json(self) -> dict[str, Any]:
         """Return JSON values, 1 to 3 kB as text."""
         return {
             "format": PROFILE_FORMAT,
@@ -77,7 +79,7 @@ class Profile:
         }
 
     @classmethod
-    def from_json(cls, fields: Mapping) -> "Profile":
+    def from_json(cls, fields: Mapping[str, Any]) -> "Profile":
         """Read what `as_json` returned; raises ValueError, KeyError or TypeError for anything else."""
         if fields["format"] != PROFILE_FORMAT:
             raise ValueError(f"got profile format {fields['format']}, expected {PROFILE_FORMAT}")
@@ -91,7 +93,7 @@ class Profile:
         return cls(histograms=histograms, predicted=predicted, true=true, hits=int(fields["hits"]))
 
 
-def mean_of_bins(feature: str, counts: Sequence[int]) -> float:
+def mean_of_bins(feature: str, counts: Sequence[int] | NDArray[np.int64]) -> float:
     """Mean of a feature as its histogram has it, each row at the middle of its bin."""
     bounds = BOUNDS[feature]
     return float(np.average((bounds[:-1] + bounds[1:]) / 2, weights=counts))

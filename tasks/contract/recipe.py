@@ -1,7 +1,7 @@
 """A recipe: a section of settings for each stage, whatever the kind of problem."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Self, get_args
+from typing import ClassVar, Self, TypeVar, get_args
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,8 @@ from tasks.contract.registration import RegistrySettings
 from tasks.promotion.settings import GateSettings
 from tasks.sources.settings import FileSettings
 from tasks.store.names import NAME_PATTERN
+
+SectionT = TypeVar("SectionT", bound=Settings)
 
 
 class Recipe(Settings):
@@ -37,11 +39,11 @@ class Recipe(Settings):
     promotion: GateSettings
 
     @classmethod
-    def settings_of(cls, section: str) -> type[Settings]:
-        """The class of a section's settings; of `candidates`, that of each."""
+    def settings_of(cls, section: str, base: type[SectionT]) -> type[SectionT]:
+        """The class of a section's settings, which extends `base`; of `candidates`, that of each."""
         annotation = cls.model_fields[section].annotation
         found = [one for one in (annotation, *get_args(annotation)) if isinstance(one, type)]
-        return next(one for one in found if issubclass(one, Settings))
+        return next(one for one in found if issubclass(one, base))
 
     @property
     def model_name(self) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from tasks.contract.contest import Contest
 from tasks.contract.lineage import Lineage
@@ -14,7 +15,7 @@ class ReportContents:
 
     recipe_name: str
     lineage: Lineage
-    contest: Contest
+    contest: Contest[Any]
     registered: Artefact
     gated: Artefact
 
@@ -23,6 +24,6 @@ class ReportContents:
         return {**self.lineage.by_name(), **self.contest.inputs(), "registered": self.registered, "gated": self.gated}
 
 
-def read_json(artefact: Artefact, name: str) -> dict:
+def read_json(artefact: Artefact, name: str) -> dict[str, Any]:
     """Read one JSON file of an artefact."""
     return json.loads(artefact.file(name).read_bytes())

@@ -39,6 +39,9 @@ class Predicted(Protocol):
     def table(self) -> dict[str, str | Path]:
         """Say it as names and values."""
 
+    def as_json(self) -> dict[str, Any]:
+        """Every count and path, for programs; paths are not yet text."""
+
 
 class PredictModule(Protocol):
     """Files of new rows to files of answers."""

@@ -73,16 +73,16 @@ class ShardModule(Protocol[SettingsT_contra]):
 class FitModule(Protocol[CandidateT_contra, DataT, ModelT]):
     """Candidates to fitted models."""
 
-    def open_data(self, candidate: CandidateT_contra, shards: Artefact) -> dict[str, DataT]:
+    def open_data(self, candidate: CandidateT_contra, shards: Artefact) -> DataT:
         """Open the splits; `train` and `valid` are those that a fit reads."""
 
     def create_model(
-        self, candidate: CandidateT_contra, data: dict[str, DataT], shards: Artefact, initial: Artefact | None = None
+        self, candidate: CandidateT_contra, data: DataT, shards: Artefact, initial: Artefact | None = None
     ) -> ModelT:
         """Make the network, from the weights of `initial` where it is given."""
 
     def finish_model(
-        self, folder: Path, model: ModelT, data: dict[str, DataT], candidate: CandidateT_contra
+        self, folder: Path, model: ModelT, data: DataT, candidate: CandidateT_contra
     ) -> Mapping[str, float]:
         """Store what the fitted model predicts for validation and test; returns the counts of its summary."""
 
@@ -127,7 +127,7 @@ class RegisterModule(Protocol):
     def choose_packaging(self, lineage: Lineage, /) -> Packaging:
         """Say how MLflow packages the model."""
 
-    def describe_model(self, contest: Contest) -> str:
+    def describe_model(self, contest: Contest[Any]) -> str:
         """Say in Markdown what the model does and how well."""
 
     def show_use(self, packaging: Packaging, /) -> str:
@@ -160,10 +160,10 @@ class ReportModule(Protocol):
     def gather_details(self, contents: ReportContents) -> dict[str, Any]:
         """What the kind's own part of the page shows."""
 
-    def compare_by(self, contest: Contest, /) -> str:
+    def compare_by(self, contest: Contest[Any], /) -> str:
         """The metric in which the best model is compared with the baseline."""
 
-    def compare_with_baseline(self, contest: Contest) -> Interval:
+    def compare_with_baseline(self, contest: Contest[Any]) -> Interval:
         """The paired difference between the two, with its interval."""
 
     def draw_figures(self, facts: dict[str, Any]) -> "dict[str, Figure]":

@@ -34,7 +34,9 @@ DEFAULT = "classify"
 @functools.cache
 def known_kinds() -> Mapping[str, tuple[EntryPoint, ...]]:
     """Where each kind is described, by its name: in one place, unless packages claim the same name."""
-    found = {name: (EntryPoint(name=name, value=value, group=GROUP),) for name, value in BUILT_IN.items()}
+    found: dict[str, tuple[EntryPoint, ...]] = {
+        name: (EntryPoint(name=name, value=value, group=GROUP),) for name, value in BUILT_IN.items()
+    }
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value)):
         claims = found.get(entry.name, ())
         if entry.value not in [claim.value for claim in claims]:

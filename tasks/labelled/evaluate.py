@@ -70,7 +70,7 @@ def join_predictions(model: Artefact, features: pl.LazyFrame, split: str) -> pl.
 def read_sample(predictions: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return logits [rows, classes] and targets [rows]."""
     column = predictions["logits"]
-    logits = column.list.to_array(column.list.len().max()).to_numpy()
+    logits = column.list.to_array(int(column.list.len().to_numpy().max())).to_numpy()
     assert np.isfinite(logits).all(), "a model may not predict infinite or undefined logits"
     return logits, predictions["target"].to_numpy()
 
@@ -129,7 +129,10 @@ def find_mistakes(
     test: pl.DataFrame, logits: np.ndarray, quotes: pl.LazyFrame, labels: Sequence[str], num_mistakes: int
 ) -> pl.DataFrame:
     """List the wrong predictions the model was surest of: row, text (its quote), label, predicted, confidence."""
-    name_of = {"old": list(range(len(labels))), "new": labels, "return_dtype": pl.String}
+
+    def named(column: str) -> pl.Expr:
+        return pl.col(column).replace_strict(list(range(len(labels))), labels, return_dtype=pl.String)
+
     wrong = (
         test.select("row", "target", predicted=pl.Series(logits.argmax(axis=1)))
         .with_columns(confidence=pl.Series(np.exp(log_softmax(logits).max(axis=1))))
@@ -141,8 +144,8 @@ def find_mistakes(
     return quoted.select(
         "row",
         "text",
-        label=pl.col("target").replace_strict(**name_of),
-        predicted=pl.col("predicted").replace_strict(**name_of),
+        label=named("target"),
+        predicted=named("predicted"),
         confidence="confidence",
     ).collect()
 

@@ -14,7 +14,7 @@ from tasks.store.artefacts import Artefact
 
 if TYPE_CHECKING:
     from rnnmodels.classifiers.batches import Shards
-    from rnnmodels.classifiers.classifier import RecurrentClassifier, SequenceClassifier
+    from rnnmodels.classifiers.classifier import AnyClassifier, SequenceClassifier
 
 
 class ClassifierCandidate(Candidate):
@@ -66,7 +66,7 @@ def make_classifier(candidate: ClassifierCandidate, train: "Shards", layout: dic
 
 
 def finish_model(
-    folder: Path, model: "RecurrentClassifier", data: "dict[str, Shards]", candidate: Candidate
+    folder: Path, model: "AnyClassifier", data: "dict[str, Shards]", candidate: Candidate
 ) -> dict[str, int]:
     """Store what the model makes of the rows kept back: `predictions.parquet` (split, row, target, logits)."""
     predictions = predict_splits(model, data, batch_steps=candidate.training.batch_size)
@@ -74,7 +74,7 @@ def finish_model(
     return {"rows": predictions.height}
 
 
-def predict_splits(model: "RecurrentClassifier", data: "dict[str, Shards]", *, batch_steps: int) -> pl.DataFrame:
+def predict_splits(model: "AnyClassifier", data: "dict[str, Shards]", *, batch_steps: int) -> pl.DataFrame:
     """Score the validation and test rows: columns split, row, target, logits."""
     from rnnmodels.classifiers.inference import predict_shards
 

@@ -14,6 +14,7 @@ from tasks.labelled.scoring import LabelledHoldout, Scores
 from tasks.promotion import verdicts
 from tasks.promotion.comparison import Comparison, percent
 from tasks.promotion.judging import NotComparable, refuse_differences
+from tasks.promotion.settings import GateSettings
 from tasks.promotion.verdicts import Case
 from tasks.registry.registered_model import RegisteredModel
 from tasks.registry.served_parts import read_serving_fields
@@ -54,7 +55,7 @@ class AnswerComparison(Comparison):
         """Rows, and how many of them tell the models apart."""
         return f"{self.rows:,} rows; {plural(self.won, 'row')} won, {self.lost:,} lost"
 
-    def object_to_slice(self, part: dict, settings: PromotionSettings) -> Iterator[str]:
+    def object_to_slice(self, part: dict, settings: GateSettings) -> Iterator[str]:
         """Yield a sentence if the challenger loses too much accuracy on a label or a quarter by length."""
         if part["champion"] - part["challenger"] > settings.max_slice_drop:
             yield (
@@ -119,7 +120,7 @@ def slice_holdout(holdout: LabelledHoldout) -> Iterator[tuple[str, str, np.ndarr
         yield "length", f"{low:,} to {high:,} {holdout.length_unit}", inside
 
 
-def refuse_incomparable(case: Case) -> None:
+def refuse_incomparable(case: Case[LabelledHoldout]) -> None:
     """Raise NotComparable if the champion is of another kind, or may have been trained on the test rows.
 
     It was not where they are those on which it stands, or follow these.

@@ -185,8 +185,8 @@ def score_logits(
 
     Classes that have one name now are one: their probabilities add up.
     """
-    defined = np.isfinite(logits).all(axis=1)
-    probabilities = calibrated_probabilities(np.where(defined[:, None], logits, 0.0), temperature)
+    defined = np.isfinite(logits).all(axis=1, keepdims=True)
+    probabilities = calibrated_probabilities(np.where(defined, logits, 0.0), temperature)
     predicted = pl.Series(np.array(labels)[logits.argmax(axis=1)])
     losses = log_losses(probabilities, labels, truth)
     return pl.DataFrame({"predicted": predicted, "loss": losses}), int((~defined).sum())

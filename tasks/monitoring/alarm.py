@@ -10,7 +10,7 @@ import fcntl
 import json
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -89,7 +89,7 @@ def _write(path: Path, alarm: Alarm) -> None:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> Generator[None]:
     """Let one monitor at a time decide; the kernel frees the lock on any death of its holder."""
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -10,7 +10,7 @@ the limit and above what chance exceeds with probability ALPHA over all features
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -139,11 +139,12 @@ def largest_gap(reference: np.ndarray, seen: np.ndarray) -> float:
 def group_labels(reference: Mapping[str, int], seen: Mapping[str, int]) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Count rows per label in both; all labels that are rare or absent in the reference share the last group."""
     frequent = sorted(label for label, rows in reference.items() if rows >= LEAST_EXPECTED)
-    counts = []
-    for rows_of in (reference, seen):
+
+    def count(rows_of: Mapping[str, int]) -> np.ndarray:
         listed = [rows_of.get(label, 0) for label in frequent]
-        counts.append(np.array([*listed, sum(rows_of.values()) - sum(listed)]))
-    return [*frequent, "other"], *counts
+        return np.array([*listed, sum(rows_of.values()) - sum(listed)])
+
+    return [*frequent, "other"], count(reference), count(seen)
 
 
 def _compare_histograms(feature: str, reference: Profile, seen: Profile, psi_limit: float) -> Comparison:
@@ -182,6 +183,6 @@ def _compare_labels(
     )
 
 
-def _smoothed_shares(counts: Sequence[float]) -> np.ndarray:
-    smoothed = np.asarray(counts, dtype=np.float64) + SMOOTHING
+def _smoothed_shares(counts: np.ndarray) -> np.ndarray:
+    smoothed = counts.astype(np.float64) + SMOOTHING
     return smoothed / smoothed.sum()

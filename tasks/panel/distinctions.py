@@ -133,7 +133,7 @@ class _Comparison:
             return True
         distinct, rows = self._cells[CELL + name].n_unique(), self._cells.height
         if self._holds(name, NUMBER):
-            largest_group = self._members.group_by("of_row").len()["len"].max() or 0
+            largest_group = self._members.group_by("of_row").len().select(pl.col("len").max()).item() or 0
             return self._holds(name, WHOLE) and distinct <= NUMBERS_PER_ROW * largest_group
         return 2 * distinct <= rows or rows <= FEW_ROWS
 

@@ -66,4 +66,4 @@ def _read_batches(path: Path, split: int, batch_rows: int) -> Iterator[pl.DataFr
     with pq.ParquetFile(path, pre_buffer=False) as parquet:
         for batch in parquet.iter_batches(batch_rows):
             if batch.num_rows:
-                yield pl.from_arrow(batch).with_columns(split=pl.lit(split, pl.UInt8))
+                yield pl.DataFrame(batch).with_columns(split=pl.lit(split, pl.UInt8))

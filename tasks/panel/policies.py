@@ -6,23 +6,26 @@ Times are frames with the columns `row`, `series`, perhaps `channel`, and `time`
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import polars as pl
 
 from tasks.errors import InputError, plural, quoted
-from tasks.panel.source import StampedSource
+from tasks.panel.source import SeriesSource, StampedSource
 from tasks.panel.time_grid import FOLLOWS_IN_SERIES, Clock, TimeGrid, show_time
 from tasks.sources.inputs import InputFile
 
 MAX_EXAMPLES = 20
 
+SourceT_co = TypeVar("SourceT_co", bound=StampedSource, covariant=True)
+
 
 @dataclass(frozen=True, kw_only=True)
-class Sheet:
+class Sheet(Generic[SourceT_co]):
     """The rows as they were parsed, in the order of the source, parked in a file with the place of each."""
 
     path: Path
-    settings: StampedSource
+    settings: SourceT_co
     clock: Clock
     files: Sequence[InputFile]
 
@@ -67,7 +70,7 @@ def refuse_irregular(sheet: Sheet, ordered: pl.DataFrame, grid: TimeGrid) -> Non
     )
 
 
-def find_gaps(sheet: Sheet, ordered: pl.DataFrame, grid: TimeGrid) -> pl.DataFrame:
+def find_gaps(sheet: Sheet[SeriesSource], ordered: pl.DataFrame, grid: TimeGrid) -> pl.DataFrame:
     """The places where steps are missing: columns row (the one after the gap), series, after, before, steps.
 
     Raises InputError (E-TIME-016) for the first of them if `gaps` is "error".

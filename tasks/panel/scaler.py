@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -54,6 +55,12 @@ class OwnScales:
 
     columns: tuple[str, ...]
     series: dict[str, tuple[ColumnScale, ...]]
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "OwnScales":
+        """Rebuild the scales from the lists that they are stored as."""
+        series = {name: tuple(ColumnScale(*one) for one in scales) for name, scales in values["series"].items()}
+        return cls(columns=tuple(values["columns"]), series=series)
 
     def of(self, column: str) -> list[tuple[str, ColumnScale]]:
         """Each series with its scale in a column."""
@@ -162,14 +169,16 @@ class Scaler:
         return shared | {"own": {"columns": list(self.own.columns), "series": series}}
 
     @classmethod
-    def from_dict(cls, values: dict) -> "Scaler":
+    def from_dict(cls, values: dict[str, Any]) -> "Scaler":
         """Rebuild a scaler from `to_dict`."""
-        columns = {name: ColumnScale(**scale) for name, scale in values["columns"].items()}
         own = values.get("own")
-        if own is not None:
-            series = {name: tuple(ColumnScale(*one) for one in scales) for name, scales in own["series"].items()}
-            own = OwnScales(columns=tuple(own["columns"]), series=series)
-        return cls(**values | {"columns": columns, "calendar": tuple(values["calendar"]), "own": own})
+        read: dict[str, Any] = {
+            **values,
+            "columns": {name: ColumnScale(**scale) for name, scale in values["columns"].items()},
+            "calendar": tuple(values["calendar"]),
+            "own": None if own is None else OwnScales.from_dict(own),
+        }
+        return cls(**read)
 
     def _impute(self, rows: pl.DataFrame, names: list[str]) -> pl.DataFrame:
         if self.missing == "cut":

@@ -150,6 +150,7 @@ def _shift(path: Path, seconds: list[int]) -> None:
 
 
 def _undecided(path: Path, window: Window, settings: StampedSource) -> InputError:
+    assert settings.time_zone is not None, "without a zone no time is shown twice"
     rows = pl.scan_parquet(path).filter(pl.col("row") == window.rows[0]).select("file", "line", "series").collect()
     file, line, series = rows.row(0)
     instant = pl.Series([window.earlier[0]], dtype=pl.Int64).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")

@@ -8,7 +8,7 @@ import contextlib
 import datetime
 import decimal
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ PLAIN = (pl.String, pl.Boolean, pl.Date, pl.Time, pl.Datetime)
 
 
 @contextlib.contextmanager
-def stored_table(table: "pl.DataFrame | pd.DataFrame", source: StampedSource) -> Iterator[tuple[Inputs, pl.DataType]]:
+def stored_table(table: "pl.DataFrame | pd.DataFrame", source: StampedSource) -> Generator[tuple[Inputs, pl.DataType]]:
     """Lend a table as an input file, with the type of its times, which may be times already.
 
     Raises InputError: E-SRC-004 for no rows, E-REG-012 for a column that is missing or repeated, E-REG-013 and
@@ -145,7 +145,7 @@ def _whole_numbers(cells: pl.Series, column: str) -> pl.Series:
     present = cells.drop_nulls().drop_nans()
     if not (present.floor() == present).all():
         return cells
-    largest = present.abs().max()
+    largest = present.to_frame().select(pl.all().abs().max()).item()
     if largest is not None and not largest < LAST_EXACT:
         raise InputError(
             "E-REG-014",

@@ -2,7 +2,7 @@
 
 import re
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -75,9 +75,11 @@ class StampedSource(FileSettings):
         "error",
         description="Which of two times is meant when clocks go back; with `order` the first row is the earlier.",
     )
-    unsorted: Literal["error", "sort"] = Field("error", description="What is done about rows that go back in time.")
-    duplicates: Literal["error", "first", "last", "mean"] = Field(
-        "error", description="What is done about rows of one series and time; `first`, `last` and `mean` merge them."
+    unsorted: Literal["error", "sort", "keep"] = Field(
+        "error", description="What is done about rows that go back in time; `keep` leaves them where they are."
+    )
+    duplicates: Literal["error", "first", "last", "mean", "keep"] = Field(
+        "error", description="What is done about rows of one series and time; `keep` takes each as a step of its own."
     )
     expect_merged: bool = Field(
         False,
@@ -101,7 +103,8 @@ class StampedSource(FileSettings):
             return given
         others = {name: value for name, value in given.items() if name != "id_column"}
         earlier, columns = (_listed(names) for names in (given["id_column"], given.get("id_columns")))
-        if columns and not set(earlier) <= set(columns):
+        are_lists = isinstance(earlier, Iterable) and isinstance(columns, Iterable)
+        if columns and are_lists and not set(earlier) <= set(columns):
             raise ValueError("id_column is the earlier spelling of id_columns, and the two differ; remove id_column")
         return others | {"id_columns": columns or earlier}
 
@@ -170,7 +173,16 @@ class StampedSource(FileSettings):
         return ids | {"time": self.time_column} | clock | channel | values
 
 
-class SeriesSource(StampedSource):
+class OrderedSource(StampedSource):
+    """Rows that stand in the order of their times, one for each."""
+
+    unsorted: Literal["error", "sort"] = Field("error", description="What is done about rows that go back in time.")
+    duplicates: Literal["error", "first", "last", "mean"] = Field(
+        "error", description="What is done about rows of one series and time; `first`, `last` and `mean` merge them."
+    )
+
+
+class SeriesSource(OrderedSource):
     """Which files hold the series, which columns are their ids, times, channels and covariates.
 
     A table is wide, with a column per channel, or with `channel_column` long, with a row per channel.

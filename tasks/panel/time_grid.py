@@ -75,7 +75,7 @@ class TimeGrid:
         anchor = self._local(self._anchor_time())
         if unit in UNIT_MONTHS:
             months = pl.select(pl.format("{}mo", positions * number * UNIT_MONTHS[unit])).to_series()
-            local = pl.select(pl.lit(anchor).first().dt.offset_by(months)).to_series()
+            local = pl.select(pl.lit(anchor).first().dt.offset_by(pl.lit(months))).to_series()
         else:
             local = (positions * (number * UNITS_US[unit]) + anchor.cast(pl.Int64)[0]).cast(pl.Datetime("us"))
         return self._from_local(local)
@@ -104,7 +104,7 @@ class TimeGrid:
             local = self._local(times).dt
             # The last day of a short month may stand for a later day, which longer months then show.
             if local.day()[-1] == local.days_in_month()[-1]:
-                anchor = times[[int(local.day().arg_max())]]
+                anchor = times[[int(local.day().to_numpy().argmax())]]
         return replace(self, anchor=anchor.cast(pl.Int64)[0])
 
     def on_clocks(self, time: object) -> object:
@@ -130,8 +130,10 @@ class TimeGrid:
         return self.clock == "utc" and (unit in UNIT_MONTHS or number * UNITS_US[unit] >= DAY_US)
 
     def _local(self, times: pl.Series) -> pl.Series:
-        zoned = times.dt.convert_time_zone(self.zone) if self._follows_clocks else times
-        return zoned.dt.replace_time_zone(None)
+        if not self._follows_clocks:
+            return times.dt.replace_time_zone(None)
+        assert self.zone is not None, "clocks belong to a zone"
+        return times.dt.convert_time_zone(self.zone).dt.replace_time_zone(None)
 
     def _from_local(self, local: pl.Series) -> pl.Series:
         if not self._follows_clocks:
@@ -168,7 +170,7 @@ def infer_grid(times: pl.DataFrame, *, clock: Clock, zone: str | None, frequency
     step = number * UNITS_US.get(unit, 1)
     begins_step = FOLLOWS_IN_SERIES.shift(-1) & (pl.col("time").cast(pl.Int64).diff().shift(-1) == step)
     regular = times.filter(begins_step)
-    anchor = (times if regular.is_empty() else regular)["time"].cast(pl.Int64).min()
+    anchor = (times if regular.is_empty() else regular).select(pl.col("time").cast(pl.Int64).min()).item()
     return TimeGrid(frequency, clock, zone, anchor)
 
 
@@ -186,12 +188,13 @@ def _name_step(times: pl.DataFrame, step_us: int, zone: str | None) -> str:
     if step_us < DAY_US - HOUR_US:
         return _name_duration(step_us)
     local = _with_local(times, zone)
-    step_us = _most_frequent_step(local, "local")
-    months = local.select("series", month=_month_numbers(local["local"]))
+    step_us = _most_frequent_step(local, "local") or step_us
     if step_us >= SHORTEST_MONTH_US:
         by_month = TimeGrid("1mo", "naive", None, _latest_day(local, "local"))
         if not by_month.find_irregular(local["local"]).any():
-            return _name_months(_most_frequent_step(months, "month"))
+            months = _most_frequent_step(local.select("series", month=_month_numbers(local["local"])), "month")
+            assert months is not None, "steps of days are there, and so are steps of months"
+            return _name_months(months)
     return _name_duration(step_us)
 
 
@@ -228,12 +231,14 @@ def _name_months(months: int) -> str:
 
 
 def _parse(frequency: str) -> tuple[int, str]:
-    number, unit = re.fullmatch(r"(\d+)([a-z]*)", frequency).groups()
-    return int(number), unit
+    parts = re.fullmatch(r"(\d+)([a-z]*)", frequency)
+    assert parts is not None, f"{frequency} is no step"
+    return int(parts[1]), parts[2]
 
 
 def describe_times(kind: pl.DataType) -> str:
     """Say of what kind times are, by the type of their column."""
     if not kind.is_temporal():
         return "plain steps"
-    return "times without a zone" if kind.time_zone is None else "instants, with an offset or a zone"
+    zone = kind.time_zone if isinstance(kind, pl.Datetime) else None
+    return "times without a zone" if zone is None else "instants, with an offset or a zone"

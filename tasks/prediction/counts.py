@@ -1,8 +1,10 @@
 """What became of the rows of a file: counted for every kind of model, and always said."""
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tasks.errors import InputError, plural, quoted
 
@@ -28,6 +30,10 @@ class RowCounts:
     def refused_rows(self) -> int:
         """Rows that are bad each by itself."""
         return self.bad
+
+    def as_json(self) -> dict[str, Any]:
+        """Every count and path, for programs; paths are not yet text."""
+        return dataclasses.asdict(self)
 
     def describe_rows(self) -> str:
         """Say it in a line."""

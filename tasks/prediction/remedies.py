@@ -3,7 +3,7 @@
 import contextlib
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 from tasks.errors import InputError, quoted
 from tasks.sources.settings import FileSettings
@@ -14,7 +14,7 @@ ASSIGNMENT = re.compile(r'(set )?(?<![\w.])([a-z_]+) = ("[^"]*"|\[[^\]]*\]|true|
 
 
 @contextlib.contextmanager
-def naming_remedies(settings: FileSettings) -> Iterator[None]:
+def naming_remedies(settings: FileSettings) -> Generator[None]:
     """Have errors say what can be done about them where there is no recipe to change."""
     try:
         yield

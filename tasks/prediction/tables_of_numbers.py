@@ -35,7 +35,9 @@ class Serving(Protocol):
 class NumberModel(Protocol):
     """A served model that reads tables of numbers."""
 
-    serving: Serving
+    @property
+    def serving(self) -> Serving:
+        """How it reads rows."""
 
     def answer_files(
         self, inputs: Inputs, *, refusals: list[Refusal] | None = None, intake: Intake | None = None
@@ -148,23 +150,24 @@ def predict_table(
 
 
 class Answered(NamedTuple):
-    """Answers, the series that have none and why, and the account of the rows."""
+    """Answers, the series that have none and why, the rows that were refused, and the account of all."""
 
     answers: pl.DataFrame
     refusals: list[Refusal]
+    refused: list[InputError]
     intake: Intake
 
     @property
     def bad(self) -> int:
         """Refused rows and series."""
-        return len(self.intake.refused) + len(self.refusals)
+        return len(self.refused) + len(self.refusals)
 
     def count_rows(self) -> dict[str, int]:
         """What became of the rows, as `RowCounts` tells it."""
         intake = self.intake
         left_out = intake.filtered.total()
         return {
-            "rows_read": intake.kept + intake.foreign + len(intake.refused) + left_out + intake.blank_lines,
+            "rows_read": intake.kept + intake.foreign + len(self.refused) + left_out + intake.blank_lines,
             "foreign": intake.foreign,
             "bad": self.bad,
             "left_out": left_out,
@@ -184,18 +187,21 @@ def answer_table(
     registered = named_models.resolve_model(model)
     loaded = load(registered.parts)
     settings = loaded.serving.settings_for(path, **changed)
-    inputs, intake, refusals = find_inputs(settings), Intake(settings, refused=[]), []
+    refusals: list[Refusal] = []
+    refused: list[InputError] = []
+    inputs, intake = find_inputs(settings), Intake(settings, refused=refused)
     emit(Progress("predict", note=f"answering with {registered.label}"))
     try:
         answers = loaded.answer_files(inputs, refusals=refusals, intake=intake)
     except InputError as error:
         raise in_words_of_prediction(_nothing_answered(error, refusals, intake), settings) from None
-    return Answered(answers=answers.with_columns(model=pl.lit(registered.label)), refusals=refusals, intake=intake)
+    named = answers.with_columns(model=pl.lit(registered.label))
+    return Answered(answers=named, refusals=refusals, refused=refused, intake=intake)
 
 
 def write_answers(answered: Answered, draft: Unfinished) -> None:
     """Write answers, and what could not be answered: refused rows in the order of the file, then series."""
-    rows = sorted(answered.intake.refused, key=lambda error: error.row or 0)
+    rows = sorted(answered.refused, key=lambda error: error.row or 0)
     faults = [describe_fault(error, row=error.row) for error in rows]
     faults += [describe_fault(refusal.error, series=refusal.series) for refusal in answered.refusals]
     write_table(answered.answers, draft.answers, is_first=True)

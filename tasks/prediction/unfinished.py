@@ -11,10 +11,10 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import polars as pl
 
@@ -176,11 +176,13 @@ class Unfinished:
             path = self.folder / name
             if not path.is_file() or sha256_of_file(path) != sha256:
                 return None
-        return Tally(**{**record["tally"], "profile": Profile.from_json(record["tally"]["profile"])})
+        tally: dict[str, Any] = record["tally"]
+        tally["profile"] = Profile.from_json(tally["profile"])
+        return Tally(**tally)
 
 
 @contextlib.contextmanager
-def claimed(output: Path) -> Iterator[Unfinished]:
+def claimed(output: Path) -> Generator[Unfinished]:
     """Lend the folder of an output's prediction to this process alone; it goes unless something unfinished is in it.
 
     Raises InputError (E-OUT-003) while another process has it.
@@ -206,7 +208,7 @@ def _remains(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path, output: Path) -> Iterator[None]:
+def _locked(folder: Path, output: Path) -> Generator[None]:
     lock = None
     while lock is None:
         lock = _lock_of(folder, output)

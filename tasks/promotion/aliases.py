@@ -10,7 +10,7 @@ import fcntl
 import getpass
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -58,7 +58,7 @@ def project(model: str, *, anew: bool = False) -> None:
     with _sole_writer():
         written = None
         # Another machine may append meanwhile, and its aliases must not be overwritten with older ones.
-        while written is None or written.number != ledger.head(model).number:
+        while written is None or written.number != ledger.read_entries(model)[-1].number:
             _note(model).unlink(missing_ok=True)
             with contextlib.suppress(ChampionChanged):
                 written = _write(model)
@@ -92,7 +92,7 @@ def reconcile_model(model: str) -> Finding | None:
     if found == _place(entry, versions) and _is_placed(entry, versions):
         return None
     project(model, anew=True)
-    after = ledger.head(model)
+    after = ledger.read_entries(model)[-1]
     if after.number != entry.number:
         return Finding(model=model, kind="completed", sentence=f"{model}: {after.reason}")
     return _restored(entry, found, _read(model)) if by_hand else _completed(entry)
@@ -227,7 +227,7 @@ def _renumber(entry: Entry, number: str) -> Entry:
 
 
 @contextlib.contextmanager
-def _sole_writer() -> Iterator[None]:
+def _sole_writer() -> Generator[None]:
     """Let one process of this machine at a time write aliases; the kernel frees the lock on any death."""
     mlflow_client.mlruns().mkdir(parents=True, exist_ok=True)
     with (mlflow_client.mlruns() / "aliases.lock").open("w") as lock:

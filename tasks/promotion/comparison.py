@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tasks.promotion.settings import GateSettings
 
@@ -22,11 +22,11 @@ class Comparison(ABC):
     falls_short: ClassVar[str]
 
     rows: int
-    champion: dict
-    challenger: dict
-    anchor: dict
+    champion: dict[str, Any]
+    challenger: dict[str, Any]
+    anchor: dict[str, Any]
     p_value: float
-    slices: list[dict]
+    slices: list[dict[str, Any]]
     notes: tuple[str, ...] = ()
 
     def gain(self, metric: str) -> float:
@@ -34,11 +34,11 @@ class Comparison(ABC):
         return self.gain_over(self.champion, metric)
 
     @abstractmethod
-    def gain_over(self, other: dict, metric: str) -> float:
+    def gain_over(self, other: dict[str, Any], metric: str) -> float:
         """How much better than other figures the challenger's are in a metric."""
 
     @abstractmethod
-    def show(self, figures: dict, metric: str) -> str:
+    def show(self, figures: dict[str, Any], metric: str) -> str:
         """One model's figure, as it stands in a sentence."""
 
     @abstractmethod
@@ -50,10 +50,10 @@ class Comparison(ABC):
         """On how many rows the models were compared, and what came of it there."""
 
     @abstractmethod
-    def object_to_slice(self, part: dict, settings: GateSettings) -> Iterator[str]:
+    def object_to_slice(self, part: dict[str, Any], settings: GateSettings) -> Iterator[str]:
         """Yield a sentence if the challenger loses too much on a watched part of the rows."""
 
-    def figures(self) -> dict:
+    def figures(self) -> dict[str, Any]:
         """JSON value of everything, gains included."""
         return {**asdict(self), "gain": {metric: self.gain(metric) for metric in self.metrics}}
 

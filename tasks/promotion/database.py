@@ -4,8 +4,9 @@ import contextlib
 import functools
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import DDL, Column, Connection, Engine, create_engine, inspect, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
@@ -46,14 +47,14 @@ def is_file() -> bool:
 
 
 @contextlib.contextmanager
-def reading() -> Iterator[Connection | None]:
+def reading() -> Generator[Connection | None]:
     """Open the ledger; None if nothing was ever written to it.
 
     Raises ServiceError (E-LED-003).
     """
     with _answering():
         engine = _engine(ledger_url())
-        if engine.dialect.name == SQLITE and not Path(engine.url.database).exists():
+        if engine.dialect.name == SQLITE and not _file_of(engine).exists():
             yield None
             return
         with engine.connect() as connection:
@@ -61,7 +62,7 @@ def reading() -> Iterator[Connection | None]:
 
 
 @contextlib.contextmanager
-def writing() -> Iterator[Connection]:
+def writing() -> Generator[Connection]:
     """Open the ledger for one transaction; the first one creates its tables, or adds what an earlier release lacked.
 
     Raises ServiceError (E-LED-003).
@@ -69,18 +70,23 @@ def writing() -> Iterator[Connection]:
     with _answering():
         engine = _engine(ledger_url())
         if engine.dialect.name == SQLITE:
-            Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+            _file_of(engine).parent.mkdir(parents=True, exist_ok=True)
         _complete_tables(engine)
         with _transaction(engine) as connection:
             yield connection
 
 
-def list_columns(connection: Connection) -> list[Column]:
+def list_columns(connection: Connection) -> list[Column[Any]]:
     """The columns that the entries have in this database; earlier releases made fewer."""
     if _is_complete(connection):
         return list(PROMOTIONS.c)
     present = {column["name"] for column in inspect(connection).get_columns(PROMOTIONS.name)}
     return [column for column in PROMOTIONS.c if column.name in present]
+
+
+def _file_of(engine: Engine) -> Path:
+    assert engine.url.database is not None
+    return Path(engine.url.database)
 
 
 def _complete_tables(engine: Engine) -> None:
@@ -114,7 +120,7 @@ def _is_complete(connection: Connection) -> bool:
 
 
 @contextlib.contextmanager
-def _transaction(engine: Engine) -> Iterator[Connection]:
+def _transaction(engine: Engine) -> Generator[Connection]:
     with engine.begin() as connection:
         if engine.dialect.name == SQLITE:
             # Python's driver begins no transaction for DDL by itself: a kill would leave a table half protected.
@@ -130,7 +136,7 @@ def _engine(url: str) -> Engine:
 
 
 @contextlib.contextmanager
-def _answering() -> Iterator[None]:
+def _answering() -> Generator[None]:
     try:
         yield
     except (SQLAlchemyError, ImportError) as error:

@@ -10,7 +10,7 @@ import re
 import tempfile
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -154,7 +154,7 @@ def _check_version() -> None:
 
 
 @contextlib.contextmanager
-def _passing_over_silence() -> Iterator[None]:
+def _passing_over_silence() -> Generator[None]:
     """Let a store that does not answer be: what is made is registered once it does."""
     try:
         yield

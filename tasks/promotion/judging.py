@@ -1,7 +1,7 @@
 """How the gate comes to its word: from the ledger if it has spoken, else from both models on the same rows."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
@@ -17,24 +17,25 @@ from tasks.registry.identity import Identity
 from tasks.registry.registered_model import RegisteredModel
 
 HoldoutT = TypeVar("HoldoutT", bound=Holdout)
+HoldoutT_contra = TypeVar("HoldoutT_contra", bound=Holdout, contravariant=True)
 ScoresT = TypeVar("ScoresT", bound=Scores)
 SettingsT_contra = TypeVar("SettingsT_contra", bound=GateSettings, contravariant=True)
 
 
-class Judging(Protocol[HoldoutT, ScoresT, SettingsT_contra]):
+class Judging(Protocol[HoldoutT_contra, ScoresT, SettingsT_contra]):
     """How a kind compares champion and challenger."""
 
-    def refuse_incomparable(self, case: Case) -> None:
+    def refuse_incomparable(self, case: Case[HoldoutT_contra]) -> None:
         """Raise NotComparable where the champion answers other questions than the test rows ask."""
 
-    def score_model(self, model: RegisteredModel, holdout: HoldoutT) -> ScoresT:
+    def score_model(self, model: RegisteredModel, holdout: HoldoutT_contra) -> ScoresT:
         """Score a registered model on the test rows."""
 
     def compare_scores(
         self,
         champion: ScoresT,
         challenger: ScoresT,
-        holdout: HoldoutT,
+        holdout: HoldoutT_contra,
         *,
         anchor: dict[str, Any],
         settings: SettingsT_contra,
@@ -46,7 +47,7 @@ class NotComparable(Exception):  # noqa: N818 (it ends a judgement, not the run)
     """Champion and challenger cannot be compared; the arguments are the sentences that say why, and the remedy."""
 
 
-def recall(case: Case) -> tuple[Verdict, Entry] | None:
+def recall(case: Case[Holdout]) -> tuple[Verdict, Entry] | None:
     """Find what was decided before, with the entry that says so; None if the models must be compared."""
     entries, challenge = case.entries, case.challenge
     if case.who.is_same(challenge.who):
@@ -60,7 +61,7 @@ def recall(case: Case) -> tuple[Verdict, Entry] | None:
     return None if kept is None else (Verdict.from_json(kept.verdict), kept)
 
 
-def judge(case: Case, judging: Judging[Any, Any, Any]) -> Verdict:
+def judge(case: Case[Holdout], judging: Judging[Any, Any, Any]) -> Verdict:
     """Compare a challenger with the champion on the same rows, in the way of its kind.
 
     Raises ServiceError (E-SVC-004) if MLflow does not answer.
@@ -79,7 +80,7 @@ def judge(case: Case, judging: Judging[Any, Any, Any]) -> Verdict:
     return decide_on(case, compared)
 
 
-def crown_first(case: Case, scores: Scores) -> Verdict:
+def crown_first(case: Case[Holdout], scores: Scores) -> Verdict:
     """Make a challenger champion where there is none; it anchors all later ones on these rows."""
     holdout = case.challenge.holdout
     figures = {"rows": holdout.rows, "challenger": scores.figures, "anchor": scores.figures}
@@ -87,7 +88,7 @@ def crown_first(case: Case, scores: Scores) -> Verdict:
     return replace(crowned, champion=case.challenge.version, figures=figures)
 
 
-def decide_on(case: Case, comparison: Comparison) -> Verdict:
+def decide_on(case: Case[Holdout], comparison: Comparison) -> Verdict:
     """Promote a challenger whose gain is no luck and to which nothing objects; one more decision of these rows."""
     undecided, metric = case.rule("kept", []), case.settings.metric
     number, alpha = undecided.decisions + 1, undecided.alpha
@@ -112,7 +113,7 @@ def decide_on(case: Case, comparison: Comparison) -> Verdict:
 
 
 def refuse_differences(
-    case: Case, find_differences: Callable[[RegisteredModel, Holdout], Iterator[tuple[str, str]]]
+    case: Case[HoldoutT], find_differences: Callable[[RegisteredModel, HoldoutT], Iterator[tuple[str, str]]]
 ) -> None:
     """Raise NotComparable for the first difference found between the champion, if there is one, and the test rows.
 
@@ -128,13 +129,13 @@ def refuse_differences(
         )
 
 
-def open_version(case: Case, who: Identity) -> RegisteredModel:
+def open_version(case: Case[Holdout], who: Identity) -> RegisteredModel:
     """Find a model of the case on this disk; raises NotComparable if it is not registered any more or not whole."""
     with _refusing(case, who):
         return named_models.open_identity(case.challenge.model, who, case.entries)
 
 
-def open_scores(case: Case, who: Identity, judging: Judging[Any, Any, Any]) -> Scores:
+def open_scores(case: Case[Holdout], who: Identity, judging: Judging[Any, Any, Any]) -> Scores:
     """Score a model on the challenge's rows; raises NotComparable if it is not whole or answers nonsense."""
     model, holdout = open_version(case, who), case.challenge.holdout
     with _refusing(case, who):
@@ -149,7 +150,7 @@ def open_scores(case: Case, who: Identity, judging: Judging[Any, Any, Any]) -> S
 
 
 @contextlib.contextmanager
-def _refusing(case: Case, who: Identity) -> Iterator[None]:
+def _refusing(case: Case[Holdout], who: Identity) -> Generator[None]:
     """Turn what keeps a model from being scored into a refusal."""
     try:
         yield

@@ -10,6 +10,7 @@ import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from sqlalchemy import Connection, inspect, select
 from sqlalchemy.exc import IntegrityError as UniqueViolation
@@ -42,7 +43,7 @@ class Draft:
     challenger: str = ""
     reason: str
     actor: str
-    verdict: Mapping[str, object] = field(default_factory=dict)
+    verdict: Mapping[str, Any] = field(default_factory=dict)
     holdout: str = ""
     splits: str = ""
     trigger: str = ""
@@ -139,7 +140,7 @@ def append(draft: Draft, *, expected: int) -> Entry:
     return _entry_of(row)
 
 
-def _row_of(draft: Draft, entries: Sequence[Entry]) -> dict:
+def _row_of(draft: Draft, entries: Sequence[Entry]) -> dict[str, Any]:
     row = {
         **asdict(draft),
         "verdict": canonical_json(draft.verdict),
@@ -150,8 +151,8 @@ def _row_of(draft: Draft, entries: Sequence[Entry]) -> dict:
     return {**row, "digest": digest_of(row)}
 
 
-def _entry_of(row: Mapping) -> Entry:
-    contents = {name: row.get(name) or "" for name in ADDED}
+def _entry_of(row: Mapping[str, Any]) -> Entry:
+    contents: dict[str, Any] = {name: row.get(name) or "" for name in ADDED}
     return Entry(**{**row, **contents, "verdict": json.loads(row["verdict"])})
 
 
@@ -164,7 +165,7 @@ def _read(connection: Connection, model: str) -> list[Entry]:
     return [_entry_of(row) for row in rows]
 
 
-def _check_row(row: dict, *, number: int, predecessor: str) -> None:
+def _check_row(row: Mapping[str, Any], *, number: int, predecessor: str) -> None:
     absent = {name for name in ADDED if row.get(name) is None}
     written = {name: value for name, value in row.items() if name not in {"digest", *absent}}
     if (row["number"], row["predecessor"], row["digest"]) != (number, predecessor, digest_of(written)):

@@ -34,7 +34,9 @@ def parse_reference(text: str) -> ModelReference:
 
     Raises InputError (E-NAME-001, E-REG-002).
     """
-    name, separator, rest = re.fullmatch(r"(?:models:/)?([^@/]*)([@/]?)(.*)", text, re.DOTALL).groups()
+    parts = re.fullmatch(r"(?:models:/)?([^@/]*)([@/]?)(.*)", text, re.DOTALL)
+    assert parts is not None, "every text has a name, be it empty"
+    name, separator, rest = parts.groups()
     check_name(name, what="model name")
     if separator != "/":
         return ModelReference(name=name, alias=check_name(rest if separator else CHAMPION, what="alias"))

@@ -29,7 +29,7 @@ def promote(reference: str, *, reason: str) -> Entry:
     if not entries or not entries[-1].who(CHAMPION).is_same(model.identity):
         ledger.append(_draft_promotion(model, entries, reason), expected=len(entries))
     aliases.project(model.name, anew=True)
-    return ledger.head(model.name)
+    return ledger.read_entries(model.name)[-1]
 
 
 def roll_back(name: str, *, reason: str) -> Entry:
@@ -45,7 +45,7 @@ def roll_back(name: str, *, reason: str) -> Entry:
     if not _is_interrupted_rollback(name, entries):
         ledger.append(_draft_rollback(name, entries, reason), expected=len(entries))
     aliases.project(name, anew=True)
-    return ledger.head(name)
+    return ledger.read_entries(name)[-1]
 
 
 def find_way_back(name: str) -> str:
@@ -110,7 +110,15 @@ def _draft_rollback(name: str, entries: Sequence[Entry], reason: str) -> Draft:
 
 
 def _draft(
-    action: str, model: str, *, champion: Identity, previous: Identity, challenger: Identity, reason: str, **rows: str
+    action: str,
+    model: str,
+    *,
+    champion: Identity,
+    previous: Identity,
+    challenger: Identity,
+    reason: str,
+    holdout: str,
+    splits: str,
 ) -> Draft:
     return Draft(
         model=model,
@@ -118,7 +126,8 @@ def _draft(
         **as_fields(champion=champion, previous=previous, challenger=challenger),
         reason=reason.strip(),
         actor=aliases.current_user(),
-        **rows,
+        holdout=holdout,
+        splits=splits,
     )
 
 

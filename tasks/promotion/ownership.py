@@ -24,9 +24,10 @@ def refuse_other_ledger(model: str, entries: Sequence[Entry], tags: Mapping[str,
 
     Raises ServiceError: E-LED-004 for another ledger, E-LED-005 for a copy that went on apart, or an older state.
     """
-    if not tags.get(OWNER):
+    owner = tags.get(OWNER, "")
+    if not owner:
         return  # no ledger decides yet, or a person took it from the one that did
-    is_own = tags[OWNER] == ledger.read_identity()
+    is_own = owner == ledger.read_identity()
     if not is_own and tags.get(PLACE) == describe_place():
         return  # the ledger that lay here is lost, and this one was begun in its place
     if not is_own:

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rnnmodels.durable import sha256_of_file
 from tasks.progress import Progress, emit
@@ -12,6 +12,7 @@ from tasks.registry.registered_model import RegisteredModel
 from tasks.registry.served_parts import SERVING
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
+from tasks.store.manifest import Summary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,7 @@ class Scores(ABC):
 
     @property
     @abstractmethod
-    def figures(self) -> dict:
+    def figures(self) -> dict[str, Any]:
         """JSON value of the version and of each metric."""
 
     @property
@@ -52,7 +53,7 @@ class Scores(ABC):
 
 
 def build_scores(
-    write: Callable[[Path], dict],
+    write: Callable[[Path], Summary],
     model: RegisteredModel,
     holdout: Holdout,
     *,

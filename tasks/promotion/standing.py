@@ -1,9 +1,10 @@
 """What a model's entries add up to: who is champion, who was before, on which rows, and what was decided already."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from tasks.promotion.ledger import Entry
-from tasks.registry.identity import Identity
+from tasks.registry.identity import NOBODY, Identity
 
 CROWNING = ("adopt", "first", "promoted", "promote")
 # Entries that say nothing new of a model.
@@ -45,12 +46,12 @@ def find_latest_about(entries: Sequence[Entry], who: Identity) -> Entry | None:
 def find_kept(entries: Sequence[Entry], who: Identity, holdout: str) -> Entry | None:
     """The entry in which these rows decided that a model does not replace the present champion."""
     kept = (one for one in entries if (one.action, one.holdout) == ("kept", holdout))
-    champion = entries[-1].who("champion") if entries else None
+    champion = entries[-1].who("champion") if entries else NOBODY
     found = (one for one in kept if one.who("challenger").is_same(who) and one.who("champion").is_same(champion))
     return next(found, None)
 
 
-def find_anchor(entries: Iterable[Entry], holdout: str) -> dict:
+def find_anchor(entries: Iterable[Entry], holdout: str) -> dict[str, Any]:
     """Figures of the first champion that was scored on these rows; empty if none was."""
     scored = (entry.verdict["figures"] for entry in entries if entry.verdict.get("holdout") == holdout)
     return next((figures["anchor"] for figures in scored if "anchor" in figures), {})

@@ -1,8 +1,8 @@
 """What the gate says of a challenger: one word, its reasons in sentences, the figures behind them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from tasks.promotion.comparison import Comparison
 from tasks.promotion.ledger import DECISIONS, Draft, Entry
@@ -15,15 +15,19 @@ GATE = "gate"
 DECIDING = ("first", "promoted", "kept")
 CROWNED = ("first", "promoted", "current")
 
+Word: TypeAlias = Literal["first", "promoted", "kept", "current", "refused"]
+
+HoldoutT_co = TypeVar("HoldoutT_co", bound=Holdout, covariant=True)
+
 
 @dataclass(frozen=True, kw_only=True)
-class Challenge:
+class Challenge(Generic[HoldoutT_co]):
     """A version that wants to be champion, the test rows that decide, and the run that brought it."""
 
     model: str
     version: str
     content: str
-    holdout: Holdout
+    holdout: HoldoutT_co
     splits: str
     trigger: str
     flow_run: str
@@ -47,7 +51,7 @@ class Verdict:
     `decisions` counts how often these rows have decided, this time included, and `alpha` is what the test was granted.
     """
 
-    verdict: Literal["first", "promoted", "kept", "current", "refused"]
+    verdict: Word
     reasons: Sequence[str]
     champion: str
     challenger: str
@@ -55,30 +59,30 @@ class Verdict:
     splits: str
     alpha: float
     decisions: int
-    figures: dict = field(default_factory=dict)
-    settings: dict = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @property
     def alias(self) -> str:
         """`champion` or `challenger`."""
         return "champion" if self.verdict in CROWNED else "challenger"
 
-    def as_json(self) -> dict:
+    def as_json(self) -> dict[str, Any]:
         """JSON value of everything."""
         return {**asdict(self), "alias": self.alias}
 
     @classmethod
-    def from_json(cls, value: dict) -> "Verdict":
+    def from_json(cls, value: Mapping[str, Any]) -> "Verdict":
         """Read what `as_json` wrote."""
         return cls(**{name: one for name, one in value.items() if name != "alias"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
+class Case(Generic[HoldoutT_co]):
     """A challenge with all that is known of its model, and the rules by which it is judged."""
 
     entries: Sequence[Entry]
-    challenge: Challenge
+    challenge: Challenge[HoldoutT_co]
     settings: GateSettings
 
     @property
@@ -102,7 +106,7 @@ class Case:
         holdout = self.challenge.holdout
         return max(count_decisions(self.entries, digest) for digest in (holdout.digest, holdout.origin))
 
-    def rule(self, verdict: str, reasons: Sequence[str]) -> Verdict:
+    def rule(self, verdict: Word, reasons: Sequence[str]) -> Verdict:
         """A verdict without figures, which leaves the champion and the wear of the rows as they are."""
         return Verdict(
             verdict=verdict,

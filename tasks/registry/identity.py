@@ -1,7 +1,7 @@
 """What a registered version is told by: its number, which may be given anew, and its content."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 CHAMPION, CHALLENGER, PREVIOUS = ROLES = ("champion", "challenger", "previous")
 
@@ -27,10 +27,27 @@ class Identity(NamedTuple):
 NOBODY = Identity("", "")
 
 
-def as_fields(**roles: Identity) -> dict[str, str]:
-    """What an entry of the ledger holds of the models in some roles: their numbers and their contents."""
-    numbers = {role: who.version for role, who in roles.items()}
-    return numbers | {f"{role}_content": who.content for role, who in roles.items()}
+class RoleFields(TypedDict):
+    """What an entry of the ledger holds of the models in their roles: their numbers and their contents."""
+
+    champion: str
+    previous: str
+    challenger: str
+    champion_content: str
+    previous_content: str
+    challenger_content: str
+
+
+def as_fields(*, champion: Identity, previous: Identity, challenger: Identity) -> RoleFields:
+    """Write the models in their roles as fields of an entry."""
+    return {
+        "champion": champion.version,
+        "previous": previous.version,
+        "challenger": challenger.version,
+        "champion_content": champion.content,
+        "previous_content": previous.content,
+        "challenger_content": challenger.content,
+    }
 
 
 @dataclass(frozen=True, kw_only=True)

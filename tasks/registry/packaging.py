@@ -5,11 +5,18 @@ import tempfile
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
 
 from rnnmodels.durable import sha256_of_file
 from tasks.registry.served_parts import SERVING
 from tasks.store import fingerprint
 from tasks.tracking import mlflow_client
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow.pyfunc import PyFuncModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +28,13 @@ class Packaging:
     """
 
     model_type: str
-    input_example: object
+    input_example: "pd.DataFrame | list[str]"
     takes_table: bool = False
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns of the example, if it is a table."""
+        return [] if isinstance(self.input_example, list) else list(self.input_example.columns)
 
 
 def content_of(parts: Path, module: str) -> str:
@@ -57,6 +69,15 @@ def package_model(parts: Path, folder: Path, packaging: Packaging, *, module: st
             signature=False if packaging.takes_table else None,
             pip_requirements=pip_requirements(module),
         )
+
+
+def ask_for_table(served: "PyFuncModel", table: pl.DataFrame) -> pl.DataFrame:
+    """Ask a loaded model as its users do, with a table of pandas."""
+    import pandas as pd
+
+    answers = served.predict(table.to_pandas())
+    assert isinstance(answers, pd.DataFrame)
+    return pl.from_pandas(answers)
 
 
 def copy_served_code(module: str, folder: Path) -> list[Path]:

@@ -7,7 +7,7 @@ is one version.
 import contextlib
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -148,7 +148,7 @@ def _create_version(
     with contextlib.suppress(mlflow_client.load_mlflow().MlflowException):
         client.create_registered_model(name)
     return client.create_model_version(
-        name, logged.artifact_location, run_id, tags=tags, description=description, model_id=logged.model_id
+        name, logged.artifact_location, run_id, tags=dict(tags), description=description, model_id=logged.model_id
     )
 
 
@@ -173,7 +173,7 @@ def _whole_model(version: "ModelVersion") -> RegisteredModel | None:
 
 
 @contextlib.contextmanager
-def _unchanged_import_path() -> Iterator[None]:
+def _unchanged_import_path() -> Generator[None]:
     """Undo what MLflow adds to `sys.path`: in this process the project's own modules stay in charge."""
     before = list(sys.path)
     try:

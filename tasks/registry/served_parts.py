@@ -6,6 +6,7 @@ This module travels with every registered model, so it knows neither Prefect nor
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from rnnmodels.durable import sha256_of_file
 from tasks.errors import IntegrityError
@@ -21,7 +22,7 @@ def write_serving(folder: Path, *, kind: str, serving: Mapping[str, object], par
     (folder / SERVING).write_text(json.dumps(fields, indent=2, sort_keys=True), encoding="utf-8")
 
 
-def read_serving(folder: Path) -> dict:
+def read_serving(folder: Path) -> dict[str, Any]:
     """Return how a folder's model is used, after checking the SHA-256 of each file.
 
     Raises IntegrityError (E-INT-001).
@@ -32,7 +33,7 @@ def read_serving(folder: Path) -> dict:
     return fields["serving"]
 
 
-def read_serving_fields(folder: Path) -> dict:
+def read_serving_fields(folder: Path) -> dict[str, Any]:
     """Read `serving.json`, checking nothing: format, kind, serving, sha256."""
     return json.loads((folder / SERVING).read_bytes())
 

@@ -4,6 +4,7 @@ Each function returns a Figure of its own; pyplot and its process-wide state are
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ def draw_loss_curves(
     histories: Mapping[str, Sequence[Mapping[str, float]]], best_epochs: Mapping[str, int]
 ) -> "Figure":
     """Training and validation loss by epoch of each candidate, its best epoch ringed."""
-    axes = new_axes("Loss by epoch: training dashed, validation solid")
+    figure, axes = new_axes("Loss by epoch: training dashed, validation solid")
     for position, (name, epochs) in enumerate(histories.items()):
         colour = PALETTE[position % len(PALETTE)]
         epoch, train, valid = ([one[column] for one in epochs] for column in ("epoch", "train_loss", "valid_loss"))
@@ -34,10 +35,10 @@ def draw_loss_curves(
         axes.plot(epoch, train, color=colour, linestyle="--", linewidth=1, marker=".", alpha=0.7)
         axes.plot(epoch, valid, color=colour, linewidth=1.8, marker="o", markersize=4, label=plain(name))
         axes.plot(epoch[best], valid[best], "o", markersize=9, markerfacecolor="none", markeredgecolor=colour)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     axes.set(xlabel="epoch", ylabel="loss")
     add_legend(axes)
-    return axes.figure
+    return figure
 
 
 def write_png(figure: "Figure", path: Path) -> Path:
@@ -53,9 +54,10 @@ def new_figure(*, width: float = WIDTH_INCHES, height: float = HEIGHT_INCHES) ->
     return Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained", facecolor="white")
 
 
-def new_axes(title: str, *, width: float = WIDTH_INCHES, height: float = HEIGHT_INCHES) -> "Axes":
+def new_axes(title: str, *, width: float = WIDTH_INCHES, height: float = HEIGHT_INCHES) -> "tuple[Figure, Axes]":
     """Make a figure with one pair of quiet axes."""
-    return style_axes(new_figure(width=width, height=height).add_subplot(), title)
+    figure = new_figure(width=width, height=height)
+    return figure, style_axes(figure.add_subplot(), title)
 
 
 def style_axes(axes: "Axes", title: str) -> "Axes":
@@ -74,20 +76,21 @@ def style_axes(axes: "Axes", title: str) -> "Axes":
 def draw_intervals(
     axes: "Axes",
     intervals: Sequence[Mapping[str, float]],
-    places: Sequence[float],
+    places: Sequence[float] | np.ndarray,
     *,
+    color: str,
+    label: str | None = None,
     vertical: bool = False,
     marker: str = "o",
-    **style: str,
 ) -> None:
     """Mark values at their places with bars for their intervals, across or upright."""
     value, low, high = (np.array([one[bound] for one in intervals]) for bound in ("value", "low", "high"))
     spread = np.clip([value - low, high - value], 0, None)
-    style = {"fmt": marker, "markersize": 4, "linewidth": 1.2, "capsize": 2, **style}
+    draw = partial(axes.errorbar, fmt=marker, markersize=4, linewidth=1.2, capsize=2, color=color, label=label)
     if vertical:
-        axes.errorbar(places, value, yerr=spread, **style)
+        draw(places, value, yerr=spread)
     else:
-        axes.errorbar(value, places, xerr=spread, **style)
+        draw(value, places, xerr=spread)
 
 
 def add_legend(axes: "Axes") -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 from starlette.responses import JSONResponse
 
 from tasks.contract.interface import Caps, FieldError
@@ -12,7 +12,12 @@ from tasks.serving.champion import ModelFollower
 from tasks.serving.faults import RequestError, bad_field
 from tasks.serving.seen_inputs import SeenInputs
 
-ERROR = {"code": "E-SRV-013", "field": "texts[3]", "problem": "got null, expected a text.", "fix": "send a string."}
+ERROR: dict[str, JsonValue] = {
+    "code": "E-SRV-013",
+    "field": "texts[3]",
+    "problem": "got null, expected a text.",
+    "fix": "send a string.",
+}
 
 
 class ReadyAnswer(BaseModel):

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from http import HTTPStatus
 from typing import Any
 
@@ -41,7 +41,7 @@ def create_application(follower: ModelFollower, settings: ServingSettings, *, to
     batcher = MicroBatcher(Answerer(follower=follower, seen=seen, caps=settings), max_items=settings.batch_texts)
 
     @contextlib.asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
         async with batcher.running():
             periodic = (follower.follow(settings.poll_s), _flush(seen, settings.flush_s))
             beside = [asyncio.create_task(work) for work in periodic]

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -46,7 +46,7 @@ class MicroBatcher(Generic[ItemT, Answer]):
         return await entry.answer
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def running(self) -> AsyncGenerator[None]:
         """Score in the background for the duration of a block."""
         with ThreadPoolExecutor(1, thread_name_prefix="scoring") as thread:
             scoring = asyncio.create_task(self._score_forever(thread))

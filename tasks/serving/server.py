@@ -97,7 +97,7 @@ def check_settings(values: dict[str, object]) -> ServingSettings:
     Raises InputError (E-SRV-004) naming the first that is unknown or out of bounds.
     """
     try:
-        return ServingSettings(**values)
+        return ServingSettings.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = ".".join(map(str, first["loc"]))

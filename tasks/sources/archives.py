@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, Self
 
 from tasks.errors import InputError, IntegrityError, ResourceError, quoted
 from tasks.sources.decoding import BUFFER_BYTES, document_too_large, open_decompressed, parsing
@@ -93,7 +93,7 @@ class _Roll:
                 fix='unpack it yourself, or leave it out with on_bad_rows = "skip".',
                 file=f"{self.file.path}!{name}",
             )
-        if is_document(name, self.intake.settings.include):
+        if is_document(name, self.intake.settings.documents):
             return True
         self.intake.ignore(name)
         return False
@@ -122,6 +122,7 @@ def _normalized(name: str) -> str:
 
 
 def _read_document(member: Member, file: InputFile, intake: Intake) -> bytes:
+    assert member.open is not None, "a folder is no document"
     place = f"{file.path}!{member.name}"
     if member.num_bytes > intake.settings.max_document_bytes:
         raise document_too_large(intake.settings.max_document_bytes, place=place)
@@ -134,10 +135,16 @@ def _tar_members(file: InputFile, intake: Intake) -> Iterator[Member]:
         with parsing(file.path, code="E-ARC-006", what="is not a tar archive, or damaged at its start"):
             tar = tarfile.open(fileobj=stream, mode="r|", tarinfo=_strict_header(file))  # noqa: SIM115 (holds no file)
         while (member := _next_member(tar, file)) is not None:
-            yield Member(member.name, member.size, None if member.isdir() else partial(tar.extractfile, member))
-            tar.members.clear()  # the library remembers all members
+            yield Member(member.name, member.size, None if member.isdir() else partial(_open_member, tar, member))
+            tar.members.clear()  # ty: ignore[missing-attribute] (typeshed knows nothing of what the library remembers)
         while stream.read(BUFFER_BYTES):  # the check sum of a compressed file stands at its end
             continue
+
+
+def _open_member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    opened = tar.extractfile(member)
+    assert opened is not None, "only folders and links cannot be opened"
+    return opened
 
 
 def _next_member(tar: tarfile.TarFile, file: InputFile) -> tarfile.TarInfo | None:
@@ -156,10 +163,10 @@ def _strict_header(file: InputFile) -> type[tarfile.TarInfo]:
 
     class StrictHeader(tarfile.TarInfo):
         @classmethod
-        def frombuf(cls, buf: bytes, encoding: str, errors: str) -> tarfile.TarInfo:
+        def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
             try:
                 header = super().frombuf(buf, encoding, errors)
-            except tarfile.EOFHeaderError:
+            except tarfile.EOFHeaderError:  # ty: ignore[missing-attribute] (typeshed leaves it out)
                 raise  # the block of zeros that ends an archive
             except tarfile.HeaderError as error:
                 raise tarfile.ReadError(str(error)) from error

@@ -9,9 +9,9 @@ import contextlib
 import gzip
 import io
 import lzma
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -19,6 +19,9 @@ from tasks.errors import InputError, IntegrityError, RnnflowError, printable
 from tasks.sources.encodings import propose_encodings, refuse_utf8_read_otherwise, remedy_for
 from tasks.sources.inputs import InputFile
 from tasks.sources.intake import MAX_EXAMPLES, Intake
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 BUFFER_BYTES = 2**18
 SNIFFED_BYTES = 2**10
@@ -41,11 +44,12 @@ ZERO_BYTES = {
 
 def open_decompressed(file: InputFile, intake: Intake) -> contextlib.AbstractContextManager[io.BufferedReader]:
     """Open a file's decompressed bytes; reading raises ResourceError at a cap, IntegrityError (E-ARC-006) at damage."""
-    return contextlib.closing(io.BufferedReader(_CappedStream(file, intake), BUFFER_BYTES))
+    stream: io.BufferedReader = io.BufferedReader(_CappedStream(file, intake), BUFFER_BYTES)
+    return contextlib.closing(stream)
 
 
 @contextlib.contextmanager
-def parsing(place: str | Path, *, code: str, what: str) -> Iterator[None]:
+def parsing(place: str | Path, *, code: str, what: str) -> Generator[None]:
     """Turn whatever a library raises on hostile bytes, panics included, into IntegrityError."""
     try:
         yield
@@ -186,14 +190,14 @@ def _refuse_lone_returns(head: bytes, place: str) -> None:
         )
 
 
-def _open_zstd(file: BinaryIO) -> BinaryIO:
+def _open_zstd(file: io.BufferedReader) -> io.BufferedIOBase:
     # The stream reader of `zstandard` takes a truncated file for a whole one; Arrow's does not.
     import pyarrow as pa
 
     return pa.CompressedInputStream(file, "zstd")
 
 
-DECOMPRESSORS: dict[str, Callable[[BinaryIO], BinaryIO]] = {
+DECOMPRESSORS: dict[str, Callable[[io.BufferedReader], io.BufferedIOBase]] = {
     "": lambda file: file,
     ".gz": lambda file: gzip.GzipFile(fileobj=file),
     ".bz2": bz2.BZ2File,
@@ -214,7 +218,7 @@ class _CappedStream(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readinto(self, buffer: "WriteableBuffer") -> int:
         with parsing(
             self._file.path, code="E-ARC-006", what=f"is damaged or cut off after {self._num_bytes} bytes of data"
         ):

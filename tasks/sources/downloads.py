@@ -5,7 +5,7 @@ import fcntl
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -80,7 +80,7 @@ def _is_right(path: Path, remote: RemoteFile) -> bool:
 
 
 @contextlib.contextmanager
-def _sole_writer(part: Path) -> Iterator[None]:
+def _sole_writer(part: Path) -> Generator[None]:
     with part.with_name(f"{part.name}.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -164,7 +164,7 @@ class _Transfer:
                 raise Interruption("E-NET-003", f"sent only {num_bytes} bytes in the time allowed")
 
     @contextlib.contextmanager
-    def _naming_faults(self) -> Iterator[None]:
+    def _naming_faults(self) -> Generator[None]:
         """Turn what the transport raises into an Interruption with its code."""
         try:
             yield

@@ -88,6 +88,7 @@ def refuse_utf8_read_otherwise(head: bytes, encoding: str, place: str) -> None:
     if going_on < LEAST_UTF8_BYTES[_has_single_bytes(encoding)]:
         return
     beyond = re.search(rb"[\x80-\xff]+", head)
+    assert beyond is not None, "more than ASCII was counted"
     raise InputError(
         "E-ENC-001",
         f"got bytes {beyond[0][:MAX_SHOWN_BYTES].hex(' ')}, which are UTF-8 as is all that follows, "

@@ -1,7 +1,7 @@
 """What a file server may answer: redirects on its own host, pleas to wait, and pages that pose as the file."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -23,7 +23,7 @@ class Interruption(Exception):  # noqa: N818 (no error yet: another try may succ
 
 
 @contextlib.contextmanager
-def opened_from(client: httpx.Client, url: str, *, offset: int) -> Iterator[httpx.Response]:
+def opened_from(client: httpx.Client, url: str, *, offset: int) -> Generator[httpx.Response]:
     """Ask for the bytes from an offset on, following redirects.
 
     Raises ServiceError (E-NET-007) for a redirect to another host, to a weaker scheme, or beyond five hops.

@@ -9,7 +9,7 @@ import itertools
 import os
 import posixpath
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,7 +108,7 @@ def is_document(name: str, include: str) -> bool:
 def _nothing_found(location: str, ignored: list[str], settings: FileSettings) -> InputError:
     such_as = f", only {len(ignored)} others such as {quoted(ignored[0])}" if ignored else ""
     if settings.reads_documents:
-        missed, fix = f" that matches include = {quoted(settings.include)}", "set include, or name tables with a glob"
+        missed, fix = f" that matches include = {quoted(settings.documents)}", "set include, or name tables with a glob"
     else:
         missed, fix = " that is a table", "name tables with a glob"
     return InputError(
@@ -191,7 +191,7 @@ def _documents_below(folder: Path, root: Path, settings: FileSettings) -> Iterat
     paths = (path for path in paths if not is_hidden(path.relative_to(folder).as_posix()))
     for path in _sorted_within_cap(paths, folder, settings):
         name = path.relative_to(root).as_posix()
-        kind = "document" if is_document(name, settings.include) else ""
+        kind = "document" if is_document(name, settings.documents) else ""
         yield InputFile(path, name, kind, suffixes_of(name)[1])
 
 
@@ -244,7 +244,7 @@ def _sha256(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def _readable(path: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:

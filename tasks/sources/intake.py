@@ -4,7 +4,7 @@ import difflib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import polars as pl
 
@@ -18,6 +18,8 @@ BATCH_BYTES = 16 * 2**20
 MAX_EXAMPLES = 5
 # Small files may be as repetitive as they like.
 RATIO_FLOOR_BYTES = 2**20
+
+SettingsT_co = TypeVar("SettingsT_co", bound=FileSettings, covariant=True)
 
 
 class RawRow(NamedTuple):
@@ -33,7 +35,7 @@ class RawRow(NamedTuple):
 
 
 @dataclass
-class Intake:
+class Intake(Generic[SettingsT_co]):
     """The settings of a pass, and what has been read, filtered and left out so far.
 
     With a list `refused` every refused row is kept there, whatever `on_bad_rows` says: a prediction answers for each.
@@ -42,7 +44,7 @@ class Intake:
     ones are of channels that are not wanted.
     """
 
-    settings: FileSettings
+    settings: SettingsT_co
     refused: list[InputError] | None = None
     bad_places: list[tuple[str, int | None]] | None = None
     num_bytes: int = 0

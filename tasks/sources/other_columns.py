@@ -42,6 +42,7 @@ def _no_records(_file: InputFile, _intake: Intake, _lines: frozenset[int]) -> It
 def _csv_records(file: InputFile, intake: Intake, lines: frozenset[int]) -> Iterator[Record]:
     records = read_records(file, intake)
     _, header = next(records)
+    assert not isinstance(header, InputError), "rows were read below this header before"
     for line, fields in records:
         if line in lines and not isinstance(fields, InputError) and len(fields) == len(header):
             yield line, dict(zip(header, fields, strict=True))

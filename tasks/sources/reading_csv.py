@@ -6,7 +6,7 @@ reads UTF-16 as garbage and names neither file nor line in its errors.
 
 import contextlib
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import polars as pl
 
@@ -92,7 +92,7 @@ def _remembered(lines: Iterator[str], pending: list[str]) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _field_limit(limit: int) -> Iterator[None]:
+def _field_limit(limit: int) -> Generator[None]:
     # The limit belongs to the whole process, so it is put back.
     previous = csv.field_size_limit(limit)
     try:

@@ -94,7 +94,7 @@ def _decode_document(data: bytes, place: str, intake: Intake) -> str:
 
 
 def _refuse_column_settings(file: InputFile, intake: Intake) -> None:
-    if intake.settings.where or intake.settings.split_column:
+    if intake.settings.where or "split" in intake.settings.named_columns():
         raise InputError(
             "E-SRC-011",
             "is a document without columns, but `where` or `split_column` names one.",

@@ -14,7 +14,7 @@ from tasks.sources.decoding import Lines, open_decompressed
 from tasks.sources.inputs import InputFile
 from tasks.sources.intake import Intake, RawRow, batched, missing_column
 
-JSON_TYPES = {
+JSON_TYPES: dict[type, str] = {
     bool: "a boolean",
     dict: "an object",
     float: "a float",
@@ -24,7 +24,7 @@ JSON_TYPES = {
     type(None): "null",
 }
 # By the first word of a column's role.
-ALLOWED = {
+ALLOWED: dict[str, tuple[type, ...]] = {
     "text": (str,),
     "label": (str, int),
     "split": (str,),
@@ -159,9 +159,9 @@ def _shown(value: object) -> str:
 
 
 def _refuse_lone_surrogates(cells: list[str | None]) -> None:
-    for cell in cells:
+    for cell in filter(None, cells):
         try:
-            (cell or "").encode()
+            cell.encode()
         except UnicodeEncodeError as error:
             escape = f"\\u{ord(cell[error.start]):04x}"
             raise _LineError(

@@ -172,14 +172,14 @@ def _row_bytes(batch: pa.RecordBatch) -> np.ndarray:
 
 def _text_bytes(texts: pa.DictionaryArray) -> np.ndarray:
     """Bytes of each text once expanded, null as 0."""
-    lengths = pc.take(pc.binary_length(texts.dictionary), texts.indices)
+    lengths = pc.take(pc.call_function("binary_length", [texts.dictionary]), texts.indices)
     return pc.fill_null(lengths.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
 
 
 def _raw_frame(
     piece: pa.RecordBatch, columns: Mapping[str, str], file: InputFile, *, first_row: int, decimal: str
 ) -> pl.DataFrame:
-    cells = {role: pl.from_arrow(_expanded(piece.column(column))) for role, column in columns.items()}
+    cells = {role: pl.Series(_expanded(piece.column(column))) for role, column in columns.items()}
     return pl.DataFrame(
         {
             "file": pl.repeat(str(file.path), piece.num_rows, eager=True),

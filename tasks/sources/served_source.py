@@ -3,10 +3,11 @@
 This module travels with every registered model, so it knows neither Prefect nor MLflow.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from tasks.sources.inputs import suffixes_of
 from tasks.sources.settings import FileSettings
@@ -25,25 +26,36 @@ LABELS_ASIDE = {
 }
 
 
+SourceT = TypeVar("SourceT", bound=FileSettings)
+
+
 @dataclass(frozen=True, kw_only=True)
-class ServedSource:
+class ServedSource(ABC, Generic[SourceT]):
     """The record of how the training rows were read: their source's settings, as the stage `ingest` was given them."""
 
-    trained_as: ClassVar[type[FileSettings]]
-    read_as: ClassVar[type[FileSettings]]
     not_obeyed: ClassVar[Mapping[str, str]] = NAMES_FILES
 
-    source: dict
+    source: dict[str, Any] | None
+
+    @classmethod
+    @abstractmethod
+    def trained_as(cls) -> type[SourceT]:
+        """The class of the settings by which training rows are read."""
+
+    @classmethod
+    def read_as(cls) -> type[SourceT]:
+        """The class of the settings by which other files are read: the same, unless a kind says otherwise."""
+        return cls.trained_as()
 
     @property
-    def settings(self) -> FileSettings:
+    def settings(self) -> SourceT:
         """The settings of the training rows' source, the layout of a built-in data set filled in."""
-        return self.trained_as.model_validate(self.source).with_preset()
+        return self.trained_as().model_validate(self.source).with_preset()
 
-    def settings_for(self, path: Path, **changed: object) -> FileSettings:
+    def settings_for(self, path: Path, **changed: object) -> SourceT:
         """The source's settings for other files in any format, but for those that are `changed`."""
         own = reading_rules(self.settings, path, without=self.not_obeyed) | self.learned()
-        return self.read_as(**own | {"path": str(path), **changed})
+        return self.read_as().model_validate(own | {"path": str(path), **changed})
 
     def learned(self) -> dict[str, object]:
         """Settings that training found out, where the source left them open."""
@@ -59,6 +71,7 @@ def reading_rules(settings: FileSettings, path: Path, *, without: Mapping[str, s
     rules = settings.model_dump(exclude=set(without))
     if settings.dataset != "files":
         rules["where"] = {}
-    if settings.dataset != "files" or suffixes_of(path.name) != suffixes_of(Path(settings.path).name):
+    stated_for = suffixes_of(Path(settings.path or "").name)
+    if settings.dataset != "files" or suffixes_of(path.name) != stated_for:
         rules["format"] = "auto"
     return rules

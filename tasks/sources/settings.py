@@ -93,6 +93,11 @@ class FileSettings(Settings):
         return self.model_copy(update=self.presets[self.dataset])
 
     @property
+    def documents(self) -> str:
+        """Pattern of the documents in a folder or an archive; sources of texts let a recipe say it."""
+        return "*"
+
+    @property
     def decimal_mark(self) -> str:
         """What stands before the fraction of a number in a text; sources of numbers let a recipe say it."""
         return "."

@@ -16,6 +16,11 @@ class Interval(TypedDict):
     high: float
 
 
+def scaled_interval(interval: Interval, factor: float) -> Interval:
+    """An interval in a unit of which one of its own holds `factor`."""
+    return {"value": factor * interval["value"], "low": factor * interval["low"], "high": factor * interval["high"]}
+
+
 def draw_resamples(num_rows: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
     """Draw rows with replacement and yield, some resamples at a time, how often each was drawn: [rows, resamples]."""
     generator = np.random.default_rng(seed)

@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from pydantic import BaseModel
 from rnnmodels.durable import sha256_of_file, sync, write_durably
 from tasks.errors import InputError, IntegrityError, quoted
 from tasks.store import fingerprint
+from tasks.store.manifest import Manifest, Origin, Summary
 from tasks.store.sole_builder import sole_builder
 
 logger = logging.getLogger(__name__)
@@ -55,12 +56,12 @@ class Artefact:
         return f"{self.stage}/{self.key}"
 
     @property
-    def manifest(self) -> dict:
+    def manifest(self) -> Manifest:
         """The manifest as committed."""
         return json.loads((self.path / MANIFEST).read_bytes())
 
     @property
-    def summary(self) -> dict:
+    def summary(self) -> Summary:
         """What the stage reported about its result: counts, warnings, figures."""
         return self.manifest["summary"]
 
@@ -92,7 +93,7 @@ def home() -> Path:
 
 
 @contextlib.contextmanager
-def refreshing(enabled: bool) -> Iterator[None]:
+def refreshing(enabled: bool) -> Generator[None]:
     """Make every stage in this block recompute, whatever is cached."""
     token = _refresh.set(enabled)
     try:
@@ -103,7 +104,7 @@ def refreshing(enabled: bool) -> Iterator[None]:
 
 def build(
     stage: str,
-    write: Callable[[Path], dict],
+    write: Callable[[Path], Summary],
     *,
     module: Modules,
     config: Config,
@@ -163,8 +164,7 @@ def find_whole(folder: Path) -> Artefact | None:
     return _reference(folder, cached=True, wall_s=0.0) if _is_whole(folder) else None
 
 
-def _origin(stage: str, module: Modules, config: Config, inputs: Inputs) -> dict:
-    """Everything a stage's result depends on, as JSON values."""
+def _origin(stage: str, module: Modules, config: Config, inputs: Inputs) -> Origin:
     modules = (module,) if isinstance(module, str) else module
     return {
         "stage": stage,
@@ -174,7 +174,7 @@ def _origin(stage: str, module: Modules, config: Config, inputs: Inputs) -> dict
     }
 
 
-def _folder_of(origin: dict) -> Path:
+def _folder_of(origin: Origin) -> Path:
     return home() / "data" / origin["stage"] / fingerprint.digest_of(origin)[:24]
 
 
@@ -192,7 +192,7 @@ def _is_whole(folder: Path) -> bool:
     return True
 
 
-def _compute(folder: Path, write: Callable[[Path], dict], origin: dict, *, resume: bool) -> None:
+def _compute(folder: Path, write: Callable[[Path], Summary], origin: Origin, *, resume: bool) -> None:
     partial = partial_of(folder)
     if not resume:
         shutil.rmtree(partial, ignore_errors=True)
@@ -206,11 +206,11 @@ def _compute(folder: Path, write: Callable[[Path], dict], origin: dict, *, resum
     _commit(partial, folder, origin, summary, wall_s=time.perf_counter() - started)
 
 
-def _commit(partial: Path, folder: Path, origin: dict, summary: dict, *, wall_s: float) -> None:
+def _commit(partial: Path, folder: Path, origin: Origin, summary: Summary, *, wall_s: float) -> None:
     files = sorted(path for path in partial.rglob("*") if path.is_file() and path.name != MANIFEST)
     for path in files:
         sync(path)
-    manifest = {
+    manifest: Manifest = {
         "format": MANIFEST_FORMAT,
         **origin,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -228,7 +228,7 @@ def _commit(partial: Path, folder: Path, origin: dict, summary: dict, *, wall_s:
 
 
 @contextlib.contextmanager
-def _moved_aside(folder: Path) -> Iterator[None]:
+def _moved_aside(folder: Path) -> Generator[None]:
     """Make room for a rebuilt artefact; open files of the old one stay readable."""
     aside = folder.with_name(f"{folder.name}.old")
     if folder.exists():
@@ -239,7 +239,7 @@ def _moved_aside(folder: Path) -> Iterator[None]:
 
 
 def _reference(folder: Path, *, cached: bool, wall_s: float) -> Artefact:
-    manifest = json.loads((folder / MANIFEST).read_bytes())
+    manifest: Manifest = json.loads((folder / MANIFEST).read_bytes())
     return Artefact(
         stage=manifest["stage"],
         key=folder.name,

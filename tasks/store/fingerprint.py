@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec, resolve_name
 from pathlib import Path
+from typing import TypedDict
 
 PROJECT_PACKAGES = ("tasks", "rnnmodels")
 
-TYPE_CHECKING = ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+NEVER_AT_RUN_TIME = ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 
 # Distributions whose version can change the bytes of an artefact, by the name they are imported under.
 SHAPING_LIBRARIES = {
@@ -61,7 +62,14 @@ def reached_modules(*modules: str) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def describe_code(*modules: str) -> dict:
+class Code(TypedDict):
+    """What a stage's result owes to its code: the digest of all that it reaches, and the libraries' versions."""
+
+    code: str
+    libraries: dict[str, str]
+
+
+def describe_code(*modules: str) -> Code:
     """What a stage's result owes to its code: `code`, a digest of all it reaches, and the versions of `libraries`."""
     return {"code": code_digest(*modules), "libraries": installed_versions(*modules)}
 
@@ -112,7 +120,7 @@ def _module_path(name: str) -> Path | None:
     if spec is None:
         return None
     if spec.submodule_search_locations is None:  # a package of one file
-        return Path(spec.origin) if spec.has_location and not parts else None
+        return Path(spec.origin) if spec.origin is not None and spec.has_location and not parts else None
     paths = [Path(folder).joinpath(*parts) for folder in spec.submodule_search_locations]
     files = (file for path in paths for file in (path.with_suffix(".py"), path / "__init__.py"))
     return next((file for file in files if file.is_file()), None)
@@ -145,7 +153,7 @@ class _WithoutTypeChecking(ast.NodeTransformer):
 
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
         self.generic_visit(node)
-        return node.orelse if ast.unparse(node.test) in TYPE_CHECKING else node
+        return node.orelse if ast.unparse(node.test) in NEVER_AT_RUN_TIME else node
 
 
 @functools.cache

@@ -4,14 +4,14 @@ import contextlib
 import fcntl
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def sole_builder(folder: Path) -> Iterator[None]:
+def sole_builder(folder: Path) -> Generator[None]:
     """Let one process at a time build a key; the kernel frees the lock on any death of its holder."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f"{folder.name}.lock").open("a+") as lock:

@@ -4,7 +4,7 @@ Outside a Prefect run nothing is shown, so stages and tests work without a serve
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from uuid import UUID
 
 from prefect.artifacts import (
@@ -15,6 +15,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 from prefect.utilities.urls import url_for
 
@@ -26,20 +27,32 @@ SECONDS_BETWEEN_UPDATES = 3.0
 
 def flow_run_id() -> str:
     """The id of the Prefect flow run this code is part of; empty outside one."""
+    run = _flow_run()
+    return "" if run is None else str(run.id)
+
+
+def _flow_run() -> FlowRun | None:
     context = FlowRunContext.get()
-    return str(context.flow_run.id) if context is not None and context.flow_run is not None else ""
+    return None if context is None else context.flow_run
+
+
+def _own_flow_run() -> FlowRun:
+    """The flow run this code is part of, where it is known to be part of one."""
+    run = _flow_run()
+    assert run is not None
+    return run
 
 
 def run_context(recipe: str, **tracked_in: str) -> RunContext:
     """Name the flow run to MLflow: Prefect's id, name and page of it, and where it is `tracked_in` if that is known."""
-    run = FlowRunContext.get().flow_run
+    run = _own_flow_run()
     page = url_for("flow-run", obj_id=run.id) or ""
     return RunContext(recipe=recipe, flow_run_id=str(run.id), flow_run_name=run.name, flow_run_url=page, **tracked_in)
 
 
 def is_retry() -> bool:
     """Tell whether Prefect runs this flow run again, after it failed or crashed."""
-    return FlowRunContext.get().flow_run.run_count > 1
+    return _own_flow_run().run_count > 1
 
 
 def progress_bars() -> Listener:
@@ -52,7 +65,9 @@ def progress_bars() -> Listener:
             return
         percent = 100 * event.done / event.total
         if event.label not in artifacts:
-            artifacts[event.label] = create_progress_artifact(percent, key=artifact_key(f"fit-{event.label}"))
+            created = create_progress_artifact(percent, key=artifact_key(f"fit-{event.label}"))
+            assert not isinstance(created, Coroutine), "outside an event loop it waits"
+            artifacts[event.label] = created
         elif event.done >= event.total or time.monotonic() - shown_s[event.label] >= SECONDS_BETWEEN_UPDATES:
             update_progress_artifact(artifacts[event.label], percent, description=_describe(event))
         else:
@@ -69,7 +84,7 @@ def show_results(table: Sequence[dict], *, summary: str, verdict: str, mlflow_ru
     """
     if not flow_run_id():
         return
-    link_text = f"{FlowRunContext.get().flow_run.name} in MLflow"
+    link_text = f"{_own_flow_run().name} in MLflow"
     create_table_artifact(list(table), key="results", description="Candidates and baseline, with their intervals.")
     create_markdown_artifact(summary, key="summary", description=summary.partition("\n")[0])
     create_markdown_artifact(verdict, key="verdict", description=verdict.partition("\n")[0])

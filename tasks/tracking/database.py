@@ -4,7 +4,7 @@ import contextlib
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 DATABASE = "mlflow.db"
@@ -33,7 +33,7 @@ def create_store(folder: Path, open_store: Callable[[str], object]) -> None:
 
 
 @contextlib.contextmanager
-def _location_free_artifacts() -> Iterator[None]:
+def _location_free_artifacts() -> Generator[None]:
     """Have a store that is created in this block place artifacts as `mlflow server` does; else it stores a path."""
     os.environ[ARTIFACT_ROOT] = f"{ARTIFACT_SCHEME}:/"
     try:

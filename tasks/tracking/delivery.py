@@ -57,10 +57,12 @@ class Delivery:
             raise
 
     def _open(self, records: Sequence[dict]) -> None:
-        self._context, self._children = RunContext(**records[-1]["context"]), {}
-        self.run_id = runs.reach_run(mlflow_client.connect(), self._context, live=self._live)
+        context = RunContext(**records[-1]["context"])
+        self._context, self._children = context, {}
+        self.run_id = runs.reach_run(mlflow_client.connect(), context, live=self._live)
 
     def _record(self, records: Sequence[dict]) -> None:
+        assert self._context is not None, "a journal begins with its run"
         name = records[0]["child"]
         self.run_id = self.run_id or runs.reach_run(mlflow_client.connect(), self._context, live=self._live)
         if name not in self._children:
@@ -70,6 +72,7 @@ class Delivery:
         recording.record_metrics(self._children[name], points)
 
     def _end(self, records: Sequence[dict]) -> None:
+        assert self._context is not None, "a journal begins with its run"
         end = runs.end_fitted_runs if self._context.parent_flow_run_id else runs.end_owned_run
         end(mlflow_client.connect(), self._journal.flow_run_id, records[-1]["status"])
 

@@ -13,5 +13,7 @@ SEND_LIMIT_S = 15
 def send_event(name: str, *, resource: Mapping[str, str], payload: Mapping[str, Any], event_id: str) -> bool:
     """Send an event and wait until it is on its way; tells whether it is. Prefect acts on an id once."""
     event = emit_event(event=name, resource=dict(resource), payload=dict(payload), id=uuid.UUID(event_id))
-    _, pending = EventsWorker.drain_all(timeout=SEND_LIMIT_S, at_exit=False)
+    drained = EventsWorker.drain_all(timeout=SEND_LIMIT_S, at_exit=False)
+    assert isinstance(drained, tuple), "outside an event loop it waits"
+    _, pending = drained
     return event is not None and not pending

@@ -10,7 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -72,7 +72,7 @@ class Journal:
         return sum(bool(record) for record in self.read()[self._read_sent() :])
 
     @contextlib.contextmanager
-    def sending(self) -> "Iterator[Outbox]":
+    def sending(self) -> "Generator[Outbox]":
         """Be the only one who sends from this journal; at the end of the block a finished one is deleted."""
         with _locked(self._sent_path) as file:
             yield Outbox(self, file)
@@ -138,7 +138,7 @@ def _folder() -> Path:
 
 
 @contextlib.contextmanager
-def _locked(path: Path, mode: str = "a+b") -> Iterator[IO[bytes]]:
+def _locked(path: Path, mode: str = "a+b") -> Generator[IO[bytes]]:
     """Open a file under its lock, at its start; one that is deleted while it is awaited is opened anew."""
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:

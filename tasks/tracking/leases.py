@@ -11,7 +11,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import IO
 
@@ -51,7 +51,7 @@ def release(flow_run_id: str) -> None:
 
 
 @contextlib.contextmanager
-def holding(flow_run_id: str) -> Iterator[None]:
+def holding(flow_run_id: str) -> Generator[None]:
     """Hold a flow run's lease for a block; a surrounding holder in this process keeps it.
 
     Raises ServiceError (E-SVC-021) if another process holds it.

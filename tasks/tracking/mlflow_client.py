@@ -17,7 +17,7 @@ import re
 import shutil
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -152,7 +152,7 @@ def connect() -> "MlflowClient":
 
 
 @contextlib.contextmanager
-def answering() -> Iterator[None]:
+def answering() -> Generator[None]:
     """Turn a failure of MLflow's store in this block into a ServiceError.
 
     E-SVC-004 is for one that may pass, E-SVC-028 for what the store would refuse again.

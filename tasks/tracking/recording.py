@@ -177,7 +177,7 @@ def list_runs(limit: int = 100) -> list[TrackedRun]:
 def epoch_points(history: Iterable[Mapping[str, float]]) -> list[Point]:
     """Curves of a fit: one point per figure and epoch."""
     return [
-        (f"fit/{name}", int(figures["epoch"]), float(value))
+        Point(f"fit/{name}", int(figures["epoch"]), float(value))
         for figures in history
         for name, value in figures.items()
         if name != "epoch" and not isinstance(value, bool)
@@ -186,7 +186,7 @@ def epoch_points(history: Iterable[Mapping[str, float]]) -> list[Point]:
 
 def final_points(metrics: Mapping[str, float]) -> list[Point]:
     """Metrics without a course over epochs."""
-    return [(name, 0, float(value)) for name, value in metrics.items()]
+    return [Point(name, 0, float(value)) for name, value in metrics.items()]
 
 
 def _known_steps(client: "MlflowClient", run_id: str, points: Sequence[Point]) -> set[tuple[str, int]]:
@@ -212,7 +212,7 @@ def _tracked_run(run: "Run", recipe: str) -> TrackedRun:
     return TrackedRun(
         run_id=run.info.run_id,
         recipe=recipe,
-        name=run.info.run_name,
+        name=run.info.run_name or "",
         flow_run_id=run.data.tags[FLOW_RUN],
         started=datetime.datetime.fromtimestamp(run.info.start_time / 1000, datetime.UTC),
         status=run.info.status,

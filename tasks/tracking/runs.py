@@ -239,6 +239,7 @@ def _experiment_id(client: "MlflowClient", name: str) -> str:
         with contextlib.suppress(mlflow_client.load_mlflow().MlflowException):
             return client.create_experiment(name, artifact_location=location)
         experiment = client.get_experiment_by_name(name)
+        assert experiment is not None
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
     return experiment.experiment_id

@@ -11,7 +11,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +40,7 @@ class Replayed:
 
 
 @contextlib.contextmanager
-def spooling(context: RunContext) -> Iterator[Listener]:
+def spooling(context: RunContext) -> Generator[Listener]:
     """Lend a listener that brings each epoch of a fit into the run of its candidate, without waiting for MLflow.
 
     The first epoch opens the run. At the end of the block what is left is sent for at most 5 s.
@@ -63,6 +63,7 @@ def spooling(context: RunContext) -> Iterator[Listener]:
 
 def metrics_record(event: Progress) -> dict:
     """What is journaled of an epoch: its points, and when they were seen."""
+    assert event.epoch is not None, "only whole epochs are journaled"
     points = recording.epoch_points([{**event.figures, "epoch": event.epoch}])
     now_ms = int(time.time() * 1000)
     return {"kind": METRICS, "child": event.label, "points": [[*point[:3], now_ms] for point in points]}

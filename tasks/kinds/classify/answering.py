@@ -5,10 +5,11 @@ A batch is computed by one thread, so answers do not depend on the number of cor
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import TypeVar
 
 import numpy as np
@@ -19,7 +20,6 @@ from tasks.kinds.classify.windows import Window
 from tasks.prediction.unfinished import Answers
 
 T = TypeVar("T")
-END = object()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ def take(reading: Reading, rows: np.ndarray) -> Reading:
 
 
 @contextlib.contextmanager
-def one_thread_per_batch() -> Iterator[ThreadPoolExecutor]:
+def one_thread_per_batch() -> Generator[ThreadPoolExecutor]:
     """Lend a thread per core that torch may use (OMP_NUM_THREADS), in each of which torch works alone."""
     import torch
 
@@ -106,8 +106,12 @@ def one_thread_per_batch() -> Iterator[ThreadPoolExecutor]:
 
 def prefetched(items: Iterator[T]) -> Iterator[T]:
     """Make the next item in a thread while the one before is used."""
+
+    def take_one() -> list[T]:
+        return list(islice(items, 1))
+
     with ThreadPoolExecutor(1) as thread:
-        ahead = thread.submit(next, items, END)
-        while (item := ahead.result()) is not END:
-            ahead = thread.submit(next, items, END)
-            yield item
+        ahead = thread.submit(take_one)
+        while one := ahead.result():
+            ahead = thread.submit(take_one)
+            yield from one

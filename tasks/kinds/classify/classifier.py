@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -36,21 +36,23 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Serving(ServedSource):
+class Serving(ServedSource[SourceSettings]):
     """How a fitted model reads texts: how its source did, tokens kept, softmax temperature, padded tokens per batch.
 
     Models registered before the source was recorded have none, and read tables as sources do by default.
     """
 
-    trained_as: ClassVar[type[SourceSettings]] = SourceSettings
-    read_as: ClassVar[type[SourceSettings]] = SourceSettings
-
-    source: dict | None = None
+    source: dict[str, Any] | None = None
     name: str
     max_length: int
     keep: str
     temperature: float
     batch_tokens: int
+
+    @classmethod
+    def trained_as(cls) -> type[SourceSettings]:
+        """Labelled texts."""
+        return SourceSettings
 
     @property
     def settings(self) -> SourceSettings:

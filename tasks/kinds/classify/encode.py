@@ -6,7 +6,7 @@ streaming group-by, and mapped to ids by a cast to `pl.Enum`, where a token outs
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 from pydantic import Field
@@ -24,8 +24,8 @@ MOST_UNKNOWN = 0.5
 UNITS = {"word": "words", "char": "characters", "subword": "subwords"}
 # Small chunks and row groups keep memory flat; larger ones were no faster.
 CHUNK_ROWS = 2_000
-PARKED = {"compression": "uncompressed", "statistics": False, "row_group_size": 5_000}
-ENCODED = {"compression": "lz4", "row_group_size": 5_000}
+PARKED: dict[str, Any] = {"compression": "uncompressed", "statistics": False, "row_group_size": 5_000}
+ENCODED: dict[str, Any] = {"compression": "lz4", "row_group_size": 5_000}
 
 
 class EncodeSettings(Settings):

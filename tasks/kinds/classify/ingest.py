@@ -121,7 +121,7 @@ def _refuse_unusable(census: Census, intake: Intake) -> None:
         )
 
 
-def _summary(census: Census, intake: Intake, inputs: Inputs, digest: str) -> dict:
+def _summary(census: Census, intake: Intake[SourceSettings], inputs: Inputs, digest: str) -> dict:
     return {
         "rows": census.rows,
         "labels": dict(sorted(census.labels.items())),
@@ -134,7 +134,7 @@ def _summary(census: Census, intake: Intake, inputs: Inputs, digest: str) -> dic
     }
 
 
-def _warnings(census: Census, intake: Intake, inputs: Inputs) -> list[str]:
+def _warnings(census: Census, intake: Intake[SourceSettings], inputs: Inputs) -> list[str]:
     num_ignored = len(inputs.ignored) + intake.num_ignored
     first_ignored = (inputs.ignored or [intake.first_ignored])[0]
     counted = {

@@ -52,6 +52,7 @@ def prove_served(served: "PyFuncModel", judged: Judged) -> dict:
     expected = np.array([judged.logits[row] for row in judged.rows], dtype=np.float32)
     logits = np.concatenate([logits_of_batch(classifier, batch, judged.texts) for batch in judged.batches])
     answers = served.predict([judged.texts[row] for row in judged.rows])
+    assert isinstance(answers, list)
     probabilities = np.array([[answer.probabilities[label] for label in classifier.labels] for answer in answers])
     temperature, tolerance = classifier.serving.temperature, tolerance_on(judged.device)
     return prove_answers(logits, probabilities, expected, temperature=temperature, tolerance=tolerance)

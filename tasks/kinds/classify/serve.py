@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from tasks.contract.interface import JSON_TYPES, Answer, Answered, Caps, FieldError, Interface, ModelState
 from tasks.errors import quoted
 from tasks.kinds.classify.classifier import SURROGATE, Reading, TextClassifier
 
 FIELD = "texts"
-TEXTS = ["One of the best films of the year.", "Dull from start to finish."]
+TEXTS: list[JsonValue] = ["One of the best films of the year.", "Dull from start to finish."]
 SMOKE_TEXTS = ["One of the best films of the year.", ""]
-PREDICTION = {
+PREDICTION: dict[str, JsonValue] = {
     "label": "pos",
     "probabilities": {"neg": 0.03, "pos": 0.97},
     "tokens": 9,

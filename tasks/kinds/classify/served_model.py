@@ -23,7 +23,7 @@ class ServedTextClassifier(PythonModel):
         """Read the classifier once, when MLflow loads the model."""
         self.classifier = TextClassifier.load(Path(context.artifacts["parts"]))
 
-    def predict(self, context: PythonModelContext, model_input: list[str]) -> list[Answer]:  # noqa: ARG002
+    def predict(self, context: PythonModelContext, model_input: list[str]) -> list[Answer]:  # noqa: ARG002  # ty: ignore[incompatible-method-override] (MLflow needs no `params`)
         """Classify texts; raises InputError (E-TEXT-001) naming the first that cannot be read."""
         labels = self.classifier.labels
         return [

@@ -22,8 +22,9 @@ def write_shards(folder: Path, *, encoded: Artefact, settings: ShardSettings) ->
     ids = {split: pl.scan_parquet(encoded.file(f"{split}.parquet")) for split in SPLITS}
     cut = truncated(pl.col("tokens"), max_length=settings.max_length, keep=settings.keep)
     sequences = {split: frame.with_columns(tokens=cut) for split, frame in ids.items()}
-    id_type = ids["train"].collect_schema()["tokens"].inner
-    column = StepColumn(name="tokens", kind=pl.Series(dtype=id_type).to_numpy().dtype)
+    list_type = ids["train"].collect_schema()["tokens"]
+    assert isinstance(list_type, pl.List)
+    column = StepColumn(name="tokens", kind=pl.Series(dtype=list_type.inner).to_numpy().dtype)
     sizes = {"vocabulary_size": encoded.summary["vocabulary_size"], "num_classes": len(encoded.summary["labels"])}
     written = write_buckets(folder, sequences, column, settings=settings, sizes=sizes)
     truncated_rows = {split: _count_longer(frame, settings.max_length) for split, frame in ids.items()}

@@ -114,6 +114,7 @@ def _part_readable(rows: pl.DataFrame, intake: Intake) -> Window:
 
     What the intake has counted since the last window is handed on.
     """
+    assert intake.refused is not None, "a prediction answers for each row"
     faults = [describe_fault(fault, row=fault.row) for fault in intake.refused]
     is_bad = pl.col("text").is_null() | (pl.col("text").str.len_chars() > MAX_CHARACTERS)
     for row, text in rows.filter(is_bad).select("line", "text").iter_rows():

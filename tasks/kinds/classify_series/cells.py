@@ -1,5 +1,7 @@
 """Raw cells of a table of labelled sequences to rows of numbers, each with its label and official split."""
 
+from functools import cached_property
+
 import polars as pl
 import pyarrow as pa
 
@@ -25,7 +27,7 @@ class LabelledRowParser(RowParser):
         intake.spellings.add(rows)
         return rows.with_columns(label=renamed_label(self._labels))
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """Columns of a good row: those of every parser, then label and split."""
         return pa.schema([*super().schema, ("label", pa.large_string()), ("split", pa.large_string())])

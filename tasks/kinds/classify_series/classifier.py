@@ -18,7 +18,7 @@ import polars as pl
 from tasks.errors import InputError
 from tasks.kinds.classify_series.ingest import read_sequences
 from tasks.kinds.classify_series.numbers import VALUES_COLUMN, encode_sequences, truncated_steps
-from tasks.kinds.classify_series.source import SequenceSource, UnlabelledSource
+from tasks.kinds.classify_series.source import SequenceSource, SequenceTable, UnlabelledSource
 from tasks.labelled.calibration import calibrated_probabilities
 from tasks.panel.refusals import Refusal, refuse_missing_channels
 from tasks.panel.scaler import Scaler
@@ -39,11 +39,9 @@ SEQUENCE = "sequence"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Serving(ServedSource):
+class Serving(ServedSource[SequenceTable]):
     """How a classifier reads sequences: the source's columns, the channels, the steps kept, softmax temperature."""
 
-    trained_as: ClassVar[type[SequenceSource]] = SequenceSource
-    read_as: ClassVar[type[UnlabelledSource]] = UnlabelledSource
     not_obeyed: ClassVar[Mapping[str, str]] = NAMES_FILES | LABELS_ASIDE
 
     name: str
@@ -52,6 +50,16 @@ class Serving(ServedSource):
     keep: str
     temperature: float
     batch_steps: int
+
+    @classmethod
+    def trained_as(cls) -> type[SequenceTable]:
+        """Labelled sequences."""
+        return SequenceSource
+
+    @classmethod
+    def read_as(cls) -> type[SequenceTable]:
+        """Sequences whose labels, where there are any, are not read."""
+        return UnlabelledSource
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,16 +80,22 @@ class SequenceLabeller:
         from rnnmodels.classifiers.series_classifier import SeriesClassifier
         from rnnmodels.training.checkpoint import load_model
 
-        serving = read_serving(folder)
+        fields = read_serving(folder)
+        fields["channels"] = tuple(fields["channels"])
         return cls(
             model=load_model(SeriesClassifier, folder),
             scaler=Scaler.from_dict(json.loads((folder / "scaler.json").read_bytes())),
             labels=tuple(json.loads((folder / "labels.json").read_bytes())),
-            serving=Serving(**serving | {"channels": tuple(serving["channels"])}),
+            serving=Serving(**fields),
         )
 
     def answer_files(
-        self, inputs: Inputs, *, refusals: list[Refusal] | None = None, intake: Intake | None = None, **changed: object
+        self,
+        inputs: Inputs,
+        *,
+        refusals: list[Refusal] | None = None,
+        intake: Intake[SequenceTable] | None = None,
+        **changed: object,
     ) -> pl.DataFrame:
         """Label every sequence of files, read and checked as the training rows were; columns as of `label_sequences`.
 
@@ -100,7 +114,12 @@ class SequenceLabeller:
         return self.label_sequences(self.read_table(table))
 
     def read_files(
-        self, inputs: Inputs, *, refusals: list[Refusal] | None = None, intake: Intake | None = None, **changed: object
+        self,
+        inputs: Inputs,
+        *,
+        refusals: list[Refusal] | None = None,
+        intake: Intake[SequenceTable] | None = None,
+        **changed: object,
     ) -> pl.DataFrame:
         """Read files into sequences: row, series, length, time, value.*."""
         intake = intake or Intake(self.serving.settings_for(inputs.files[0].path, **changed))

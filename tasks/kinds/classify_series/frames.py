@@ -23,7 +23,8 @@ def gather_sequences(steps: Path, sheet: Sheet) -> pl.LazyFrame:
 
 def scatter_steps(sequences: pl.DataFrame) -> pl.DataFrame:
     """Take sequences apart: a row per step, with `row`, `series`, `time` and `value.<channel>`."""
-    return sequences.select("row", "series", "time", VALUES).explode("time", VALUES)
+    lists = sequences.select("row", "series", "time", VALUES)
+    return lists.explode(lists.columns[2:])
 
 
 def read_in_chunks(path: Path) -> Iterator[pl.DataFrame]:

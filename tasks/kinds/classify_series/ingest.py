@@ -12,7 +12,7 @@ from tasks.errors import InputError, quoted
 from tasks.kinds.classify_series.cells import LabelledRowParser
 from tasks.kinds.classify_series.frames import gather_sequences
 from tasks.kinds.classify_series.incomplete import describe_incomplete, find_incomplete, leave_out
-from tasks.kinds.classify_series.source import SequenceSource
+from tasks.kinds.classify_series.source import SequenceSource, SequenceTable
 from tasks.panel.account import describe_reading
 from tasks.panel.canonical import write_canonical
 from tasks.panel.cells import RowParser
@@ -62,7 +62,7 @@ def write_rows(folder: Path, *, settings: SequenceSource, inputs: Inputs, digest
 
 
 def read_sequences(
-    folder: Path, *, inputs: Inputs, intake: Intake, refusals: list[Refusal] | None = None
+    folder: Path, *, inputs: Inputs, intake: Intake[SequenceTable], refusals: list[Refusal] | None = None
 ) -> pl.DataFrame:
     """Read sequences without labels, in the order in which they first appear, with `folder` for scratch files.
 
@@ -75,7 +75,11 @@ def read_sequences(
 
 
 def park_and_gather(
-    folder: Path, inputs: Inputs, intake: Intake, parser: RowParser, refusals: list[Refusal] | None = None
+    folder: Path,
+    inputs: Inputs,
+    intake: Intake[SequenceTable],
+    parser: RowParser,
+    refusals: list[Refusal] | None = None,
 ) -> dict:
     """Leave the parsed rows in `PARKED_FILE` and whole sequences in `STEPS_FILE`; returns what was counted.
 
@@ -121,7 +125,7 @@ def park_and_gather(
     }
 
 
-def _describe(summary: dict, intake: Intake, parser: RowParser) -> list[str]:
+def _describe(summary: dict, intake: Intake[SequenceTable], parser: RowParser) -> list[str]:
     num_rows = summary["steps"] + summary["duplicates"]
     said = describe_reading(
         summary, settings=intake.settings, intake=intake, num_rows=num_rows, sentinels=parser.sentinels

@@ -17,7 +17,7 @@ from tasks.labelled.fit import read_layout
 from tasks.labelled.proof import gather_judged, prove_answers, score_as_judged, tolerance_on
 from tasks.panel.source import StampedSource
 from tasks.panel.source_tables import to_source_table, with_unwanted, write_source_table
-from tasks.registry.packaging import Packaging
+from tasks.registry.packaging import Packaging, ask_for_table
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
@@ -65,7 +65,7 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
     judged = gather_judged(lineage, best, labeller.serving.batch_steps)
     source = labeller.serving.settings
     table = with_unwanted(unscaled_table(judged.read_rows(lineage), source), source)
-    answers = pl.from_pandas(served.predict(table.to_pandas()))
+    answers = ask_for_table(served, table)
     return prove_answers(
         score_as_judged(labeller.model, judged, labeller.encode(labeller.read_table(table))),
         answers.select(f"probability_{label}" for label in labeller.labels).to_numpy(),
@@ -117,7 +117,7 @@ def describe_model(contest: Contest) -> str:
 
 def show_use(packaging: Packaging) -> str:
     """Lines of Python that use the loaded model, as a user writes them."""
-    columns = ", ".join(packaging.input_example.columns)
+    columns = ", ".join(packaging.columns)
     return f'table = pandas.read_csv("{EXAMPLE}")  # columns: {columns}\nmodel.predict(table)'
 
 

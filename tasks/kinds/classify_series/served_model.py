@@ -17,7 +17,7 @@ class ServedSequenceLabeller(PythonModel):
         """Read the classifier once, when MLflow loads the model."""
         self.labeller = SequenceLabeller.load(Path(context.artifacts["parts"]))
 
-    def predict(self, context: PythonModelContext, model_input: pd.DataFrame) -> pd.DataFrame:  # noqa: ARG002
+    def predict(self, context: PythonModelContext, model_input: pd.DataFrame) -> pd.DataFrame:  # noqa: ARG002  # ty: ignore[incompatible-method-override] (MLflow needs no `params`)
         """Label every sequence of a table with the columns it was trained on, label aside.
 
         Raises InputError, as the reading of the training rows did.

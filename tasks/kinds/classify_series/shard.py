@@ -23,11 +23,9 @@ def write_shards(folder: Path, *, encoded: Artefact, settings: SequenceShardSett
     channels = encoded.summary["channels"]
     column = StepColumn(name=VALUES_COLUMN, kind=np.dtype(np.float32), size=len(channels))
     whole = {split: pl.scan_parquet(encoded.file(f"{split}.parquet")) for split in SPLITS}
-    cut = {"max_length": settings.max_length, "keep": settings.keep, "size": column.size}
-    sequences = {
-        split: frame.with_columns(truncated_steps(pl.col(VALUES_COLUMN), **cut)) for split, frame in whole.items()
-    }
-    sizes = {"num_channels": column.size, "num_classes": len(encoded.summary["labels"])}
+    cut = truncated_steps(pl.col(VALUES_COLUMN), max_length=settings.max_length, keep=settings.keep, size=len(channels))
+    sequences = {split: frame.with_columns(cut) for split, frame in whole.items()}
+    sizes = {"num_channels": len(channels), "num_classes": len(encoded.summary["labels"])}
     written = write_buckets(folder, sequences, column, settings=settings, sizes=sizes)
     truncated_rows = {split: _count_longer(frame, settings.max_length) for split, frame in whole.items()}
     return {**written, "truncated": truncated_rows}

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tasks.panel.source import ColumnName, ColumnNames, StampedSource
+from tasks.panel.source import ColumnName, ColumnNames, OrderedSource
 from tasks.sources.settings import LabelledSource
 
 PRESETS = {
@@ -21,12 +21,11 @@ PRESETS = {
 }
 
 
-class UnlabelledSource(StampedSource):
+class SequenceTable(OrderedSource):
     """Which files hold sequences, and which columns are their ids, times and channels."""
 
     own_formats: ClassVar[Mapping[str, str]] = {".ts": "ts"}
 
-    dataset: Literal["files"] = Field("files", description="`files` are your own.")
     format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "ts"] = Field(
         "auto", description="How files are read; `auto` goes by their suffix."
     )
@@ -48,7 +47,13 @@ class UnlabelledSource(StampedSource):
         return self
 
 
-class SequenceSource(UnlabelledSource, LabelledSource):
+class UnlabelledSource(SequenceTable):
+    """Sequences in a user's own files, whatever else stands in them."""
+
+    dataset: Literal["files"] = Field("files", description="`files` are your own.")
+
+
+class SequenceSource(SequenceTable, LabelledSource):
     """Which files hold labelled sequences, and which columns are their ids, times, channels and labels.
 
     A table is wide, with a column per channel, or with `channel_column` long, with a row per channel. Label and
@@ -63,4 +68,4 @@ class SequenceSource(UnlabelledSource, LabelledSource):
 
     def named_columns(self) -> dict[str, str]:
         """The columns of id, time, channels, label and official split."""
-        return UnlabelledSource.named_columns(self) | LabelledSource.named_columns(self)
+        return SequenceTable.named_columns(self) | LabelledSource.named_columns(self)

@@ -1,5 +1,7 @@
 """Raw cells of a table of series to rows of numbers, each with what is known of its being anomalous."""
 
+from functools import cached_property
+
 import polars as pl
 import pyarrow as pa
 
@@ -23,7 +25,7 @@ class LabelledRowParser(RowParser):
         known = pl.when(~cell.is_in(self._settings.missing_values)).then(cell)
         return super().__call__(raw.with_columns(label=known.str.to_lowercase()), intake)
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """Columns of a good row: those of every parser, then the label."""
         return pa.schema([*super().schema, ("label", pa.large_string())])

@@ -174,7 +174,7 @@ class StreamingDetector:
                 f"the row at {time} has a time that is one of {kind}, expected {known} as before.",
                 fix="give the time as in the rows before.",
             )
-        if self._is_ordered and not time > self._last:
+        if self._is_ordered and not _is_later(time, self._last):
             raise InputError(
                 "E-DET-025",
                 f"series {quoted(self.series)} has a row at {time}, which is not later than {self._last}, the last one "
@@ -208,6 +208,13 @@ class StreamingDetector:
         levels, calendar = zip(*self._recent, strict=True)
         history_LC = np.array(levels)[: self.model.shape.look_back]
         return forecast_row(self.model, history_LC, np.array(calendar), self._num_rows)
+
+
+def _is_later(time: datetime | int, last: datetime | int) -> bool:
+    """Whether a time comes after another of its kind."""
+    if isinstance(time, datetime):
+        return isinstance(last, datetime) and time > last
+    return not isinstance(last, datetime) and time > last
 
 
 def _residuals_of_channels(

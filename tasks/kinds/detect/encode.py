@@ -82,7 +82,7 @@ def fit_scaler(rows: pl.DataFrame, channels: list[str], settings: LevelSettings,
     training = rows.filter(pl.col("split") == TRAIN).partition_by("series", maintain_order=True)
     scales = {part["series"][0]: fit_scales(part["series"][0], part, channels) for part in training}
     return LevelScaler(
-        channels=tuple(channels), missing=settings.missing, calendar=settings.calendar, zone=zone, series=scales
+        channels=tuple(channels), missing=settings.missing, calendar=settings.calendar or (), zone=zone, series=scales
     )
 
 

@@ -124,6 +124,7 @@ def bound_mean(
         np.bincount(split.plan.unit_of_window, column, split.plan.num_units)[:, None] for column in (value_N, counts_N)
     )
     (interval,) = bootstrap.bound_ratios(total_U, count_U, split.plan)
+    assert interval is not None, "some rows count"
     return interval
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,28 +46,37 @@ class JudgedRows:
         return np.concatenate([segments.values_of(number)[context:] for number in range(len(self.rows_of_series))])
 
 
-def open_data(candidate: DetectorCandidate, shards: Artefact) -> "dict[str, Windows | JudgedRows]":
+class DetectorData(TypedDict):
+    """What a detector is trained on, what it is chosen by, and the rows that it judges."""
+
+    train: "Windows"
+    valid: "Windows"
+    judged: JudgedRows
+
+
+def open_data(candidate: DetectorCandidate, shards: Artefact) -> DetectorData:
     """Memory-map the verified segments of the warm-up and of the rows to judge."""
     from rnnmodels.forecasters.windows import open_windows
 
     layout = read_layout(shards)
-    data: dict = {split: open_split(shards, split) for split in (TRAIN, VALID)}
-    data[TRAIN] = data[TRAIN].sampled(candidate.training.windows_per_epoch)
     windows = open_windows(
         shards.file(f"{JUDGED}.arrow"), look_back=layout["look_back"], horizon=layout["horizon"], stride=1
     )
-    data[JUDGED] = JudgedRows(windows, tuple(series["rows"] for series in layout["series"]))
-    return data
+    return {
+        "train": open_split(shards, TRAIN).sampled(candidate.training.windows_per_epoch),
+        "valid": open_split(shards, VALID),
+        "judged": JudgedRows(windows, tuple(series["rows"] for series in layout["series"])),
+    }
 
 
 def finish_model(
-    folder: Path, model: "SequenceForecaster", data: "dict[str, Windows | JudgedRows]", candidate: DetectorCandidate
+    folder: Path, model: "SequenceForecaster", data: DetectorData, candidate: DetectorCandidate
 ) -> dict[str, float]:
     """Weigh the recurrent part on validation, and store what the detector makes of every row."""
     from tasks.kinds.detect.forecasting import forecast_windows
 
-    finished = model.finish(data[VALID], candidate.training)
-    judged, settings = data[JUDGED], candidate.detector
+    finished = model.finish(data["valid"], candidate.training)
+    judged, settings = data["judged"], candidate.detector
     levels_NC, forecasts_NC = judged.levels(), forecast_windows(model, judged.windows, judged.rows_of_series)
     ends = np.cumsum(judged.rows_of_series)[:-1]
     num_evidence = len(choose_evidence(settings.likelihood))

@@ -26,7 +26,7 @@ from tasks.registry.served_parts import read_serving_fields
 __all__ = ["compare_scores", "read_holdout", "refuse_incomparable", "score_model"]
 
 
-def refuse_incomparable(case: Case) -> None:
+def refuse_incomparable(case: Case[DetectionHoldout]) -> None:
     """Raise NotComparable if the champion judges something else, or has learned from the test rows."""
     refuse_differences(case, find_differences)
 

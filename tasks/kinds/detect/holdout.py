@@ -66,7 +66,8 @@ class DetectionHoldout(Holdout):
         rows_apart = math.ceil(self.horizon / self.stride)
         ranked = windows.select("series", rank=pl.col("time").rank("dense").cast(pl.Int64)).sort("series", "rank")
         spans = ranked.select((pl.col("rank").shift(-rows_apart) - pl.col("rank")).over("series")).to_series()
-        overlap = math.ceil(spans.median() if spans.count() else ranked["rank"].max())
+        known = spans.drop_nulls().to_numpy()
+        overlap = math.ceil(np.median(known) if known.size else ranked["rank"].to_numpy().max())
         series, times = windows["series"].rank("dense").to_numpy(), windows["time"].to_numpy()
         return plan_resampling(series, times, horizon=max(1, overlap), stride=1)
 

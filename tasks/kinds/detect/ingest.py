@@ -24,7 +24,12 @@ from tasks.sources.intake import Intake
 
 
 def write_rows(
-    folder: Path, *, settings: DetectionSource, inputs: Inputs, digest: str, intake: Intake | None = None
+    folder: Path,
+    *,
+    settings: DetectionSource,
+    inputs: Inputs,
+    digest: str,
+    intake: Intake[DetectionSource] | None = None,
 ) -> dict:
     """Read every input into `rows.parquet`: row, series, time, label, value.*; returns counts, clock and warnings.
 

@@ -8,6 +8,7 @@ Shapes: N rows, C channels, D features of the calendar.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -98,14 +99,15 @@ class LevelScaler:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, fields: dict) -> "LevelScaler":
+    def from_dict(cls, fields: dict[str, Any]) -> "LevelScaler":
         """Rebuild a scaler from `to_dict`."""
         series = {
             name: {channel: LevelScale(**scale) for channel, scale in scales.items()}
             for name, scales in fields["series"].items()
         }
         lists = {name: tuple(fields[name]) for name in ("channels", "calendar")}
-        return cls(**fields | lists | {"series": series})
+        read: dict[str, Any] = {**fields, **lists, "series": series}
+        return cls(**read)
 
     def _scales(self, series: str) -> Sequence[NDArray[np.float64]]:
         scales = [self.series[series][channel] for channel in self.channels]

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks.kinds.detect.settings import LikelihoodSettings
 
@@ -81,7 +82,7 @@ class RollingLikelihood:
             surprise += meter.update(_measure_size(run, float(residuals[one.residual])))
         return surprise
 
-    def remember(self, residuals: Mapping[str, Sequence[float]]) -> None:
+    def remember(self, residuals: Mapping[str, NDArray[np.floating]]) -> None:
         """Take in the residuals of rows that were judged before, instead of updates."""
         for one, meter, run in zip(self.evidence, self._meters, self._runs, strict=True):
             meter.remember([_measure_size(run, float(residual)) for residual in residuals[one.residual]])
@@ -99,7 +100,7 @@ def choose_evidence(settings: LikelihoodSettings) -> tuple[Evidence, ...]:
 
 
 def measure_surprise(
-    residuals: Mapping[str, np.ndarray],
+    residuals: Mapping[str, NDArray[np.floating]],
     evidence: Sequence[Evidence],
     settings: LikelihoodSettings,
     *,

@@ -41,12 +41,14 @@ class Overlap:
 
     @cached_property
     def _times(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        return tuple(table["time"].cast(pl.Int64).to_numpy() for table in (self.rows, self.past))
+        given_N, seen_K = (table["time"].cast(pl.Int64).to_numpy() for table in (self.rows, self.past))
+        return given_N, seen_K
 
     @cached_property
     def _values(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         names = [f"value.{name}" for name in self.channels]
-        return tuple(table.select(names).cast(pl.Float64).to_numpy() for table in (self.rows, self.past))
+        given_NC, seen_KC = (table.select(names).cast(pl.Float64).to_numpy() for table in (self.rows, self.past))
+        return given_NC, seen_KC
 
     def _find_by_time(self) -> NDArray[np.int64]:
         given_N, seen_K = self._times

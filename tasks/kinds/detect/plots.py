@@ -54,7 +54,7 @@ def draw_detections(
 
 def draw_calibration(calibration: Sequence[Mapping[str, float]]) -> "Figure":
     """Share of rows that exceed so many decades of surprise, beside what chance would come to; none has no mark."""
-    axes = new_axes("Rows by surprise, beside chance", height=2.9)
+    figure, axes = new_axes("Rows by surprise, beside chance", height=2.9)
     decades, observed, expected = (
         np.array([one[name] for one in calibration]) for name in ("decades", "observed", "expected")
     )
@@ -62,9 +62,9 @@ def draw_calibration(calibration: Sequence[Mapping[str, float]]) -> "Figure":
     some = observed > 0
     axes.plot(decades[some], observed[some], color=PALETTE[0], marker="o", markersize=4.5, label="test rows")
     axes.set(xlabel="surprise (decades) exceeded", ylabel="share of rows", yscale="log")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     add_legend(axes)
-    return axes.figure
+    return figure
 
 
 def outline_rows(values: NDArray) -> NDArray[np.int64]:
@@ -78,9 +78,11 @@ def outline_rows(values: NDArray) -> NDArray[np.int64]:
     return np.unique(np.minimum(rows, len(values) - 1))
 
 
-def _draw_line(axes: "Axes", values: NDArray, **style: object) -> None:
+def _draw_line(
+    axes: "Axes", values: NDArray, *, color: str, label: str | None = None, alpha: float | None = None
+) -> None:
     rows = outline_rows(values)
-    axes.plot(rows, values[rows], linewidth=0.6, **style)
+    axes.plot(rows, values[rows], linewidth=0.6, color=color, label=label, alpha=alpha)
 
 
 def _mark_alarms(axes: "Axes", values: NDArray, events: Sequence[Event]) -> None:

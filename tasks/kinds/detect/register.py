@@ -20,7 +20,7 @@ from tasks.kinds.forecast.certificate import TOLERANCE, certify_forecasts
 from tasks.kinds.forecast.stored_windows import open_split, read_layout
 from tasks.panel.frames import ROWS_FILE, VALUES
 from tasks.panel.source_tables import to_source_table, with_unwanted, write_source_table
-from tasks.registry.packaging import Packaging
+from tasks.registry.packaging import Packaging, ask_for_table
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
@@ -114,7 +114,7 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
     tolerance = {"forecasts": TOLERANCE[device], "surprise": SURPRISE_TOLERANCE[device]}
     proofs = choose_proofs(read_layout(lineage.shards)["series"])
     table = raw_table(lineage, {series: len(rows) for series, rows in proofs.items()})
-    answers = pl.from_pandas(served.predict(with_unwanted(table, read_source(lineage)).to_pandas()))
+    answers = ask_for_table(served, with_unwanted(table, read_source(lineage)))
     deviations = dict.fromkeys(tolerance, 0.0)
     for series, rows in proofs.items():
         found = measure_deviations(detector, answers.filter(pl.col("series") == series), rows, best)
@@ -195,7 +195,7 @@ def choose_example(lineage: Lineage) -> dict[str, int]:
     part, judged = pl.col("level").head(shown), is_judged.head(shown)
     excess = part.filter(judged).max() - part.filter(~judged).max()
     series = rows.group_by("series", maintain_order=True).agg(shown=shown, excess=excess).collect()
-    few = series.filter(pl.col("shown") <= max(EXAMPLE_ROWS, series["shown"].min()))
+    few = series.filter(pl.col("shown") <= pl.max_horizontal(EXAMPLE_ROWS, pl.col("shown").min()))
     chosen = few.sort("excess", descending=True, maintain_order=True).row(0, named=True)
     return {chosen["series"]: chosen["shown"]}
 
@@ -213,7 +213,7 @@ def describe_model(contest: Contest) -> str:
 
 def show_use(packaging: Packaging) -> str:
     """Lines of Python that use the loaded model, as a user writes them."""
-    columns = ", ".join(packaging.input_example.columns)
+    columns = ", ".join(packaging.columns)
     return f'table = pandas.read_csv("{EXAMPLE}")  # columns: {columns}\nmodel.predict(table)'
 
 

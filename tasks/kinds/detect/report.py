@@ -8,6 +8,7 @@ import polars as pl
 from tasks.contract.contest import Contest, Scored
 from tasks.contract.presentation import Presentation, ScoreColumn
 from tasks.contract.report_contents import ReportContents, read_json
+from tasks.kinds.detect.evaluate import DetectionEvaluationSettings
 from tasks.kinds.detect.pictures import take_pictures
 from tasks.kinds.detect.plots import draw_calibration
 from tasks.kinds.detect.series_scores import compare_series
@@ -62,27 +63,29 @@ def gather_details(contents: ReportContents) -> dict:
     }
 
 
-def compare_by(contest: Contest) -> str:
+def compare_by(contest: Contest[DetectionEvaluationSettings]) -> str:
     """The metric that compares models on test: the deciding one, unless no test row is labelled anomalous."""
     chosen = contest.settings.select_by
     return chosen if chosen in contest.best.evaluation.summary["metrics"]["test"] else MAE.metric
 
 
-def compare_with_baseline(contest: Contest) -> Interval:
+def compare_with_baseline(contest: Contest[DetectionEvaluationSettings]) -> Interval:
     """How much better the registered model is on test than the best baseline, on the same rows; positive is better."""
     return measure_gain(contest, contest.baseline, compare_by(contest))
 
 
-def measure_gain(contest: Contest, other: Scored, metric: str) -> Interval:
+def measure_gain(contest: Contest[DetectionEvaluationSettings], other: Scored, metric: str) -> Interval:
     """How much better the registered model is on test than another one by a metric, on the same rows."""
     settings, evaluations = contest.settings, (contest.best.evaluation, other.evaluation)
     if metric == MAE.metric:
         return measure_advantage(*evaluations, metric, settings.bootstrap).gain
     records = (read_json(evaluation, "metrics.json")["by_series"] for evaluation in evaluations)
-    return compare_series(*records, metric, profile=settings.yardstick.profile, bootstrap=settings.bootstrap)
+    gain = compare_series(*records, metric, profile=settings.yardstick.profile, bootstrap=settings.bootstrap)
+    assert gain is not None, "a metric that is shown is defined on some series"
+    return gain
 
 
-def measure_worth(contest: Contest) -> dict:
+def measure_worth(contest: Contest[DetectionEvaluationSettings]) -> dict:
     """What the network adds to its detector: gains over the level alone, and how many events are those of the level."""
     level = next(one for one in contest.baselines if one.name == LEVEL)
     ours, theirs = (read_events(one.evaluation) for one in (contest.best, level))

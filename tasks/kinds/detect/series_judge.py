@@ -37,6 +37,12 @@ class Judged(NamedTuple):
     forecasts: NDArray[np.float32]
     surprise: NDArray[np.float64]
 
+    def followed_by(self, later: "Judged") -> "Judged":
+        """These rows and later ones."""
+        return Judged(
+            np.concatenate([self.forecasts, later.forecasts]), np.concatenate([self.surprise, later.surprise])
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesJudge:
@@ -76,7 +82,7 @@ class SeriesJudge:
         place_N = overlap.find_places(is_ordered=self.is_ordered)
         num_old, num_before = int((place_N < past.height).sum()), int((place_N < 0).sum())
         old, new = self._recall(rows[:num_old], place_N, past, learned), self._go_on(past, rows[num_old:], learned)
-        judged = Judged(*(np.concatenate(parts) for parts in zip(old, new, strict=True)))
+        judged = old.followed_by(new)
         if np.isnan(judged.surprise).all():
             raise _nothing_to_judge(rows, past, self.serving)
         # Events span rows that are not asked for as well.
@@ -186,9 +192,8 @@ def _too_short(series: str, num_rows: int, warm_up: int) -> InputError:
 
 
 def _nothing_to_judge(rows: pl.DataFrame, past: pl.DataFrame, serving: Serving) -> InputError:
-    begin, last = (
-        serving.show(time) for time in (past["time"].cast(pl.Int64).min(), past["time"].cast(pl.Int64).max())
-    )
+    time = pl.col("time").cast(pl.Int64)
+    begin, last = (serving.show(end) for end in past.select(begin=time.min(), last=time.max()).row(0))
     return InputError(
         "E-DET-020",
         f"series {quoted(rows['series'][0])} has {plural(rows.height, 'row')}, none later than {last}, the last time "

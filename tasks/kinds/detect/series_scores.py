@@ -5,6 +5,7 @@ Anomalies are few and the rows of one belong together, so intervals come from dr
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ RANKINGS = ("auc_pr", "vus_pr")
 NAB = "nab"
 BY_SERIES = (*RANKINGS, NAB)
 
-Record = Mapping[str, object]
+Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)

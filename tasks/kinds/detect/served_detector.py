@@ -20,6 +20,7 @@ from tasks.kinds.detect.levels import LevelScaler
 from tasks.kinds.detect.notes import describe_answers, leave_out_foreign
 from tasks.kinds.detect.series_judge import SeriesJudge, forecasts_of
 from tasks.kinds.detect.serving import RECENT_FILE, SCALES_FILE, Serving
+from tasks.kinds.detect.source import DetectionSource
 from tasks.panel.frames import ROWS_FILE
 from tasks.panel.refusals import Refusal, answer_each, refuse_missing_channels
 from tasks.panel.served_table import TIMES_AS_THEY_ARE, stored_table
@@ -67,7 +68,7 @@ class SeriesDetector:
         inputs: Inputs,
         *,
         refusals: list[Refusal] | None = None,
-        intake: Intake | None = None,
+        intake: Intake[DetectionSource] | None = None,
         notes: list[str] | None = None,
         **changed: object,
     ) -> pl.DataFrame:
@@ -150,7 +151,7 @@ class SeriesDetector:
             self.scaler.describe_times(past["time"]),
             surprise=past["surprise"].to_numpy(),
             first_row=learned.rows - past.height,
-            last=past["time"].max(),
+            last=past.select(pl.col("time").max()).item(),
             last_values=self.scaler.values_of(past)[-1].tolist(),
         )
         return streaming

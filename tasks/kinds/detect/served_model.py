@@ -17,7 +17,7 @@ class ServedDetector(PythonModel):
         """Read the detector once, when MLflow loads the model."""
         self.detector = SeriesDetector.load(Path(context.artifacts["parts"]))
 
-    def predict(self, context: PythonModelContext, model_input: pd.DataFrame) -> pd.DataFrame:  # noqa: ARG002
+    def predict(self, context: PythonModelContext, model_input: pd.DataFrame) -> pd.DataFrame:  # noqa: ARG002  # ty: ignore[incompatible-method-override] (MLflow needs no `params`)
         """Judge every series of a table with the columns it was trained on, the label aside.
 
         What is to be known of its rows is said by warnings. Raises InputError, as the reading of the training rows did.

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from tasks.kinds.detect.settings import DetectorSettings
 from tasks.kinds.detect.source import DetectionSource
 from tasks.kinds.detect.split import WarmUpSettings
-from tasks.panel.time_grid import show_time
+from tasks.panel.time_grid import Clock, show_time
 from tasks.registry.served_parts import write_serving
 from tasks.sources.served_source import LABELS_ASIDE, NAMES_FILES, ServedSource
 
@@ -35,27 +35,31 @@ class Learned:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Serving(ServedSource):
+class Serving(ServedSource[DetectionSource]):
     """How a detector reads and judges series: the source's columns, the channels, what it is told, what it learned."""
 
-    trained_as: ClassVar[type[DetectionSource]] = DetectionSource
-    read_as: ClassVar[type[DetectionSource]] = DetectionSource
     not_obeyed: ClassVar[Mapping[str, str]] = NAMES_FILES | LABELS_ASIDE
 
     name: str
     channels: tuple[str, ...]
-    clock: str
+    clock: Clock
     zone: str | None
-    detector: dict
-    warm_up: dict
+    detector: dict[str, Any]
+    warm_up: dict[str, Any]
     threshold: float
     series: dict[str, Learned]
 
     @classmethod
-    def from_dict(cls, fields: dict) -> "Serving":
+    def trained_as(cls) -> type[DetectionSource]:
+        """Series to watch."""
+        return DetectionSource
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "Serving":
         """Read what `dataclasses.asdict` made of it."""
         series = {name: Learned(**learned) for name, learned in fields["series"].items()}
-        return cls(**fields | {"channels": tuple(fields["channels"]), "series": series})
+        read: dict[str, Any] = {**fields, "channels": tuple(fields["channels"]), "series": series}
+        return cls(**read)
 
     @property
     def detector_settings(self) -> DetectorSettings:

@@ -22,7 +22,6 @@ class DetectionSource(StampedSource):
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = PRESETS
-    include: ClassVar[str] = "*"  # every member of an archive is looked at
 
     dataset: Literal["sea-temperature", "nab", "files"] = Field(
         "files",
@@ -34,12 +33,6 @@ class DetectionSource(StampedSource):
     )
     value_columns: tuple[ColumnName, ...] = Field(
         ("value",), min_length=1, max_length=1024, description="Columns to watch: the channels."
-    )
-    unsorted: Literal["error", "sort", "keep"] = Field(
-        "error", description="What is done about rows that go back in time; `keep` leaves them where they are."
-    )
-    duplicates: Literal["error", "first", "last", "mean", "keep"] = Field(
-        "error", description="What is done about rows of one series and time; `keep` takes each as a step of its own."
     )
     label_column: ColumnName | None = Field(
         None,

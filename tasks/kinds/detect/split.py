@@ -62,7 +62,7 @@ def write_splits(
     counts = {name: int((table["split"] == number).sum()) for number, name in enumerate(SPLITS)}
     short = [name for name, count in counts.items() if not count]
     if short:
-        longest = table.group_by("series").len()["len"].max()
+        longest = table.group_by("series").len().select(pl.col("len").max()).item()
         raise InputError(
             "E-DET-002",
             f"there are no {short[0]} rows: the longest of {rows.summary['series']} series has {longest} rows, "

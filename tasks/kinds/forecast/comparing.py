@@ -35,6 +35,7 @@ def measure_advantage(best: Artefact, other: Artefact, metric: str, bootstrap: B
         by=plan["by"], unit_of_window=np.arange(len(gains)), num_units=len(gains), overlap=plan["overlap"]
     )
     (gain,) = bootstrap.bound_ratios((gains * windows)[:, None], windows[:, None], units)
+    assert gain is not None, "every unit has windows"
     return Advantage(gain=gain, p_value=diebold_mariano_p_value(gains, overlap=plan["overlap"]))
 
 

@@ -31,7 +31,7 @@ def find_far_apart(train: Path, column: str) -> FarApart | None:
     moving = figures.filter(~pl.col("is_still"), pl.col("spread") > ROUNDING * pl.col("level"))
     if moving.is_empty():
         return None
-    calmest, largest = moving["spread"].arg_min(), figures["level"].arg_max()
+    calmest, largest = int(moving["spread"].to_numpy().argmin()), int(figures["level"].to_numpy().argmax())
     crowded = FarApart(
         times=_spread_of_all(figures) / moving["spread"][calmest],
         small=moving["series"][calmest],
@@ -63,10 +63,9 @@ def _measure(train: Path, column: str) -> pl.DataFrame:
 
 
 def _compare(figures: pl.DataFrame, figure: str) -> FarApart:
-    low, high = figures[figure].arg_min(), figures[figure].arg_max()
-    return FarApart(
-        times=figures[figure][high] / figures[figure][low], small=figures["series"][low], large=figures["series"][high]
-    )
+    sizes, names = figures[figure].to_numpy(), figures["series"]
+    low, high = int(sizes.argmin()), int(sizes.argmax())
+    return FarApart(times=float(sizes[high] / sizes[low]), small=names[low], large=names[high])
 
 
 def _spread_of_all(figures: pl.DataFrame) -> float:

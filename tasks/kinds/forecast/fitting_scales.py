@@ -64,16 +64,16 @@ def _fit_own_scales(train: Path, columns: Sequence[str], method: str) -> OwnScal
 
 def describe_scales(fitted: FittedScales, method: str) -> list[str]:
     """Say in which columns series have scales of their own, or would need them, and which series stand still."""
-    own = fitted.own.columns if fitted.own else ()
+    own = fitted.own or OwnScales(columns=(), series={})
     done = "so each is scaled on its own"
     remedy = 'set encode.method to "standard"' if method == "none" else 'set encode.scale to "series"'
     undone = f"and are not scaled on their own, so the small ones weigh next to nothing: {remedy}"
     warnings = [
         f"series differ by a factor of up to {one.times:,.0f} in {_shown(name)} (such as {quoted(one.small)} and "
-        f"{quoted(one.large)}), {done if name in own else undone}"
+        f"{quoted(one.large)}), {done if name in own.columns else undone}"
         for name, one in fitted.far_apart.items()
     ]
-    still = {name: [one for one, scale in fitted.own.of(name) if scale.is_constant] for name in own}
+    still = {name: [one for one, scale in own.of(name) if scale.is_constant] for name in own.columns}
     return warnings + [
         f"{len(found)} series such as {quoted(found[0])} stand still in {_shown(name)} in the training rows, so their "
         "size is the unit that they are scaled by"

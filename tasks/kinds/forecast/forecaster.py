@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import polars as pl
@@ -48,21 +48,23 @@ POINT = "forecast"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Serving(ServedSource):
+class Serving(ServedSource[SeriesSource]):
     """How a forecaster reads series: the source's columns, its grid, the channels, the covariates users must bring.
 
     `cuts` are the times at which the rows were divided that it learned from, as stage `split` reports them.
     """
 
-    trained_as: ClassVar[type[SeriesSource]] = SeriesSource
-    read_as: ClassVar[type[SeriesSource]] = SeriesSource
-
     name: str
-    grid: dict
+    grid: dict[str, Any]
     channels: tuple[str, ...]
     covariates: tuple[str, ...]
     levels: tuple[float, ...]
-    cuts: dict
+    cuts: dict[str, Any]
+
+    @classmethod
+    def trained_as(cls) -> type[SeriesSource]:
+        """Series to forecast."""
+        return SeriesSource
 
     def learned(self) -> dict[str, object]:
         """The step of the series."""
@@ -86,12 +88,12 @@ class SeriesForecaster:
         from rnnmodels.forecasters.forecaster import SequenceForecaster
         from rnnmodels.training.checkpoint import load_model
 
-        serving = read_serving(folder)
-        lists = {name: tuple(serving[name]) for name in ("channels", "covariates", "levels")}
+        fields = read_serving(folder)
+        fields |= {name: tuple(fields[name]) for name in ("channels", "covariates", "levels")}
         return cls(
             model=load_model(SequenceForecaster, folder),
             scaler=Scaler.from_dict(json.loads((folder / "scaler.json").read_bytes())),
-            serving=Serving(**serving | lists),
+            serving=Serving(**fields),
         )
 
     @property
@@ -100,7 +102,12 @@ class SeriesForecaster:
         return TimeGrid.from_dict(self.serving.grid)
 
     def answer_files(
-        self, inputs: Inputs, *, refusals: list[Refusal] | None = None, intake: Intake | None = None, **changed: object
+        self,
+        inputs: Inputs,
+        *,
+        refusals: list[Refusal] | None = None,
+        intake: Intake[SeriesSource] | None = None,
+        **changed: object,
     ) -> pl.DataFrame:
         """Forecast every series of files that hold their history, read and checked as the training rows were.
 

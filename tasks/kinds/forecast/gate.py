@@ -20,6 +20,7 @@ from tasks.kinds.forecast.split import read_cut
 from tasks.panel.time_grid import TimeGrid
 from tasks.promotion.comparison import Comparison, percent
 from tasks.promotion.judging import NotComparable, refuse_differences
+from tasks.promotion.settings import GateSettings
 from tasks.promotion.verdicts import Case
 from tasks.registry.registered_model import RegisteredModel
 from tasks.registry.served_parts import read_serving_fields
@@ -59,7 +60,7 @@ class ForecastComparison(Comparison):
         """Windows, and how much smaller the error is on them."""
         return f"{self.rows:,} windows; a gain of {percent(self.gain(metric))}"
 
-    def object_to_slice(self, part: dict, settings: ForecastPromotionSettings) -> Iterator[str]:
+    def object_to_slice(self, part: dict, settings: GateSettings) -> Iterator[str]:
         """Yield a sentence if the error grows too much on a channel or a part of the horizon."""
         if relative_gain(part["champion"], part["challenger"]) < -settings.max_slice_drop:
             yield (
@@ -141,7 +142,7 @@ def _compare_groups(paired: pl.DataFrame, by: str) -> list[tuple]:
     return [(group.pop(by), group) for group in groups.to_dicts()] if groups.height > 1 else []
 
 
-def refuse_incomparable(case: Case) -> None:
+def refuse_incomparable(case: Case[ForecastHoldout]) -> None:
     """Raise NotComparable if the champion forecasts something else, or may have learned from the test rows."""
     refuse_differences(case, find_differences)
 

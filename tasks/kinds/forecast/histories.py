@@ -47,7 +47,7 @@ class History(NamedTuple):
 def find_end(rows: pl.DataFrame, channels: Sequence[str]) -> int:
     """Number of rows of a series up to the last in which one of the channels has a number."""
     has_number = rows.select(pl.any_horizontal(pl.col(f"value.{name}").is_not_null() for name in channels)).to_series()
-    return rows.height - int(has_number.reverse().arg_max()) if has_number.any() else 0
+    return rows.height - int(has_number.to_numpy()[::-1].argmax()) if has_number.any() else 0
 
 
 def look_ahead(rows: pl.DataFrame, end: object, grid: TimeGrid, horizon: int) -> pl.DataFrame:

@@ -13,7 +13,7 @@ import polars as pl
 
 from tasks.contract.lineage import Lineage
 from tasks.kinds.forecast.stored_windows import open_split, read_layout
-from tasks.panel.scaler import Scaler
+from tasks.panel.scaler import OwnScales, Scaler
 from tasks.panel.time_grid import TimeGrid
 from tasks.promotion.scoring import Holdout
 from tasks.statistics.resampling import ResamplingPlan, plan_resampling
@@ -63,10 +63,10 @@ class ForecastHoldout(Holdout):
     def error_unit(self) -> dict[str, float | str]:
         """How much of the source's units one unit of an error is, by channel; a digest where series have their own."""
         columns = {name: f"value.{name}" for name in self.channels}
-        own = self.scaler.own.columns if self.scaler.own else ()
+        own = self.scaler.own or OwnScales(columns=(), series={})
         return {
-            name: digest_of({one: scale.scale for one, scale in self.scaler.own.of(column)})
-            if column in own
+            name: digest_of({one: scale.scale for one, scale in own.of(column)})
+            if column in own.columns
             else self.scaler.columns[column].scale
             for name, column in columns.items()
         }

@@ -33,7 +33,7 @@ MAX_SHOWN_GAPS = 3
 
 
 def write_rows(
-    folder: Path, *, settings: SeriesSource, inputs: Inputs, digest: str, intake: Intake | None = None
+    folder: Path, *, settings: SeriesSource, inputs: Inputs, digest: str, intake: Intake[SeriesSource] | None = None
 ) -> dict:
     """Read every input into `rows.parquet`, sorted by series and time; returns counts, the grid, gaps and warnings.
 
@@ -61,7 +61,7 @@ def write_rows(
     }
 
 
-def write_history(folder: Path, intake: Intake, inputs: Inputs, *, channels: Sequence[str]) -> None:
+def write_history(folder: Path, intake: Intake[SeriesSource], inputs: Inputs, *, channels: Sequence[str]) -> None:
     """Read what goes on from its own end into `rows.parquet`, as `write_rows` does; the intake is told what was done.
 
     Rows need not lie on one grid, for each series may have a phase of its own. In a table with a row per channel, those
@@ -94,7 +94,7 @@ def write_history(folder: Path, intake: Intake, inputs: Inputs, *, channels: Seq
     intake.note(merged=duplicates.height, warnings=said)
 
 
-def _arrange(folder: Path, sheet: Sheet, zone: str | None) -> dict:
+def _arrange(folder: Path, sheet: Sheet[SeriesSource], zone: str | None) -> dict:
     """Put the parked rows in order, find their grid, and write them; returns what was found."""
     ordered, unsorted = sort_times(sheet, sheet.times())
     duplicates = find_duplicates(sheet, ordered)
@@ -102,14 +102,15 @@ def _arrange(folder: Path, sheet: Sheet, zone: str | None) -> dict:
     grid = _find_grid(sheet, times, zone)
     gaps = find_gaps(sheet, times, grid)
     channels = write_canonical(folder / ROWS_FILE, sheet, ordered, duplicates)
+    first, last = times.select(first=pl.col("time").min(), last=pl.col("time").max()).row(0)
     return {
         "rows": times.height,
         "series": times["series"].n_unique(),
         "channels": channels,
         "covariates": list(sheet.settings.covariate_columns),
         "grid": grid.to_dict(),
-        "first_time": sheet.show(times["time"].min()),
-        "last_time": sheet.show(times["time"].max()),
+        "first_time": sheet.show(first),
+        "last_time": sheet.show(last),
         "unsorted": unsorted.count,
         "unsorted_explained": unsorted.explained,
         "duplicates": duplicates.height,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tasks.statistics.intervals import Interval, percentile_interval
+from tasks.statistics.intervals import Interval, percentile_interval, scaled_interval
 from tasks.statistics.resampling import ResamplingPlan
 
 
@@ -130,10 +130,7 @@ def measure_by_channel(tally: LossTally, bootstrap: Bootstrap, channels: Mapping
 def in_original_units(metrics: Mapping[str, Interval], unit: float) -> dict[str, Interval]:
     """Squared and absolute error of one channel whose scaled unit is `unit` original ones."""
     factors = {"mse": unit**2, "mae": unit}
-    return {
-        f"{name}_original": {bound: factor * value for bound, value in metrics[name].items()}
-        for name, factor in factors.items()
-    }
+    return {f"{name}_original": scaled_interval(metrics[name], factor) for name, factor in factors.items()}
 
 
 def _as_records(columns: Mapping[str, list[Interval | None]]) -> Iterator[dict[str, Interval]]:

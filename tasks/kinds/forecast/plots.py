@@ -56,7 +56,7 @@ def draw_error_by_step(
     candidates: dict[str, Sequence[Mapping]], baselines: dict[str, Sequence[Mapping]], metric: str
 ) -> "Figure":
     """Error at each step of the horizon, with intervals around the candidates; records are those of `by_step`."""
-    axes = new_axes(f"{METRIC_TITLES[metric]}, by step")
+    figure, axes = new_axes(f"{METRIC_TITLES[metric]}, by step")
     marker = "o" if len(next(iter(candidates.values()))) == 1 else None
     for position, (name, records) in enumerate(candidates.items()):
         colour, (step, value, low, high) = PALETTE[position % len(PALETTE)], _by_step(records, metric)
@@ -67,11 +67,11 @@ def draw_error_by_step(
         style = BASELINE_STYLES[position % len(BASELINE_STYLES)]
         axes.plot(step, value, color=FAINT, linewidth=1.4, linestyle=style, marker=marker, label=plain(name))
     axes.set(xlabel="step of the horizon", ylabel="error")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     highest = [max(one[metric]["value"] for one in records) for records in (candidates | baselines).values()]
     _fit_scale(axes, highest)
     add_legend(axes)
-    return axes.figure
+    return figure
 
 
 def draw_error_by_channel(models: Mapping[str, Sequence[Mapping]], metric: str) -> "Figure":
@@ -83,7 +83,9 @@ def draw_error_by_channel(models: Mapping[str, Sequence[Mapping]], metric: str) 
     ordered = sorted(range(len(first)), key=lambda row: -first[row].get(metric, {"value": 0.0})["value"])
     shown = sorted(ordered[:MAX_CHANNELS])
     few = "" if len(shown) == len(first) else f" ({len(shown)} of {len(first):,}, the worst)"
-    axes = new_axes(f"{METRIC_TITLES[metric]}, by channel{few}", height=1.3 + 0.11 * len(shown) * (1 + len(models)))
+    figure, axes = new_axes(
+        f"{METRIC_TITLES[metric]}, by channel{few}", height=1.3 + 0.11 * len(shown) * (1 + len(models))
+    )
     for position, (name, records) in enumerate(models.items()):
         rows = [(place, records[row][metric]) for place, row in enumerate(shown) if metric in records[row]]
         places = [place + 0.7 * ((position + 0.5) / len(models) - 0.5) for place, _ in rows]
@@ -93,20 +95,20 @@ def draw_error_by_channel(models: Mapping[str, Sequence[Mapping]], metric: str) 
     axes.grid(visible=False, axis="y")
     axes.set(xlabel="error", ylim=(len(shown) - 0.4, -0.6))
     add_legend(axes)
-    return axes.figure
+    return figure
 
 
 def draw_autocorrelation(residuals: Mapping) -> "Figure":
     """Autocorrelation of the errors one step ahead; 95 % of those of white noise lie in the band."""
-    axes = new_axes("Autocorrelation of the errors one step ahead", height=2.8)
+    figure, axes = new_axes("Autocorrelation of the errors one step ahead", height=2.8)
     lags, values = ([one[column] for one in residuals["autocorrelation"]] for column in ("lag", "value"))
     axes.axhspan(-residuals["bound"], residuals["bound"], color=FAINT, alpha=0.2, linewidth=0)
     axes.vlines(lags, 0, values, color=PALETTE[0], linewidth=1.4)
     axes.plot(lags, values, "o", color=PALETTE[0], markersize=2.5)
     axes.axhline(0, color=INK, linewidth=0.8)
     axes.set(xlabel="lag (steps)", ylim=_pad(values))
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    return axes.figure
+    axes.locator_params(axis="x", integer=True)
+    return figure
 
 
 def _title_window(rank: str, window: Mapping) -> str:

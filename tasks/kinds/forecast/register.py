@@ -18,7 +18,7 @@ from tasks.kinds.forecast.stored_windows import open_split
 from tasks.panel.frames import ROWS_FILE, VALUES
 from tasks.panel.source import SeriesSource
 from tasks.panel.source_tables import to_source_table, with_unwanted, write_source_table
-from tasks.registry.packaging import Packaging
+from tasks.registry.packaging import Packaging, ask_for_table
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
@@ -86,7 +86,7 @@ def read_source(lineage: Lineage) -> SeriesSource:
 def raw_history(lineage: Lineage, judged: Judged, horizon: int) -> pl.DataFrame:
     """Rows of a series up to a window's origin, as a user has them; what is known of the horizon follows."""
     rows = pl.scan_parquet(lineage.rows.file(ROWS_FILE)).filter(series=judged.series).collect()
-    end = rows["row"].index_of(judged.origin) + 1
+    end = int(np.flatnonzero(rows["row"].to_numpy() == judged.origin)[0]) + 1
     return unscaled_table(rows[:end], rows[end : end + horizon], read_source(lineage))
 
 
@@ -109,7 +109,7 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
     judged = judged_windows(lineage, best)
     for window in judged:
         history = with_unwanted(raw_history(lineage, window, len(window.outputs)), read_source(lineage))
-        answer = pl.from_pandas(served.predict(history.to_pandas()))
+        answer = ask_for_table(served, history)
         columns = [POINT, *(name for name in answer.columns if name.startswith("q"))]
         shape = (len(window.outputs), len(forecaster.serving.channels), len(columns))
         numbers = answer.select(columns).to_numpy().reshape(shape)
@@ -163,7 +163,7 @@ def describe_model(contest: Contest) -> str:
 
 def show_use(packaging: Packaging) -> str:
     """Lines of Python that use the loaded model, as a user writes them."""
-    columns = ", ".join(packaging.input_example.columns)
+    columns = ", ".join(packaging.columns)
     return f'table = pandas.read_csv("{EXAMPLE}")  # columns: {columns}\nmodel.predict(table)'
 
 

@@ -8,6 +8,7 @@ from tasks.contract.presentation import Presentation, ScoreColumn
 from tasks.contract.report_contents import ReportContents, read_json
 from tasks.kinds.forecast import plots
 from tasks.kinds.forecast.comparing import measure_advantage
+from tasks.kinds.forecast.evaluate import ForecastEvaluationSettings
 from tasks.statistics.intervals import Interval
 
 if TYPE_CHECKING:
@@ -42,12 +43,12 @@ def gather_details(contents: ReportContents) -> dict:
     }
 
 
-def compare_by(contest: Contest) -> str:
+def compare_by(contest: Contest[ForecastEvaluationSettings]) -> str:
     """The metric that compares models on test: the deciding one."""
     return contest.settings.select_by
 
 
-def compare_with_baseline(contest: Contest) -> Interval:
+def compare_with_baseline(contest: Contest[ForecastEvaluationSettings]) -> Interval:
     """How much lower the registered model's test error is than the best baseline's, on the same windows."""
     settings, best, baseline = contest.settings, contest.best.evaluation, contest.baseline.evaluation
     return measure_advantage(best, baseline, settings.select_by, settings.bootstrap).gain

@@ -5,7 +5,7 @@ other policies for missing numbers, are compared in one unit and on the same tru
 N windows, L steps of look-back, H steps of the horizon, T = L + H, P parts of the horizon, C channels, D covariates.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -43,12 +43,12 @@ class ForecastScores(scoring.Scores):
     """One forecaster on a holdout: a table as in ERRORS, and the `error_unit` of the holdout."""
 
     errors: pl.DataFrame
-    error_unit: dict[str, float | str]
+    error_unit: Mapping[str, float | str]
 
     @property
     def figures(self) -> dict:
         """Version, mean squared and mean absolute error, and their unit."""
-        losses = {loss: self.errors[loss].sum() / self.errors["steps"].sum() for loss in LOSSES}
+        losses = self.errors.select(pl.col(LOSSES).sum() / pl.col("steps").sum()).row(0, named=True)
         return {"version": self.version, **losses, "unit": self.error_unit}
 
     @property

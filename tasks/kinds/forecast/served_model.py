@@ -17,7 +17,7 @@ class ServedForecaster(PythonModel):
         """Read the forecaster once, when MLflow loads the model."""
         self.forecaster = SeriesForecaster.load(Path(context.artifacts["parts"]))
 
-    def predict(self, context: PythonModelContext, model_input: pd.DataFrame) -> pd.DataFrame:  # noqa: ARG002
+    def predict(self, context: PythonModelContext, model_input: pd.DataFrame) -> pd.DataFrame:  # noqa: ARG002  # ty: ignore[incompatible-method-override] (MLflow needs no `params`)
         """Forecast every series of a table with the columns it was trained on.
 
         What was done to its rows is said by warnings. Raises InputError, as the reading of the training rows did.

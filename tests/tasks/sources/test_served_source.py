@@ -18,8 +18,10 @@ from tasks.kinds.classify.windows import open_input, read_windows
 from tasks.kinds.classify_series.classifier import Serving as SequenceServing
 from tasks.kinds.classify_series.ingest import read_sequences
 from tasks.kinds.classify_series.ingest import write_rows as write_sequences
+from tasks.kinds.classify_series.source import SequenceSource
 from tasks.kinds.detect.ingest import write_rows as write_watched
 from tasks.kinds.detect.serving import Serving as DetectorServing
+from tasks.kinds.detect.source import DetectionSource
 from tasks.kinds.forecast.forecaster import Serving as ForecastServing
 from tasks.kinds.forecast.ingest import write_rows as write_series
 from tasks.panel.source_tables import with_unwanted
@@ -27,6 +29,7 @@ from tasks.prediction.job import Columns
 from tasks.sources.inputs import find_inputs
 from tasks.sources.intake import Intake
 from tasks.sources.served_source import ServedSource, reading_rules
+from tasks.sources.settings import SourceSettings
 
 KINDS = [TextServing, ForecastServing, DetectorServing, SequenceServing]
 WANTED, OTHER = "indoors", "outdoors"
@@ -41,8 +44,8 @@ def serve_as(kind: type[ServedSource], trained: object, **others: object) -> Ser
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_setting_of_a_source_is_obeyed_or_says_why_it_is_not(kind: type[ServedSource]):
     required = {"path": "a.csv", **({"id_column": "id"} if kind is SequenceServing else {})}
-    trained = kind.trained_as(**required)
-    for name in kind.trained_as.model_fields:
+    trained = kind.trained_as().model_validate(required)
+    for name in kind.trained_as().model_fields:
         stated = object()
         with warnings.catch_warnings(action="ignore"):  # of pydantic, that a value has another type
             other = trained.model_copy(update={name: stated}) if name not in ("path", "dataset") else trained
@@ -52,11 +55,11 @@ def test_every_setting_of_a_source_is_obeyed_or_says_why_it_is_not(kind: type[Se
             assert kind.not_obeyed[name]
         else:
             assert rules[name] is stated, name
-            assert name in kind.read_as.model_fields, name
+            assert name in kind.read_as().model_fields, name
 
 
 def test_a_stated_format_holds_for_files_with_the_same_suffix():
-    serving = serve_as(TextServing, TextServing.trained_as(path="logs/*.log", format="csv"))
+    serving = serve_as(TextServing, SourceSettings(path="logs/*.log", format="csv"))
 
     assert serving.settings_for(Path("new.log")).format == "csv"
     assert serving.settings_for(Path("new.tsv")).format == "auto"
@@ -64,7 +67,7 @@ def test_a_stated_format_holds_for_files_with_the_same_suffix():
 
 
 def test_the_columns_by_which_rows_of_a_built_in_file_are_chosen_are_not_asked_of_other_files():
-    serving = serve_as(TextServing, TextServing.trained_as(dataset="reviews"))
+    serving = serve_as(TextServing, SourceSettings(dataset="reviews"))
 
     assert serving.settings.where == {"source": "imdb"}
     other = serving.settings_for(Path("mine.csv"))
@@ -75,7 +78,7 @@ def test_models_that_were_registered_without_the_record_read_as_sources_do_by_de
     serving = TextServing(name="m", max_length=8, keep="head", temperature=1.0, batch_tokens=100)
 
     assert "source" in dataclasses.asdict(serving)
-    assert serving.settings_for(Path("a.csv")).model_dump() == TextServing.trained_as(path="a.csv").model_dump()
+    assert serving.settings_for(Path("a.csv")).model_dump() == SourceSettings(path="a.csv").model_dump()
 
 
 ENCODINGS = {"utf-8": "größer 温", "gbk": "温度高低", "latin-1": "größer"}
@@ -155,7 +158,7 @@ def test_a_served_model_reads_the_rows_of_a_series_that_training_read(kind, read
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.csv"
         path.write_bytes(text.encode(stated["encoding"]))
-        ingested, served = read(Path(folder), kind.trained_as(path=str(path), **stated), path)
+        ingested, served = read(Path(folder), kind.trained_as().model_validate({"path": str(path), **stated}), path)
 
         assert served.equals(ingested)
         assert served.height > 0
@@ -178,7 +181,7 @@ def test_a_served_model_reads_the_sequences_that_training_read(table, labels):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.csv"
         path.write_bytes("\n".join(labelled).encode(stated["encoding"]))
-        trained = SequenceServing.trained_as(path=str(path), labels=labels, **stated)
+        trained = SequenceSource(path=str(path), labels=labels, **stated)
         inputs = find_inputs(trained)
         write_sequences(Path(folder), settings=trained, inputs=inputs, digest=inputs.digest())
         ingested = pl.read_parquet(Path(folder) / "rows.parquet")
@@ -220,7 +223,7 @@ def test_a_served_model_reads_the_texts_and_labels_that_training_read_and_counts
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.tsv"
         path.write_bytes(text.encode(stated["encoding"]))
-        trained = TextServing.trained_as(path=str(path), **stated)
+        trained = SourceSettings(path=str(path), **stated)
         inputs = find_inputs(trained)
         write_texts(Path(folder), settings=trained, inputs=inputs, digest=inputs.digest())
         ingested = pl.read_parquet(Path(folder) / "rows.parquet")
@@ -234,7 +237,7 @@ def test_a_served_model_reads_the_texts_and_labels_that_training_read_and_counts
 
 
 def test_rows_that_where_leaves_out_are_added_for_the_proof_and_left_out_by_a_reader_who_obeys(tmp_path: Path):
-    trained = DetectorServing.trained_as(path="a.csv", where={"kind": WANTED}, duplicates="first", expect_merged=True)
+    trained = DetectionSource(path="a.csv", where={"kind": WANTED}, duplicates="first", expect_merged=True)
     times = [f"2026-03-02T{hour:02}:00" for hour in range(5)]
     table = pl.DataFrame({"time": times, "value": [1.0, 2.0, 3.0, 4.0, None], "kind": WANTED})
     with_unwanted(table, trained).write_csv(tmp_path / "proof.csv")
@@ -257,7 +260,7 @@ def utf8_file(tmp_path: Path) -> Path:
 
 
 def test_utf8_that_is_to_be_read_as_another_encoding_is_refused(utf8_file: Path):
-    serving = serve_as(TextServing, TextServing.trained_as(path="a.csv", encoding="gbk"))
+    serving = serve_as(TextServing, SourceSettings(path="a.csv", encoding="gbk"))
 
     with pytest.raises(InputError) as caught:
         list(read_windows(open_input(utf8_file, serving, Columns(), {})))
