@@ -30,17 +30,25 @@ PARTS = ("model.safetensors", "model.json", "labels.json")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Serving(ServedSource):
+class Serving(ServedSource[LineSource]):
     """How a classifier reads lines: the source's settings, what the stages did, softmax temperature."""
 
-    trained_as: ClassVar[type[LabelledLineSource]] = LabelledLineSource
-    read_as: ClassVar[type[LineSource]] = LineSource
     not_obeyed: ClassVar[Mapping[str, str]] = NAMES_FILES | LABELS_ASIDE
 
     max_length: int
     keep: str
     temperature: float
     batch_tokens: int
+
+    @classmethod
+    def trained_as(cls) -> type[LineSource]:
+        """Lines with a label."""
+        return LabelledLineSource
+
+    @classmethod
+    def read_as(cls) -> type[LineSource]:
+        """Lines whose labels, if there are any, are not read."""
+        return LineSource
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,8 @@ from tasks.contract.kind import Kind, LazyModule
 from tasks.contract.recipe import Recipe
 from tasks.labelled.evaluate import ClassificationSettings
 from tasks.labelled.fit import ClassifierCandidate
+from tasks.labelled.promotion import PromotionSettings
 from tasks.labelled.shard import BucketSettings
-from tasks.promotion.settings import PromotionSettings
 
 CANDIDATES = [ClassifierCandidate(name="gru", model=Architecture(embedding_size=8, hidden_size=16))]
 

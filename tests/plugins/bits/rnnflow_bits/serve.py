@@ -11,8 +11,6 @@ from rnnflow_bits.ingest import BITS
 from rnnflow_bits.labeller import LineLabeller
 from tasks.contract.interface import Answer, Answered, Caps, FieldError, Interface, ModelState
 
-SAMPLE = '{"lines": ["0110"]}'
-
 
 class Question(BaseModel):
     """Lines to label."""
@@ -32,7 +30,7 @@ INTERFACE = Interface(
     summary="Label lines",
     description="Return a label for each line, and the probability of every label.",
     items="lines",
-    sample=SAMPLE,
+    sample='{"lines": ["0110"]}',
     question=Question,
     answer=LineAnswer,
     state=ModelState,
@@ -55,7 +53,9 @@ def parse_items(question: dict, caps: Caps) -> list[str]:
     """Read the lines of a question; raises FieldError naming the first field that is wrong."""
     lines = question.get("lines")
     if set(question) != {"lines"} or not isinstance(lines, list) or not 1 <= len(lines) <= caps.max_texts:
-        raise FieldError("lines", f"expected 1 to max_texts = {caps.max_texts} lines alone.", f"send {SAMPLE}.")
+        raise FieldError(
+            "lines", f"expected 1 to max_texts = {caps.max_texts} lines alone.", f"send {INTERFACE.sample}."
+        )
     for index, line in enumerate(lines):
         if not isinstance(line, str) or not re.fullmatch(BITS, line):
             raise FieldError(f"lines[{index}]", "is no line of 0s and 1s.", "mend it, or leave it out.")
