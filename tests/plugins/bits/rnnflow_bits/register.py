@@ -55,10 +55,9 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
     labeller: LineLabeller = served.unwrap_python_model().labeller
     judged = gather_judged(lineage, best, labeller.serving.batch_tokens)
     lines = judged.read_rows(lineage)["text"].to_list()
-    answers = served.predict(lines)
     return prove_answers(
         score_as_judged(labeller.model, judged, labeller.encode(lines)),
-        np.array([[answer[label] for label in labeller.labels] for answer in answers]),
+        np.array([[answer[label] for label in labeller.labels] for answer in served.predict(lines)]),
         judged.logits,
         temperature=labeller.serving.temperature,
         tolerance=tolerance_on(best.model.summary["device"]),

@@ -66,6 +66,5 @@ def answer_questions(labeller: LineLabeller, questions: Sequence[list[str]], _ca
     """Label the lines of several questions at once."""
     probabilities = labeller.predict_probabilities([line for lines in questions for line in lines])
     parts = np.split(probabilities, list(accumulate(map(len, questions)))[:-1])
-    return Answered(
-        answers=[{"labels": labeller.name_best(part), "probabilities": labeller.by_label(part)} for part in parts]
-    )
+    answers = [{"labels": labeller.name_best(part), "probabilities": labeller.by_label(part)} for part in parts]
+    return Answered(answers=answers)
