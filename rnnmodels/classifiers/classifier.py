@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rnnmodels.classifiers.batches import Batch, Shards, check_tokens
-from rnnmodels.classifiers.inference import predict_shards, to_device, to_int64
+from rnnmodels.classifiers.inference import LogitModel, predict_shards, to_device, to_int64
 from rnnmodels.config import Architecture, ClassifierArchitecture, ClassifierTraining
 from rnnmodels.layers.cells import RecurrentEncoder
 from rnnmodels.layers.dropout import DropoutEmbedding
@@ -26,7 +26,7 @@ EMBEDDING_RANGE = 0.1
 ArchitectureT = TypeVar("ArchitectureT", bound=ClassifierArchitecture)
 
 
-class RecurrentClassifier(SequenceModel[ArchitectureT, Batch, Shards, ClassifierTraining]):
+class RecurrentClassifier(SequenceModel[ArchitectureT, Batch, Shards, ClassifierTraining], LogitModel):
     """Maps sequences to class logits; padding, batch-mates and batch size do not change them.
 
     The initial weights are a function of the arguments alone; the global random state is left as it was. A subclass
@@ -59,10 +59,6 @@ class RecurrentClassifier(SequenceModel[ArchitectureT, Batch, Shards, Classifier
     @abstractmethod
     def forward(self, steps_BT: Tensor, length_B: Tensor) -> Tensor:
         """Return float32 logits (B, K); under autocast only the recurrent layers change their arithmetic."""
-
-    @abstractmethod
-    def check_steps(self, batch: Batch) -> None:
-        """Raise ValueError naming the first row whose steps the model cannot read."""
 
     @abstractmethod
     def draw_steps(self, shape: tuple[int, ...], generator: np.random.Generator) -> NDArray:

@@ -1,8 +1,8 @@
 """Logits of rows in shards or of plain sequences, always in float32."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,8 +11,19 @@ from numpy.typing import NDArray
 from rnnmodels.classifiers.batches import Batch, Ids, Shards, Steps
 from rnnmodels.training.evaluation import evaluating
 
-if TYPE_CHECKING:
-    from rnnmodels.classifiers.classifier import AnyClassifier
+
+class LogitModel(torch.nn.Module, ABC):
+    """A network that maps sequences to logits, as far as it is asked for them."""
+
+    num_classes: int
+
+    @abstractmethod
+    def check(self, data: Shards) -> None:
+        """Raise ValueError naming the first row that the model cannot read."""
+
+    @abstractmethod
+    def check_steps(self, batch: Batch) -> None:
+        """Raise ValueError naming the first row whose steps the model cannot read."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +35,7 @@ class Predictions:
     logits: NDArray[np.float32]
 
 
-def predict_shards(model: "AnyClassifier", shards: Shards, *, batch_steps: int) -> Predictions:
+def predict_shards(model: LogitModel, shards: Shards, *, batch_steps: int) -> Predictions:
     """Score every row of the shards once."""
     model.check(shards)
     batches = list(shards.batches(batch_steps))
@@ -37,7 +48,7 @@ def predict_shards(model: "AnyClassifier", shards: Shards, *, batch_steps: int) 
     )
 
 
-def predict_sequences(model: "AnyClassifier", sequences: Sequence[Steps], *, batch_steps: int) -> NDArray[np.float32]:
+def predict_sequences(model: LogitModel, sequences: Sequence[Steps], *, batch_steps: int) -> NDArray[np.float32]:
     """Score sequences of at least one step each; returns logits (sequences, classes) in their order.
 
     A sequence is token ids (steps,) or numbers (steps, channels).
@@ -74,7 +85,7 @@ def pad_sequences(sequences: Sequence[Steps], *, row: Ids | None = None, width: 
     return Batch(row, steps, lengths, np.zeros(len(sequences), np.uint16))
 
 
-def score_batch(model: "AnyClassifier", batch: Batch) -> NDArray[np.float32]:
+def score_batch(model: LogitModel, batch: Batch) -> NDArray[np.float32]:
     """Return the logits of one batch."""
     device = next(model.parameters()).device
     return model(to_device(batch.steps, device), to_int64(batch.length, device)).cpu().numpy()
