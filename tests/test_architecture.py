@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,31 @@ FOREIGN_TO = {
 ONLY_THERE = {"mlflow": {"mlflow_client.py", "served_model.py"}}
 # Parts of kinds are loaded by name there, and keys count each by its name.
 BY_NAME = {"tasks/contract/kind.py"}
+# The rooms of `tasks/`, from the ground up: a room imports those before it. Kinds use the machinery of the services
+# beside them; the services find a kind in the list, and know it by its contract.
+ROOM_ORDER = (
+    {"tasks.errors", "tasks.progress"},
+    {"tasks.store", "tasks.statistics"},
+    {"tasks.tracking"},
+    {"tasks.registry", "tasks.sources"},
+    {"tasks.promotion"},
+    {"tasks.contract"},
+    {"tasks.reporting", "tasks.text", "tasks.panel"},
+    {"tasks.labelled"},
+    {"tasks.prediction", "tasks.monitoring"},
+    {"a kind", "tasks.kinds"},
+    {"tasks.serving", "a stage"},
+)
+RANK = {room: number for number, rooms in enumerate(ROOM_ORDER) for room in rooms}
+THE_LIST = "tasks.kinds"
+READERS_OF_THE_LIST = {"tasks.prediction", "tasks.monitoring", "tasks.serving"}
+# Anomalies are what a forecaster did not expect.
+KINDS_THAT_USE = {"tasks.kinds.detect": {"tasks.kinds.forecast"}}
+STAGES = {
+    *("ingest", "split", "encode", "shard", "warm_start", "fit", "baseline", "evaluate"),
+    *("register", "gate", "report", "publish"),
+}
+ROOMS_WITH_PREFECT = {"a stage", "tasks.tracking"}
 HEAVY = {"torch", "mlflow", "sklearn", "matplotlib", "tokenizers", "pandas"}
 BANNED_NAMES = {"utils", "helpers", "common", "manager", "misc"}
 BANNED_CALLS = {"extractall", "unpack_archive", "eval", "exec", "pickle.load", "pickle.loads", "yaml.load"}
@@ -57,6 +83,43 @@ class WithoutTypeChecking(ast.NodeTransformer):
         return None if ast.unparse(node.test) == "TYPE_CHECKING" else node
 
 
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def place_of(name: str) -> str:
+    """The room of a module of `tasks/`: its folder, a kind, a stage, the list of kinds, or what lies at the top."""
+    parts = name.split(".")
+    if name == THE_LIST or (len(parts) == 2 and parts[1] not in STAGES):
+        return name
+    if len(parts) == 2:
+        return "a stage"
+    return "a kind" if parts[1] == "kinds" else ".".join(parts[:2])
+
+
+# What is loaded by more than code that trains or serves.
+LIGHT = [path for path in MODULES if room_of(path) != "rnnmodels" and path.name != "served_model.py"]
+IN_TASKS = {module_name(path) for path in MODULES if room_of(path) == "tasks" and path.read_bytes()}
+
+
+@pytest.fixture(scope="module")
+def imports() -> dict[str, set[str]]:
+    """What each module imports of this project, for a type checker's eyes included."""
+    names = {module_name(path) for path in MODULES}
+    return {module_name(path): project_imports(path, names) for path in MODULES}
+
+
+def project_imports(path: Path, names: set[str]) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            whole = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= whole & names if whole <= names else {node.module, *(whole & names)}
+    return found & names - {module_name(path)}
+
+
 @pytest.fixture(params=MODULES, ids=name_of)
 def module(request: pytest.FixtureRequest) -> tuple[Path, ast.Module]:
     return request.param, WithoutTypeChecking().visit(ast.parse(request.param.read_bytes()))
@@ -75,10 +138,9 @@ def test_mlflow_has_two_doors(module: tuple[Path, ast.Module]):
     assert "mlflow" not in packages_of(tree) or path.name in ONLY_THERE["mlflow"]
 
 
-def test_heavy_libraries_are_imported_where_they_are_used(module: tuple[Path, ast.Module]):
-    path, tree = module
-    if room_of(path) == "rnnmodels" or path.name == "served_model.py":
-        pytest.skip("loaded only by code that trains or serves")
+@pytest.mark.parametrize("path", LIGHT, ids=name_of)
+def test_heavy_libraries_are_imported_where_they_are_used(path: Path):
+    tree = WithoutTypeChecking().visit(ast.parse(path.read_bytes()))
 
     assert not packages_of(tree, top_level=True) & HEAVY
 
@@ -109,9 +171,40 @@ def test_modules_stay_small(module: tuple[Path, ast.Module]):
     assert len(module[0].read_text().splitlines()) <= 260
 
 
+def test_rooms_import_what_lies_below_them(imports: dict[str, set[str]]):
+    arrows = [(name, other) for name, others in imports.items() for other in others if {name, other} <= IN_TASKS]
+
+    assert [arrow for arrow in arrows if not may_import(*arrow)] == []
+
+
+def may_import(name: str, other: str) -> bool:
+    here, there = place_of(name), place_of(other)
+    if here == there == "a kind":
+        kind, other_kind = name.rpartition(".")[0], other.rpartition(".")[0]
+        return kind == other_kind or other_kind in KINDS_THAT_USE.get(kind, ())
+    if other == THE_LIST:
+        return here in READERS_OF_THE_LIST
+    return there != "a kind" and (here == there or RANK[there] < RANK[here])
+
+
+def test_no_import_runs_in_a_circle(imports: dict[str, set[str]]):
+    TopologicalSorter(imports).prepare()
+
+
+def test_only_flows_stages_and_tracking_know_prefect(module: tuple[Path, ast.Module]):
+    path, tree = module
+    if "prefect" in packages_of(tree) and room_of(path) == "tasks":
+        assert place_of(module_name(path)) in ROOMS_WITH_PREFECT
+
+
+def test_the_top_of_tasks_holds_stages_alone():
+    found = {path.stem for path in (ROOT / "tasks").glob("*.py")}
+
+    assert found == {*STAGES, "__init__", "errors", "progress"}
+
+
 def test_every_stage_ends_with_its_one_task():
-    stages = {"ingest", "split", "encode", "shard", "fit", "baseline", "evaluate", "register", "gate", "report"}
-    for stage in stages:
+    for stage in STAGES:
         tree = ast.parse((ROOT / "tasks" / f"{stage}.py").read_bytes())
         functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
         tasks = [node for node in functions if any("task" in ast.unparse(d) for d in node.decorator_list)]
