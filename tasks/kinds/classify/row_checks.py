@@ -26,7 +26,7 @@ def row_checks(settings: SourceSettings) -> list[Check]:
     ]
 
 
-def check_rows(raw: pl.DataFrame, intake: Intake) -> pl.DataFrame:
+def check_rows(raw: pl.DataFrame, intake: Intake[SourceSettings]) -> pl.DataFrame:
     """Filter by `where`, refuse bad rows, and return the rest: text, label, source, split.
 
     Labels of the split `unlabelled` are not read.

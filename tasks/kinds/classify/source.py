@@ -37,6 +37,11 @@ class SourceSettings(LabelledSource):
             raise ValueError("text_column, label_column and split_column must differ")
         return self
 
+    @property
+    def documents(self) -> str:
+        """Pattern of the documents in a folder or an archive."""
+        return self.include
+
     def named_columns(self) -> dict[str, str]:
         """The columns of text, label and, if there is one, official split."""
         return {"text": self.text_column, **super().named_columns()}

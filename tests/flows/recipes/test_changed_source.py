@@ -11,6 +11,7 @@ from tasks.kinds import BUILT_IN, find_kind
 from tasks.promotion import named_models
 from tasks.registry.registered_model import RegisteredModel
 from tasks.registry.served_parts import SERVING
+from tasks.sources.settings import FileSettings
 
 LOG = {"path": "log.csv", "time_zone": "Europe/Paris", "time_format": "%d/%m/%Y", "where": {"sensor": "temp"}}
 
@@ -90,7 +91,7 @@ def test_a_model_without_the_record_takes_settings_too(register):
 @pytest.mark.parametrize("kind", sorted(BUILT_IN))
 def test_every_setting_of_a_source_is_taken_or_says_why_it_has_no_effect(register, kind: str):
     register(kind, {"path": "a.csv", **({"id_column": "id"} if kind == "classify-series" else {})})
-    for name in find_kind(kind).recipe.settings_of("source").model_fields:
+    for name in find_kind(kind).recipe.settings_of("source", FileSettings).model_fields:
         with pytest.raises(InputError) as caught:
             change_source("m", [f"source.{name}.x.y=1"])  # what no setting has
         assert caught.value.code in ("E-OUT-005", "E-CFG-004", "E-CFG-006"), name
