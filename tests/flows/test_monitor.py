@@ -70,8 +70,8 @@ def stand_in() -> None:
     """Stands for the training that an automation starts."""
 
 
-def automate_retraining() -> None:
-    """Start the deployment `retrain` at each drift of this model; no worker takes its runs."""
+def automate_retraining() -> str:
+    """Start the deployment `retrain`, whose id is returned, at each drift of this model; no worker takes its runs."""
     deployment_id = stand_in.from_source(
         source=str(Path(__file__).parent), entrypoint="test_monitor.py:stand_in"
     ).deploy(name="retrain", work_pool_name="cpu", build=False, push=False, print_next_steps=False)
@@ -84,6 +84,7 @@ def automate_retraining() -> None:
     action = RunDeployment(source="selected", deployment_id=deployment_id)
     with get_client(sync_client=True) as client:
         client.create_automation(AutomationCore(name="retrain on drift", trigger=trigger, actions=[action]))
+    return str(deployment_id)
 
 
 def test_a_schedule_older_than_the_first_model_is_skipped(monkeypatch: pytest.MonkeyPatch):
@@ -99,12 +100,12 @@ def test_a_schedule_older_than_the_first_model_is_skipped(monkeypatch: pytest.Mo
 
 def test_a_drift_starts_one_training_within_seconds_however_often_it_is_seen(server, champion):
     ask(server, "work_pools/", name="cpu", type="process")
-    automate_retraining()
+    retraining = automate_retraining()
     record_seen(champion.label, rows(600, length=200), source="predict", batch="a")
 
     found = [monitor("reviews") for _ in range(2)]
 
-    started = lambda: [run for run in ask(server, "flow_runs/filter") if run["deployment_id"]]  # noqa: E731
+    started = lambda: [run for run in ask(server, "flow_runs/filter") if run["deployment_id"] == retraining]  # noqa: E731
     wait_until(started, limit_s=REACTION_LIMIT_S)
     assert [one["alarmed"] for one in found] == [True, False]
     assert [one["drifted"] for one in found] == [True, True]
