@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: run test numerics browser up lint bench lock clean
+.PHONY: run test quick numerics browser up lint bench lock clean
 
 run: $(INSTALLED)
 	$(VENV)/bin/rnnflow train reviews
@@ -12,6 +12,11 @@ run: $(INSTALLED)
 # A process per physical core, each with one thread of torch: two that share their cores would wait for one another.
 test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile
+
+# The tests that start no server and no process, and share no fitted models: a first answer while one works.
+quick: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile \
+	  -m "not costly and not slow and not gpu and not browser"
 
 # Libraries choose their arithmetic by the processor, so what must be equal is compared as on an old one, as on one with
 # no more than SSE 4.2 for products, and on all cores as on one without AVX-512.

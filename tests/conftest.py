@@ -12,6 +12,20 @@ HEAVY = (
     *("torch._dynamo", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store", "sklearn.linear_model"),
 )
 
+# What starts a server or a process, or fits models that many tests look at. Tests that use it, and those that draw
+# examples, are left out of `make quick`.
+COSTLY = {
+    *("server", "prefect_api", "history", "failing_server", "fresh_process", "heavy_process"),
+    *("empty_database", "reviews", "loads", "registered", "fitted", "panel", "lineage"),
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        draws_examples = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+        if draws_examples or COSTLY & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.costly)
+
 
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -30,6 +30,8 @@ from tasks.reporting.outdone import describe_outdone
 from tasks.shard import shard
 from tasks.split import split
 
+pytestmark = pytest.mark.costly
+
 MAX_REMEDIES = 4
 NAMED_SETTING = re.compile(r"\b((?:source|split|encode|shard|candidates|baseline)\.[\w.-]+) = (\[[^\]]*\]|[^\s;,]+)")
 START = datetime(2026, 3, 1)

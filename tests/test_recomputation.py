@@ -13,6 +13,8 @@ import pytest
 
 from tests.processes import Forker, Fresh
 
+pytestmark = pytest.mark.costly
+
 ROOT = Path(__file__).parents[1]
 STAGES = ("ingest", "split", "encode", "shard", "baseline", "fit", "evaluate")
 PIPELINE = """

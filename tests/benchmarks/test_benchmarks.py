@@ -16,6 +16,8 @@ from tasks.kinds.classify.shard import ShardSettings
 from tasks.shard import shard
 from tasks.store import artefacts
 
+pytestmark = pytest.mark.costly
+
 TEXTS = ["A fine film.<br />Don't miss it", "a dull, DULL film", "", "It isn't fine"]
 
 

@@ -17,6 +17,8 @@ import pytest
 from tasks.kinds import BUILT_IN
 from tests.processes import Forker, Fresh
 
+pytestmark = pytest.mark.costly
+
 ROOT = Path(__file__).parents[2]
 PLUGIN = ROOT / "tests" / "plugins" / "bits"
 RECIPE = """# Whether a line has more ones or more zeros.

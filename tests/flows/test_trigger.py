@@ -12,6 +12,8 @@ from tasks.contract.recipe import Recipe
 from tasks.kinds import BUILT_IN
 from tasks.store import fingerprint
 
+pytestmark = pytest.mark.costly
+
 SHIPPED = ("reviews", "japanese-vowels", "etth1", "nab")
 EVERY = set(BUILT_IN)
 NUMBERS = {"classify-series", "forecast", "detect"}

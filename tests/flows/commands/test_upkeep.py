@@ -12,6 +12,8 @@ from tasks.errors import ServiceError
 from tasks.tracking import runs, spool
 from tasks.tracking.runs import RunContext
 
+pytestmark = pytest.mark.costly
+
 REVIEWS = RunContext(recipe="reviews", flow_run_id="flow-1")
 ORDER = {"flow_run_id": "flow-1", "recipe": {"name": "reviews"}}
 

@@ -24,6 +24,8 @@ from flows.place.up import Arrival, bring_up
 from tasks.errors import InputError
 from tasks.store.artefacts import home
 
+pytestmark = pytest.mark.costly
+
 QUIET = Console(quiet=True)
 PARTS = ("prefect", "mlflow", "cpu-1", "gpu-1")
 

@@ -21,6 +21,8 @@ from flows.place.up import Arrival, bring_up
 from tasks.errors import ServiceError
 from tasks.store.artefacts import home
 
+pytestmark = pytest.mark.costly
+
 QUIET = Console(quiet=True)
 Up = Callable[[], Arrival]
 PARTS = ("prefect", "mlflow", "cpu-1", "gpu-1")

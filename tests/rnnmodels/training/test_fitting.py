@@ -13,6 +13,8 @@ from rnnmodels.training.checkpoint import MismatchedCheckpointError
 from rnnmodels.training.fitting import EpochResult, StepResult, fit
 from rnnmodels.training.training_step import NonFiniteError, TrainingStep
 
+pytestmark = pytest.mark.costly
+
 FAST = {"epochs": 3, "batch_tokens": 256, "learning_rate": 0.02, "device": "cpu", "precision": "float32"}
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.costly
+
 # One process imports torch and forks the runs that are killed, so that a kill costs milliseconds.
 KILLER = """
 import hashlib, json, os, random, signal, sys, time

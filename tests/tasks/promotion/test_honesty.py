@@ -8,6 +8,8 @@ from benchmarks.simulated_retraining import live_often, promoted_share
 from tasks.labelled.promotion import PromotionSettings
 from tasks.promotion.wear import most_false_promotions
 
+pytestmark = pytest.mark.costly
+
 SETTINGS = PromotionSettings()
 
 

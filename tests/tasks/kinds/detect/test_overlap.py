@@ -20,6 +20,8 @@ from tests.tasks.kinds.detect.conftest import (
     unlabelled,
 )
 
+pytestmark = pytest.mark.costly
+
 REMEMBERED = NUM_ROWS - 122  # the first row that is
 LAST = "2026-03-04T07:30:00"
 A_FEW = settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
