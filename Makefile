@@ -10,8 +10,9 @@ run: $(INSTALLED)
 	$(VENV)/bin/rnnflow train reviews
 
 # A process per physical core, each with one thread of torch: two that share their cores would wait for one another.
+# ORDER="--random-order --random-order-seed=1" shuffles the tests of each file, and the files.
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile $(ORDER)
 
 # The tests that start no server and no process, and share no fitted models: a first answer while one works.
 quick: $(INSTALLED)

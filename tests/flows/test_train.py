@@ -3,7 +3,7 @@
 import asyncio
 import json
 import random
-from collections.abc import Iterator
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -58,25 +58,43 @@ def small_recipe(*settings: str) -> Recipe:
     return build_recipe(Path("small.toml"), TABLE, settings=settings)
 
 
-@pytest.fixture(scope="module")
-def home(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A project folder that this module's tests share."""
-    folder = tmp_path_factory.mktemp("project")
-    write_rows(folder / "rows.csv")
+Trained = tuple[Path, Outcome]
+
+
+def train_in(folder: Path, recipe: Recipe) -> Trained:
+    """Train in a project folder that no test works in."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNNFLOW_HOME", str(folder))
         patch.chdir(folder)
-        yield folder
+        return folder, train(recipe)
 
 
-@pytest.fixture(autouse=True)
-def here(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RNNFLOW_HOME", str(home))
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The test's own project folder, a copy of the one in which its model was trained."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.setenv("RNNFLOW_HOME", str(folder))
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def settle_in(home: Path, trained: Trained) -> Outcome:
+    folder, outcome = trained
+    shutil.copytree(folder, home, dirs_exist_ok=True)
+    return outcome
 
 
 @pytest.fixture(scope="module")
-def first(home: Path) -> Outcome:
-    return train(small_recipe())
+def trained_on_texts(server: str, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("texts")
+    write_rows(folder / "rows.csv")
+    return train_in(folder, small_recipe())
+
+
+@pytest.fixture
+def first(home: Path, trained_on_texts: Trained) -> Outcome:
+    return settle_in(home, trained_on_texts)
 
 
 def flow_run_of(outcome: Outcome) -> dict:
@@ -292,9 +310,15 @@ def write_loads(path: Path, num_hours: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def forecasting(home: Path) -> Outcome:
-    write_loads(home / "loads.csv", 240)
-    return train(build_recipe(Path("loads.toml"), LOADS))
+def trained_on_loads(server: str, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("loads")
+    write_loads(folder / "loads.csv", 240)
+    return train_in(folder, build_recipe(Path("loads.toml"), LOADS))
+
+
+@pytest.fixture
+def forecasting(home: Path, trained_on_loads: Trained) -> Outcome:
+    return settle_in(home, trained_on_loads)
 
 
 def test_series_go_through_the_same_flow(forecasting: Outcome):
@@ -354,9 +378,15 @@ DETECTION_STAGES = [
 
 
 @pytest.fixture(scope="module")
-def detecting(home: Path) -> Outcome:
-    write_loads(home / "pumps.csv", 240)
-    return train(build_recipe(Path("pumps.toml"), PUMPS))
+def trained_on_pumps(server: str, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("pumps")
+    write_loads(folder / "pumps.csv", 240)
+    return train_in(folder, build_recipe(Path("pumps.toml"), PUMPS))
+
+
+@pytest.fixture
+def detecting(home: Path, trained_on_pumps: Trained) -> Outcome:
+    return settle_in(home, trained_on_pumps)
 
 
 def test_detectors_go_through_the_same_flow(detecting: Outcome):

@@ -136,7 +136,7 @@ def test_servers_of_others_are_used_instead_of_own(
     given = replace(shared, given_prefect=shared.prefect_api, given_mlflow=shared.mlflow)
     try:
         assert bring_up(given, QUIET).started == ("cpu-1", "gpu-1")
-        assert [part.state for part in look_at_place().parts] == ["running"] * 4
+        wait_until(lambda: [part.state for part in look_at_place().parts] == ["running"] * 4)
     finally:
         take_down(QUIET)
     monkeypatch.setenv("RNNFLOW_HOME", str(theirs))
