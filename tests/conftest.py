@@ -15,7 +15,7 @@ HEAVY = (
 # What starts a server or a process, or fits models that many tests look at. Tests that use it, and those that draw
 # examples, are left out of `make quick`.
 COSTLY = {
-    *("server", "prefect_api", "history", "failing_server", "fresh_process", "heavy_process"),
+    *("server", "lone_server", "prefect_api", "history", "failing_server", "fresh_process", "heavy_process"),
     *("empty_database", "reviews", "loads", "registered", "fitted", "panel", "lineage"),
 }
 

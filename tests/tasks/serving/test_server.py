@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -97,6 +98,15 @@ def wait_until_alive(server: Server) -> None:
 @pytest.fixture(scope="module")
 def server(own_home: Path) -> Iterator[Server]:
     with serving(own_home, *CAPS) as running:
+        yield running
+
+
+@pytest.fixture
+def lone_server(rivals_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server of the test's own, over a project of its own, for what other tests could not go on with."""
+    home = shutil.copytree(rivals_home, tmp_path / "home")
+    monkeypatch.setenv("RNNFLOW_HOME", str(home))
+    with serving(home, *CAPS) as running:
         yield running
 
 
@@ -289,11 +299,11 @@ def test_what_clients_send_cannot_act_on_the_log(server: Server):
     assert [line.partition(": ")[2] for line in lines] == ["GET /\\x1b[31m\\nINFO forged: 404"]
 
 
-def test_no_request_fails_while_the_champion_changes(server: Server, home: Path):
+def test_no_request_fails_while_the_champion_changes(lone_server: Server):
     stop, answers, failures = threading.Event(), Counter(), []
 
     def ask_on() -> None:
-        connection = server.connect()
+        connection = lone_server.connect()
         draw = random.Random(threading.get_ident())
         while not stop.is_set():
             texts = ["a great film"] * draw.randint(1, 20)
@@ -310,7 +320,7 @@ def test_no_request_fails_while_the_champion_changes(server: Server, home: Path)
         thread.start()
     for version in ("2", "1", "2"):
         promote(f"reviews/{version}", reason="to be served")
-        wait_for_version(server, f"reviews/{version}")
+        wait_for_version(lone_server, f"reviews/{version}")
     stop.set()
     for thread in threads:
         thread.join()
@@ -327,8 +337,8 @@ def wait_for_version(server: Server, label: str) -> None:
         time.sleep(0.05)
 
 
-def test_a_champion_that_is_damaged_on_disk_is_not_taken_and_ready_says_why(server: Server, home: Path):
-    now = server.ask(b"", path="/ready", method="GET")[1]["model"].partition("/")[2]
+def test_a_champion_that_is_damaged_on_disk_is_not_taken_and_ready_says_why(lone_server: Server):
+    now = lone_server.ask(b"", path="/ready", method="GET")[1]["model"].partition("/")[2]
     other = "1" if now == "2" else "2"
     uri = mlflow_client.connect().get_model_version_download_uri("reviews", other)
     weights = mlflow_client.fetch_artifacts(uri) / "artifacts" / "parts" / "model.safetensors"
@@ -340,35 +350,33 @@ def test_a_champion_that_is_damaged_on_disk_is_not_taken_and_ready_says_why(serv
     draft = ledger.Draft(model="reviews", action="promote", **crowned)
     ledger.append(draft, expected=ledger.head("reviews").number)
     deadline = time.monotonic() + 20
-    while (state := server.ask(b"", path="/ready", method="GET")[1])["status"] == "ready":
+    while (state := lone_server.ask(b"", path="/ready", method="GET")[1])["status"] == "ready":
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
     assert state["model"] == f"reviews/{now}"
     assert state["problem"].startswith("E-INT-001 ")
-    assert server.ask(b'{"texts": ["a"]}')[1]["model"] == f"reviews/{now}"
+    assert lone_server.ask(b'{"texts": ["a"]}')[1]["model"] == f"reviews/{now}"
     weights.write_bytes(whole)
-    wait_for_version(server, f"reviews/{other}")
-    promote("reviews/1", reason="to be served")
+    wait_for_version(lone_server, f"reviews/{other}")
 
 
-def test_requests_in_work_are_finished_before_the_process_ends(server: Server):
-    """Ends the server of this module: tests that need it stand above."""
+def test_requests_in_work_are_finished_before_the_process_ends(lone_server: Server):
     body = json.dumps({"texts": ["a great and moving film " * 20] * 50}).encode()
-    connections = [server.connect() for _ in range(6)]
+    connections = [lone_server.connect() for _ in range(6)]
     for connection in connections:
         connection.request("POST", "/v1/predict", body, JSON)
     time.sleep(0.1)
     started = time.monotonic()
-    server.process.send_signal(signal.SIGTERM)
+    lone_server.process.send_signal(signal.SIGTERM)
     statuses = [connection.getresponse().status for connection in connections]
     answered_s = time.monotonic() - started
-    status = server.process.wait(30)
+    status = lone_server.process.wait(30)
 
     assert statuses == [200] * 6
     assert status == 0
     assert answered_s < 5.5
-    assert "Traceback" not in server.log.read_text()
+    assert "Traceback" not in lone_server.log.read_text()
 
 
 def test_a_port_that_is_taken_costs_no_model():
