@@ -26,7 +26,14 @@ def register_champion(home: Path, texts: Path) -> Path:
     folder = write_classifier(home / "classifier", texts)
     run_id = open_run(RunContext(recipe=NAME, flow_run_id=NAME))
     model = registered_model.log_version(
-        NAME, folder, PACKAGING, module=CLASSIFY.served_model, run_id=run_id, tags={}, description=""
+        NAME,
+        folder,
+        PACKAGING,
+        module=CLASSIFY.served_model,
+        run_id=run_id,
+        fit_run_id=run_id,
+        tags={},
+        description="",
     )
     mlflow_client.connect().set_registered_model_alias(NAME, CHAMPION, model.version)
     return model.folder

@@ -85,26 +85,26 @@ def settle(kind: Kind, case: Case) -> tuple[Verdict, Entry]:
     return known
 
 
-def write_verdict(folder: Path, *, verdict: dict, model: str, mlflow_run: str) -> dict:
+def write_verdict(folder: Path, *, verdict: dict, metric: str, model: str, mlflow_run: str) -> dict:
     """Fill the artefact's folder with `verdict.json`, and show the verdict in MLflow, at the run and at the version.
 
     Raises ServiceError (E-SVC-004).
     """
     if mlflow_run:
         tags = {VERDICT: verdict["verdict"], REASON: verdict["reasons"][0]}
-        recording.record_settings(mlflow_run, tags=tags)
+        recording.record_settings(mlflow_run, tags={**tags, recording.METRIC: metric})
         recording.record_json(mlflow_run, "verdict.json", verdict)
         registrations.tag_version(model, verdict["challenger"], tags)
     (folder / "verdict.json").write_text(json.dumps(verdict, indent=1, allow_nan=False), encoding="utf-8")
     return {"rows": 1, **verdict}
 
 
-def keep_verdict(verdict: Verdict, entry: Entry, mlflow_run: str) -> Artefact:
+def keep_verdict(verdict: Verdict, entry: Entry, *, metric: str, mlflow_run: str) -> Artefact:
     """Keep a verdict as an artefact, shown in an MLflow run the first time."""
     shown = {**verdict.as_json(), "entry": entry.number}
-    write = partial(write_verdict, verdict=shown, model=entry.model, mlflow_run=mlflow_run)
-    config = {"verdict": shown, "model": entry.model, "mlflow_run": mlflow_run, "store": mlflow_client.store_name()}
-    return artefacts.build("gate", write, module=__name__, config=config)
+    told = {"verdict": shown, "metric": metric, "model": entry.model, "mlflow_run": mlflow_run}
+    config = {**told, "store": mlflow_client.store_name()}
+    return artefacts.build("gate", partial(write_verdict, **told), module=__name__, config=config)
 
 
 def project_aliases(challenge: Challenge) -> None:
@@ -131,4 +131,4 @@ def gate(
     # A model's own run goes on showing what was said of it then, so that running it again changes nothing.
     own = entry.mlflow_run == challenge.mlflow_run
     shown = replace(Verdict.from_json(entry.verdict) if own else verdict, challenger=challenge.version)
-    return keep_verdict(shown, entry, challenge.mlflow_run)
+    return keep_verdict(shown, entry, metric=settings.metric, mlflow_run=challenge.mlflow_run)

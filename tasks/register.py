@@ -132,7 +132,7 @@ def register_best(
         packaging = registration.choose_packaging(lineage)
         described = {"tags": tags, "description": describe(contest, registration, packaging, name)}
         model = registered_model.log_version(
-            name, parts, packaging, module=kind.served_model, run_id=run_id, **described
+            name, parts, packaging, module=kind.served_model, run_id=parent_id, fit_run_id=run_id, **described
         )
     emit(Progress("register", note=f"proving that {model.label} answers as it was evaluated"))
     smoke = registration.prove_served(registered_model.load_pyfunc(model), lineage, best)

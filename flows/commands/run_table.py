@@ -16,8 +16,8 @@ def print_runs(runs: Sequence[TrackedRun]) -> None:
     if not runs:
         console.print("No runs yet; start one with: rnnflow train reviews")
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for header in ("started", "recipe", "run", "status", "test, %", "version"):
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for header in ("started", "recipe", "run", "status", "test", "version"):
         table.add_column(header, overflow="fold", no_wrap=header not in ("recipe", "run"))
     for run in runs:
         table.add_row(
@@ -25,7 +25,7 @@ def print_runs(runs: Sequence[TrackedRun]) -> None:
             printable(run.recipe),
             printable(run.name),
             run.status.lower(),
-            "" if run.test_accuracy is None else f"{100 * run.test_accuracy:.2f}",
-            printable(run.version),
+            "" if run.test is None else f"{run.metric} {run.test:.4g}",
+            printable(run.version.removeprefix(f"{run.recipe}/")),
         )
     console.print(table)

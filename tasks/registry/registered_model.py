@@ -80,12 +80,14 @@ def log_version(
     *,
     module: str,
     run_id: str,
+    fit_run_id: str,
     tags: Mapping[str, str],
     description: str,
 ) -> RegisteredModel:
-    """Package a model's folder, log it to a run and register it, unless a whole version has its content.
+    """Package a model's folder and register it, unless a whole version has its content.
 
-    `module` is what MLflow runs when the model is loaded.
+    module: what MLflow runs when the model is loaded. run_id: the flow's run, on whose page the version is found.
+    fit_run_id: the run of the fit, which logs the model.
 
     Raises ServiceError (E-SVC-004).
     """
@@ -98,7 +100,13 @@ def log_version(
         if model is None:
             package = partial(package_model, parts, packaging=packaging, module=module)
             created = _create_version(
-                name, package, packaging.model_type, run_id=run_id, tags=tags, description=description
+                name,
+                package,
+                packaging.model_type,
+                run_id=run_id,
+                fit_run_id=fit_run_id,
+                tags=tags,
+                description=description,
             )
             model = localize(created)
     return checked_model(model, tags[FILES])
@@ -131,19 +139,21 @@ def _create_version(
     model_type: str,
     *,
     run_id: str,
+    fit_run_id: str,
     tags: Mapping[str, str],
     description: str,
 ) -> "ModelVersion":
     """Log what `package` writes into a folder, and register it."""
     client, entities = mlflow_client.connect(), mlflow_client.load_mlflow().entities
-    experiment_id = client.get_run(run_id).info.experiment_id
-    logged = client.create_logged_model(experiment_id, name=name, source_run_id=run_id, model_type=model_type)
+    experiment_id = client.get_run(fit_run_id).info.experiment_id
+    logged = client.create_logged_model(experiment_id, name=name, source_run_id=fit_run_id, model_type=model_type)
     with tempfile.TemporaryDirectory() as folder:
         packaged = Path(folder) / "model"
-        package(packaged, artifact_path=logged.artifact_location, run_id=run_id, model_id=logged.model_id)
+        package(packaged, artifact_path=logged.artifact_location, run_id=fit_run_id, model_id=logged.model_id)
         client.log_model_artifacts(logged.model_id, str(packaged))
     client.finalize_logged_model(logged.model_id, "READY")
-    client.log_outputs(run_id, [entities.LoggedModelOutput(logged.model_id, step=0)])
+    for run in (fit_run_id, run_id):
+        client.log_outputs(run, [entities.LoggedModelOutput(logged.model_id, step=0)])
     # The version comes last: a cut upload leaves none.
     with contextlib.suppress(mlflow_client.load_mlflow().MlflowException):
         client.create_registered_model(name)

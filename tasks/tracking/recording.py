@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Run
 
 VERSION = "rnnflow.version"
+METRIC = "rnnflow.metric"  # which one decides between champion and challenger
 MAX_DIGEST = 36  # characters MLflow keeps of a data set's digest
 MAX_METRICS = 1000  # in one call
 
@@ -49,7 +50,11 @@ class CandidateRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class TrackedRun:
-    """One flow run as MLflow knows it; `version` is the model version it registered (`name/3`), else empty."""
+    """One flow run as MLflow knows it; `version` is the model version it registered (`name/3`), else empty.
+
+    metric: the one that decides between champion and challenger; test: its value on the test rows. Empty and None
+    until the gate has decided.
+    """
 
     run_id: str
     recipe: str
@@ -57,7 +62,8 @@ class TrackedRun:
     flow_run_id: str
     started: datetime.datetime
     status: str
-    test_accuracy: float | None
+    metric: str
+    test: float | None
     version: str
 
 
@@ -209,6 +215,7 @@ def _dataset_input(context: str, artefact: Artefact) -> "DatasetInput":
 
 
 def _tracked_run(run: "Run", recipe: str) -> TrackedRun:
+    metric = run.data.tags.get(METRIC, "")
     return TrackedRun(
         run_id=run.info.run_id,
         recipe=recipe,
@@ -216,6 +223,7 @@ def _tracked_run(run: "Run", recipe: str) -> TrackedRun:
         flow_run_id=run.data.tags[FLOW_RUN],
         started=datetime.datetime.fromtimestamp(run.info.start_time / 1000, datetime.UTC),
         status=run.info.status,
-        test_accuracy=run.data.metrics.get("test/accuracy"),
+        metric=metric,
+        test=run.data.metrics.get(f"test/{metric}"),
         version=run.data.tags.get(VERSION, ""),
     )

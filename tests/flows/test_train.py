@@ -148,7 +148,10 @@ def test_mlflow_holds_curves_report_and_model(first: Outcome):
     gru = next(child for child in children if child.info.run_name == "gru")
     assert len(client.get_metric_history(gru.info.run_id, "fit/valid_loss")) == 2
     assert {"report/report.html", "report/losses.png", "report/calibration.png"} <= files
-    assert [run.run_id for run in list_runs()][-1:] == [first.mlflow_run]
+    listed = list_runs()[-1]
+    assert (listed.run_id, listed.metric) == (first.mlflow_run, "accuracy")
+    [best] = [one for one in first.candidates if one["name"] == first.best]
+    assert listed.test == best["metrics"]["test"]["accuracy"]["value"]
 
 
 def test_the_registered_model_reads_raw_text(first: Outcome):

@@ -197,18 +197,19 @@ def test_runs_are_listed(monkeypatch: pytest.MonkeyPatch):
     run = TrackedRun(
         run_id="r",
         recipe="reviews",
-        name="bold-fox\x1b[31m",
+        name="fox\x1b[31m",
         flow_run_id="f",
         started=datetime.datetime(2025, 6, 1, 12, tzinfo=datetime.UTC),
         status="FINISHED",
-        test_accuracy=0.8912,
+        metric="accuracy",
+        test=0.8912,
         version="reviews/3",
     )
     monkeypatch.setattr(recording, "list_runs", lambda: [run])
 
     row = invoke("runs").stdout.splitlines()[3].split()
 
-    assert row[2:] == ["reviews", "bold-fox\\x1b[31m", "finished", "89.12", "reviews/3"]
+    assert row[2:] == ["reviews", "fox\\x1b[31m", "finished", "accuracy", "0.8912", "3"]
     assert json.loads(invoke("runs", "--json").stdout)["runs"][0]["started"] == "2025-06-01 12:00:00+00:00"
 
 

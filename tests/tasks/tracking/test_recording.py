@@ -111,14 +111,14 @@ def test_runs_are_listed_newest_first_without_their_children(mlflow_store):
     first = runs.open_run(REVIEWS)
     recording.record_candidate(first, GRU)
     recording.record_metrics(first, recording.final_points({"test/accuracy": 0.9}))
-    recording.record_settings(first, tags={"rnnflow.version": "reviews/3"})
+    recording.record_settings(first, tags={"rnnflow.version": "reviews/3", "rnnflow.metric": "accuracy"})
     spool.end_run("flow-1", "COMPLETED")
     time.sleep(0.01)
     runs.open_run(RunContext(recipe="other", flow_run_id="flow-2"))
 
     newest, oldest = recording.list_runs()
 
-    assert (newest.recipe, newest.status, newest.test_accuracy, newest.version) == ("other", "RUNNING", None, "")
-    assert (oldest.name, oldest.status, oldest.test_accuracy) == ("amber-fox", "FINISHED", 0.9)
+    assert (newest.recipe, newest.status, newest.test, newest.version) == ("other", "RUNNING", None, "")
+    assert (oldest.name, oldest.status, oldest.metric, oldest.test) == ("amber-fox", "FINISHED", "accuracy", 0.9)
     assert oldest.version == "reviews/3"
     assert recording.list_runs(limit=1) == [newest]
