@@ -1,7 +1,7 @@
 """One MLflow run per flow run, with a child per candidate; none stays open after its flow run.
 
 A flow run's MLflow run is found by tag, so that a retried flow run goes on with its own; one that resumes the work of
-an earlier flow run takes over that one's. Whoever opens a run has journaled it before (`tasks.tracking.journal`), so
+an earlier flow run takes over that one's. Whoever opens a run has noted it before (`tasks.tracking.outbox_file`), so
 that a death at any instant leaves a note of what must be closed.
 """
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tasks.errors import ServiceError
 from tasks.tracking import mlflow_client
-from tasks.tracking.journal import open_journal
+from tasks.tracking.outbox_file import open_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -62,19 +62,19 @@ def open_run(context: RunContext) -> str:
 
     Raises ServiceError (E-SVC-004, E-SVC-023).
     """
-    journal_run(context)
-    with open_journal(context.flow_run_id).sending(), mlflow_client.answering():
+    note_run(context)
+    with open_file(context.flow_run_id).sending(), mlflow_client.answering():
         return reach_run(mlflow_client.connect(), context)
 
 
-def journal_run(context: RunContext) -> None:
+def note_run(context: RunContext) -> None:
     """Note durably that a flow run's MLflow run is about to be opened."""
     for what in ("flow_run_id", "mlflow_run", "continues", "parent_flow_run_id"):
         if what == "flow_run_id" or getattr(context, what):
             mlflow_client.check_name(getattr(context, what), what=what.replace("_", " "))
     if not context.parent_flow_run_id:
         mlflow_client.check_name(context.recipe, what="recipe name")
-    open_journal(context.flow_run_id).begin(dataclasses.asdict(context))
+    open_file(context.flow_run_id).begin(dataclasses.asdict(context))
 
 
 def reach_run(client: "MlflowClient", context: RunContext, *, live: bool = True) -> str:

@@ -190,7 +190,7 @@ def test_before_a_command_only_what_is_owed_is_sent(client, project, monkeypatch
 def test_mlflow_out_of_reach_is_named_and_stops_nothing_else(client, project, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     run = start(client)
-    runs.journal_run(RunContext(recipe="reviews", flow_run_id=str(run.id)))
+    runs.note_run(RunContext(recipe="reviews", flow_run_id=str(run.id)))
     hold_and_die(run)
 
     summary = tidy_up(thorough=True)
