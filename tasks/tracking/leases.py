@@ -11,7 +11,6 @@ import json
 import os
 import platform
 import time
-from collections.abc import Generator
 from pathlib import Path
 from typing import IO
 
@@ -48,21 +47,6 @@ def release(flow_run_id: str) -> None:
     if path in _held:
         path.unlink(missing_ok=True)
         _held.pop(path).close()
-
-
-@contextlib.contextmanager
-def holding(flow_run_id: str) -> Generator[None]:
-    """Hold a flow run's lease for a block; a surrounding holder in this process keeps it.
-
-    Raises ServiceError (E-SVC-021) if another process holds it.
-    """
-    was_held = _path(flow_run_id) in _held
-    hold(flow_run_id)
-    try:
-        yield
-    finally:
-        if not was_held:
-            release(flow_run_id)
 
 
 def is_held(flow_run_id: str) -> bool:
