@@ -20,6 +20,7 @@ HEARTBEAT_S = 30
 # recipe's schema for half a second within one transaction, which SQLite ends as soon as another has written.
 POLL_S = "5"
 RUNS_PER_CPU_WORKER = 8
+SERVER_COMMAND = ("-m", "prefect", "server", "start")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +67,7 @@ def prefect_server_part(settings: PlaceSettings) -> Part:
     return Part(
         name=PREFECT,
         title="Prefect server",
-        command=(sys.executable, "-m", "prefect", "server", "start"),
+        command=(sys.executable, *SERVER_COMMAND),
         environment={
             "PREFECT_HOME": str(prefect_folder()),
             "PREFECT_SERVER_API_HOST": settings.host,
