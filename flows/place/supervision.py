@@ -72,11 +72,11 @@ Answer: TypeAlias = Any  # what supervisord says; its shape is documented by its
 class PartState:
     """What supervisord knows of a part: its state, process, start (s since 1970), and how often it died."""
 
-    state: str
-    pid: int
-    started: float
-    deaths: int
-    last_death: str
+    state: str = "STOPPED"
+    pid: int = 0
+    started: float = 0.0
+    deaths: int = 0
+    last_death: str = ""
 
 
 def is_supervised() -> bool:

@@ -21,7 +21,6 @@ from tasks.tracking.mlflow_client import check_name
 TAKE_LIMIT_S = 1.0  # whoever asks whether a lease is held locks it for an instant
 POLL_S = 0.02
 
-
 _held: dict[Path, IO[str]] = {}
 
 
@@ -68,8 +67,7 @@ def acquired_at(flow_run_id: str) -> datetime.datetime | None:
 
 def list_dead() -> list[str]:
     """Flow runs whose process on this machine died."""
-    folder = _path("*").parent
-    return sorted(path.name for path in folder.glob("*") if is_dead(path.name))
+    return sorted(path.name for path in _folder().glob("*") if is_dead(path.name))
 
 
 def discard(flow_run_id: str) -> None:
@@ -81,9 +79,12 @@ def discard(flow_run_id: str) -> None:
             path.unlink(missing_ok=True)
 
 
+def _folder() -> Path:
+    return home() / "data" / "leases"
+
+
 def _path(flow_run_id: str) -> Path:
-    name = flow_run_id if flow_run_id == "*" else check_name(flow_run_id, what="flow run id")
-    return home() / "data" / "leases" / name
+    return _folder() / check_name(flow_run_id, what="flow run id")
 
 
 def _is_locked(path: Path) -> bool | None:
