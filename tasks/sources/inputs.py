@@ -16,7 +16,6 @@ from pathlib import Path
 
 from rnnmodels.durable import sha256_of_file
 from tasks.errors import InputError, IntegrityError, ResourceError, quoted
-from tasks.sources.hidden import is_asked_for, is_hidden
 from tasks.sources.settings import GIB, FileSettings
 from tasks.store import artefacts, fingerprint
 
@@ -106,6 +105,11 @@ def is_document(name: str, include: str) -> bool:
     return fnmatch.fnmatchcase("/".join(last_parts), include)
 
 
+def is_hidden(name: str) -> bool:
+    """Tell whether a path leads to what systems put among a user's files: hidden ones, and forks of macOS."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+
+
 def _nothing_found(location: str, ignored: list[str], settings: FileSettings) -> InputError:
     such_as = f", only {len(ignored)} others such as {quoted(ignored[0])}" if ignored else ""
     if settings.reads_documents:
@@ -179,12 +183,17 @@ def _documents_below(folder: Path, root: Path, settings: FileSettings) -> Iterat
 def _matches(pattern: Path, settings: FileSettings) -> Iterator[InputFile]:
     first_magic = next(index for index, part in enumerate(pattern.parts) if glob.has_magic(part))
     root = Path(*pattern.parts[:first_magic])
-    found = (path for path in root.glob(str(Path(*pattern.parts[first_magic:]))) if is_asked_for(path, pattern))
+    found = (path for path in root.glob(str(Path(*pattern.parts[first_magic:]))) if _is_asked_for(path, pattern))
     for path in _sorted_within_cap(found, pattern, settings):
         if not path.is_dir():
             yield _named_file(path, path.relative_to(root).as_posix(), settings)
         elif settings.reads_documents and "**" not in pattern.parts:  # which names the files below a folder itself
             yield from _documents_below(path, root, settings)
+
+
+def _is_asked_for(path: Path, pattern: Path) -> bool:
+    """Tell whether a path that matches a pattern is hidden by no part that the pattern does not name itself."""
+    return not any(is_hidden(part) for part in path.parts if part not in pattern.parts)
 
 
 def _sorted_within_cap(paths: Iterator[Path], place: Path, settings: FileSettings) -> list[Path]:

@@ -120,9 +120,11 @@ def end_owned_run(client: "MlflowClient", flow_run_id: str, status: Status) -> N
         same_name[child.info.run_name].append(child)
     for copies in same_name.values():
         _delete_copies(client, copies, _num_entries)
-    _delete_copies(client, owned, lambda run: _num_entries(run) + len(children[run.info.run_id]))
-    if status == "FINISHED" and not any(_num_entries(run) or children[run.info.run_id] for run in owned):
-        _delete_reused(client, owned)
+    kept = _delete_copies(client, owned, lambda run: _num_entries(run) + len(children[run.info.run_id]))
+    # A flow run may have opened one and then found all its results made by another at the same time.
+    if status == "FINISHED" and not any(_num_entries(run) or children[run.info.run_id] for run in kept):
+        for run in kept:
+            client.delete_run(run.info.run_id)
 
 
 def end_fitted_runs(client: "MlflowClient", flow_run_id: str, status: Status) -> None:
@@ -205,22 +207,16 @@ def _take_over(client: "MlflowClient", run: "Run", context: RunContext) -> None:
         client.set_tag(run.info.run_id, name, value)
 
 
-def _delete_copies(client: "MlflowClient", runs: "list[Run]", num_entries: "Callable[[Run], int]") -> None:
-    """Keep the fullest of some runs for one thing and delete the empty ones.
+def _delete_copies(client: "MlflowClient", runs: "list[Run]", num_entries: "Callable[[Run], int]") -> "list[Run]":
+    """Keep the fullest of some runs for one thing and those that are not empty, and delete the others.
 
     There is more than one where a slow server served a request after its client had given it up and repeated it.
     """
-    kept = max(runs, key=num_entries, default=None)
-    for run in runs:
-        if run is not kept and not num_entries(run):
-            client.delete_run(run.info.run_id)
-
-
-def _delete_reused(client: "MlflowClient", runs: "list[Run]") -> None:
-    """Delete what a flow run opened that then found all its results made by another at the same time."""
-    for run in runs:
-        if client.get_run(run.info.run_id).info.lifecycle_stage == "active":
-            client.delete_run(run.info.run_id)
+    fullest = max(runs, key=num_entries, default=None)
+    kept = [run for run in runs if run is fullest or num_entries(run)]
+    for run_id in {run.info.run_id for run in runs} - {run.info.run_id for run in kept}:
+        client.delete_run(run_id)
+    return kept
 
 
 def _num_entries(run: "Run") -> int:
