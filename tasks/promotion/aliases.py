@@ -191,12 +191,8 @@ def _write(model: str) -> Entry:
     if CHAMPION in placed and placed[CHAMPION] != entry.champion:
         entry = _renumber(entry, placed[CHAMPION])
     if registration is not None:
-        registrations.tag_model(model, ownership.describe_entry(entry))
-        for alias in ROLES:
-            if alias in placed:
-                registrations.set_alias(model, alias, placed[alias])
-            elif alias in registration.aliases:
-                registrations.delete_alias(model, alias)
+        moved = {alias: placed.get(alias, "") for alias in ROLES if alias in placed or alias in registration.aliases}
+        registrations.mark_model(model, tags=ownership.describe_entry(entry), aliases=moved)
     if entry.champion and CHAMPION not in placed:
         raise identities.report_gone(entries, versions)
     return entry
