@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flows.place.access import basic_auth_config, prefect_password_environment
+from flows.place.access import basic_auth_config, prefect_auth_string
 from flows.place.devices import CPU
 from flows.place.run_log import LOGGING_ENVIRONMENT
 from flows.place.settings import MLFLOW, PREFECT, PlaceSettings
@@ -141,7 +141,9 @@ def client_environment(settings: PlaceSettings) -> dict[str, str]:
     }
     if not settings.given_prefect:  # a profile of the user's must not add to what our own server expects
         environment["PREFECT_HOME"] = str(prefect_folder())
-    return environment | prefect_password_environment()
+    if pair := prefect_auth_string():  # to be let in by our own server
+        environment["PREFECT_API_AUTH_STRING"] = pair
+    return environment
 
 
 def prefect_folder() -> Path:
