@@ -1,7 +1,7 @@
 """What MLflow's state costs training: the same small fit while it answers, is dead, or takes 5 s per call.
 
 Each fit runs in a fresh process, in turns; the thread that sends to MLflow shares the cores.
-After each fit MLflow comes back, what was spooled is sent, twice, and the points it holds are counted.
+After each fit MLflow comes back, what waited for it is sent, twice, and the points it holds are counted.
 """
 
 import argparse
@@ -40,7 +40,7 @@ Median (least to most) over the rounds. `training` is the wall time of the epoch
 round, carry the noise of the machine. `cost` does not: what training waited for the listener plus the CPU seconds of \
 the thread that sends is the most that training can have lost; its share is that of the training time. `no tracking` \
 has no listener and never imports MLflow; that import, once per process, is most of the cost. `leaving` is what the \
-flow then waits for the last records, at most 5 s. Records left are those that the fit left in the spool; points, \
+flow then waits for the last records, at most 5 s. Records left are those that the fit left on disk; points, \
 lost and doubled ones are what MLflow holds after `sync` has run twice."""
 
 
@@ -129,7 +129,7 @@ def fit_epochs(shards: Path, mode: str, num_epochs: int) -> dict:
     from tasks.fit import follow
     from tasks.labelled.fit import ClassifierCandidate, make_classifier
     from tasks.progress import listening
-    from tasks.tracking.spool import pending, spooling
+    from tasks.tracking.outbox import pending, tracking_epochs
 
     model = Architecture(cell="gru", embedding_size=32, hidden_size=32)
     training = Training(epochs=num_epochs, patience=1000, batch_tokens=4000, device="cpu", precision="float32")
@@ -140,7 +140,7 @@ def fit_epochs(shards: Path, mode: str, num_epochs: int) -> dict:
     network = make_classifier(candidate, rows, layout)
     with contextlib.ExitStack() as stack:
         if mode != NOWHERE:
-            stack.enter_context(listening(held.timing(stack.enter_context(spooling(flow_run())))))
+            stack.enter_context(listening(held.timing(stack.enter_context(tracking_epochs(flow_run())))))
         started = time.perf_counter()
         follow(candidate, fit(network, rows, rows, training))
         train_s = time.perf_counter() - started
@@ -175,10 +175,10 @@ def cpu_seconds_of_other_threads() -> float:
 
 def synchronize() -> dict:
     """Be `rnnflow sync`, twice, and count the points that MLflow then holds, and the steps they are of."""
-    from tasks.tracking import mlflow_client, recording, runs, spool
+    from tasks.tracking import mlflow_client, outbox, recording, runs
 
     for _ in range(2):
-        failure = spool.replay().failure
+        failure = outbox.replay().failure
         if failure is not None:
             raise failure
     client = mlflow_client.connect()
@@ -200,7 +200,7 @@ def flow_run() -> "RunContext":
 
 
 def measure_fit(home: Path, mode: str, *, shards: Path, target: int, num_epochs: int) -> dict:
-    """Fit once while MLflow is as the mode says, then bring it back and send what was spooled."""
+    """Fit once while MLflow is as the mode says, then bring it back and send what waited for it."""
     port = free_port()
     home.mkdir()
     os.environ |= {"RNNFLOW_HOME": str(home), "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"}

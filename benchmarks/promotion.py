@@ -17,10 +17,9 @@ from pathlib import Path
 from benchmarks.measure import ROOT, describe_run, markdown_table, publish
 from benchmarks.promotion_workers import INCUMBENT, content_of, quality_of
 from benchmarks.real_retrains import describe_retrains
-from benchmarks.simulated_retraining import Career, live_often, promoted_share
+from benchmarks.simulated_retraining import Career, live_often, most_false_promotions, promoted_share
 from tasks.labelled.promotion import PromotionSettings
-from tasks.promotion import aliases, ledger
-from tasks.promotion.wear import most_false_promotions
+from tasks.promotion import aliases, identities, ledger
 from tasks.registry.registrations import CONTENT
 from tasks.tracking import mlflow_client
 
@@ -142,7 +141,9 @@ def kill_row(kills: int) -> list[str]:
             raise RuntimeError("a promotion was not killed")
         aliases.reconcile_model("killed")
         found = {alias: str(v) for alias, v in mlflow_client.connect().get_registered_model("killed").aliases.items()}
-        mended += found == aliases.aliases_of(ledger.head("killed")) and found["champion"] == arguments[1]
+        roles = identities.roles_of(ledger.read_entries("killed")[-1])
+        asked_for = {role: who.version for role, who in roles.items()}
+        mended += found == asked_for and found["champion"] == arguments[1]
     lost = kills - len(ledger.read_entries("killed"))
     return ["kills between ledger and aliases", f"{kills}", f"{lost}", f"{kills - mended}"]
 

@@ -12,7 +12,6 @@ import time
 
 from tasks.promotion import aliases, ledger
 from tasks.promotion.ledger import ChampionChanged, Draft
-from tasks.registry import registrations
 from tasks.tracking import mlflow_client
 
 WINDOW_S = 0.02  # between reading the champion and replacing it, at most
@@ -99,7 +98,7 @@ def killed_promotion(model: str, version: str, expected: str, moment: str) -> No
     ledger.append(draft, expected=int(expected))
     if moment == "append":
         die()
-    following = {"champion": (registrations, "set_alias"), "aliases": (aliases, "_write")}
+    following = {"champion": (mlflow_client.connect(), "set_registered_model_alias"), "aliases": (aliases, "_write")}
     module, deed = following[moment]
     first = getattr(module, deed)
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from benchmarks.simulated_retraining import World
+from benchmarks.simulated_retraining import World, most_false_promotions
 from rnnmodels.config import Architecture, Training
 from tasks.encode import encode
 from tasks.fit import fit
@@ -26,7 +26,6 @@ from tasks.kinds.classify.split import SplitSettings
 from tasks.labelled.fit import ClassifierCandidate
 from tasks.labelled.promotion import PromotionSettings
 from tasks.labelled.scoring import Scores, log_losses
-from tasks.promotion.wear import most_false_promotions
 from tasks.shard import shard
 from tasks.split import split
 from tasks.statistics.paired_tests import mcnemar_p_value

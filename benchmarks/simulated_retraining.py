@@ -20,6 +20,7 @@ from tasks.promotion.judging import crown_first, decide_on
 from tasks.promotion.ledger import Draft, Entry
 from tasks.promotion.standing import find_anchor
 from tasks.promotion.verdicts import Case, Challenge, Verdict
+from tasks.promotion.wear import alpha_of_decision
 
 SHARED = 0.9  # share of the variance of an answer that is the row's difficulty
 
@@ -136,3 +137,8 @@ def replace_alpha(settings: PromotionSettings, alpha: float) -> PromotionSetting
 
 def _entry(draft: Draft, number: int) -> Entry:
     return Entry(**asdict(draft), number=number, created="", predecessor="", digest="")
+
+
+def most_false_promotions(alpha: float, num_decisions: int) -> float:
+    """Bound of the average number of equal challengers promoted in as many decisions on the same rows."""
+    return sum(alpha_of_decision(alpha, number) for number in range(1, num_decisions + 1))

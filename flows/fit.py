@@ -11,7 +11,7 @@ from tasks.kinds import find_kind
 from tasks.progress import listening
 from tasks.store import artefacts
 from tasks.tracking import dashboard
-from tasks.tracking.spool import spooling
+from tasks.tracking.outbox import tracking_epochs
 
 
 @flow(name="fit", **LIFECYCLE)
@@ -41,7 +41,7 @@ def fit_candidate(
     run = dashboard.run_context("", parent_flow_run_id=parent, mlflow_run=mlflow_run)
     found = find_kind(kind)
     start = artefacts.open_artefact(initial) if initial else None
-    with artefacts.refreshing(refresh), spooling(run) as live, listening(dashboard.progress_bars(), live):
+    with artefacts.refreshing(refresh), tracking_epochs(run) as live, listening(dashboard.progress_bars(), live):
         return fit(
             found,
             artefacts.open_artefact(shards),

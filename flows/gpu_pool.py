@@ -23,7 +23,7 @@ from tasks.fit import find_fitted, find_tracked, fit
 from tasks.progress import Progress, emit, listening
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
-from tasks.tracking import leases, spool
+from tasks.tracking import leases, outbox
 from tasks.tracking.runs import RunContext
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ def fit_all(order: FitOrder) -> list[Artefact]:
     """Fit every candidate, in the recipe's order; raises what `fit` and `fit_on_pool` raise."""
     missing = [one for one in order.candidates if order.refresh or order.find(one) is None]
     fitted_there = send_to_pool(order, missing) if missing else set()
-    with spool.spooling(order.run) as live, listening(live):
+    with outbox.tracking_epochs(order.run) as live, listening(live):
         return [fit_here(order, one, reuse=one.name in fitted_there) for one in order.candidates]
 
 
@@ -81,7 +81,7 @@ def send_to_pool(order: FitOrder, candidates: Iterable[Candidate]) -> set[str]:
         pool = find_pool(client)
         if not pool:
             return set()
-        run = dataclasses.replace(order.run, mlflow_run=spool.announce(order.run))
+        run = dataclasses.replace(order.run, mlflow_run=outbox.announce(order.run))
         return fit_on_pool(client, pool, dataclasses.replace(order, run=run), candidates)
 
 

@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow, FlowStateHook
 
 from flows import cancellation
-from tasks.tracking import leases, spool
+from tasks.tracking import leases, outbox
 
 
 def begin_run(flow: Flow, flow_run: FlowRun, state: State) -> None:  # noqa: ARG001 (Prefect's names)
@@ -25,7 +25,7 @@ def end_run(flow: Flow, flow_run: FlowRun, state: State) -> None:  # noqa: ARG00
     One that is still cancelling keeps its lease: its process may die before Prefect knows that it is cancelled.
     """
     was_cancelled = state.is_crashed() and cancellation.was_asked_for(str(flow_run.id))
-    spool.end_run(str(flow_run.id), "CANCELLED" if was_cancelled else state.type.value)
+    outbox.end_run(str(flow_run.id), "CANCELLED" if was_cancelled else state.type.value)
     if was_cancelled:
         cancellation.confirm(str(flow_run.id))
     if state.is_final():

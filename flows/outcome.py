@@ -11,7 +11,7 @@ from tasks.kinds import find_kind
 from tasks.reporting.findings import gather_findings
 from tasks.reporting.outdone import describe_outdone
 from tasks.store.artefacts import Artefact
-from tasks.tracking import spool
+from tasks.tracking import outbox
 
 NAMED_STAGES = ("fit", "baseline", "evaluate")
 
@@ -130,5 +130,5 @@ def describe_delivery(delivery: Delivery, kind: Kind) -> dict:
 
 def describe_pending(flow_run: str) -> dict:
     """The same part while MLflow does not answer."""
-    pending = f"pending sync: {spool.pending(flow_run)} records and the registration wait for MLflow."
+    pending = f"pending sync: {outbox.pending(flow_run)} records and the registration wait for MLflow."
     return {"mlflow_run": "", "registered": {}, "gate": {}, "report": "", "example": "", "pending": pending}

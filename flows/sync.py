@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from tasks.errors import RnnflowError, ServiceError, plural
-from tasks.tracking import spool
-from tasks.tracking.spool import Replayed
+from tasks.tracking import outbox
+from tasks.tracking.outbox import Replayed
 
 logger = logging.getLogger(__name__)
 
@@ -34,16 +34,16 @@ class Synchronized:
     def check(self) -> None:
         """Raise ServiceError (E-SVC-020) if anything is left."""
         if not self.is_complete:
-            left = f"{plural(self.replayed.pending, 'record')} and {plural(len(spool.deferred()), 'registration')}"
+            left = f"{plural(self.replayed.pending, 'record')} and {plural(len(outbox.deferred()), 'registration')}"
             failure = self.replayed.failure
             why = "; ".join(map(str.strip, self.failures)) or (failure.problem if failure else "")
             raise ServiceError("E-SVC-020", f"{left} still pending: {why}", fix="mend that, then run: rnnflow sync")
 
 
 def synchronize(server: Callable[[], AbstractContextManager] = contextlib.nullcontext) -> Synchronized:
-    """Send what is spooled, then carry out what was deferred, which takes a Prefect server; one that fails is kept."""
-    replayed = spool.replay()
-    if replayed.failure is not None or not spool.deferred():
+    """Send what waits, then carry out what was deferred, which takes a Prefect server; one that fails is kept."""
+    replayed = outbox.replay()
+    if replayed.failure is not None or not outbox.deferred():
         return Synchronized(replayed=replayed, finished=[], failures=[])
     with server():
         finished, failures = finish_deferred_orders()
@@ -53,12 +53,12 @@ def synchronize(server: Callable[[], AbstractContextManager] = contextlib.nullco
 def finish_deferred_orders() -> tuple[list[str], list[str]]:
     """Carry out what MLflow's absence has stopped; returns what was done, and why the rest was not."""
     finished, failures = [], []
-    for order in spool.deferred():
+    for order in outbox.deferred():
         from flows.train import finish_deferred
 
         try:
             finished.append(finish_deferred(order))
-            spool.forget(order)
+            outbox.forget(order)
         except RnnflowError as error:
             failures.append(error.problem)
         except Exception as error:

@@ -12,7 +12,7 @@ from flows.place.dead_runs import cancel_lost_fits, crash_dead_runs, reading_sta
 from flows.sync import synchronize
 from tasks.errors import IntegrityError, RnnflowError, ServiceError
 from tasks.store import leftovers
-from tasks.tracking import leases, mlflow_client, orphans, spool
+from tasks.tracking import leases, mlflow_client, orphans, outbox
 from tasks.tracking.orphans import StateOf
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def tidy_up(*, thorough: bool = False) -> dict:
         steps: dict[str, Callable[[], list[str]]] = {
             "crashed": lambda: crash_dead_runs(client),
             "cancelled": lambda: cancel_lost_fits(client),
-            "ended": lambda: orphans.end_journals(state_of),
+            "ended": lambda: orphans.note_ends(state_of),
             "sent": lambda: _synchronize(summary) if thorough else _send_briefly(),
         }
         if thorough:
@@ -102,7 +102,7 @@ def _synchronize(summary: dict) -> list[str]:
 
 
 def _send_briefly() -> list[str]:
-    spool.replay_briefly()
+    outbox.replay_briefly()
     return []
 
 

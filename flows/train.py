@@ -32,7 +32,7 @@ from tasks.shard import shard
 from tasks.split import split
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
-from tasks.tracking import dashboard, spool
+from tasks.tracking import dashboard, outbox
 from tasks.tracking.runs import RunContext
 from tasks.warm_start import warm_start as start_from_champion
 
@@ -99,7 +99,7 @@ def deliver_or_defer(
         if error.code != "E-SVC-004":
             raise
         order = {"flow_run_id": run.continues or run.flow_run_id, "recipe": recipe.model_dump(mode="json")}
-        spool.defer({**order, "why": error.problem})
+        outbox.defer({**order, "why": error.problem})
         return None
 
 

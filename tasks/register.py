@@ -26,7 +26,7 @@ from tasks.registry.identity import CHAMPION, Identity
 from tasks.registry.packaging import Packaging
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
-from tasks.tracking import recording, runs, spool
+from tasks.tracking import outbox, recording, runs
 from tasks.tracking.mlflow_client import is_own_store, store_name
 from tasks.tracking.recording import CandidateRecord
 from tasks.tracking.runs import RunContext
@@ -118,7 +118,7 @@ def register_best(
     Raises IntegrityError (E-REG-005, E-REG-006) if the registered model is not the one that was judged.
     """
     best, registration = contest.best, kind.register.load()
-    spool.settle(run)
+    outbox.settle(run)
     emit(Progress("register", note="recording the candidates in MLflow"))
     parent_id, run_id = record_all(kind, run, lineage, contest)
     with tempfile.TemporaryDirectory() as temporary:

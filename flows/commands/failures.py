@@ -8,7 +8,6 @@ from types import FrameType
 
 from tasks.errors import ResourceError, RnnflowError, quoted
 
-INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 KEPT = "Finished stages are kept: the same command goes on after them, and with --resume inside a fit."
 
 
@@ -30,29 +29,28 @@ def stopping_on_sigterm() -> Generator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+# What ends a command from outside: its exit status, and what a person reads.
+STOPS: dict[type[BaseException], tuple[int, str]] = {
+    KeyboardInterrupt: (128 + signal.SIGINT, "Interrupted."),
+    Terminated: (128 + signal.SIGTERM, "Stopped by SIGTERM."),
+}
+
+
 def exit_status(error: BaseException) -> int:
     """The exit status that stands for an error."""
-    if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED
-    if isinstance(error, Terminated):
-        return TERMINATED
-    return as_rnnflow_error(error).exit_code
+    return STOPS[type(error)][0] if type(error) in STOPS else as_rnnflow_error(error).exit_code
 
 
 def describe_failure(error: BaseException) -> str:
     """What a person reads about an error: two lines."""
-    if isinstance(error, KeyboardInterrupt):
-        return f"Interrupted.\n{KEPT}"
-    if isinstance(error, Terminated):
-        return f"Stopped by SIGTERM.\n{KEPT}"
-    return str(as_rnnflow_error(error))
+    return f"{STOPS[type(error)][1]}\n{KEPT}" if type(error) in STOPS else str(as_rnnflow_error(error))
 
 
 def failure_as_json(error: BaseException) -> dict:
     """What a script reads about an error."""
     details: dict[str, str | int | None]
-    if isinstance(error, KeyboardInterrupt | Terminated):
-        details = {"code": "", "problem": describe_failure(error).partition("\n")[0], "fix": KEPT}
+    if type(error) in STOPS:
+        details = {"code": "", "problem": STOPS[type(error)][1], "fix": KEPT}
     else:
         known = as_rnnflow_error(error)
         file = None if known.file is None else str(known.file)

@@ -1,11 +1,15 @@
 """The command that looks whether a model still sees what it was validated on."""
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from flows.commands.base import Command, as_json_option
+from tasks.errors import printable
+
+if TYPE_CHECKING:
+    from tasks.monitoring.examination import DriftReport
 
 
 @click.command(cls=Command)
@@ -28,6 +32,19 @@ def monitor(as_json: bool, **options: Any) -> None:  # noqa: ANN401 (the options
     if as_json:
         click.echo(json.dumps(report.as_json()))
         return
-    from flows.commands.drift_table import print_drift
-
     print_drift(report)
+
+
+def print_drift(report: "DriftReport") -> None:
+    """Write the finding and one line per compared feature to stdout."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    console.print(printable(report.sentence), markup=False, highlight=False, soft_wrap=True)
+    if rows := report.table():
+        table = Table(*rows[0], box=box.SIMPLE_HEAD, pad_edge=False)
+        for row in rows:
+            table.add_row(*(printable(cell) for cell in row.values()))
+        console.print(table)

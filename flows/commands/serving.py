@@ -1,13 +1,16 @@
 """Commands that ask a registered model: for a file of texts, or for whoever comes."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
 import click
 
 from flows.commands.base import Command, as_json_option
-from tasks.errors import InputError
+from tasks.errors import InputError, printable
+
+OUR_LOGGERS = ("flows", "tasks", "rnnmodels")
 
 
 @click.command(cls=Command)
@@ -58,6 +61,29 @@ def serve(ctx: click.Context, model: str | None, host: str, port: int, settings:
 
     An alias, of which NAME alone means the champion, is followed: a newly promoted version takes over within seconds.
     """
-    from flows.commands.serve import launch_serving
+    log_to_stderr(verbose=ctx.meta["debug"])
+    from flows.recipes.recipe_file import parse_assignment
+    from tasks.serving.server import check_settings, serve_model, sole_model
 
-    launch_serving(model, host=host, port=port, settings=settings, debug=ctx.meta["debug"])
+    changed = {".".join(keys): value for keys, value in map(parse_assignment, settings)}
+    allowed = check_settings(changed)
+    serve_model(model or sole_model(), host=host, port=port, settings=allowed, announce=click.echo)
+
+
+class PrintableFormatter(logging.Formatter):
+    """Escapes what a client can bring into a log line: one record is one line, and acts on no terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write the line."""
+        return printable(super().format(record))
+
+
+def log_to_stderr(*, verbose: bool) -> None:
+    """Show our own lines, or all with `verbose`, with their time."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    if not verbose:
+        handler.addFilter(lambda record: record.name.partition(".")[0] in OUR_LOGGERS)
+    root.setLevel(logging.INFO)

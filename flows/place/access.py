@@ -21,11 +21,6 @@ def prefect_auth_string() -> str:
     return os.environ.get(PREFECT_VARIABLE, "")
 
 
-def prefect_password_environment() -> dict[str, str]:
-    """What a client of our own Prefect server needs to be let in."""
-    return {"PREFECT_API_AUTH_STRING": prefect_auth_string()} if prefect_auth_string() else {}
-
-
 def basic_auth_config() -> str:
     """Path of the settings of MLflow's accounts; empty if MLflow asks for none."""
     return os.environ.get(MLFLOW_VARIABLE, "")

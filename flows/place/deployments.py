@@ -35,14 +35,6 @@ NUMBERS = {
 LOOKS_LIKE_A_NUMBER = r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+"
 
 
-@dataclass(frozen=True)
-class Place:
-    """A value of a deployment's parameters: its keys from the parameter on, and what stands there."""
-
-    keys: tuple[str, ...]
-    node: Node
-
-
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
     """The parameters of one deployment, and where each of their values stands; finds words for what does not fit."""
@@ -87,8 +79,7 @@ def check_deployments(file: Path) -> None:
     for deployment, node in zip(yaml.safe_load(content)["deployments"], listed.value, strict=True):
         given = dict(_members(node)).get("parameters")
         if given is not None and deployment.get("parameters"):
-            places = {place.keys: place.node for place in _walk(given)}
-            parameters = Parameters(file=file, deployment=str(deployment.get("name")), places=places)
+            parameters = Parameters(file=file, deployment=str(deployment.get("name")), places=dict(_walk(given)))
             _refuse_misread(parameters)
             _refuse_unfit(deployment, parameters)
 
@@ -154,9 +145,12 @@ def _refuse_recipe(raw: dict, parameters: Parameters) -> None:
         raise explain(error, schema=recipe.model_json_schema(), raw=raw, origin=parameters, section=RECIPE) from error
 
 
-def _walk(node: Node, keys: tuple[str, ...] = ()) -> Iterator[Place]:
-    """Every value below a node, itself included; members of a list go by their `name`, or else by their number."""
-    yield Place(keys, node)
+def _walk(node: Node, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Node]]:
+    """Every value below a node, itself included, with its keys from the parameter on.
+
+    Members of a list go by their `name`, or else by their number.
+    """
+    yield keys, node
     if node.id == "mapping":
         for key, value in _members(node):
             yield from _walk(value, (*keys, key))

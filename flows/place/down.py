@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import psutil
 from rich.console import Console
 
+from flows.place.missed import CRASHED
 from flows.place.parts import parts_of
 from flows.place.prefect_api import SILENCE, UNFINISHED, ask, read_state, set_state, worker_heartbeats
 from flows.place.processes import end_processes, flow_runs_of_place, processes_of_part, processes_of_place
@@ -17,7 +18,6 @@ from flows.place.supervision import is_supervised, stop_parts, stop_supervisor
 CANCEL_LIMIT_S = 45  # a fit ends its step and writes a checkpoint
 POLL_S = 0.2
 CANCELLING = {"type": "CANCELLING", "message": "The place goes down."}
-CRASHED = {"type": "CRASHED", "message": "The place went down while it ran."}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,11 +1,9 @@
 """What a Prefect server is told of us: pools, deployments and automations, brought up to date when they changed."""
 
-import hashlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from flows.place.environment import exported
 from flows.place.parts import CPU_POOL, FIT_QUEUE, GPU_POOL, client_environment
 from flows.place.prefect_api import ask, deployed_names, exists
 from flows.place.settings import PlaceSettings, place_folder
-from rnnmodels.durable import write_durably
+from rnnmodels.durable import sha256_of_file, write_durably
 from tasks.errors import InputError, ServiceError, quoted
 from tasks.store.artefacts import home
 from tasks.store.fingerprint import digest_of
@@ -131,7 +129,8 @@ def _is_furnished(settings: PlaceSettings, file: Path, digest: str) -> bool:
     if not _is_recorded(digest):
         return False
     api, names = settings.prefect_api, deployment_names(file)
-    return set(names) == deployed_names(api, names) and set(AUTOMATIONS) <= _automation_names(api)
+    automations = {automation["name"] for automation in ask(f"{api}/automations/filter", {})}
+    return set(names) == deployed_names(api, names) and set(AUTOMATIONS) <= automations
 
 
 def _is_recorded(digest: str) -> bool:
@@ -139,25 +138,18 @@ def _is_recorded(digest: str) -> bool:
     return record.exists() and json.loads(record.read_bytes()) == {"digest": digest}
 
 
-def _automation_names(api: str) -> set[str]:
-    return {automation["name"] for automation in ask(f"{api}/automations/filter", {})}
-
-
 def _digest(settings: PlaceSettings, file: Path) -> str:
     """What the server was told depends on the file, on our code (which shapes the forms) and on Prefect."""
+    sources = (path for room in ROOMS for path in sorted((CODE / room).rglob("*.py")))
     return digest_of(
         {
-            "file": hashlib.sha256(file.read_bytes()).hexdigest(),
-            "code": [hashlib.sha256(path.read_bytes()).hexdigest() for path in _sources()],
+            "file": sha256_of_file(file),
+            "code": [sha256_of_file(path) for path in sources],
             "prefect": metadata.version("prefect"),
             "server": settings.prefect_api,
             "devices": settings.devices,
         }
     )
-
-
-def _sources() -> Iterator[Path]:
-    return (path for room in ROOMS for path in sorted((CODE / room).rglob("*.py")))
 
 
 def _record() -> Path:

@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flows.place.access import basic_auth_config, prefect_password_environment
+from flows.place.access import basic_auth_config, prefect_auth_string
 from flows.place.devices import CPU
 from flows.place.run_log import LOGGING_ENVIRONMENT
 from flows.place.settings import MLFLOW, PREFECT, PlaceSettings
@@ -20,6 +20,7 @@ HEARTBEAT_S = 30
 # recipe's schema for half a second within one transaction, which SQLite ends as soon as another has written.
 POLL_S = "5"
 RUNS_PER_CPU_WORKER = 8
+SERVER_COMMAND = ("-m", "prefect", "server", "start")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +67,7 @@ def prefect_server_part(settings: PlaceSettings) -> Part:
     return Part(
         name=PREFECT,
         title="Prefect server",
-        command=(sys.executable, "-m", "prefect", "server", "start"),
+        command=(sys.executable, *SERVER_COMMAND),
         environment={
             "PREFECT_HOME": str(prefect_folder()),
             "PREFECT_SERVER_API_HOST": settings.host,
@@ -140,7 +141,9 @@ def client_environment(settings: PlaceSettings) -> dict[str, str]:
     }
     if not settings.given_prefect:  # a profile of the user's must not add to what our own server expects
         environment["PREFECT_HOME"] = str(prefect_folder())
-    return environment | prefect_password_environment()
+    if pair := prefect_auth_string():  # to be let in by our own server
+        environment["PREFECT_API_AUTH_STRING"] = pair
+    return environment
 
 
 def prefect_folder() -> Path:

@@ -20,9 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from flows.place.access import prefect_password_environment
 from flows.place.environment import exported
-from flows.place.parts import client_environment, prefect_folder
+from flows.place.parts import SERVER_COMMAND, client_environment, prefect_folder, prefect_server_part
 from flows.place.prefect_api import UNFINISHED, answers, count_task_runs, without_credentials
 from flows.place.settings import PlaceSettings
 from flows.place.status import running_place
@@ -48,8 +47,6 @@ IDLE_SERVICES = (
     "TRIGGERS",
 )
 PR_SET_PDEATHSIG = 1
-LATER_DASHBOARD = "http://127.0.0.1:4200/v2"  # where the place, or `prefect server start`, listens by default
-SERVER_COMMAND = ("-m", "prefect", "server", "start")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,57 +119,40 @@ def prefect_server() -> Generator[PrefectServer]:
     # One start at a time: two servers that create the database at once break each other.
     with (folder / "start.lock").open("w") as start_lock:
         fcntl.flock(start_lock, fcntl.LOCK_EX)
-        server = _start_server(folder, start_lock)
+        settings = PlaceSettings(prefect_port=_free_port())
+        own = _start_server(settings, start_lock)
         try:
-            with exported(_client_environment(folder, server.url)):
-                yield server
+            with exported(_own_environment(settings)):
+                yield PrefectServer(url=settings.prefect_api, own=own)
         finally:
-            assert server.own is not None, "it was started here"
-            _stop(server.own)
+            _stop(own)
 
 
-def _start_server(folder: Path, start_lock: IO[str]) -> PrefectServer:
-    port = _free_port()
-    log = folder / "server.log"
+def _start_server(settings: PlaceSettings, start_lock: IO[str]) -> OwnProcess:
+    log = prefect_folder() / "server.log"
+    idle = {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in IDLE_SERVICES}
     with log.open("ab") as output:
         log_start = output.tell()
         process = subprocess.Popen(
             [sys.executable, *SERVER_COMMAND],
-            env={**os.environ, **_server_environment(folder, port)},
+            env={**os.environ, **prefect_server_part(settings).environment, **idle},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             process_group=0,  # Ctrl-C ends the flow first; it must not take the server away from it
             preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 (calls into libc only)
         )
-    own = OwnProcess(process=process, log=log, log_start=log_start, start_lock=start_lock)
-    return PrefectServer(url=f"http://127.0.0.1:{port}/api", own=own)
+    return OwnProcess(process=process, log=log, log_start=log_start, start_lock=start_lock)
 
 
-def _server_environment(folder: Path, port: int) -> dict[str, str]:
-    return {
-        "PREFECT_HOME": str(folder),
-        "PREFECT_SERVER_API_HOST": "127.0.0.1",
-        "PREFECT_SERVER_API_PORT": str(port),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "true",
-        **{f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in IDLE_SERVICES},
-    }
-
-
-def _client_environment(folder: Path, url: str) -> dict[str, str]:
-    """What Prefect reads at its import; the folder keeps a profile of the user's from adding to it.
+def _own_environment(settings: PlaceSettings) -> dict[str, str]:
+    """What Prefect reads at its import.
 
     Links to a run's page outlive this server, so they name the address of the dashboard that is opened later.
     """
-    return {
-        **prefect_password_environment(),  # our server inherits the password, and then asks for it
-        "PREFECT_API_URL": url,
-        "PREFECT_UI_URL": LATER_DASHBOARD,
-        "PREFECT_HOME": str(folder),
-        "DO_NOT_TRACK": "true",
-        "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"])),
-    }
+    environment = {**client_environment(settings), "PREFECT_UI_URL": PlaceSettings().prefect_pages}
+    del environment["MLFLOW_TRACKING_URI"]
+    return environment
 
 
 def _place_environment(place: PlaceSettings) -> dict[str, str]:

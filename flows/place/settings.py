@@ -1,12 +1,10 @@
 """What a place is made of: where its servers listen, or which servers of others it uses, and its devices."""
 
-import contextlib
 import dataclasses
-import fcntl
 import ipaddress
 import json
 import os
-from collections.abc import Generator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from flows.place.devices import CPU, visible_devices
 from rnnmodels.durable import write_durably
 from tasks.errors import InputError, quoted
 from tasks.store.artefacts import home
+from tasks.store.sole_holder import sole_holder
 
 PREFECT, MLFLOW = "prefect", "mlflow"  # names of the servers as parts of a place
 DEFAULT_PORTS = {PREFECT: 4200, MLFLOW: 5000}
@@ -106,12 +105,9 @@ def load_settings() -> PlaceSettings | None:
     return PlaceSettings(**saved)
 
 
-@contextlib.contextmanager
-def sole_change() -> Generator[None]:
+def sole_change() -> AbstractContextManager[None]:
     """Let one `up` or `down` work on a place at a time; others wait for it."""
-    with (place_folder() / "change.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    return sole_holder(place_folder() / "change.lock")
 
 
 def mlflow_address_file() -> Path:

@@ -75,7 +75,7 @@ def running_place() -> PlaceSettings | None:
 
 def look_at_part(settings: PlaceSettings, part: Part, state: PartState | None) -> PartStatus:
     """The status of one part of our own."""
-    known = state or PartState(state="STOPPED", pid=0, started=0.0, deaths=0, last_death="")
+    known = state or PartState()
     condition = _condition(settings, part, known)
     return PartStatus(
         name=part.name,

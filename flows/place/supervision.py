@@ -72,19 +72,16 @@ Answer: TypeAlias = Any  # what supervisord says; its shape is documented by its
 class PartState:
     """What supervisord knows of a part: its state, process, start (s since 1970), and how often it died."""
 
-    state: str
-    pid: int
-    started: float
-    deaths: int
-    last_death: str
+    state: str = "STOPPED"
+    pid: int = 0
+    started: float = 0.0
+    deaths: int = 0
+    last_death: str = ""
 
 
 def is_supervised() -> bool:
     """Tell whether this place's supervisord answers; a socket that a dead one left does not."""
-    try:
-        return _call("getState")["statename"] == "RUNNING"
-    except (*UNREACHABLE, xmlrpc.client.Fault):  # a fault: it is on its way out
-        return False
+    return _daemon_state() == "RUNNING"
 
 
 def start_supervisor(parts: Sequence[Part]) -> None:
@@ -132,19 +129,8 @@ def stop_supervisor() -> None:
     with contextlib.suppress(*UNREACHABLE, xmlrpc.client.Fault):
         _call("shutdown")
     deadline = time.monotonic() + STOP_LIMIT_S
-    while is_reachable() and time.monotonic() < deadline:
+    while _daemon_state() and time.monotonic() < deadline:
         time.sleep(POLL_S)
-
-
-def is_reachable() -> bool:
-    """Tell whether the daemon answers at all, be it on its way out."""
-    try:
-        _call("getState")
-    except xmlrpc.client.Fault:
-        return True
-    except UNREACHABLE:
-        return False
-    return True
 
 
 def part_states() -> dict[str, PartState]:
@@ -198,6 +184,16 @@ def socket_path() -> Path:
             file=folder,
         )
     return folder / f"{digest_of(str(home()))[:16]}.sock"
+
+
+def _daemon_state() -> str:
+    """What supervisord says of itself; empty if nobody listens."""
+    try:
+        return _call("getState")["statename"]
+    except xmlrpc.client.Fault:  # it is on its way out
+        return "SHUTDOWN"
+    except UNREACHABLE:
+        return ""
 
 
 def _call(method: str, *arguments: object) -> Answer:

@@ -1,10 +1,8 @@
 """Bring a place up: start what is missing, wait until it answers, deploy."""
 
-import contextlib
-import fcntl
 import json
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from rich.console import Console
@@ -40,6 +38,7 @@ from flows.place.supervision import (
 )
 from rnnmodels.durable import write_durably
 from tasks.errors import InputError, ServiceError, quoted
+from tasks.store.sole_holder import sole_holder
 
 ANSWER_LIMIT_S = 180  # a first start creates two databases: 25 s on an idle machine
 POLL_S = 0.2
@@ -93,7 +92,8 @@ def start_servers(settings: PlaceSettings, missing: Sequence[Part], tell: Tell) 
     if MLFLOW in servers:
         start_part(MLFLOW)
     if PREFECT in servers:
-        with _sole_start_of_prefect():
+        # Commands start a server on the same database: two at once would break each other.
+        with sole_holder(prefect_folder() / "start.lock"):
             start_part(PREFECT)
             tell("Waiting for the Prefect server")
             await_part(settings, servers[PREFECT])
@@ -167,15 +167,6 @@ def _settings_in_force(wanted: PlaceSettings) -> PlaceSettings:
             fix="give the same options and variables, or run `rnnflow down` first.",
         )
     return running
-
-
-@contextlib.contextmanager
-def _sole_start_of_prefect() -> Generator[None]:
-    """Wait for commands that start a server on the same database, and have them wait: two would break each other."""
-    prefect_folder().mkdir(parents=True, exist_ok=True)
-    with (prefect_folder() / "start.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _describe(settings: PlaceSettings) -> str:

@@ -6,11 +6,9 @@ alias moved by hand can be told from one that a killed process left behind.
 """
 
 import contextlib
-import fcntl
 import getpass
 import logging
 import os
-from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,6 +22,7 @@ from tasks.promotion.ledger import ChampionChanged, Draft, Entry
 from tasks.registry import registrations
 from tasks.registry.identity import CHALLENGER, CHAMPION, PREVIOUS, ROLES, Identity, as_fields
 from tasks.store.fingerprint import digest_of
+from tasks.store.sole_holder import sole_holder
 from tasks.tracking import mlflow_client
 
 logger = logging.getLogger(__name__)
@@ -42,11 +41,6 @@ class Finding:
     sentence: str
 
 
-def aliases_of(entry: Entry) -> dict[str, str]:
-    """The aliases that an entry asks for; a challenger that became champion is none any more."""
-    return {alias: who.version for alias, who in roles_of(entry).items()}
-
-
 def project(model: str, *, anew: bool = False) -> None:
     """Have MLflow's aliases say what the ledger says; without `anew`, free where that was done for its last entry.
 
@@ -55,7 +49,7 @@ def project(model: str, *, anew: bool = False) -> None:
     entry = ledger.head(model)
     if entry is None or (_noted_number(model) == entry.number and not anew):
         return
-    with _sole_writer():
+    with sole_holder(mlflow_client.mlruns() / "aliases.lock"):
         written = None
         # Another machine may append meanwhile, and its aliases must not be overwritten with older ones.
         while written is None or written.number != ledger.read_entries(model)[-1].number:
@@ -197,12 +191,8 @@ def _write(model: str) -> Entry:
     if CHAMPION in placed and placed[CHAMPION] != entry.champion:
         entry = _renumber(entry, placed[CHAMPION])
     if registration is not None:
-        registrations.tag_model(model, ownership.describe_entry(entry))
-        for alias in ROLES:
-            if alias in placed:
-                registrations.set_alias(model, alias, placed[alias])
-            elif alias in registration.aliases:
-                registrations.delete_alias(model, alias)
+        moved = {alias: placed.get(alias, "") for alias in ROLES if alias in placed or alias in registration.aliases}
+        registrations.mark_model(model, tags=ownership.describe_entry(entry), aliases=moved)
     if entry.champion and CHAMPION not in placed:
         raise identities.report_gone(entries, versions)
     return entry
@@ -224,15 +214,6 @@ def _renumber(entry: Entry, number: str) -> Entry:
         splits=entry.splits,
     )
     return ledger.append(draft, expected=entry.number)
-
-
-@contextlib.contextmanager
-def _sole_writer() -> Generator[None]:
-    """Let one process of this machine at a time write aliases; the kernel frees the lock on any death."""
-    mlflow_client.mlruns().mkdir(parents=True, exist_ok=True)
-    with (mlflow_client.mlruns() / "aliases.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _note(model: str) -> Path:

@@ -118,11 +118,6 @@ def list_models() -> list[str]:
         return [] if connection is None else list(connection.execute(names).scalars())
 
 
-def count_decisions(model: str, holdout: str) -> int:
-    """Count how often these test rows have chosen between two models; raises as `read_entries` does."""
-    return sum(entry.action in DECISIONS and entry.holdout == holdout for entry in read_entries(model))
-
-
 def append(draft: Draft, *, expected: int) -> Entry:
     """Commit an entry, unless another was made after number `expected`, the last one its author saw.
 

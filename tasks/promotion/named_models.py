@@ -10,7 +10,7 @@ from tasks.promotion import identities, ledger, ownership
 from tasks.promotion.ledger import Entry
 from tasks.registry.identity import CHAMPION, ROLES, Identity
 from tasks.registry.registered_model import FILES, RegisteredModel, check_file, checked_model, localize
-from tasks.registry.registrations import find_version, read_registration, read_versions
+from tasks.registry.registrations import find_version, read_versions
 from tasks.registry.served_parts import SERVING
 from tasks.tracking import mlflow_client
 from tasks.tracking.mlflow_client import check_name
@@ -91,13 +91,9 @@ def open_identity(name: str, who: Identity, entries: Sequence[Entry]) -> Registe
 
 def _decided(reference: ModelReference) -> ModelReference:
     """Put the number of the model that the ledger means in the place of an alias; without a ledger the alias stands."""
-    entries = ledger.read_entries(reference.name) if reference.alias in ROLES else []
-    if not entries:
+    if reference.alias not in ROLES or ledger.head(reference.name) is None:
         return reference
-    registration = read_registration(reference.name)
-    ownership.refuse_other_ledger(reference.name, entries, registration.tags if registration else {})
-    versions = read_versions(reference.name)
-    entries = identities.complete(entries, versions)
+    entries, versions = ownership.read_own_decisions(reference.name), read_versions(reference.name)
     who = identities.roles_of(entries[-1]).get(reference.alias)
     number = identities.locate(who, versions) if who else ""
     if who and not number and reference.alias == CHAMPION:

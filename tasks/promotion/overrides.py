@@ -8,7 +8,7 @@ from tasks.promotion.identities import locate
 from tasks.promotion.ledger import Draft, Entry
 from tasks.promotion.named_models import resolve_whole_model
 from tasks.registry import registrations
-from tasks.registry.identity import CHAMPION, NOBODY, Identity, as_fields
+from tasks.registry.identity import CHAMPION, NOBODY, Identity, RoleFields, as_fields
 from tasks.registry.registered_model import RegisteredModel
 from tasks.tracking.mlflow_client import check_name
 
@@ -72,18 +72,9 @@ def check_reason(reason: str) -> None:
 
 
 def _draft_promotion(model: RegisteredModel, entries: Sequence[Entry], reason: str) -> Draft:
-    holdout, splits = standing.find_rows_of(entries, model.identity)
     before = entries[-1].who(CHAMPION) if entries else NOBODY
-    return _draft(
-        "promote",
-        model.name,
-        champion=model.identity,
-        previous=before,
-        challenger=model.identity,
-        reason=reason,
-        holdout=holdout,
-        splits=splits,
-    )
+    roles = as_fields(champion=model.identity, previous=before, challenger=model.identity)
+    return _draft("promote", model.name, roles, reason, rows=standing.find_rows_of(entries, model.identity))
 
 
 def _draft_rollback(name: str, entries: Sequence[Entry], reason: str) -> Draft:
@@ -96,34 +87,18 @@ def _draft_rollback(name: str, entries: Sequence[Entry], reason: str) -> Draft:
             fix=f"see `rnnflow history {name}`; any whole version can be made champion with `rnnflow promote`.",
         )
     position, champion = back
-    holdout, splits = standing.find_rows_of_champion(entries, champions[position])
-    return _draft(
-        "rollback",
-        name,
-        champion=champion,
-        previous=champions[position - 1] if position else NOBODY,
-        challenger=champions[-1],
-        reason=reason,
-        holdout=holdout,
-        splits=splits,
-    )
+    before = champions[position - 1] if position else NOBODY
+    roles = as_fields(champion=champion, previous=before, challenger=champions[-1])
+    return _draft("rollback", name, roles, reason, rows=standing.find_rows_of_champion(entries, champions[position]))
 
 
-def _draft(
-    action: str,
-    model: str,
-    *,
-    champion: Identity,
-    previous: Identity,
-    challenger: Identity,
-    reason: str,
-    holdout: str,
-    splits: str,
-) -> Draft:
+def _draft(action: str, model: str, roles: RoleFields, reason: str, *, rows: tuple[str, str]) -> Draft:
+    """Write a person's word down; `rows` are the digest of the test rows it is about, and their split."""
+    holdout, splits = rows
     return Draft(
         model=model,
         action=action,
-        **as_fields(champion=champion, previous=previous, challenger=challenger),
+        **roles,
         reason=reason.strip(),
         actor=aliases.current_user(),
         holdout=holdout,

@@ -18,8 +18,3 @@ to be unable to promote a better one costs what retraining is for.
 def alpha_of_decision(alpha: float, number: int) -> float:
     """Error rate granted to the decision of that number, from 1, on the same rows."""
     return alpha / number
-
-
-def most_false_promotions(alpha: float, num_decisions: int) -> float:
-    """Bound of the average number of equal challengers promoted in as many decisions on the same rows."""
-    return sum(alpha_of_decision(alpha, number) for number in range(1, num_decisions + 1))

@@ -7,9 +7,8 @@ is one version.
 import contextlib
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,17 +97,18 @@ def log_version(
         )
         model = next(filter(None, map(_whole_model, same)), None)
         if model is None:
-            package = partial(package_model, parts, packaging=packaging, module=module)
-            created = _create_version(
-                name,
-                package,
-                packaging.model_type,
-                run_id=run_id,
-                fit_run_id=fit_run_id,
-                tags=tags,
-                description=description,
+            model = localize(
+                _create_version(
+                    name,
+                    parts,
+                    packaging,
+                    module=module,
+                    run_id=run_id,
+                    fit_run_id=fit_run_id,
+                    tags=tags,
+                    description=description,
+                )
             )
-            model = localize(created)
     return checked_model(model, tags[FILES])
 
 
@@ -135,31 +135,35 @@ def check_file(model: RegisteredModel, path: Path, sha256: str) -> None:
 
 def _create_version(
     name: str,
-    package: Callable[..., None],
-    model_type: str,
+    parts: Path,
+    packaging: Packaging,
     *,
+    module: str,
     run_id: str,
     fit_run_id: str,
-    tags: Mapping[str, str],
+    tags: dict[str, str],
     description: str,
 ) -> "ModelVersion":
-    """Log what `package` writes into a folder, and register it."""
+    """Log a model's package to a run, and register it."""
     client, entities = mlflow_client.connect(), mlflow_client.load_mlflow().entities
     experiment_id = client.get_run(fit_run_id).info.experiment_id
-    logged = client.create_logged_model(experiment_id, name=name, source_run_id=fit_run_id, model_type=model_type)
+    logged = client.create_logged_model(
+        experiment_id, name=name, source_run_id=fit_run_id, model_type=packaging.model_type
+    )
+    location, model_id = logged.artifact_location, logged.model_id
     with tempfile.TemporaryDirectory() as folder:
         packaged = Path(folder) / "model"
-        package(packaged, artifact_path=logged.artifact_location, run_id=fit_run_id, model_id=logged.model_id)
-        client.log_model_artifacts(logged.model_id, str(packaged))
-    client.finalize_logged_model(logged.model_id, "READY")
+        package_model(
+            parts, packaged, packaging, module=module, artifact_path=location, run_id=fit_run_id, model_id=model_id
+        )
+        client.log_model_artifacts(model_id, str(packaged))
+    client.finalize_logged_model(model_id, "READY")
     for run in (fit_run_id, run_id):
-        client.log_outputs(run, [entities.LoggedModelOutput(logged.model_id, step=0)])
+        client.log_outputs(run, [entities.LoggedModelOutput(model_id, step=0)])
     # The version comes last: a cut upload leaves none.
     with contextlib.suppress(mlflow_client.load_mlflow().MlflowException):
         client.create_registered_model(name)
-    return client.create_model_version(
-        name, logged.artifact_location, run_id, tags=dict(tags), description=description, model_id=logged.model_id
-    )
+    return client.create_model_version(name, location, run_id, tags=tags, description=description, model_id=model_id)
 
 
 def localize(version: "ModelVersion") -> RegisteredModel:

@@ -114,32 +114,20 @@ def holds_version(name: str, who: Identity) -> bool:
     return version is not None and version.tags.get(CONTENT) == who.content
 
 
-def set_alias(model: str, alias: str, version: str) -> None:
-    """Point an alias to a version.
+def mark_model(model: str, *, tags: Mapping[str, str], aliases: Mapping[str, str]) -> None:
+    """Write tags to a model as a whole and point aliases to versions; an alias without a version is taken away.
 
     Raises ServiceError (E-SVC-004, E-SVC-028).
     """
     with mlflow_client.answering():
-        mlflow_client.connect().set_registered_model_alias(model, alias, version)
-
-
-def delete_alias(model: str, alias: str) -> None:
-    """Take an alias away.
-
-    Raises ServiceError (E-SVC-004).
-    """
-    with mlflow_client.answering():
-        mlflow_client.connect().delete_registered_model_alias(model, alias)
-
-
-def tag_model(model: str, tags: Mapping[str, str]) -> None:
-    """Write tags to a model as a whole.
-
-    Raises ServiceError (E-SVC-004).
-    """
-    with mlflow_client.answering():
+        client = mlflow_client.connect()
         for key, value in tags.items():
-            mlflow_client.connect().set_registered_model_tag(model, key, value)
+            client.set_registered_model_tag(model, key, value)
+        for alias, version in aliases.items():
+            if version:
+                client.set_registered_model_alias(model, alias, version)
+            else:
+                client.delete_registered_model_alias(model, alias)
 
 
 def _own_database_holds(name: str, who: Identity) -> bool:

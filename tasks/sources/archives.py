@@ -19,8 +19,7 @@ from typing import IO, NamedTuple, Self
 
 from tasks.errors import InputError, IntegrityError, ResourceError, quoted
 from tasks.sources.decoding import BUFFER_BYTES, document_too_large, open_decompressed, parsing
-from tasks.sources.hidden import is_hidden
-from tasks.sources.inputs import COMPRESSIONS, FORMATS, InputFile, is_document, suffixes_of
+from tasks.sources.inputs import COMPRESSIONS, FORMATS, InputFile, is_document, is_hidden, suffixes_of
 from tasks.sources.intake import Intake
 
 MAX_NAME_CHARS = 1024

@@ -1,7 +1,6 @@
 """Verified downloads: resumed where they broke off, bounded in tries, time and bytes, trusted only by SHA-256."""
 
 import contextlib
-import fcntl
 import logging
 import random
 import time
@@ -18,6 +17,7 @@ from rnnmodels.durable import sha256_of_file
 from tasks.errors import IntegrityError, ServiceError, quoted
 from tasks.progress import Progress, emit
 from tasks.sources.http_answers import LOCAL_COPY, Interruption, opened_from, refuse_html, refuse_status
+from tasks.store.sole_holder import sole_holder
 
 logger = logging.getLogger(__name__)
 
@@ -66,9 +66,8 @@ def download(remote: RemoteFile, folder: Path, *, patience: Patience = PATIENCE)
     target = folder / remote.name
     if _is_right(target, remote):
         return target
-    folder.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
-    with _sole_writer(part):
+    with sole_holder(part.with_name(f"{part.name}.lock")):
         if not _is_right(target, remote):  # another process may just have fetched it
             _Transfer(remote, part, patience).fetch()
             _accept(part, target, remote)
@@ -77,13 +76,6 @@ def download(remote: RemoteFile, folder: Path, *, patience: Patience = PATIENCE)
 
 def _is_right(path: Path, remote: RemoteFile) -> bool:
     return path.is_file() and sha256_of_file(path) == remote.sha256
-
-
-@contextlib.contextmanager
-def _sole_writer(part: Path) -> Generator[None]:
-    with part.with_name(f"{part.name}.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _accept(part: Path, target: Path, remote: RemoteFile) -> None:

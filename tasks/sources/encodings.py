@@ -19,29 +19,14 @@ MAX_WESTERN_SHARE = 0.2
 LEAST_UTF8_BYTES = {False: 8, True: 3}
 BEYOND_ASCII = range(128, 256)
 MAX_SHOWN_BYTES = 12
-# What files are written in, by the name under which the detector knows it; others are rarer than its mistakes.
-USUAL = {
-    "gb18030": "gb18030",
-    "big5": "big5",
-    "big5hkscs": "big5hkscs",
-    "cp932": "cp932",
-    "euc_jp": "euc_jp",
-    "euc_jis_2004": "euc_jp",
-    "cp949": "cp949",
-    "cp1250": "cp1250",
-    "cp1251": "cp1251",
-    "koi8_r": "koi8_r",
-    "cp1252": "cp1252",
-    "cp1253": "cp1253",
-    "cp1254": "cp1254",
-    "cp1255": "cp1255",
-    "cp1256": "cp1256",
-    "cp1257": "cp1257",
-    "cp1258": "cp1258",
-    "iso8859_7": "iso8859_7",
-    "tis_620": "tis_620",
-    "cp874": "cp874",
-}
+# What files are written in; other encodings are rarer than the mistakes of the detector.
+USUAL = frozenset(
+    {
+        *("gb18030", "big5", "big5hkscs", "cp932", "euc_jp", "cp949", "cp1250", "cp1251", "koi8_r", "cp1252", "cp1253"),
+        *("cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "iso8859_7", "tis_620", "cp874"),
+    }
+)
+DETECTED_AS = {"euc_jis_2004": "euc_jp"}
 
 
 def propose_encodings(sample: bytes) -> list[str]:
@@ -57,8 +42,8 @@ def propose_encodings(sample: bytes) -> list[str]:
     import charset_normalizer
 
     found = charset_normalizer.from_bytes(sample[:SAMPLE_BYTES])
-    usual = dict.fromkeys(USUAL[match.encoding] for match in found if match.encoding in USUAL)
-    usual = [name for name in usual if _fits(sample, name)]  # the detector may know it by that of a larger set
+    names = dict.fromkeys(DETECTED_AS.get(match.encoding, match.encoding) for match in found)
+    usual = [name for name in names if name in USUAL and _fits(sample, name)]  # it may be detected as a larger set
     if WESTERN in usual and _share_beyond_ascii(sample) <= MAX_WESTERN_SHARE:
         usual = [WESTERN, *(name for name in usual if name != WESTERN)]
     return usual[:MAX_PROPOSED]

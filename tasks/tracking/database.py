@@ -1,11 +1,12 @@
 """How the project's own MLflow database comes into being: whole or not at all, and without a path in it."""
 
 import contextlib
-import fcntl
 import os
 import shutil
 from collections.abc import Callable, Generator
 from pathlib import Path
+
+from tasks.store.sole_holder import sole_holder
 
 DATABASE = "mlflow.db"
 ARTIFACT_SCHEME = "mlflow-artifacts"
@@ -19,9 +20,7 @@ def create_store(folder: Path, open_store: Callable[[str], object]) -> None:
     would leave a database that opens no more, and two processes that make them at once break each other.
     """
     database, draft = folder / DATABASE, folder / "creating"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "mlflow.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with sole_holder(folder / "mlflow.lock"):
         if database.exists():
             return
         shutil.rmtree(draft, ignore_errors=True)

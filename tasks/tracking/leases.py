@@ -11,7 +11,6 @@ import json
 import os
 import platform
 import time
-from collections.abc import Generator
 from pathlib import Path
 from typing import IO
 
@@ -21,7 +20,6 @@ from tasks.tracking.mlflow_client import check_name
 
 TAKE_LIMIT_S = 1.0  # whoever asks whether a lease is held locks it for an instant
 POLL_S = 0.02
-
 
 _held: dict[Path, IO[str]] = {}
 
@@ -50,21 +48,6 @@ def release(flow_run_id: str) -> None:
         _held.pop(path).close()
 
 
-@contextlib.contextmanager
-def holding(flow_run_id: str) -> Generator[None]:
-    """Hold a flow run's lease for a block; a surrounding holder in this process keeps it.
-
-    Raises ServiceError (E-SVC-021) if another process holds it.
-    """
-    was_held = _path(flow_run_id) in _held
-    hold(flow_run_id)
-    try:
-        yield
-    finally:
-        if not was_held:
-            release(flow_run_id)
-
-
 def is_held(flow_run_id: str) -> bool:
     """Tell whether a living process holds the lease."""
     return _is_locked(_path(flow_run_id)) is True
@@ -84,8 +67,7 @@ def acquired_at(flow_run_id: str) -> datetime.datetime | None:
 
 def list_dead() -> list[str]:
     """Flow runs whose process on this machine died."""
-    folder = _path("*").parent
-    return sorted(path.name for path in folder.glob("*") if is_dead(path.name))
+    return sorted(path.name for path in _folder().glob("*") if is_dead(path.name))
 
 
 def discard(flow_run_id: str) -> None:
@@ -97,9 +79,12 @@ def discard(flow_run_id: str) -> None:
             path.unlink(missing_ok=True)
 
 
+def _folder() -> Path:
+    return home() / "data" / "leases"
+
+
 def _path(flow_run_id: str) -> Path:
-    name = flow_run_id if flow_run_id == "*" else check_name(flow_run_id, what="flow run id")
-    return home() / "data" / "leases" / name
+    return _folder() / check_name(flow_run_id, what="flow run id")
 
 
 def _is_locked(path: Path) -> bool | None:

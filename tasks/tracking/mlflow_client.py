@@ -188,9 +188,15 @@ def wait_until_answering() -> None:
     """
     waits = store_uri() != local_store_uri()  # what is wrong with a file does not pass
     deadline = time.monotonic() + (_wait_limit_s() if waits else 0)
-    while (failure := _failure_to_answer()) is not None:
-        if time.monotonic() >= deadline:
-            raise failure
+    while True:
+        try:
+            wall_s = ask()
+            if wall_s <= PROMPT_S:
+                return
+            raise does_not_answer(store_name(), f"it takes {wall_s:.1f} s to answer")
+        except ServiceError as error:
+            if error.code != "E-SVC-004" or time.monotonic() >= deadline:
+                raise
         time.sleep(POLL_S)
 
 
@@ -215,16 +221,6 @@ def _download(uri: str, target: Path) -> None:
     downloaded = artifacts.download_artifacts(artifact_uri=uri, dst_path=str(partial), tracking_uri=store_uri())
     Path(downloaded).rename(target)
     shutil.rmtree(partial, ignore_errors=True)
-
-
-def _failure_to_answer() -> ServiceError | None:
-    try:
-        wall_s = ask()
-    except ServiceError as error:
-        if error.code != "E-SVC-004":
-            raise
-        return error
-    return None if wall_s <= PROMPT_S else does_not_answer(store_name(), f"it takes {wall_s:.1f} s to answer")
 
 
 def _wait_limit_s() -> float:

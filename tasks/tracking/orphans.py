@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tasks.tracking import leases, mlflow_client, runs
-from tasks.tracking.journal import list_journals
+from tasks.tracking.outbox_file import list_files
 from tasks.tracking.runs import FLOW_RUN, PARENT_RUN, STATUS_OF_STATE, Status
 
 if TYPE_CHECKING:
@@ -16,20 +16,20 @@ DEAD: Status = STATUS_OF_STATE["CRASHED"]
 OVER = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
-def end_journals(state_of: StateOf) -> list[str]:
-    """Note in the journals of flow runs that are over how they ended; returns those flow runs.
+def note_ends(state_of: StateOf) -> list[str]:
+    """Note in the outbox of flow runs that are over how they ended; returns those flow runs.
 
-    A journal is written by this project's processes alone. So one that neither Prefect nor a lease knows is over too.
+    An outbox is written by this project's processes alone. So one that neither Prefect nor a lease knows is over too.
     """
     ended = []
-    for journal in list_journals():
-        if journal.is_ended() or leases.is_held(journal.flow_run_id):
+    for file in list_files():
+        if file.is_ended() or leases.is_held(file.flow_run_id):
             continue
-        state = state_of(journal.flow_run_id)
-        status = DEAD if state is None else _final_status(journal.flow_run_id, state)
+        state = state_of(file.flow_run_id)
+        status = DEAD if state is None else _final_status(file.flow_run_id, state)
         if status is not None:
-            journal.end(status)
-            ended.append(journal.flow_run_id)
+            file.end(status)
+            ended.append(file.flow_run_id)
     return ended
 
 

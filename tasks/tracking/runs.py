@@ -1,7 +1,7 @@
 """One MLflow run per flow run, with a child per candidate; none stays open after its flow run.
 
 A flow run's MLflow run is found by tag, so that a retried flow run goes on with its own; one that resumes the work of
-an earlier flow run takes over that one's. Whoever opens a run has journaled it before (`tasks.tracking.journal`), so
+an earlier flow run takes over that one's. Whoever opens a run has noted it before (`tasks.tracking.outbox_file`), so
 that a death at any instant leaves a note of what must be closed.
 """
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tasks.errors import ServiceError
 from tasks.tracking import mlflow_client
-from tasks.tracking.journal import open_journal
+from tasks.tracking.outbox_file import open_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -62,19 +62,19 @@ def open_run(context: RunContext) -> str:
 
     Raises ServiceError (E-SVC-004, E-SVC-023).
     """
-    journal_run(context)
-    with open_journal(context.flow_run_id).sending(), mlflow_client.answering():
+    note_run(context)
+    with open_file(context.flow_run_id).sending(), mlflow_client.answering():
         return reach_run(mlflow_client.connect(), context)
 
 
-def journal_run(context: RunContext) -> None:
+def note_run(context: RunContext) -> None:
     """Note durably that a flow run's MLflow run is about to be opened."""
     for what in ("flow_run_id", "mlflow_run", "continues", "parent_flow_run_id"):
         if what == "flow_run_id" or getattr(context, what):
             mlflow_client.check_name(getattr(context, what), what=what.replace("_", " "))
     if not context.parent_flow_run_id:
         mlflow_client.check_name(context.recipe, what="recipe name")
-    open_journal(context.flow_run_id).begin(dataclasses.asdict(context))
+    open_file(context.flow_run_id).begin(dataclasses.asdict(context))
 
 
 def reach_run(client: "MlflowClient", context: RunContext, *, live: bool = True) -> str:
@@ -120,9 +120,11 @@ def end_owned_run(client: "MlflowClient", flow_run_id: str, status: Status) -> N
         same_name[child.info.run_name].append(child)
     for copies in same_name.values():
         _delete_copies(client, copies, _num_entries)
-    _delete_copies(client, owned, lambda run: _num_entries(run) + len(children[run.info.run_id]))
-    if status == "FINISHED" and not any(_num_entries(run) or children[run.info.run_id] for run in owned):
-        _delete_reused(client, owned)
+    kept = _delete_copies(client, owned, lambda run: _num_entries(run) + len(children[run.info.run_id]))
+    # A flow run may have opened one and then found all its results made by another at the same time.
+    if status == "FINISHED" and not any(_num_entries(run) or children[run.info.run_id] for run in kept):
+        for run in kept:
+            client.delete_run(run.info.run_id)
 
 
 def end_fitted_runs(client: "MlflowClient", flow_run_id: str, status: Status) -> None:
@@ -205,22 +207,16 @@ def _take_over(client: "MlflowClient", run: "Run", context: RunContext) -> None:
         client.set_tag(run.info.run_id, name, value)
 
 
-def _delete_copies(client: "MlflowClient", runs: "list[Run]", num_entries: "Callable[[Run], int]") -> None:
-    """Keep the fullest of some runs for one thing and delete the empty ones.
+def _delete_copies(client: "MlflowClient", runs: "list[Run]", num_entries: "Callable[[Run], int]") -> "list[Run]":
+    """Keep the fullest of some runs for one thing and those that are not empty, and delete the others.
 
     There is more than one where a slow server served a request after its client had given it up and repeated it.
     """
-    kept = max(runs, key=num_entries, default=None)
-    for run in runs:
-        if run is not kept and not num_entries(run):
-            client.delete_run(run.info.run_id)
-
-
-def _delete_reused(client: "MlflowClient", runs: "list[Run]") -> None:
-    """Delete what a flow run opened that then found all its results made by another at the same time."""
-    for run in runs:
-        if client.get_run(run.info.run_id).info.lifecycle_stage == "active":
-            client.delete_run(run.info.run_id)
+    fullest = max(runs, key=num_entries, default=None)
+    kept = [run for run in runs if run is fullest or num_entries(run)]
+    for run_id in {run.info.run_id for run in runs} - {run.info.run_id for run in kept}:
+        client.delete_run(run_id)
+    return kept
 
 
 def _num_entries(run: "Run") -> int:

@@ -10,7 +10,7 @@ from prefect.states import Cancelling, Crashed, Running
 
 from flows import cancellation, lifecycle
 from flows.cancellation import GRACE_S, ended_by_cancellation, must_stop
-from tasks.tracking import spool
+from tasks.tracking import outbox
 
 victim = flow(name="victim")(lambda: None)
 NOW = datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC)
@@ -54,7 +54,7 @@ def test_a_run_that_crashed_as_it_was_cancelled_ends_as_cancelled(server: str, m
             for state in states:
                 client.set_flow_run_state(run.id, state, force=True)
             monkeypatch.setenv(cancellation.OWN_RUN, str(run.id))
-            monkeypatch.setattr(spool, "end_run", lambda flow_run, state: ended.append((flow_run, state)))
+            monkeypatch.setattr(outbox, "end_run", lambda flow_run, state: ended.append((flow_run, state)))
             lifecycle.end_run(victim, run, client.read_flow_run(run.id).state)
 
         assert [client.read_flow_run(run.id).state.name for run in runs] == ["Cancelled", "Crashed"]

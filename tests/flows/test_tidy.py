@@ -73,10 +73,9 @@ def test_a_flow_run_whose_process_died_is_crashed_and_its_lease_goes(client, pro
 
 def test_the_living_and_those_of_other_machines_are_left_alone(client, project):
     here, elsewhere = start(client), start(client)
+    leases.hold(str(here.id))
 
-    with leases.holding(str(here.id)):
-        assert tidy_up()["crashed"] == []
-
+    assert tidy_up()["crashed"] == []
     assert [state_of(client, here), state_of(client, elsewhere)] == ["Running", "Running"]
 
 
@@ -190,7 +189,7 @@ def test_before_a_command_only_what_is_owed_is_sent(client, project, monkeypatch
 def test_mlflow_out_of_reach_is_named_and_stops_nothing_else(client, project, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     run = start(client)
-    runs.journal_run(RunContext(recipe="reviews", flow_run_id=str(run.id)))
+    runs.note_run(RunContext(recipe="reviews", flow_run_id=str(run.id)))
     hold_and_die(run)
 
     summary = tidy_up(thorough=True)

@@ -26,7 +26,7 @@ from tasks.promotion.named_models import resolve_model
 from tasks.registry import registrations
 from tasks.registry.registered_model import load_pyfunc
 from tasks.store import artefacts, fingerprint
-from tasks.tracking import mlflow_client, runs, spool
+from tasks.tracking import mlflow_client, outbox, runs
 from tasks.tracking.recording import list_runs
 from tests.processes import Fresh
 
@@ -261,10 +261,10 @@ def test_a_run_that_mlflow_does_not_answer_completes_and_is_delivered_later(
         patch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
         patch.setenv("RNNFLOW_MLFLOW_WAIT_S", "0.5")
         outcome = train(small_recipe("candidates=gru", "training.seed=4"))
-        waiting = spool.deferred()
+        waiting = outbox.deferred()
         with pytest.raises(ServiceError, match="E-SVC-004"):
             finish_deferred(waiting[0])
-        assert [order["flow_run_id"] for order in spool.deferred()] == [outcome.flow_run]
+        assert [order["flow_run_id"] for order in outbox.deferred()] == [outcome.flow_run]
 
     assert flow_run_of(outcome)["state"] == "Completed"
     assert (outcome.registered, outcome.report) == ({}, "")

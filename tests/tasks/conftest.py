@@ -28,8 +28,8 @@ from tasks.shard import shard
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
 from tasks.tracking import mlflow_client
+from tasks.tracking.outbox import end_run
 from tasks.tracking.runs import RunContext
-from tasks.tracking.spool import end_run
 
 
 @pytest.fixture(scope="session")

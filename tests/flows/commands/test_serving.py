@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from flows.commands.cli import main
-from flows.commands.serve import PrintableFormatter
+from flows.commands.serving import PrintableFormatter
 from tasks.kinds.classify.predict import PredictedFile
 from tasks.prediction import dispatch
 from tasks.serving import server

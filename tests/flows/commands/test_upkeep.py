@@ -9,7 +9,8 @@ from click.testing import CliRunner, Result
 
 from flows.commands import upkeep
 from tasks.errors import ServiceError
-from tasks.tracking import runs, spool
+from tasks.tracking import outbox, runs
+from tasks.tracking.outbox_file import open_file
 from tasks.tracking.runs import RunContext
 
 pytestmark = pytest.mark.costly
@@ -47,10 +48,10 @@ def call(*arguments: str) -> Result:
 
 
 def note_epochs(num_epochs: int) -> None:
-    runs.journal_run(REVIEWS)
+    runs.note_run(REVIEWS)
     for epoch in range(num_epochs):
         record = {"kind": "metrics", "child": "gru", "points": [["fit/loss", epoch, 0.5, 1_700_000_000_000]]}
-        spool.open_journal("flow-1").append(record)
+        open_file("flow-1").append(record)
 
 
 def test_with_nothing_to_send_sync_says_so_without_mlflow(project):
@@ -62,7 +63,7 @@ def test_with_nothing_to_send_sync_says_so_without_mlflow(project):
 
 def test_sync_sends_records_once_and_carries_out_what_was_deferred(project, finish):
     note_epochs(11)
-    spool.defer(ORDER)
+    outbox.defer(ORDER)
 
     assert call().stdout == "sent 12 records of 1 run; registered reviews/4 as champion\n"
     assert call().stdout == "sent 0 records of 0 runs\n"
@@ -71,7 +72,7 @@ def test_sync_sends_records_once_and_carries_out_what_was_deferred(project, fini
 
 def test_sync_answers_in_json(project, finish):
     note_epochs(1)
-    spool.defer(ORDER)
+    outbox.defer(ORDER)
 
     assert json.loads(call("--json").stdout) == {
         "records": 2,
@@ -84,7 +85,7 @@ def test_sync_answers_in_json(project, finish):
 
 def test_sync_fails_while_mlflow_does_not_answer(project, mlflow_down, finish):
     note_epochs(2)
-    spool.defer(ORDER)
+    outbox.defer(ORDER)
 
     result = call()
 
@@ -108,12 +109,12 @@ def test_sync_fails_while_mlflow_does_not_answer(project, mlflow_down, finish):
 )
 def test_a_registration_that_fails_again_stays_and_the_next_is_tried(project, finish, error, why):
     finish.error = error
-    spool.defer(ORDER)
-    spool.defer({**ORDER, "flow_run_id": "flow-2"})
+    outbox.defer(ORDER)
+    outbox.defer({**ORDER, "flow_run_id": "flow-2"})
 
     result = call()
 
     assert result.exit_code == 5
     assert f"E-SVC-020 0 records and 2 registrations still pending: {why}; {why}\n" in result.output
     assert sorted(finish.orders) == ["flow-1", "flow-2"]
-    assert len(spool.deferred()) == 2
+    assert len(outbox.deferred()) == 2

@@ -4,9 +4,8 @@ import statistics
 
 import pytest
 
-from benchmarks.simulated_retraining import live_often, promoted_share
+from benchmarks.simulated_retraining import live_often, most_false_promotions, promoted_share
 from tasks.labelled.promotion import PromotionSettings
-from tasks.promotion.wear import most_false_promotions
 
 pytestmark = pytest.mark.costly
 

@@ -11,6 +11,7 @@ import pytest
 from tasks.errors import IntegrityError, ServiceError
 from tasks.promotion import database, ledger, schema
 from tasks.promotion.ledger import ChampionChanged, Draft, append, head, read_entries
+from tasks.promotion.verdicts import count_decisions
 from tasks.store.fingerprint import digest_of
 from tasks.tracking import mlflow_client
 
@@ -121,7 +122,8 @@ def test_only_choices_between_two_models_wear_the_test_rows():
         append(Draft(model="m", action=action, champion="1", reason="r", actor="a", holdout="rows"), expected=number)
     append(Draft(model="m", action="kept", champion="1", reason="r", actor="a", holdout="others"), expected=7)
 
-    assert (ledger.count_decisions("m", "rows"), ledger.count_decisions("m", "others")) == (2, 1)
+    entries = read_entries("m")
+    assert (count_decisions(entries, "rows"), count_decisions(entries, "others")) == (2, 1)
 
 
 def test_a_damaged_database_is_named_with_its_remedy(file):

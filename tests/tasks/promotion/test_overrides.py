@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from tasks.errors import InputError, IntegrityError
 from tasks.promotion import aliases, ledger, standing
+from tasks.promotion.identities import roles_of
 from tasks.promotion.overrides import find_way_back, promote, roll_back
 from tasks.tracking import mlflow_client
 
@@ -255,9 +256,8 @@ class Life(RuleBasedStateMachine):
     def aliases_follow_it(self):
         if self.projected and self.champions:
             found = self.registry.aliases[self.model]
-            lost = {alias for alias, v in aliases.aliases_of(ledger.head(self.model)).items()
-                    if v not in self.registry.versions[self.model]}  # fmt: skip
-            wanted = aliases.aliases_of(ledger.head(self.model))
+            wanted = {role: who.version for role, who in roles_of(ledger.head(self.model)).items()}
+            lost = {alias for alias, version in wanted.items() if version not in self.registry.versions[self.model]}
             assert {a: v for a, v in found.items() if a not in lost} == {
                 a: v for a, v in wanted.items() if a not in lost
             }

@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from tasks.tracking import leases, mlflow_client, orphans, recording, runs, spool
-from tasks.tracking.journal import list_journals
+from tasks.tracking import leases, mlflow_client, orphans, outbox, recording, runs
+from tasks.tracking.outbox_file import list_files
 from tasks.tracking.runs import RunContext
 
 REVIEWS = RunContext(recipe="reviews", flow_run_id="flow-1")
@@ -24,8 +24,8 @@ def status_of(run_id: str) -> str:
 
 def end_all(state: str | None) -> tuple[list[str], list[str]]:
     """Tidy up while Prefect says this of every flow run: flow runs noted as ended, MLflow runs closed."""
-    noted = orphans.end_journals(lambda _: state)
-    spool.replay()
+    noted = orphans.note_ends(lambda _: state)
+    outbox.replay()
     return noted, orphans.end_orphans(lambda _: state)
 
 
@@ -37,7 +37,7 @@ def test_a_run_ends_as_prefect_says_and_its_children_with_it(mlflow_store, state
     assert end_all(state) == (["flow-1"], [])
 
     assert [status_of(run) for run in (parent, child)] == [runs.STATUS_OF_STATE[state]] * 2
-    assert list_journals() == []
+    assert list_files() == []
 
 
 @pytest.mark.parametrize("state", ["RUNNING", "PENDING", "SCHEDULED", "CANCELLING"])
@@ -55,24 +55,23 @@ def test_a_run_is_left_alone_until_its_process_is_dead(mlflow_store, project, st
 @pytest.mark.parametrize("state", [None, "CRASHED", "RUNNING"])
 def test_a_run_whose_process_lives_is_left_alone_whatever_prefect_says(mlflow_store, state):
     parent = runs.open_run(REVIEWS)
+    leases.hold("flow-1")
 
-    with leases.holding("flow-1"):
-        assert end_all(state) == ([], [])
-
+    assert end_all(state) == ([], [])
     assert status_of(parent) == "RUNNING"
 
 
-def test_a_journal_of_a_flow_run_that_nobody_knows_is_ended(mlflow_store):
+def test_what_waits_of_a_flow_run_that_nobody_knows_is_ended(mlflow_store):
     parent = runs.open_run(REVIEWS)
 
     assert end_all(None) == (["flow-1"], [])
     assert status_of(parent) == "FAILED"
 
 
-def test_a_run_without_a_journal_is_found_in_mlflow(mlflow_store):
+def test_a_run_of_which_nothing_waits_is_found_in_mlflow(mlflow_store):
     parent = runs.open_run(REVIEWS)
     child = recording.open_child_run(parent, "gru")
-    for one in list_journals():
+    for one in list_files():
         one.path.unlink()
 
     assert end_all(None) == ([], [])  # it may belong to another project that shares the store
@@ -82,7 +81,7 @@ def test_a_run_without_a_journal_is_found_in_mlflow(mlflow_store):
 
 def test_a_child_left_behind_by_its_parent_ends_as_it_did(mlflow_store):
     parent = runs.open_run(REVIEWS)
-    spool.end_run("flow-1", "CANCELLED")
+    outbox.end_run("flow-1", "CANCELLED")
     child = recording.open_child_run(parent, "gru")
 
     assert end_all("CANCELLED") == ([], [child])
@@ -105,10 +104,9 @@ def test_the_end_of_a_dead_guest_ends_its_candidate(mlflow_store, project):
     runs.open_run(guest)
     child = recording.open_child_run(parent, "gru", fitted_by=guest)
     die(project, "fit-1")
+    leases.hold("flow-1")
 
-    with leases.holding("flow-1"):
-        assert end_all("RUNNING") == (["fit-1"], [])
-
+    assert end_all("RUNNING") == (["fit-1"], [])
     assert [status_of(run) for run in (parent, child)] == ["RUNNING", "FAILED"]
 
 
@@ -116,8 +114,7 @@ def test_a_dead_flow_run_does_not_end_what_a_living_one_resumed(mlflow_store, pr
     parent = runs.open_run(REVIEWS)
     die(project, "flow-1")
     runs.open_run(dataclasses.replace(REVIEWS, flow_run_id="flow-2", continues="flow-1"))
+    leases.hold("flow-2")
 
-    with leases.holding("flow-2"):
-        assert end_all("CRASHED") == (["flow-1"], [])
-
+    assert end_all("CRASHED") == (["flow-1"], [])
     assert status_of(parent) == "RUNNING"

@@ -4,7 +4,7 @@ import math
 import time
 
 from tasks.store.artefacts import build
-from tasks.tracking import mlflow_client, recording, runs, spool
+from tasks.tracking import mlflow_client, outbox, recording, runs
 from tasks.tracking.recording import CandidateRecord
 from tasks.tracking.runs import RunContext
 
@@ -112,7 +112,7 @@ def test_runs_are_listed_newest_first_without_their_children(mlflow_store):
     recording.record_candidate(first, GRU)
     recording.record_metrics(first, recording.final_points({"test/accuracy": 0.9}))
     recording.record_settings(first, tags={"rnnflow.version": "reviews/3", "rnnflow.metric": "accuracy"})
-    spool.end_run("flow-1", "COMPLETED")
+    outbox.end_run("flow-1", "COMPLETED")
     time.sleep(0.01)
     runs.open_run(RunContext(recipe="other", flow_run_id="flow-2"))
 

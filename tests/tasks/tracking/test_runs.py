@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tasks.errors import InputError, ServiceError
-from tasks.tracking import mlflow_client, recording, runs, spool
+from tasks.tracking import mlflow_client, outbox, recording, runs
 from tasks.tracking.runs import RunContext
 
 REVIEWS = RunContext(recipe="reviews", flow_run_id="flow-1", flow_run_name="amber-fox", flow_run_url="http://prefect/1")
@@ -46,7 +46,7 @@ def test_a_run_and_its_open_children_end_as_the_flow_run_did(mlflow_store, state
     parent = runs.open_run(REVIEWS)
     child = recording.open_child_run(parent, "gru")
 
-    spool.end_run("flow-1", state)
+    outbox.end_run("flow-1", state)
 
     assert [status_of(parent), status_of(child)] == [status, status]
     assert not list(mlflow_store.rglob("*.jsonl"))
@@ -56,13 +56,15 @@ def test_ending_keeps_the_status_of_children_that_ended(mlflow_store):
     parent = runs.open_run(REVIEWS)
     child = recording.record_candidate(parent, recording.CandidateRecord(name="gru"))
 
-    spool.end_run("flow-1", "FAILED")
+    outbox.end_run("flow-1", "FAILED")
 
     assert status_of(child) == "FINISHED"
 
 
 def test_a_flow_run_that_opened_nothing_is_ended_without_mlflow(project):
-    code = "import sys; from tasks.tracking import spool; spool.end_run('f', 'FAILED'); print('mlflow' in sys.modules)"
+    code = (
+        "import sys; from tasks.tracking import outbox; outbox.end_run('f', 'FAILED'); print('mlflow' in sys.modules)"
+    )
 
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"
     assert not (project / "mlruns").exists()
@@ -70,7 +72,7 @@ def test_a_flow_run_that_opened_nothing_is_ended_without_mlflow(project):
 
 def test_a_retried_flow_run_reopens_its_run(mlflow_store):
     first = runs.open_run(REVIEWS)
-    spool.end_run("flow-1", "FAILED")
+    outbox.end_run("flow-1", "FAILED")
 
     assert runs.open_run(REVIEWS) == first
     assert status_of(first) == "RUNNING"
@@ -85,13 +87,13 @@ def test_a_death_before_the_run_is_opened_leaves_a_note_of_it(mlflow_store, monk
         with pytest.raises(KeyboardInterrupt):
             runs.open_run(REVIEWS)
 
-    assert spool.pending("flow-1") == 1
+    assert outbox.pending("flow-1") == 1
 
 
 @pytest.mark.parametrize("known", ["mlflow_run", "continues"])
 def test_a_flow_run_that_resumes_another_takes_its_run_over(mlflow_store, known):
     first = runs.open_run(REVIEWS)
-    spool.end_run("flow-1", "CRASHED")
+    outbox.end_run("flow-1", "CRASHED")
 
     named = {"mlflow_run": first} if known == "mlflow_run" else {"continues": "flow-1"}
     assert runs.open_run(dataclasses.replace(NEXT, **named)) == first
@@ -106,10 +108,10 @@ def test_the_end_of_a_flow_run_does_not_end_what_another_has_taken_over(mlflow_s
     first = runs.open_run(REVIEWS)
     runs.open_run(dataclasses.replace(NEXT, continues="flow-1"))
 
-    spool.end_run("flow-1", "CRASHED")
+    outbox.end_run("flow-1", "CRASHED")
     assert status_of(first) == "RUNNING"
 
-    spool.end_run("flow-2", "COMPLETED")
+    outbox.end_run("flow-2", "COMPLETED")
     assert status_of(first) == "FINISHED"
 
 
@@ -128,7 +130,7 @@ def test_a_guest_logs_below_the_run_of_its_parent_and_leaves_it_open(mlflow_stor
     assert runs.open_run(GUEST) == parent
     child = recording.open_child_run(parent, "gru", fitted_by=GUEST)
 
-    spool.end_run("fit-1", "COMPLETED")
+    outbox.end_run("fit-1", "COMPLETED")
 
     assert [status_of(parent), status_of(child)] == ["RUNNING", "RUNNING"]
     assert tags_of(parent)["rnnflow.flow_runs"] == "flow-1"
@@ -142,7 +144,7 @@ def test_a_guest_that_fails_ends_its_candidate_alone(mlflow_store):
     lost = recording.open_child_run(parent, "gru", fitted_by=GUEST)
     other = recording.open_child_run(parent, "lstm", fitted_by=REVIEWS)
 
-    spool.end_run("fit-1", "CRASHED")
+    outbox.end_run("fit-1", "CRASHED")
 
     assert [status_of(run) for run in (parent, lost, other)] == ["RUNNING", "FAILED", "RUNNING"]
 
@@ -177,14 +179,14 @@ def test_runs_that_a_slow_server_created_twice_become_one(mlflow_store):
     client.create_run(experiment, tags={runs.FLOW_RUN: "flow-1", runs.FLOW_RUNS: "flow-1"}, start_time=1)
     client.create_run(experiment, run_name="gru", tags={runs.PARENT_RUN: parent}, start_time=1)
 
-    spool.end_run("flow-1", "COMPLETED")
+    outbox.end_run("flow-1", "COMPLETED")
 
     assert {run.info.run_id for run in client.search_runs([experiment])} == {parent, child}
 
 
 def test_a_run_that_was_deleted_by_hand_does_not_stop_the_next(mlflow_store):
     mlflow_client.connect().delete_run(runs.open_run(REVIEWS))
-    spool.end_run("flow-1", "FAILED")
+    outbox.end_run("flow-1", "FAILED")
 
     assert status_of(runs.open_run(RunContext(recipe="reviews", flow_run_id="next"))) == "RUNNING"
 
@@ -207,7 +209,7 @@ def test_a_flow_run_id_that_could_change_a_filter_is_refused(mlflow_store):
 
 def test_the_folder_may_move(mlflow_store, tmp_path, monkeypatch):
     runs.open_run(REVIEWS)
-    spool.end_run("flow-1", "FAILED")
+    outbox.end_run("flow-1", "FAILED")
     moved = tmp_path / "elsewhere"
     moved.mkdir()
     mlflow_store.rename(moved / "mlruns")
@@ -219,6 +221,6 @@ def test_the_folder_may_move(mlflow_store, tmp_path, monkeypatch):
 def test_a_run_that_found_all_its_results_made_by_another_leaves_nothing(mlflow_store):
     run_id = runs.open_run(REVIEWS)
 
-    spool.end_run("flow-1", "COMPLETED")
+    outbox.end_run("flow-1", "COMPLETED")
 
     assert mlflow_client.connect().get_run(run_id).info.lifecycle_stage == "deleted"

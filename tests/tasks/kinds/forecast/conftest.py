@@ -25,8 +25,8 @@ from tasks.shard import shard
 from tasks.split import split
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
+from tasks.tracking.outbox import end_run
 from tasks.tracking.runs import RunContext
-from tasks.tracking.spool import end_run
 
 Segments = Sequence[tuple[int, int, np.ndarray]]  # series, time of the first row, values [rows, channels]
 

@@ -1,6 +1,6 @@
-"""The write-behind spool: training writes down what MLflow must learn, a thread sends it, and nobody waits.
+"""The outbox: training writes down what MLflow must learn, a thread sends it, and nobody waits.
 
-While MLflow is down, slow or failing, records stay in the journal (`tasks.tracking.journal`) and are sent later: by the
+While MLflow is down, slow or failing, records stay on disk (`tasks.tracking.outbox_file`) and are sent later: by the
 thread, which tries again at growing intervals, by the next process that replays, or by `rnnflow sync`. Sending again
 changes nothing: a point carries the time at which it was seen, and only what a run lacks is added.
 """
@@ -19,8 +19,8 @@ from rnnmodels.durable import write_durably
 from tasks.errors import ServiceError
 from tasks.progress import Listener, Progress
 from tasks.tracking import mlflow_client, recording, runs
-from tasks.tracking.delivery import Delivery, Sender
-from tasks.tracking.journal import METRICS, Journal, list_journals, open_journal
+from tasks.tracking.outbox_file import METRICS, OutboxFile, folder, list_files, open_file
+from tasks.tracking.outbox_sender import Delivery, Sender
 from tasks.tracking.runs import STATUS_OF_STATE, RunContext
 
 logger = logging.getLogger(__name__)
@@ -40,19 +40,19 @@ class Replayed:
 
 
 @contextlib.contextmanager
-def spooling(context: RunContext) -> Generator[Listener]:
+def tracking_epochs(context: RunContext) -> Generator[Listener]:
     """Lend a listener that brings each epoch of a fit into the run of its candidate, without waiting for MLflow.
 
     The first epoch opens the run. At the end of the block what is left is sent for at most 5 s.
     """
-    journal = open_journal(context.flow_run_id)
-    sender = Sender(journal, live=True)
+    file = open_file(context.flow_run_id)
+    sender = Sender(file, live=True)
 
     def listen(event: Progress) -> None:
         if event.stage != "fit" or event.epoch is None:
             return
-        runs.journal_run(context)
-        journal.append(metrics_record(event))
+        runs.note_run(context)
+        file.append(metrics_record(event))
         sender.wake()
 
     try:
@@ -62,8 +62,8 @@ def spooling(context: RunContext) -> Generator[Listener]:
 
 
 def metrics_record(event: Progress) -> dict:
-    """What is journaled of an epoch: its points, and when they were seen."""
-    assert event.epoch is not None, "only whole epochs are journaled"
+    """What is written down of an epoch: its points, and when they were seen."""
+    assert event.epoch is not None, "only whole epochs are written down"
     points = recording.epoch_points([{**event.figures, "epoch": event.epoch}])
     now_ms = int(time.time() * 1000)
     return {"kind": METRICS, "child": event.label, "points": [[*point[:3], now_ms] for point in points]}
@@ -74,20 +74,20 @@ def announce(context: RunContext) -> str:
 
     Returns its id; empty if MLflow has not answered within 10 s, in which case it is opened later.
     """
-    runs.journal_run(context)
-    sender = Sender(open_journal(context.flow_run_id), live=True)
+    runs.note_run(context)
+    sender = Sender(open_file(context.flow_run_id), live=True)
     sender.wake()
     sender.stop(END_LIMIT_S)
     return sender.delivery.run_id
 
 
 def settle(context: RunContext) -> None:
-    """Wait until MLflow answers promptly, and send all that is spooled for a flow run.
+    """Wait until MLflow answers promptly, and send all that waits for it of a flow run.
 
     What is recorded afterwards then adds only what is missing. Raises ServiceError (E-SVC-004).
     """
     mlflow_client.wait_until_answering()
-    Delivery(open_journal(context.flow_run_id), live=True).send()
+    Delivery(open_file(context.flow_run_id), live=True).send()
 
 
 def end_run(flow_run_id: str, state_type: str) -> None:
@@ -95,30 +95,35 @@ def end_run(flow_run_id: str, state_type: str) -> None:
 
     A flow run that opened none costs nothing.
     """
-    journal = open_journal(flow_run_id)
-    if not journal.exists():
+    file = open_file(flow_run_id)
+    if not file.exists():
         return
-    journal.end(STATUS_OF_STATE[state_type])
-    sender = Sender(journal)
+    file.end(STATUS_OF_STATE[state_type])
+    sender = Sender(file)
     sender.wake()
     sender.stop(END_LIMIT_S)
-    if left := journal.count_pending():
+    if left := len(file.owed()):
         logger.warning("Pending sync: %d records wait for MLflow. `rnnflow sync` sends them.", left)
 
 
 def pending(flow_run_id: str = "") -> int:
     """Count the records that MLflow does not hold yet, of one flow run or of all."""
-    journals = [open_journal(flow_run_id)] if flow_run_id else list_journals()
-    return sum(journal.count_pending() for journal in journals)
+    files = [open_file(flow_run_id)] if flow_run_id else list_files()
+    return sum(len(file.owed()) for file in files)
 
 
 def replay() -> Replayed:
-    """Send what every journal of the store in use holds; a failure of one does not stop the others."""
-    failure = _failure_of_store() if pending() or deferred() else None
+    """Send all that waits for the store in use; a failure of one flow run does not stop the others."""
+    failure: ServiceError | None = None
     sent: list[int] = []
-    for journal in sorted(list_journals(), key=_is_guest) if failure is None else ():
+    try:
+        if pending() or deferred():
+            mlflow_client.ask()
+    except ServiceError as error:
+        return Replayed(records=0, runs=0, pending=pending(), failure=error)
+    for file in sorted(list_files(), key=_is_guest):
         try:
-            sent.append(Delivery(journal).send())
+            sent.append(Delivery(file).send())
         except ServiceError as error:
             failure = error
     return Replayed(records=sum(sent), runs=sum(map(bool, sent)), pending=pending(), failure=failure)
@@ -142,7 +147,7 @@ def defer(order: dict) -> None:
 
 def deferred() -> list[dict]:
     """Orders that wait for the store in use, the oldest first."""
-    orders = [json.loads(path.read_bytes()) for path in _deferred_path("x").parent.glob("*.json")]
+    orders = [json.loads(path.read_bytes()) for path in (folder() / "deferred").glob("*.json")]
     return sorted(orders, key=lambda order: order["created"])
 
 
@@ -151,19 +156,10 @@ def forget(order: dict) -> None:
     _deferred_path(order["flow_run_id"]).unlink(missing_ok=True)
 
 
-def _failure_of_store() -> ServiceError | None:
-    try:
-        mlflow_client.ask()
-    except ServiceError as error:
-        return error
-    return None
-
-
-def _is_guest(journal: Journal) -> bool:
+def _is_guest(file: OutboxFile) -> bool:
     """Guests come last: the runs they belong below are opened by the others."""
-    return any(record["context"]["parent_flow_run_id"] for record in journal.read() if "context" in record)
+    return bool(file.context().get("parent_flow_run_id"))
 
 
 def _deferred_path(flow_run_id: str) -> Path:
-    name = mlflow_client.check_name(flow_run_id, what="flow run id")
-    return open_journal(flow_run_id).path.parent / "deferred" / f"{name}.json"
+    return folder() / "deferred" / f"{mlflow_client.check_name(flow_run_id, what='flow run id')}.json"

@@ -21,7 +21,7 @@ import pytest
 
 from tasks.errors import InputError, ServiceError
 from tasks.progress import Progress, emit, listening
-from tasks.tracking import delivery, journal, mlflow_client, recording, runs, spool
+from tasks.tracking import mlflow_client, outbox, outbox_file, outbox_sender, recording, runs
 from tasks.tracking.runs import RunContext
 
 SLOW_S = 0.8
@@ -123,9 +123,9 @@ def proxy(server: tuple[str, int], project: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "0")
-    monkeypatch.setattr(delivery, "FIRST_PAUSE_S", 0.05)
-    monkeypatch.setattr(spool, "DRAIN_LIMIT_S", 0.3)
-    monkeypatch.setattr(spool, "END_LIMIT_S", 0.3)
+    monkeypatch.setattr(outbox_sender, "FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(outbox, "DRAIN_LIMIT_S", 0.3)
+    monkeypatch.setattr(outbox, "END_LIMIT_S", 0.3)
     mlflow_client.load_mlflow()
     with Proxy(server) as relay:
         threading.Thread(target=relay.serve_forever, daemon=True).start()
@@ -178,34 +178,34 @@ def whole(status: str) -> Found:
 
 
 def test_epochs_arrive_while_training_and_the_run_ends_with_the_flow_run(proxy, run, monkeypatch):
-    monkeypatch.setattr(spool, "DRAIN_LIMIT_S", 30)
-    monkeypatch.setattr(spool, "END_LIMIT_S", 30)
-    with spool.spooling(run) as live, listening(live):
+    monkeypatch.setattr(outbox, "DRAIN_LIMIT_S", 30)
+    monkeypatch.setattr(outbox, "END_LIMIT_S", 30)
+    with outbox.tracking_epochs(run) as live, listening(live):
         train(range(1, NUM_EPOCHS + 1))
 
     assert find(run) == whole("RUNNING")
-    assert spool.pending() == 0
-    spool.end_run(run.flow_run_id, "COMPLETED")
+    assert outbox.pending() == 0
+    outbox.end_run(run.flow_run_id, "COMPLETED")
     assert find(run) == whole("FINISHED")
-    assert journal.list_journals() == []
+    assert outbox_file.list_files() == []
 
 
 @pytest.mark.parametrize("mode", ["down", "slow", "failing", "half-open", "cut"])
 def test_training_does_not_wait_and_nothing_is_lost_or_doubled(proxy, run, mode):
     proxy.mode = mode
-    with spool.spooling(run) as live, listening(live):
+    with outbox.tracking_epochs(run) as live, listening(live):
         assert train(range(1, NUM_EPOCHS + 1)) < SLOW_S / 2
         leaving = time.perf_counter()
-    spool.end_run(run.flow_run_id, "COMPLETED")
+    outbox.end_run(run.flow_run_id, "COMPLETED")
     assert time.perf_counter() - leaving < 2
-    assert spool.pending() > 0
+    assert outbox.pending() > 0
 
     proxy.mode = "pass"
-    replayed = spool.replay()
+    replayed = outbox.replay()
 
     assert (replayed.failure, replayed.pending) == (None, 0)
     assert find(run) == whole("FINISHED")
-    assert spool.replay() == spool.Replayed(records=0, runs=0, pending=0)
+    assert outbox.replay() == outbox.Replayed(records=0, runs=0, pending=0)
     assert find(run) == whole("FINISHED")
 
 
@@ -216,8 +216,8 @@ def test_sending_in_the_foreground_would_have_waited(proxy, run):
 
 
 def test_the_thread_goes_on_by_itself_when_the_server_comes_back(proxy, run, monkeypatch):
-    monkeypatch.setattr(spool, "DRAIN_LIMIT_S", 30)
-    with spool.spooling(run) as live, listening(live):
+    monkeypatch.setattr(outbox, "DRAIN_LIMIT_S", 30)
+    with outbox.tracking_epochs(run) as live, listening(live):
         train(range(1, 4))
         proxy.mode = "down"
         train(range(4, NUM_EPOCHS + 1))
@@ -228,11 +228,11 @@ def test_the_thread_goes_on_by_itself_when_the_server_comes_back(proxy, run, mon
 
 def test_a_replay_through_a_failing_server_keeps_what_it_could_not_send(proxy, run):
     proxy.mode = "down"
-    with spool.spooling(run) as live, listening(live):
+    with outbox.tracking_epochs(run) as live, listening(live):
         train(range(1, NUM_EPOCHS + 1))
 
     proxy.mode = "failing"
-    replayed = spool.replay()
+    replayed = outbox.replay()
 
     assert (replayed.records, replayed.pending) == (0, NUM_EPOCHS + 1)
     assert replayed.failure.code == "E-SVC-004"
@@ -241,10 +241,10 @@ def test_a_replay_through_a_failing_server_keeps_what_it_could_not_send(proxy, r
 def test_a_run_killed_while_it_writes_is_completed_up_to_its_last_whole_epoch(proxy, run, fresh_process):
     code = """if True:
         import json, sys, time
-        from tasks.tracking import spool
+        from tasks.tracking import outbox
         from tasks.progress import Progress, emit, listening
         from tasks.tracking.runs import RunContext
-        with spool.spooling(RunContext(**json.loads(sys.argv[1]))) as live, listening(live):
+        with outbox.tracking_epochs(RunContext(**json.loads(sys.argv[1]))) as live, listening(live):
             for epoch in range(1, 4):
                 emit(Progress(stage="fit", label="gru", epoch=epoch, figures={"train_loss": 1 / epoch}))
             print("told", flush=True)
@@ -254,22 +254,22 @@ def test_a_run_killed_while_it_writes_is_completed_up_to_its_last_whole_epoch(pr
     assert process.stdout.readline() == "told\n"
     process.kill()
     process.communicate()
-    with journal.open_journal(run.flow_run_id).path.open("ab") as file:
-        file.write(b'{"kind": "metrics", "child": "gru", "poi')
-    spool.end_run(run.flow_run_id, "CRASHED")
+    with outbox_file.open_file(run.flow_run_id).path.open("ab") as file:
+        file.write(b'\n{"kind": "metrics", "child": "gru", "poi')
+    outbox.end_run(run.flow_run_id, "CRASHED")
 
-    spool.replay()
+    outbox.replay()
 
     assert find(run) == Found([("flow run", "FAILED"), ("gru", "FAILED")], [(1, 1.0), (2, 0.5), (3, 1 / 3)])
 
 
 def test_what_register_records_later_adds_only_what_is_missing(proxy, run, monkeypatch):
     proxy.mode = "down"
-    with spool.spooling(run) as live, listening(live):
+    with outbox.tracking_epochs(run) as live, listening(live):
         train(range(1, NUM_EPOCHS))
     proxy.mode = "pass"
 
-    spool.settle(run)
+    outbox.settle(run)
     history = [{"epoch": epoch, "train_loss": 1 / epoch} for epoch in range(1, NUM_EPOCHS + 1)]
     recording.record_candidate(runs.open_run(run), recording.CandidateRecord(name="gru", history=history))
 
@@ -281,7 +281,7 @@ def test_a_server_that_is_being_restarted_is_awaited(proxy, run, monkeypatch):
     proxy.mode = "down"
     threading.Timer(0.5, setattr, [proxy, "mode", "pass"]).start()
 
-    spool.settle(run)
+    outbox.settle(run)
 
     assert proxy.mode == "pass"
 
@@ -291,11 +291,11 @@ def test_a_server_that_stays_away_or_is_too_slow_defers_what_needs_it(proxy, run
     monkeypatch.setattr(mlflow_client, "PROMPT_S", 0.2)
     proxy.mode = "slow"
     with pytest.raises(ServiceError, match=r'E-SVC-004 .* failed: "it takes \d+.\d s to answer"'):
-        spool.settle(run)
+        outbox.settle(run)
 
     proxy.mode = "down"
     with pytest.raises(ServiceError, match="E-SVC-004"):
-        spool.settle(run)
+        outbox.settle(run)
 
 
 def test_a_wait_that_is_no_number_is_refused(project, monkeypatch):
@@ -312,23 +312,23 @@ def test_a_wait_that_is_no_number_is_refused(project, monkeypatch):
 
 def test_a_run_is_announced_at_once_or_later(proxy, run):
     proxy.mode = "down"
-    assert spool.announce(run) == ""
+    assert outbox.announce(run) == ""
 
     proxy.mode = "pass"
     guest = RunContext(recipe="", flow_run_id=f"fit-{run.flow_run_id}", parent_flow_run_id=run.flow_run_id)
-    with spool.spooling(guest) as live, listening(live):
+    with outbox.tracking_epochs(guest) as live, listening(live):
         train(range(1, NUM_EPOCHS + 1))
-    spool.replay()
+    outbox.replay()
 
     assert find(run) == whole("RUNNING")
 
 
-def test_values_that_are_not_finite_survive_the_spool(mlflow_store, run):
-    with spool.spooling(run) as live, listening(live):
+def test_values_that_are_not_finite_survive_the_outbox(mlflow_store, run):
+    with outbox.tracking_epochs(run) as live, listening(live):
         emit(Progress(stage="fit", label="gru", epoch=1, figures={"train_loss": math.nan, "valid_loss": math.inf}))
         emit(Progress(stage="fit", label="gru", figures={"train_loss": 0.6}))
         emit(Progress(stage="encode", label="gru", epoch=1))
-    spool.replay()
+    outbox.replay()
 
     child = mlflow_client.connect().get_run(recording.open_child_run(runs.open_run(run), "gru"))
     assert child.data.metrics == {}
@@ -339,25 +339,25 @@ def test_values_that_are_not_finite_survive_the_spool(mlflow_store, run):
 def test_a_fit_that_is_found_and_not_computed_costs_neither_a_run_nor_mlflow(project, fresh_process):
     code = """if True:
         import sys
-        from tasks.tracking import spool
+        from tasks.tracking import outbox
         from tasks.tracking.runs import RunContext
-        with spool.spooling(RunContext(recipe="reviews", flow_run_id="flow-1")):
+        with outbox.tracking_epochs(RunContext(recipe="reviews", flow_run_id="flow-1")):
             pass
-        print(spool.replay().records, spool.pending(), "mlflow" in sys.modules)"""
+        print(outbox.replay().records, outbox.pending(), "mlflow" in sys.modules)"""
 
     assert fresh_process.run(code, cwd=Path.cwd()).stdout == "0 0 False\n"
     assert not (project / "mlruns").exists()
 
 
 def test_deferred_orders_are_kept_until_they_are_carried_out(project):
-    spool.defer({"flow_run_id": "flow-2", "recipe": {"name": "reviews"}, "created": "2026-11-22T11:00:00+00:00"})
-    spool.defer({"flow_run_id": "flow-1", "recipe": {"name": "reviews"}, "created": "2026-11-22T10:00:00+00:00"})
-    spool.defer({"flow_run_id": "flow-3"})
-    spool.defer({"flow_run_id": "flow-3", "why": "again"})
+    outbox.defer({"flow_run_id": "flow-2", "recipe": {"name": "reviews"}, "created": "2026-11-22T11:00:00+00:00"})
+    outbox.defer({"flow_run_id": "flow-1", "recipe": {"name": "reviews"}, "created": "2026-11-22T10:00:00+00:00"})
+    outbox.defer({"flow_run_id": "flow-3"})
+    outbox.defer({"flow_run_id": "flow-3", "why": "again"})
 
-    first, second, third = spool.deferred()
+    first, second, third = outbox.deferred()
     assert [first["flow_run_id"], second["flow_run_id"], third["why"]] == ["flow-1", "flow-2", "again"]
 
     for order in (first, second, third):
-        spool.forget(order)
-    assert spool.deferred() == []
+        outbox.forget(order)
+    assert outbox.deferred() == []
