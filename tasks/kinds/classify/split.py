@@ -15,7 +15,6 @@ from pydantic import Field
 from tasks.labelled.held_rows import follow_source
 from tasks.labelled.split import (
     DivisionSettings,
-    describe_division,
     draw_splits,
     find_exact_duplicates,
     must_hold,
@@ -23,6 +22,7 @@ from tasks.labelled.split import (
     read_identities,
     write_parts,
 )
+from tasks.labelled.summaries import LabelledSplitSummary
 from tasks.progress import Progress, emit
 from tasks.store.artefacts import Artefact
 from tasks.text.near_duplicates import find_clusters
@@ -80,13 +80,14 @@ def _clusters_of(rows: pl.LazyFrame, kept: pl.DataFrame, settings: SplitSettings
     return joined.select(pl.coalesce("cluster", "row")).to_series()
 
 
-def write_splits(folder: Path, *, rows: Artefact, held: Artefact | None, settings: SplitSettings) -> dict:
+def write_splits(
+    folder: Path, *, rows: Artefact, held: Artefact | None, settings: SplitSettings
+) -> LabelledSplitSummary:
     """Fill the artefact's folder: one file per split, and `dropped.parquet` with the reason for each missing row."""
     frame = pl.scan_parquet(rows.file("rows.parquet"))
     kept = None if held is None else follow_source(frame, held, rows.rows, hash_folded_text)
     frame = frame if kept is None else put_first(kept, frame, hash_folded_text)
     assigned, dropped = divide(frame, settings, () if kept is None else kept.changes.new_labels)
-    summary = write_parts(folder, frame, assigned, dropped, kept)
+    summary = write_parts(folder, frame, assigned, dropped, kept, rows=rows)
     telltales = find_telltale_tokens(pl.scan_parquet(folder / "train.parquet"))
-    warnings = [*rows.summary["warnings"], *describe_division(folder, dropped, rows.rows, kept), *telltales]
-    return {**summary, "warnings": warnings}
+    return summary.model_copy(update={"warnings": [*summary.warnings, *telltales]})
