@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from tasks.contract.evaluation import EvaluationSettings, EvaluationSummary
-from tasks.contract.summaries import NamedSummary
+from tasks.contract.summaries import FittedSummary, NamedSummary
 from tasks.statistics.intervals import Interval
 from tasks.store.artefacts import Artefact
 
@@ -22,6 +22,11 @@ class Scored:
     def name(self) -> str:
         """Name of the candidate."""
         return NamedSummary.of(self.model).name
+
+    @property
+    def device(self) -> str:
+        """Where a candidate was fitted."""
+        return FittedSummary.of(self.model).device
 
     @property
     def test(self) -> dict[str, Interval]:

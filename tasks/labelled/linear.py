@@ -40,10 +40,7 @@ def write_regression(
     *,
     started_s: float,
 ) -> ModelSummary:
-    """Fit a regression to rows (row, target) and their features, and store what it predicts, as of any model.
-
-    `started_s` is when the clock `time.perf_counter` began to count the time that it takes.
-    """
+    """Fit a regression to rows (row, target) and their features, and store what it predicts, as of any model."""
     targets = {split: of_split["target"].to_numpy() for split, of_split in rows.items()}
     fit = choose_regression(name, features, targets, c_grid)
     predictions = tabulate_scores(fit.regression, rows, features)

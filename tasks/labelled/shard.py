@@ -159,18 +159,9 @@ def fit_widths(histograms: Mapping[str, Histogram], num_widths: int) -> list[int
 
 
 def write_buckets(
-    folder: Path,
-    sequences: Mapping[str, pl.LazyFrame],
-    column: StepColumn,
-    *,
-    settings: BucketSettings,
-    sizes: dict,
-    truncated: dict[str, int] = {},
+    folder: Path, sequences: Mapping[str, pl.LazyFrame], column: StepColumn, *, settings: BucketSettings, sizes: dict
 ) -> Summary:
-    """Write the shards of every split, and `shards.json` with the `sizes` of the model; returns what they come to.
-
-    `truncated` counts the rows that were cut, if anybody wants to know.
-    """
+    """Write the shards of every split, and `shards.json` with the `sizes` of the model; returns what they come to."""
     histograms = {split: column.count_lengths(frame) for split, frame in sequences.items()}
     widths = fit_widths(histograms, settings.num_widths)
     entries = [
@@ -186,7 +177,6 @@ def write_buckets(
         widths=widths,
         fill={split: round(fill_of(*histogram, widths), 4) for split, histogram in histograms.items()},
         lengths=np.column_stack(histograms["train"]).tolist(),
-        truncated=truncated,
     )
 
 

@@ -60,7 +60,9 @@ def write_division(
     dropped = find_exact_duplicates(identities, settings.unit).sort("row")
     whole = identities.join(dropped, on="row", how="anti", maintain_order="left").with_columns(cluster="row")
     drawn = draw_splits(whole, settings, () if kept is None else kept.changes.new_labels)
-    return write_parts(folder, frame, drawn, dropped, kept, rows=rows)
+    divided = write_parts(folder, frame, drawn, dropped, kept)
+    warnings = [*Summary.of(rows).warnings, *describe_division(folder, dropped, rows.rows, kept)]
+    return divided.model_copy(update={"warnings": warnings})
 
 
 def put_first(held: HeldRows, rows: pl.LazyFrame, content: ContentHash) -> pl.LazyFrame:
@@ -148,20 +150,14 @@ def _refuse_rare_labels(ranked: pl.DataFrame, shares: Mapping[str, pl.Expr], uni
 
 
 def write_parts(
-    folder: Path,
-    frame: pl.LazyFrame,
-    assigned: pl.DataFrame,
-    dropped: pl.DataFrame,
-    held: HeldRows | None,
-    *,
-    rows: Artefact,
+    folder: Path, frame: pl.LazyFrame, assigned: pl.DataFrame, dropped: pl.DataFrame, held: HeldRows | None
 ) -> LabelledSplitSummary:
-    """Write one file per split without the column `split`, and `dropped.parquet`; returns what became of `rows`."""
+    """Write one file per split without the column `split`, and `dropped.parquet`; returns what was counted."""
     counts = dict(assigned.group_by("part").len().sort("part").rows())
     for name in counts:
         members = assigned.lazy().filter(part=name).select("row")
-        part = frame.drop("split", "source", strict=False).join(members, on="row", how="semi", maintain_order="left")
-        part.sink_parquet(folder / f"{name}.parquet", compression="zstd")
+        rows = frame.drop("split", "source", strict=False).join(members, on="row", how="semi", maintain_order="left")
+        rows.sink_parquet(folder / f"{name}.parquet", compression="zstd")
     dropped.write_parquet(folder / "dropped.parquet")
     if held is not None:
         held.write_aside(folder)
@@ -172,7 +168,6 @@ def write_parts(
         dropped=dict(dropped.group_by("reason").len().sort("reason").rows()),
         held=None if held is None else held.changes,
         names={} if held is None else held.names,
-        warnings=[*Summary.of(rows).warnings, *describe_division(folder, dropped, rows.rows, held)],
     )
 
 

@@ -9,7 +9,6 @@ import polars as pl
 
 from tasks.contract.contest import Contest, Scored
 from tasks.contract.lineage import Lineage
-from tasks.contract.summaries import FittedSummary
 from tasks.kinds.classify import proof
 from tasks.kinds.classify.classifier import Serving, TextClassifier, complete_classifier
 from tasks.kinds.classify.monitor import reference_profile
@@ -64,7 +63,7 @@ def gather_judged(lineage: Lineage, best: Scored) -> proof.Judged:
         open_shards_of(lineage.shards)["test"].batches(batch_tokens),
         texts=pl.scan_parquet(lineage.splits.file("test.parquet")),
         predictions=pl.scan_parquet(best.model.file("predictions.parquet")).filter(split="test"),
-        device=FittedSummary.of(best.model).device,
+        device=best.device,
     )
 
 

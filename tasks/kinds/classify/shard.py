@@ -29,8 +29,9 @@ def write_shards(folder: Path, *, encoded: Artefact, settings: ShardSettings) ->
     column = StepColumn(name="tokens", kind=pl.Series(dtype=list_type.inner).to_numpy().dtype)
     summary = EncodedTextsSummary.of(encoded)
     sizes = {"vocabulary_size": summary.vocabulary_size, "num_classes": len(summary.labels)}
+    written = write_buckets(folder, sequences, column, settings=settings, sizes=sizes)
     truncated_rows = {split: _count_longer(frame, settings.max_length) for split, frame in ids.items()}
-    return write_buckets(folder, sequences, column, settings=settings, sizes=sizes, truncated=truncated_rows)
+    return written.model_copy(update={"truncated": truncated_rows})
 
 
 def _count_longer(encoded: pl.LazyFrame, max_length: int) -> int:

@@ -15,6 +15,7 @@ from pydantic import Field
 from tasks.labelled.held_rows import follow_source
 from tasks.labelled.split import (
     DivisionSettings,
+    describe_division,
     draw_splits,
     find_exact_duplicates,
     must_hold,
@@ -25,6 +26,7 @@ from tasks.labelled.split import (
 from tasks.labelled.summaries import LabelledSplitSummary
 from tasks.progress import Progress, emit
 from tasks.store.artefacts import Artefact
+from tasks.store.manifest import Summary
 from tasks.text.near_duplicates import find_clusters
 from tasks.text.telltales import find_telltale_tokens
 from tasks.text.tokenizers import composed
@@ -88,6 +90,7 @@ def write_splits(
     kept = None if held is None else follow_source(frame, held, rows.rows, hash_folded_text)
     frame = frame if kept is None else put_first(kept, frame, hash_folded_text)
     assigned, dropped = divide(frame, settings, () if kept is None else kept.changes.new_labels)
-    summary = write_parts(folder, frame, assigned, dropped, kept, rows=rows)
+    divided = write_parts(folder, frame, assigned, dropped, kept)
     telltales = find_telltale_tokens(pl.scan_parquet(folder / "train.parquet"))
-    return summary.model_copy(update={"warnings": [*summary.warnings, *telltales]})
+    warnings = [*Summary.of(rows).warnings, *describe_division(folder, dropped, rows.rows, kept), *telltales]
+    return divided.model_copy(update={"warnings": warnings})

@@ -10,7 +10,6 @@ import polars as pl
 
 from tasks.contract.contest import Contest, Scored
 from tasks.contract.lineage import Lineage
-from tasks.contract.summaries import FittedSummary
 from tasks.kinds.classify_series.classifier import SEQUENCE, SequenceLabeller, Serving, complete_labeller
 from tasks.kinds.classify_series.frames import scatter_steps
 from tasks.kinds.classify_series.source import SequenceSource
@@ -73,7 +72,7 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
         answers.select(f"probability_{label}" for label in labeller.labels).to_numpy(),
         judged.logits,
         temperature=labeller.serving.temperature,
-        tolerance=tolerance_on(FittedSummary.of(best.model).device),
+        tolerance=tolerance_on(best.device),
     )
 
 

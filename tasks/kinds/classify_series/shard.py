@@ -29,8 +29,9 @@ def write_shards(folder: Path, *, encoded: Artefact, settings: SequenceShardSett
     cut = truncated_steps(pl.col(VALUES_COLUMN), max_length=settings.max_length, keep=settings.keep, size=len(channels))
     sequences = {split: frame.with_columns(cut) for split, frame in whole.items()}
     sizes = {"num_channels": len(channels), "num_classes": len(summary.labels)}
+    written = write_buckets(folder, sequences, column, settings=settings, sizes=sizes)
     truncated_rows = {split: _count_longer(frame, settings.max_length) for split, frame in whole.items()}
-    return write_buckets(folder, sequences, column, settings=settings, sizes=sizes, truncated=truncated_rows)
+    return written.model_copy(update={"truncated": truncated_rows})
 
 
 def _count_longer(encoded: pl.LazyFrame, max_length: int) -> int:

@@ -39,12 +39,10 @@ def write_splits(
 
 def _refuse_other_channels(rows: Artefact, held: Artefact | None) -> None:
     """Refuse sequences that cannot be compared with the held ones: E-SEQ-010."""
-    if held is None:
+    own, others = StepsSummary.of(rows).channels, [] if held is None else SequenceSplitSummary.of(held).channels
+    if held is None or set(own) == set(others):
         return
-    channels = (StepsSummary.of(rows).channels, SequenceSplitSummary.of(held).channels)
-    if set(channels[0]) == set(channels[1]):
-        return
-    found, kept = (", ".join(map(quoted, names)) for names in channels)
+    found, kept = (", ".join(map(quoted, names)) for names in (own, others))
     raise InputError(
         "E-SEQ-010",
         f"the sequences have the channels {found}, and those that the model's champion was tested on have {kept}.",

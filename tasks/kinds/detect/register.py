@@ -9,7 +9,6 @@ import polars as pl
 
 from tasks.contract.contest import Contest, Scored
 from tasks.contract.lineage import Lineage
-from tasks.contract.summaries import FittedSummary
 from tasks.errors import IntegrityError
 from tasks.kinds.detect.encode import LEVELS_FILE
 from tasks.kinds.detect.events import count_gap_rows
@@ -112,7 +111,7 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
     IntegrityError (E-REG-006) if the registered model is not the one that was judged.
     """
     detector: SeriesDetector = served.unwrap_python_model().detector
-    device = FittedSummary.of(best.model).device.partition(":")[0]
+    device = best.device.partition(":")[0]
     tolerance = {"forecasts": TOLERANCE[device], "surprise": SURPRISE_TOLERANCE[device]}
     proofs = choose_proofs(read_layout(lineage.shards)["series"])
     table = raw_table(lineage, {series: len(rows) for series, rows in proofs.items()})

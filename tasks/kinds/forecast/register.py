@@ -11,7 +11,6 @@ import polars as pl
 
 from tasks.contract.contest import Contest, Scored
 from tasks.contract.lineage import Lineage
-from tasks.contract.summaries import FittedSummary
 from tasks.errors import IntegrityError
 from tasks.kinds.forecast.certificate import TOLERANCE, certify_forecasts
 from tasks.kinds.forecast.forecaster import POINT, SeriesForecaster, Serving, complete_forecaster
@@ -107,7 +106,7 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
     Raises IntegrityError (E-REG-006) if the registered model is not the one that was judged.
     """
     forecaster: SeriesForecaster = served.unwrap_python_model().forecaster
-    tolerance = TOLERANCE[FittedSummary.of(best.model).device.partition(":")[0]]
+    tolerance = TOLERANCE[best.device.partition(":")[0]]
     deviation = 0.0
     judged = judged_windows(lineage, best)
     for window in judged:

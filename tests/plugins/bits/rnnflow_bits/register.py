@@ -12,7 +12,6 @@ import polars as pl
 from rnnflow_bits.labeller import KIND, PARTS, LineLabeller, Serving
 from tasks.contract.contest import Contest, Scored
 from tasks.contract.lineage import Lineage
-from tasks.contract.summaries import FittedSummary
 from tasks.labelled.fit import read_layout
 from tasks.labelled.proof import gather_judged, prove_answers, score_as_judged, tolerance_on
 from tasks.registry.packaging import Packaging
@@ -61,7 +60,7 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
         np.array([[answer[label] for label in labeller.labels] for answer in served.predict(lines)]),
         judged.logits,
         temperature=labeller.serving.temperature,
-        tolerance=tolerance_on(FittedSummary.of(best.model).device),
+        tolerance=tolerance_on(best.device),
     )
 
 
