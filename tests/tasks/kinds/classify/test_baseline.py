@@ -80,7 +80,7 @@ def test_the_artefact_is_that_of_a_model() -> None:
     assert (np.array(predictions["logits"].to_list())[:, 0] == 0).all()
     assert json.loads(baseline.file("history.json").read_bytes()) == []
     assert baseline.rows == 240
-    assert set(baseline.summary) == {"rows", "name", "C", "num_features", "counted", "warnings", "train_s"}
+    assert set(baseline.summary) == {"rows", "name", "C", "num_features", "counted", "train_s"}
     named = pl.read_parquet(splits.file("test.parquet")).with_columns(target=(pl.col("label") == "pos").cast(pl.UInt16))
     assert predictions.filter(split="test").select("row", "target").equals(named.select("row", "target"))
 
@@ -141,7 +141,7 @@ def write_texts(texts: dict[str, list[str]], labels: dict[str, list[str]]) -> Ar
         for split in SIZES:
             columns = {"row": range(len(texts[split])), "text": texts[split], "label": labels[split]}
             pl.DataFrame(columns, schema_overrides={"row": pl.UInt32}).write_parquet(folder / f"{split}.parquet")
-        return Summary.model_validate({"rows": sum(map(len, texts.values())), "labels": ["bad", "good"]})
+        return Summary.model_validate({"rows": sum(map(len, texts.values())), "splits": {}, "labels": ["bad", "good"]})
 
     return artefacts.build("split", write, module="tasks.store.artefacts", config={"texts": texts})
 
