@@ -85,6 +85,7 @@ def summarize(contest: "Contest", lineage: "Lineage") -> dict:
     """Errors of the best candidate, of its line alone and of the baselines, on validation and test."""
     from rnnmodels.forecasters.forecaster import SequenceForecaster
     from rnnmodels.training.checkpoint import load_model
+    from tasks.contract.summaries import FittedSummary
     from tasks.kinds.forecast.stored_windows import open_split
 
     best = contest.best
@@ -100,9 +101,9 @@ def summarize(contest: "Contest", lineage: "Lineage") -> dict:
     return {
         "best": best.name,
         "errors": errors,
-        "windows": contest.best.evaluation.summary["rows"],
-        "recurrent_weight": best.model.summary["recurrent_weight"],
-        "num_parameters": best.model.summary["num_parameters"],
+        "windows": contest.best.evaluation.rows,
+        "recurrent_weight": best.model.summary["recurrent_weight"],  # a figure of its kind, for people
+        "num_parameters": FittedSummary.of(best.model).num_parameters,
     }
 
 

@@ -4,9 +4,12 @@ import dataclasses
 from dataclasses import dataclass, field
 
 from tasks.contract.contest import Contest, Scored
+from tasks.contract.delivery import RegistrationSummary, VerdictSummary
+from tasks.contract.evaluation import EvaluationSummary
 from tasks.contract.kind import Kind
 from tasks.contract.lineage import Lineage
 from tasks.contract.recipe import Recipe
+from tasks.contract.summaries import ModelSummary, NamedSummary
 from tasks.kinds import find_kind
 from tasks.reporting.findings import gather_findings
 from tasks.reporting.outdone import describe_outdone
@@ -58,7 +61,7 @@ class Outcome:
 
 def describe_stage(artefact: Artefact) -> dict:
     """Say how this run came by a stage's result."""
-    label = artefact.summary["name"] if artefact.stage in NAMED_STAGES else ""
+    label = NamedSummary.of(artefact).name if artefact.stage in NAMED_STAGES else ""
     return {
         "name": f"{artefact.stage} {label}".strip(),
         "key": artefact.key,
@@ -71,8 +74,8 @@ def describe_model(scored: Scored) -> dict:
     """Say what a candidate or a baseline scored."""
     return {
         "name": scored.name,
-        "metrics": scored.evaluation.summary["metrics"],
-        "train_s": scored.model.summary["train_s"],
+        "metrics": EvaluationSummary.of(scored.evaluation).metrics,
+        "train_s": ModelSummary.of(scored.model).train_s,
     }
 
 
@@ -118,11 +121,11 @@ def conclude(
 
 def describe_delivery(delivery: Delivery, kind: Kind) -> dict:
     """The part of the outcome that the stages after the contest decide."""
-    registration, gate = delivery.registered.summary, delivery.gated.summary
+    registration, gate = RegistrationSummary.of(delivery.registered), VerdictSummary.of(delivery.gated)
     return {
-        "mlflow_run": registration["mlflow_run"],
-        "registered": {"name": registration["name"], "version": registration["version"], "alias": gate["alias"]},
-        "gate": {"verdict": gate["verdict"], "reasons": gate["reasons"]},
+        "mlflow_run": registration.mlflow_run,
+        "registered": {"name": registration.name, "version": registration.version, "alias": gate.alias},
+        "gate": {"verdict": gate.verdict, "reasons": gate.reasons},
         "report": str(delivery.page.path / "report.html"),
         "example": str(delivery.registered.path / kind.register.load().EXAMPLE),
     }

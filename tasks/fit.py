@@ -15,6 +15,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.contract.candidate import Candidate
 from tasks.contract.kind import Kind
+from tasks.contract.summaries import FittedSummary
 from tasks.errors import InputError, quoted
 from tasks.progress import Progress, emit
 from tasks.store import artefacts
@@ -58,7 +59,7 @@ def write_fitted(
     initial: Artefact | None,
     resume: bool,
     tracked_as: str,
-) -> dict:
+) -> FittedSummary:
     """Fill the artefact's folder: weights, history, predictions; checkpoints live there until the commit."""
     from rnnmodels.training.checkpoint import save_model
     from rnnmodels.training.fitting import fit as fit_epochs
@@ -75,7 +76,7 @@ def write_fitted(
     history = [{k: v for k, v in epoch.figures().items() if k not in TIMINGS} for epoch in epochs]
     (folder / "history.json").write_text(json.dumps(history, indent=1, allow_nan=False), encoding="utf-8")
     shutil.rmtree(checkpoints)
-    return {**finished, **_summarize(candidate, model, epochs)}
+    return FittedSummary.model_validate({**finished, **_summarize(candidate, model, epochs)})
 
 
 def _summarize(candidate: Candidate, model: "AnyModel", epochs: "list[EpochResult]") -> dict:

@@ -13,6 +13,7 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from tasks.contract.delivery import RegistrationSummary, VerdictSummary
 from tasks.contract.kind import Kind
 from tasks.contract.lineage import Lineage
 from tasks.errors import IntegrityError
@@ -37,16 +38,16 @@ VERDICT, REASON = "rnnflow.verdict", "rnnflow.verdict_reason"
 
 def open_challenge(kind: Kind, run: RunContext, lineage: Lineage, registered: Artefact, trigger: str) -> Challenge:
     """Gather who challenges, on which rows, and from which run."""
-    registration = json.loads(registered.file("registration.json").read_bytes())
+    registration = RegistrationSummary.of(registered)
     return Challenge(
-        model=registration["name"],
-        version=registration["version"],
-        content=registration["content"],
+        model=registration.name,
+        version=registration.version,
+        content=registration.content,
         holdout=kind.gate.load().read_holdout(lineage),
         splits=lineage.splits.reference,
         trigger=trigger,
         flow_run=run.flow_run_id,
-        mlflow_run=registration["mlflow_run"],
+        mlflow_run=registration.mlflow_run,
     )
 
 
@@ -85,18 +86,19 @@ def settle(kind: Kind, case: Case) -> tuple[Verdict, Entry]:
     return known
 
 
-def write_verdict(folder: Path, *, verdict: dict, metric: str, model: str, mlflow_run: str) -> dict:
+def write_verdict(folder: Path, *, verdict: dict, metric: str, model: str, mlflow_run: str) -> VerdictSummary:
     """Fill the artefact's folder with `verdict.json`, and show the verdict in MLflow, at the run and at the version.
 
     Raises ServiceError (E-SVC-004).
     """
+    summary = VerdictSummary(rows=1, **verdict)
     if mlflow_run:
-        tags = {VERDICT: verdict["verdict"], REASON: verdict["reasons"][0]}
+        tags = {VERDICT: summary.verdict, REASON: summary.reasons[0]}
         recording.record_settings(mlflow_run, tags={**tags, recording.METRIC: metric})
         recording.record_json(mlflow_run, "verdict.json", verdict)
-        registrations.tag_version(model, verdict["challenger"], tags)
+        registrations.tag_version(model, summary.challenger, tags)
     (folder / "verdict.json").write_text(json.dumps(verdict, indent=1, allow_nan=False), encoding="utf-8")
-    return {"rows": 1, **verdict}
+    return summary
 
 
 def keep_verdict(verdict: Verdict, entry: Entry, *, metric: str, mlflow_run: str) -> Artefact:

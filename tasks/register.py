@@ -17,6 +17,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.contract.contest import Contest, Scored
+from tasks.contract.delivery import RegistrationSummary
 from tasks.contract.kind import Kind
 from tasks.contract.lineage import Lineage
 from tasks.contract.registration import RegistrySettings
@@ -112,7 +113,7 @@ def describe(contest: Contest, registration: "RegisterModule", packaging: Packag
 
 def register_best(
     folder: Path, *, kind: Kind, run: RunContext, lineage: Lineage, contest: Contest, settings: RegistrySettings
-) -> dict:
+) -> RegistrationSummary:
     """Record everything, register the best candidate and prove it; the gate decides what it is called.
 
     Raises IntegrityError (E-REG-005, E-REG-006) if the registered model is not the one that was judged.
@@ -136,41 +137,43 @@ def register_best(
         )
     emit(Progress("register", note=f"proving that {model.label} answers as it was evaluated"))
     smoke = registration.prove_served(registered_model.load_pyfunc(model), lineage, best)
-    facts = {
-        "name": model.name,
-        "version": model.version,
-        "content": model.content,
-        "mlflow_run": parent_id,
-        "mlflow_page": runs.run_page(parent_id),
-        "model_uri": f"models:/{model.label}",
-        "artifact_uri": model.artifact_uri,
-        "best": best.name,
-        "baseline_wins": contest.baseline_wins,
-        "certificate": certificate,
-        "smoke": smoke,
-    }
+    facts = RegistrationSummary(
+        rows=1,
+        name=model.name,
+        version=model.version,
+        content=model.content,
+        mlflow_run=parent_id,
+        mlflow_page=runs.run_page(parent_id),
+        model_uri=f"models:/{model.label}",
+        artifact_uri=model.artifact_uri,
+        best=best.name,
+        baseline_wins=contest.baseline_wins,
+        certificate=certificate,
+        smoke=smoke,
+    )
     registration.write_example(folder / registration.EXAMPLE, lineage)
-    record_registration(facts, run_id=run_id)
-    (folder / "registration.json").write_text(json.dumps(facts, indent=1, allow_nan=False), encoding="utf-8")
-    return {"rows": 1, **facts}
+    told = facts.model_dump(mode="json", exclude={"rows", "warnings", "problems"})
+    record_registration(facts, told, run_id=run_id)
+    (folder / "registration.json").write_text(json.dumps(told, indent=1, allow_nan=False), encoding="utf-8")
+    return facts
 
 
-def record_registration(registration: dict, *, run_id: str) -> None:
+def record_registration(registration: RegistrationSummary, told: dict, *, run_id: str) -> None:
     """Write what was registered and proved into the flow run's MLflow run and into the best model's."""
-    parent_id, certificate = registration["mlflow_run"], registration["certificate"]
-    recording.record_settings(parent_id, tags={recording.VERSION: f"{registration['name']}/{registration['version']}"})
+    parent_id, certificate = registration.mlflow_run, registration.certificate
+    recording.record_settings(parent_id, tags={recording.VERSION: f"{registration.name}/{registration.version}"})
     deviations = {f"invariance/{name}": value for name, value in certificate["deviations"].items()}
     recording.record_metrics(run_id, recording.final_points(deviations))
     recording.record_json(run_id, "certificate.json", certificate)
-    recording.record_json(parent_id, "registration.json", registration)
+    recording.record_json(parent_id, "registration.json", told)
 
 
 def is_held(registered: Artefact) -> bool:
     """Tell whether MLflow still holds what a cached registration names; version or folder may have been deleted."""
-    registration = json.loads(registered.file("registration.json").read_bytes())
-    who = Identity(registration["version"], registration["content"])
-    return registrations.holds_version(registration["name"], who) and registered_model.holds_artifact(
-        registration["artifact_uri"]
+    registration = RegistrationSummary.of(registered)
+    who = Identity(registration.version, registration.content)
+    return registrations.holds_version(registration.name, who) and registered_model.holds_artifact(
+        registration.artifact_uri
     )
 
 

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from tasks.contract.delivery import PageSummary
 from tasks.contract.kind import Kind
 from tasks.contract.presentation import keep_measured
 from tasks.contract.report_contents import ReportContents, read_json
+from tasks.contract.summaries import FittedSummary
 from tasks.errors import printable
 from tasks.progress import Progress, emit
 from tasks.reporting import plots
@@ -73,11 +75,11 @@ def draw_losses(contents: ReportContents) -> "Figure":
     """Draw the loss curves of every candidate."""
     candidates = {one.name: one.model for one in contents.contest.candidates}
     histories = {name: json.loads(model.file("history.json").read_bytes()) for name, model in candidates.items()}
-    best_epochs = {name: model.summary["best_epoch"] for name, model in candidates.items()}
+    best_epochs = {name: FittedSummary.of(model).best_epoch for name, model in candidates.items()}
     return plots.draw_loss_curves(histories, best_epochs)
 
 
-def write_report(folder: Path, contents: ReportContents, presenting: "ReportModule") -> dict:
+def write_report(folder: Path, contents: ReportContents, presenting: "ReportModule") -> PageSummary:
     """Fill the artefact's folder: `report.html`, and each of its figures as a PNG file."""
     facts = gather_facts(contents, presenting)
     images = {}
@@ -87,7 +89,7 @@ def write_report(folder: Path, contents: ReportContents, presenting: "ReportModu
     page = render_page(presenting.PRESENTATION.template, facts, images)
     (folder / "report.html").write_text(page, encoding="utf-8")
     emit(Progress("report", done=1, total=1, unit="page", finished=True))
-    return {"rows": len(facts["models"]), **{name: facts[name] for name in SHOWN}}
+    return PageSummary(rows=len(facts["models"]), **{name: facts[name] for name in SHOWN})
 
 
 def render_page(template: Path, facts: dict, images: dict[str, str]) -> str:

@@ -8,14 +8,17 @@ from prefect.cache_policies import NO_CACHE
 
 from rnnmodels.config import Settings
 from tasks.contract.kind import Kind
-from tasks.contract.stages import Summary
+from tasks.contract.summaries import SplitSummary
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
 
 
-def write_splits(folder: Path, *, kind: Kind, rows: Artefact, settings: Settings, held: Artefact | None) -> Summary:
+def write_splits(
+    folder: Path, *, kind: Kind, rows: Artefact, settings: Settings, held: Artefact | None
+) -> SplitSummary:
     """Divide rows as the kind does; the summary says for which kind, as the test rows of a model are kept by name."""
-    return {"kind": kind.name, **kind.split.load().write_splits(folder, rows=rows, settings=settings, held=held)}
+    divided = kind.split.load().write_splits(folder, rows=rows, settings=settings, held=held)
+    return divided.model_copy(update={"kind": kind.name})
 
 
 @task(name="split", cache_policy=NO_CACHE, persist_result=False)

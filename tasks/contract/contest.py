@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from tasks.contract.evaluation import EvaluationSettings
+from tasks.contract.evaluation import EvaluationSettings, EvaluationSummary
+from tasks.contract.summaries import FittedSummary, NamedSummary
 from tasks.statistics.intervals import Interval
 from tasks.store.artefacts import Artefact
 
@@ -20,19 +21,24 @@ class Scored:
     @property
     def name(self) -> str:
         """Name of the candidate."""
-        return self.model.summary["name"]
+        return NamedSummary.of(self.model).name
+
+    @property
+    def device(self) -> str:
+        """Where a candidate was fitted."""
+        return FittedSummary.of(self.model).device
 
     @property
     def test(self) -> dict[str, Interval]:
         """The metrics on test."""
-        return self.evaluation.summary["metrics"]["test"]
+        return EvaluationSummary.of(self.evaluation).metrics["test"]
 
     @property
     def metrics(self) -> dict[str, float]:
         """Flatten an evaluation to `test/accuracy`, `test/accuracy_low`, `test/accuracy_high` and so on."""
         return {
             f"{split}/{metric}{suffix}": interval[bound]
-            for split, metrics in self.evaluation.summary["metrics"].items()
+            for split, metrics in EvaluationSummary.of(self.evaluation).metrics.items()
             for metric, interval in metrics.items()
             for suffix, bound in (("", "value"), ("_low", "low"), ("_high", "high"))
         }

@@ -5,7 +5,15 @@ from typing import ClassVar
 from pydantic import Field
 
 from rnnmodels.config import Settings
+from tasks.contract.summaries import NamedSummary
+from tasks.statistics.intervals import Interval
 from tasks.store.artefacts import Artefact
+
+
+class EvaluationSummary(NamedSummary):
+    """What a model scores, by split and metric."""
+
+    metrics: dict[str, dict[str, Interval]]
 
 
 class EvaluationSettings(Settings):
@@ -20,5 +28,5 @@ class EvaluationSettings(Settings):
 
     def penalty(self, evaluation: Artefact) -> float:
         """The metric on validation that picks the best model, turned so that less is better."""
-        value = evaluation.summary["metrics"]["valid"][self.select_by]["value"]
+        value = EvaluationSummary.of(evaluation).metrics["valid"][self.select_by]["value"]
         return -value if self.select_by in self.higher_is_better else value

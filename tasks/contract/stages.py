@@ -1,8 +1,8 @@
 """What the module that does a stage's work for a kind must define, a Protocol for each stage.
 
 Settings are of the class that the kind's recipe has for the section; artefacts are those of the stages before. Every
-`write_*` fills the folder of an artefact and returns its summary in JSON values: `rows`, perhaps `warnings` and
-`problems` (see `tasks.reporting.findings`), and what later stages and people want to know.
+`write_*` fills the folder of an artefact and returns its summary, which stages and people read later: at least of the
+class named here, with fields of the kind's own where its later stages read more.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tasks.contract.contest import Contest, Scored
+from tasks.contract.evaluation import EvaluationSummary
 from tasks.contract.lineage import Lineage
 from tasks.contract.presentation import Presentation
 from tasks.contract.report_contents import ReportContents
+from tasks.contract.summaries import ModelSummary, SplitSummary
 from tasks.promotion.judging import Judging
 from tasks.promotion.scoring import Holdout, Scores
 from tasks.promotion.settings import GateSettings
@@ -21,12 +23,11 @@ from tasks.registry.registered_model import RegisteredModel
 from tasks.sources.inputs import Inputs
 from tasks.statistics.intervals import Interval
 from tasks.store.artefacts import Artefact
+from tasks.store.manifest import Summary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow.pyfunc import PyFuncModel
-
-Summary = dict[str, Any]
 
 SettingsT_contra = TypeVar("SettingsT_contra", contravariant=True)
 CandidateT_contra = TypeVar("CandidateT_contra", contravariant=True)
@@ -52,7 +53,7 @@ class SplitModule(Protocol[SettingsT_contra]):
 
     def write_splits(
         self, folder: Path, *, rows: Artefact, held: Artefact | None, settings: SettingsT_contra
-    ) -> Summary:
+    ) -> SplitSummary:
         """Divide the rows; `held` ones stay where they are."""
 
 
@@ -84,7 +85,7 @@ class FitModule(Protocol[CandidateT_contra, DataT, ModelT]):
     def finish_model(
         self, folder: Path, model: ModelT, data: DataT, candidate: CandidateT_contra
     ) -> Mapping[str, float]:
-        """Store what the fitted model predicts for validation and test; returns the counts of its summary."""
+        """Store what the fitted model predicts for validation and test; returns figures of its summary, with `rows`."""
 
 
 class BaselineModule(Protocol):
@@ -95,7 +96,7 @@ class BaselineModule(Protocol):
         """Names of the artefacts of the lineage that `BASELINES` take, besides `settings`."""
 
     @property
-    def BASELINES(self) -> Mapping[str, Callable[..., Summary]]:  # noqa: N802
+    def BASELINES(self) -> Mapping[str, Callable[..., ModelSummary]]:  # noqa: N802
         """By name what fits a baseline and stores its predictions in the form of a candidate's."""
 
 
@@ -107,8 +108,8 @@ class EvaluateModule(Protocol):
         """Names of the artefacts of the lineage that `write_evaluation` takes, besides `model` and `settings`."""
 
     @property
-    def write_evaluation(self) -> Callable[..., Summary]:
-        """Score a model; the summary has `metrics` by split and metric."""
+    def write_evaluation(self) -> Callable[..., EvaluationSummary]:
+        """Score a model."""
 
 
 class RegisterModule(Protocol):
@@ -121,7 +122,7 @@ class RegisterModule(Protocol):
     def assemble_parts(self, folder: Path, lineage: Lineage, best: Scored) -> None:
         """Fill a folder with all that the served model reads."""
 
-    def certify_parts(self, folder: Path, lineage: Lineage, num_rows: int, /) -> Summary:
+    def certify_parts(self, folder: Path, lineage: Lineage, num_rows: int, /) -> dict[str, Any]:
         """Show on validation rows that answers depend on the row alone; raises IntegrityError (E-REG-005)."""
 
     def choose_packaging(self, lineage: Lineage, /) -> Packaging:
@@ -136,7 +137,7 @@ class RegisterModule(Protocol):
     def name_encoder(self, lineage: Lineage) -> dict[str, str]:
         """Tags that identify the vocabulary or scaler."""
 
-    def prove_served(self, served: "PyFuncModel", lineage: Lineage, best: Scored) -> Summary:
+    def prove_served(self, served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict[str, Any]:
         """Compare what a registered model answers with what was judged; raises IntegrityError (E-REG-006)."""
 
     def write_example(self, path: Path, lineage: Lineage, /) -> None:

@@ -15,7 +15,8 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from tasks.contract.evaluation import EvaluationSettings
+from tasks.contract.evaluation import EvaluationSettings, EvaluationSummary
+from tasks.contract.summaries import NamedSummary
 from tasks.errors import quoted
 from tasks.labelled.metrics import (
     Sample,
@@ -26,6 +27,7 @@ from tasks.labelled.metrics import (
     mean_loss,
     measure_with_intervals,
 )
+from tasks.labelled.summaries import EncodedSummary
 from tasks.progress import Progress, emit
 from tasks.statistics.intervals import Interval, share_with_interval
 from tasks.store.artefacts import Artefact
@@ -199,9 +201,9 @@ def write_scores(
     encoded: Artefact,
     encoder: str,
     settings: ClassificationSettings,
-) -> dict:
+) -> EvaluationSummary:
     """Fill the artefact's folder with `metrics.json` and `mistakes.parquet` of a model."""
-    name, labels = model.summary["name"], encoded.summary["labels"]
+    name, labels = NamedSummary.of(model).name, EncodedSummary.of(encoded).labels
     valid, (logits, targets) = read_sample(answers.valid), read_sample(answers.test)
     scores = score_model(valid, (logits, targets), settings)
     slices = score_slices(answers.slices, logits.argmax(axis=1) == targets, settings.confidence)
@@ -216,8 +218,8 @@ def write_scores(
     prior, temperature = read_prior(encoded, labels), scores["temperature"]
     problems = find_problems(name, valid, temperature=temperature, prior=prior, labels=labels, encoder=encoder)
     # That a baseline knows nothing is no fault of the run.
-    told = {"problems": problems} if problems and model.stage != "baseline" else {}
-    return {"rows": rows, "name": name, "metrics": scores["metrics"], **told}
+    told = problems if model.stage != "baseline" else []
+    return EvaluationSummary(rows=rows, name=name, metrics=scores["metrics"], problems=told)
 
 
 def _accuracy(correct: np.ndarray, level: float) -> Interval:

@@ -7,12 +7,13 @@ a label that the source knows no more are set aside: no model can learn it, and 
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from tasks.errors import quoted
+from tasks.labelled.summaries import Changes, LabelledSplitSummary
 from tasks.store.artefacts import Artefact
 
 HELD = ("valid", "test")
@@ -24,43 +25,16 @@ ContentHash = Callable[[int], pl.Expr]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Changes:
-    """What became of held rows: counts by split, but for `renamed`, which maps labels to what they are called now.
-
-    `other_label` rows have another label in the source, `conflicting` ones several, so that they keep theirs. The rows
-    `aside` have one of the `gone_labels`; those that `left` went aside this time, those `returned` came back. Of the
-    `new_labels` no row was held or trained on when the rows were divided first.
-    """
-
-    held: int
-    other_label: dict[str, int] = field(default_factory=dict)
-    swaps: dict[str, int] = field(default_factory=dict)
-    conflicting: dict[str, int] = field(default_factory=dict)
-    renamed: dict[str, str] = field(default_factory=dict)
-    aside: dict[str, int] = field(default_factory=dict)
-    left: dict[str, int] = field(default_factory=dict)
-    returned: dict[str, int] = field(default_factory=dict)
-    gone_labels: list[str] = field(default_factory=list)
-    new_labels: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, kw_only=True)
 class HeldRows:
     """Rows that stay in validation and test, those set aside (both with the column `split`), and what changed.
 
-    `origin` is the split that they come from; `names` maps labels of earlier days to what the source calls them now.
+    `names` maps labels of earlier days to what the source calls them now.
     """
 
-    origin: str
     kept: pl.LazyFrame
     aside: pl.LazyFrame
     changes: Changes
     names: dict[str, str]
-
-    @property
-    def summary(self) -> dict:
-        """What is stored of it."""
-        return {"held": {"origin": self.origin, **asdict(self.changes)}, "names": self.names}
 
     def write_aside(self, folder: Path) -> None:
         """Store the rows that are set aside, for the day on which their label returns."""
@@ -77,14 +51,16 @@ def follow_source(rows: pl.LazyFrame, held: Artefact, num_rows: int, content: Co
     alone = pl.when(pl.col("told").list.len() == 1).then(pl.col("told").list.first())
     now = pl.coalesce(alone, pl.col("label").replace(renamed))
     table = told.with_columns(now=now).with_columns(is_kept=pl.col("now").is_in(known))
-    names = _carry_names(held.summary.get("names", {}), renamed, known)
-    earlier = {names.get(label, label) for label in held.summary.get("labels", [])}
-    changes = _describe(table, renamed, new_labels=sorted(set(known) - earlier - set(table["now"])))
+    divided = LabelledSplitSummary.of(held)
+    names = _carry_names(divided.names, renamed, known)
+    earlier = {names.get(label, label) for label in divided.labels}
+    new_labels = sorted(set(known) - earlier - set(table["now"]))
+    changes = _describe(table, renamed, origin=held.reference, new_labels=new_labels)
     decided = stored.drop("label").join(table.lazy().select("place", "is_kept", label="now"), on="place")
     numbered = decided.sort("place").with_columns(row=pl.col("place") + pl.lit(num_rows, pl.UInt32))
     columns = [name for name in rows.collect_schema().names() if name in stored.collect_schema().names()]
     kept, aside = (numbered.filter(pl.col("is_kept") == side).select(columns) for side in (True, False))
-    return HeldRows(origin=held.reference, kept=kept, aside=aside, changes=changes, names=names)
+    return HeldRows(kept=kept, aside=aside, changes=changes, names=names)
 
 
 def describe_changes(changes: Changes) -> list[str]:
@@ -138,11 +114,12 @@ def _carry_names(names: Mapping[str, str], renamed: Mapping[str, str], known: Se
     return {old: new for old, new in sorted(carried.items()) if old not in known}
 
 
-def _describe(table: pl.DataFrame, renamed: Mapping[str, str], *, new_labels: list[str]) -> Changes:
+def _describe(table: pl.DataFrame, renamed: Mapping[str, str], *, origin: str, new_labels: list[str]) -> Changes:
     stayed, aside = (table.filter(pl.col("is_kept") == side) for side in (True, False))
     other = stayed.filter(pl.col("now") != pl.col("label").replace(dict(renamed)))
     swaps = Counter(f"{quoted(old)} to {quoted(new)}" for old, new in other.select("label", "now").rows())
     return Changes(
+        origin=origin,
         held=table.height,
         other_label=_count_by_split(other),
         swaps=dict(sorted(swaps.items(), key=lambda pair: (-pair[1], pair[0]))),

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from tasks.contract.summaries import ModelSummary
 from tasks.labelled.metrics import log_softmax, mean_loss
 from tasks.progress import Progress, emit
 
@@ -35,14 +37,18 @@ def write_regression(
     rows: Mapping[str, pl.DataFrame],
     features: "Mapping[str, Features]",
     c_grid: Sequence[float],
-) -> dict:
+    *,
+    started_s: float,
+) -> ModelSummary:
     """Fit a regression to rows (row, target) and their features, and store what it predicts, as of any model."""
     targets = {split: of_split["target"].to_numpy() for split, of_split in rows.items()}
     fit = choose_regression(name, features, targets, c_grid)
     predictions = tabulate_scores(fit.regression, rows, features)
     predictions.write_parquet(folder / "predictions.parquet")
     (folder / "history.json").write_text(json.dumps([]), encoding="utf-8")
-    return {"rows": predictions.height, "name": name, "C": fit.C, "num_features": features["train"].shape[1]}
+    seconds = round(time.perf_counter() - started_s, 3)
+    num_features = features["train"].shape[1]
+    return ModelSummary(rows=predictions.height, name=name, train_s=seconds, C=fit.C, num_features=num_features)
 
 
 def choose_regression(

@@ -8,6 +8,7 @@ import polars as pl
 from tasks.contract.contest import Contest
 from tasks.contract.presentation import Presentation, ScoreColumn
 from tasks.contract.report_contents import ReportContents, read_json
+from tasks.contract.summaries import SplitSummary
 from tasks.labelled import plots
 from tasks.statistics.intervals import Interval, mean_with_interval
 from tasks.store.artefacts import Artefact
@@ -30,7 +31,7 @@ def gather_details(contents: ReportContents) -> dict:
     """Collect what only the page of a classifier shows."""
     return {
         "shards": {**contents.lineage.shards.summary, **read_json(contents.lineage.shards, "shards.json")},
-        "scored": {"unit": "rows", **contents.lineage.splits.summary["splits"]},
+        "scored": {"unit": "rows", **SplitSummary.of(contents.lineage.splits).splits},
         "mistakes": read_mistakes(contents.contest.best.evaluation),
     }
 

@@ -16,6 +16,7 @@ import polars as pl
 
 from tasks.errors import IntegrityError, quoted
 from tasks.labelled.calibration import calibrated_probabilities
+from tasks.labelled.summaries import Changes, LabelledSplitSummary
 from tasks.promotion import scoring
 from tasks.promotion.comparison import percent
 from tasks.registry.registered_model import RegisteredModel
@@ -28,6 +29,12 @@ logger = logging.getLogger(__name__)
 
 # A label that a model does not know has no probability; its log loss shall be large and finite.
 LEAST_PROBABILITY = 1e-12
+
+
+class AnsweredSummary(scoring.ScoredSummary):
+    """What a model was asked, and the labels that it knows under their names of now."""
+
+    labels: list[str]
 
 
 class Served(Protocol):
@@ -109,30 +116,29 @@ def trace_holdout(splits: Artefact, digest: str, digest_rows: Callable[[Artefact
 
     Rows that are gone are followed no more, so that nothing can be said to have been decided on them.
     """
-    names, held = splits.summary.get("names", {}), splits.summary.get("held")
+    summary = LabelledSplitSummary.of(splits)
+    names, held = summary.names, summary.held
     if held is None:
         return {"names": names}
     try:
-        origin = digest_rows(artefacts.open_artefact(held["origin"]))
+        origin = digest_rows(artefacts.open_artefact(held.origin))
     except IntegrityError as error:
         logger.warning("The test rows that those of %s follow are lost. %s", splits.reference, error)
         return {"names": names}
     return {"names": names} if origin == digest else {"names": names, "origin": origin, "notes": _notes(splits, held)}
 
 
-def _notes(splits: Artefact, held: dict) -> tuple[str]:
+def _notes(splits: Artefact, held: Changes) -> tuple[str]:
     """Say how test rows differ from those that they follow."""
     labels = pl.read_parquet(splits.file("test.parquet"), columns=["label"])["label"]
     counted = {
-        "rows with another label": held["other_label"].get("test", 0),
-        "rows that left with their label": held["left"].get("test", 0),
-        "rows that came back with theirs": held["returned"].get("test", 0),
-        f"rows of the new label {', '.join(map(quoted, held['new_labels']))}": int(
-            labels.is_in(held["new_labels"]).sum()
-        ),
+        "rows with another label": held.other_label.get("test", 0),
+        "rows that left with their label": held.left.get("test", 0),
+        "rows that came back with theirs": held.returned.get("test", 0),
+        f"rows of the new label {', '.join(map(quoted, held.new_labels))}": int(labels.is_in(held.new_labels).sum()),
     }
     said = [f"{what}: {count}" for what, count in counted.items() if count]
-    renamed = [f"label {quoted(old)} is {quoted(new)} now" for old, new in held["renamed"].items()]
+    renamed = [f"label {quoted(old)} is {quoted(new)} now" for old, new in held.renamed.items()]
     return (f"The test rows changed with the source ({'; '.join([*said, *renamed])}): both models were scored anew.",)
 
 
@@ -151,24 +157,26 @@ def build_scores(
 
 def open_scores(artefact: Artefact, model: RegisteredModel, holdout: LabelledHoldout) -> Scores:
     """Read the scores that were stored of a model on a holdout."""
-    scores = pl.read_parquet(artefact.file("scores.parquet"))
+    scores, summary = pl.read_parquet(artefact.file("scores.parquet")), AnsweredSummary.of(artefact)
     return Scores(
         version=model.version,
         hits=(scores["predicted"] == holdout.labels).to_numpy(),
         losses=scores["loss"].to_numpy(),
-        undefined=artefact.summary["undefined"],
-        labels=artefact.summary["labels"],
+        undefined=summary.undefined,
+        labels=summary.labels,
     )
 
 
-def write_scores(folder: Path, *, load: Callable[[Path], Labeller], parts: Path, holdout: LabelledHoldout) -> dict:
+def write_scores(
+    folder: Path, *, load: Callable[[Path], Labeller], parts: Path, holdout: LabelledHoldout
+) -> AnsweredSummary:
     """Fill the artefact's folder: `scores.parquet` with the predicted label and the log loss of each row."""
     labeller = load(parts)
     labels = name_classes(labeller.labels, holdout)
     logits = labeller.predict_logits(holdout.questions)
     scores, undefined = score_logits(logits, labels, labeller.serving.temperature, holdout.labels)
     scores.write_parquet(folder / "scores.parquet")
-    return {"rows": holdout.rows, "undefined": undefined, "labels": sorted(set(labels))}
+    return AnsweredSummary(rows=holdout.rows, undefined=undefined, labels=sorted(set(labels)))
 
 
 def name_classes(labels: Sequence[str], holdout: LabelledHoldout) -> list[str]:

@@ -18,6 +18,7 @@ from pydantic import Field
 from rnnmodels.config import Settings
 from tasks.labelled.buckets import choose_widths, fill_of
 from tasks.progress import Progress, emit
+from tasks.store.manifest import Summary
 
 RECORD_BATCH_ROWS = 4_096
 READ_ROWS = 20_000
@@ -159,7 +160,7 @@ def fit_widths(histograms: Mapping[str, Histogram], num_widths: int) -> list[int
 
 def write_buckets(
     folder: Path, sequences: Mapping[str, pl.LazyFrame], column: StepColumn, *, settings: BucketSettings, sizes: dict
-) -> dict:
+) -> Summary:
     """Write the shards of every split, and `shards.json` with the `sizes` of the model; returns what they come to."""
     histograms = {split: column.count_lengths(frame) for split, frame in sequences.items()}
     widths = fit_widths(histograms, settings.num_widths)
@@ -171,12 +172,12 @@ def write_buckets(
     cut = {"max_length": settings.max_length, "keep": settings.keep}
     layout = {"widths": widths, **sizes, **cut, "files": entries}
     (folder / "shards.json").write_text(json.dumps(layout, indent=1), encoding="utf-8")
-    return {
-        "rows": sum(entry["rows"] for entry in entries),
-        "widths": widths,
-        "fill": {split: round(fill_of(*histogram, widths), 4) for split, histogram in histograms.items()},
-        "lengths": np.column_stack(histograms["train"]).tolist(),
-    }
+    return Summary(
+        rows=sum(entry["rows"] for entry in entries),
+        widths=widths,
+        fill={split: round(fill_of(*histogram, widths), 4) for split, histogram in histograms.items()},
+        lengths=np.column_stack(histograms["train"]).tolist(),
+    )
 
 
 def _by_bucket(batch: pl.DataFrame, column: StepColumn, widths: list[int]) -> Iterator[tuple[tuple[int], pl.DataFrame]]:

@@ -16,7 +16,9 @@ from pydantic import Field, model_validator
 from rnnmodels.config import Settings
 from tasks.errors import InputError, plural, quoted
 from tasks.labelled.held_rows import HELD, ContentHash, HeldRows, describe_changes, follow_source
+from tasks.labelled.summaries import LabelledRowsSummary, LabelledSplitSummary
 from tasks.store.artefacts import Artefact
+from tasks.store.manifest import Summary
 
 # Of rows that repeat one another, the one in the earliest of these splits is kept.
 PRECEDENCE = pl.Enum(["test", "valid", "train", "undecided", "unlabelled"])
@@ -45,7 +47,7 @@ class DivisionSettings(Settings):
 
 def write_division(
     folder: Path, *, rows: Artefact, held: Artefact | None, settings: DivisionSettings, content: ContentHash
-) -> dict:
+) -> LabelledSplitSummary:
     """Divide rows of which equal ones stay on one side: `split` for whatever can tell whether two rows are equal.
 
     Fills the artefact's folder: one file per split, and `dropped.parquet` with the reason for each missing row.
@@ -58,9 +60,9 @@ def write_division(
     dropped = find_exact_duplicates(identities, settings.unit).sort("row")
     whole = identities.join(dropped, on="row", how="anti", maintain_order="left").with_columns(cluster="row")
     drawn = draw_splits(whole, settings, () if kept is None else kept.changes.new_labels)
-    summary = write_parts(folder, frame, drawn, dropped, kept)
-    warnings = [*rows.summary["warnings"], *describe_division(folder, dropped, rows.rows, kept)]
-    return {**summary, "warnings": warnings}
+    divided = write_parts(folder, frame, drawn, dropped, kept)
+    warnings = [*Summary.of(rows).warnings, *describe_division(folder, dropped, rows.rows, kept)]
+    return divided.model_copy(update={"warnings": warnings})
 
 
 def put_first(held: HeldRows, rows: pl.LazyFrame, content: ContentHash) -> pl.LazyFrame:
@@ -149,7 +151,7 @@ def _refuse_rare_labels(ranked: pl.DataFrame, shares: Mapping[str, pl.Expr], uni
 
 def write_parts(
     folder: Path, frame: pl.LazyFrame, assigned: pl.DataFrame, dropped: pl.DataFrame, held: HeldRows | None
-) -> dict:
+) -> LabelledSplitSummary:
     """Write one file per split without the column `split`, and `dropped.parquet`; returns what was counted."""
     counts = dict(assigned.group_by("part").len().sort("part").rows())
     for name in counts:
@@ -159,13 +161,14 @@ def write_parts(
     dropped.write_parquet(folder / "dropped.parquet")
     if held is not None:
         held.write_aside(folder)
-    return {
-        "rows": assigned.height,
-        "splits": counts,
-        "labels": read_labels(folder, are_held=held is not None),
-        "dropped": dict(dropped.group_by("reason").len().sort("reason").rows()),
-        **({} if held is None else held.summary),
-    }
+    return LabelledSplitSummary(
+        rows=assigned.height,
+        splits=counts,
+        labels=read_labels(folder, are_held=held is not None),
+        dropped=dict(dropped.group_by("reason").len().sort("reason").rows()),
+        held=None if held is None else held.changes,
+        names={} if held is None else held.names,
+    )
 
 
 def read_labels(folder: Path, *, are_held: bool) -> list[str]:
@@ -241,7 +244,7 @@ def must_hold(held: Artefact | None, rows: Artefact, settings: DivisionSettings)
 
     An official test split needs no help, and the same rows under the same settings are divided the same anyway.
     """
-    if held is None or "test" in rows.summary["splits"]:
+    if held is None or "test" in LabelledRowsSummary.of(rows).splits:
         return False
     origin = held.manifest
     return origin["inputs"] != {"rows": rows.digest} or origin["config"] != settings.model_dump(mode="json")

@@ -1,26 +1,27 @@
 """What was done to rows while they were read, in sentences with counts."""
 
-from collections import Counter
+from collections.abc import Mapping
 
 from tasks.errors import plural, quoted
 from tasks.panel.frames import bare_name
 from tasks.panel.ordering import Unsorted
 from tasks.panel.source import StampedSource
+from tasks.panel.summaries import OrderedSummary
 from tasks.sources.intake import Intake
 
 
-def describe_reading(
-    summary: dict, *, settings: StampedSource, intake: Intake, num_rows: int, sentinels: Counter[str]
-) -> list[str]:
-    """Say what `describe_changes` does, and how many numbers are missing.
-
-    `summary` counts `unsorted` rows, for which `unsorted_explained` may have a reason, `duplicates` and, by column,
-    `missing` numbers.
-    """
-    unsorted = Unsorted(summary["unsorted"], summary["unsorted_explained"])
-    counts = {"unsorted": unsorted, "num_merged": summary["duplicates"]}
-    missing = [f"{plural(count, 'missing value')} in {_column(name)}" for name, count in summary["missing"].items()]
-    return describe_changes(settings, intake, num_rows=num_rows, sentinels=sentinels, **counts) + missing
+def describe_reading(found: OrderedSummary, settings: StampedSource, intake: Intake, *, num_rows: int) -> list[str]:
+    """Say what `describe_changes` does, and how many numbers are missing."""
+    missing = [f"{plural(count, 'missing value')} in {_column(name)}" for name, count in found.missing.items()]
+    said = describe_changes(
+        settings,
+        intake,
+        num_rows=num_rows,
+        unsorted=Unsorted(found.unsorted, found.unsorted_explained),
+        num_merged=found.duplicates,
+        sentinels=found.sentinels,
+    )
+    return said + missing
 
 
 def describe_changes(
@@ -30,7 +31,7 @@ def describe_changes(
     num_rows: int,
     unsorted: Unsorted,
     num_merged: int,
-    sentinels: Counter[str],
+    sentinels: Mapping[str, int],
 ) -> list[str]:
     """Say how many rows were left out, and of the good ones how many were sorted or merged or held sentinels.
 

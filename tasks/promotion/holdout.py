@@ -24,8 +24,3 @@ def find_held_split(model: str) -> Artefact | None:
     except IntegrityError as error:
         logger.warning("The test rows of %s are lost, so others are drawn. %s", model, error)
         return None
-
-
-def kind_of(splits: Artefact) -> str | None:
-    """For which kind of problem rows were divided, as `split` noted; None in a split of an earlier release."""
-    return splits.summary.get("kind")

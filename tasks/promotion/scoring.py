@@ -15,6 +15,12 @@ from tasks.store.artefacts import Artefact
 from tasks.store.manifest import Summary
 
 
+class ScoredSummary(Summary):
+    """How many rows a model was asked, and to how many of them it gave no defined answer."""
+
+    undefined: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Holdout(ABC):
     """Test rows on which models are compared, known by the digest of their content; `unit` is what one is called.
@@ -53,7 +59,7 @@ class Scores(ABC):
 
 
 def build_scores(
-    write: Callable[[Path], Summary],
+    write: Callable[[Path], ScoredSummary],
     model: RegisteredModel,
     holdout: Holdout,
     *,

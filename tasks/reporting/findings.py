@@ -11,6 +11,7 @@ from tasks.contract.contest import Contest
 from tasks.contract.lineage import Lineage
 from tasks.errors import plural
 from tasks.store.artefacts import Artefact
+from tasks.store.manifest import Summary
 
 # What the page of a run keeps of its findings for whoever points to it.
 SHOWN = ("problems", "outdone", "warnings")
@@ -54,7 +55,7 @@ def _place_of_split(name: str) -> int:
 
 
 def _say(artefacts: Iterable[Artefact], kind: str) -> Iterator[str]:
-    return (sentence for artefact in artefacts for sentence in artefact.summary.get(kind, []))
+    return (sentence for artefact in artefacts for sentence in getattr(Summary.of(artefact), kind))
 
 
 def _warn_of_models(contest: Contest) -> Iterator[str]:

@@ -4,12 +4,12 @@ import difflib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import polars as pl
 
 from tasks.errors import InputError, ResourceError, RnnflowError, quoted
-from tasks.sources.inputs import InputFile
+from tasks.sources.inputs import InputFile, Inputs
 from tasks.sources.settings import FileSettings
 from tasks.sources.spellings import Spellings
 
@@ -87,6 +87,15 @@ class Intake(Generic[SettingsT_co]):
         """Count a file or member that is no document."""
         self.num_ignored += 1
         self.first_ignored = self.first_ignored or name
+
+    def account(self, inputs: Inputs, digest: str) -> dict[str, Any]:
+        """What a `RowsSummary` says of the files, which have a digest, and of what was left out of them."""
+        return {
+            "skipped": self.skipped,
+            "skipped_examples": self.examples,
+            "filtered": dict(self.filtered),
+            "inputs": {"files": len(inputs.files), "bytes": self.num_bytes, "sha256": digest},
+        }
 
     def count_bytes(self, num_bytes: int, *, file: InputFile) -> None:
         """Add to the bytes read; raises ResourceError (E-SRC-009) beyond `max_bytes`."""

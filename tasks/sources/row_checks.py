@@ -183,3 +183,8 @@ def _error(check: Check, row: dict, settings: FileSettings) -> InputError:
         row=row["line"],
         column=settings.named_columns().get(check.column),
     )
+
+
+def count_names(names: pl.Series) -> dict[str, int]:
+    """Rows by name, sorted; those without one do not count."""
+    return dict(names.drop_nulls().value_counts().sort(names.name).iter_rows())

@@ -1,9 +1,9 @@
 """Confidence intervals: the bootstrap over rows, and Wilson's score interval for a share."""
 
 from collections.abc import Iterator
-from typing import TypedDict
 
 import numpy as np
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 RESAMPLES_AT_ONCE = 64
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -61,8 +62,8 @@ class Artefact:
         return json.loads((self.path / MANIFEST).read_bytes())
 
     @property
-    def summary(self) -> Summary:
-        """What the stage reported about its result: counts, warnings, figures."""
+    def summary(self) -> dict[str, Any]:
+        """What the stage reported about its result, as JSON values, for whatever knows no field; see `Summary.of`."""
         return self.manifest["summary"]
 
     def file(self, name: str) -> Path:
@@ -113,7 +114,7 @@ def build(
 ) -> Artefact:
     """Return the stage's artefact for this configuration and these inputs, computing it at most once.
 
-    `write` fills an empty folder and returns the summary, in which `rows` counts the records.
+    `write` fills an empty folder and returns the summary.
     `inputs` names content digests or artefacts; `module` names where the
     code of the stage begins: its `__name__`, or that and the one that does a kind's part of it.
     With `resume`, `write` finds the folder as a killed build left it.
@@ -219,7 +220,7 @@ def _commit(partial: Path, folder: Path, origin: Origin, summary: Summary, *, wa
             path.relative_to(partial).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256_of_file(path)}
             for path in files
         },
-        "summary": summary,
+        "summary": summary.as_json(),
     }
     write_durably(partial / MANIFEST, json.dumps(manifest, indent=2, allow_nan=False).encode())
     with _moved_aside(folder):

@@ -15,6 +15,7 @@ from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.kinds.classify.shard import ShardSettings
 from tasks.shard import shard
 from tasks.store import artefacts
+from tasks.store.manifest import Summary
 
 pytestmark = pytest.mark.costly
 
@@ -41,7 +42,7 @@ def shards(project: Path) -> Path:
                 "target": generator.integers(0, 2, num_rows, np.uint16),
             }
             pl.DataFrame({**columns, "tokens": tokens}).write_parquet(folder / f"{split}.parquet")
-        return {"rows": 288, "vocabulary_size": 50, "labels": ["neg", "pos"]}
+        return Summary.model_validate({"rows": 288, "vocabulary_size": 50, "labels": ["neg", "pos"]})
 
     encoded = artefacts.build("encode", write, module="tasks.store.artefacts", config={})
     return shard.fn(CLASSIFY, encoded, ShardSettings(max_length=10, num_widths=2)).path

@@ -18,6 +18,7 @@ from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.labelled.fit import ClassifierCandidate
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
+from tasks.store.manifest import Summary
 from tasks.tracking import leases
 from tasks.tracking.runs import RunContext
 
@@ -73,14 +74,16 @@ def order(monkeypatch: pytest.MonkeyPatch) -> FitOrder:
 def committed(stage: str, config: dict) -> Artefact:
     def write(folder: Path) -> dict:
         (folder / "one.json").write_text("{}")
-        return {"rows": 1}
+        return Summary.model_validate({"rows": 1})
 
     return artefacts.build(stage, write, module="tasks.store.artefacts", config=config)
 
 
 def fit_as_a_worker_does(order: FitOrder, candidate: ClassifierCandidate) -> None:
     artefacts.build(
-        "fit", lambda folder: {"rows": 1, "name": candidate.name}, **origin_of(CLASSIFY, order.shards, candidate, None)
+        "fit",
+        lambda folder: Summary.model_validate({"rows": 1, "name": candidate.name}),
+        **origin_of(CLASSIFY, order.shards, candidate, None),
     )
 
 

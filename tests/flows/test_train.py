@@ -19,12 +19,17 @@ from flows.train import finish_deferred, train
 from flows.trigger import current_trigger, modules_of
 from tasks.contract.recipe import Recipe
 from tasks.errors import ServiceError
+from tasks.fit import write_fitted
+from tasks.gate import write_verdict
 from tasks.kinds import find_kind
 from tasks.prediction.dispatch import predict_file
 from tasks.promotion import ledger
 from tasks.promotion.named_models import resolve_model
+from tasks.publish import send_report
+from tasks.register import register_best
 from tasks.registry import registrations
 from tasks.registry.registered_model import load_pyfunc
+from tasks.report import write_report
 from tasks.store import artefacts, fingerprint
 from tasks.tracking import mlflow_client, outbox, runs
 from tasks.tracking.recording import list_runs
@@ -390,6 +395,34 @@ def trained_on_pumps(server: str, tmp_path_factory: pytest.TempPathFactory) -> T
 @pytest.fixture
 def detecting(home: Path, trained_on_pumps: Trained) -> Outcome:
     return settle_in(home, trained_on_pumps)
+
+
+@pytest.mark.parametrize("project_of", ["trained_on_texts", "trained_on_loads", "trained_on_pumps"])
+def test_manifests_hold_what_their_stages_say_that_they_report(
+    project_of: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+):
+    folder, outcome = request.getfixturevalue(project_of)
+    monkeypatch.setenv("RNNFLOW_HOME", str(folder))
+    kind = find_kind(outcome.kind)
+    writers = {
+        "ingest": kind.ingest.load().write_rows,
+        "split": kind.split.load().write_splits,
+        "encode": kind.encode.load().write_encoded,
+        "shard": kind.shard.load().write_shards,
+        "fit": write_fitted,
+        "evaluate": kind.evaluate.load().write_evaluation,
+        "register": register_best,
+        "gate": write_verdict,
+        "report": write_report,
+        "publish": send_report,
+    }
+    for name, write in kind.baseline.load().BASELINES.items():
+        writers[f"baseline {name}"] = getattr(write, "func", write)
+
+    for stage in outcome.stages:
+        name = stage["name"] if stage["name"] in writers else stage["name"].partition(" ")[0]
+        artefact = artefacts.open_artefact(f"{name.partition(' ')[0]}/{stage['key']}")
+        assert writers[name].__annotations__["return"].of(artefact).as_json() == artefact.summary
 
 
 def test_detectors_go_through_the_same_flow(detecting: Outcome):

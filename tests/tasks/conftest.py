@@ -27,6 +27,7 @@ from tasks.register import register
 from tasks.shard import shard
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
+from tasks.store.manifest import Summary
 from tasks.tracking import mlflow_client
 from tasks.tracking.outbox import end_run
 from tasks.tracking.runs import RunContext
@@ -139,7 +140,7 @@ def generated_reviews(num_rows: int) -> pl.DataFrame:
 def write_rows(folder: Path) -> dict:
     rows = generated_reviews(240)
     rows.write_parquet(folder / "rows.parquet")
-    return {"rows": rows.height}
+    return Summary.model_validate({"rows": rows.height})
 
 
 def write_splits(folder: Path) -> dict:
@@ -148,4 +149,4 @@ def write_splits(folder: Path) -> dict:
     for name, part in parts.items():
         part.write_parquet(folder / f"{name}.parquet")
     sizes = {name: part.height for name, part in parts.items()}
-    return {"rows": rows.height, "labels": ["neg", "pos"], "splits": sizes}
+    return Summary.model_validate({"rows": rows.height, "labels": ["neg", "pos"], "splits": sizes})

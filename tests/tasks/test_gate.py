@@ -23,6 +23,7 @@ from tasks.promotion.verdicts import count_decisions
 from tasks.register import register
 from tasks.registry import registrations
 from tasks.store import artefacts
+from tasks.store.manifest import Summary
 from tasks.tracking import mlflow_client
 from tasks.tracking.runs import RunContext
 from tests.processes import Forker
@@ -137,7 +138,7 @@ def test_a_champion_that_comes_from_another_run_is_current(rivals, reviews):
 
     def write(folder):
         (folder / "registration.json").write_text(json.dumps(registration))
-        return registration
+        return Summary.model_validate(registration)
 
     again = artefacts.build("register", write, module="tasks.store.artefacts", config={})
 
@@ -220,7 +221,8 @@ def correct_labels(splits, origin):
 
     def write(folder):
         changed.write_parquet(folder / "test.parquet")
-        return {"rows": changed.height, "held": {"origin": origin, **counts}, "names": {}}
+        held = {"origin": origin, "held": changed.height, **counts}
+        return Summary.model_validate({"rows": changed.height, "splits": {}, "labels": ["neg", "pos"], "held": held})
 
     return artefacts.build(
         "split", write, module="tasks.store.artefacts", config={"corrected": splits.reference, "origin": origin}
@@ -449,4 +451,4 @@ def test_a_damaged_ledger_stops_the_gate(challenge):
 def write_other_rows(folder: Path) -> dict:
     rows = pl.DataFrame({"row": range(20), "text": [f"text {i}" for i in range(20)], "label": ["neg", "pos"] * 10})
     rows.write_parquet(folder / "test.parquet")
-    return {"rows": 20}
+    return Summary.model_validate({"rows": 20, "splits": {"test": 20}, "labels": ["neg", "pos"]})

@@ -1,40 +1,51 @@
 """The stage `publish`."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from tasks.contract.contest import Contest
+from tasks.contract.delivery import RegistrationSummary, VerdictSummary
 from tasks.contract.lineage import Lineage
 from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.labelled.report import PRESENTATION
 from tasks.publish import describe_registration, describe_verdict, publish, results_row, results_table, summarize
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
+from tasks.store.manifest import Summary
 from tasks.tracking import recording
 
-REGISTRATION = {
-    "name": "reviews",
-    "version": "3",
-    "best": "gru-8",
-    "baseline_wins": False,
-    "mlflow_run": "run-1",
-    "mlflow_page": "http://127.0.0.1:5000/#/experiments/1/runs/run-1",
-}
+REGISTRATION = RegistrationSummary(
+    rows=1,
+    name="reviews",
+    version="3",
+    content="",
+    best="gru-8",
+    baseline_wins=False,
+    certificate={},
+    mlflow_run="run-1",
+    mlflow_page="http://127.0.0.1:5000/#/experiments/1/runs/run-1",
+    artifact_uri="",
+)
 FOUND = {
     "problems": ["2 of 3 tokens are unknown: set encode.tokenizer."],
     "outdone": ["The baseline x is better."],
     "warnings": ['"<b>" has 1 row'],
 }
-GATE = {"verdict": "kept", "reasons": ["kept: no better than the champion.", "p = 0.4."], "alias": "challenger"}
+GATE = VerdictSummary(
+    rows=1,
+    verdict="kept",
+    reasons=["kept: no better than the champion.", "p = 0.4."],
+    challenger="3",
+    alias="challenger",
+)
 
 
 def build_artefact(stage: str, files: dict[str, str], summary: dict | None = None) -> Artefact:
     def write(folder: Path) -> dict:
         for name, text in files.items():
             (folder / name).write_text(text)
-        return {"rows": 1, **(summary or {})}
+        return Summary.model_validate({"rows": 1, **(summary or {})})
 
     return artefacts.build(stage, write, module="tasks.store.artefacts", config={"files": files})
 
@@ -46,12 +57,12 @@ def page() -> Artefact:
 
 @pytest.fixture
 def registered() -> Artefact:
-    return build_artefact("register", {"registration.json": json.dumps(REGISTRATION)})
+    return build_artefact("register", {}, REGISTRATION.as_json())
 
 
 @pytest.fixture
 def gated() -> Artefact:
-    return build_artefact("gate", {}, GATE)
+    return build_artefact("gate", {}, GATE.as_json())
 
 
 def test_the_page_and_its_figures_are_sent_to_the_run_once(
@@ -86,7 +97,9 @@ def test_the_results_row_holds_estimates_with_intervals(reviews: tuple[Lineage, 
 
 @pytest.mark.parametrize("baseline_wins", [True, False])
 def test_it_says_what_was_registered_and_whether_the_baseline_is_better(baseline_wins: bool):
-    sentence = describe_registration({**REGISTRATION, "baseline_wins": baseline_wins}, "challenger", "errs less.")
+    sentence = describe_registration(
+        REGISTRATION.model_copy(update={"baseline_wins": baseline_wins}), "challenger", "errs less."
+    )
 
     assert sentence.startswith("**gru-8** was registered as `reviews` version 3, alias `challenger`.")
     assert ("A baseline errs less." in sentence) is baseline_wins

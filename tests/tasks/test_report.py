@@ -18,6 +18,7 @@ from tasks.labelled.report import PRESENTATION, compare_with_baseline
 from tasks.report import gather_facts, render_page, report, spell_out
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
+from tasks.store.manifest import Summary
 
 HOSTILE = "<script>alert(1)</script> & \u202egnp.exe\x1b[31m\x00"
 SPELLED_OUT = "&lt;script&gt;alert(1)&lt;/script&gt; &amp; \\u202egnp.exe\\x1b[31m\\x00"
@@ -27,7 +28,7 @@ def write_artefact(stage: str, summary: dict, files: dict[str, bytes] | None = N
     def write(folder: Path) -> dict:
         for name, data in (files or {}).items():
             (folder / name).write_bytes(data)
-        return {"rows": 240, **summary}
+        return Summary.model_validate({"rows": 240, **summary})
 
     return artefacts.build(stage, write, module="tasks.store.artefacts", config={"hostile": HOSTILE})
 
@@ -36,7 +37,10 @@ def write_registration(best: str, *, baseline_wins: bool) -> Artefact:
     registration = {
         "name": "reviews",
         "version": "3",
+        "content": "",
         "mlflow_run": "0123456789abcdef",
+        "mlflow_page": "",
+        "artifact_uri": "",
         "model_uri": "models:/reviews/3",
         "best": best,
         "baseline_wins": baseline_wins,
@@ -57,7 +61,7 @@ def with_hostile_mistake(evaluation: Artefact, folder: Path) -> Artefact:
     def write(target: Path) -> dict:
         for name, data in files.items():
             (target / name).write_bytes(data)
-        return evaluation.summary
+        return Summary.of(evaluation)
 
     return artefacts.build("evaluate", write, module="tasks.store.artefacts", config=evaluation.manifest["config"])
 
@@ -217,10 +221,12 @@ def test_a_changed_key_or_time_makes_a_new_page(
     contents: ReportContents, built: Artefact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The page shows them, though the digests of its inputs do not cover them."""
-    monkeypatch.setattr("tasks.report.write_report", lambda folder, contents, presenting: {"rows": 1})
+    monkeypatch.setattr(
+        "tasks.report.write_report", lambda folder, contents, presenting: Summary.model_validate({"rows": 1})
+    )
     source = {"another": "source"}
     rows = artefacts.build(
-        "ingest", lambda folder: contents.lineage.rows.summary, module="tasks.store.artefacts", config=source
+        "ingest", lambda folder: Summary.of(contents.lineage.rows), module="tasks.store.artefacts", config=source
     )
     lineage = dataclasses.replace(contents.lineage, rows=rows)
     assert rows.digest == contents.lineage.rows.digest

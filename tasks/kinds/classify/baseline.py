@@ -16,8 +16,10 @@ import polars as pl
 from pydantic import Field, PositiveFloat
 
 from rnnmodels.config import Settings
+from tasks.contract.summaries import ModelSummary
 from tasks.errors import plural
 from tasks.labelled.linear import write_regression
+from tasks.labelled.summaries import LabelledSplitSummary
 from tasks.store.artefacts import Artefact
 from tasks.text.ngrams import CHARACTER, WORD, count_ngrams, learn_ngrams, split_words
 
@@ -86,21 +88,20 @@ def weigh(counts: Mapping[str, "csr_matrix"], settings: BaselineSettings) -> dic
     return {split: weighting.transform(matrix[:, kept], copy=False) for split, matrix in counts.items()}
 
 
-def write_baseline(folder: Path, *, splits: Artefact, settings: BaselineSettings) -> dict:
+def write_baseline(folder: Path, *, splits: Artefact, settings: BaselineSettings) -> ModelSummary:
     """Fill the artefact's folder: predictions on validation and test, as of any model."""
     started = time.perf_counter()
     rows = {split: read_rows(splits, split) for split in SPLITS}
     features = choose_features({split: frame["text"] for split, frame in rows.items()}, settings)
-    written = write_regression(folder, NAME, rows, features.of_split, settings.c_grid)
+    written = write_regression(folder, NAME, rows, features.of_split, settings.c_grid, started_s=started)
     texts = plural(settings.min_count, "training text")
     warnings = [WARNINGS[features.counted].format(texts=texts)] if features.counted in WARNINGS else []
-    seconds = round(time.perf_counter() - started, 3)
-    return {**written, "counted": features.counted, "warnings": warnings, "train_s": seconds}
+    return ModelSummary(**written.as_json(), counted=features.counted, warnings=warnings)
 
 
 def read_rows(splits: Artefact, split: str) -> pl.DataFrame:
     """Read one split's rows with `target`, the index of their label among the sorted labels."""
-    target = pl.col("label").cast(pl.Enum(splits.summary["labels"])).to_physical().cast(pl.UInt16)
+    target = pl.col("label").cast(pl.Enum(LabelledSplitSummary.of(splits).labels)).to_physical().cast(pl.UInt16)
     rows = pl.scan_parquet(splits.file(f"{split}.parquet"))
     return rows.select("row", "text", target=target).collect()
 

@@ -13,6 +13,8 @@ from pydantic import Field
 
 from rnnmodels.config import Settings
 from tasks.errors import InputError
+from tasks.kinds.classify.summaries import EncodedTextsSummary
+from tasks.labelled.summaries import LabelledSplitSummary
 from tasks.progress import Progress, emit
 from tasks.store.artefacts import Artefact
 from tasks.text.subwords import learn_subwords
@@ -131,9 +133,10 @@ def find_problems(measured: dict[str, dict], vocabulary: Vocabulary) -> list[str
     ][:1]
 
 
-def write_encoded(folder: Path, *, splits: Artefact, settings: EncodeSettings) -> dict:
+def write_encoded(folder: Path, *, splits: Artefact, settings: EncodeSettings) -> EncodedTextsSummary:
     """Fill the artefact's folder: ids of each split, the vocabulary, the label names."""
-    labels = splits.summary["labels"]
+    divided = LabelledSplitSummary.of(splits)
+    labels = divided.labels
     target = pl.col("label").cast(pl.Enum(labels)).to_physical().cast(pl.UInt16)
     texts = {
         name: pl.scan_parquet(splits.file(f"{name}.parquet")).select("row", "text", target=target) for name in SPLITS
@@ -143,12 +146,11 @@ def write_encoded(folder: Path, *, splits: Artefact, settings: EncodeSettings) -
     vocabulary.save(folder / "vocabulary.json")
     (folder / "labels.json").write_text(json.dumps(labels, ensure_ascii=False), encoding="utf-8")
     measured = {name: measure_tokens(folder / f"{name}.parquet", vocabulary) for name in SPLITS}
-    problems = find_problems(measured, vocabulary)
-    return {
-        "rows": sum(splits.summary["splits"][name] for name in SPLITS),
-        "vocabulary_size": vocabulary.size,
-        "labels": labels,
-        "num_tokens": {name: figures["num_tokens"] for name, figures in measured.items()},
-        "oov_share": {name: figures["oov_share"] for name, figures in measured.items()},
-        **({"problems": problems} if problems else {}),
-    }
+    return EncodedTextsSummary(
+        rows=sum(divided.splits[name] for name in SPLITS),
+        vocabulary_size=vocabulary.size,
+        labels=labels,
+        num_tokens={name: figures["num_tokens"] for name, figures in measured.items()},
+        oov_share={name: figures["oov_share"] for name, figures in measured.items()},
+        problems=find_problems(measured, vocabulary),
+    )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
+from tasks.contract.evaluation import EvaluationSummary
 from tasks.labelled.evaluate import (
     Answers,
     ClassificationSettings,
@@ -15,6 +16,7 @@ from tasks.labelled.evaluate import (
     slice_by_length,
     write_scores,
 )
+from tasks.labelled.summaries import EncodedSummary
 from tasks.store.artefacts import Artefact
 from tasks.text.vocabulary import UNKNOWN_ID
 
@@ -48,9 +50,9 @@ def quote_texts(texts: pl.LazyFrame) -> pl.LazyFrame:
 
 def write_evaluation(
     folder: Path, *, model: Artefact, encoded: Artefact, splits: Artefact, settings: ClassificationSettings
-) -> dict:
+) -> EvaluationSummary:
     """Fill the artefact's folder: `metrics.json` and `mistakes.parquet`."""
-    labels = encoded.summary["labels"]
+    labels = EncodedSummary.of(encoded).labels
     valid, test = (read_predictions(model, encoded, split) for split in ("valid", "test"))
     quotes = quote_texts(pl.scan_parquet(splits.file("test.parquet")))
     answers = Answers(valid=valid, test=test, slices=slice_rows(test, labels), quotes=quotes)

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from tasks.errors import InputError, ResourceError, quoted
 from tasks.kinds.classify.row_checks import check_rows
 from tasks.kinds.classify.source import SourceSettings
+from tasks.labelled.summaries import LabelledRowsSummary
 from tasks.progress import Progress, emit
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
@@ -61,7 +62,7 @@ class Census:
             self.labels[spelling] += self.labels.pop(label)
 
 
-def write_rows(folder: Path, *, settings: SourceSettings, inputs: Inputs, digest: str) -> dict:
+def write_rows(folder: Path, *, settings: SourceSettings, inputs: Inputs, digest: str) -> LabelledRowsSummary:
     """Read every input into `rows.parquet`; returns the counts, what was left out, and warnings.
 
     Raises InputError: E-DATA-001, E-DATA-002, E-DATA-014, E-DATA-030, and what the readers raise;
@@ -83,7 +84,13 @@ def write_rows(folder: Path, *, settings: SourceSettings, inputs: Inputs, digest
         _merge_labels(folder / ROWS_FILE, merged)
     _refuse_unusable(census, intake)
     emit(Progress(stage="ingest", done=census.rows, total=census.rows, finished=True))
-    return _summary(census, intake, inputs, digest)
+    return LabelledRowsSummary(
+        rows=census.rows,
+        labels=dict(sorted(census.labels.items())),
+        splits=dict(sorted(census.splits.items())),
+        **intake.account(inputs, digest),
+        warnings=_warnings(census, intake, inputs),
+    )
 
 
 def _merge_labels(path: Path, merged: dict[str, str]) -> None:
@@ -119,19 +126,6 @@ def _refuse_unusable(census: Census, intake: Intake) -> None:
             f"found {counts or 'no label'} in {census.rows} rows, expected at least {MIN_LABELS} classes.",
             fix="check label_column, or add rows of another class.",
         )
-
-
-def _summary(census: Census, intake: Intake[SourceSettings], inputs: Inputs, digest: str) -> dict:
-    return {
-        "rows": census.rows,
-        "labels": dict(sorted(census.labels.items())),
-        "splits": dict(sorted(census.splits.items())),
-        "skipped": intake.skipped,
-        "skipped_examples": intake.examples,
-        "filtered": dict(intake.filtered),
-        "inputs": {"files": len(inputs.files), "bytes": intake.num_bytes, "sha256": digest},
-        "warnings": _warnings(census, intake, inputs),
-    }
 
 
 def _warnings(census: Census, intake: Intake[SourceSettings], inputs: Inputs) -> list[str]:

@@ -13,6 +13,7 @@ from tasks.kinds.classify.evaluate import read_predictions
 from tasks.labelled.calibration import calibrated_probabilities
 from tasks.labelled.evaluate import read_sample
 from tasks.labelled.profile import profile_rows
+from tasks.labelled.summaries import EncodedSummary
 from tasks.registry.served_parts import check_part, read_serving_fields
 
 
@@ -24,7 +25,7 @@ def reference_profile(best: Scored, lineage: Lineage) -> Profile:
     Choosing the epoch by validation flatters the accuracy there a little, which `tasks.monitoring.drift` allows for.
     """
     rows = read_predictions(best.model, lineage.encoded, "valid")
-    labels = np.array(lineage.encoded.summary["labels"], dtype=object)
+    labels = np.array(EncodedSummary.of(lineage.encoded).labels, dtype=object)
     logits, targets = read_sample(rows)
     temperature = json.loads(best.evaluation.file("metrics.json").read_bytes())["temperature"]
     return profile_rows(

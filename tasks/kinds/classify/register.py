@@ -63,7 +63,7 @@ def gather_judged(lineage: Lineage, best: Scored) -> proof.Judged:
         open_shards_of(lineage.shards)["test"].batches(batch_tokens),
         texts=pl.scan_parquet(lineage.splits.file("test.parquet")),
         predictions=pl.scan_parquet(best.model.file("predictions.parquet")).filter(split="test"),
-        device=best.model.summary["device"],
+        device=best.device,
     )
 
 
@@ -80,7 +80,7 @@ def choose_packaging(_lineage: Lineage) -> Packaging:
 
 def describe_model(contest: Contest) -> str:
     """Say in Markdown what a version scores and what it takes."""
-    accuracy = contest.best.evaluation.summary["metrics"]["test"]["accuracy"]
+    accuracy = contest.best.test["accuracy"]
     return (
         f"`{contest.best.name}`: test accuracy {accuracy['value']:.4f} "
         f"({accuracy['low']:.4f} to {accuracy['high']:.4f}). It takes raw texts."

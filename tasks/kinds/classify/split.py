@@ -23,8 +23,10 @@ from tasks.labelled.split import (
     read_identities,
     write_parts,
 )
+from tasks.labelled.summaries import LabelledSplitSummary
 from tasks.progress import Progress, emit
 from tasks.store.artefacts import Artefact
+from tasks.store.manifest import Summary
 from tasks.text.near_duplicates import find_clusters
 from tasks.text.telltales import find_telltale_tokens
 from tasks.text.tokenizers import composed
@@ -80,13 +82,15 @@ def _clusters_of(rows: pl.LazyFrame, kept: pl.DataFrame, settings: SplitSettings
     return joined.select(pl.coalesce("cluster", "row")).to_series()
 
 
-def write_splits(folder: Path, *, rows: Artefact, held: Artefact | None, settings: SplitSettings) -> dict:
+def write_splits(
+    folder: Path, *, rows: Artefact, held: Artefact | None, settings: SplitSettings
+) -> LabelledSplitSummary:
     """Fill the artefact's folder: one file per split, and `dropped.parquet` with the reason for each missing row."""
     frame = pl.scan_parquet(rows.file("rows.parquet"))
     kept = None if held is None else follow_source(frame, held, rows.rows, hash_folded_text)
     frame = frame if kept is None else put_first(kept, frame, hash_folded_text)
     assigned, dropped = divide(frame, settings, () if kept is None else kept.changes.new_labels)
-    summary = write_parts(folder, frame, assigned, dropped, kept)
+    divided = write_parts(folder, frame, assigned, dropped, kept)
     telltales = find_telltale_tokens(pl.scan_parquet(folder / "train.parquet"))
-    warnings = [*rows.summary["warnings"], *describe_division(folder, dropped, rows.rows, kept), *telltales]
-    return {**summary, "warnings": warnings}
+    warnings = [*Summary.of(rows).warnings, *describe_division(folder, dropped, rows.rows, kept), *telltales]
+    return divided.model_copy(update={"warnings": warnings})

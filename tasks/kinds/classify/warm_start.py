@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tasks.registry.registered_model import RegisteredModel
 from tasks.store.artefacts import Artefact
+from tasks.store.manifest import Summary
 from tasks.text.vocabulary import SPECIALS, Vocabulary
 
 UNKNOWN = -1
@@ -24,7 +25,7 @@ def match_tokens(present: Vocabulary, earlier: Vocabulary) -> list[int]:
     return [*range(len(SPECIALS)), *(UNKNOWN if index == UNKNOWN else index + len(SPECIALS) for index in matched)]
 
 
-def write_initial(folder: Path, *, champion: RegisteredModel, encoded: Artefact) -> dict:
+def write_initial(folder: Path, *, champion: RegisteredModel, encoded: Artefact) -> Summary:
     """Fill the artefact's folder: the champion's weights, and `ids.json`, which maps new ids to its own."""
     for name in WEIGHTS:
         shutil.copyfile(champion.parts / name, folder / name)
@@ -37,4 +38,4 @@ def write_initial(folder: Path, *, champion: RegisteredModel, encoded: Artefact)
     )
     (folder / "ids.json").write_text(json.dumps({"tokens": tokens, "classes": classes}), encoding="utf-8")
     known = sum(index != UNKNOWN for index in tokens)
-    return {"rows": len(tokens), "known_tokens": known, "champion": champion.label}
+    return Summary(rows=len(tokens), known_tokens=known, champion=champion.label)

@@ -12,8 +12,10 @@ import polars as pl
 from pydantic import Field, PositiveFloat
 
 from rnnmodels.config import Settings
+from tasks.contract.summaries import ModelSummary
 from tasks.kinds.classify_series.frames import SPLITS
 from tasks.kinds.classify_series.numbers import VALUES_COLUMN
+from tasks.kinds.classify_series.summaries import EncodedSequencesSummary
 from tasks.labelled.linear import write_regression
 from tasks.store.artefacts import Artefact
 
@@ -43,12 +45,12 @@ def measure_sequence(values: np.ndarray) -> np.ndarray:
 def read_figures(encoded: Artefact, split: str) -> tuple[pl.DataFrame, np.ndarray]:
     """Rows of a split (row, target), and their figures [rows, figures]."""
     rows = pl.read_parquet(encoded.file(f"{split}.parquet"))
-    shape = (-1, len(encoded.summary["channels"]))
+    shape = (-1, len(EncodedSequencesSummary.of(encoded).channels))
     figures = [measure_sequence(values.to_numpy().reshape(shape).astype(np.float64)) for values in rows[VALUES_COLUMN]]
     return rows.select("row", "target"), np.stack(figures)
 
 
-def write_baseline(folder: Path, *, encoded: Artefact, settings: SequenceBaselineSettings) -> dict:
+def write_baseline(folder: Path, *, encoded: Artefact, settings: SequenceBaselineSettings) -> ModelSummary:
     """Fill the artefact's folder: predictions on validation and test, as of any model."""
     from sklearn.preprocessing import StandardScaler
 
@@ -58,8 +60,7 @@ def write_baseline(folder: Path, *, encoded: Artefact, settings: SequenceBaselin
         rows[split], figures[split] = read_figures(encoded, split)
     scaling = StandardScaler().fit(figures["train"])
     features = {split: scaling.transform(of_split) for split, of_split in figures.items()}
-    written = write_regression(folder, NAME, rows, features, settings.c_grid)
-    return {**written, "train_s": round(time.perf_counter() - started_s, 3)}
+    return write_regression(folder, NAME, rows, features, settings.c_grid, started_s=started_s)
 
 
 BASELINES = {NAME: write_baseline}

@@ -15,6 +15,7 @@ from rnnmodels.config import Settings
 from tasks.errors import quoted
 from tasks.kinds.classify_series.frames import SPLITS, read_in_chunks, scatter_steps
 from tasks.kinds.classify_series.numbers import VALUES_COLUMN, encode_sequences
+from tasks.kinds.classify_series.summaries import EncodedSequencesSummary, SequenceSplitSummary
 from tasks.panel.frames import bare_name
 from tasks.panel.rounding import describe_rounded, find_rounded
 from tasks.panel.scaler import Scaler, fit_scale
@@ -56,7 +57,7 @@ class SequenceScaleSettings(Settings):
     )
 
 
-def write_encoded(folder: Path, *, splits: Artefact, settings: SequenceScaleSettings) -> dict:
+def write_encoded(folder: Path, *, splits: Artefact, settings: SequenceScaleSettings) -> EncodedSequencesSummary:
     """Write each split's scaled sequences, `scaler.json` and `labels.json`; returns counts and warnings.
 
     A file has the columns row, target, length and `values`: the numbers of a step after those of the step before.
@@ -64,22 +65,22 @@ def write_encoded(folder: Path, *, splits: Artefact, settings: SequenceScaleSett
     E-SER-010 for numbers that leave the range of floats.
     """
     files = {name: splits.file(f"{name}.parquet") for name in SPLITS}
-    labels, channels = splits.summary["labels"], splits.summary["channels"]
+    divided = SequenceSplitSummary.of(splits)
+    labels, channels = divided.labels, divided.channels
     scaler = fit_scaler(files["train"], channels, settings)
     written = {name: _write_scaled(folder / f"{name}.parquet", path, scaler, labels) for name, path in files.items()}
     (folder / SCALER_FILE).write_text(json.dumps(scaler.to_dict(), indent=1), encoding="utf-8")
     (folder / LABELS_FILE).write_text(json.dumps(labels, ensure_ascii=False), encoding="utf-8")
     constant = [bare_name(name) for name, scale in scaler.columns.items() if scale.is_constant]
     shown = ", ".join(map(quoted, constant))
-    problems = [problem for split, one in written.items() for problem in find_problems(split, one, scaler)]
-    return {
-        "rows": sum(splits.summary["splits"][name] for name in SPLITS),
-        "labels": labels,
-        "channels": channels,
-        "steps": {name: one.steps for name, one in written.items()},
-        "warnings": [f"constant in the training sequences, so not scaled: {shown}"] if constant else [],
-        **({"problems": problems} if problems else {}),
-    }
+    return EncodedSequencesSummary(
+        rows=sum(divided.splits[name] for name in SPLITS),
+        labels=labels,
+        channels=channels,
+        steps={name: one.steps for name, one in written.items()},
+        warnings=[f"constant in the training sequences, so not scaled: {shown}"] if constant else [],
+        problems=[problem for split, one in written.items() for problem in find_problems(split, one, scaler)],
+    )
 
 
 def fit_scaler(train: Path, channels: list[str], settings: SequenceScaleSettings) -> Scaler:

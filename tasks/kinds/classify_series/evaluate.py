@@ -4,6 +4,7 @@ from pathlib import Path
 
 import polars as pl
 
+from tasks.contract.evaluation import EvaluationSummary
 from tasks.labelled.evaluate import (
     Answers,
     ClassificationSettings,
@@ -12,6 +13,7 @@ from tasks.labelled.evaluate import (
     slice_by_length,
     write_scores,
 )
+from tasks.labelled.summaries import EncodedSummary
 from tasks.store.artefacts import Artefact
 
 INPUTS = ("encoded", "splits")
@@ -30,9 +32,9 @@ def quote_sequences(sequences: pl.LazyFrame) -> pl.LazyFrame:
 
 def write_evaluation(
     folder: Path, *, model: Artefact, encoded: Artefact, splits: Artefact, settings: ClassificationSettings
-) -> dict:
+) -> EvaluationSummary:
     """Fill the artefact's folder: `metrics.json` and `mistakes.parquet`."""
-    labels = encoded.summary["labels"]
+    labels = EncodedSummary.of(encoded).labels
     valid, test = (read_predictions(model, encoded, split) for split in ("valid", "test"))
     slices = [*slice_by_label(test, labels), *slice_by_length(test, "steps")]
     quotes = quote_sequences(pl.scan_parquet(splits.file("test.parquet")))

@@ -13,6 +13,7 @@ from tasks.kinds.classify_series.cells import LabelledRowParser
 from tasks.kinds.classify_series.frames import gather_sequences
 from tasks.kinds.classify_series.incomplete import describe_incomplete, find_incomplete, leave_out
 from tasks.kinds.classify_series.source import SequenceSource, SequenceTable
+from tasks.kinds.classify_series.summaries import StepsSummary
 from tasks.panel.account import describe_reading
 from tasks.panel.canonical import write_canonical
 from tasks.panel.cells import RowParser
@@ -25,13 +26,14 @@ from tasks.panel.refusals import Refusal
 from tasks.progress import Progress, emit
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
+from tasks.sources.row_checks import count_names
 
 STEPS_FILE = "steps.parquet"
 MAX_LABELS = 1_000
 MIN_LABELS = 2
 
 
-def write_rows(folder: Path, *, settings: SequenceSource, inputs: Inputs, digest: str) -> dict:
+def write_rows(folder: Path, *, settings: SequenceSource, inputs: Inputs, digest: str) -> StepsSummary:
     """Read every input into `rows.parquet`: row, series, label, split, length, time, value.*; returns counts.
 
     Raises InputError: E-DATA-001, E-DATA-002, E-DATA-014, E-DATA-030, E-TIME-001 to -014, E-SER-001 to -005, E-SEQ-001,
@@ -39,7 +41,7 @@ def write_rows(folder: Path, *, settings: SequenceSource, inputs: Inputs, digest
     """
     settings = settings.with_preset()
     intake, parser = Intake(settings), LabelledRowParser(settings)
-    summary = park_and_gather(folder, inputs, intake, parser)
+    found = park_and_gather(folder, inputs, intake, parser)
     inputs.refuse_changed(digest)
     labels = _read_labels(folder / PARKED_FILE, settings, intake.spellings.merged(settings))
     sequences = pl.scan_parquet(folder / STEPS_FILE).join(labels.lazy(), on="series", maintain_order="left")
@@ -47,18 +49,14 @@ def write_rows(folder: Path, *, settings: SequenceSource, inputs: Inputs, digest
     sequences.select(*columns, VALUES).sink_parquet(folder / ROWS_FILE, compression="zstd", maintain_order=True)
     for name in (PARKED_FILE, STEPS_FILE):
         (folder / name).unlink()
-    emit(Progress(stage="ingest", done=summary["steps"], total=summary["steps"], finished=True))
-    return {
-        "rows": labels.height,
-        "labels": _count(labels["label"]),
-        "splits": _count(labels["split"]),
-        **summary,
-        "inputs": {"files": len(inputs.files), "bytes": intake.num_bytes, "sha256": digest},
-        "warnings": [
-            *_describe(summary, intake, parser),
-            *intake.spellings.warnings(settings),
-        ],
-    }
+    emit(Progress(stage="ingest", done=found.steps, total=found.steps, finished=True))
+    return StepsSummary(
+        **found.as_json(),
+        labels=count_names(labels["label"]),
+        splits=count_names(labels["split"]),
+        **intake.account(inputs, digest),
+        warnings=[*_describe(found, intake, parser), *intake.spellings.warnings(settings)],
+    )
 
 
 def read_sequences(
@@ -69,8 +67,8 @@ def read_sequences(
     Raises what `write_rows` does, labels aside; with a list `refusals`, sequences without a number go there.
     """
     parser = RowParser(intake.settings)
-    summary = park_and_gather(folder, inputs, intake, parser, refusals)
-    intake.note(merged=summary["duplicates"], warnings=_describe(summary, intake, parser))
+    found = park_and_gather(folder, inputs, intake, parser, refusals)
+    intake.note(merged=found.duplicates, warnings=_describe(found, intake, parser))
     return pl.read_parquet(folder / STEPS_FILE)
 
 
@@ -80,7 +78,7 @@ def park_and_gather(
     intake: Intake[SequenceTable],
     parser: RowParser,
     refusals: list[Refusal] | None = None,
-) -> dict:
+) -> StepsSummary:
     """Leave the parsed rows in `PARKED_FILE` and whole sequences in `STEPS_FILE`; returns what was counted.
 
     Sequences that lost a row are left out and named. Raises InputError (E-SEQ-001) for a sequence without a number, or
@@ -109,29 +107,24 @@ def park_and_gather(
         refusals.extend(empty)
     missing = count_missing(canonical)
     canonical.unlink()
-    return {
-        "steps": num_steps - duplicates.height,
-        "channels": channels,
-        "unsorted": unsorted.count,
-        "unsorted_explained": unsorted.explained,
-        "duplicates": duplicates.height,
-        "missing": missing,
-        "sentinels": dict(parser.sentinels),
-        "skipped": intake.skipped,
-        "skipped_examples": intake.examples,
-        "incomplete": incomplete,
-        "filtered": dict(intake.filtered),
-        "blank_lines": intake.blank_lines,
-    }
-
-
-def _describe(summary: dict, intake: Intake[SequenceTable], parser: RowParser) -> list[str]:
-    num_rows = summary["steps"] + summary["duplicates"]
-    said = describe_reading(
-        summary, settings=intake.settings, intake=intake, num_rows=num_rows, sentinels=parser.sentinels
+    return StepsSummary(
+        rows=pl.scan_parquet(folder / STEPS_FILE).select(pl.len()).collect().item(),
+        steps=num_steps - duplicates.height,
+        channels=channels,
+        unsorted=unsorted.count,
+        unsorted_explained=unsorted.explained,
+        duplicates=duplicates.height,
+        missing=missing,
+        sentinels=dict(parser.sentinels),
+        incomplete=incomplete,
+        blank_lines=intake.blank_lines,
     )
+
+
+def _describe(found: StepsSummary, intake: Intake[SequenceTable], parser: RowParser) -> list[str]:
+    said = describe_reading(found, intake.settings, intake, num_rows=found.steps + found.duplicates)
     # A prediction names each of them itself.
-    left_out = summary["incomplete"] if intake.refused is None else []
+    left_out = found.incomplete if intake.refused is None else []
     return said + [describe_incomplete(left_out) for _ in left_out[:1]] + parser.time_line.warnings()
 
 
@@ -199,7 +192,3 @@ def _refuse_unusable(labels: pl.DataFrame) -> None:
             f"has more than {MAX_LABELS} labels, such as {', '.join(map(quoted, names[:3]))}.",
             fix="name a column of classes as label_column; this one looks like an id or a quantity.",
         )
-
-
-def _count(names: pl.Series) -> dict[str, int]:
-    return dict(names.drop_nulls().value_counts().sort(names.name).iter_rows())

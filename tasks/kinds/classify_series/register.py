@@ -13,6 +13,7 @@ from tasks.contract.lineage import Lineage
 from tasks.kinds.classify_series.classifier import SEQUENCE, SequenceLabeller, Serving, complete_labeller
 from tasks.kinds.classify_series.frames import scatter_steps
 from tasks.kinds.classify_series.source import SequenceSource
+from tasks.kinds.classify_series.summaries import StepsSummary
 from tasks.labelled.fit import read_layout
 from tasks.labelled.proof import gather_judged, prove_answers, score_as_judged, tolerance_on
 from tasks.panel.source import StampedSource
@@ -37,7 +38,7 @@ def assemble_parts(folder: Path, lineage: Lineage, best: Scored) -> None:
     serving = Serving(
         name=best.name,
         source=lineage.rows.manifest["config"],
-        channels=tuple(lineage.rows.summary["channels"]),
+        channels=tuple(StepsSummary.of(lineage.rows).channels),
         max_length=layout["max_length"],
         keep=layout["keep"],
         temperature=json.loads(best.evaluation.file("metrics.json").read_bytes())["temperature"],
@@ -71,7 +72,7 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
         answers.select(f"probability_{label}" for label in labeller.labels).to_numpy(),
         judged.logits,
         temperature=labeller.serving.temperature,
-        tolerance=tolerance_on(best.model.summary["device"]),
+        tolerance=tolerance_on(best.device),
     )
 
 
@@ -108,7 +109,7 @@ def read_source(lineage: Lineage) -> SequenceSource:
 
 def describe_model(contest: Contest) -> str:
     """Say in Markdown what a version scores and what it takes."""
-    accuracy = contest.best.evaluation.summary["metrics"]["test"]["accuracy"]
+    accuracy = contest.best.test["accuracy"]
     return (
         f"`{contest.best.name}`: test accuracy {accuracy['value']:.4f} "
         f"({accuracy['low']:.4f} to {accuracy['high']:.4f}). It takes tables with a row per sequence and step."

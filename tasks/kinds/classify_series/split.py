@@ -6,6 +6,7 @@ from typing import ClassVar
 import polars as pl
 
 from tasks.errors import InputError, quoted
+from tasks.kinds.classify_series.summaries import SequenceSplitSummary, StepsSummary
 from tasks.labelled.split import DivisionSettings, must_hold, write_division
 from tasks.panel.frames import VALUES
 from tasks.store.artefacts import Artefact
@@ -24,21 +25,24 @@ def hash_values(seed: int) -> pl.Expr:
     return pl.struct(VALUES).hash(seed)
 
 
-def write_splits(folder: Path, *, rows: Artefact, held: Artefact | None, settings: SequenceSplitSettings) -> dict:
+def write_splits(
+    folder: Path, *, rows: Artefact, held: Artefact | None, settings: SequenceSplitSettings
+) -> SequenceSplitSummary:
     """Fill the artefact's folder: one file per split, and `dropped.parquet` with the reason for each missing sequence.
 
     Raises InputError: E-DATA-002 to -004, E-SEQ-010 for held sequences of other channels.
     """
     _refuse_other_channels(rows, held)
-    summary = write_division(folder, rows=rows, held=held, settings=settings, content=hash_values)
-    return {**summary, "channels": rows.summary["channels"]}
+    divided = write_division(folder, rows=rows, held=held, settings=settings, content=hash_values)
+    return SequenceSplitSummary(**divided.as_json(), channels=StepsSummary.of(rows).channels)
 
 
 def _refuse_other_channels(rows: Artefact, held: Artefact | None) -> None:
     """Refuse sequences that cannot be compared with the held ones: E-SEQ-010."""
-    if held is None or set(held.summary["channels"]) == set(rows.summary["channels"]):
+    own, others = StepsSummary.of(rows).channels, [] if held is None else SequenceSplitSummary.of(held).channels
+    if held is None or set(own) == set(others):
         return
-    found, kept = (", ".join(map(quoted, one.summary["channels"])) for one in (rows, held))
+    found, kept = (", ".join(map(quoted, names)) for names in (own, others))
     raise InputError(
         "E-SEQ-010",
         f"the sequences have the channels {found}, and those that the model's champion was tested on have {kept}.",

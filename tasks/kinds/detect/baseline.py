@@ -24,6 +24,7 @@ from tasks.kinds.detect.likelihood import Evidence, choose_evidence
 from tasks.kinds.detect.moving_average import average_before
 from tasks.kinds.detect.opinions import Opinion, write_opinions
 from tasks.kinds.detect.settings import DetectorSettings
+from tasks.kinds.detect.summaries import DetectorSummary
 from tasks.kinds.detect.windowed_gaussian import measure_distance
 from tasks.kinds.forecast.stored_windows import read_layout
 from tasks.progress import Progress, emit
@@ -85,7 +86,7 @@ def write_baseline(
     shards: Artefact,
     encoded: Artefact,
     settings: DetectionBaselineSettings,
-) -> dict:
+) -> DetectorSummary:
     """Fill the artefact's folder with what a detector without a network makes of every row, and an empty history."""
     started = time.perf_counter()
     scaler = LevelScaler.from_dict(json.loads(encoded.file(SCALES_FILE).read_bytes()))
@@ -94,10 +95,11 @@ def write_baseline(
     for part in rows.partition_by("series", maintain_order=True):
         levels = part.select(f"level.{channel}" for channel in scaler.channels).to_numpy(order="c")
         opinions.append(watch(WatchedSeries(rows=part, levels=levels, scaler=scaler, horizon=horizon), settings))
-    written = write_opinions(folder, opinions, settings.detector)
+    threshold = write_opinions(folder, opinions, settings.detector)
     (folder / "history.json").write_text(json.dumps([]), encoding="utf-8")
     emit(Progress("baseline", name, rows.height, rows.height, "rows", finished=True))
-    return {**written, "name": name, "train_s": round(time.perf_counter() - started, 3)}
+    seconds = round(time.perf_counter() - started, 3)
+    return DetectorSummary(rows=rows.height, name=name, train_s=seconds, threshold=threshold)
 
 
 BASELINES = {

@@ -13,6 +13,7 @@ from rnnmodels.config import Settings
 from tasks.errors import InputError, plural, quoted
 from tasks.kinds.detect.levels import LevelScale, LevelScaler, fit_scales
 from tasks.kinds.detect.split import TRAIN
+from tasks.kinds.detect.summaries import WarmUpSummary
 from tasks.kinds.forecast.encode import CalendarFeature
 from tasks.panel.frames import ROWS_FILE, SPLITS, VALUES
 from tasks.panel.rounding import describe_rounded, is_rounded
@@ -45,36 +46,35 @@ class LevelSettings(Settings):
         return self.model_copy(update={"calendar": () if clock == "step" else ("hour", "weekday")})
 
 
-def write_encoded(folder: Path, *, splits: Artefact, settings: LevelSettings) -> dict:
+def write_encoded(folder: Path, *, splits: Artefact, settings: LevelSettings) -> WarmUpSummary:
     """Write `levels.parquet`, the rows with level.<channel> and without missing numbers, and `scales.json`.
 
     Series without training rows are left out. Raises InputError: E-DET-003 for a channel without training numbers,
     E-SER-009 for missing numbers without a policy, E-SER-011 for a calendar without times.
     """
-    found = splits.summary
-    settings = settings.for_clock(found["clock"])
-    if settings.calendar and found["clock"] == "step":
+    found = WarmUpSummary.of(splits)
+    settings = settings.for_clock(found.clock)
+    if settings.calendar and found.clock == "step":
         raise InputError(
             "E-SER-011",
             f"encode.calendar names {settings.calendar[0]}, but times are plain steps.",
             fix="set encode.calendar = [], or source.time_unit to what the times count.",
         )
     rows = pl.read_parquet(splits.file(ROWS_FILE))
-    scaler = fit_scaler(rows, found["channels"], settings, found["zone"])
+    scaler = fit_scaler(rows, found.channels, settings, found.zone)
     kept = rows.filter(pl.col("series").is_in(list(scaler.series)))
     parts = [level_series(part, scaler) for part in kept.partition_by("series", maintain_order=True)]
     pl.concat(parts).write_parquet(folder / LEVELS_FILE)
-    problems = list(find_problems(parts, scaler))
     (folder / SCALES_FILE).write_text(json.dumps(scaler.to_dict(), indent=1), encoding="utf-8")
     emit(Progress(stage="encode", done=kept.height, total=rows.height, finished=True))
-    return {
-        "rows": kept.height,
-        "splits": {name: int((kept["split"] == number).sum()) for number, name in enumerate(SPLITS)},
-        "series": len(scaler.series),
-        **{name: found[name] for name in ("channels", "labelled", "clock", "zone")},
-        "warnings": _warnings(rows, scaler),
-        **({"problems": problems} if problems else {}),
-    }
+    return WarmUpSummary(
+        rows=kept.height,
+        splits={name: int((kept["split"] == number).sum()) for number, name in enumerate(SPLITS)},
+        series=len(scaler.series),
+        **found.model_dump(include={"channels", "labelled", "clock", "zone"}),
+        warnings=_warnings(rows, scaler),
+        problems=list(find_problems(parts, scaler)),
+    )
 
 
 def fit_scaler(rows: pl.DataFrame, channels: list[str], settings: LevelSettings, zone: str | None) -> LevelScaler:

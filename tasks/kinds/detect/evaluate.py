@@ -15,7 +15,8 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
-from tasks.contract.evaluation import EvaluationSettings
+from tasks.contract.evaluation import EvaluationSettings, EvaluationSummary
+from tasks.contract.summaries import NamedSummary
 from tasks.errors import InputError
 from tasks.kinds.detect.judged_rows import Detector, JudgedSplit, Panel, judge_split
 from tasks.kinds.detect.measuring import BUFFER_ROWS, expect_share
@@ -63,12 +64,12 @@ class DetectionEvaluationSettings(EvaluationSettings):
 
 def write_evaluation(
     folder: Path, *, model: Artefact, shards: Artefact, encoded: Artefact, settings: DetectionEvaluationSettings
-) -> dict:
+) -> EvaluationSummary:
     """Fill the artefact's folder: `metrics.json`, `events.parquet`, and `losses.parquet` for paired comparisons.
 
     Raises InputError (E-DET-010) if labels are to choose the model and no validation row is labelled anomalous.
     """
-    name, panel, layout = model.summary["name"], Panel.read(encoded), read_layout(shards)
+    name, panel, layout = NamedSummary.of(model).name, Panel.read(encoded), read_layout(shards)
     detector = Detector.read(model, panel)
     judge = partial(judge_split, panel=panel, detector=detector, horizon=layout["horizon"])
     splits = {split: judge(split) for split in SCORED_SPLITS}
@@ -79,6 +80,7 @@ def write_evaluation(
     test = splits["test"]
     pl.concat(tabulate_losses(split, one) for split, one in splits.items()).write_parquet(folder / "losses.parquet")
     test.tabulate_events().write_parquet(folder / "events.parquet")
+    warnings = [sentence for split, one in splits.items() for sentence in find_warnings(split, one)]
     result = {
         "name": name,
         "threshold": detector.threshold,
@@ -86,15 +88,14 @@ def write_evaluation(
         "by_series": records["test"],
         "calibration": calibrate(test.surprise, num_evidence=detector.num_evidence, num_channels=panel.levels.shape[1]),
         "resampling": {split: one.plan.describe() for split, one in splits.items()},
-        "warnings": [sentence for split, one in splits.items() for sentence in find_warnings(split, one)],
+        "warnings": warnings,
     }
     (folder / "metrics.json").write_text(json.dumps(result, indent=1, allow_nan=False), encoding="utf-8")
     num_rows = len(test.errors)
     figures = {f"test_{metric}": interval["value"] for metric, interval in metrics["test"].items()}
     emit(Progress("evaluate", name, num_rows, num_rows, "rows", figures=figures, finished=True))
     problems = find_problems(name, splits["valid"]) if model.stage != "baseline" else []
-    told = {"rows": num_rows, "name": name, "metrics": metrics, "warnings": result["warnings"]}
-    return told | ({"problems": problems} if problems else {})
+    return EvaluationSummary(rows=num_rows, name=name, metrics=metrics, warnings=warnings, problems=problems)
 
 
 def describe_split(split: JudgedSplit, yardstick: Yardstick) -> list[dict]:

@@ -84,4 +84,4 @@ def finish_model(
         Opinion(forecasts, judge_rows(levels, forecasts, settings), num_evidence)
         for levels, forecasts in zip(np.split(levels_NC, ends), np.split(forecasts_NC, ends), strict=True)
     ]
-    return {**write_opinions(folder, opinions, settings), **finished}
+    return {"rows": len(levels_NC), "threshold": write_opinions(folder, opinions, settings), **finished}

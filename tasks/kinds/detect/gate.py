@@ -16,6 +16,7 @@ from tasks.kinds.detect.scoring import score_model
 from tasks.kinds.detect.served_detector import SeriesDetector
 from tasks.kinds.detect.serving import KIND
 from tasks.kinds.detect.split import TEST
+from tasks.kinds.detect.summaries import WarmUpSummary
 from tasks.kinds.forecast.gate import compare_scores
 from tasks.panel.frames import ROWS_FILE
 from tasks.promotion.judging import refuse_differences
@@ -54,7 +55,7 @@ def _find_other_targets(champion: SeriesDetector, holdout: DetectionHoldout) -> 
     if set(channels) != set(others):
         own, other = (", ".join(map(quoted, sorted(names))) for names in (channels, others))
         yield f"watches {own}, and the challenger {other}", "watch the same source.value_columns"
-    clock, other = champion.serving.clock, holdout.splits.summary["clock"]
+    clock, other = champion.serving.clock, WarmUpSummary.of(holdout.splits).clock
     if clock != other:
         yield f"reads times as {clock}, and the challenger as {other}", "bring rows with times of the same kind"
 

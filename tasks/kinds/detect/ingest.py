@@ -11,6 +11,7 @@ import polars as pl
 from tasks.errors import plural
 from tasks.kinds.detect.cells import LabelledRowParser, parse_label
 from tasks.kinds.detect.source import DetectionSource
+from tasks.kinds.detect.summaries import WatchedRowsSummary
 from tasks.panel.account import describe_reading
 from tasks.panel.canonical import write_canonical
 from tasks.panel.duplicates import NO_DUPLICATES, find_duplicates
@@ -30,7 +31,7 @@ def write_rows(
     inputs: Inputs,
     digest: str,
     intake: Intake[DetectionSource] | None = None,
-) -> dict:
+) -> WatchedRowsSummary:
     """Read every input into `rows.parquet`: row, series, time, label, value.*; returns counts, clock and warnings.
 
     Raises InputError: E-DATA-001, E-DET-001, E-NAB-001, E-NAB-002, E-TIME-001 to -014, E-SER-001 to -005, and what the
@@ -52,30 +53,24 @@ def write_rows(
         num_contrary = int(merged["is_contrary"].sum())
     channels = write_canonical(folder / ROWS_FILE, sheet, ordered, duplicates, label.alias("label"))
     sheet.path.unlink()
-    summary = {
-        "unsorted": unsorted.count,
-        "unsorted_explained": unsorted.explained,
-        "duplicates": duplicates.height,
+    summary = WatchedRowsSummary(
         **_describe(folder / ROWS_FILE, sheet),
-    }
+        channels=channels,
+        clock=sheet.clock,
+        zone=parser.time_line.zone,
+        unsorted=unsorted.count,
+        unsorted_explained=unsorted.explained,
+        duplicates=duplicates.height,
+        sentinels=dict(parser.sentinels),
+        **intake.account(inputs, digest),
+    )
     emit(Progress(stage="ingest", done=num_rows, total=num_rows, finished=True))
-    said = describe_reading(summary, settings=settings, intake=intake, num_rows=num_rows, sentinels=parser.sentinels)
-    said += parser.time_line.warnings()
+    said = describe_reading(summary, settings, intake, num_rows=num_rows) + parser.time_line.warnings()
     if num_contrary:
         count = plural(num_contrary, "row")
         said.append(f"merged {count} with one of another label; what is kept counts as anomalous")
     intake.note(merged=duplicates.height, warnings=said)
-    return summary | {
-        "channels": channels,
-        "clock": sheet.clock,
-        "zone": parser.time_line.zone,
-        "sentinels": dict(parser.sentinels),
-        "skipped": intake.skipped,
-        "skipped_examples": intake.examples,
-        "filtered": dict(intake.filtered),
-        "inputs": {"files": len(inputs.files), "bytes": intake.num_bytes, "sha256": digest},
-        "warnings": intake.warnings,
-    }
+    return summary.model_copy(update={"warnings": intake.warnings})
 
 
 def _labels_of_merged(sheet: Sheet, duplicates: pl.DataFrame) -> pl.DataFrame:

@@ -21,8 +21,8 @@ class Opinion:
     num_evidence: int
 
 
-def write_opinions(folder: Path, opinions: Sequence[Opinion], settings: DetectorSettings) -> dict[str, float]:
-    """Store what is made of series in their order; returns the number of rows and the threshold.
+def write_opinions(folder: Path, opinions: Sequence[Opinion], settings: DetectorSettings) -> float:
+    """Store what is made of series in their order; returns the threshold.
 
     Files `forecasts.npy`, `surprise.npy`, and `detector.json`: from which surprise on a row is anomalous, and which of
     such rows are one event.
@@ -34,4 +34,4 @@ def write_opinions(folder: Path, opinions: Sequence[Opinion], settings: Detector
     np.save(folder / "surprise.npy", np.concatenate([one.surprise for one in opinions]))
     told = {"threshold": threshold, "gap_share": settings.events.gap_share, "num_evidence": num_evidence}
     (folder / "detector.json").write_text(json.dumps(told), encoding="utf-8")
-    return {"rows": len(forecasts), "threshold": threshold}
+    return threshold

@@ -18,6 +18,7 @@ from tasks.kinds.detect.judged_rows import Detector, Panel, judge_split
 from tasks.kinds.detect.levels import LevelScaler
 from tasks.kinds.detect.measuring import LabelledSurprise
 from tasks.kinds.detect.plots import draw_detections
+from tasks.kinds.detect.summaries import WarmUpSummary
 from tasks.kinds.forecast.stored_windows import read_layout
 from tasks.panel.time_grid import Clock, show_time
 
@@ -80,7 +81,7 @@ def take_pictures(lineage: Lineage, best: Scored, records: Sequence[Mapping]) ->
             expected=expected,
             watched=watched[name],
             threshold=detector.threshold,
-            name_row=partial(name_row, panel.times[rows], clock=lineage.encoded.summary["clock"]),
+            name_row=partial(name_row, panel.times[rows], clock=WarmUpSummary.of(lineage.encoded).clock),
         )
         pictures.append(picture)
     return pictures

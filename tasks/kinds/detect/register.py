@@ -16,6 +16,7 @@ from tasks.kinds.detect.served_detector import SERIES, SeriesDetector
 from tasks.kinds.detect.serving import RECENT_FILE, SCALES_FILE, Learned, Serving, complete_detector
 from tasks.kinds.detect.source import DetectionSource
 from tasks.kinds.detect.split import TEST
+from tasks.kinds.detect.summaries import DetectorSummary, WarmUpSummary
 from tasks.kinds.forecast.certificate import TOLERANCE, certify_forecasts
 from tasks.kinds.forecast.stored_windows import open_split, read_layout
 from tasks.panel.frames import ROWS_FILE, VALUES
@@ -42,17 +43,17 @@ def assemble_parts(folder: Path, lineage: Lineage, best: Scored) -> None:
     parts = {"model.safetensors": best.model, "model.json": best.model, SCALES_FILE: lineage.encoded}
     for name, artefact in parts.items():
         shutil.copyfile(artefact.file(name), folder / name)
-    splits = lineage.splits
+    splits = WarmUpSummary.of(lineage.splits)
     rows = pl.read_parquet(lineage.encoded.file(LEVELS_FILE), columns=["series", "time", "split"])
     serving = Serving(
         name=best.name,
         source=lineage.rows.manifest["config"],
-        channels=tuple(splits.summary["channels"]),
-        clock=splits.summary["clock"],
-        zone=splits.summary["zone"],
+        channels=tuple(splits.channels),
+        clock=splits.clock,
+        zone=splits.zone,
         detector=best.model.manifest["config"]["detector"],
-        warm_up=splits.manifest["config"],
-        threshold=best.model.summary["threshold"],
+        warm_up=lineage.splits.manifest["config"],
+        threshold=DetectorSummary.of(best.model).threshold,
         series=describe_learned(rows),
     )
     write_recent(folder / RECENT_FILE, lineage, best, serving)
@@ -110,7 +111,7 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
     IntegrityError (E-REG-006) if the registered model is not the one that was judged.
     """
     detector: SeriesDetector = served.unwrap_python_model().detector
-    device = best.model.summary["device"].partition(":")[0]
+    device = best.device.partition(":")[0]
     tolerance = {"forecasts": TOLERANCE[device], "surprise": SURPRISE_TOLERANCE[device]}
     proofs = choose_proofs(read_layout(lineage.shards)["series"])
     table = raw_table(lineage, {series: len(rows) for series, rows in proofs.items()})
@@ -202,7 +203,7 @@ def choose_example(lineage: Lineage) -> dict[str, int]:
 
 def describe_model(contest: Contest) -> str:
     """Say in Markdown what a version scores and what it takes."""
-    metrics = contest.best.evaluation.summary["metrics"]["test"]
+    metrics = contest.best.test
     shown = ", ".join(
         f"{title} {metrics[name]['value']:.4g} ({metrics[name]['low']:.4g} to {metrics[name]['high']:.4g})"
         for name, title in SHOWN_METRICS.items()

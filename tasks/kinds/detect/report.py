@@ -12,6 +12,7 @@ from tasks.kinds.detect.evaluate import DetectionEvaluationSettings
 from tasks.kinds.detect.pictures import take_pictures
 from tasks.kinds.detect.plots import draw_calibration
 from tasks.kinds.detect.series_scores import compare_series
+from tasks.kinds.detect.summaries import WarmUpSummary
 from tasks.kinds.forecast.comparing import measure_advantage
 from tasks.panel.time_grid import Clock, show_time
 from tasks.statistics.intervals import Interval
@@ -48,11 +49,12 @@ PRESENTATION = Presentation(
 def gather_details(contents: ReportContents) -> dict:
     """Collect what only the page of a detector shows."""
     lineage, contest = contents.lineage, contents.contest
-    events, clock = read_events(contest.best.evaluation), lineage.encoded.summary["clock"]
+    levels = WarmUpSummary.of(lineage.encoded)
+    events, clock = read_events(contest.best.evaluation), levels.clock
     records = read_json(contest.best.evaluation, "metrics.json")["by_series"]
     return {
         "shards": {**lineage.shards.summary, **read_json(lineage.shards, "shards.json")},
-        "scored": {"unit": "rows", **lineage.encoded.summary["splits"]},
+        "scored": {"unit": "rows", **levels.splits},
         "judging": contest.best.model.manifest["config"]["detector"],
         "compared_by": compare_by(contest),
         "worth": measure_worth(contest),
@@ -66,7 +68,7 @@ def gather_details(contents: ReportContents) -> dict:
 def compare_by(contest: Contest[DetectionEvaluationSettings]) -> str:
     """The metric that compares models on test: the deciding one, unless no test row is labelled anomalous."""
     chosen = contest.settings.select_by
-    return chosen if chosen in contest.best.evaluation.summary["metrics"]["test"] else MAE.metric
+    return chosen if chosen in contest.best.test else MAE.metric
 
 
 def compare_with_baseline(contest: Contest[DetectionEvaluationSettings]) -> Interval:
@@ -89,7 +91,7 @@ def measure_worth(contest: Contest[DetectionEvaluationSettings]) -> dict:
     """What the network adds to its detector: gains over the level alone, and how many events are those of the level."""
     level = next(one for one in contest.baselines if one.name == LEVEL)
     ours, theirs = (read_events(one.evaluation) for one in (contest.best, level))
-    metrics, level_metrics = (one.evaluation.summary["metrics"]["test"] for one in (contest.best, level))
+    metrics, level_metrics = (one.test for one in (contest.best, level))
     return {
         "events": ours.height,
         "level_events": theirs.height,

@@ -45,13 +45,13 @@ def score_model(model: RegisteredModel, holdout: DetectionHoldout) -> DetectionS
     artefact = scoring.build_scores(write, model, holdout, module=__name__, origin=origin)
     return DetectionScores(
         version=model.version,
-        undefined=artefact.summary["undefined"],
+        undefined=scoring.ScoredSummary.of(artefact).undefined,
         errors=pl.read_parquet(artefact.file("errors.parquet")),
         error_unit=holdout.error_unit,
     )
 
 
-def write_errors(folder: Path, *, parts: Path, holdout: DetectionHoldout) -> dict:
+def write_errors(folder: Path, *, parts: Path, holdout: DetectionHoldout) -> scoring.ScoredSummary:
     """Fill the artefact's folder: `errors.parquet`, as in ERRORS."""
     detector = SeriesDetector.load(parts)
     rows = pl.scan_parquet(holdout.splits.file(ROWS_FILE))
@@ -61,7 +61,7 @@ def write_errors(folder: Path, *, parts: Path, holdout: DetectionHoldout) -> dic
     errors = pl.concat([ERRORS.to_frame(), *tables])
     errors.write_parquet(folder / "errors.parquet")
     undefined = errors.filter(~pl.col("mae").is_finite())["row"].n_unique()
-    return {"rows": errors["row"].n_unique(), "undefined": undefined}
+    return scoring.ScoredSummary(rows=errors["row"].n_unique(), undefined=undefined)
 
 
 def measure_errors(

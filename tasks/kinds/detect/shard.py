@@ -7,6 +7,7 @@ before its first row a series is taken to have stood still.
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -20,6 +21,7 @@ from tasks.kinds.detect.panel import LevelSeries, Stretch, write_stretches
 from tasks.kinds.detect.split import TEST, TRAIN, VALID
 from tasks.progress import Progress, emit
 from tasks.store.artefacts import Artefact
+from tasks.store.manifest import Summary
 
 LAYOUT_FILE = "shards.json"
 
@@ -39,7 +41,7 @@ class DetectionWindowSettings(Settings):
     evaluation_stride: int = Field(1, ge=1, le=1_000_000, description="The same for validation windows.")
 
 
-def write_shards(folder: Path, *, encoded: Artefact, settings: DetectionWindowSettings) -> dict:
+def write_shards(folder: Path, *, encoded: Artefact, settings: DetectionWindowSettings) -> Summary:
     """Write `train.arrow`, `valid.arrow`, `judged.arrow`, and `shards.json` that describes them.
 
     Raises InputError (E-SER-012) if no training or no validation window fits into a warm-up.
@@ -55,7 +57,7 @@ def write_shards(folder: Path, *, encoded: Artefact, settings: DetectionWindowSe
     for name, cut in stretches.items():
         write_stretches(folder / f"{name}.arrow", cut)
     emit(Progress(stage="shard", done=windows["judged"], total=windows["judged"], finished=True))
-    layout = {
+    layout: dict[str, Any] = {
         **settings.model_dump(),
         "channels": list(scaler.channels),
         "covariates": panel[0].calendar.shape[1],
@@ -65,13 +67,12 @@ def write_shards(folder: Path, *, encoded: Artefact, settings: DetectionWindowSe
         ],
     }
     (folder / LAYOUT_FILE).write_text(json.dumps(layout, indent=1), encoding="utf-8")
-    return {
-        "rows": windows["judged"],
-        "windows": windows,
-        "series": len(panel),
+    return Summary(
+        rows=windows["judged"],
+        windows=windows,
+        series=len(panel),
         **{name: layout[name] for name in ("channels", "look_back", "horizon")},
-        "warnings": [],
-    }
+    )
 
 
 def _read_panel(parts: list[pl.DataFrame], scaler: LevelScaler) -> list[LevelSeries]:

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from rnnmodels.config import Settings
 from tasks.errors import InputError
+from tasks.kinds.detect.summaries import WarmUpSummary, WatchedRowsSummary
 from tasks.panel.frames import ROWS_FILE, SPLITS
 from tasks.progress import Progress, emit
 from tasks.store.artefacts import Artefact
@@ -53,11 +54,12 @@ def write_splits(
     rows: Artefact,
     settings: WarmUpSettings,
     held: Artefact | None = None,  # noqa: ARG001
-) -> dict:
+) -> WarmUpSummary:
     """Write `rows.parquet` with the column `split`: 0 training, 1 validation, 2 to judge; returns the rows of each.
 
     Raises InputError (E-DET-002) if no series is long enough for a training, a validation and a test row.
     """
+    found = WatchedRowsSummary.of(rows)
     table = divide(pl.read_parquet(rows.file(ROWS_FILE)), settings)
     counts = {name: int((table["split"] == number).sum()) for number, name in enumerate(SPLITS)}
     short = [name for name, count in counts.items() if not count]
@@ -65,18 +67,18 @@ def write_splits(
         longest = table.group_by("series").len().select(pl.col("len").max()).item()
         raise InputError(
             "E-DET-002",
-            f"there are no {short[0]} rows: the longest of {rows.summary['series']} series has {longest} rows, "
+            f"there are no {short[0]} rows: the longest of {found.series} series has {longest} rows, "
             f"{count_warm_up(longest, settings)} of which are the warm-up.",
             fix="bring longer series, or change split.warm_up and split.valid.",
         )
     table.write_parquet(folder / ROWS_FILE)
     emit(Progress(stage="split", note=", ".join(f"{name}: {count} rows" for name, count in counts.items())))
-    return {
-        "rows": table.height,
-        "splits": counts,
-        **{name: rows.summary[name] for name in ("series", "channels", "labelled", "clock", "zone")},
-        "warnings": _warnings(table),
-    }
+    return WarmUpSummary(
+        rows=table.height,
+        splits=counts,
+        **found.model_dump(include={"series", "channels", "labelled", "clock", "zone"}),
+        warnings=_warnings(table),
+    )
 
 
 def divide(rows: pl.DataFrame, settings: WarmUpSettings) -> pl.DataFrame:

@@ -9,6 +9,7 @@ import polars as pl
 from tasks.contract.contest import Scored
 from tasks.errors import InputError, plural
 from tasks.kinds.forecast.split import TimeSplitSettings, read_cut
+from tasks.kinds.forecast.summaries import CutSummary, SeriesRowsSummary
 from tasks.panel.time_grid import TimeGrid, show_time
 from tasks.store.artefacts import Artefact
 
@@ -21,8 +22,9 @@ def plan_cutoffs(rows: Artefact, splits: Artefact, num_cutoffs: int) -> list[Tim
     Training rows grow from cut-off to cut-off (an expanding window), the validation period keeps its length.
     Raises InputError (E-SER-013) where a piece would have no step.
     """
-    grid = TimeGrid.from_dict(rows.summary["grid"])
-    train_until, valid_until, test_until = _positions(rows, splits, grid)
+    found = SeriesRowsSummary.of(rows)
+    grid = found.grid
+    train_until, valid_until, test_until = _positions(found, CutSummary.of(splits))
     edges = [valid_until + (test_until - valid_until) * index // num_cutoffs for index in range(num_cutoffs + 1)]
     if len(set(edges)) < len(edges):
         raise InputError(
@@ -37,12 +39,12 @@ def plan_cutoffs(rows: Artefact, splits: Artefact, num_cutoffs: int) -> list[Tim
     ]
 
 
-def _positions(rows: Artefact, splits: Artefact, grid: TimeGrid) -> list[int]:
+def _positions(rows: SeriesRowsSummary, splits: CutSummary) -> list[int]:
     """Steps at which training, validation and test rows end."""
-    cuts = splits.summary["cuts"]
-    last = pl.Series([read_cut(rows.summary["last_time"], "test_until", grid)], dtype=pl.Int64).cast(grid.dtype)
+    grid = rows.grid
+    last = pl.Series([read_cut(rows.last_time, "test_until", grid)], dtype=pl.Int64).cast(grid.dtype)
     end = int(grid.positions(last)[0]) + 1
-    given = [None if cut is None else read_cut(cut, name, grid) for name, cut in cuts.items()]
+    given = [None if cut is None else read_cut(cut, name, grid) for name, cut in splits.cuts.items()]
     times = pl.Series(given, dtype=pl.Int64).cast(grid.dtype)
     return [end if position is None else int(position) for position in grid.positions(times)]
 
@@ -66,7 +68,7 @@ def tabulate_cutoff(settings: TimeSplitSettings, everyone: Sequence[Scored]) -> 
             "until": settings.test_until,
             "model": scored.name.partition(MARK)[0],
             "windows": scored.evaluation.rows,
-            **scored.evaluation.summary["metrics"]["test"],
+            **scored.test,
         }
         for scored in everyone
     ]

@@ -15,6 +15,7 @@ from pydantic import Field, NonNegativeFloat
 
 from rnnmodels.config import Settings
 from rnnmodels.forecasters.forecast_config import RIDGE_PENALTIES
+from tasks.contract.summaries import ModelSummary
 from tasks.kinds.forecast.naive import choose_season, name_naive, repeat_season
 from tasks.kinds.forecast.stored_windows import SCORED_SPLITS, TRAIN, open_split, read_layout
 from tasks.progress import Progress, emit
@@ -47,7 +48,7 @@ def extend_line(history_BLC: np.ndarray, *, horizon: int) -> np.ndarray:
     return last_B1C + slope_B1C * np.arange(1, horizon + 1, dtype=np.float32)[:, None]
 
 
-def write_seasonal_naive(folder: Path, *, shards: Artefact, settings: ForecastBaselineSettings) -> dict:  # noqa: ARG001 (has none)
+def write_seasonal_naive(folder: Path, *, shards: Artefact, settings: ForecastBaselineSettings) -> ModelSummary:  # noqa: ARG001 (has none)
     """Fill the artefact's folder with forecasts that repeat the last season.
 
     A look-back that is shorter than a season leaves its last value to repeat; the name then says so.
@@ -57,30 +58,30 @@ def write_seasonal_naive(folder: Path, *, shards: Artefact, settings: ForecastBa
     name = name_naive(season)
     forecast = partial(repeat_season, horizon=layout["horizon"], season=season)
     rows = write_forecasts(folder, shards, name, lambda batch: forecast(batch.history))
-    return {"rows": rows, "name": name, "season": season, "train_s": _seconds_since(started)}
+    return ModelSummary(rows=rows, name=name, season=season, train_s=_seconds_since(started))
 
 
-def write_drift(folder: Path, *, shards: Artefact, settings: ForecastBaselineSettings) -> dict:  # noqa: ARG001 (has none)
+def write_drift(folder: Path, *, shards: Artefact, settings: ForecastBaselineSettings) -> ModelSummary:  # noqa: ARG001 (has none)
     """Fill the artefact's folder with forecasts along the line through the look-back's ends."""
     started, forecast = time.perf_counter(), partial(extend_line, horizon=read_layout(shards)["horizon"])
     rows = write_forecasts(folder, shards, "drift", lambda batch: forecast(batch.history))
-    return {"rows": rows, "name": "drift", "train_s": _seconds_since(started)}
+    return ModelSummary(rows=rows, name="drift", train_s=_seconds_since(started))
 
 
-def write_ridge(folder: Path, *, shards: Artefact, settings: ForecastBaselineSettings) -> dict:
+def write_ridge(folder: Path, *, shards: Artefact, settings: ForecastBaselineSettings) -> ModelSummary:
     """Fill the artefact's folder with the forecasts of a ridge regression on the training windows."""
     from rnnmodels.forecasters.ridge import fit_ridge
 
     started = time.perf_counter()
     ridge = fit_ridge(open_split(shards, TRAIN), open_split(shards, "valid"), settings.ridge_penalties)
     rows = write_forecasts(folder, shards, "ridge", lambda batch: ridge.forecast(batch.history))
-    return {
-        "rows": rows,
-        "name": "ridge",
-        "penalty": ridge.penalty,
-        "valid_mse": ridge.valid_mse,
-        "train_s": _seconds_since(started),
-    }
+    return ModelSummary(
+        rows=rows,
+        name="ridge",
+        penalty=ridge.penalty,
+        valid_mse=ridge.valid_mse,
+        train_s=_seconds_since(started),
+    )
 
 
 def write_forecasts(folder: Path, shards: Artefact, name: str, forecast: Forecast) -> int:

@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 from rnnmodels.config import Settings
 from tasks.errors import InputError, plural, quoted
 from tasks.kinds.forecast.fitting_scales import ScaledBy, describe_scales, fit_scales
+from tasks.kinds.forecast.summaries import CutSummary, ScaledSummary
 from tasks.panel.frames import NUMBERS, SPLITS, bare_name, count_missing, read_whole_series
 from tasks.panel.rounding import describe_rounded, find_rounded
 from tasks.panel.scaler import FILLED, LEAST_NUMBERS, Scaler
@@ -72,7 +73,7 @@ class Tally:
         return sum(self.written.values())
 
 
-def write_encoded(folder: Path, *, splits: Artefact, settings: ScaleSettings) -> dict:
+def write_encoded(folder: Path, *, splits: Artefact, settings: ScaleSettings) -> ScaledSummary:
     """Write the scaled rows of each split and `scaler.json`; returns counts, covariates, warnings and problems.
 
     Series that have no scale of their own, where each needs one, are left out. Raises InputError: E-SER-008 for a
@@ -80,27 +81,26 @@ def write_encoded(folder: Path, *, splits: Artefact, settings: ScaleSettings) ->
     the range of floats, E-SER-011 for a calendar without times, E-SER-030 where no series has a scale.
     """
     files = {name: splits.file(f"{name}.parquet") for name in SPLITS}
-    grid = TimeGrid.from_dict(splits.summary["grid"])
-    _refuse_calendar_of_steps(settings, grid)
+    found = CutSummary.of(splits)
+    _refuse_calendar_of_steps(settings, found.grid)
     missing = {name: count_missing(path) for name, path in files.items()}
     scales = fit_scales(files["train"], method=settings.method, scaled_by=settings.scale)
-    scaler = Scaler(settings.method, settings.missing, settings.calendar, grid.zone, scales.columns, scales.own)
+    scaler = Scaler(settings.method, settings.missing, settings.calendar, found.grid.zone, scales.columns, scales.own)
     tally = _write_scaled(folder, files, scaler)
     (folder / SCALER_FILE).write_text(json.dumps(scaler.to_dict(), indent=None if scaler.own else 1), encoding="utf-8")
     dropped = splits.rows - tally.rows - sum(tally.unscaled.values())
-    problems = list(find_problems(tally, scaler))
-    return {
-        "rows": tally.rows,
-        "splits": tally.written,
-        "dropped": dropped,
-        "unscaled": {"series": len(tally.unscaled), "rows": sum(tally.unscaled.values())},
-        "missing": missing,
-        "covariates": scaler.covariates,
-        "scaled_by_series": [bare_name(name) for name in (scaler.own.columns if scaler.own else ())],
-        **{name: splits.summary[name] for name in ("channels", "cuts", "grid")},
-        "warnings": [*describe_scales(scales, settings.method), *_warnings(scaler, missing, tally.unscaled, dropped)],
-        **({"problems": problems} if problems else {}),
-    }
+    return ScaledSummary(
+        rows=tally.rows,
+        splits=tally.written,
+        dropped=dropped,
+        unscaled={"series": len(tally.unscaled), "rows": sum(tally.unscaled.values())},
+        missing=missing,
+        covariates=scaler.covariates,
+        scaled_by_series=[bare_name(name) for name in (scaler.own.columns if scaler.own else ())],
+        **found.model_dump(include={"channels", "cuts", "grid"}),
+        warnings=[*describe_scales(scales, settings.method), *_warnings(scaler, missing, tally.unscaled, dropped)],
+        problems=list(find_problems(tally, scaler)),
+    )
 
 
 def _write_scaled(folder: Path, files: Mapping[str, Path], scaler: Scaler) -> Tally:

@@ -14,7 +14,8 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from tasks.contract.evaluation import EvaluationSettings
+from tasks.contract.evaluation import EvaluationSettings, EvaluationSummary
+from tasks.contract.summaries import NamedSummary
 from tasks.kinds.forecast.by_series import SeriesTally, describe_series, find_far_worse, find_nothing_learned
 from tasks.kinds.forecast.examples import describe_example, rank_examples
 from tasks.kinds.forecast.losses import LossScales, measure_seasonal_differences
@@ -29,6 +30,7 @@ from tasks.kinds.forecast.metrics import (
 from tasks.kinds.forecast.naive import choose_season, measure_training_means
 from tasks.kinds.forecast.residuals import describe_residuals
 from tasks.kinds.forecast.stored_windows import SCORED_SPLITS, TRAIN, open_split, read_layout
+from tasks.kinds.forecast.summaries import WindowsSummary
 from tasks.panel.scaler import Scaler, Units
 from tasks.panel.time_grid import TimeGrid, show_time
 from tasks.progress import Progress, emit
@@ -151,31 +153,31 @@ def _add_batch(scored: ScoredSplit, batch: "WindowBatch", scales: LossScales, se
 
 def write_evaluation(
     folder: Path, *, model: Artefact, shards: Artefact, encoded: Artefact, settings: ForecastEvaluationSettings
-) -> dict:
+) -> EvaluationSummary:
     """Fill the artefact's folder: `metrics.json`, and `losses.parquet` for paired comparisons."""
-    name, data = model.summary["name"], Data.read(shards, encoded)
+    name, data = NamedSummary.of(model).name, Data.read(shards, encoded)
     levels = json.loads(model.file("forecast.json").read_bytes())["quantiles"]
     scored = {split: score_split(split, model=model, data=data, levels=levels) for split in SCORED_SPLITS}
     metrics = {split: measure_split(one, data, settings.bootstrap) for split, one in scored.items()}
     pl.concat(tabulate_losses(split, one) for split, one in scored.items()).write_parquet(folder / "losses.parquet")
+    warnings = find_warnings(scored, data)
     result = {
         "name": name,
         "quantiles": levels,
         "metrics": metrics,
         **inspect_test(scored["test"], data, settings.bootstrap),
         "resampling": {split: one.tally.plan.describe() for split, one in scored.items()},
-        "warnings": find_warnings(scored, data),
+        "warnings": warnings,
     }
     problems = []
     if model.stage != "baseline":
-        result["warnings"] += find_far_worse(scored["test"].by_series, data.layout["series"])
+        warnings += find_far_worse(scored["test"].by_series, data.layout["series"])
         problems = find_nothing_learned(name, scored["valid"].by_series, metrics["valid"], settings.select_by)
     (folder / "metrics.json").write_text(json.dumps(result, indent=1, allow_nan=False), encoding="utf-8")
     num_windows = scored["test"].windows.num_rows
     figures = {f"test_{metric}": interval["value"] for metric, interval in metrics["test"].items()}
     emit(Progress("evaluate", name, num_windows, num_windows, "windows", figures=figures, finished=True))
-    told = {"rows": num_windows, "name": name, "metrics": metrics, "warnings": result["warnings"]}
-    return told | ({"problems": problems} if problems else {})
+    return EvaluationSummary(rows=num_windows, name=name, metrics=metrics, warnings=warnings, problems=problems)
 
 
 def measure_split(scored: ScoredSplit, data: Data, bootstrap: Bootstrap) -> dict:
@@ -187,7 +189,7 @@ def measure_split(scored: ScoredSplit, data: Data, bootstrap: Bootstrap) -> dict
 def inspect_test(scored: ScoredSplit, data: Data, bootstrap: Bootstrap) -> dict:
     """Look at the test windows from every side: by step, by channel, residuals, and the windows to be drawn."""
     names, windows = data.layout["channels"], scored.windows
-    grid = TimeGrid.from_dict(data.shards.summary["grid"])
+    grid = WindowsSummary.of(data.shards).grid
     segment_W, _ = windows.locate(np.arange(windows.num_rows))
     describe = partial(describe_example, windows=windows, outputs_WHCO=scored.outputs, names=names)
     unit_S = data.units.scale[:, 0] if len(names) == 1 else None

@@ -17,6 +17,7 @@ from tasks.kinds.forecast.holdout import ForecastHoldout, read_holdout
 from tasks.kinds.forecast.promotion import ForecastPromotionSettings
 from tasks.kinds.forecast.scoring import LOSSES, ForecastScores, score_model
 from tasks.kinds.forecast.split import read_cut
+from tasks.kinds.forecast.summaries import CutSummary
 from tasks.panel.time_grid import TimeGrid
 from tasks.promotion.comparison import Comparison, percent
 from tasks.promotion.judging import NotComparable, refuse_differences
@@ -178,7 +179,7 @@ def _find_unfit_rows(served: Serving, holdout: ForecastHoldout) -> Iterator[tupl
     if unknown:
         names = ", ".join(map(quoted, unknown))
         yield f"reads {names}, which the test rows do not have", "name it in source.covariate_columns"
-    learned, begin = (cuts["valid_until"] for cuts in (served.cuts, holdout.splits.summary["cuts"]))
+    learned, begin = (str(cuts["valid_until"]) for cuts in (served.cuts, CutSummary.of(holdout.splits).cuts))
     if read_cut(learned, "valid_until", holdout.grid) > read_cut(begin, "valid_until", holdout.grid):
         yield (
             f"has learned from rows before {learned}, and the test rows begin at {begin}",

@@ -13,6 +13,7 @@ import polars as pl
 
 from tasks.contract.lineage import Lineage
 from tasks.kinds.forecast.stored_windows import open_split, read_layout
+from tasks.kinds.forecast.summaries import CutSummary
 from tasks.panel.scaler import OwnScales, Scaler
 from tasks.panel.time_grid import TimeGrid
 from tasks.promotion.scoring import Holdout
@@ -52,7 +53,7 @@ class ForecastHoldout(Holdout):
     @cached_property
     def grid(self) -> TimeGrid:
         """The grid of the rows."""
-        return TimeGrid.from_dict(self.splits.summary["grid"])
+        return CutSummary.of(self.splits).grid
 
     @cached_property
     def edges(self) -> np.ndarray:
@@ -92,7 +93,7 @@ def read_holdout(lineage: Lineage) -> ForecastHoldout:
     return ForecastHoldout(
         digest=digest_of({"rows": rows, "horizon": layout["horizon"]}),
         splits=lineage.splits,
-        origins=choose_origins(windows, TimeGrid.from_dict(lineage.splits.summary["grid"]), stride),
+        origins=choose_origins(windows, CutSummary.of(lineage.splits).grid, stride),
         horizon=layout["horizon"],
         stride=stride,
         channels=tuple(layout["channels"]),

@@ -6,10 +6,12 @@ the rows in order. Only rows that are not yet sorted by series and time, and lon
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from tasks.errors import InputError, plural
+from tasks.kinds.forecast.summaries import SeriesRowsSummary
 from tasks.panel.account import describe_changes, describe_reading
 from tasks.panel.canonical import write_canonical
 from tasks.panel.cells import RowParser
@@ -34,7 +36,7 @@ MAX_SHOWN_GAPS = 3
 
 def write_rows(
     folder: Path, *, settings: SeriesSource, inputs: Inputs, digest: str, intake: Intake[SeriesSource] | None = None
-) -> dict:
+) -> SeriesRowsSummary:
     """Read every input into `rows.parquet`, sorted by series and time; returns counts, the grid, gaps and warnings.
 
     Raises InputError: E-DATA-001, E-TIME-001 to -019, E-SER-001 to -005, and what the readers raise;
@@ -45,20 +47,17 @@ def write_rows(
     num_rows = park_rows(folder / PARKED_FILE, inputs, intake, parser)
     inputs.refuse_changed(digest)
     sheet = Sheet(path=folder / PARKED_FILE, settings=settings, clock=parser.time_line.clock, files=inputs.files)
-    summary = _arrange(folder, sheet, parser.time_line.zone)
+    summary = SeriesRowsSummary(
+        **_arrange(folder, sheet, parser.time_line.zone),
+        sentinels=dict(parser.sentinels),
+        **intake.account(inputs, digest),
+    )
     sheet.path.unlink()
     emit(Progress(stage="ingest", done=num_rows, total=num_rows, finished=True))
-    said = describe_reading(summary, settings=settings, intake=intake, num_rows=num_rows, sentinels=parser.sentinels)
+    said = describe_reading(summary, settings, intake, num_rows=num_rows)
     said += [*_describe_gaps(summary), *parser.time_line.warnings()]
-    intake.note(merged=summary["duplicates"], warnings=said)
-    return summary | {
-        "sentinels": dict(parser.sentinels),
-        "skipped": intake.skipped,
-        "skipped_examples": intake.examples,
-        "filtered": dict(intake.filtered),
-        "inputs": {"files": len(inputs.files), "bytes": intake.num_bytes, "sha256": digest},
-        "warnings": intake.warnings,
-    }
+    intake.note(merged=summary.duplicates, warnings=said)
+    return summary.model_copy(update={"warnings": intake.warnings})
 
 
 def write_history(folder: Path, intake: Intake[SeriesSource], inputs: Inputs, *, channels: Sequence[str]) -> None:
@@ -94,7 +93,7 @@ def write_history(folder: Path, intake: Intake[SeriesSource], inputs: Inputs, *,
     intake.note(merged=duplicates.height, warnings=said)
 
 
-def _arrange(folder: Path, sheet: Sheet[SeriesSource], zone: str | None) -> dict:
+def _arrange(folder: Path, sheet: Sheet[SeriesSource], zone: str | None) -> dict[str, Any]:
     """Put the parked rows in order, find their grid, and write them; returns what was found."""
     ordered, unsorted = sort_times(sheet, sheet.times())
     duplicates = find_duplicates(sheet, ordered)
@@ -108,7 +107,7 @@ def _arrange(folder: Path, sheet: Sheet[SeriesSource], zone: str | None) -> dict
         "series": times["series"].n_unique(),
         "channels": channels,
         "covariates": list(sheet.settings.covariate_columns),
-        "grid": grid.to_dict(),
+        "grid": grid,
         "first_time": sheet.show(first),
         "last_time": sheet.show(last),
         "unsorted": unsorted.count,
@@ -132,13 +131,13 @@ def _find_grid(sheet: Sheet, times: pl.DataFrame, zone: str | None) -> TimeGrid:
     return grid
 
 
-def _describe_gaps(summary: dict) -> list[str]:
-    gaps = summary["gaps"]
+def _describe_gaps(summary: SeriesRowsSummary) -> list[str]:
+    gaps = summary.gaps
     if not gaps["number"]:
         return []
     places = [f"{gap['steps']} after {gap['after']}" for gap in gaps["first"][:MAX_SHOWN_GAPS]]
     places += ["..."] if gaps["number"] > MAX_SHOWN_GAPS else []
     return [
         f"{plural(gaps['number'], 'gap')} with {plural(gaps['steps'], 'missing step')} of "
-        f"{summary['grid']['frequency']}, which no window spans: {', '.join(places)}"
+        f"{summary.grid.frequency}, which no window spans: {', '.join(places)}"
     ]

@@ -15,6 +15,7 @@ from tasks.errors import IntegrityError
 from tasks.kinds.forecast.certificate import TOLERANCE, certify_forecasts
 from tasks.kinds.forecast.forecaster import POINT, SeriesForecaster, Serving, complete_forecaster
 from tasks.kinds.forecast.stored_windows import open_split
+from tasks.kinds.forecast.summaries import CutSummary, SeriesRowsSummary
 from tasks.panel.frames import ROWS_FILE, VALUES
 from tasks.panel.source import SeriesSource
 from tasks.panel.source_tables import to_source_table, with_unwanted, write_source_table
@@ -33,14 +34,15 @@ def assemble_parts(folder: Path, lineage: Lineage, best: Scored) -> None:
     parts = {"model.safetensors": best.model, "model.json": best.model, "scaler.json": lineage.encoded}
     for name, artefact in parts.items():
         shutil.copyfile(artefact.file(name), folder / name)
+    found = SeriesRowsSummary.of(lineage.rows)
     serving = Serving(
         name=best.name,
         source=lineage.rows.manifest["config"],
-        grid=lineage.rows.summary["grid"],
-        channels=tuple(lineage.rows.summary["channels"]),
-        covariates=tuple(lineage.rows.summary["covariates"]),
+        grid=found.grid.to_dict(),
+        channels=tuple(found.channels),
+        covariates=tuple(found.covariates),
         levels=tuple(json.loads(best.model.file("forecast.json").read_bytes())["quantiles"]),
-        cuts=lineage.splits.summary["cuts"],
+        cuts=CutSummary.of(lineage.splits).cuts,
     )
     complete_forecaster(folder, serving)
 
@@ -104,7 +106,7 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
     Raises IntegrityError (E-REG-006) if the registered model is not the one that was judged.
     """
     forecaster: SeriesForecaster = served.unwrap_python_model().forecaster
-    tolerance = TOLERANCE[best.model.summary["device"].partition(":")[0]]
+    tolerance = TOLERANCE[best.device.partition(":")[0]]
     deviation = 0.0
     judged = judged_windows(lineage, best)
     for window in judged:
@@ -145,14 +147,14 @@ def end_of_a_series(lineage: Lineage) -> pl.DataFrame:
     test = pl.scan_parquet(lineage.splits.file("test.parquet")).select("series").head(1).collect()
     series = pl.scan_parquet(lineage.rows.file(ROWS_FILE)).filter(series=test["series"][0]).collect()
     layout = json.loads(lineage.shards.file("shards.json").read_bytes())
-    num_ahead = layout["horizon"] if lineage.rows.summary["covariates"] else 0
+    num_ahead = layout["horizon"] if SeriesRowsSummary.of(lineage.rows).covariates else 0
     past, ahead = series[: series.height - num_ahead].tail(layout["look_back"]), series.tail(num_ahead)
     return unscaled_table(past, ahead, read_source(lineage))
 
 
 def describe_model(contest: Contest) -> str:
     """Say in Markdown what a version scores and what it takes."""
-    metrics = contest.best.evaluation.summary["metrics"]["test"]
+    metrics = contest.best.test
     shown = ", ".join(
         f"{name.upper()} {one['value']:.4f} ({one['low']:.4f} to {one['high']:.4f})"
         for name, one in metrics.items()

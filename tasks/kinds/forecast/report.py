@@ -9,6 +9,7 @@ from tasks.contract.report_contents import ReportContents, read_json
 from tasks.kinds.forecast import plots
 from tasks.kinds.forecast.comparing import measure_advantage
 from tasks.kinds.forecast.evaluate import ForecastEvaluationSettings
+from tasks.kinds.forecast.summaries import ScaledSummary, WindowsSummary
 from tasks.statistics.intervals import Interval
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ def gather_details(contents: ReportContents) -> dict:
     advantage = measure_advantage(best, baseline, contest.settings.select_by, contest.settings.bootstrap)
     return {
         "shards": {**lineage.shards.summary, **read_json(lineage.shards, "shards.json")},
-        "scored": {"unit": "windows", **lineage.shards.summary["windows"]},
+        "scored": {"unit": "windows", **WindowsSummary.of(lineage.shards).windows},
         "advantage_p_value": advantage.p_value,
-        "scaled_by_series": lineage.encoded.summary["scaled_by_series"],
+        "scaled_by_series": ScaledSummary.of(lineage.encoded).scaled_by_series,
     }
 
 

@@ -68,13 +68,13 @@ def score_model(model: RegisteredModel, holdout: ForecastHoldout) -> ForecastSco
     artefact = scoring.build_scores(write, model, holdout, module=__name__, origin=origin)
     return ForecastScores(
         version=model.version,
-        undefined=artefact.summary["undefined"],
+        undefined=scoring.ScoredSummary.of(artefact).undefined,
         errors=pl.read_parquet(artefact.file("errors.parquet")),
         error_unit=holdout.error_unit,
     )
 
 
-def write_errors(folder: Path, *, parts: Path, holdout: ForecastHoldout) -> dict:
+def write_errors(folder: Path, *, parts: Path, holdout: ForecastHoldout) -> scoring.ScoredSummary:
     """Fill the artefact's folder: `errors.parquet`, as in ERRORS; windows that do not fit the look-back are missing."""
     forecaster = SeriesForecaster.load(parts)
     files = {name: holdout.splits.file(f"{name}.parquet") for name in SPLITS}
@@ -82,7 +82,7 @@ def write_errors(folder: Path, *, parts: Path, holdout: ForecastHoldout) -> dict
     errors = pl.concat([ERRORS.to_frame(), *tables])
     errors.write_parquet(folder / "errors.parquet")
     undefined = errors.filter(~pl.col("mse").is_finite())["row"].n_unique()
-    return {"rows": errors["row"].n_unique(), "undefined": undefined}
+    return scoring.ScoredSummary(rows=errors["row"].n_unique(), undefined=undefined)
 
 
 def measure_errors(

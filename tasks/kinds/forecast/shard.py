@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -18,6 +18,7 @@ from pydantic import Field
 
 from rnnmodels.config import Settings
 from tasks.errors import InputError, plural
+from tasks.kinds.forecast.summaries import ScaledSummary, WindowsSummary
 from tasks.panel.frames import KNOWN, SPLITS, VALUES, read_whole_series
 from tasks.panel.time_grid import TimeGrid
 from tasks.progress import Progress, emit
@@ -64,34 +65,36 @@ class Tally:
     longest: int = 0
 
 
-def write_shards(folder: Path, *, encoded: Artefact, settings: WindowSettings) -> dict:
+def write_shards(folder: Path, *, encoded: Artefact, settings: WindowSettings) -> WindowsSummary:
     """Write `train.arrow`, `valid.arrow`, `test.arrow`, and `shards.json` that describes them.
 
     Raises InputError (E-SER-012) for a split in which no window fits.
     """
     files = {name: encoded.file(f"{name}.parquet") for name in SPLITS}
-    grid = TimeGrid.from_dict(encoded.summary["grid"])
+    found = ScaledSummary.of(encoded)
+    grid = found.grid
     ids = list_series(files)
     tallies = _write_segments(folder, files, settings, grid, ids)
     for split, tally in tallies.items():
         if not tally.windows:
             raise _too_short(split, tally, settings, fitting=_find_fitting(files, grid, settings))
-    layout = _describe(tallies, settings) | {
-        "channels": encoded.summary["channels"],
-        "covariates": encoded.summary["covariates"],
+    layout: dict[str, Any] = _describe(tallies, settings) | {
+        "channels": found.channels,
+        "covariates": found.covariates,
         "series": ids,
         "season": settings.season or grid.season,
     }
     (folder / "shards.json").write_text(json.dumps(layout, indent=1), encoding="utf-8")
-    return {name: value for name, value in layout.items() if name not in ("series", "files")} | {
-        "rows": sum(tally.rows for tally in tallies.values()),
-        "series": len(ids),
-        "segments": {split: tally.segments for split, tally in tallies.items()},
-        "windows": {split: tally.windows for split, tally in tallies.items()},
-        "left_out": {split: {"segments": t.short_segments, "rows": t.short_rows} for split, t in tallies.items()},
-        "grid": encoded.summary["grid"],
-        "warnings": _warnings(tallies, settings),
-    }
+    return WindowsSummary(
+        **{name: value for name, value in layout.items() if name not in ("series", "files")},
+        rows=sum(tally.rows for tally in tallies.values()),
+        series=len(ids),
+        segments={split: tally.segments for split, tally in tallies.items()},
+        windows={split: tally.windows for split, tally in tallies.items()},
+        left_out={split: {"segments": t.short_segments, "rows": t.short_rows} for split, t in tallies.items()},
+        grid=grid,
+        warnings=_warnings(tallies, settings),
+    )
 
 
 def list_series(files: dict[str, Path]) -> list[str]:

@@ -15,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 
 from rnnmodels.config import Settings
 from tasks.errors import InputError, plural, quoted
+from tasks.kinds.forecast.summaries import CutSummary, SeriesRowsSummary
 from tasks.panel.frames import ROWS_FILE, SPLITS
 from tasks.panel.time_grid import TimeGrid, show_time
 from tasks.progress import Progress, emit
@@ -62,13 +63,13 @@ def write_splits(
     rows: Artefact,
     settings: TimeSplitSettings,
     held: Artefact | None = None,  # noqa: ARG001
-) -> dict:
+) -> CutSummary:
     """Write `train.parquet`, `valid.parquet` and `test.parquet`; returns the rows of each and the times of the cuts.
 
     Raises InputError: E-SER-006 for a split without rows, E-SER-007 for a cut that does not fit the series.
     """
-    found, path = rows.summary, rows.file(ROWS_FILE)
-    grid = TimeGrid.from_dict(found["grid"])
+    found, path = SeriesRowsSummary.of(rows), rows.file(ROWS_FILE)
+    grid = found.grid
     cuts = find_cuts(path, settings, grid)
     counts, start = {}, None
     for name, until in zip(SPLITS, cuts, strict=True):
@@ -76,19 +77,18 @@ def write_splits(
         part.sink_parquet(folder / f"{name}.parquet", compression="zstd", maintain_order=True)
         counts[name] = pl.scan_parquet(folder / f"{name}.parquet").select(pl.len()).collect().item()
         if not counts[name]:
-            raise _no_rows(name, start, until, found, grid)
+            raise _no_rows(name, start, until, found)
         emit(Progress(stage="split", note=f"{name}: {counts[name]} rows"))
         start = until
-    return {
-        "rows": sum(counts.values()),
-        "splits": counts,
-        "unused": rows.rows - sum(counts.values()),
-        "cuts": {
-            name: None if cut is None else show_time(cut, grid.clock) for name, cut in zip(CUTS, cuts, strict=True)
-        },
-        **{name: found[name] for name in ("channels", "covariates", "grid")},
-        "warnings": _warnings(folder, rows.rows - sum(counts.values())),
-    }
+    num_unused = rows.rows - sum(counts.values())
+    return CutSummary(
+        rows=sum(counts.values()),
+        splits=counts,
+        unused=num_unused,
+        cuts={name: _shown(cut, grid) for name, cut in zip(CUTS, cuts, strict=True)},
+        **found.model_dump(include={"channels", "covariates", "grid"}),
+        warnings=_warnings(folder, num_unused),
+    )
 
 
 def find_cuts(path: Path, settings: TimeSplitSettings, grid: TimeGrid) -> tuple[int, int, int | None]:
@@ -151,12 +151,12 @@ def _warnings(folder: Path, num_unused: int) -> list[str]:
     return [warning for warning, count in counted.items() if count]
 
 
-def _no_rows(name: str, start: int | None, until: int | None, found: dict, grid: TimeGrid) -> InputError:
-    shown = {"from": _shown(start, grid), "before": _shown(until, grid)}
+def _no_rows(name: str, start: int | None, until: int | None, found: SeriesRowsSummary) -> InputError:
+    shown = {"from": _shown(start, found.grid), "before": _shown(until, found.grid)}
     bounds = " and ".join(f"{word} {cut}" for word, cut in shown.items() if cut)
     return InputError(
         "E-SER-006",
-        f"there are no {name} rows {bounds}; the rows go from {found['first_time']} to {found['last_time']}.",
+        f"there are no {name} rows {bounds}; the rows go from {found.first_time} to {found.last_time}.",
         fix="set train_until, valid_until and test_until in ascending order within the rows, or change the shares.",
     )
 

@@ -14,6 +14,7 @@ from flows.commands import doctor
 from flows.commands.cli import main
 from flows.commands.doctor import Finding
 from tasks.store import artefacts
+from tasks.store.manifest import Summary
 
 
 class NoSettings(BaseModel):
@@ -54,7 +55,7 @@ def test_a_requirement_is_compared_with_what_is_installed(requirement: str, line
 def test_a_damaged_artefact_is_found(project: Path):
     def write(folder: Path) -> dict:
         (folder / "a.txt").write_text("whole")
-        return {"rows": 1}
+        return Summary.model_validate({"rows": 1})
 
     artefact = artefacts.build("ingest", write, module="tasks.errors", config=NoSettings())
     assert list(doctor.examine_artefacts()) == [Finding("ok", "artefacts", "1 intact")]

@@ -9,6 +9,7 @@ from flows.recipes.own_name import held_split_of
 from tasks.errors import InputError
 from tasks.promotion import ledger
 from tasks.store import artefacts
+from tasks.store.manifest import Summary
 
 ROOT = Path(__file__).parents[3]
 SOURCES = {
@@ -22,7 +23,10 @@ SOURCES = {
 def crown(kind: str) -> artefacts.Artefact:
     """Give the name `loads` a champion whose rows were divided as a kind does."""
     splits = artefacts.build(
-        "split", lambda _folder: {"rows": 1, "kind": kind}, module="tasks.store.artefacts", config={"kind": kind}
+        "split",
+        lambda _folder: Summary.model_validate({"rows": 1, "splits": {}, "kind": kind}),
+        module="tasks.store.artefacts",
+        config={"kind": kind},
     )
     draft = {"action": "first", "champion": "1", "reason": "first", "actor": "gate", "holdout": "rows"}
     ledger.append(ledger.Draft(model="loads", splits=splits.reference, **draft), expected=0)

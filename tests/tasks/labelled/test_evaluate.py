@@ -13,6 +13,7 @@ from tasks.labelled.evaluate import ClassificationSettings, cut_in_quarters, fin
 from tasks.labelled.metrics import mean_loss
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
+from tasks.store.manifest import Summary
 
 LABELS = ["neg", "pos"]
 SIZES = {"valid": 400, "test": 300, "train": 500}
@@ -29,7 +30,7 @@ def write_artefact(stage: str, frames: dict[str, pl.DataFrame], **summary: objec
     def write(folder: Path) -> dict:
         for name, frame in frames.items():
             frame.write_parquet(folder / f"{name}.parquet")
-        return {"rows": sum(frame.height for frame in frames.values()), **summary}
+        return Summary.model_validate({"rows": sum(frame.height for frame in frames.values()), **summary})
 
     with artefacts.refreshing(True):
         return artefacts.build(stage, write, module="tasks.store.artefacts", config=summary)
@@ -192,7 +193,7 @@ def test_equal_values_stay_in_one_quarter() -> None:
 
 def evaluation_with(name: str, *, valid: dict[str, float], test: dict[str, float]) -> Artefact:
     metrics = {
-        split: {metric: {"value": value} for metric, value in values.items()}
+        split: {metric: {"value": value, "low": value, "high": value} for metric, value in values.items()}
         for split, values in (("valid", valid), ("test", test))
     }
     return write_artefact("evaluate", {}, name=name, metrics=metrics)

@@ -13,6 +13,7 @@ from tasks.labelled.scoring import score_logits
 from tasks.split import split
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
+from tasks.store.manifest import Summary
 from tests.tasks.kinds.classify.test_split import DEFAULTS, ingested, make_rows, texts_of
 
 NEG, POS = pl.col("label") == "neg", pl.col("label") == "pos"
@@ -187,7 +188,7 @@ def test_classes_that_have_one_name_now_answer_as_one():
 def ingested_official(rows: pl.DataFrame) -> Artefact:
     def write(folder: Path) -> dict:
         rows.write_parquet(folder / "rows.parquet")
-        return {"rows": rows.height, "splits": {"test": 1, "train": 1}, "warnings": []}
+        return Summary.model_validate({"rows": rows.height, "splits": {"test": 1, "train": 1}, "warnings": []})
 
     return artefacts.build(
         "ingest", write, module="tasks.store.artefacts", config={}, inputs={"rows": str(rows.hash_rows().sum())}

@@ -10,12 +10,13 @@ from tasks.kinds.classify.classifier import TextClassifier
 from tasks.kinds.classify.gate import read_holdout, score_model
 from tasks.promotion import named_models
 from tasks.store import artefacts
+from tasks.store.manifest import Summary
 
 
 def lineage_of(frame, key):
     def write(folder):
         frame.write_parquet(folder / "test.parquet")
-        return {"rows": frame.height}
+        return Summary.model_validate({"rows": frame.height, "splits": {"test": frame.height}, "labels": ["x", "y"]})
 
     splits = artefacts.build("split", write, module="tasks.store.artefacts", config={"key": key})
     return Lineage(rows=splits, splits=splits, encoded=splits, shards=splits)

@@ -27,7 +27,7 @@ def read(folder: Path, **settings) -> tuple[pl.DataFrame, dict]:
     inputs = find_inputs(source)
     out = folder / "out"
     out.mkdir(exist_ok=True)
-    summary = write_rows(out, settings=source, inputs=inputs, digest=inputs.digest())
+    summary = dict(write_rows(out, settings=source, inputs=inputs, digest=inputs.digest()))
     return pl.read_parquet(out / "rows.parquet"), summary
 
 

@@ -31,7 +31,7 @@ def read(path: Path | str, **given_settings) -> tuple[pl.DataFrame, dict]:
     inputs = find_inputs(source)
     folder = Path(path).parent / "out"
     folder.mkdir(exist_ok=True)
-    summary = write_rows(folder, settings=source, inputs=inputs, digest=inputs.digest())
+    summary = dict(write_rows(folder, settings=source, inputs=inputs, digest=inputs.digest()))
     return pl.read_parquet(folder / "rows.parquet"), summary
 
 
@@ -209,7 +209,7 @@ def test_a_detector_merges_as_a_forecaster_does_and_may_keep_each_row(tmp_path):
     def read_watched(**given_settings) -> dict:
         source = DetectionSource(path=str(path), id_columns="store", **given_settings)
         inputs = find_inputs(source)
-        return write_watched_rows(tmp_path, settings=source, inputs=inputs, digest=inputs.digest())
+        return dict(write_watched_rows(tmp_path, settings=source, inputs=inputs, digest=inputs.digest()))
 
     with pytest.raises(InputError, match=r"^E-TIME-020 "):
         read_watched(duplicates="mean")

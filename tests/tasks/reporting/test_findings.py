@@ -17,10 +17,13 @@ from tasks.reporting.findings import Findings, describe_data, gather_findings
 from tasks.reporting.outdone import describe_outdone
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
+from tasks.store.manifest import Summary
 
 
 def artefact(stage: str, **summary: object) -> Artefact:
-    return artefacts.build(stage, lambda folder: {"rows": 1, **summary}, module="tasks.errors", config=summary)
+    return artefacts.build(
+        stage, lambda folder: Summary.model_validate({"rows": 1, **summary}), module="tasks.errors", config=summary
+    )
 
 
 def lineage_of(**summaries: dict) -> Lineage:

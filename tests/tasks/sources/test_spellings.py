@@ -56,7 +56,7 @@ def read(written: list[str], **changed: object) -> tuple[dict, pl.DataFrame]:
         table.write_ndjson(path)
         source = SourceSettings(path=str(path), **changed)
         inputs = find_inputs(source)
-        summary = write_rows(Path(folder), settings=source, inputs=inputs, digest=Inputs.digest(inputs))
+        summary = dict(write_rows(Path(folder), settings=source, inputs=inputs, digest=Inputs.digest(inputs)))
         return summary, pl.read_parquet(Path(folder) / "rows.parquet")
 
 
@@ -154,7 +154,7 @@ def test_official_splits_and_filters_are_found_in_any_form(tmp_path):
     source = SourceSettings(path=str(path), split_column="part", where={"place": "cafe\u0301"})
     inputs = find_inputs(source)
 
-    summary = write_rows(tmp_path, settings=source, inputs=inputs, digest=inputs.digest())
+    summary = dict(write_rows(tmp_path, settings=source, inputs=inputs, digest=inputs.digest()))
 
     assert (summary["splits"], summary["filtered"]) == ({"test": 1, "train": 1}, {"place": 1})
 
@@ -166,7 +166,7 @@ def test_folders_of_a_mac_and_of_linux_name_one_class(tmp_path):
     source = SourceSettings(path=str(tmp_path), format="folder", include="*/*/*.txt")
     inputs = find_inputs(source)
 
-    summary = write_rows(tmp_path, settings=source, inputs=inputs, digest=inputs.digest())
+    summary = dict(write_rows(tmp_path, settings=source, inputs=inputs, digest=inputs.digest()))
 
     assert summary["labels"] == {"bar": 1, "caf\u00e9": 2}
     assert summary["splits"] == {"test": 1, "train": 2}

@@ -9,11 +9,12 @@ import pytest
 from rnnmodels.durable import write_durably
 from tasks.errors import IntegrityError
 from tasks.store import artefacts
+from tasks.store.manifest import Summary
 
 
 def write_numbers(folder: Path) -> dict:
     (folder / "numbers.txt").write_text("1 2 3")
-    return {"rows": 3}
+    return Summary.model_validate({"rows": 3})
 
 
 def build_numbers(write=write_numbers, **changes) -> artefacts.Artefact:
@@ -105,7 +106,7 @@ def test_a_resumed_build_finds_what_the_last_one_left():
 
     def finish(folder: Path) -> dict:
         (folder / "half.txt").rename(folder / "numbers.txt")
-        return {"rows": 1}
+        return Summary.model_validate({"rows": 1})
 
     with pytest.raises(RuntimeError):
         build_numbers(write=fail)
@@ -127,13 +128,14 @@ BUILD_SLOWLY = """
 import pathlib, sys, time
 from rnnmodels.durable import write_durably
 from tasks.store import artefacts
+from tasks.store.manifest import Summary
 
 def write(folder):
     with pathlib.Path(sys.argv[1]).open("a") as log:
         log.write("built\\n")
     time.sleep(1)
     (folder / "numbers.txt").write_text("1 2 3")
-    return {"rows": 3}
+    return Summary.model_validate({"rows": 3})
 
 artefacts.build("numbers", write, module="tasks.store.artefacts", config={"size": 3})
 """

@@ -4,6 +4,7 @@ import math
 import time
 
 from tasks.store.artefacts import build
+from tasks.store.manifest import Summary
 from tasks.tracking import mlflow_client, outbox, recording, runs
 from tasks.tracking.recording import CandidateRecord
 from tasks.tracking.runs import RunContext
@@ -92,7 +93,7 @@ def test_more_points_than_one_call_takes_are_all_recorded(mlflow_store):
 def test_lineage_names_the_content_and_not_the_place(mlflow_store):
     def write(folder):
         (folder / "rows.txt").write_text("a")
-        return {"rows": 3}
+        return Summary.model_validate({"rows": 3})
 
     rows = build("ingest", write, module="tasks.store.artefacts", config={})
     parent = runs.open_run(REVIEWS)

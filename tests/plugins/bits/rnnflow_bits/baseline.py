@@ -9,6 +9,7 @@ from pydantic import Field, PositiveFloat
 
 from rnnflow_bits.encode import SPLITS
 from rnnmodels.config import Settings
+from tasks.contract.summaries import ModelSummary
 from tasks.labelled.linear import write_regression
 from tasks.store.artefacts import Artefact
 
@@ -31,14 +32,13 @@ def measure_lines(lines: pl.DataFrame) -> np.ndarray:
     return lines.select(length.log(), ones=ids.mean(), first=ids.first(), last=ids.last()).to_numpy()
 
 
-def write_baseline(folder: Path, *, encoded: Artefact, settings: BitBaselineSettings) -> dict:
+def write_baseline(folder: Path, *, encoded: Artefact, settings: BitBaselineSettings) -> ModelSummary:
     """Fill the artefact's folder: predictions on validation and test, as of any model."""
     started_s = time.perf_counter()
     lines = {split: pl.read_parquet(encoded.file(f"{split}.parquet")) for split in SPLITS}
     features = {split: measure_lines(of_split) for split, of_split in lines.items()}
     rows = {split: of_split.select("row", "target") for split, of_split in lines.items()}
-    written = write_regression(folder, NAME, rows, features, settings.c_grid)
-    return {**written, "train_s": round(time.perf_counter() - started_s, 3)}
+    return write_regression(folder, NAME, rows, features, settings.c_grid, started_s=started_s)
 
 
 BASELINES = {NAME: write_baseline}

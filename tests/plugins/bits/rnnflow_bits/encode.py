@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from rnnmodels.config import Settings
+from tasks.labelled.summaries import EncodedSummary, LabelledSplitSummary
 
 if TYPE_CHECKING:
     from tasks.store.artefacts import Artefact
@@ -24,9 +25,9 @@ def ids_of(text: pl.Expr) -> pl.Expr:
     return text.str.extract_all(".").list.eval(pl.element().cast(pl.UInt8) + 1)
 
 
-def write_encoded(folder: Path, *, splits: "Artefact", settings: BitSettings) -> dict:
+def write_encoded(folder: Path, *, splits: "Artefact", settings: BitSettings) -> EncodedSummary:
     """Fill the artefact's folder: ids of each split (row, target, length, tokens), and `labels.json`."""
-    labels, text = splits.summary["labels"], pl.col("text")
+    labels, text = LabelledSplitSummary.of(splits).labels, pl.col("text")
     target = pl.col("label").cast(pl.Enum(labels)).to_physical().cast(pl.UInt16)
     columns = {"target": target, "length": text.str.len_chars(), "tokens": ids_of(text)}
     encoded = {split: pl.read_parquet(splits.file(f"{split}.parquet")).select("row", **columns) for split in SPLITS}
@@ -34,4 +35,4 @@ def write_encoded(folder: Path, *, splits: "Artefact", settings: BitSettings) ->
         lines.write_parquet(folder / f"{split}.parquet")
     (folder / "labels.json").write_text(json.dumps(labels, ensure_ascii=False), encoding="utf-8")
     steps = {split: int(lines["length"].sum()) for split, lines in encoded.items()}
-    return {"rows": sum(map(len, encoded.values())), "labels": labels, "steps": steps}
+    return EncodedSummary(rows=sum(map(len, encoded.values())), labels=labels, steps=steps)

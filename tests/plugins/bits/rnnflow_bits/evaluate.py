@@ -4,6 +4,7 @@ from pathlib import Path
 
 import polars as pl
 
+from tasks.contract.evaluation import EvaluationSummary
 from tasks.labelled.evaluate import (
     Answers,
     ClassificationSettings,
@@ -12,6 +13,7 @@ from tasks.labelled.evaluate import (
     slice_by_length,
     write_scores,
 )
+from tasks.labelled.summaries import EncodedSummary
 from tasks.store.artefacts import Artefact
 
 INPUTS = ("encoded", "splits")
@@ -19,10 +21,10 @@ INPUTS = ("encoded", "splits")
 
 def write_evaluation(
     folder: Path, *, model: Artefact, encoded: Artefact, splits: Artefact, settings: ClassificationSettings
-) -> dict:
+) -> EvaluationSummary:
     """Fill the artefact's folder: `metrics.json` and `mistakes.parquet`."""
     valid, test = (_read_predictions(model, encoded, split) for split in ("valid", "test"))
-    slices = [*slice_by_label(test, encoded.summary["labels"]), *slice_by_length(test, "digits")]
+    slices = [*slice_by_label(test, EncodedSummary.of(encoded).labels), *slice_by_length(test, "digits")]
     quotes = pl.scan_parquet(splits.file("test.parquet")).select("row", "text")
     answers = Answers(valid=valid, test=test, slices=slices, quotes=quotes)
     return write_scores(folder, answers, model=model, encoded=encoded, encoder="shard.max_length", settings=settings)

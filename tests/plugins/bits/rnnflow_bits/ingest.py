@@ -7,10 +7,11 @@ import polars as pl
 from pydantic import Field
 
 from tasks.errors import InputError
+from tasks.labelled.summaries import LabelledRowsSummary
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
 from tasks.sources.readers import read_files
-from tasks.sources.row_checks import Check, check_labelled, filter_rows, label_checks, refuse_rows
+from tasks.sources.row_checks import Check, check_labelled, count_names, filter_rows, label_checks, refuse_rows
 from tasks.sources.settings import FileSettings, LabelledSource
 
 BITS = r"^[01]{1,1000}$"
@@ -65,7 +66,7 @@ def check_lines(raw: pl.DataFrame, intake: Intake) -> pl.DataFrame:
     return refuse_rows(filter_rows(raw, intake), [IS_BITS], intake)
 
 
-def write_rows(folder: Path, *, settings: LabelledLineSource, inputs: Inputs, digest: str) -> dict:
+def write_rows(folder: Path, *, settings: LabelledLineSource, inputs: Inputs, digest: str) -> LabelledRowsSummary:
     """Read every input into `rows.parquet`: row, text, label, split; returns counts and warnings.
 
     Raises InputError (E-DATA-030) and what `read_lines` raises, IntegrityError (E-INT-003) for a changed input.
@@ -75,15 +76,10 @@ def write_rows(folder: Path, *, settings: LabelledLineSource, inputs: Inputs, di
     inputs.refuse_changed(digest)
     lines = lines.with_columns(pl.col("label").replace(intake.spellings.merged(settings)))
     lines.write_parquet(folder / "rows.parquet")
-    return {
-        "rows": lines.height,
-        "labels": _count(lines["label"]),
-        "splits": _count(lines["split"]),
-        "skipped": intake.skipped,
-        "filtered": dict(intake.filtered),
-        "warnings": intake.spellings.warnings(settings),
-    }
-
-
-def _count(names: pl.Series) -> dict[str, int]:
-    return dict(names.drop_nulls().value_counts().sort(names.name).iter_rows())
+    return LabelledRowsSummary(
+        rows=lines.height,
+        labels=count_names(lines["label"]),
+        splits=count_names(lines["split"]),
+        **intake.account(inputs, digest),
+        warnings=intake.spellings.warnings(settings),
+    )

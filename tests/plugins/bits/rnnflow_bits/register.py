@@ -60,7 +60,7 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
         np.array([[answer[label] for label in labeller.labels] for answer in served.predict(lines)]),
         judged.logits,
         temperature=labeller.serving.temperature,
-        tolerance=tolerance_on(best.model.summary["device"]),
+        tolerance=tolerance_on(best.device),
     )
 
 

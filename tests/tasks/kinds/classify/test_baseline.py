@@ -13,6 +13,7 @@ from tasks.labelled.metrics import mean_loss
 from tasks.progress import listening
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
+from tasks.store.manifest import Summary
 
 SIZES = {"train": 300, "valid": 120, "test": 120}
 FILLER = ["film", "plot", "actor", "scene", "music", "story", "camera", "night"]
@@ -44,7 +45,9 @@ def write_splits(labels: list[str], *, noise: float = 0.0, flip_test: bool = Fal
         for split, size in SIZES.items():
             draw(split, range(start, start + size)).write_parquet(folder / f"{split}.parquet")
             start += size
-        return {"rows": start, "splits": SIZES, "labels": sorted(labels), "dropped": {}, "warnings": []}
+        return Summary.model_validate(
+            {"rows": start, "splits": SIZES, "labels": sorted(labels), "dropped": {}, "warnings": []}
+        )
 
     config = {"labels": labels, "noise": noise, "flip_test": flip_test}
     return artefacts.build("split", write, module="tasks.store.artefacts", config=config)
@@ -77,7 +80,7 @@ def test_the_artefact_is_that_of_a_model() -> None:
     assert (np.array(predictions["logits"].to_list())[:, 0] == 0).all()
     assert json.loads(baseline.file("history.json").read_bytes()) == []
     assert baseline.rows == 240
-    assert set(baseline.summary) == {"rows", "name", "C", "num_features", "counted", "warnings", "train_s"}
+    assert set(baseline.summary) == {"rows", "name", "C", "num_features", "counted", "train_s"}
     named = pl.read_parquet(splits.file("test.parquet")).with_columns(target=(pl.col("label") == "pos").cast(pl.UInt16))
     assert predictions.filter(split="test").select("row", "target").equals(named.select("row", "target"))
 
@@ -138,7 +141,7 @@ def write_texts(texts: dict[str, list[str]], labels: dict[str, list[str]]) -> Ar
         for split in SIZES:
             columns = {"row": range(len(texts[split])), "text": texts[split], "label": labels[split]}
             pl.DataFrame(columns, schema_overrides={"row": pl.UInt32}).write_parquet(folder / f"{split}.parquet")
-        return {"rows": sum(map(len, texts.values())), "labels": ["bad", "good"]}
+        return Summary.model_validate({"rows": sum(map(len, texts.values())), "splits": {}, "labels": ["bad", "good"]})
 
     return artefacts.build("split", write, module="tasks.store.artefacts", config={"texts": texts})
 

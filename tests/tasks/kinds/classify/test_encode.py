@@ -15,6 +15,7 @@ from tasks.errors import InputError
 from tasks.kinds.classify.encode import EncodeSettings
 from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.store import artefacts
+from tasks.store.manifest import Summary
 from tasks.text.tokenizers import truncated
 from tasks.text.vocabulary import TextEncoder, Vocabulary, smallest_unsigned, tokens_of_text
 
@@ -37,7 +38,7 @@ def make_splits(train: list[str] = TRAIN, test: list[str] = ["the zebra sat"]) -
             pl.DataFrame({"row": rows, "text": column, "label": labels}).write_parquet(folder / f"{name}.parquet")
             first_row += len(column)
         counts = {name: len(column) for name, column in texts.items()}
-        return {"rows": first_row, "splits": counts, "labels": ["neg", "pos"]}
+        return Summary.model_validate({"rows": first_row, "splits": counts, "labels": ["neg", "pos"]})
 
     return artefacts.build("split", write, module="tasks.store.artefacts", config={"texts": texts})
 
@@ -136,7 +137,7 @@ def test_texts_of_unknown_words_are_a_problem_although_their_full_stops_are_know
             texts = [next(words) + "\u3002" for _ in range(size)]
             columns = {"row": range(size), "text": texts, "label": ["neg", "pos"] * (size // 2)}
             pl.DataFrame(columns, schema_overrides={"row": pl.UInt32}).write_parquet(folder / f"{split}.parquet")
-        return {"rows": sum(sizes.values()), "splits": sizes, "labels": ["neg", "pos"]}
+        return Summary.model_validate({"rows": sum(sizes.values()), "splits": sizes, "labels": ["neg", "pos"]})
 
     splits = artefacts.build("split", write, module="tasks.store.artefacts", config={"of": "unknown words"})
 

@@ -13,6 +13,7 @@ from tasks.kinds.classify.shard import ShardSettings
 from tasks.labelled.buckets import choose_widths, fill_of
 from tasks.shard import shard
 from tasks.store import artefacts
+from tasks.store.manifest import Summary
 
 
 def make_encoded(num_rows: int = 300, *, longest: int = 60, vocabulary_size: int = 500) -> artefacts.Artefact:
@@ -33,7 +34,7 @@ def make_encoded(num_rows: int = 300, *, longest: int = 60, vocabulary_size: int
             )
             frame.write_parquet(folder / f"{split}.parquet")
             first_row += size
-        return {"rows": first_row, "vocabulary_size": vocabulary_size, "labels": ["neg", "pos"]}
+        return Summary.model_validate({"rows": first_row, "vocabulary_size": vocabulary_size, "labels": ["neg", "pos"]})
 
     return artefacts.build(
         "encode", write, module="tasks.store.artefacts", config={"rows": num_rows, "longest": longest}

@@ -9,6 +9,7 @@ from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.kinds.classify.split import SplitSettings, divide
 from tasks.split import split
 from tasks.store import artefacts
+from tasks.store.manifest import Summary
 from tasks.text.near_duplicates import find_clusters
 from tasks.text.telltales import find_telltale_tokens
 
@@ -187,7 +188,7 @@ def test_a_token_that_tells_the_label_is_reported():
 def ingested(rows: pl.DataFrame) -> artefacts.Artefact:
     def write(folder: Path) -> dict:
         rows.write_parquet(folder / "rows.parquet")
-        return {"rows": rows.height, "splits": {}, "warnings": ["from ingest"]}
+        return Summary.model_validate({"rows": rows.height, "splits": {}, "warnings": ["from ingest"]})
 
     digest = str(rows.hash_rows().sum())
     return artefacts.build("ingest", write, module="tasks.store.artefacts", config={}, inputs={"rows": digest})

@@ -13,6 +13,7 @@ import torch
 from rnnmodels.training.checkpoint import save_model
 from tasks.contract.contest import Scored
 from tasks.contract.lineage import Lineage
+from tasks.contract.summaries import FittedSummary
 from tasks.encode import encode
 from tasks.fit import fit
 from tasks.ingest import ingest
@@ -126,7 +127,7 @@ def serve(
     return SeriesDetector.load(home / "parts")
 
 
-def write_shaken(folder: Path, *, candidate: DetectorCandidate, shards: Artefact) -> dict:
+def write_shaken(folder: Path, *, candidate: DetectorCandidate, shards: Artefact) -> FittedSummary:
     """A network whose weights were drawn: its forecasts go up and down, and it need not be trained."""
     data = open_data(candidate, shards)
     model = create_model(candidate, data, shards, None)
@@ -134,7 +135,8 @@ def write_shaken(folder: Path, *, candidate: DetectorCandidate, shards: Artefact
     for weights in model.parameters():
         weights.data = torch.randn(weights.shape, generator=draw) / 2
     save_model(model, folder)
-    return {"name": "shaken", "device": "cpu", **finish_model(folder, model, data, candidate)}
+    fitted = {"name": "shaken", "device": "cpu", "train_s": 0.0, "best_epoch": 1, "num_parameters": 1}
+    return FittedSummary.model_validate({**finish_model(folder, model, data, candidate), **fitted})
 
 
 def served_in(home: Path, *arguments: object, **settings: object) -> SeriesDetector:

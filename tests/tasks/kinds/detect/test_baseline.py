@@ -113,7 +113,7 @@ def test_a_baseline_leaves_the_files_of_a_model(take_through, tmp_path: Path, na
     tail = SETTINGS.detector.events.tail_probability / 2
     assert stats.gamma.sf(told["threshold"] * np.log(10), num_evidence) == pytest.approx(tail)
     assert (told["num_evidence"], told["gap_share"]) == (num_evidence, SETTINGS.detector.events.gap_share)
-    assert (summary["name"], summary["rows"]) == (name, 2 * NUM_ROWS)
+    assert (summary.name, summary.rows) == (name, 2 * NUM_ROWS)
     assert json.loads((folder / "history.json").read_text()) == []
 
 

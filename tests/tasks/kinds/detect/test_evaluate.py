@@ -19,6 +19,7 @@ from tasks.kinds.detect.series_scores import compare_series
 from tasks.kinds.forecast.comparing import measure_advantage
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
+from tasks.store.manifest import Summary
 from tests.tasks.kinds.detect.conftest import NUM_ROWS, SPIKE, START, WARM_UP, draw_panel
 
 SETTINGS = DetectionEvaluationSettings(resamples=100, buffer_rows=4)
@@ -40,7 +41,7 @@ def model_of(lineage: Lineage, surprised: dict[int, float], *, error: float = 0.
         np.save(folder / "surprise.npy", surprise)
         told = {"threshold": THRESHOLD, "gap_share": GAP_SHARE, "num_evidence": 3}
         (folder / "detector.json").write_text(json.dumps(told))
-        return {"rows": len(surprise), "name": name}
+        return Summary.model_validate({"rows": len(surprise), "name": name})
 
     config = {"surprised": str(surprised), "error": str(error), "name": name}
     return artefacts.build(

@@ -31,6 +31,7 @@ from tasks.publish import results_table
 from tasks.report import gather_facts, render_page, report
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
+from tasks.store.manifest import Summary
 from tests.tasks.kinds.detect.conftest import CANDIDATE, SPIKE, WARM_UP, draw_panel, prepare, source_of
 
 HOSTILE = "<script>alert(1)</script> & \u202e$x^$"
@@ -50,7 +51,7 @@ def write_artefact(stage: str, summary: dict, files: dict[str, dict]) -> Artefac
     def write(folder: Path) -> dict:
         for name, content in files.items():
             (folder / name).write_text(json.dumps(content))
-        return {"rows": 1, **summary}
+        return Summary.model_validate({"rows": 1, **summary})
 
     return artefacts.build(stage, write, module="tasks.store.artefacts", config={})
 

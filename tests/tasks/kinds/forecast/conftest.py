@@ -20,11 +20,14 @@ from tasks.evaluate import evaluate
 from tasks.fit import fit
 from tasks.ingest import ingest
 from tasks.kinds.forecast.recipe import FORECAST
+from tasks.kinds.forecast.summaries import WindowsSummary
+from tasks.panel.time_grid import TimeGrid
 from tasks.register import register
 from tasks.shard import shard
 from tasks.split import split
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
+from tasks.store.manifest import Summary
 from tasks.tracking.outbox import end_run
 from tasks.tracking.runs import RunContext
 
@@ -49,8 +52,9 @@ def make_shards(project: Path) -> Callable[..., Artefact]:
             for name, segments in splits.items():
                 write_segments(folder / f"{name}.arrow", segments)
             (folder / "shards.json").write_text(json.dumps(layout))
-            grid = {"frequency": "1", "clock": "step", "zone": None, "anchor": 0}
-            return {"rows": 1, "grid": grid}
+            return WindowsSummary(
+                rows=1, channels=channels, covariates=[], grid=TimeGrid("1", "step", None, 0), windows={}
+            )
 
         config = {**layout, "content": [_content_of(one[2]) for segments in splits.values() for one in segments]}
         return artefacts.build("shard", write, module="tasks.store.artefacts", config=config)
@@ -69,7 +73,7 @@ def make_artefact(project: Path) -> Callable[..., Artefact]:
                     np.save(folder / name, content)
                 else:
                     (folder / name).write_text(json.dumps(content))
-            return {"rows": 1, **summary}
+            return Summary.model_validate({"rows": 1, **summary})
 
         config = {name: _content_of(content) for name, content in files.items()}
         return artefacts.build(stage, write, module="tasks.store.artefacts", config={**config, **summary})

@@ -55,7 +55,7 @@ def test_drift_of_a_single_value_repeats_it():
 def test_the_seasonal_naive_forecast_of_a_periodic_series_is_exact(shards, tmp_path: Path):
     summary = write_seasonal_naive(tmp_path, shards=shards, settings=SETTINGS)
 
-    assert summary == {"rows": 33, "name": "seasonal-naive", "season": 6, "train_s": summary["train_s"]}
+    assert summary.as_json() == {"rows": 33, "name": "seasonal-naive", "season": 6, "train_s": summary.train_s}
     valid, test = (np.load(tmp_path / f"{split}.npy") for split in ("valid", "test"))
     assert (valid.shape, valid.dtype) == ((12, 8, 2, 1), np.float32)
     # Window 11 of validation is the first of the second segment: 12 rows of history, then rows 12 to 19.
@@ -77,8 +77,8 @@ def test_every_baseline_leaves_the_files_of_a_model(shards, tmp_path: Path):
         ]
         assert json.loads((folder / "forecast.json").read_text()) == {"quantiles": []}
         assert json.loads((folder / "history.json").read_text()) == []
-        assert (summary["name"], summary["rows"]) == (name, 33)
-        assert summary["train_s"] >= 0
+        assert (summary.name, summary.rows) == (name, 33)
+        assert summary.train_s >= 0
 
 
 def test_a_look_back_shorter_than_a_season_repeats_the_last_value_and_says_so(make_shards, tmp_path: Path):
@@ -87,7 +87,7 @@ def test_a_look_back_shorter_than_a_season_repeats_the_last_value_and_says_so(ma
 
     summary = write_seasonal_naive(tmp_path, shards=shards, settings=SETTINGS)
 
-    assert (summary["name"], summary["season"]) == ("last-value", 1)
+    assert (summary.name, summary.season) == ("last-value", 1)
     assert np.load(tmp_path / "test.npy")[0, :, 0, 0].tolist() == [3, 3, 3]
 
 
@@ -103,5 +103,5 @@ def test_drift_forecasts_a_straight_line_exactly(make_shards, tmp_path: Path):
 def test_the_ridge_line_forecasts_what_is_linear_in_the_look_back(shards, tmp_path: Path):
     summary = write_ridge(tmp_path, shards=shards, settings=ForecastBaselineSettings(ridge_penalties=(1e-3, 1e3)))
 
-    assert summary["penalty"] == 1e-3
+    assert summary.penalty == 1e-3
     assert np.load(tmp_path / "test.npy")[7, ..., 0] == pytest.approx(wave(40, 6)[19:27], abs=0.02)

@@ -174,11 +174,9 @@ def test_constant_channels_have_no_scaled_error_and_the_report_says_so(
 
     summary = write_evaluation(tmp_path, model=model, shards=shards, encoded=encoded, settings=SETTINGS)
 
-    assert summary["warnings"] == [
-        "mase leaves out 1 of 2 channels of series that do not vary over a season of training."
-    ]
+    assert summary.warnings == ["mase leaves out 1 of 2 channels of series that do not vary over a season of training."]
     # Differences of 1 from row to row, so the error of the channel that varies is its own size: the mean of 3 to 19.
-    assert summary["metrics"]["test"]["mase"]["value"] == pytest.approx(11.0)
+    assert summary.metrics["test"]["mase"]["value"] == pytest.approx(11.0)
     by_channel = json.loads((tmp_path / "metrics.json").read_text())["by_channel"]
     assert ["mase" in record for record in by_channel] == [True, False]
 
@@ -189,9 +187,8 @@ def test_a_single_channel_is_scored_in_original_units_as_well(make_shards, encod
     outputs = {f"{split}.npy": np.full((17, 1, 1, 1), 1.0, np.float32) for split in ("valid", "test")}
     model = make_artefact("fit", {**outputs, "forecast.json": {"quantiles": []}}, name="one")
 
-    metrics = write_evaluation(tmp_path, model=model, shards=shards, encoded=encoded, settings=SETTINGS)["metrics"][
-        "test"
-    ]
+    summary = write_evaluation(tmp_path, model=model, shards=shards, encoded=encoded, settings=SETTINGS)
+    metrics = summary.metrics["test"]
 
     # One scaled unit of c0 is 2 original ones.
     assert metrics["mae_original"]["value"] == pytest.approx(2 * metrics["mae"]["value"])
@@ -211,7 +208,7 @@ def evaluate_panel(make_shards, encoded, make_artefact, tmp_path: Path) -> Calla
         outputs = {f"{split}.npy": point[:, None, :, None].astype(np.float32) for split in ("valid", "test")}
         model = make_artefact(stage, {**outputs, "forecast.json": {"quantiles": []}}, name="gru")
         summary = write_evaluation(tmp_path, model=model, shards=shards, encoded=encoded, settings=SETTINGS)
-        return summary | json.loads((tmp_path / "metrics.json").read_text())
+        return dict(summary) | json.loads((tmp_path / "metrics.json").read_text())
 
     return run
 
@@ -231,7 +228,7 @@ def test_each_series_is_measured_beside_its_seasonal_naive_forecast(evaluate_pan
     assert found["warnings"][-1].startswith(
         '1 of 2 series are forecast far worse than by seasonal-naive on the test windows, such as "s1" with '
     )
-    assert "problems" not in found
+    assert not found["problems"]
 
 
 def test_a_model_no_better_than_the_training_mean_has_learned_nothing(evaluate_panel):
@@ -246,7 +243,7 @@ def test_a_model_no_better_than_the_training_mean_has_learned_nothing(evaluate_p
 def test_nothing_is_expected_of_a_baseline(evaluate_panel):
     found = evaluate_panel((2.0, 2.0), stage="baseline")
 
-    assert "problems" not in found
+    assert not found["problems"]
     assert not [warning for warning in found["warnings"] if "far worse" in warning]
 
 

@@ -25,6 +25,7 @@ from tasks.kinds.forecast.scoring import measure_errors, score_model
 from tasks.kinds.forecast.shard import WindowSettings, write_shards
 from tasks.kinds.forecast.split import TimeSplitSettings, write_splits
 from tasks.kinds.forecast.stored_windows import open_split
+from tasks.kinds.forecast.summaries import SeriesRowsSummary
 from tasks.panel.frames import SPLITS, read_whole_series
 from tasks.panel.time_grid import TimeGrid
 from tasks.promotion import ledger, named_models
@@ -58,7 +59,10 @@ def make_artefact(stage: str, write: Callable, **inputs: object) -> Artefact:
 
 def write_rows(folder: Path, *, rows: pl.DataFrame, grid: dict, digest: str) -> dict:
     rows.write_parquet(folder / "rows.parquet")
-    return {"rows": rows.height, "channels": ["c0", "c1"], "covariates": [], "grid": grid, "digest": digest}
+    return SeriesRowsSummary(
+        rows=rows.height, channels=["c0", "c1"], covariates=[], grid=TimeGrid(**grid), digest=digest, first_time="",
+        last_time="", unsorted=0, unsorted_explained="", duplicates=0, missing={}, sentinels={}, gaps={},
+    )  # fmt: skip
 
 
 def make_lineage(

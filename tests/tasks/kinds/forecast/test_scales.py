@@ -28,6 +28,7 @@ from tasks.panel.rounding import find_rounded
 from tasks.panel.scaler import Scaler, fit_scale
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
+from tasks.store.manifest import Summary
 
 STEPS = 120
 GRID = {"frequency": "1", "clock": "step", "zone": None, "anchor": 0}
@@ -61,7 +62,8 @@ def encode(project: Path) -> Callable[..., Artefact]:
                 rows.filter(pl.col("time").is_between(*cuts[index : index + 2], closed="left")).write_parquet(
                     folder / f"{name}.parquet"
                 )
-            return {"rows": rows.height, "channels": ["x"], "cuts": {}, "grid": GRID}
+            found = {"channels": ["x"], "covariates": [], "cuts": {}, "splits": {}, "grid": GRID}
+            return Summary.model_validate({"rows": rows.height, **found})
 
         splits = artefacts.build(
             "split", split, module="tasks.store.artefacts", config={"rows": str(rows.hash_rows().sum())}
@@ -98,7 +100,7 @@ def test_one_series_and_like_ones_share_a_scale(encode, series):
     encoded = encode(panel(**series))
 
     assert scaler_of(encoded).own is None
-    assert (encoded.summary["warnings"], encoded.summary.get("problems")) == ([], None)
+    assert encoded.summary.keys().isdisjoint({"warnings", "problems"})
     scale = np.concatenate([values[: int(0.6 * STEPS)] for values in series.values()])
     expected = (series["a"][: int(0.6 * STEPS)] - scale.mean()) / scale.std()
     np.testing.assert_allclose(scaled(encoded, "a"), expected, atol=1e-6)

@@ -18,6 +18,7 @@ from tasks.errors import InputError
 from tasks.kinds.forecast.encode import ScaleSettings, write_encoded
 from tasks.kinds.forecast.shard import WindowSettings, write_shards
 from tasks.kinds.forecast.split import TimeSplitSettings, must_hold, write_splits
+from tasks.kinds.forecast.summaries import SeriesRowsSummary
 from tasks.panel import frames
 from tasks.panel.frames import SPLITS, read_whole_series
 from tasks.panel.time_grid import TimeGrid, show_time
@@ -51,8 +52,10 @@ def make(project: Path) -> Callable[..., list[Artefact]]:
             rows.write_parquet(folder / "rows.parquet")
             known = [name.removeprefix("known.") for name in rows.columns if name.startswith("known.")]
             ends = (show_time(rows["time"].cast(pl.Int64).min(), grid.clock), "the end")
-            found = dict(zip(("first_time", "last_time"), ends, strict=True))
-            return found | {"rows": rows.height, "channels": ["x"], "covariates": known, "grid": grid.to_dict()}
+            return SeriesRowsSummary(
+                rows=rows.height, channels=["x"], covariates=known, grid=grid, first_time=ends[0], last_time=ends[1],
+                unsorted=0, unsorted_explained="", duplicates=0, missing={}, sentinels={}, gaps={},
+            )  # fmt: skip
 
         stages = [
             artefacts.build("ingest", ingest, module="tasks.store.artefacts", config={"rows": rows.hash_rows().sum()})

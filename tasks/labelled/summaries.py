@@ -1,0 +1,50 @@
+"""What the stages of labelled rows report, whatever is labelled."""
+
+from dataclasses import dataclass, field
+
+from pydantic import Field
+
+from tasks.contract.summaries import SplitSummary
+from tasks.store.manifest import Summary
+
+
+class LabelledRowsSummary(Summary):
+    """Rows by official split, where the source has one."""
+
+    splits: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """What became of rows held from the split `origin`: counts by split, but for `renamed`, which maps labels to names.
+
+    `other_label` rows have another label in the source, `conflicting` ones several, so that they keep theirs. The rows
+    `aside` have one of the `gone_labels`; those that `left` went aside this time, those `returned` came back. Of the
+    `new_labels` no row was held or trained on when the rows were divided first.
+    """
+
+    origin: str
+    held: int
+    other_label: dict[str, int] = field(default_factory=dict)
+    swaps: dict[str, int] = field(default_factory=dict)
+    conflicting: dict[str, int] = field(default_factory=dict)
+    renamed: dict[str, str] = field(default_factory=dict)
+    aside: dict[str, int] = field(default_factory=dict)
+    left: dict[str, int] = field(default_factory=dict)
+    returned: dict[str, int] = field(default_factory=dict)
+    gone_labels: list[str] = field(default_factory=list)
+    new_labels: list[str] = field(default_factory=list)
+
+
+class LabelledSplitSummary(SplitSummary):
+    """Sorted `labels`, what became of rows held in place, and what labels are called now."""
+
+    labels: list[str]
+    held: Changes | None = None
+    names: dict[str, str] = Field(default_factory=dict)
+
+
+class EncodedSummary(Summary):
+    """The classes, in the order of their numbers."""
+
+    labels: list[str]
