@@ -2,63 +2,90 @@
 
 - `lock` is held by the process that works here; the kernel frees it on any death.
 - `order.json` says what was asked, and which model version answers.
-- `window-000000.csv` holds a window's answers; beside it lie its refused rows and a record with the hashes of both.
+- `rows.parquet` holds the rows of a table as they were read, where a kind stores them; a record holds its hash.
+- `window-000000.csv` holds a window's answers; with it come its refused rows, and a record with the hashes of both.
 - `finished.json` says that all windows are joined: what remains is to give the files their names.
 """
 
 import contextlib
 import fcntl
+import functools
 import json
+import operator
 import os
 import shutil
-from collections.abc import Generator
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 import polars as pl
 
 from rnnmodels.durable import sha256_of_file, sync, write_durably
+from tasks.contract.notes import Notes
 from tasks.contract.profile import Profile
 from tasks.errors import InputError
 from tasks.prediction.job import Order, Target
 from tasks.prediction.tables import write_faults, write_table
 
 LOCK, ORDER, FINISHED = "lock", "order.json", "finished.json"
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """A window's answers: a `table` with a line per row, its `faults` and other rows, and what it looked like."""
+    """A window's answers: a `table`, None if nothing of it could be answered, and `faults` that say why.
 
-    table: pl.DataFrame
+    `counts` are added up over all windows by name, `rows` among them, as are `notes` and what the rows looked like.
+    """
+
+    table: pl.DataFrame | None
     faults: list[dict]
-    left_out: int
-    blank_lines: int
-    profile: Profile
+    counts: Mapping[str, int]
+    notes: Notes = field(default_factory=Notes)
+    profile: Profile | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tally:
-    """Finished windows counted: their rows, how many of them were bad, and what all looked like.
-
-    Beside these rows there were `left_out` ones other than `where` asks for, and `blank_lines`.
-    """
+    """Finished windows added up; `tables` of them have answers."""
 
     windows: int
-    rows: int
-    bad: int
-    left_out: int
-    blank_lines: int
-    profile: Profile
+    tables: int
+    counts: dict[str, int]
+    notes: Notes
+    profile: Profile | None
+
+    @property
+    def rows(self) -> int:
+        """Rows of answers, as the kind counts them."""
+        return self.counts.get("rows", 0)
 
     def __add__(self, other: "Tally") -> "Tally":
         """Count the windows of both."""
-        return Tally(**{one.name: getattr(self, one.name) + getattr(other, one.name) for one in fields(self)})
+        names = self.counts | other.counts
+        profiles = [one.profile for one in (self, other) if one.profile is not None]
+        return Tally(
+            windows=self.windows + other.windows,
+            tables=self.tables + other.tables,
+            counts={name: self.counts.get(name, 0) + other.counts.get(name, 0) for name in names},
+            notes=self.notes + other.notes,
+            profile=functools.reduce(operator.add, profiles) if profiles else None,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return JSON values."""
+        return asdict(self) | {"profile": None if self.profile is None else self.profile.as_json()}
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> "Tally":
+        """Read what `as_json` returned."""
+        profile = None if fields["profile"] is None else Profile.from_json(fields["profile"])
+        counted = {name: fields[name] for name in ("windows", "tables", "counts")}
+        return cls(**counted, notes=Notes(**fields["notes"]), profile=profile)
 
 
-NOTHING_DONE = Tally(windows=0, rows=0, bad=0, left_out=0, blank_lines=0, profile=Profile.empty())
+NOTHING_DONE = Tally(windows=0, tables=0, counts={}, notes=Notes(), profile=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,32 +139,44 @@ class Unfinished:
         (self.folder / ORDER).unlink(missing_ok=True)
         sync(self.folder)
 
-    def add(self, number: int, answers: Answers) -> Tally:
-        """Keep a window's answers; they count once its record is there."""
-        files = (self.answers_of(number), self.faults_of(number))
-        write_table(answers.table, files[0], is_first=number == 0)
-        write_faults(answers.faults, files[1])
-        bad = len(answers.faults)
+    def add(self, number: int, answers: Answers, *, is_first: bool) -> Tally:
+        """Keep a window's answers, the first or later ones; they count once its record is there."""
+        files = [self.faults_of(number)]
+        write_faults(answers.faults, files[0])
+        if answers.table is not None:
+            files.append(self.answers_of(number))
+            write_table(answers.table, files[1], is_first=is_first)
         tally = Tally(
             windows=1,
-            rows=answers.table.height + bad,
-            bad=bad,
-            left_out=answers.left_out,
-            blank_lines=answers.blank_lines,
+            tables=int(answers.table is not None),
+            counts={**answers.counts, "bad": len(answers.faults)},
+            notes=answers.notes,
             profile=answers.profile,
         )
-        record = {
-            "sha256": {path.name: sha256_of_file(path) for path in files},
-            "tally": {**asdict(tally), "profile": tally.profile.as_json()},
-        }
-        write_durably(self._record(number), json.dumps(record).encode())
+        self.record(f"window-{number:06d}", files, tally.as_json())
         return tally
+
+    def record(self, name: str, files: Sequence[Path], content: dict[str, Any]) -> None:
+        """Note durably what some files of the folder hold, with their hashes."""
+        record = {"sha256": {path.name: sha256_of_file(path) for path in files}, "content": content}
+        write_durably(self.folder / f"{name}.json", json.dumps(record).encode())
+
+    def recall(self, name: str) -> dict[str, Any] | None:
+        """Return what was noted of some files; None without a record, or if they are not whole."""
+        path = self.folder / f"{name}.json"
+        if not path.is_file():
+            return None
+        record = json.loads(path.read_bytes())
+        for file, sha256 in record["sha256"].items():
+            if not (self.folder / file).is_file() or sha256_of_file(self.folder / file) != sha256:
+                return None
+        return record["content"]
 
     def count_done(self) -> Tally:
         """Count the finished windows, up to the first that is missing or whose files are not whole."""
         total = NOTHING_DONE
-        while (window := self._read_window(total.windows)) is not None:
-            total += window
+        while (window := self.recall(f"window-{total.windows:06d}")) is not None:
+            total += Tally.from_json(window)
         return total
 
     def read_finished(self) -> dict | None:
@@ -164,21 +203,6 @@ class Unfinished:
                 target.refuse_overwriting(name)
                 path.replace(name)
         sync(target.output.parent)
-
-    def _record(self, number: int) -> Path:
-        return self.folder / f"window-{number:06d}.json"
-
-    def _read_window(self, number: int) -> Tally | None:
-        if not self._record(number).is_file():
-            return None
-        record = json.loads(self._record(number).read_bytes())
-        for name, sha256 in record["sha256"].items():
-            path = self.folder / name
-            if not path.is_file() or sha256_of_file(path) != sha256:
-                return None
-        tally: dict[str, Any] = record["tally"]
-        tally["profile"] = Profile.from_json(tally["profile"])
-        return Tally(**tally)
 
 
 @contextlib.contextmanager

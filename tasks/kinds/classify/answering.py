@@ -51,13 +51,8 @@ def answer_window(classifier: TextClassifier, read: ReadWindow, *, model: str, c
     )
     profile = classifier.profile(read.reading, probabilities, rows["label"].replace("", None).to_list())
     window = read.window
-    return Answers(
-        table=table,
-        faults=window.faults,
-        left_out=window.left_out,
-        blank_lines=window.blank_lines,
-        profile=profile,
-    )
+    counts = {"rows": rows.height + len(window.faults), "left_out": window.left_out, "blank_lines": window.blank_lines}
+    return Answers(table=table, faults=window.faults, counts=counts, profile=profile)
 
 
 def score_in_batches(classifier: TextClassifier, reading: Reading, cores: ThreadPoolExecutor) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +12,10 @@ from click.testing import CliRunner
 
 from flows.commands import launch
 from flows.commands.cli import main
+from tasks.contract.notes import Notes
 from tasks.errors import InputError
-from tasks.kinds.classify_series.ingest import read_sequences
+from tasks.kinds.classify_series.frames import read_in_chunks
+from tasks.kinds.classify_series.ingest import write_sequences
 from tasks.kinds.classify_series.source import UnlabelledSource
 from tasks.panel.refusals import Refusal
 from tasks.prediction.tables_of_numbers import AnsweredTable, predict_table
@@ -41,23 +43,34 @@ class Summing:
     serving = Serving()
     meanwhile: Callable[[], None] = staticmethod(lambda: None)
 
-    def answer_files(self, inputs: Inputs, *, refusals: list[Refusal], intake: Intake) -> pl.DataFrame:
-        folder = inputs.files[0].path.with_name("scratch")
-        folder.mkdir(exist_ok=True)
-        sequences = read_sequences(folder, inputs=inputs, intake=intake, refusals=refusals)
-        for series, length in sequences.select("series", "length").iter_rows():
+    def store_rows(self, folder: Path, inputs: Inputs, intake: Intake, refusals: list[Refusal]) -> None:
+        write_sequences(folder, inputs=inputs, intake=intake, refusals=refusals)
+
+    def read_windows(self, path: Path, max_rows: int) -> Iterator[pl.DataFrame]:
+        return read_in_chunks(path, max_rows)
+
+    def answer_window(
+        self, rows: pl.DataFrame, settings: UnlabelledSource, *, refusals: list[Refusal], notes: Notes
+    ) -> pl.DataFrame:
+        for series, length in rows.select("series", "length").iter_rows():
             if length < SHORTEST:
                 refusals.append(Refusal(series, InputError("E-FOR-001", f"{series} has {length}.", fix="give more.")))
-        sums = sequences.filter(pl.col("length") >= SHORTEST).select("series", pl.col("value.value").list.sum())
+        sums = rows.filter(pl.col("length") >= SHORTEST).select("series", pl.col("value.value").list.sum())
         if sums.is_empty() and refusals:
             raise refusals[0].error
         self.meanwhile()
+        notes.add("sums", sums.height, *sums["series"])
         return sums
+
+    def describe(self, notes: Notes) -> list[str]:
+        return [f"summed {notes.count('sums')}: {notes.show('sums')}"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SummedFile(AnsweredTable):
     """What became of a table."""
+
+    items = "series"
 
     def describe_answers(self) -> str:
         return f"{self.rows} sums"
@@ -69,7 +82,10 @@ class SummedFile(AnsweredTable):
 @pytest.fixture(autouse=True)
 def _registered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """A model that answers to the name `sums`."""
-    found = registered_model.RegisteredModel(name="sums", version="1", artifact_uri="", folder=tmp_path)
+    folder = tmp_path / "model"
+    (folder / "artifacts" / "parts").mkdir(parents=True)
+    (folder / "artifacts" / "parts" / "serving.json").write_text("{}")
+    found = registered_model.RegisteredModel(name="sums", version="1", artifact_uri="", folder=folder)
     monkeypatch.setattr(named_models, "resolve_model", lambda _: found)
 
 
@@ -127,7 +143,7 @@ def test_every_row_is_counted_once(tmp_path: Path):
 
     counted = {field: getattr(predicted, field) for field in ("rows_read", "left_out", "blank_lines", "merged")}
     assert counted == {"rows_read": 10, "left_out": 2, "blank_lines": 1, "merged": 1}
-    assert (predicted.bad, predicted.refused_rows, predicted.refused_series) == (4, 1, 3)
+    assert (predicted.bad, predicted.refused_rows, predicted.refused_items) == (4, 1, 3)
     used = predicted.rows_read - predicted.left_out - predicted.blank_lines - predicted.refused_rows
     assert used == 6
     assert predicted.describe().splitlines()[:2] == [
@@ -146,7 +162,7 @@ def test_a_table_without_faults_leaves_no_file_of_errors(tmp_path: Path):
 
     assert (predicted.bad, predicted.errors, predicted.rows) == (0, None, 1)
     assert predicted.describe().splitlines()[1] == "4 rows read, none left out."
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv", "scratch"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "model", "out.csv"]
 
 
 @pytest.mark.parametrize(
@@ -230,4 +246,6 @@ def test_an_output_that_appeared_meanwhile_is_kept(tmp_path: Path):
         predict(tmp_path, good, model=model)
 
     assert (tmp_path / "out.csv").read_text() == "of another program"
+    model.meanwhile = lambda: pytest.fail("what is answered is answered once")
+    assert predict(tmp_path, good, model=model, overwrite=True).rows == 1
     assert not list(tmp_path.glob(".out*"))
