@@ -1,6 +1,7 @@
 """A table of numbers is answered as far as it can be; what cannot be answered is named, and every row is counted."""
 
 import dataclasses
+import functools
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,12 +19,16 @@ from tasks.kinds.classify_series.frames import read_in_chunks
 from tasks.kinds.classify_series.ingest import write_sequences
 from tasks.kinds.classify_series.source import UnlabelledSource
 from tasks.panel.refusals import Refusal
+from tasks.prediction import tables_of_numbers
 from tasks.prediction.tables_of_numbers import AnsweredTable, predict_table
 from tasks.prediction.unfinished import claimed
+from tasks.progress import listening
 from tasks.promotion import named_models
 from tasks.registry import registered_model
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
+from tasks.store import fingerprint
+from tests.tasks.crashes import Crash, count_steps, interrupted_after
 
 SHORTEST = 3
 
@@ -248,4 +253,97 @@ def test_an_output_that_appeared_meanwhile_is_kept(tmp_path: Path):
     assert (tmp_path / "out.csv").read_text() == "of another program"
     model.meanwhile = lambda: pytest.fail("what is answered is answered once")
     assert predict(tmp_path, good, model=model, overwrite=True).rows == 1
+    assert not list(tmp_path.glob(".out*"))
+
+
+def draw_series(num_series: int) -> str:
+    """Series of which every fourth is too short, and every fifth has a row that cannot be read."""
+    lines = ["id,time,kind,value"]
+    for number in range(num_series):
+        length = 1 if number % 4 == 1 else 3 + number % 3
+        lines += [f"s{number:02d},{time},a,{'oops' if number % 5 == 4 else number + time}" for time in range(length)]
+    return "\n".join(lines)
+
+
+def read_result(folder: Path, output: str) -> tuple[bytes, bytes]:
+    return (folder / output).read_bytes(), (folder / f"{output}.errors.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_windows_show_neither_in_the_answers_nor_in_what_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+):
+    table = draw_series(30)
+    at_once = predict(tmp_path, table, output=f"once{suffix}")
+    monkeypatch.setattr(tables_of_numbers, "WINDOW_ROWS", 4)
+
+    in_windows = predict(tmp_path, table, output=f"many{suffix}")
+
+    read = {".csv": pl.read_csv, ".jsonl": pl.read_ndjson, ".parquet": pl.read_parquet}[suffix]
+    assert read(tmp_path / f"many{suffix}").equals(read(tmp_path / f"once{suffix}"))
+    assert read_result(tmp_path, f"many{suffix}")[1] == read_result(tmp_path, f"once{suffix}")[1]
+    free = {"output": Path(), "errors": None, "wall_s": 0, "rows_per_s": 0}
+    assert dataclasses.replace(in_windows, **free) == dataclasses.replace(at_once, **free)
+    assert in_windows.warnings == ["summed 18: s00; s02; s03; ..."]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_crash_at_any_step_costs_no_series_and_doubles_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+):
+    monkeypatch.setattr(tables_of_numbers, "WINDOW_ROWS", 20)
+    for name in ("code_digest", "installed_versions"):  # each prediction reads all its code, which stays as it is
+        monkeypatch.setattr(fingerprint, name, functools.cache(getattr(fingerprint, name)))
+    table = draw_series(15)
+    predict(tmp_path, table, output=f"whole{suffix}")
+    whole, crash_at = read_result(tmp_path, f"whole{suffix}"), count_steps(monkeypatch)
+    crashed, step = True, 0
+    while crashed:
+        step, crashed = step + 1, False
+        output = f"{step}{suffix}"
+        crash_at(step)
+        try:
+            predict(tmp_path, table, output=output)
+        except Crash:
+            crashed = True
+        crash_at(0)
+        if not (tmp_path / output).exists():
+            predict(tmp_path, table, output=output)
+        assert read_result(tmp_path, output) == whole, step
+    assert step > 20
+
+
+def test_a_table_that_changed_is_read_and_answered_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tables_of_numbers, "WINDOW_ROWS", 4)
+    with pytest.raises(KeyboardInterrupt), listening(interrupted_after(3)):
+        predict(tmp_path, draw_series(30))
+
+    assert predict(tmp_path, draw_series(31)).kept_rows == 0
+
+
+def test_stored_rows_that_were_damaged_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tables_of_numbers, "WINDOW_ROWS", 4)
+    predict(tmp_path, draw_series(30), output="whole.csv")
+    with pytest.raises(KeyboardInterrupt), listening(interrupted_after(3)):
+        predict(tmp_path, draw_series(30))
+    (tmp_path / ".out.csv.partial" / "rows.parquet").write_bytes(b"PAR1")
+
+    assert predict(tmp_path, draw_series(30)).kept_rows == 2
+
+    assert read_result(tmp_path, "out.csv") == read_result(tmp_path, "whole.csv")
+
+
+def test_where_nothing_is_answered_for_long_the_first_reason_is_told_after_a_kill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(tables_of_numbers, "WINDOW_ROWS", 2)
+    table = "id,time,kind,value\n" + "".join(f"s{number},0,a,1\n" for number in range(9))
+    with pytest.raises(KeyboardInterrupt), listening(interrupted_after(3)):
+        predict(tmp_path, table)
+
+    with pytest.raises(
+        InputError, match=r"E-FOR-001 s0 has 1\. Nothing .* 9 such faults were found\.\nFix: give more\."
+    ):
+        predict(tmp_path, table)
+
     assert not list(tmp_path.glob(".out*"))

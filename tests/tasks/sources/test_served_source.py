@@ -17,8 +17,8 @@ from tasks.kinds.classify.ingest import write_rows as write_texts
 from tasks.kinds.classify.source import SourceSettings
 from tasks.kinds.classify.windows import open_input, read_windows
 from tasks.kinds.classify_series.classifier import Serving as SequenceServing
-from tasks.kinds.classify_series.ingest import write_sequences as write_unlabelled
 from tasks.kinds.classify_series.ingest import write_rows as write_sequences
+from tasks.kinds.classify_series.ingest import write_sequences as write_unlabelled
 from tasks.kinds.classify_series.source import SequenceSource
 from tasks.kinds.detect.ingest import write_rows as write_watched
 from tasks.kinds.detect.serving import Serving as DetectorServing
