@@ -1,4 +1,4 @@
-"""How registered models answer tables: files, and what someone hands to them, whatever types pandas gave it.
+"""A table that someone hands to a registered model, as the reader of files takes it: whatever types pandas gave it.
 
 The training rows may have been text; pandas makes numbers of ids, whole numbers of values, and times or dates of times.
 This module travels with every registered model that takes a table, so it knows neither Prefect nor MLflow.
@@ -8,82 +8,24 @@ import contextlib
 import datetime
 import decimal
 import tempfile
-from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tasks.contract.notes import Notes
 from tasks.errors import InputError, quoted
-from tasks.panel.frames import ROWS_FILE, read_windows
-from tasks.panel.refusals import Refusal
 from tasks.panel.source import StampedSource
 from tasks.sources.inputs import InputFile, Inputs
-from tasks.sources.intake import Intake
-from tasks.sources.served_source import ServedSource
 
 if TYPE_CHECKING:
     import pandas as pd
-
-SourceT = TypeVar("SourceT", bound=StampedSource)
 
 # Beyond this, neighbouring whole numbers become the same float.
 LAST_EXACT = 2**53
 NUMBERS = ("value", "known")
 TIMES_AS_THEY_ARE = {"time_unit": "text", "time_format": None}
 PLAIN = (pl.String, pl.Boolean, pl.Date, pl.Time, pl.Datetime)
-
-
-class TableAnswerer(ABC, Generic[SourceT]):
-    """A model that reads canonical tables, as its `serving` says; in windows of whole series it answers as at once."""
-
-    if TYPE_CHECKING:
-
-        @property
-        def serving(self) -> ServedSource[SourceT]:
-            """How it reads rows."""
-
-    @abstractmethod
-    def store_rows(
-        self, folder: Path, inputs: Inputs, intake: Intake[SourceT], refusals: list[Refusal] | None = None
-    ) -> None:
-        """Read files into `rows.parquet`, checked as the training rows were; the intake is told what was done."""
-
-    @abstractmethod
-    def answer_window(
-        self, rows: pl.DataFrame, settings: SourceT, *, refusals: list[Refusal] | None, notes: Notes
-    ) -> pl.DataFrame:
-        """Answer stored rows; with a list `refusals`, series go there, and the first is raised if none is left."""
-
-    def read_windows(self, path: Path, max_rows: int) -> Iterator[pl.DataFrame]:
-        """Yield stored rows as whole series."""
-        return read_windows(path, max_rows)
-
-    def describe(self, notes: Notes) -> list[str]:  # noqa: ARG002 (a kind may note something)
-        """Say what was noted of rows."""
-        return []
-
-    def answer_files(
-        self,
-        inputs: Inputs,
-        *,
-        refusals: list[Refusal] | None = None,
-        intake: Intake[SourceT] | None = None,
-        **changed: object,
-    ) -> pl.DataFrame:
-        """Answer all that files hold; `changed` settings of the source are other than in training.
-
-        An `intake` brings its own, and is told what was done.
-        """
-        intake, notes = intake or Intake(self.serving.settings_for(inputs.files[0].path, **changed)), Notes()
-        with tempfile.TemporaryDirectory() as folder:
-            self.store_rows(Path(folder), inputs, intake, refusals)
-            rows = pl.read_parquet(Path(folder) / ROWS_FILE)
-        answers = self.answer_window(rows, intake.settings, refusals=refusals, notes=notes)
-        intake.warnings += self.describe(notes)
-        return answers
 
 
 @contextlib.contextmanager

@@ -3,15 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import polars as pl
 
 from rnnmodels.durable import sync
 from tasks.contract.notes import Notes
+from tasks.contract.table_model import Refusal, TableModel
 from tasks.errors import InputError
-from tasks.panel.frames import ROWS_FILE
-from tasks.panel.refusals import Refusal
 from tasks.prediction.counts import AnsweredFile, describe_fault
 from tasks.prediction.job import Columns, Job, Target, check_job
 from tasks.prediction.remedies import in_words_of_prediction, refuse_all
@@ -19,54 +18,13 @@ from tasks.prediction.resumable import answer_file
 from tasks.prediction.unfinished import Answers, Tally, Unfinished
 from tasks.progress import Progress, emit
 from tasks.registry.registered_model import RegisteredModel
-from tasks.sources.inputs import Inputs, find_inputs
+from tasks.sources.inputs import find_inputs
 from tasks.sources.intake import Intake
 from tasks.sources.settings import FileSettings
 
 NO_ROWS = "E-DATA-001"
 STORED = "stored"
 WINDOW_ROWS = 20_000
-
-
-class Serving(Protocol):
-    """How a model reads its rows."""
-
-    def settings_for(self, path: Path, **changed: object) -> FileSettings:
-        """The settings of the training rows' source, for other files."""
-
-
-class TableModel(Protocol):
-    """A served model that reads tables."""
-
-    @property
-    def serving(self) -> Serving:
-        """How it reads rows."""
-
-    def store_rows(self, folder: Path, inputs: Inputs, intake: Intake, refusals: list[Refusal], /) -> None:
-        """Read files into `rows.parquet`, in the order in which they are answered.
-
-        What was done to the rows is told to the intake, and what cannot be answered goes to `refusals`.
-        """
-
-    def read_windows(self, path: Path, max_rows: int, /) -> Iterator[pl.DataFrame]:
-        """Yield stored rows in parts that are answered apart, of at most so many rows where that can be."""
-
-    def answer_window(
-        self,
-        rows: pl.DataFrame,
-        settings: Any,  # noqa: ANN401 (those of the source that the kind has)
-        /,
-        *,
-        refusals: list[Refusal] | None,
-        notes: Notes,
-    ) -> pl.DataFrame:
-        """Answer some rows that were read by these settings of their source.
-
-        What cannot be answered goes to `refusals`, the first of which is raised if nothing is left.
-        """
-
-    def describe(self, notes: Notes, /) -> list[str]:
-        """Say what was noted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +58,7 @@ class TableWork:
         """Answer the windows of the table after the first `skip`; the first tells what was refused while reading."""
         stored, settings = self._store_once(), self.settings
         emit(Progress("predict", note=f"answering with {self.label}"))
-        windows = self.model.read_windows(self.unfinished.folder / ROWS_FILE, WINDOW_ROWS)
+        windows = self.model.read_windows(self.unfinished.folder / stored["file"], WINDOW_ROWS)
         for number, rows in enumerate(windows):
             if number >= skip:
                 yield self._answer_window(rows, settings, stored if number == 0 else {"faults": [], "counts": {}})
@@ -143,10 +101,10 @@ class TableWork:
     def _store(self) -> dict[str, Any]:
         refusals: list[Refusal] = []
         refused: list[InputError] = []
-        settings, path = self.settings, self.unfinished.folder / ROWS_FILE
+        settings = self.settings
         intake = Intake(settings, refused=refused)
         try:
-            self.model.store_rows(self.unfinished.folder, find_inputs(settings), intake, refusals)
+            path = self.model.store_rows(self.unfinished.folder, find_inputs(settings), intake, refusals)
         except InputError as error:
             raise in_words_of_prediction(_nothing_stored(error, refusals, intake), settings) from None
         sync(path)
@@ -154,6 +112,7 @@ class TableWork:
         faults = [describe_fault(error, row=error.row) for error in rows]
         faults += [describe_fault(error, series=series) for series, error in refusals]
         stored = {
+            "file": path.name,
             "faults": faults,
             "first_refusal": refusals[0].error.fields() if refusals else None,
             "counts": _count_rows(intake, len(refusals)),

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from tasks.contract.notes import Notes
+from tasks.contract.table_model import Refusal, TableModel
 from tasks.errors import InputError
 from tasks.kinds.classify_series.frames import read_in_chunks
 from tasks.kinds.classify_series.ingest import write_sequences
@@ -22,9 +23,9 @@ from tasks.kinds.classify_series.numbers import VALUES_COLUMN, encode_sequences,
 from tasks.kinds.classify_series.source import SequenceSource, SequenceTable, UnlabelledSource
 from tasks.labelled.calibration import calibrated_probabilities
 from tasks.panel.frames import ROWS_FILE
-from tasks.panel.refusals import Refusal, refuse_missing_channels
+from tasks.panel.refusals import refuse_missing_channels
 from tasks.panel.scaler import Scaler
-from tasks.panel.served_table import TIMES_AS_THEY_ARE, TableAnswerer, stored_table
+from tasks.panel.served_table import TIMES_AS_THEY_ARE, stored_table
 from tasks.registry.served_parts import read_serving, write_serving
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
@@ -65,7 +66,7 @@ class Serving(ServedSource[SequenceTable]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SequenceLabeller(TableAnswerer[SequenceTable]):
+class SequenceLabeller(TableModel[SequenceTable]):
     """A model in evaluation mode with the scaler and the labels it was fitted with."""
 
     model: "SeriesClassifier"
@@ -92,14 +93,11 @@ class SequenceLabeller(TableAnswerer[SequenceTable]):
         )
 
     def store_rows(
-        self,
-        folder: Path,
-        inputs: Inputs,
-        intake: Intake[SequenceTable],
-        refusals: list[Refusal] | None = None,
-    ) -> None:
+        self, folder: Path, inputs: Inputs, intake: Intake[SequenceTable], refusals: list[Refusal] | None
+    ) -> Path:
         """Read files into sequences: row, series, length, time, value.*; those without a number are refused."""
         write_sequences(folder, inputs=inputs, intake=intake, refusals=refusals)
+        return folder / ROWS_FILE
 
     def read_windows(self, path: Path, max_rows: int) -> Iterator[pl.DataFrame]:
         """Yield stored sequences with about so many steps together."""
@@ -129,9 +127,7 @@ class SequenceLabeller(TableAnswerer[SequenceTable]):
         changed: dict = {"id_columns": self.serving.settings.id_columns or (SEQUENCE,), "one_series_per_file": False}
         with stored_table(table, self.serving.settings_for(Path("table.parquet"), **changed)) as (inputs, time):
             intake = Intake(self.serving.settings_for(inputs.files[0].path, **changed, **_time_rule(time)))
-            folder = inputs.files[0].path.parent
-            self.store_rows(folder, inputs, intake)
-            return pl.read_parquet(folder / ROWS_FILE)
+            return pl.read_parquet(self.store_rows(inputs.files[0].path.parent, inputs, intake, None))
 
     def label_sequences(self, sequences: pl.DataFrame) -> pl.DataFrame:
         """Label sequences; columns sequence, label, and probability_<label> for every label.

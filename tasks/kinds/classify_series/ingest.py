@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from tasks.contract.table_model import Refusal
 from tasks.errors import InputError, quoted
 from tasks.kinds.classify_series.cells import LabelledRowParser
 from tasks.kinds.classify_series.frames import gather_sequences
@@ -21,7 +22,6 @@ from tasks.panel.frames import ROWS_FILE, VALUES, count_missing
 from tasks.panel.ordering import sort_times
 from tasks.panel.parking import PARKED_FILE, park_rows
 from tasks.panel.policies import Sheet
-from tasks.panel.refusals import Refusal
 from tasks.progress import Progress, emit
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake

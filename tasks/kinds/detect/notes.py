@@ -1,42 +1,14 @@
 """What a caller is to know of rows that a served detector was given, besides the answers."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 
 import polars as pl
 
 from tasks.contract.notes import Notes
-from tasks.errors import InputError, plural, quoted
+from tasks.errors import plural, quoted
 from tasks.kinds.detect.series_judge import FORGOTTEN, JUDGED, WARM_UP
-from tasks.panel.frames import bare_name
 
 NEW, PAUSE = "new", "pause"
-
-
-def leave_out_foreign(path: Path, channels: Sequence[str]) -> list[str]:
-    """Leave channels that the detector never learned out of a stored table, and rows that hold nothing else; says so.
-
-    Raises InputError (E-DATA-001) if no row is left.
-    """
-    rows = pl.scan_parquet(path)
-    own = [f"value.{name}" for name in channels]
-    foreign = [name for name in rows.collect_schema() if name.startswith("value.") and name not in own]
-    if not foreign:
-        return []
-    is_foreign = pl.any_horizontal(pl.col(foreign).is_not_null()) & pl.all_horizontal(pl.col(own).is_null())
-    draft = path.with_suffix(".own")
-    rows.filter(~is_foreign).drop(foreign).sink_parquet(draft, compression="zstd", maintain_order=True)
-    num_rows, num_left = (pl.scan_parquet(one).select(pl.len()).collect().item() for one in (path, draft))
-    draft.replace(path)
-    names = ", ".join(quoted(bare_name(name)) for name in foreign)
-    if not num_left:
-        raise InputError(
-            "E-DATA-001",
-            f"no rows are left: all are of channels that the detector was not trained on: {names}.",
-            fix=f"name the channels as in training: {', '.join(map(quoted, channels))}.",
-        )
-    note, num_empty = f"left out channels that the detector was not trained on: {names}", num_rows - num_left
-    return [f"{note}; and {plural(num_empty, 'row')} of nothing else" if num_empty else note]
 
 
 def note_answers(notes: Notes, answers: Iterable[pl.DataFrame], past_of: Mapping[str, pl.DataFrame]) -> None:

@@ -6,6 +6,7 @@ what was made of them) and `serving.json`, which says how series are read.
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,17 +14,18 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tasks.contract.notes import Notes
+from tasks.contract.table_model import Refusal, TableModel
 from tasks.errors import InputError
 from tasks.kinds.detect.detector import StreamingDetector
 from tasks.kinds.detect.ingest import write_rows
 from tasks.kinds.detect.levels import LevelScaler
-from tasks.kinds.detect.notes import describe_notes, leave_out_foreign, note_answers
+from tasks.kinds.detect.notes import describe_notes, note_answers
 from tasks.kinds.detect.series_judge import SeriesJudge, forecasts_of
 from tasks.kinds.detect.serving import RECENT_FILE, SCALES_FILE, Serving
 from tasks.kinds.detect.source import DetectionSource
-from tasks.panel.frames import ROWS_FILE
-from tasks.panel.refusals import Refusal, answer_each, refuse_missing_channels
-from tasks.panel.served_table import TIMES_AS_THEY_ARE, TableAnswerer, stored_table
+from tasks.panel.frames import ROWS_FILE, read_windows
+from tasks.panel.refusals import answer_each, refuse_missing_channels
+from tasks.panel.served_table import TIMES_AS_THEY_ARE, stored_table
 from tasks.panel.time_grid import describe_times
 from tasks.registry.served_parts import read_serving
 from tasks.sources.inputs import Inputs
@@ -38,7 +40,7 @@ SERIES = "series"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeriesDetector(TableAnswerer[DetectionSource]):
+class SeriesDetector(TableModel[DetectionSource]):
     """A model in evaluation mode with the scales it was fitted with, and the last rows of the series it knows."""
 
     model: "SequenceForecaster"
@@ -68,12 +70,16 @@ class SeriesDetector(TableAnswerer[DetectionSource]):
         folder: Path,
         inputs: Inputs,
         intake: Intake[DetectionSource],
-        refusals: list[Refusal] | None = None,  # noqa: ARG002 (a series is refused when it is judged)
-    ) -> None:
+        refusals: list[Refusal] | None,  # noqa: ARG002 (a series is refused when it is judged)
+    ) -> Path:
         """Read files of series, and leave out channels that the detector never learned."""
-        write_rows(folder, settings=intake.settings, inputs=inputs, digest=inputs.digest(), intake=intake)
-        self._refuse_other_rows(pl.read_parquet(folder / ROWS_FILE, n_rows=0))
-        intake.warnings += leave_out_foreign(folder / ROWS_FILE, self.serving.channels)
+        own = {"intake": intake, "channels": self.serving.channels}
+        write_rows(folder, settings=intake.settings, inputs=inputs, digest=inputs.digest(), **own)
+        return folder / ROWS_FILE
+
+    def read_windows(self, path: Path, max_rows: int) -> Iterator[pl.DataFrame]:
+        """Yield stored rows as whole series."""
+        return read_windows(path, max_rows)
 
     def answer_window(
         self,

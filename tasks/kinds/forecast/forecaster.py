@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from tasks.contract.notes import Notes
+from tasks.contract.table_model import Refusal, TableModel
 from tasks.kinds.forecast.histories import (
     History,
     describe_start,
@@ -32,9 +33,10 @@ from tasks.kinds.forecast.history_checks import (
     refuse_short,
 )
 from tasks.kinds.forecast.ingest import write_history
-from tasks.panel.refusals import Refusal, answer_each
+from tasks.panel.frames import ROWS_FILE, read_windows
+from tasks.panel.refusals import answer_each
 from tasks.panel.scaler import Scaler, Units
-from tasks.panel.served_table import TIMES_AS_THEY_ARE, TableAnswerer, stored_table
+from tasks.panel.served_table import TIMES_AS_THEY_ARE, stored_table
 from tasks.panel.source import SeriesSource
 from tasks.panel.time_grid import TimeGrid
 from tasks.registry.served_parts import read_serving, write_serving
@@ -78,7 +80,7 @@ class Serving(ServedSource[SeriesSource]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeriesForecaster(TableAnswerer[SeriesSource]):
+class SeriesForecaster(TableModel[SeriesSource]):
     """A model in evaluation mode with the scaler it was fitted with."""
 
     model: "SequenceForecaster"
@@ -112,10 +114,15 @@ class SeriesForecaster(TableAnswerer[SeriesSource]):
         folder: Path,
         inputs: Inputs,
         intake: Intake[SeriesSource],
-        refusals: list[Refusal] | None = None,  # noqa: ARG002 (a series is refused when it is forecast)
-    ) -> None:
+        refusals: list[Refusal] | None,  # noqa: ARG002 (a series is refused when it is forecast)
+    ) -> Path:
         """Read files that hold the history of series, and after it covariates known in advance."""
         write_history(folder, intake, inputs, channels=self.serving.channels)
+        return folder / ROWS_FILE
+
+    def read_windows(self, path: Path, max_rows: int) -> Iterator[pl.DataFrame]:
+        """Yield stored rows as whole series."""
+        return read_windows(path, max_rows)
 
     def answer_window(
         self, rows: pl.DataFrame, settings: SeriesSource, *, refusals: list[Refusal] | None, notes: Notes

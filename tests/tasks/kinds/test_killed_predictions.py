@@ -11,6 +11,7 @@ import pytest
 
 from rnnmodels.classifiers.series_classifier import SeriesClassifier
 from rnnmodels.classifiers.series_config import SeriesArchitecture
+from tasks.contract.table_model import TableModel
 from tasks.kinds.classify_series import classifier as series_classifier
 from tasks.kinds.classify_series.predict import LabelledFile
 from tasks.kinds.classify_series.source import SequenceSource
@@ -19,7 +20,7 @@ from tasks.kinds.forecast.predict import ForecastFile
 from tasks.panel.scaler import ColumnScale, Scaler
 from tasks.prediction import tables_of_numbers
 from tasks.prediction.counts import AnsweredFile
-from tasks.prediction.tables_of_numbers import TableModel, predict_table
+from tasks.prediction.tables_of_numbers import predict_table
 from tasks.progress import listening
 from tasks.promotion import named_models
 from tasks.registry import registered_model
@@ -105,9 +106,9 @@ class Counted:
     def __getattr__(self, name: str) -> object:
         return getattr(self.model, name)
 
-    def store_rows(self, *arguments: object) -> None:
+    def store_rows(self, *arguments: object) -> Path:
         self.num_read += 1
-        self.model.store_rows(*arguments)
+        return self.model.store_rows(*arguments)
 
     def answer_window(self, rows: pl.DataFrame, *arguments: object, **options: object) -> pl.DataFrame:
         self.answered.append(rows["series"][0])

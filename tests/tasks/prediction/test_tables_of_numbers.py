@@ -14,11 +14,11 @@ from click.testing import CliRunner
 from flows.commands import launch
 from flows.commands.cli import main
 from tasks.contract.notes import Notes
+from tasks.contract.table_model import Refusal, TableModel
 from tasks.errors import InputError
 from tasks.kinds.classify_series.frames import read_in_chunks
 from tasks.kinds.classify_series.ingest import write_sequences
 from tasks.kinds.classify_series.source import UnlabelledSource
-from tasks.panel.refusals import Refusal
 from tasks.prediction import tables_of_numbers
 from tasks.prediction.tables_of_numbers import AnsweredTable, predict_table
 from tasks.prediction.unfinished import claimed
@@ -42,14 +42,15 @@ class Serving:
         return UnlabelledSource(**stated | {"path": str(path), **changed})
 
 
-class Summing:
+class Summing(TableModel[UnlabelledSource]):
     """Answers each series with the sum of its values, if there are three of them."""
 
     serving = Serving()
     meanwhile: Callable[[], None] = staticmethod(lambda: None)
 
-    def store_rows(self, folder: Path, inputs: Inputs, intake: Intake, refusals: list[Refusal]) -> None:
+    def store_rows(self, folder: Path, inputs: Inputs, intake: Intake, refusals: list[Refusal]) -> Path:
         write_sequences(folder, inputs=inputs, intake=intake, refusals=refusals)
+        return folder / "rows.parquet"
 
     def read_windows(self, path: Path, max_rows: int) -> Iterator[pl.DataFrame]:
         return read_in_chunks(path, max_rows)

@@ -4,7 +4,7 @@ Its folder holds `model.safetensors`, `model.json`, `labels.json` and `serving.j
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -14,7 +14,7 @@ import polars as pl
 
 from rnnflow_bits.encode import ids_of
 from rnnflow_bits.ingest import BITS, LabelledLineSource, LineSource, read_lines
-from tasks.contract.notes import Notes
+from tasks.contract.table_model import TableModel
 from tasks.errors import InputError, quoted
 from tasks.labelled.calibration import calibrated_probabilities
 from tasks.registry.served_parts import read_serving
@@ -53,7 +53,7 @@ class Serving(ServedSource[LineSource]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LineLabeller:
+class LineLabeller(TableModel[LineSource]):
     """A model in evaluation mode with the labels it was fitted with."""
 
     model: "SequenceClassifier"
@@ -73,23 +73,16 @@ class LineLabeller:
         labels = tuple(json.loads((folder / "labels.json").read_bytes()))
         return cls(model=load_model(SequenceClassifier, folder), labels=labels, serving=serving)
 
-    def store_rows(self, folder: Path, inputs: Inputs, intake: Intake, refusals: list) -> None:
+    def store_rows(self, folder: Path, inputs: Inputs, intake: Intake, refusals: list) -> Path:
         """Read the lines of files."""
-        read_lines(inputs, intake).write_parquet(folder / "rows.parquet")
-
-    def read_windows(self, path: Path, max_rows: int) -> Iterator[pl.DataFrame]:
-        """Yield stored lines, each of which is answered by itself."""
-        return pl.read_parquet(path).iter_slices(max_rows)
+        read_lines(inputs, intake).write_parquet(folder / "lines.parquet")
+        return folder / "lines.parquet"
 
     def answer_window(self, rows: pl.DataFrame, settings: LineSource, **_: object) -> pl.DataFrame:
         """Label lines: columns row (the line in its file), label, and a probability per label."""
         probabilities = self.predict_probabilities(rows["text"].to_list())
         columns = {f"probability_{label}": probabilities[:, index] for index, label in enumerate(self.labels)}
         return pl.DataFrame({"row": rows["line"], "label": self.name_best(probabilities), **columns})
-
-    def describe(self, notes: Notes) -> list[str]:
-        """Nothing is noted of lines."""
-        return []
 
     def name_best(self, probabilities: np.ndarray) -> list[str]:
         """The most probable label of each line."""
