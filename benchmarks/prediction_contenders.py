@@ -78,7 +78,8 @@ def predict_as_the_product(setup: Setup, output: Path) -> None:
     from tasks.kinds.classify.predict import TextWork
     from tasks.prediction.job import Columns, Target, check_job
     from tasks.prediction.resumable import answer_windows, join_windows
-    from tasks.prediction.unfinished import NOTHING_DONE, claimed
+    from tasks.prediction.tally import NOTHING_DONE
+    from tasks.prediction.unfinished import claimed
 
     target = Target(source=setup.source, output=output, overwrite=True)
     job = check_job("model/1", target, columns=Columns(), source={}, code=TextWork.__module__)

@@ -17,7 +17,8 @@ from tasks.monitoring import seen
 from tasks.prediction.counts import AnsweredFile, read_first_fault
 from tasks.prediction.job import Job, Order
 from tasks.prediction.tables import join_files
-from tasks.prediction.unfinished import NOTHING_DONE, Answers, Tally, Unfinished, claimed
+from tasks.prediction.tally import NOTHING_DONE, Answers, Tally
+from tasks.prediction.unfinished import Unfinished, claimed
 from tasks.progress import Progress, emit
 from tasks.promotion import named_models
 from tasks.registry.registered_model import RegisteredModel

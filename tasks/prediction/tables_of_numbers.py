@@ -15,7 +15,8 @@ from tasks.prediction.counts import AnsweredFile, describe_fault
 from tasks.prediction.job import Columns, Job, Target, check_job
 from tasks.prediction.remedies import in_words_of_prediction, refuse_all
 from tasks.prediction.resumable import answer_file
-from tasks.prediction.unfinished import Answers, Tally, Unfinished
+from tasks.prediction.tally import Answers, Tally
+from tasks.prediction.unfinished import Unfinished
 from tasks.progress import Progress, emit
 from tasks.registry.registered_model import RegisteredModel
 from tasks.sources.inputs import find_inputs

@@ -17,7 +17,7 @@ import polars as pl
 
 from tasks.kinds.classify.classifier import Reading, TextClassifier
 from tasks.kinds.classify.windows import Window
-from tasks.prediction.unfinished import Answers
+from tasks.prediction.tally import Answers
 
 T = TypeVar("T")
 

@@ -13,7 +13,8 @@ from tasks.kinds.classify.windows import open_input, read_windows
 from tasks.prediction.counts import AnsweredFile
 from tasks.prediction.job import Columns, Job, Target, check_job
 from tasks.prediction.resumable import answer_file
-from tasks.prediction.unfinished import Answers, Tally, Unfinished
+from tasks.prediction.tally import Answers, Tally
+from tasks.prediction.unfinished import Unfinished
 from tasks.registry.registered_model import RegisteredModel
 
 
