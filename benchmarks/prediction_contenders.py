@@ -75,17 +75,18 @@ def build_classifier(source: Path, cell: str) -> "TextClassifier":
 
 def predict_as_the_product(setup: Setup, output: Path) -> None:
     """Answer the file with what `rnnflow predict` runs, durable windows included."""
-    from tasks.kinds.classify.predict import answer_windows
+    from tasks.kinds.classify.predict import TextWork
     from tasks.prediction.job import Columns, Target, check_job
-    from tasks.prediction.tables import join_files
+    from tasks.prediction.resumable import answer_windows, join_windows
+    from tasks.prediction.tally import NOTHING_DONE
     from tasks.prediction.unfinished import claimed
 
     target = Target(source=setup.source, output=output, overwrite=True)
-    job = check_job("model/1", target, columns=Columns(), source={})
+    job = check_job("model/1", target, columns=Columns(), source={}, code=TextWork.__module__)
+    work = TextWork(job=job, classifier=setup.classifier, label="model/1")
     with claimed(output) as unfinished:
         unfinished.begin(job.order, {})
-        done = sum(1 for _ in answer_windows(job, unfinished, setup.classifier, model="model/1", skip=0))
-        join_files(map(unfinished.answers_of, range(done)), unfinished.answers)
+        join_windows(unfinished, answer_windows(unfinished, work, NOTHING_DONE).windows)
         unfinished.answers.replace(output)
         unfinished.forget()
 

@@ -33,6 +33,12 @@ class RnnflowError(Exception):
         self.file, self.row, self.column = file, row, column
         super().__init__(f"{code} {self.place}{problem}\nFix: {fix}")
 
+    def fields(self) -> dict[str, str | int | None]:
+        """What it was made of, as JSON values."""
+        file = None if self.file is None else str(self.file)
+        said = {"code": self.code, "problem": self.problem, "fix": self.fix}
+        return said | {"file": file, "row": self.row, "column": self.column}
+
     @property
     def place(self) -> str:
         """`file:row column "name": `, as far as each part is known."""

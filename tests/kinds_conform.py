@@ -23,6 +23,7 @@ import tasks.kinds.classify_series.register
 import tasks.kinds.classify_series.report
 import tasks.kinds.classify_series.shard
 import tasks.kinds.classify_series.split
+import tasks.kinds.classify_series.warm_start
 import tasks.kinds.detect.baseline
 import tasks.kinds.detect.encode
 import tasks.kinds.detect.evaluate
@@ -34,6 +35,7 @@ import tasks.kinds.detect.register
 import tasks.kinds.detect.report
 import tasks.kinds.detect.shard
 import tasks.kinds.detect.split
+import tasks.kinds.detect.warm_start
 import tasks.kinds.forecast.baseline
 import tasks.kinds.forecast.encode
 import tasks.kinds.forecast.evaluate
@@ -45,6 +47,7 @@ import tasks.kinds.forecast.register
 import tasks.kinds.forecast.report
 import tasks.kinds.forecast.shard
 import tasks.kinds.forecast.split
+import tasks.kinds.forecast.warm_start
 import tasks.labelled.fit
 import tasks.labelled.report
 from tasks.contract.services import MonitorModule, PredictModule, ServeModule
@@ -104,6 +107,7 @@ classify_series_register: RegisterModule = tasks.kinds.classify_series.register
 classify_series_gate: GateModule = tasks.kinds.classify_series.gate
 classify_series_report: ReportModule = tasks.kinds.classify_series.report
 classify_series_predict: PredictModule = tasks.kinds.classify_series.predict
+classify_series_warm_start: WarmStartModule = tasks.kinds.classify_series.warm_start
 
 forecast_ingest: IngestModule[SeriesSource] = tasks.kinds.forecast.ingest
 forecast_split: SplitModule[TimeSplitSettings] = tasks.kinds.forecast.split
@@ -116,6 +120,7 @@ forecast_register: RegisterModule = tasks.kinds.forecast.register
 forecast_gate: GateModule = tasks.kinds.forecast.gate
 forecast_report: ReportModule = tasks.kinds.forecast.report
 forecast_predict: PredictModule = tasks.kinds.forecast.predict
+forecast_warm_start: WarmStartModule = tasks.kinds.forecast.warm_start
 
 detect_ingest: IngestModule[DetectionSource] = tasks.kinds.detect.ingest
 detect_split: SplitModule[WarmUpSettings] = tasks.kinds.detect.split
@@ -128,3 +133,4 @@ detect_register: RegisterModule = tasks.kinds.detect.register
 detect_gate: GateModule = tasks.kinds.detect.gate
 detect_report: ReportModule = tasks.kinds.detect.report
 detect_predict: PredictModule = tasks.kinds.detect.predict
+detect_warm_start: WarmStartModule = tasks.kinds.detect.warm_start

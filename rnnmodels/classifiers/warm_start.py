@@ -1,4 +1,7 @@
-"""Start from the weights of an earlier model, token by token: the two may know different vocabularies and classes."""
+"""Start from the weights of an earlier classifier: tokens, channels and classes may be others, or have other places.
+
+Shapes: C channels, F rows of a layer's weights.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,43 +9,69 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rnnmodels.classifiers.classifier import SequenceClassifier
+from rnnmodels.classifiers.classifier import AnyClassifier, SequenceClassifier
+from rnnmodels.classifiers.series_classifier import SeriesClassifier
 from rnnmodels.training.checkpoint import load_model
+from rnnmodels.training.warm_start import find_difference, take_over
 
-EMBEDDING, HEAD = "embedding.", "head."
-UNKNOWN = -1
+EMBEDDING, PROJECTION, HEAD = "embedding.", "projection.", "head."
+FIRST_LAYER = "encoder.layers.0.directions."
 
 
-def start_from(model: SequenceClassifier, folder: Path, *, token_ids: Sequence[int], class_ids: Sequence[int]) -> bool:
-    """Copy a saved model's weights into a new one of the same architecture; returns False, changing nothing, if not.
+def start_from(model: SequenceClassifier, folder: Path, *, token_ids: Sequence[int], class_ids: Sequence[int]) -> str:
+    """Copy a saved model's weights into a new one; returns how its architecture differs, and then changes nothing.
 
     `token_ids` (vocabulary) and `class_ids` (classes) are the ids in the saved model of each token and class of the
     new one, -1 for what it did not know: these keep their initial weights.
     """
     earlier = load_model(SequenceClassifier, folder)
-    if _structure(model) != _structure(earlier):
-        return False
+    difference = find_difference(model.architecture, earlier.architecture)
+    if not difference:
+        _take_over(model, earlier.state_dict(), {EMBEDDING: (0, token_ids), HEAD: (0, class_ids)})
+    return difference
+
+
+def start_series_from(
+    model: SeriesClassifier,
+    folder: Path,
+    *,
+    channel_ids: Sequence[int],
+    class_ids: Sequence[int],
+    factor_C: Sequence[float],
+    shift_C: Sequence[float],
+) -> str:
+    """Copy a saved model's weights, as `start_from` does, so that numbers in new units are read as they were.
+
+    A number x of one of the saved model's channels is x * factor + shift in the units that it was trained in.
+    """
+    earlier = load_model(SeriesClassifier, folder)
+    difference = find_difference(model.architecture, earlier.architecture)
+    if not difference:
+        input_layer = PROJECTION if model.architecture.projection_size else FIRST_LAYER
+        weights = earlier.state_dict()
+        for name in [name for name in weights if _reads_input(name, input_layer)]:
+            bias = name.replace("weight", "bias")
+            units = torch.tensor(factor_C, dtype=torch.float64), torch.tensor(shift_C, dtype=torch.float64)
+            weights[name], weights[bias] = _change_units(weights[name], weights[bias], *units)
+        _take_over(model, weights, {input_layer: (1, channel_ids), HEAD: (0, class_ids)})
+    return difference
+
+
+def _reads_input(name: str, input_layer: str) -> bool:
+    return name.startswith(input_layer) and "weight" in name and "weight_hh" not in name
+
+
+def _change_units(weight_FC: Tensor, bias_F: Tensor, factor_C: Tensor, shift_C: Tensor) -> tuple[Tensor, Tensor]:
+    """Fold an affine change of the input into a layer; exact but for rounding."""
+    weight = weight_FC.double()
+    return (weight * factor_C).to(weight_FC), (bias_F.double() + weight @ shift_C).to(bias_F)
+
+
+def _take_over(model: AnyClassifier, earlier: dict[str, Tensor], ids_of: dict[str, tuple[int, Sequence[int]]]) -> None:
+    """Load earlier weights; `ids_of` says which layer has other names along which axis now."""
     weights = model.state_dict()
-    for name, weight in earlier.state_dict().items():
-        if name.startswith(EMBEDDING):
-            weights[name] = _with_known_rows(weights[name], weight, token_ids)
-        elif name.startswith(HEAD):
-            weights[name] = _with_known_rows(weights[name], weight, class_ids)
-        else:
-            weights[name] = weight
+    for name, weight in earlier.items():
+        axes = [axis for prefix, axis in ids_of.items() if name.startswith(prefix)]
+        is_named = bool(axes) and axes[0][0] < weight.ndim and "weight_hh" not in name
+        weights[name] = take_over(weights[name], weight, dict(axes) if is_named else {})
     model.load_state_dict(weights)
-    return True
-
-
-def _structure(model: SequenceClassifier) -> dict[str, object]:
-    """What decides the shapes and the meaning of the weights; dropout does neither."""
-    fields = model.architecture.model_dump(mode="json")
-    return {name: value for name, value in fields.items() if not name.endswith("dropout")}
-
-
-def _with_known_rows(initial: Tensor, earlier: Tensor, ids: Sequence[int]) -> Tensor:
-    ids_N = torch.tensor(ids)
-    known_N = ids_N != UNKNOWN
-    rows = initial.clone()
-    rows[known_N] = earlier[ids_N[known_N]]
-    return rows

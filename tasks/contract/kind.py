@@ -42,7 +42,7 @@ class Kind:
     name: what recipes call it. recipe: its settings, a section for each stage.
     predict, serve and monitor: its part of the services; without `serve` its models answer no requests, without
     `monitor` nobody watches what they see. served_model: name of the module that MLflow runs when a registered model is
-    loaded. warm_start: None where weights say nothing about other data, as numbers of another day have another scale.
+    loaded. warm_start: None where weights say nothing about other data.
     package: which installed distribution brings the kind, with its version; `tasks.kinds` says so, and of ours nothing.
     """
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from rnnmodels.config import Architecture, Training
 from tasks.contract.candidate import Candidate
+from tasks.contract.initial import describe_start, open_initial
 from tasks.progress import Progress, emit
 from tasks.store.artefacts import Artefact
 
@@ -100,8 +101,6 @@ def read_layout(shards: Artefact) -> dict:
 def _start_from_champion(model: "SequenceClassifier", candidate: ClassifierCandidate, initial: Artefact) -> None:
     from rnnmodels.classifiers.warm_start import start_from
 
-    ids = json.loads(initial.file("ids.json").read_bytes())
-    initial.file("model.safetensors")
-    warm = start_from(model, initial.file("model.json").parent, token_ids=ids["tokens"], class_ids=ids["classes"])
-    how = "from the champion's weights" if warm else "afresh, as the champion is of another architecture"
-    emit(Progress("fit", candidate.name, note=f"starts {how}"))
+    folder, ids = open_initial(initial)
+    difference = start_from(model, folder, token_ids=ids["tokens"], class_ids=ids["classes"])
+    emit(Progress("fit", candidate.name, note=describe_start(difference)))

@@ -30,6 +30,35 @@ def count_missing(path: Path) -> dict[str, int]:
     return {name: count for name, count in counts.row(0, named=True).items() if count}
 
 
+def read_windows(path: Path, max_rows: int) -> Iterator[pl.DataFrame]:
+    """Yield whole series of a canonical table, as many as have at most so many rows together, or a longer one alone.
+
+    The same table always gives the same windows.
+    """
+    held: list[pl.DataFrame] = []
+    with pq.ParquetFile(path, pre_buffer=False) as parquet:
+        for batch in parquet.iter_batches(max_rows):
+            held.append(pl.DataFrame(batch))
+            if sum(rows.height for rows in held) <= max_rows:
+                continue
+            rows = pl.concat(held)
+            while rows.height > max_rows and (end := _find_end(rows["series"], max_rows)):
+                yield rows[:end]
+                rows = rows[end:]
+            held = [rows]
+    if held and (rows := pl.concat(held)).height:
+        yield rows
+
+
+def _find_end(series: pl.Series, max_rows: int) -> int:
+    """Where a window ends that begins with these rows of sorted series; 0 where the first of them may go on."""
+    start = series.search_sorted(series[max_rows], side="left")
+    if start:
+        return start
+    end = series.search_sorted(series[max_rows], side="right")
+    return end if end < series.len() else 0
+
+
 def read_whole_series(files: Mapping[str, Path], *, chunk_rows: int = CHUNK_ROWS) -> Iterator[pl.DataFrame]:
     """Yield frames of whole series, sorted by series and time, with the column `split`: 0, 1 or 2 as in SPLITS.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.errors import InputError, ResourceError, quoted
+from tasks.errors import InputError, ResourceError, plural, quoted
 from tasks.panel.cells import RowParser
 from tasks.progress import Progress, emit
 from tasks.sources.inputs import Inputs
@@ -39,7 +39,15 @@ def park_rows(path: Path, inputs: Inputs, intake: Intake, parser: RowParser) -> 
     return num_rows
 
 
-def shown_names(names: Collection[str]) -> str:
+def describe_others(parser: RowParser) -> list[str]:
+    """Say which channels were left out, if any were."""
+    others = parser.other_channels
+    count = plural(others.total(), "row")
+    said = f"left out {count} of channels that the model never learned: {_show_names(others)}"
+    return [said] if others else []
+
+
+def _show_names(names: Collection[str]) -> str:
     """The first of some names."""
     more = ["..."] if len(names) > MAX_SHOWN_NAMES else []
     return ", ".join([*map(quoted, sorted(names)[:MAX_SHOWN_NAMES]), *more])
@@ -48,7 +56,7 @@ def shown_names(names: Collection[str]) -> str:
 def _nothing_left(intake: Intake, parser: RowParser) -> InputError:
     others = parser.other_channels
     counted = {"bad": intake.skipped, **{f"other than where.{name}": count for name, count in intake.filtered.items()}}
-    counted[f"of channels that the model never learned ({shown_names(others)})"] = others.total()
+    counted[f"of channels that the model never learned ({_show_names(others)})"] = others.total()
     parts = [f"{count} {what}" for what, count in counted.items() if count]
     first = f" (first: {intake.examples[0]})" if intake.examples else ""
     fix = "check `where` and on_bad_rows, or the files."

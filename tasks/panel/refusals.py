@@ -1,20 +1,14 @@
 """Series that a served model cannot answer, kept apart from those that it can."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import polars as pl
 
+from tasks.contract.table_model import Refusal
 from tasks.errors import InputError, quoted
 
 Answer = TypeVar("Answer")
-
-
-class Refusal(NamedTuple):
-    """A series, and why it was not answered."""
-
-    series: str
-    error: InputError
 
 
 def answer_each(

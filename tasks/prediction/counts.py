@@ -2,41 +2,75 @@
 
 import dataclasses
 import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tasks.errors import InputError, plural, quoted
 
 
 @dataclass(frozen=True, kw_only=True)
-class RowCounts:
-    """Of the `rows_read` of a file all are answered, or used in an answer, but those counted here.
+class AnsweredFile(ABC):
+    """What became of a file: `rows` of answers by `model` in `output`, why there are no others in `errors`.
 
-    `bad` ones cannot be read or answered, `left_out` ones are other than `where` asks for, `blank_lines` hold nothing,
-    `merged` ones repeat the time of a row and count as one with it, `foreign` ones are of channels that the model never
-    learned. `first_fault` says why the first bad one is bad.
+    `kept_rows` were answered by an earlier call that was cut off, all others at `rows_per_s`. Of the `rows_read` all
+    are answered, or used in an answer, but those counted here: `bad` ones cannot be read or answered, `left_out` ones
+    are other than `where` asks for, `blank_lines` hold nothing, `merged` ones repeat the time of a row and count as one
+    with it, `foreign` ones are of channels that the model never learned. Among the bad ones are `refused_items`: what
+    takes several rows, named by `items`, and has no answer as a whole. `first_fault` says why the first bad one is bad,
+    and `warnings` what was done to the rows that are used.
     """
 
+    items: ClassVar[str] = "items"
+
+    model: str
+    output: Path
+    errors: Path | None
+    rows: int
+    kept_rows: int
+    rows_per_s: float
+    wall_s: float
     rows_read: int
     bad: int
     left_out: int
     blank_lines: int
     merged: int = 0
     foreign: int = 0
+    refused_items: int = 0
     first_fault: str | None = None
+    warnings: Sequence[str] = ()
+
+    @abstractmethod
+    def describe_answers(self) -> str:
+        """Say in a line or two what was answered."""
+
+    @abstractmethod
+    def counts(self) -> Mapping[str, int]:
+        """What is counted, by what a person calls it."""
 
     @property
     def refused_rows(self) -> int:
         """Rows that are bad each by itself."""
-        return self.bad
+        return self.bad - self.refused_items
+
+    @property
+    def pace(self) -> str:
+        """How long it took, and how much was there already."""
+        kept = f", {self.kept_rows:,} rows of it in an earlier call" if self.kept_rows else ""
+        return f"({self.wall_s:.1f} s{kept})"
 
     def as_json(self) -> dict[str, Any]:
         """Every count and path, for programs; paths are not yet text."""
         return dataclasses.asdict(self)
 
+    def describe(self) -> str:
+        """Say it in a few lines."""
+        return "\n".join([self.describe_answers(), self.describe_rows(), *self.warnings])
+
     def describe_rows(self) -> str:
-        """Say it in a line."""
+        """Say in a line what became of the rows."""
         counted = {
             f"{self.left_out:,} left out by `where`": self.left_out,
             f"{self.blank_lines:,} blank": self.blank_lines,
@@ -50,22 +84,35 @@ class RowCounts:
 
     def describe_refused(self) -> str:
         """Say how much could not be answered, and why not."""
-        return f"{self.name_refused()} could not be answered; the first: {self.first_fault}"
-
-    def name_refused(self) -> str:
-        """What could not be answered, with its number."""
-        return plural(self.bad, "row")
-
-    def row_table(self) -> dict[str, str]:
-        """Say it as names and values."""
-        return {
-            "rows read": f"{self.rows_read:,}",
-            "rows left out by where": f"{self.left_out:,}",
-            "blank lines": f"{self.blank_lines:,}",
-            "rows of other channels": f"{self.foreign:,}",
-            "rows merged with another of their time": f"{self.merged:,}",
-            "rows refused": f"{self.refused_rows:,}",
+        counts = {
+            f"{self.refused_items:,} {self.items}": self.refused_items,
+            plural(self.refused_rows, "row"): self.refused_rows,
         }
+        refused = " and ".join(said for said, count in counts.items() if count)
+        return f"{refused} could not be answered; the first: {self.first_fault}"
+
+    def table(self) -> dict[str, str | Path]:
+        """Say it as names and values."""
+        facts = {"output": self.output, "model": self.model}
+        facts |= {name: f"{count:,}" for name, count in self.counts().items()}
+        counted = {
+            "rows read": self.rows_read,
+            "rows left out by where": self.left_out,
+            "blank lines": self.blank_lines,
+            "rows of other channels": self.foreign,
+            "rows merged with another of their time": self.merged,
+            "rows refused": self.refused_rows,
+            **({f"{self.items} refused": self.refused_items} if self.refused_items else {}),
+        }
+        facts |= {
+            "rows answered in an earlier run": f"{self.kept_rows:,}",
+            "rows per second": f"{self.rows_per_s:,.0f}",
+            "seconds": f"{self.wall_s:,.1f}",
+            **{name: f"{count:,}" for name, count in counted.items()},
+        }
+        if self.errors is not None:
+            facts["their reasons"] = self.errors
+        return facts | {f"note {number}": warning for number, warning in enumerate(self.warnings, start=1)}
 
 
 def describe_fault(error: InputError, **place: object) -> dict[str, object]:

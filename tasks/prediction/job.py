@@ -8,9 +8,9 @@ from rnnmodels.durable import sha256_of_file
 from tasks.errors import InputError, IntegrityError, quoted
 from tasks.prediction.tables import OUTPUT_SUFFIXES
 from tasks.promotion import named_models
+from tasks.sources.inputs import find_inputs
+from tasks.sources.settings import FileSettings
 from tasks.store import fingerprint
-
-STAGE = "tasks.kinds.classify.predict"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Order:
     """What was asked: the same command on the same input gives the same order.
 
     `model` is the user's name for it, so that a new champion does not change the order; `source` holds the settings of
-    its source that are changed for this file; `code` is the digest of ours.
+    its source that are changed for this file; `code` is the digest of the kind's.
     """
 
     model: str
@@ -77,7 +77,7 @@ class Job:
 
     def refuse_changed_input(self) -> None:
         """Raise IntegrityError (E-INT-003) if the input is no longer what it was at the start."""
-        if sha256_of_file(self.source) != self.order.input_sha256:
+        if digest_input(self.source) != self.order.input_sha256:
             raise IntegrityError(
                 "E-INT-003",
                 "changed while it was read.",
@@ -99,27 +99,28 @@ def refuse_unwritable(output: Path) -> None:
         raise InputError("E-OUT-002", "lies in a folder that does not exist.", fix="create the folder.", file=output)
 
 
-def check_job(model: str, target: Target, *, columns: Columns, source: Mapping[str, object]) -> Job:
-    """Refuse what cannot be read or written, and say what is asked.
+def check_job(model: str, target: Target, *, columns: Columns, source: Mapping[str, object], code: str) -> Job:
+    """Refuse what cannot be read or written, and say what is asked; `code` names the module that answers.
 
-    Raises InputError (E-NAME-001, E-OUT-002, E-REG-002, E-SRC-001, E-SRC-003).
+    Raises InputError (E-NAME-001, E-OUT-002, E-REG-002, E-SRC-001, E-SRC-002, E-SRC-006).
     """
     named_models.parse_reference(model)
-    _refuse_no_file(target.source)
+    input_sha256 = digest_input(target.source)
     refuse_unwritable(target.output)
     order = Order(
         model=model,
-        input_sha256=sha256_of_file(target.source),
+        input_sha256=input_sha256,
         text_column=columns.text,
         label_column=columns.label,
         source=source,
-        code=fingerprint.digest_of([fingerprint.code_digest(STAGE), fingerprint.installed_versions(STAGE)]),
+        code=fingerprint.digest_of([fingerprint.code_digest(code), fingerprint.installed_versions(code)]),
     )
     return Job(columns=columns, order=order, target=target)
 
 
-def _refuse_no_file(path: Path) -> None:
-    if not path.exists():
-        raise InputError("E-SRC-001", "does not exist.", fix="check the path.", file=path)
-    if not path.is_file():
-        raise InputError("E-SRC-003", "is not a file.", fix="name a single file of texts.", file=path)
+def digest_input(path: Path) -> str:
+    """SHA-256 of a file, or over all files that a pattern names, whatever their formats.
+
+    Raises InputError (E-SRC-001, E-SRC-002, E-SRC-006) if there is none.
+    """
+    return sha256_of_file(path) if path.is_file() else find_inputs(FileSettings(path=str(path), format="csv")).digest()

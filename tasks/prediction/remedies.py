@@ -3,7 +3,7 @@
 import contextlib
 import re
 import shlex
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 
 from tasks.errors import InputError, quoted
 from tasks.sources.settings import FileSettings
@@ -52,12 +52,11 @@ def _as_options(fix: str, settings: FileSettings) -> str:
     return ASSIGNMENT.sub(as_option, fix)
 
 
-def refuse_all(refused: Sequence[InputError]) -> InputError:
+def refuse_all(first: InputError, number: int) -> InputError:
     """The error of a file of which nothing can be answered: the first refusal's, with the number of all."""
-    first = refused[0]
-    if len(refused) == 1:
+    if number == 1:
         return first
-    problem = f"{first.problem} Nothing of the file can be answered; {len(refused):,} such faults were found."
+    problem = f"{first.problem} Nothing of the file can be answered; {number:,} such faults were found."
     return InputError(first.code, problem, fix=first.fix, file=first.file, row=first.row, column=first.column)
 
 

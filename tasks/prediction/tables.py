@@ -13,7 +13,7 @@ Joiner = Callable[[Iterable[Path], Path], None]
 
 
 def write_table(table: pl.DataFrame, path: Path, *, is_first: bool) -> None:
-    """Write a window's answers durably, in the format of the file's suffix; of CSV files the first has a header.
+    """Write a window's answers durably, in the format of the file's suffix; of CSV files only the first has a header.
 
     Files of text show times in ISO 8601, with their offset if they have one.
     """

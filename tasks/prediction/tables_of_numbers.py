@@ -1,104 +1,126 @@
-"""Prediction from tables of numbers, answered as a whole: the output has its name only when it is done."""
+"""Prediction from tables: read and checked once, stored, and answered in windows of what belongs together."""
 
-import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any
 
 import polars as pl
 
-from tasks.errors import InputError, plural
-from tasks.panel.refusals import Refusal
-from tasks.prediction.counts import RowCounts, describe_fault, read_first_fault
-from tasks.prediction.job import Target, refuse_unwritable
+from rnnmodels.durable import sync
+from tasks.contract.notes import Notes
+from tasks.contract.table_model import Refusal, TableModel
+from tasks.errors import InputError
+from tasks.prediction.counts import AnsweredFile, describe_fault
+from tasks.prediction.job import Columns, Job, Target, check_job
 from tasks.prediction.remedies import in_words_of_prediction, refuse_all
-from tasks.prediction.tables import write_faults, write_table
-from tasks.prediction.unfinished import Unfinished, claimed
+from tasks.prediction.resumable import answer_file
+from tasks.prediction.tally import Answers, Tally
+from tasks.prediction.unfinished import Unfinished
 from tasks.progress import Progress, emit
-from tasks.promotion import named_models
-from tasks.sources.inputs import Inputs, find_inputs
+from tasks.registry.registered_model import RegisteredModel
+from tasks.sources.inputs import find_inputs
 from tasks.sources.intake import Intake
 from tasks.sources.settings import FileSettings
 
 NO_ROWS = "E-DATA-001"
-
-
-class Serving(Protocol):
-    """How a model reads its rows."""
-
-    def settings_for(self, path: Path, **changed: object) -> FileSettings:
-        """The settings of the training rows' source, for other files."""
-
-
-class NumberModel(Protocol):
-    """A served model that reads tables of numbers."""
-
-    @property
-    def serving(self) -> Serving:
-        """How it reads rows."""
-
-    def answer_files(
-        self, inputs: Inputs, *, refusals: list[Refusal] | None = None, intake: Intake | None = None
-    ) -> pl.DataFrame:
-        """Answer what the files hold, read by an intake; series that cannot be answered go to `refusals`."""
+STORED = "stored"
+WINDOW_ROWS = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnsweredTable(RowCounts, ABC):
-    """What became of a table of numbers: `rows` answers in `output`.
-
-    `refused_series` cannot be answered; they are among the `bad` ones in `errors`. `warnings` say what was done to the
-    rows that are used.
-    """
-
-    model: str
-    rows: int
-    output: Path
-    errors: Path | None
-    refused_series: int
-    warnings: tuple[str, ...]
-    wall_s: float
+class AnsweredTable(AnsweredFile):
+    """What became of a table."""
 
     @classmethod
     def count(cls, answers: pl.DataFrame) -> dict[str, int]:  # noqa: ARG003 (a kind may count more than rows)
-        """Count what a kind tells of its answers, by the names of its own fields."""
+        """Count what a kind tells of the answers of a window, by the names of its own fields."""
         return {}
 
+
+@dataclass(kw_only=True)
+class TableWork:
+    """A model at a table; of what no window of this call could answer, the number and the first reason are kept."""
+
+    job: Job
+    unfinished: Unfinished
+    model: TableModel
+    label: str
+    told: type[AnsweredTable]
+    num_refused: int = 0
+    first_refusal: InputError | None = None
+
     @property
-    def refused_rows(self) -> int:
-        """Rows that are bad each by itself."""
-        return self.bad - self.refused_series
+    def settings(self) -> FileSettings:
+        """How the table is read."""
+        return self.model.serving.settings_for(self.job.source, **self.job.order.source)
 
-    @abstractmethod
-    def describe_answers(self) -> str:
-        """Say in a line or two what was answered."""
+    def answer(self, skip: int) -> Iterator[Answers]:
+        """Answer the windows of the table after the first `skip`; the first tells what was refused while reading."""
+        stored, settings = self._store_once(), self.settings
+        emit(Progress("predict", note=f"answering with {self.label}"))
+        windows = self.model.read_windows(self.unfinished.folder / stored["file"], WINDOW_ROWS)
+        for number, rows in enumerate(windows):
+            if number >= skip:
+                yield self._answer_window(rows, settings, stored if number == 0 else {"faults": [], "counts": {}})
 
-    @abstractmethod
-    def counts(self) -> dict[str, int]:
-        """What is counted, by what a person calls it."""
+    def tell(self, total: Tally) -> dict[str, Any]:
+        """What was done to the rows that are used.
 
-    def describe(self) -> str:
-        """Say it in a few lines."""
-        return "\n".join([self.describe_answers(), self.describe_rows(), *self.warnings])
+        Raises the first refusal if nothing was answered.
+        """
+        stored = self._store_once()
+        if not total.tables:
+            first = InputError(**stored["first_refusal"]) if stored["first_refusal"] else self.first_refusal
+            assert first is not None, "rows that are neither answered nor refused"
+            number = stored["counts"]["refused_items"] + self.num_refused
+            raise in_words_of_prediction(refuse_all(first, number), self.settings)
+        return {"warnings": [*stored["warnings"], *self.model.describe(total.notes)]}
 
-    def name_refused(self) -> str:
-        """What could not be answered, with its number."""
-        counts = {
-            f"{self.refused_series:,} series": self.refused_series,
-            plural(self.refused_rows, "row"): self.refused_rows,
+    def _answer_window(self, rows: pl.DataFrame, settings: FileSettings, stored: Mapping[str, Any]) -> Answers:
+        refusals: list[Refusal] = []
+        notes, answers = Notes(), None
+        try:
+            answers = self.model.answer_window(rows, settings, refusals=refusals, notes=notes)
+        except InputError as error:
+            if not refusals or error is not refusals[0].error:
+                raise in_words_of_prediction(error, settings) from None
+            self.num_refused += len(refusals)
+            self.first_refusal = self.first_refusal or error
+        counts = dict(stored["counts"])
+        counts["refused_items"] = counts.get("refused_items", 0) + len(refusals)
+        if answers is not None:
+            counts |= {"rows": answers.height, **self.told.count(answers)}
+            answers = answers.with_columns(model=pl.lit(self.label))
+        faults = [*stored["faults"], *(describe_fault(error, series=series) for series, error in refusals)]
+        return Answers(table=answers, faults=faults, counts=counts, notes=notes)
+
+    def _store_once(self) -> dict[str, Any]:
+        """Read the table unless an earlier call has: its faults, the counts of its rows, and what was done to them."""
+        return self.unfinished.recall(STORED) or self._store()
+
+    def _store(self) -> dict[str, Any]:
+        refusals: list[Refusal] = []
+        refused: list[InputError] = []
+        settings = self.settings
+        intake = Intake(settings, refused=refused)
+        try:
+            path = self.model.store_rows(self.unfinished.folder, find_inputs(settings), intake, refusals)
+        except InputError as error:
+            raise in_words_of_prediction(_nothing_stored(error, refusals, intake), settings) from None
+        sync(path)
+        rows = sorted(refused, key=lambda error: error.row or 0)
+        faults = [describe_fault(error, row=error.row) for error in rows]
+        faults += [describe_fault(error, series=series) for series, error in refusals]
+        stored = {
+            "file": path.name,
+            "faults": faults,
+            "first_refusal": refusals[0].error.fields() if refusals else None,
+            "counts": _count_rows(intake, len(refusals)),
+            "warnings": intake.warnings,
         }
-        return " and ".join(said for said, count in counts.items() if count)
-
-    def table(self) -> dict[str, str | Path]:
-        """Say it as names and values."""
-        counted = {name: f"{count:,}" for name, count in self.counts().items()}
-        facts = {"output": self.output, "model": self.model, **counted, "seconds": f"{self.wall_s:,.1f}"}
-        facts |= self.row_table() | {"series refused": f"{self.refused_series:,}"}
-        if self.errors is not None:
-            facts["their reasons"] = self.errors
-        return facts | {f"note {number}": warning for number, warning in enumerate(self.warnings, start=1)}
+        self.unfinished.record(STORED, [path], stored)
+        return stored
 
 
 def predict_table(
@@ -106,7 +128,7 @@ def predict_table(
     input_path: Path,
     output_path: Path,
     *,
-    load: Callable[[Path], NumberModel],
+    load: Callable[[Path], TableModel],
     told: type[AnsweredTable],
     text_column: str | None = None,
     label_column: str | None = None,
@@ -117,103 +139,43 @@ def predict_table(
 
     The input is a table with the columns that the model was trained on, the label aside, read as the training rows
     were but for the settings of their `source` that are other for this file. The output is CSV, JSON Lines or Parquet
-    by its suffix: the columns of the kind's answers, and `model`. Rows that cannot be read, and series that cannot be
-    answered, go to `<output>.errors.jsonl`.
+    by its suffix: the columns of the kind's answers, and `model`. Rows that cannot be read, and what a row belongs to
+    and cannot be answered as a whole, go to `<output>.errors.jsonl`.
 
-    Raises InputError for the files (E-OUT-001 to E-OUT-003, and what the reading of training rows raises), for columns
-    of texts (E-OUT-004), for what the kind refuses if nothing is left, and for the model (E-NAME-001, E-REG-001,
-    E-REG-002); IntegrityError for a damaged model (E-INT-001, E-REG-003).
+    Raises what `check_job` and `answer_file` do; InputError also for what the reading of training rows raises, for
+    columns of texts (E-OUT-004), and for what the kind refuses if nothing is left.
     """
-    started_s = time.perf_counter()
     refuse_columns_of_texts(text_column, label_column)
-    refuse_unwritable(output_path)
     target = Target(source=input_path, output=output_path, overwrite=overwrite)
-    with claimed(output_path) as draft:
-        draft.clear()
-        target.refuse_existing()
-        answered = answer_table(model, input_path, load=load, changed=source or {})
-        write_answers(answered, draft)
-        draft.publish(target, bad=answered.bad)
-    errors = target.errors if answered.bad else None
-    return told(
-        model=answered.answers["model"][0],
-        rows=answered.answers.height,
-        output=output_path,
-        errors=errors,
-        first_fault=read_first_fault(errors),
-        refused_series=len(answered.refusals),
-        warnings=tuple(answered.intake.warnings),
-        wall_s=round(time.perf_counter() - started_s, 3),
-        **answered.count_rows(),
-        **told.count(answered.answers),
-    )
+    job = check_job(model, target, columns=Columns(), source=source or {}, code=told.__module__)
+
+    def begin(job: Job, registered: RegisteredModel, unfinished: Unfinished) -> TableWork:
+        loaded = load(registered.parts)
+        return TableWork(job=job, unfinished=unfinished, model=loaded, label=registered.label, told=told)
+
+    return answer_file(job, begin, told)
 
 
-class Answered(NamedTuple):
-    """Answers, the series that have none and why, the rows that were refused, and the account of all."""
-
-    answers: pl.DataFrame
-    refusals: list[Refusal]
-    refused: list[InputError]
-    intake: Intake
-
-    @property
-    def bad(self) -> int:
-        """Refused rows and series."""
-        return len(self.refused) + len(self.refusals)
-
-    def count_rows(self) -> dict[str, int]:
-        """What became of the rows, as `RowCounts` tells it."""
-        intake = self.intake
-        left_out = intake.filtered.total()
-        return {
-            "rows_read": intake.kept + intake.foreign + len(self.refused) + left_out + intake.blank_lines,
-            "foreign": intake.foreign,
-            "bad": self.bad,
-            "left_out": left_out,
-            "blank_lines": intake.blank_lines,
-            "merged": intake.merged,
-        }
+def _count_rows(intake: Intake, num_refused: int) -> dict[str, int]:
+    """What became of the rows, as `AnsweredFile` tells it."""
+    assert intake.refused is not None, "a prediction answers for each row"
+    left_out = intake.filtered.total()
+    return {
+        "rows_read": intake.kept + intake.foreign + len(intake.refused) + left_out + intake.blank_lines,
+        "foreign": intake.foreign,
+        "left_out": left_out,
+        "blank_lines": intake.blank_lines,
+        "merged": intake.merged,
+        "refused_items": num_refused,
+    }
 
 
-def answer_table(
-    model: str, path: Path, *, load: Callable[[Path], NumberModel], changed: Mapping[str, object]
-) -> Answered:
-    """Answer a table with a registered model; its answers have the column `model`.
-
-    Raises InputError (E-NAME-001, E-REG-001, E-REG-002), IntegrityError (E-INT-001, E-REG-003) and what the reading of
-    training rows raises; if nothing can be answered, the first refusal.
-    """
-    registered = named_models.resolve_model(model)
-    loaded = load(registered.parts)
-    settings = loaded.serving.settings_for(path, **changed)
-    refusals: list[Refusal] = []
-    refused: list[InputError] = []
-    inputs, intake = find_inputs(settings), Intake(settings, refused=refused)
-    emit(Progress("predict", note=f"answering with {registered.label}"))
-    try:
-        answers = loaded.answer_files(inputs, refusals=refusals, intake=intake)
-    except InputError as error:
-        raise in_words_of_prediction(_nothing_answered(error, refusals, intake), settings) from None
-    named = answers.with_columns(model=pl.lit(registered.label))
-    return Answered(answers=named, refusals=refusals, refused=refused, intake=intake)
-
-
-def write_answers(answered: Answered, draft: Unfinished) -> None:
-    """Write answers, and what could not be answered: refused rows in the order of the file, then series."""
-    rows = sorted(answered.refused, key=lambda error: error.row or 0)
-    faults = [describe_fault(error, row=error.row) for error in rows]
-    faults += [describe_fault(refusal.error, series=refusal.series) for refusal in answered.refusals]
-    write_table(answered.answers, draft.answers, is_first=True)
-    write_faults(faults, draft.faults)
-
-
-def _nothing_answered(error: InputError, refusals: list[Refusal], intake: Intake) -> InputError:
-    """The error of a table without an answer: where each row or series was refused, the first of these refusals."""
+def _nothing_stored(error: InputError, refusals: list[Refusal], intake: Intake) -> InputError:
+    """The error of a table of which nothing is left: where all was refused, the first of these refusals."""
     if refusals and error is refusals[0].error:
-        return refuse_all([refusal.error for refusal in refusals])
+        return refuse_all(error, len(refusals))
     if error.code == NO_ROWS and intake.refused and not intake.filtered.total():
-        return refuse_all(intake.refused)
+        return refuse_all(intake.refused[0], len(intake.refused))
     return error
 
 

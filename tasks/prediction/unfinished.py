@@ -2,7 +2,8 @@
 
 - `lock` is held by the process that works here; the kernel frees it on any death.
 - `order.json` says what was asked, and which model version answers.
-- `window-000000.csv` holds a window's answers; beside it lie its refused rows and a record with the hashes of both.
+- `rows.parquet` holds the rows of a table as they were read, where a kind stores them; a record holds its hash.
+- `window-000000.csv` holds a window's answers; with it come its refused rows, and a record with the hashes of both.
 - `finished.json` says that all windows are joined: what remains is to give the files their names.
 """
 
@@ -11,54 +12,19 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Generator
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Generator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import polars as pl
-
 from rnnmodels.durable import sha256_of_file, sync, write_durably
-from tasks.contract.profile import Profile
 from tasks.errors import InputError
 from tasks.prediction.job import Order, Target
 from tasks.prediction.tables import write_faults, write_table
+from tasks.prediction.tally import NOTHING_DONE, Answers, Tally
 
 LOCK, ORDER, FINISHED = "lock", "order.json", "finished.json"
-FORMAT = 2
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answers:
-    """A window's answers: a `table` with a line per row, its `faults` and other rows, and what it looked like."""
-
-    table: pl.DataFrame
-    faults: list[dict]
-    left_out: int
-    blank_lines: int
-    profile: Profile
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tally:
-    """Finished windows counted: their rows, how many of them were bad, and what all looked like.
-
-    Beside these rows there were `left_out` ones other than `where` asks for, and `blank_lines`.
-    """
-
-    windows: int
-    rows: int
-    bad: int
-    left_out: int
-    blank_lines: int
-    profile: Profile
-
-    def __add__(self, other: "Tally") -> "Tally":
-        """Count the windows of both."""
-        return Tally(**{one.name: getattr(self, one.name) + getattr(other, one.name) for one in fields(self)})
-
-
-NOTHING_DONE = Tally(windows=0, rows=0, bad=0, left_out=0, blank_lines=0, profile=Profile.empty())
+FORMAT = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,32 +78,44 @@ class Unfinished:
         (self.folder / ORDER).unlink(missing_ok=True)
         sync(self.folder)
 
-    def add(self, number: int, answers: Answers) -> Tally:
-        """Keep a window's answers; they count once its record is there."""
-        files = (self.answers_of(number), self.faults_of(number))
-        write_table(answers.table, files[0], is_first=number == 0)
-        write_faults(answers.faults, files[1])
-        bad = len(answers.faults)
+    def add(self, number: int, answers: Answers, *, is_first: bool) -> Tally:
+        """Keep a window's answers, the first or later ones; they count once its record is there."""
+        files = [self.faults_of(number)]
+        write_faults(answers.faults, files[0])
+        if answers.table is not None:
+            files.append(self.answers_of(number))
+            write_table(answers.table, files[1], is_first=is_first)
         tally = Tally(
             windows=1,
-            rows=answers.table.height + bad,
-            bad=bad,
-            left_out=answers.left_out,
-            blank_lines=answers.blank_lines,
+            tables=int(answers.table is not None),
+            counts={**answers.counts, "bad": len(answers.faults)},
+            notes=answers.notes,
             profile=answers.profile,
         )
-        record = {
-            "sha256": {path.name: sha256_of_file(path) for path in files},
-            "tally": {**asdict(tally), "profile": tally.profile.as_json()},
-        }
-        write_durably(self._record(number), json.dumps(record).encode())
+        self.record(f"window-{number:06d}", files, tally.as_json())
         return tally
+
+    def record(self, name: str, files: Sequence[Path], content: dict[str, Any]) -> None:
+        """Note durably what some files of the folder hold, with their hashes."""
+        record = {"sha256": {path.name: sha256_of_file(path) for path in files}, "content": content}
+        write_durably(self.folder / f"{name}.json", json.dumps(record).encode())
+
+    def recall(self, name: str) -> dict[str, Any] | None:
+        """Return what was noted of some files; None without a record, or if they are not whole."""
+        path = self.folder / f"{name}.json"
+        if not path.is_file():
+            return None
+        record = json.loads(path.read_bytes())
+        for file, sha256 in record["sha256"].items():
+            if not (self.folder / file).is_file() or sha256_of_file(self.folder / file) != sha256:
+                return None
+        return record["content"]
 
     def count_done(self) -> Tally:
         """Count the finished windows, up to the first that is missing or whose files are not whole."""
         total = NOTHING_DONE
-        while (window := self._read_window(total.windows)) is not None:
-            total += window
+        while (window := self.recall(f"window-{total.windows:06d}")) is not None:
+            total += Tally.from_json(window)
         return total
 
     def read_finished(self) -> dict | None:
@@ -164,21 +142,6 @@ class Unfinished:
                 target.refuse_overwriting(name)
                 path.replace(name)
         sync(target.output.parent)
-
-    def _record(self, number: int) -> Path:
-        return self.folder / f"window-{number:06d}.json"
-
-    def _read_window(self, number: int) -> Tally | None:
-        if not self._record(number).is_file():
-            return None
-        record = json.loads(self._record(number).read_bytes())
-        for name, sha256 in record["sha256"].items():
-            path = self.folder / name
-            if not path.is_file() or sha256_of_file(path) != sha256:
-                return None
-        tally: dict[str, Any] = record["tally"]
-        tally["profile"] = Profile.from_json(tally["profile"])
-        return Tally(**tally)
 
 
 @contextlib.contextmanager

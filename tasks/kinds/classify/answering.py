@@ -17,7 +17,7 @@ import polars as pl
 
 from tasks.kinds.classify.classifier import Reading, TextClassifier
 from tasks.kinds.classify.windows import Window
-from tasks.prediction.unfinished import Answers
+from tasks.prediction.tally import Answers
 
 T = TypeVar("T")
 
@@ -51,13 +51,8 @@ def answer_window(classifier: TextClassifier, read: ReadWindow, *, model: str, c
     )
     profile = classifier.profile(read.reading, probabilities, rows["label"].replace("", None).to_list())
     window = read.window
-    return Answers(
-        table=table,
-        faults=window.faults,
-        left_out=window.left_out,
-        blank_lines=window.blank_lines,
-        profile=profile,
-    )
+    counts = {"rows": rows.height + len(window.faults), "left_out": window.left_out, "blank_lines": window.blank_lines}
+    return Answers(table=table, faults=window.faults, counts=counts, profile=profile)
 
 
 def score_in_batches(classifier: TextClassifier, reading: Reading, cores: ThreadPoolExecutor) -> np.ndarray:

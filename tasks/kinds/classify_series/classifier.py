@@ -6,8 +6,7 @@ tables are read.
 """
 
 import json
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -15,12 +14,16 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import polars as pl
 
+from tasks.contract.notes import Notes
+from tasks.contract.table_model import Refusal, TableModel
 from tasks.errors import InputError
-from tasks.kinds.classify_series.ingest import read_sequences
+from tasks.kinds.classify_series.frames import read_in_chunks
+from tasks.kinds.classify_series.ingest import write_sequences
 from tasks.kinds.classify_series.numbers import VALUES_COLUMN, encode_sequences, truncated_steps
 from tasks.kinds.classify_series.source import SequenceSource, SequenceTable, UnlabelledSource
 from tasks.labelled.calibration import calibrated_probabilities
-from tasks.panel.refusals import Refusal, refuse_missing_channels
+from tasks.panel.frames import ROWS_FILE
+from tasks.panel.refusals import refuse_missing_channels
 from tasks.panel.scaler import Scaler
 from tasks.panel.served_table import TIMES_AS_THEY_ARE, stored_table
 from tasks.registry.served_parts import read_serving, write_serving
@@ -63,7 +66,7 @@ class Serving(ServedSource[SequenceTable]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SequenceLabeller:
+class SequenceLabeller(TableModel[SequenceTable]):
     """A model in evaluation mode with the scaler and the labels it was fitted with."""
 
     model: "SeriesClassifier"
@@ -89,48 +92,42 @@ class SequenceLabeller:
             serving=Serving(**fields),
         )
 
-    def answer_files(
-        self,
-        inputs: Inputs,
-        *,
-        refusals: list[Refusal] | None = None,
-        intake: Intake[SequenceTable] | None = None,
-        **changed: object,
-    ) -> pl.DataFrame:
-        """Label every sequence of files, read and checked as the training rows were; columns as of `label_sequences`.
+    def store_rows(
+        self, folder: Path, inputs: Inputs, intake: Intake[SequenceTable], refusals: list[Refusal] | None
+    ) -> Path:
+        """Read files into sequences: row, series, length, time, value.*; those without a number are refused."""
+        write_sequences(folder, inputs=inputs, intake=intake, refusals=refusals)
+        return folder / ROWS_FILE
 
-        `changed` settings of the source are other than in training, and an `intake` brings its own. With a list
-        `refusals` sequences with numbers missing go there, and the first is raised only if none is left.
-        """
-        sequences = self.read_files(inputs, refusals=refusals, intake=intake, **changed)
-        self._refuse_other_channels(sequences)
-        return self.label_sequences(sequences if refusals is None else self._part_readable(sequences, refusals))
+    def read_windows(self, path: Path, max_rows: int) -> Iterator[pl.DataFrame]:
+        """Yield stored sequences with about so many steps together."""
+        return read_in_chunks(path, max_rows)
+
+    def answer_window(
+        self,
+        rows: pl.DataFrame,
+        settings: SequenceTable,  # noqa: ARG002 (sequences are labelled alike however they were read)
+        *,
+        refusals: list[Refusal] | None,
+        notes: Notes,  # noqa: ARG002 (nothing is to be known of them)
+    ) -> pl.DataFrame:
+        """Label sequences, as `label_sequences` does; those with numbers missing are refused."""
+        self._refuse_other_channels(rows)
+        return self.label_sequences(rows if refusals is None else self._part_readable(rows, refusals))
 
     def label_table(self, table: "pl.DataFrame | pd.DataFrame") -> pl.DataFrame:
-        """Label every sequence of a table with the columns of the source, as `answer_files` does.
+        """Label every sequence of a table with the columns of the source, in the order in which they first appear.
 
         Raises InputError also for a table that cannot be read (E-REG-012 to E-REG-014).
         """
         return self.label_sequences(self.read_table(table))
 
-    def read_files(
-        self,
-        inputs: Inputs,
-        *,
-        refusals: list[Refusal] | None = None,
-        intake: Intake[SequenceTable] | None = None,
-        **changed: object,
-    ) -> pl.DataFrame:
-        """Read files into sequences: row, series, length, time, value.*."""
-        intake = intake or Intake(self.serving.settings_for(inputs.files[0].path, **changed))
-        with tempfile.TemporaryDirectory() as folder:
-            return read_sequences(Path(folder), inputs=inputs, intake=intake, refusals=refusals)
-
     def read_table(self, table: "pl.DataFrame | pd.DataFrame") -> pl.DataFrame:
         """Read a table into sequences; without an id column in the source, it names them in the column `sequence`."""
         changed: dict = {"id_columns": self.serving.settings.id_columns or (SEQUENCE,), "one_series_per_file": False}
         with stored_table(table, self.serving.settings_for(Path("table.parquet"), **changed)) as (inputs, time):
-            return self.read_files(inputs, **changed, **_time_rule(time))
+            intake = Intake(self.serving.settings_for(inputs.files[0].path, **changed, **_time_rule(time)))
+            return pl.read_parquet(self.store_rows(inputs.files[0].path.parent, inputs, intake, None))
 
     def label_sequences(self, sequences: pl.DataFrame) -> pl.DataFrame:
         """Label sequences; columns sequence, label, and probability_<label> for every label.

@@ -27,10 +27,10 @@ def scatter_steps(sequences: pl.DataFrame) -> pl.DataFrame:
     return lists.explode(lists.columns[2:])
 
 
-def read_in_chunks(path: Path) -> Iterator[pl.DataFrame]:
-    """Yield whole sequences of a file, about `CHUNK_STEPS` steps at a time."""
+def read_in_chunks(path: Path, chunk_steps: int = CHUNK_STEPS) -> Iterator[pl.DataFrame]:
+    """Yield whole sequences of a file, about so many steps at a time."""
     lengths = pl.read_parquet(path, columns=["length"])["length"].cast(pl.Int64)
-    sizes = (lengths.cum_sum() // CHUNK_STEPS).rle().struct.field("len")
+    sizes = (lengths.cum_sum() // chunk_steps).rle().struct.field("len")
     start = 0
     for size in sizes:
         yield pl.scan_parquet(path).slice(start, size).collect()

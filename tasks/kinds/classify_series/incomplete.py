@@ -5,9 +5,9 @@ from pathlib import Path
 
 import polars as pl
 
+from tasks.contract.table_model import Refusal
 from tasks.errors import InputError, plural, quoted
 from tasks.panel.cells import RowParser
-from tasks.panel.refusals import Refusal
 from tasks.sources.inputs import InputFile
 from tasks.sources.intake import Intake
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from tasks.contract.table_model import Refusal
 from tasks.errors import InputError, quoted
 from tasks.kinds.classify_series.cells import LabelledRowParser
 from tasks.kinds.classify_series.frames import gather_sequences
@@ -22,13 +23,14 @@ from tasks.panel.frames import ROWS_FILE, VALUES, count_missing
 from tasks.panel.ordering import sort_times
 from tasks.panel.parking import PARKED_FILE, park_rows
 from tasks.panel.policies import Sheet
-from tasks.panel.refusals import Refusal
 from tasks.progress import Progress, emit
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
 from tasks.sources.row_checks import count_names
 
 STEPS_FILE = "steps.parquet"
+# Few sequences are in memory at once where a file of them is read in parts.
+GROUP_SEQUENCES = 1_000
 MAX_LABELS = 1_000
 MIN_LABELS = 2
 
@@ -59,17 +61,19 @@ def write_rows(folder: Path, *, settings: SequenceSource, inputs: Inputs, digest
     )
 
 
-def read_sequences(
+def write_sequences(
     folder: Path, *, inputs: Inputs, intake: Intake[SequenceTable], refusals: list[Refusal] | None = None
-) -> pl.DataFrame:
-    """Read sequences without labels, in the order in which they first appear, with `folder` for scratch files.
+) -> None:
+    """Read sequences without labels into `rows.parquet`, in the order in which they first appear.
 
     Raises what `write_rows` does, labels aside; with a list `refusals`, sequences without a number go there.
     """
-    parser = RowParser(intake.settings)
+    parser, digest = RowParser(intake.settings), inputs.digest()
     found = park_and_gather(folder, inputs, intake, parser, refusals)
+    inputs.refuse_changed(digest)
     intake.note(merged=found.duplicates, warnings=_describe(found, intake, parser))
-    return pl.read_parquet(folder / STEPS_FILE)
+    (folder / STEPS_FILE).replace(folder / ROWS_FILE)
+    (folder / PARKED_FILE).unlink()
 
 
 def park_and_gather(
@@ -102,7 +106,7 @@ def park_and_gather(
     if empty and refusals is None:
         raise empty[0].error
     kept = gather_sequences(canonical, sheet).filter(~pl.col("series").is_in([refusal.series for refusal in empty]))
-    kept.sink_parquet(folder / STEPS_FILE, maintain_order=True)
+    kept.sink_parquet(folder / STEPS_FILE, maintain_order=True, row_group_size=GROUP_SEQUENCES)
     if refusals is not None:
         refusals.extend(empty)
     missing = count_missing(canonical)

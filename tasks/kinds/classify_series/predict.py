@@ -5,6 +5,7 @@ Beside E-OUT and E-REG a channel that is not there (E-SEQ-003) and missing numbe
 
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 from tasks.kinds.classify_series.classifier import SequenceLabeller
 from tasks.prediction.tables_of_numbers import AnsweredTable, predict_table
@@ -14,9 +15,11 @@ from tasks.prediction.tables_of_numbers import AnsweredTable, predict_table
 class LabelledFile(AnsweredTable):
     """What became of a file of sequences: an answer for each."""
 
+    items: ClassVar[str] = "sequences"
+
     def describe_answers(self) -> str:
         """Say it in a line."""
-        return f"{self.output}: {self.rows:,} sequences classified by {self.model} ({self.wall_s:.1f} s)."
+        return f"{self.output}: {self.rows:,} sequences classified by {self.model} {self.pace}."
 
     def counts(self) -> dict[str, int]:
         """Sequences."""

@@ -4,6 +4,7 @@ Rows are parsed, put in order and cleared of duplicates as those of forecasts ar
 a row is a step, however much time lies between it and the next.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -17,7 +18,7 @@ from tasks.panel.canonical import write_canonical
 from tasks.panel.duplicates import NO_DUPLICATES, find_duplicates
 from tasks.panel.frames import ROWS_FILE, count_missing
 from tasks.panel.ordering import Unsorted, sort_times
-from tasks.panel.parking import PARKED_FILE, park_rows
+from tasks.panel.parking import PARKED_FILE, describe_others, park_rows
 from tasks.panel.policies import Sheet
 from tasks.progress import Progress, emit
 from tasks.sources.inputs import Inputs
@@ -31,15 +32,18 @@ def write_rows(
     inputs: Inputs,
     digest: str,
     intake: Intake[DetectionSource] | None = None,
+    channels: Sequence[str] | None = None,
 ) -> WatchedRowsSummary:
     """Read every input into `rows.parquet`: row, series, time, label, value.*; returns counts, clock and warnings.
+
+    In a table with a row per channel, those of other than the given channels are left out.
 
     Raises InputError: E-DATA-001, E-DET-001, E-NAB-001, E-NAB-002, E-TIME-001 to -014, E-SER-001 to -005, and what the
     readers raise; ResourceError (E-DATA-023) beyond `max_rows`; IntegrityError (E-INT-003) if an input changed
     meanwhile.
     """
     settings = settings.with_preset()
-    intake, parser = intake or Intake(settings), LabelledRowParser(settings)
+    intake, parser = intake or Intake(settings), LabelledRowParser(settings, channels=channels)
     num_rows = park_rows(folder / PARKED_FILE, inputs, intake, parser)
     inputs.refuse_changed(digest)
     sheet = Sheet(path=folder / PARKED_FILE, settings=settings, clock=parser.time_line.clock, files=inputs.files)
@@ -65,7 +69,8 @@ def write_rows(
         **intake.account(inputs, digest),
     )
     emit(Progress(stage="ingest", done=num_rows, total=num_rows, finished=True))
-    said = describe_reading(summary, settings, intake, num_rows=num_rows) + parser.time_line.warnings()
+    said = describe_reading(summary, settings, intake, num_rows=num_rows)
+    said += [*describe_others(parser), *parser.time_line.warnings()]
     if num_contrary:
         count = plural(num_contrary, "row")
         said.append(f"merged {count} with one of another label; what is kept counts as anomalous")

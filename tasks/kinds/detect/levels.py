@@ -49,6 +49,11 @@ class LevelScaler:
     zone: str | None
     series: dict[str, dict[str, LevelScale]]
 
+    @property
+    def covariates(self) -> list[str]:
+        """Names of what `describe_times` says of a time."""
+        return [f"{name}_{wave}" for name in self.calendar for wave in ("sin", "cos")]
+
     def knows(self, series: str) -> bool:
         """Whether the scales of a series are known."""
         return series in self.series

@@ -1,49 +1,43 @@
 """What a caller is to know of rows that a served detector was given, besides the answers."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import polars as pl
 
+from tasks.contract.notes import Notes
 from tasks.errors import plural, quoted
 from tasks.kinds.detect.series_judge import FORGOTTEN, JUDGED, WARM_UP
-from tasks.panel.frames import bare_name
+
+NEW, PAUSE = "new", "pause"
 
 
-def leave_out_foreign(rows: pl.DataFrame, channels: Sequence[str]) -> tuple[pl.DataFrame, list[str]]:
-    """Leave out channels that the detector never learned, and rows that hold nothing else; says so."""
-    own = [f"value.{name}" for name in channels]
-    foreign = [name for name in rows.columns if name.startswith("value.") and name not in own]
-    if not foreign:
-        return rows, []
-    is_foreign = pl.any_horizontal(pl.col(foreign).is_not_null()) & pl.all_horizontal(pl.col(own).is_null())
-    kept = rows.filter(~is_foreign)
-    names = ", ".join(quoted(bare_name(name)) for name in foreign)
-    note, num_empty = f"left out channels that the detector was not trained on: {names}", rows.height - kept.height
-    return kept, [f"{note}; and {plural(num_empty, 'row')} of nothing else" if num_empty else note]
-
-
-def describe_answers(answers: Iterable[pl.DataFrame], past_of: Mapping[str, pl.DataFrame]) -> list[str]:
-    """Say which series are new, what was not judged although it was seen, and which go on after a long pause."""
-    num_forgotten, pauses, new, num_warm_up = 0, [], [], 0
+def note_answers(notes: Notes, answers: Iterable[pl.DataFrame], past_of: Mapping[str, pl.DataFrame]) -> None:
+    """Note which series are new, what was not judged although it was seen, and which go on after a long pause."""
     for answer in answers:
-        num_forgotten += int((answer["status"] == FORGOTTEN).sum())
         series = answer["series"][0]
+        notes.add(FORGOTTEN, int((answer["status"] == FORGOTTEN).sum()))
         if series not in past_of:
-            new.append(series)
-            num_warm_up += int((answer["status"] == WARM_UP).sum())
+            notes.add(NEW, 1, quoted(series))
+            notes.add(WARM_UP, int((answer["status"] == WARM_UP).sum()))
         elif is_long_pause(answer, past_of[series]):
-            pauses.append(series)
+            notes.add(PAUSE, 1, quoted(series))
+
+
+def describe_notes(notes: Notes) -> list[str]:
+    """Say what was noted of answers."""
+
+    def such(name: str) -> str:
+        return f"{notes.count(name)} series, such as {next(iter(notes.examples.get(name, [])), '')},"
+
     said = {
-        f"{len(new)} series, such as {quoted(next(iter(new), ''))}, new to the detector: their first rows, "
-        f"{num_warm_up} in all, are taken to be ordinary and are not judged": len(new),
-        f"neither judged nor compared with what was seen: {plural(num_forgotten, 'row')} before those that the "
-        "detector remembers of their series": num_forgotten,
-        f"{len(pauses)} series, such as {quoted(next(iter(pauses), ''))}, with a longer pause before the new rows than "
-        "between any two of the rows remembered; rows in between that were not shown count as if they had never been": (
-            len(pauses)
-        ),
+        f"{such(NEW)} new to the detector: their first rows, {notes.count(WARM_UP)} in all, are taken to be ordinary "
+        "and are not judged": NEW,
+        f"neither judged nor compared with what was seen: {plural(notes.count(FORGOTTEN), 'row')} before those that "
+        "the detector remembers of their series": FORGOTTEN,
+        f"{such(PAUSE)} with a longer pause before the new rows than between any two of the rows remembered; rows in "
+        "between that were not shown count as if they had never been": PAUSE,
     }
-    return [note for note, count in said.items() if count]
+    return [note for note, name in said.items() if notes.count(name)]
 
 
 def is_long_pause(answer: pl.DataFrame, past: pl.DataFrame) -> bool:

@@ -6,6 +6,7 @@ Beside E-OUT and E-REG a series without rows behind its warm-up is refused (E-DE
 
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import polars as pl
 
@@ -22,6 +23,8 @@ class JudgedFile(AnsweredTable):
     Of its `rows`, `warm_up` are not judged, nor are `forgotten` ones, which lie before those remembered; `alarms` begin
     an event. Of the rows judged, `seen` were seen in training, with `seen_alarms`.
     """
+
+    items: ClassVar[str] = "series"
 
     series: int
     warm_up: int
@@ -53,7 +56,7 @@ class JudgedFile(AnsweredTable):
         """Say it in a few lines."""
         judged = (
             f"{self.output}: {self.judged:,} rows of {self.series:,} series judged, "
-            f"{plural(self.alarms, 'alarm')} by {self.model} ({self.wall_s:.1f} s)."
+            f"{plural(self.alarms, 'alarm')} by {self.model} {self.pace}."
         )
         alarms = f", with {self.seen_alarms:,} of the alarms," if self.seen_alarms else ""
         more = {

@@ -6,23 +6,25 @@ what was made of them) and `serving.json`, which says how series are read.
 """
 
 import json
-import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from tasks.contract.notes import Notes
+from tasks.contract.table_model import Refusal, TableModel
 from tasks.errors import InputError
 from tasks.kinds.detect.detector import StreamingDetector
 from tasks.kinds.detect.ingest import write_rows
 from tasks.kinds.detect.levels import LevelScaler
-from tasks.kinds.detect.notes import describe_answers, leave_out_foreign
+from tasks.kinds.detect.notes import describe_notes, note_answers
 from tasks.kinds.detect.series_judge import SeriesJudge, forecasts_of
 from tasks.kinds.detect.serving import RECENT_FILE, SCALES_FILE, Serving
 from tasks.kinds.detect.source import DetectionSource
-from tasks.panel.frames import ROWS_FILE
-from tasks.panel.refusals import Refusal, answer_each, refuse_missing_channels
+from tasks.panel.frames import ROWS_FILE, read_windows
+from tasks.panel.refusals import answer_each, refuse_missing_channels
 from tasks.panel.served_table import TIMES_AS_THEY_ARE, stored_table
 from tasks.panel.time_grid import describe_times
 from tasks.registry.served_parts import read_serving
@@ -38,7 +40,7 @@ SERIES = "series"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeriesDetector:
+class SeriesDetector(TableModel[DetectionSource]):
     """A model in evaluation mode with the scales it was fitted with, and the last rows of the series it knows."""
 
     model: "SequenceForecaster"
@@ -63,43 +65,56 @@ class SeriesDetector:
             serving=serving,
         )
 
-    def answer_files(
+    def store_rows(
         self,
+        folder: Path,
         inputs: Inputs,
-        *,
-        refusals: list[Refusal] | None = None,
-        intake: Intake[DetectionSource] | None = None,
-        notes: list[str] | None = None,
-        **changed: object,
-    ) -> pl.DataFrame:
-        """Judge every series of files, read and checked as the training rows were; columns as of `answer_rows`.
+        intake: Intake[DetectionSource],
+        refusals: list[Refusal] | None,  # noqa: ARG002 (a series is refused when it is judged)
+    ) -> Path:
+        """Read files of series, and leave out channels that the detector never learned."""
+        own = {"intake": intake, "channels": self.serving.channels}
+        write_rows(folder, settings=intake.settings, inputs=inputs, digest=inputs.digest(), **own)
+        return folder / ROWS_FILE
 
-        `changed` settings of the source are other than in training, and an `intake` brings its own and is told what was
-        done. For `refusals` and `notes` see `answer_rows`.
-        """
-        notes = [] if notes is None else notes
-        intake = intake or Intake(self.serving.settings_for(inputs.files[0].path, **changed))
-        with tempfile.TemporaryDirectory() as folder:
-            write_rows(Path(folder), settings=intake.settings, inputs=inputs, digest=inputs.digest(), intake=intake)
-            answers = self.answer_rows(pl.read_parquet(Path(folder) / ROWS_FILE), refusals, notes)
-        intake.warnings += notes
-        return answers
+    def read_windows(self, path: Path, max_rows: int) -> Iterator[pl.DataFrame]:
+        """Yield stored rows as whole series."""
+        return read_windows(path, max_rows)
+
+    def answer_window(
+        self,
+        rows: pl.DataFrame,
+        settings: DetectionSource,  # noqa: ARG002 (rows are judged alike however they were read)
+        *,
+        refusals: list[Refusal] | None,
+        notes: Notes,
+    ) -> pl.DataFrame:
+        """Judge every series of stored rows, as `answer_rows` does."""
+        return self.answer_rows(rows, refusals, notes)
+
+    def describe(self, notes: Notes) -> list[str]:
+        """Say which series are new, what was not judged, and which go on after a long pause."""
+        return describe_notes(notes)
 
     def answer_frame(self, table: "pl.DataFrame | pd.DataFrame", *, notes: list[str] | None = None) -> pl.DataFrame:
         """Judge a table with the columns of the source, as `answer_files` does.
 
-        If each file was a series of its own in training, it names them in the column `series`. Raises InputError also
-        for a table that cannot be read (E-REG-012 to E-REG-014).
+        If each file was a series of its own in training, it names them in the column `series`. What is to be known of
+        the rows is appended to `notes`. Raises InputError also for a table that cannot be read (E-REG-012 to -014).
         """
         own = self.serving.settings.one_series_per_file
         changed: dict = {"id_columns": (SERIES,), "one_series_per_file": False} if own else {}
         with stored_table(table, self.serving.settings_for(Path("table.parquet"), **changed)) as (inputs, time):
             # What is a time already needs no rule for reading it from text or counts.
             changed |= TIMES_AS_THEY_ARE if time.is_temporal() else {}
-            return self.answer_files(inputs, notes=notes, **changed)
+            intake = Intake(self.serving.settings_for(inputs.files[0].path, **changed))
+            answers = self.answer_files(inputs, intake=intake)
+        if notes is not None:
+            notes += intake.warnings
+        return answers
 
     def answer_rows(
-        self, rows: pl.DataFrame, refusals: list[Refusal] | None = None, notes: list[str] | None = None
+        self, rows: pl.DataFrame, refusals: list[Refusal] | None = None, notes: Notes | None = None
     ) -> pl.DataFrame:
         """Judge canonical rows; columns series, time, value, expected, surprise, is_anomaly, alarm, event, status.
 
@@ -114,21 +129,20 @@ class SeriesDetector:
         is forgotten has no surprise.
 
         A series that cannot be judged is appended to `refusals`, without which it is raised, as it is where none is
-        left. What is to be known of the rows is appended to `notes`.
+        left. What is to be known of the rows is added to `notes`.
 
         Raises InputError for the rows: E-DET-021 for times of another kind, E-DET-022 for a channel that is not there;
         for a series: E-DET-020 where nothing can be judged, E-DET-023 and E-DET-024 for rows that contradict those
         seen, E-DET-003 and E-SER-009 for missing numbers.
         """
         self._refuse_other_rows(rows)
-        own, said = leave_out_foreign(rows, self.serving.channels)
-        recent = self._read_recent(own["series"].unique().to_list()).partition_by("series", as_dict=True)
+        recent = self._read_recent(rows["series"].unique().to_list()).partition_by("series", as_dict=True)
         past_of = {name: past for (name,), past in recent.items()}
-        judge, parts = self._judge(), own.partition_by("series", maintain_order=True)
+        judge, parts = self._judge(), rows.partition_by("series", maintain_order=True)
         judged = answer_each(parts, lambda part: judge.answer(part, past_of.get(part["series"][0])), refusals)
         answers = list(judged)
         if notes is not None:
-            notes += [*said, *describe_answers(answers, past_of)]
+            note_answers(notes, answers, past_of)
         return pl.concat(answers)
 
     def stream(self, series: str) -> StreamingDetector:

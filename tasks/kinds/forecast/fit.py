@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from rnnmodels.forecasters.forecast_config import ForecastArchitecture, ForecastTraining, resolve_loss
 from tasks.contract.candidate import Candidate
+from tasks.contract.initial import describe_start, open_initial
 from tasks.errors import InputError, quoted
 from tasks.kinds.forecast.stored_windows import SCORED_SPLITS, TRAIN, open_split
 from tasks.progress import Progress, emit
@@ -44,9 +45,9 @@ def create_model(
     candidate: ForecastCandidate,
     data: "dict[str, Windows]",
     shards: Artefact,  # noqa: ARG001 (the windows tell all sizes)
-    initial: Artefact | None = None,  # noqa: ARG001 (a warm start from numbers is refused)
+    initial: Artefact | None = None,
 ) -> "SequenceForecaster":
-    """Make the candidate's network, its linear path fitted in closed form.
+    """Make the candidate's network, its linear path fitted in closed form, its recurrent part from `initial`.
 
     Raises InputError (E-TRN-003) for a network that the windows do not fit.
     """
@@ -64,7 +65,17 @@ def create_model(
     if prepared:
         figures = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in prepared.items())
         emit(Progress("fit", candidate.name, note=f"fitted its line: {figures}"))
+    if initial is not None:
+        _start_from_champion(model, candidate, initial)
     return model
+
+
+def _start_from_champion(model: "SequenceForecaster", candidate: ForecastCandidate, initial: Artefact) -> None:
+    from rnnmodels.forecasters.warm_start import start_from
+
+    folder, matched = open_initial(initial)
+    difference = start_from(model, folder, channel_ids=matched["channels"], covariate_ids=matched["covariates"])
+    emit(Progress("fit", candidate.name, note=describe_start(difference)))
 
 
 def _find_remedy(candidate: ForecastCandidate, problem: str) -> str:

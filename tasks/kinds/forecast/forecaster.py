@@ -6,7 +6,6 @@ L steps of look-back, H steps of the horizon, C channels, D covariates, O output
 """
 
 import json
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -16,7 +15,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import polars as pl
 
-from tasks.kinds.forecast.histories import History, describe_new, describe_start, describe_starts, find_end, look_ahead
+from tasks.contract.notes import Notes
+from tasks.contract.table_model import Refusal, TableModel
+from tasks.kinds.forecast.histories import (
+    History,
+    describe_start,
+    describe_starts,
+    find_end,
+    look_ahead,
+    note_start,
+)
 from tasks.kinds.forecast.history_checks import (
     find_scaler,
     refuse_gaps,
@@ -25,8 +33,8 @@ from tasks.kinds.forecast.history_checks import (
     refuse_short,
 )
 from tasks.kinds.forecast.ingest import write_history
-from tasks.panel.frames import ROWS_FILE
-from tasks.panel.refusals import Refusal, answer_each
+from tasks.panel.frames import ROWS_FILE, read_windows
+from tasks.panel.refusals import answer_each
 from tasks.panel.scaler import Scaler, Units
 from tasks.panel.served_table import TIMES_AS_THEY_ARE, stored_table
 from tasks.panel.source import SeriesSource
@@ -72,7 +80,7 @@ class Serving(ServedSource[SeriesSource]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeriesForecaster:
+class SeriesForecaster(TableModel[SeriesSource]):
     """A model in evaluation mode with the scaler it was fitted with."""
 
     model: "SequenceForecaster"
@@ -101,24 +109,30 @@ class SeriesForecaster:
         """The grid of the training rows; a history goes on in its steps, on a phase of its own."""
         return TimeGrid.from_dict(self.serving.grid)
 
-    def answer_files(
+    def store_rows(
         self,
+        folder: Path,
         inputs: Inputs,
-        *,
-        refusals: list[Refusal] | None = None,
-        intake: Intake[SeriesSource] | None = None,
-        **changed: object,
-    ) -> pl.DataFrame:
-        """Forecast every series of files that hold their history, read and checked as the training rows were.
+        intake: Intake[SeriesSource],
+        refusals: list[Refusal] | None,  # noqa: ARG002 (a series is refused when it is forecast)
+    ) -> Path:
+        """Read files that hold the history of series, and after it covariates known in advance."""
+        write_history(folder, intake, inputs, channels=self.serving.channels)
+        return folder / ROWS_FILE
 
-        Rows after a series' last value bring covariates known in advance; `changed` settings of the source are other
-        than in training, and an `intake` brings its own and is told what was done. Else as `forecast_rows`.
-        """
-        intake = intake or Intake(self.serving.settings_for(inputs.files[0].path, **changed))
-        with tempfile.TemporaryDirectory() as folder:
-            write_history(Path(folder), intake, inputs, channels=self.serving.channels)
-            rows = pl.read_parquet(Path(folder) / ROWS_FILE)
-        return self.forecast_rows(rows, refusals, notes=intake.warnings, gaps=intake.settings.gaps)
+    def read_windows(self, path: Path, max_rows: int) -> Iterator[pl.DataFrame]:
+        """Yield stored rows as whole series."""
+        return read_windows(path, max_rows)
+
+    def answer_window(
+        self, rows: pl.DataFrame, settings: SeriesSource, *, refusals: list[Refusal] | None, notes: Notes
+    ) -> pl.DataFrame:
+        """Forecast every series of stored rows, as `forecast_rows` does."""
+        return self.forecast_rows(rows, refusals, notes=notes, gaps=settings.gaps)
+
+    def describe(self, notes: Notes) -> list[str]:
+        """Say what was done to the rows from which forecasts start, and which series are new."""
+        return describe_starts(notes, self.scaler.missing)
 
     def forecast_frame(self, history: "pl.DataFrame | pd.DataFrame", *, notes: list[str] | None = None) -> pl.DataFrame:
         """Forecast from a table with the columns of the source, as `answer_files` does.
@@ -140,13 +154,13 @@ class SeriesForecaster:
         rows: pl.DataFrame,
         refusals: list[Refusal] | None = None,
         *,
-        notes: list[str] | None = None,
+        notes: Notes | None = None,
         gaps: Literal["cut", "error"] = "cut",
     ) -> pl.DataFrame:
         """Forecast from canonical rows; columns series, time, step (from 1), channel, forecast, q0.1 and so on.
 
         Instants are shown in the zone of the training rows' source. With a list `refusals` a series that cannot be
-        forecast goes there, and the first is raised only if none is left. What was done to rows is appended to `notes`.
+        forecast goes there, and the first is raised only if none is left. What was done to rows is added to `notes`.
         Where each series has a scale of its own, that of a series not trained on is measured on all of its history.
 
         Raises InputError for the rows: E-FOR-003 for times of another kind, E-FOR-004 for a channel that is not there;
@@ -156,13 +170,11 @@ class SeriesForecaster:
         """
         refuse_other_rows(rows, self.grid, self.serving.channels, self.serving.settings.time_column)
         histories = self.histories(rows, refusals, gaps=gaps)
-        tables, used = [], []
+        tables, noted = [], Notes() if notes is None else notes
         while part := tuple(islice(histories, SERIES_AT_ONCE)):
             tables.append(self._tabulate(part, self._forecast(part)))
-            used += [one.starting for one in part]
-        if notes is not None:
-            notes += describe_starts(used, self.scaler.missing)
-            notes += describe_new([one.series for one in used if not self.scaler.knows(one.series)])
+            for one in part:
+                note_start(noted, one.starting, is_new=not self.scaler.knows(one.starting.series))
         return pl.concat(tables)
 
     def histories(

@@ -10,12 +10,13 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from tasks.contract.notes import Notes
 from tasks.errors import InputError, plural, quoted
 from tasks.panel.frames import KNOWN, VALUES, bare_name
 from tasks.panel.scaler import FILLED, Units
 from tasks.panel.time_grid import TimeGrid
 
-MAX_SHOWN_SERIES = 3
+INCOMPLETE, NUM_FILLED, LACKING, NEW = "incomplete", "filled", "lacking", "new"
 
 
 class Start(NamedTuple):
@@ -84,33 +85,26 @@ def describe_start(past: pl.DataFrame, used: pl.Series, grid: TimeGrid, policy: 
     )
 
 
-def describe_starts(starts: Sequence[Start], policy: str) -> list[str]:
-    """Say what was done to the rows from which forecasts start, by the policy for missing numbers."""
-    earlier = [
-        f"{quoted(one.series)} without its rows from {one.incomplete} on"
-        for one in starts
-        if one.incomplete is not None
-    ]
-    lacking = [f"{quoted(one.series)} lacks {', '.join(map(quoted, one.lacking))}" for one in starts if one.lacking]
-    num_filled = sum(one.num_filled for one in starts)
+def note_start(notes: Notes, start: Start, *, is_new: bool) -> None:
+    """Note what was done to the rows from which a forecast starts, and whether training saw nothing of their series."""
+    series = quoted(start.series)
+    if start.incomplete is not None:
+        notes.add(INCOMPLETE, 1, f"{series} without its rows from {start.incomplete} on")
+    if start.lacking:
+        notes.add(LACKING, 1, f"{series} lacks {', '.join(map(quoted, start.lacking))}")
+    if is_new:
+        notes.add(NEW, 1, series)
+    notes.add(NUM_FILLED, start.num_filled)
+
+
+def describe_starts(notes: Notes, policy: str) -> list[str]:
+    """Say what was noted of starts, by the policy for missing numbers."""
+    incomplete, num_filled, lacking, new = (notes.count(name) for name in (INCOMPLETE, NUM_FILLED, LACKING, NEW))
     counted = {
-        f"left out rows that lack a number at the end of {len(earlier)} series (encode.missing = {quoted(policy)}), so "
-        f"that forecasts start earlier: {_shorten(earlier)}": len(earlier),
+        f"left out rows that lack a number at the end of {incomplete} series (encode.missing = {quoted(policy)}), so "
+        f"that forecasts start earlier: {notes.show(INCOMPLETE)}": incomplete,
         f"filled {plural(num_filled, 'missing number')} of look-backs with {FILLED.get(policy)}": num_filled,
-        f"took the training mean for channels without any number in {len(lacking)} series: {_shorten(lacking)}": len(
-            lacking
-        ),
+        f"took the training mean for channels without any number in {lacking} series: {notes.show(LACKING)}": lacking,
+        f"{new} series new to the model, scaled by the history they bring: {notes.show(NEW)}": new,
     }
     return [note for note, count in counted.items() if count]
-
-
-def describe_new(names: Sequence[str]) -> list[str]:
-    """Say which series have no scale of their own from training."""
-    if not names:
-        return []
-    shown = _shorten([*map(quoted, names)])
-    return [f"{len(names)} series new to the model, scaled by the history they bring: {shown}"]
-
-
-def _shorten(parts: Sequence[str]) -> str:
-    return "; ".join([*parts[:MAX_SHOWN_SERIES], *(["..."] if len(parts) > MAX_SHOWN_SERIES else [])])

@@ -18,7 +18,7 @@ from tasks.panel.cells import RowParser
 from tasks.panel.duplicates import find_duplicates
 from tasks.panel.frames import ROWS_FILE, count_missing
 from tasks.panel.ordering import sort_times
-from tasks.panel.parking import PARKED_FILE, park_rows, shown_names
+from tasks.panel.parking import PARKED_FILE, describe_others, park_rows
 from tasks.panel.policies import (
     Sheet,
     describe_gaps,
@@ -78,7 +78,6 @@ def write_history(folder: Path, intake: Intake[SeriesSource], inputs: Inputs, *,
     write_canonical(folder / ROWS_FILE, sheet, ordered, duplicates)
     sheet.path.unlink()
     emit(Progress(stage="ingest", done=num_rows, total=num_rows, finished=True))
-    others = parser.other_channels
     said = describe_changes(
         settings,
         intake,
@@ -87,10 +86,7 @@ def write_history(folder: Path, intake: Intake[SeriesSource], inputs: Inputs, *,
         num_merged=duplicates.height,
         sentinels=parser.sentinels,
     )
-    if others:
-        count = plural(others.total(), "row")
-        said.append(f"left out {count} of channels that the model never learned: {shown_names(others)}")
-    intake.note(merged=duplicates.height, warnings=said)
+    intake.note(merged=duplicates.height, warnings=[*said, *describe_others(parser)])
 
 
 def _arrange(folder: Path, sheet: Sheet[SeriesSource], zone: str | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ a file with times of another kind (E-FOR-003) or without a channel (E-FOR-004).
 
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import polars as pl
 
@@ -18,6 +19,8 @@ from tasks.prediction.tables_of_numbers import AnsweredTable, predict_table
 class ForecastFile(AnsweredTable):
     """What became of a file of histories: forecasts of `series` series."""
 
+    items: ClassVar[str] = "series"
+
     series: int
 
     @classmethod
@@ -27,9 +30,7 @@ class ForecastFile(AnsweredTable):
 
     def describe_answers(self) -> str:
         """Say it in a line."""
-        return (
-            f"{self.output}: {self.rows:,} forecasts for {self.series:,} series by {self.model} ({self.wall_s:.1f} s)."
-        )
+        return f"{self.output}: {self.rows:,} forecasts for {self.series:,} series by {self.model} {self.pace}."
 
     def counts(self) -> dict[str, int]:
         """Series, and their forecasts."""

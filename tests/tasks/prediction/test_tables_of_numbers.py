@@ -1,8 +1,9 @@
 """A table of numbers is answered as far as it can be; what cannot be answered is named, and every row is counted."""
 
 import dataclasses
+import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,16 +13,22 @@ from click.testing import CliRunner
 
 from flows.commands import launch
 from flows.commands.cli import main
+from tasks.contract.notes import Notes
+from tasks.contract.table_model import Refusal, TableModel
 from tasks.errors import InputError
-from tasks.kinds.classify_series.ingest import read_sequences
+from tasks.kinds.classify_series.frames import read_in_chunks
+from tasks.kinds.classify_series.ingest import write_sequences
 from tasks.kinds.classify_series.source import UnlabelledSource
-from tasks.panel.refusals import Refusal
+from tasks.prediction import tables_of_numbers
 from tasks.prediction.tables_of_numbers import AnsweredTable, predict_table
 from tasks.prediction.unfinished import claimed
+from tasks.progress import listening
 from tasks.promotion import named_models
 from tasks.registry import registered_model
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
+from tasks.store import fingerprint
+from tests.tasks.crashes import Crash, count_steps, interrupted_after
 
 SHORTEST = 3
 
@@ -35,29 +42,41 @@ class Serving:
         return UnlabelledSource(**stated | {"path": str(path), **changed})
 
 
-class Summing:
+class Summing(TableModel[UnlabelledSource]):
     """Answers each series with the sum of its values, if there are three of them."""
 
     serving = Serving()
     meanwhile: Callable[[], None] = staticmethod(lambda: None)
 
-    def answer_files(self, inputs: Inputs, *, refusals: list[Refusal], intake: Intake) -> pl.DataFrame:
-        folder = inputs.files[0].path.with_name("scratch")
-        folder.mkdir(exist_ok=True)
-        sequences = read_sequences(folder, inputs=inputs, intake=intake, refusals=refusals)
-        for series, length in sequences.select("series", "length").iter_rows():
+    def store_rows(self, folder: Path, inputs: Inputs, intake: Intake, refusals: list[Refusal]) -> Path:
+        write_sequences(folder, inputs=inputs, intake=intake, refusals=refusals)
+        return folder / "rows.parquet"
+
+    def read_windows(self, path: Path, max_rows: int) -> Iterator[pl.DataFrame]:
+        return read_in_chunks(path, max_rows)
+
+    def answer_window(
+        self, rows: pl.DataFrame, settings: UnlabelledSource, *, refusals: list[Refusal], notes: Notes
+    ) -> pl.DataFrame:
+        for series, length in rows.select("series", "length").iter_rows():
             if length < SHORTEST:
                 refusals.append(Refusal(series, InputError("E-FOR-001", f"{series} has {length}.", fix="give more.")))
-        sums = sequences.filter(pl.col("length") >= SHORTEST).select("series", pl.col("value.value").list.sum())
+        sums = rows.filter(pl.col("length") >= SHORTEST).select("series", pl.col("value.value").list.sum())
         if sums.is_empty() and refusals:
             raise refusals[0].error
         self.meanwhile()
+        notes.add("sums", sums.height, *sums["series"])
         return sums
+
+    def describe(self, notes: Notes) -> list[str]:
+        return [f"summed {notes.count('sums')}: {notes.show('sums')}"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SummedFile(AnsweredTable):
     """What became of a table."""
+
+    items = "series"
 
     def describe_answers(self) -> str:
         return f"{self.rows} sums"
@@ -69,7 +88,10 @@ class SummedFile(AnsweredTable):
 @pytest.fixture(autouse=True)
 def _registered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """A model that answers to the name `sums`."""
-    found = registered_model.RegisteredModel(name="sums", version="1", artifact_uri="", folder=tmp_path)
+    folder = tmp_path / "model"
+    (folder / "artifacts" / "parts").mkdir(parents=True)
+    (folder / "artifacts" / "parts" / "serving.json").write_text("{}")
+    found = registered_model.RegisteredModel(name="sums", version="1", artifact_uri="", folder=folder)
     monkeypatch.setattr(named_models, "resolve_model", lambda _: found)
 
 
@@ -127,7 +149,7 @@ def test_every_row_is_counted_once(tmp_path: Path):
 
     counted = {field: getattr(predicted, field) for field in ("rows_read", "left_out", "blank_lines", "merged")}
     assert counted == {"rows_read": 10, "left_out": 2, "blank_lines": 1, "merged": 1}
-    assert (predicted.bad, predicted.refused_rows, predicted.refused_series) == (4, 1, 3)
+    assert (predicted.bad, predicted.refused_rows, predicted.refused_items) == (4, 1, 3)
     used = predicted.rows_read - predicted.left_out - predicted.blank_lines - predicted.refused_rows
     assert used == 6
     assert predicted.describe().splitlines()[:2] == [
@@ -146,7 +168,7 @@ def test_a_table_without_faults_leaves_no_file_of_errors(tmp_path: Path):
 
     assert (predicted.bad, predicted.errors, predicted.rows) == (0, None, 1)
     assert predicted.describe().splitlines()[1] == "4 rows read, none left out."
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv", "scratch"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "model", "out.csv"]
 
 
 @pytest.mark.parametrize(
@@ -230,4 +252,99 @@ def test_an_output_that_appeared_meanwhile_is_kept(tmp_path: Path):
         predict(tmp_path, good, model=model)
 
     assert (tmp_path / "out.csv").read_text() == "of another program"
+    model.meanwhile = lambda: pytest.fail("what is answered is answered once")
+    assert predict(tmp_path, good, model=model, overwrite=True).rows == 1
+    assert not list(tmp_path.glob(".out*"))
+
+
+def draw_series(num_series: int) -> str:
+    """Series of which every fourth is too short, and every fifth has a row that cannot be read."""
+    lines = ["id,time,kind,value"]
+    for number in range(num_series):
+        length = 1 if number % 4 == 1 else 3 + number % 3
+        lines += [f"s{number:02d},{time},a,{'oops' if number % 5 == 4 else number + time}" for time in range(length)]
+    return "\n".join(lines)
+
+
+def read_result(folder: Path, output: str) -> tuple[bytes, bytes]:
+    return (folder / output).read_bytes(), (folder / f"{output}.errors.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_windows_show_neither_in_the_answers_nor_in_what_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+):
+    table = draw_series(30)
+    at_once = predict(tmp_path, table, output=f"once{suffix}")
+    monkeypatch.setattr(tables_of_numbers, "WINDOW_ROWS", 4)
+
+    in_windows = predict(tmp_path, table, output=f"many{suffix}")
+
+    read = {".csv": pl.read_csv, ".jsonl": pl.read_ndjson, ".parquet": pl.read_parquet}[suffix]
+    assert read(tmp_path / f"many{suffix}").equals(read(tmp_path / f"once{suffix}"))
+    assert read_result(tmp_path, f"many{suffix}")[1] == read_result(tmp_path, f"once{suffix}")[1]
+    free = {"output": Path(), "errors": None, "wall_s": 0, "rows_per_s": 0}
+    assert dataclasses.replace(in_windows, **free) == dataclasses.replace(at_once, **free)
+    assert in_windows.warnings == ["summed 18: s00; s02; s03; ..."]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_crash_at_any_step_costs_no_series_and_doubles_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+):
+    monkeypatch.setattr(tables_of_numbers, "WINDOW_ROWS", 20)
+    for name in ("code_digest", "installed_versions"):  # each prediction reads all its code, which stays as it is
+        monkeypatch.setattr(fingerprint, name, functools.cache(getattr(fingerprint, name)))
+    table = draw_series(15)
+    predict(tmp_path, table, output=f"whole{suffix}")
+    whole, crash_at = read_result(tmp_path, f"whole{suffix}"), count_steps(monkeypatch)
+    crashed, step = True, 0
+    while crashed:
+        step, crashed = step + 1, False
+        output = f"{step}{suffix}"
+        crash_at(step)
+        try:
+            predict(tmp_path, table, output=output)
+        except Crash:
+            crashed = True
+        crash_at(0)
+        if not (tmp_path / output).exists():
+            predict(tmp_path, table, output=output)
+        assert read_result(tmp_path, output) == whole, step
+    assert step > 20
+
+
+def test_a_table_that_changed_is_read_and_answered_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tables_of_numbers, "WINDOW_ROWS", 4)
+    with pytest.raises(KeyboardInterrupt), listening(interrupted_after(3)):
+        predict(tmp_path, draw_series(30))
+
+    assert predict(tmp_path, draw_series(31)).kept_rows == 0
+
+
+def test_stored_rows_that_were_damaged_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tables_of_numbers, "WINDOW_ROWS", 4)
+    predict(tmp_path, draw_series(30), output="whole.csv")
+    with pytest.raises(KeyboardInterrupt), listening(interrupted_after(3)):
+        predict(tmp_path, draw_series(30))
+    (tmp_path / ".out.csv.partial" / "rows.parquet").write_bytes(b"PAR1")
+
+    assert predict(tmp_path, draw_series(30)).kept_rows == 2
+
+    assert read_result(tmp_path, "out.csv") == read_result(tmp_path, "whole.csv")
+
+
+def test_where_nothing_is_answered_for_long_the_first_reason_is_told_after_a_kill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(tables_of_numbers, "WINDOW_ROWS", 2)
+    table = "id,time,kind,value\n" + "".join(f"s{number},0,a,1\n" for number in range(9))
+    with pytest.raises(KeyboardInterrupt), listening(interrupted_after(3)):
+        predict(tmp_path, table)
+
+    with pytest.raises(
+        InputError, match=r"E-FOR-001 s0 has 1\. Nothing .* 9 such faults were found\.\nFix: give more\."
+    ):
+        predict(tmp_path, table)
+
     assert not list(tmp_path.glob(".out*"))

@@ -17,8 +17,8 @@ from tasks.kinds.classify.ingest import write_rows as write_texts
 from tasks.kinds.classify.source import SourceSettings
 from tasks.kinds.classify.windows import open_input, read_windows
 from tasks.kinds.classify_series.classifier import Serving as SequenceServing
-from tasks.kinds.classify_series.ingest import read_sequences
 from tasks.kinds.classify_series.ingest import write_rows as write_sequences
+from tasks.kinds.classify_series.ingest import write_sequences as write_unlabelled
 from tasks.kinds.classify_series.source import SequenceSource
 from tasks.kinds.detect.ingest import write_rows as write_watched
 from tasks.kinds.detect.serving import Serving as DetectorServing
@@ -187,7 +187,8 @@ def test_a_served_model_reads_the_sequences_that_training_read(table, labels):
         ingested = pl.read_parquet(Path(folder) / "rows.parquet")
 
         own = serve_as(SequenceServing, trained).settings_for(path)
-        served = read_sequences(Path(folder), inputs=find_inputs(own), intake=Intake(own))
+        write_unlabelled(Path(folder), inputs=find_inputs(own), intake=Intake(own))
+        served = pl.read_parquet(Path(folder) / "rows.parquet")
 
         assert served.equals(ingested.select(served.columns))
         assert served["series"].to_list() == [places[1], "third"]

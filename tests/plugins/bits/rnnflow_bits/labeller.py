@@ -14,6 +14,7 @@ import polars as pl
 
 from rnnflow_bits.encode import ids_of
 from rnnflow_bits.ingest import BITS, LabelledLineSource, LineSource, read_lines
+from tasks.contract.table_model import TableModel
 from tasks.errors import InputError, quoted
 from tasks.labelled.calibration import calibrated_probabilities
 from tasks.registry.served_parts import read_serving
@@ -52,7 +53,7 @@ class Serving(ServedSource[LineSource]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LineLabeller:
+class LineLabeller(TableModel[LineSource]):
     """A model in evaluation mode with the labels it was fitted with."""
 
     model: "SequenceClassifier"
@@ -72,12 +73,16 @@ class LineLabeller:
         labels = tuple(json.loads((folder / "labels.json").read_bytes()))
         return cls(model=load_model(SequenceClassifier, folder), labels=labels, serving=serving)
 
-    def answer_files(self, inputs: Inputs, *, refusals: list, intake: Intake) -> pl.DataFrame:
-        """Label every line of files: columns row (the line in its file), label, and a probability per label."""
-        lines = read_lines(inputs, intake)
-        probabilities = self.predict_probabilities(lines["text"].to_list())
+    def store_rows(self, folder: Path, inputs: Inputs, intake: Intake, refusals: list) -> Path:
+        """Read the lines of files."""
+        read_lines(inputs, intake).write_parquet(folder / "lines.parquet")
+        return folder / "lines.parquet"
+
+    def answer_window(self, rows: pl.DataFrame, settings: LineSource, **_: object) -> pl.DataFrame:
+        """Label lines: columns row (the line in its file), label, and a probability per label."""
+        probabilities = self.predict_probabilities(rows["text"].to_list())
         columns = {f"probability_{label}": probabilities[:, index] for index, label in enumerate(self.labels)}
-        return pl.DataFrame({"row": lines["line"], "label": self.name_best(probabilities), **columns})
+        return pl.DataFrame({"row": rows["line"], "label": self.name_best(probabilities), **columns})
 
     def name_best(self, probabilities: np.ndarray) -> list[str]:
         """The most probable label of each line."""

@@ -13,7 +13,7 @@ class LabelledLines(AnsweredTable):
 
     def describe_answers(self) -> str:
         """Say it in a line."""
-        return f"{self.output}: {self.rows:,} lines labelled by {self.model} ({self.wall_s:.1f} s)."
+        return f"{self.output}: {self.rows:,} lines labelled by {self.model} {self.pace}."
 
     def counts(self) -> dict[str, int]:
         """Lines."""

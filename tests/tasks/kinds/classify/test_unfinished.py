@@ -14,18 +14,17 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from rnnmodels import durable
 from tasks.errors import InputError
 from tasks.kinds.classify import windows
 from tasks.kinds.classify.predict import PredictedFile, predict_file
 from tasks.monitoring import seen
-from tasks.prediction import tables, unfinished
 from tasks.progress import Progress, listening
 from tasks.promotion import named_models
 from tasks.registry import registered_model
 from tasks.sources import intake
 from tasks.store import fingerprint
 from tests.processes import Forked, Forker
+from tests.tasks.crashes import Crash, count_steps
 
 ROOT = Path(__file__).parents[4]
 ROWS, WINDOW_ROWS = 95, 10
@@ -267,40 +266,11 @@ def predict_again(source: Path, output: Path) -> None:
         raise
 
 
-class Crash(BaseException):
-    """The process ends here: nothing after this line happens, nothing before it is undone."""
-
-
-@pytest.fixture
-def crash_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Have the n-th step that leaves a trace on disk end the work instead."""
-    steps = [0, 0]
-
-    def counted(step: Callable) -> Callable:
-        def take(*arguments: object, **options: object) -> object:
-            steps[0] += 1
-            if steps[0] == steps[1]:
-                raise Crash
-            return step(*arguments, **options)
-
-        return take
-
-    for place, name in [
-        (durable, "sync"), (tables, "sync"), (unfinished, "write_durably"), (unfinished.shutil, "rmtree"),
-        (Path, "replace"), (Path, "unlink"), (Path, "mkdir"),
-    ]:  # fmt: skip
-        monkeypatch.setattr(place, name, counted(getattr(place, name)))
-
-    def arm(number: int) -> None:
-        steps[:] = [0, number]
-
-    return arm
-
-
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_a_crash_at_any_step_costs_no_row_and_doubles_none(
-    source: Path, tmp_path: Path, crash_at: Callable[[int], None], monkeypatch: pytest.MonkeyPatch, suffix: str
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ):
+    crash_at = count_steps(monkeypatch)
     set_window_rows(monkeypatch, 40)
     for name in ("code_digest", "installed_versions"):  # each prediction reads all its code, which stays as it is
         monkeypatch.setattr(fingerprint, name, functools.cache(getattr(fingerprint, name)))

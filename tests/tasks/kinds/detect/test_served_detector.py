@@ -239,7 +239,7 @@ def test_a_channel_that_was_never_learned_is_left_out_and_said(make):
     answers = served.answer_frame(pl.concat([more, foreign]), notes=notes)
 
     assert answers.equals(served.answer_frame(more))
-    assert notes == ['left out channels that the detector was not trained on: "hum"; and 3 rows of nothing else']
+    assert notes == ['left out 4 rows of channels that the model never learned: "hum"']
 
 
 def test_instants_are_shown_on_the_clocks_of_the_source(make):

@@ -5,8 +5,8 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
+from tasks.contract.table_model import Refusal
 from tasks.errors import InputError
-from tasks.panel.refusals import Refusal
 from tests.tasks.kinds.forecast.ramps import CHANNELS, FIRST_STEP, Steps, exact_forecaster, ramp
 
 HOURS = Steps(frequency="1h")

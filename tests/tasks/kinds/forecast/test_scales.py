@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from rnnmodels.forecasters.forecast_config import ForecastArchitecture
 from rnnmodels.forecasters.forecaster import SequenceForecaster
 from rnnmodels.forecasters.windows import WindowShape
+from tasks.contract.notes import Notes
 from tasks.errors import InputError
 from tasks.kinds.forecast.encode import ScaleSettings, write_encoded
 from tasks.kinds.forecast.far_apart import find_far_apart
@@ -324,8 +325,8 @@ def test_a_new_series_that_is_too_short_to_be_measured_is_refused(forecaster):
 
 
 def test_a_series_without_a_scale_from_training_is_named(forecaster):
-    notes = []
+    notes = Notes()
 
     forecaster.forecast_rows(panel(shop=wave(0.4), new=wave(3.0)), notes=notes)
 
-    assert notes == ['1 series new to the model, scaled by the history they bring: "new"']
+    assert forecaster.describe(notes) == ['1 series new to the model, scaled by the history they bring: "new"']

@@ -18,7 +18,6 @@ from tasks.errors import InputError, IntegrityError
 from tasks.kinds.forecast import register
 from tasks.kinds.forecast.fit import ForecastCandidate, create_model, open_data
 from tasks.kinds.forecast.forecaster import SeriesForecaster
-from tasks.kinds.forecast.recipe import FORECAST
 from tasks.prediction.dispatch import predict_file
 from tasks.promotion import named_models
 from tasks.registry import registered_model
@@ -26,7 +25,6 @@ from tasks.registry.registered_model import RegisteredModel
 from tasks.registry.served_parts import SERVING
 from tasks.serving.champion import load_served
 from tasks.tracking import mlflow_client
-from tasks.warm_start import warm_start
 
 AHEAD = 6
 ROOT = Path(__file__).parents[4]
@@ -274,16 +272,6 @@ def test_the_served_code_knows_neither_prefect_nor_mlflow(registered: Registered
 def test_the_rest_server_answers_for_no_forecaster(registered: RegisteredModel):
     with pytest.raises(InputError, match=re.escape('E-SRV-007 model loads/1 is of the kind "forecast"')):
         load_served(registered)
-
-
-def test_a_forecaster_is_no_warm_start(registered: RegisteredModel, loads: tuple[Lineage, object]):
-    with pytest.raises(InputError) as caught:
-        warm_start.fn(FORECAST, "loads/1", loads[0].encoded)
-
-    assert str(caught.value) == (
-        "E-TRN-002 loads/1 cannot be started from, as its numbers were scaled by rows of another day.\n"
-        "Fix: train without --warm-start."
-    )
 
 
 def test_a_network_that_the_windows_do_not_fit_says_what_to_change(
