@@ -14,6 +14,7 @@ from rnnmodels.training.checkpoint import save_model
 from tasks import gate
 from tasks.contract.contest import Scored
 from tasks.contract.lineage import Lineage
+from tasks.contract.summaries import FittedSummary
 from tasks.kinds.detect import holdout as holdouts
 from tasks.kinds.detect.encode import LevelSettings
 from tasks.kinds.detect.fit import DetectorCandidate, create_model, finish_model, open_data
@@ -63,7 +64,7 @@ def lineage(tmp_path_factory: pytest.TempPathFactory) -> Lineage:
         return prepare(source_of(home / "rows.csv", draw_panel()))
 
 
-def write_model(folder: Path, *, shards: Artefact, is_fitted: bool, weights: float) -> dict:
+def write_model(folder: Path, *, shards: Artefact, is_fitted: bool, weights: float) -> FittedSummary:
     """It expects the last value that it sees, or what a line in closed form says, or one of these weights."""
     data = open_data(LINE, shards)
     model = create_model(LINE, data, shards, None)
@@ -75,7 +76,8 @@ def write_model(folder: Path, *, shards: Artefact, is_fitted: bool, weights: flo
         torch.nn.init.constant_(model.line_LH, weights)
     finished = finish_model(folder, model, data, LINE)
     save_model(model, folder)
-    return {"name": "line", "device": "cpu", **finished}
+    fitted = {"name": "line", "device": "cpu", "train_s": 0.0, "best_epoch": 1, "num_parameters": 1}
+    return FittedSummary.model_validate({**finished, **fitted})
 
 
 def fit_line(lineage: Lineage, *, is_fitted: bool = False, weights: float = 0.0) -> Artefact:
