@@ -2,12 +2,18 @@
 
 import dataclasses
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from flows.commands import backtesting, monitoring, place, registry, serving, upkeep
 from flows.commands.base import Command, as_json_option
+from tasks.errors import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tasks.tracking.recording import TrackedRun
 
 
 class Sections(click.Group):
@@ -69,7 +75,6 @@ def train(ctx: click.Context, as_json: bool, **order: Any) -> None:  # noqa: ANN
 @as_json_option
 def runs(as_json: bool) -> None:
     """List past runs, the newest first."""
-    from flows.commands.run_table import print_runs
     from tasks.tracking.recording import list_runs
 
     tracked = list_runs()
@@ -77,6 +82,31 @@ def runs(as_json: bool) -> None:
         click.echo(json.dumps({"runs": [dataclasses.asdict(run) for run in tracked]}, default=str))
     else:
         print_runs(tracked)
+
+
+def print_runs(runs: "Sequence[TrackedRun]") -> None:
+    """Write one line per run to stdout."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if not runs:
+        console.print("No runs yet; start one with: rnnflow train reviews")
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for header in ("started", "recipe", "run", "status", "test", "version"):
+        table.add_column(header, overflow="fold", no_wrap=header not in ("recipe", "run"))
+    for run in runs:
+        table.add_row(
+            run.started.astimezone().strftime("%Y-%m-%d %H:%M"),
+            printable(run.recipe),
+            printable(run.name),
+            run.status.lower(),
+            "" if run.test is None else f"{run.metric} {run.test:.4g}",
+            printable(run.version.removeprefix(f"{run.recipe}/")),
+        )
+    console.print(table)
 
 
 @main.command()

@@ -63,11 +63,13 @@ class OutboxFile:
 
     def read(self) -> list[dict[str, Any]]:
         """All records in order, sent or not; a line that its writer's death left torn is none."""
-        return [line for line in self._lines() if line["kind"] != SENT]
+        records, _ = self._read()
+        return records
 
     def owed(self) -> list[dict[str, Any]]:
         """The records that MLflow does not hold yet."""
-        return self.read()[sum(line["records"] for line in self._lines() if line["kind"] == SENT) :]
+        records, num_sent = self._read()
+        return records[num_sent:]
 
     def context(self) -> dict[str, str]:
         """The flow run's context as it was noted last; empty if it was not."""
@@ -89,10 +91,14 @@ class OutboxFile:
         """Note that MLflow holds so many more of the records; for whoever is `sending`."""
         self.append({"kind": SENT, "records": num_records})
 
-    def _lines(self) -> list[dict[str, Any]]:
+    def _read(self) -> tuple[list[dict[str, Any]], int]:
+        """The records in order, and how many of them MLflow holds."""
+        content = b""
         with contextlib.suppress(FileNotFoundError):
-            return [line for line in map(_parse, self.path.read_bytes().split(b"\n")) if line]
-        return []
+            content = self.path.read_bytes()
+        lines = [line for line in map(_parse, content.split(b"\n")) if line]
+        sent = [line["records"] for line in lines if line["kind"] == SENT]
+        return [line for line in lines if line["kind"] != SENT], sum(sent)
 
 
 def open_file(flow_run_id: str) -> OutboxFile:
