@@ -9,7 +9,9 @@ from typing import NamedTuple, Protocol
 
 import polars as pl
 
+from tasks.contract.profile import Profile
 from tasks.errors import InputError, plural
+from tasks.monitoring.seen import record_seen
 from tasks.panel.refusals import Refusal
 from tasks.prediction.counts import RowCounts, describe_fault, read_first_fault
 from tasks.prediction.job import Target, refuse_unwritable
@@ -40,9 +42,17 @@ class NumberModel(Protocol):
         """How it reads rows."""
 
     def answer_files(
-        self, inputs: Inputs, *, refusals: list[Refusal] | None = None, intake: Intake | None = None
+        self,
+        inputs: Inputs,
+        *,
+        refusals: list[Refusal] | None = None,
+        intake: Intake | None = None,
+        profiles: list[Profile] | None = None,
     ) -> pl.DataFrame:
-        """Answer what the files hold, read by an intake; series that cannot be answered go to `refusals`."""
+        """Answer what the files hold, read by an intake.
+
+        Series that cannot be answered go to `refusals`, and what was seen goes to `profiles`, if the kind watches it.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +144,7 @@ def predict_table(
         answered = answer_table(model, input_path, load=load, changed=source or {})
         write_answers(answered, draft)
         draft.publish(target, bad=answered.bad)
+        record_seen(answered.answers["model"][0], answered.profile, source="predict", batch=answered.digest)
     errors = target.errors if answered.bad else None
     return told(
         model=answered.answers["model"][0],
@@ -150,12 +161,17 @@ def predict_table(
 
 
 class Answered(NamedTuple):
-    """Answers, the series that have none and why, the rows that were refused, and the account of all."""
+    """Answers, the series that have none and why, the rows that were refused, and the account of all.
+
+    `profile` says what was seen in the files that have the `digest`.
+    """
 
     answers: pl.DataFrame
     refusals: list[Refusal]
     refused: list[InputError]
     intake: Intake
+    profile: Profile
+    digest: str
 
     @property
     def bad(self) -> int:
@@ -189,14 +205,17 @@ def answer_table(
     settings = loaded.serving.settings_for(path, **changed)
     refusals: list[Refusal] = []
     refused: list[InputError] = []
+    profiles: list[Profile] = []
     inputs, intake = find_inputs(settings), Intake(settings, refused=refused)
+    digest = inputs.digest()
     emit(Progress("predict", note=f"answering with {registered.label}"))
     try:
-        answers = loaded.answer_files(inputs, refusals=refusals, intake=intake)
+        answers = loaded.answer_files(inputs, refusals=refusals, intake=intake, profiles=profiles)
     except InputError as error:
         raise in_words_of_prediction(_nothing_answered(error, refusals, intake), settings) from None
     named = answers.with_columns(model=pl.lit(registered.label))
-    return Answered(answers=named, refusals=refusals, refused=refused, intake=intake)
+    profile = sum(profiles, Profile.empty())
+    return Answered(answers=named, refusals=refusals, refused=refused, intake=intake, profile=profile, digest=digest)
 
 
 def write_answers(answered: Answered, draft: Unfinished) -> None:

@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import polars as pl
 
+from tasks.contract.profile import Profile
 from tasks.errors import InputError
 from tasks.kinds.classify_series.ingest import read_sequences
 from tasks.kinds.classify_series.numbers import VALUES_COLUMN, encode_sequences, truncated_steps
+from tasks.kinds.classify_series.profile import WATCH, measure_sequences
 from tasks.kinds.classify_series.source import SequenceSource, SequenceTable, UnlabelledSource
 from tasks.labelled.calibration import calibrated_probabilities
+from tasks.labelled.profile import profile_rows
 from tasks.panel.refusals import Refusal, refuse_missing_channels
 from tasks.panel.scaler import Scaler
 from tasks.panel.served_table import TIMES_AS_THEY_ARE, stored_table
@@ -95,6 +98,7 @@ class SequenceLabeller:
         *,
         refusals: list[Refusal] | None = None,
         intake: Intake[SequenceTable] | None = None,
+        profiles: list[Profile] | None = None,
         **changed: object,
     ) -> pl.DataFrame:
         """Label every sequence of files, read and checked as the training rows were; columns as of `label_sequences`.
@@ -104,7 +108,8 @@ class SequenceLabeller:
         """
         sequences = self.read_files(inputs, refusals=refusals, intake=intake, **changed)
         self._refuse_other_channels(sequences)
-        return self.label_sequences(sequences if refusals is None else self._part_readable(sequences, refusals))
+        readable = sequences if refusals is None else self._part_readable(sequences, refusals)
+        return self.label_sequences(readable, profiles)
 
     def label_table(self, table: "pl.DataFrame | pd.DataFrame") -> pl.DataFrame:
         """Label every sequence of a table with the columns of the source, as `answer_files` does.
@@ -132,21 +137,30 @@ class SequenceLabeller:
         with stored_table(table, self.serving.settings_for(Path("table.parquet"), **changed)) as (inputs, time):
             return self.read_files(inputs, **changed, **_time_rule(time))
 
-    def label_sequences(self, sequences: pl.DataFrame) -> pl.DataFrame:
+    def label_sequences(self, sequences: pl.DataFrame, profiles: list[Profile] | None = None) -> pl.DataFrame:
         """Label sequences; columns sequence, label, and probability_<label> for every label.
+
+        What they look like is appended to `profiles`.
 
         Raises InputError: E-SEQ-003 for a channel that is not there, E-SER-009, E-SER-010.
         """
-        probabilities = calibrated_probabilities(self.predict_logits(sequences), self.serving.temperature)
+        encoded = self.encode(sequences)
+        probabilities = calibrated_probabilities(self._score(encoded), self.serving.temperature)
+        if profiles is not None:
+            values = measure_sequences(sequences, encoded, self.serving.channels)
+            profiles.append(profile_rows(values, probabilities=probabilities, labels=self.labels, watch=WATCH))
         answers = [self.labels[index] for index in probabilities.argmax(axis=1)]
         columns = {f"probability_{label}": probabilities[:, index] for index, label in enumerate(self.labels)}
         return pl.DataFrame({SEQUENCE: sequences["series"], "label": pl.Series(answers, dtype=pl.String), **columns})
 
     def predict_logits(self, sequences: pl.DataFrame) -> np.ndarray:
         """Logits [n, classes] of sequences, in their order."""
+        return self._score(self.encode(sequences))
+
+    def _score(self, encoded: list[np.ndarray]) -> np.ndarray:
         from rnnmodels.classifiers.inference import predict_sequences
 
-        return predict_sequences(self.model, self.encode(sequences), batch_steps=self.serving.batch_steps)
+        return predict_sequences(self.model, encoded, batch_steps=self.serving.batch_steps)
 
     def encode(self, sequences: pl.DataFrame) -> list[np.ndarray]:
         """Scale and cut sequences as in training: float32 [steps, channels] each."""

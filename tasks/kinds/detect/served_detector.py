@@ -7,12 +7,13 @@ what was made of them) and `serving.json`, which says how series are read.
 
 import json
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from tasks.contract.profile import Profile
 from tasks.errors import InputError
 from tasks.kinds.detect.detector import StreamingDetector
 from tasks.kinds.detect.ingest import write_rows
@@ -22,6 +23,7 @@ from tasks.kinds.detect.series_judge import SeriesJudge, forecasts_of
 from tasks.kinds.detect.serving import RECENT_FILE, SCALES_FILE, Serving
 from tasks.kinds.detect.source import DetectionSource
 from tasks.panel.frames import ROWS_FILE
+from tasks.panel.profile import profile_windows
 from tasks.panel.refusals import Refusal, answer_each, refuse_missing_channels
 from tasks.panel.served_table import TIMES_AS_THEY_ARE, stored_table
 from tasks.panel.time_grid import describe_times
@@ -70,18 +72,19 @@ class SeriesDetector:
         refusals: list[Refusal] | None = None,
         intake: Intake[DetectionSource] | None = None,
         notes: list[str] | None = None,
+        profiles: list[Profile] | None = None,
         **changed: object,
     ) -> pl.DataFrame:
         """Judge every series of files, read and checked as the training rows were; columns as of `answer_rows`.
 
         `changed` settings of the source are other than in training, and an `intake` brings its own and is told what was
-        done. For `refusals` and `notes` see `answer_rows`.
+        done. For `refusals`, `notes` and `profiles` see `answer_rows`.
         """
         notes = [] if notes is None else notes
         intake = intake or Intake(self.serving.settings_for(inputs.files[0].path, **changed))
         with tempfile.TemporaryDirectory() as folder:
             write_rows(Path(folder), settings=intake.settings, inputs=inputs, digest=inputs.digest(), intake=intake)
-            answers = self.answer_rows(pl.read_parquet(Path(folder) / ROWS_FILE), refusals, notes)
+            answers = self.answer_rows(pl.read_parquet(Path(folder) / ROWS_FILE), refusals, notes, profiles)
         intake.warnings += notes
         return answers
 
@@ -99,7 +102,11 @@ class SeriesDetector:
             return self.answer_files(inputs, notes=notes, **changed)
 
     def answer_rows(
-        self, rows: pl.DataFrame, refusals: list[Refusal] | None = None, notes: list[str] | None = None
+        self,
+        rows: pl.DataFrame,
+        refusals: list[Refusal] | None = None,
+        notes: list[str] | None = None,
+        profiles: list[Profile] | None = None,
     ) -> pl.DataFrame:
         """Judge canonical rows; columns series, time, value, expected, surprise, is_anomaly, alarm, event, status.
 
@@ -114,7 +121,7 @@ class SeriesDetector:
         is forgotten has no surprise.
 
         A series that cannot be judged is appended to `refusals`, without which it is raised, as it is where none is
-        left. What is to be known of the rows is appended to `notes`.
+        left. What is to be known of the rows is appended to `notes`, and what they look like to `profiles`.
 
         Raises InputError for the rows: E-DET-021 for times of another kind, E-DET-022 for a channel that is not there;
         for a series: E-DET-020 where nothing can be judged, E-DET-023 and E-DET-024 for rows that contradict those
@@ -124,9 +131,13 @@ class SeriesDetector:
         own, said = leave_out_foreign(rows, self.serving.channels)
         recent = self._read_recent(own["series"].unique().to_list()).partition_by("series", as_dict=True)
         past_of = {name: past for (name,), past in recent.items()}
-        judge, parts = self._judge(), own.partition_by("series", maintain_order=True)
+        windows: list[pl.DataFrame] = []
+        judge = self._judge() if profiles is None else replace(self._judge(), windows=windows)
+        parts = own.partition_by("series", maintain_order=True)
         judged = answer_each(parts, lambda part: judge.answer(part, past_of.get(part["series"][0])), refusals)
         answers = list(judged)
+        if profiles is not None:
+            profiles.append(profile_windows(pl.concat(windows)))
         if notes is not None:
             notes += [*said, *describe_answers(answers, past_of)]
         return pl.concat(answers)
