@@ -51,7 +51,9 @@ class Comparison:
     ks: float | None = None
 
     def describe(self) -> str:
-        """Say what moved from what to what."""
+        """Say what moved from what to what; a mean may well stay where it was."""
+        if self.shown[0] == self.shown[1]:
+            return f"{self.title} {self.shown[1]} as before, but distributed otherwise"
         return f"{self.title} from {self.shown[0]} to {self.shown[1]}"
 
 

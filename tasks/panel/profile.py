@@ -30,11 +30,13 @@ WATCH = Watch(
     min_rows=20,
     features={
         "level": LEVEL,
-        "spread": Feature(title="mean spread", form="{:.2f}", bounds=_SIZES),
-        "error": Feature(title="mean forecast error", form="{:.2f}", bounds=_SIZES, rises=True),
-        "change": Feature(title="mean forecast change", form="{:+.2f}", bounds=_LEVELS),
+        "spread": Feature(title="mean spread", form="{:.3g}", bounds=_SIZES),
+        "error": Feature(title="mean forecast error", form="{:.3g}", bounds=_SIZES, rises=True),
+        "change": Feature(title="mean forecast change", form="{:+.2g}", bounds=_LEVELS),
         "missing": MISSING,
-        "alarm": Feature(title="share of windows with an alarm", form="{:.1%}", bounds=np.array([-0.5, 0.5, 1.5])),
+        "alarm": Feature(
+            title="share of windows with an alarm", form="{:.1%}", bounds=np.array([-0.5, 0.5, 1.5]), rises=True
+        ),
     },
 )
 

@@ -7,7 +7,7 @@ tables are read.
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -17,7 +17,7 @@ import polars as pl
 
 from tasks.contract.profile import Profile
 from tasks.errors import InputError
-from tasks.kinds.classify_series.ingest import read_sequences
+from tasks.kinds.classify_series.ingest import read_sequences, read_true_labels
 from tasks.kinds.classify_series.numbers import VALUES_COLUMN, encode_sequences, truncated_steps
 from tasks.kinds.classify_series.profile import WATCH, measure_sequences
 from tasks.kinds.classify_series.source import SequenceSource, SequenceTable, UnlabelledSource
@@ -64,6 +64,11 @@ class Serving(ServedSource[SequenceTable]):
         """Sequences whose labels, where there are any, are not read."""
         return UnlabelledSource
 
+    def with_labels(self, settings: SequenceTable) -> SequenceSource:
+        """The settings of a file, and how the labels of the training rows were read."""
+        rules = self.settings.model_dump(include=set(LABELS_ASIDE))
+        return SequenceSource.model_validate(settings.model_dump() | rules)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SequenceLabeller:
@@ -106,10 +111,14 @@ class SequenceLabeller:
         `changed` settings of the source are other than in training, and an `intake` brings its own. With a list
         `refusals` sequences with numbers missing go there, and the first is raised only if none is left.
         """
-        sequences = self.read_files(inputs, refusals=refusals, intake=intake, **changed)
+        intake = intake or Intake(self.serving.settings_for(inputs.files[0].path, **changed))
+        sequences = self.read_files(inputs, refusals=refusals, intake=intake)
         self._refuse_other_channels(sequences)
         readable = sequences if refusals is None else self._part_readable(sequences, refusals)
-        return self.label_sequences(readable, profiles)
+        if profiles is None:
+            return self.label_sequences(readable)
+        known = read_true_labels(inputs, self.serving.with_labels(intake.settings))
+        return self.label_sequences(readable, profiles, [known.get(name) for name in readable["series"]])
 
     def label_table(self, table: "pl.DataFrame | pd.DataFrame") -> pl.DataFrame:
         """Label every sequence of a table with the columns of the source, as `answer_files` does.
@@ -137,10 +146,15 @@ class SequenceLabeller:
         with stored_table(table, self.serving.settings_for(Path("table.parquet"), **changed)) as (inputs, time):
             return self.read_files(inputs, **changed, **_time_rule(time))
 
-    def label_sequences(self, sequences: pl.DataFrame, profiles: list[Profile] | None = None) -> pl.DataFrame:
+    def label_sequences(
+        self,
+        sequences: pl.DataFrame,
+        profiles: list[Profile] | None = None,
+        true_labels: Sequence[str | None] | None = None,
+    ) -> pl.DataFrame:
         """Label sequences; columns sequence, label, and probability_<label> for every label.
 
-        What they look like is appended to `profiles`.
+        What they look like is appended to `profiles`, with the true labels that are known.
 
         Raises InputError: E-SEQ-003 for a channel that is not there, E-SER-009, E-SER-010.
         """
@@ -148,7 +162,8 @@ class SequenceLabeller:
         probabilities = calibrated_probabilities(self._score(encoded), self.serving.temperature)
         if profiles is not None:
             values = measure_sequences(sequences, encoded, self.serving.channels)
-            profiles.append(profile_rows(values, probabilities=probabilities, labels=self.labels, watch=WATCH))
+            told = {"labels": self.labels, "true_labels": true_labels, "watch": WATCH}
+            profiles.append(profile_rows(values, probabilities=probabilities, **told))
         answers = [self.labels[index] for index in probabilities.argmax(axis=1)]
         columns = {f"probability_{label}": probabilities[:, index] for index, label in enumerate(self.labels)}
         return pl.DataFrame({SEQUENCE: sequences["series"], "label": pl.Series(answers, dtype=pl.String), **columns})

@@ -4,6 +4,7 @@ Rows are parsed, put in order and cleared of duplicates as those of time series 
 memory once, while they are gathered.
 """
 
+import contextlib
 from pathlib import Path
 
 import polars as pl
@@ -25,6 +26,7 @@ from tasks.panel.refusals import Refusal
 from tasks.progress import Progress, emit
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
+from tasks.sources.readers import read_files
 
 STEPS_FILE = "steps.parquet"
 MAX_LABELS = 1_000
@@ -72,6 +74,16 @@ def read_sequences(
     summary = park_and_gather(folder, inputs, intake, parser, refusals)
     intake.note(merged=summary["duplicates"], warnings=_describe(summary, intake, parser))
     return pl.read_parquet(folder / STEPS_FILE)
+
+
+def read_true_labels(inputs: Inputs, settings: SequenceSource) -> dict[str, str]:
+    """The label of each sequence, for files that have a column of them; all else that is read in them is ignored."""
+    labels: dict[str, str] = {}
+    with contextlib.suppress(InputError):
+        for rows in read_files(inputs.files, Intake(settings, refused=[]), LabelledRowParser(settings)):
+            first = rows.drop_nulls("label").unique("series", keep="first").select("series", "label")
+            labels = dict(first.iter_rows()) | labels
+    return labels
 
 
 def park_and_gather(
