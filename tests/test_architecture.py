@@ -34,7 +34,8 @@ ROOM_ORDER = (
     {"tasks.contract"},
     {"tasks.reporting", "tasks.text", "tasks.panel"},
     {"tasks.labelled"},
-    {"tasks.prediction", "tasks.monitoring"},
+    {"tasks.monitoring"},
+    {"tasks.prediction"},
     {"a kind", "tasks.kinds"},
     {"tasks.serving", "a stage"},
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tasks.contract.profile import Profile, Watch, read_profile
 from tasks.errors import InputError
 from tasks.kinds import kind_of_model
-from tasks.monitoring.drift import Comparison, compare_profiles
+from tasks.monitoring.drift import LEAST_EXPECTED, Comparison, compare_profiles
 from tasks.monitoring.seen import sum_seen
 from tasks.promotion import named_models
 from tasks.registry.registered_model import RegisteredModel
@@ -127,4 +127,11 @@ def find_reference(registered: RegisteredModel) -> tuple[Watch, Profile]:
             "profiles are others.",
             fix="train it again; what it sees is counted from then on.",
         )
-    return kind.monitor.load().WATCH, reference
+    watch = kind.monitor.load().WATCH
+    if reference.rows < LEAST_EXPECTED:
+        raise InputError(
+            "E-MON-001",
+            f"the validation rows of model {registered.label} are {reference.rows} {watch.unit}, too few to compare with.",
+            fix="train it on more rows; a window of series is as long as their horizon.",
+        )
+    return watch, reference

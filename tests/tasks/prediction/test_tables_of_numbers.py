@@ -1,6 +1,7 @@
 """A table of numbers is answered as far as it can be; what cannot be answered is named, and every row is counted."""
 
 import dataclasses
+import datetime
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ from click.testing import CliRunner
 
 from flows.commands import launch
 from flows.commands.cli import main
+from tasks.contract.profile import Profile
 from tasks.errors import InputError
 from tasks.kinds.classify_series.ingest import read_sequences
 from tasks.kinds.classify_series.source import UnlabelledSource
+from tasks.monitoring.seen import seen_folder, sum_seen
 from tasks.panel.refusals import Refusal
 from tasks.prediction.tables_of_numbers import AnsweredTable, predict_table
 from tasks.prediction.unfinished import claimed
@@ -41,7 +44,10 @@ class Summing:
     serving = Serving()
     meanwhile: Callable[[], None] = staticmethod(lambda: None)
 
-    def answer_files(self, inputs: Inputs, *, refusals: list[Refusal], intake: Intake) -> pl.DataFrame:
+    def answer_files(
+        self, inputs: Inputs, *, refusals: list[Refusal], intake: Intake, profiles: list[Profile]
+    ) -> pl.DataFrame:
+        profiles.append(Profile(rows=3))
         folder = inputs.files[0].path.with_name("scratch")
         folder.mkdir(exist_ok=True)
         sequences = read_sequences(folder, inputs=inputs, intake=intake, refusals=refusals)
@@ -231,3 +237,18 @@ def test_an_output_that_appeared_meanwhile_is_kept(tmp_path: Path):
 
     assert (tmp_path / "out.csv").read_text() == "of another program"
     assert not list(tmp_path.glob(".out*"))
+
+
+def test_what_was_seen_is_recorded_once_however_often_a_file_is_predicted(tmp_path: Path):
+    for output in ("out.csv", "again.csv"):
+        predict(tmp_path, TABLE, output=output)
+    predict(tmp_path, TABLE.replace("long,2,a,5", "long,2,a,6"), output="other.csv")
+
+    assert sum_seen("sums/1", since=datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)).rows == 3 + 3
+
+
+def test_what_is_refused_as_a_whole_was_not_seen(tmp_path: Path):
+    with pytest.raises(InputError):
+        predict(tmp_path, "id,time,value\nshort,0,7\n")
+
+    assert not seen_folder("sums/1").exists()

@@ -16,6 +16,7 @@ from rnnflow_bits.encode import ids_of
 from rnnflow_bits.ingest import BITS, LabelledLineSource, LineSource, read_lines
 from tasks.errors import InputError, quoted
 from tasks.labelled.calibration import calibrated_probabilities
+from tasks.labelled.profile import profile_rows
 from tasks.registry.served_parts import read_serving
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
@@ -72,10 +73,12 @@ class LineLabeller:
         labels = tuple(json.loads((folder / "labels.json").read_bytes()))
         return cls(model=load_model(SequenceClassifier, folder), labels=labels, serving=serving)
 
-    def answer_files(self, inputs: Inputs, *, refusals: list, intake: Intake) -> pl.DataFrame:
+    def answer_files(self, inputs: Inputs, *, refusals: list, intake: Intake, profiles: list) -> pl.DataFrame:
         """Label every line of files: columns row (the line in its file), label, and a probability per label."""
         lines = read_lines(inputs, intake)
         probabilities = self.predict_probabilities(lines["text"].to_list())
+        values = {"length": lines["text"].str.len_chars().to_numpy()}
+        profiles.append(profile_rows(values, probabilities=probabilities, labels=self.labels))
         columns = {f"probability_{label}": probabilities[:, index] for index, label in enumerate(self.labels)}
         return pl.DataFrame({"row": lines["line"], "label": self.name_best(probabilities), **columns})
 
