@@ -131,7 +131,8 @@ def find_reference(registered: RegisteredModel) -> tuple[Watch, Profile]:
     if reference.rows < LEAST_EXPECTED:
         raise InputError(
             "E-MON-001",
-            f"the validation rows of model {registered.label} are {reference.rows} {watch.unit}, too few to compare with.",
+            f"the validation rows of model {registered.label} are {reference.rows} {watch.unit}, too few to compare "
+            "with.",
             fix="train it on more rows; a window of series is as long as their horizon.",
         )
     return watch, reference

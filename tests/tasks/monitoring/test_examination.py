@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from rnnmodels.durable import sha256_of_file
-from tasks.contract.profile import Profile, write_profile
+from tasks.contract.profile import Profile
 from tasks.errors import InputError, IntegrityError
 from tasks.kinds.classify.classifier import TextClassifier
 from tasks.kinds.classify.recipe import CLASSIFY
@@ -136,8 +136,8 @@ def test_a_model_without_a_reference_predicts_and_the_monitor_says_how_to_get_on
     )
 
 
-def test_a_reference_of_next_to_nothing_is_none(registered):
-    write_profile(registered.parts, Profile(rows=4))
+def test_a_reference_of_next_to_nothing_is_none(registered, monkeypatch):
+    monkeypatch.setattr(examination, "read_profile", lambda _: Profile(rows=4))
 
     with pytest.raises(InputError, match=r"E-MON-001 the validation rows of model reviews/1 are 4 rows, too few"):
         examine_drift("reviews/1", **SETTINGS)

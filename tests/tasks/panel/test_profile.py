@@ -15,7 +15,7 @@ from tasks.panel.profile import WATCH, measure_dependence, number_periods, profi
 
 SIZE, GAP = 24, 40
 TRIALS = 200
-# Counts of chance: more than so many alarms of 200 draws come about once in a thousand times where one in a hundred does.
+# Where one draw in a hundred raises an alarm, more of 200 do once in a thousand times.
 MOST_ALARMS = 7
 
 
@@ -65,7 +65,7 @@ def find_moved(
     [
         {"persistence": 0, "windows": (40, 40)},
         {"persistence": 0.9, "windows": (40, 40)},
-        {"persistence": 0.98, "windows": (100, 60)},
+        {"persistence": 0.99, "windows": (200, 100)},
         {"persistence": 0.8, "windows": (12, 6), "num_series": 10, "common": 0.5},
     ],
     ids=["independent rows", "persistent rows", "a wandering level", "series that move together"],
@@ -75,7 +75,7 @@ def test_stable_series_raise_an_alarm_at_most_one_time_in_a_hundred(drawn):
 
 
 def test_windows_taken_to_be_independent_would_raise_many_more():
-    drawn = {"persistence": 0.98, "windows": (100, 60)}
+    drawn = {"persistence": 0.99, "windows": (200, 100)}
 
     assert sum(bool(find_moved(seed, trusting=True, **drawn)) for seed in range(50)) > 10 * 50 * ALPHA
 
@@ -98,7 +98,8 @@ def test_what_is_broken_is_found_by_its_own_feature(persistence, change, moved):
 def test_smaller_errors_and_fewer_alarms_are_no_drift():
     found = find_moved(1, persistence=0, windows=(100, 100), change=lambda levels: levels / 4)
 
-    assert found == {"spread.x"}
+    assert "spread.x" in found
+    assert not {"error.x", "alarm"} & found
 
 
 @pytest.mark.parametrize(("persistence", "expected"), [(0, 1), (0.5, 3), (0.8, 9)])

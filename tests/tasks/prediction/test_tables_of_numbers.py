@@ -152,7 +152,7 @@ def test_a_table_without_faults_leaves_no_file_of_errors(tmp_path: Path):
 
     assert (predicted.bad, predicted.errors, predicted.rows) == (0, None, 1)
     assert predicted.describe().splitlines()[1] == "4 rows read, none left out."
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv", "scratch"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "in.csv", "out.csv", "scratch"]
 
 
 @pytest.mark.parametrize(
