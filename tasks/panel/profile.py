@@ -15,7 +15,7 @@ from tasks.contract.profile import Feature, Profile, Stretch, Watch
 
 MIN_STEPS = 24
 LEAST_PERIODS = 3
-STRONGEST = 0.95  # correlation of neighbouring periods, at most: ten periods tell no more of it
+STRONGEST = 0.95  # correlation of neighbouring periods that is still measured: one row in 39 is then independent
 
 # Both are fine near 0, where scaled numbers are, and hold those a few hundred scales away. What stands still has a bin
 # of its own.

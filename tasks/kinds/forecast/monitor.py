@@ -15,7 +15,7 @@ from tasks.panel.profile import WATCH, profile_windows
 
 __all__ = ["WATCH", "reference_profile"]
 
-MOST_REFERENCE_WINDOWS = 8_192
+MOST_REFERENCE_WINDOWS = 2_048
 
 
 def reference_profile(forecaster: SeriesForecaster, lineage: Lineage) -> Profile:
