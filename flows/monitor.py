@@ -18,7 +18,7 @@ from tasks.tracking.dashboard import artifact_key
 def monitor(
     model: str,
     window_days: Annotated[int, Field(ge=1, le=3650)] = 30,
-    min_rows: Annotated[int, Field(ge=1)] = 500,
+    min_rows: Annotated[int, Field(ge=0)] = 0,
     psi_limit: Annotated[float, Field(gt=0, le=10)] = 0.2,
 ) -> State:
     """Compare what a model saw lately with its validation rows; a drift emits the event `rnnflow.drift` once.
@@ -26,7 +26,7 @@ def monitor(
     Args:
         model: NAME (its champion), NAME@alias or NAME/3.
         window_days: Days of predictions to look at.
-        min_rows: Fewer rows than this are not judged.
+        min_rows: Fewer rows (or sequences, or windows) are not judged; 0 takes 500 texts, 100 sequences or 20 windows.
         psi_limit: Population stability index above which a feature has drifted.
     """
     try:
@@ -53,7 +53,7 @@ def describe_drift(report: DriftReport) -> str:
     """Say in Markdown what was found and by which rule."""
     return (
         f"# {report.model}: {report.status}\n\n{report.sentence}\n\n"
-        f"{report.labelled_rows:,} of the rows came with their label. A feature counts as drifted if its population "
-        f"stability index (PSI) is above {report.psi_limit:g} and above what chance alone would show; the accuracy, if "
-        "it fell by more than two points and beyond its interval. KS is the Kolmogorov-Smirnov distance.\n"
+        f"{report.labelled_rows:,} of the {report.unit} came with their label. A feature counts as drifted if its "
+        f"population stability index (PSI) is above {report.psi_limit:g} and above what chance alone would show; the "
+        "accuracy, if it fell by more than two points and beyond its interval. KS is the Kolmogorov-Smirnov distance.\n"
     )

@@ -18,6 +18,7 @@ import tasks.kinds.classify_series.evaluate
 import tasks.kinds.classify_series.fit
 import tasks.kinds.classify_series.gate
 import tasks.kinds.classify_series.ingest
+import tasks.kinds.classify_series.monitor
 import tasks.kinds.classify_series.predict
 import tasks.kinds.classify_series.register
 import tasks.kinds.classify_series.report
@@ -30,6 +31,7 @@ import tasks.kinds.detect.evaluate
 import tasks.kinds.detect.fit
 import tasks.kinds.detect.gate
 import tasks.kinds.detect.ingest
+import tasks.kinds.detect.monitor
 import tasks.kinds.detect.predict
 import tasks.kinds.detect.register
 import tasks.kinds.detect.report
@@ -42,6 +44,7 @@ import tasks.kinds.forecast.evaluate
 import tasks.kinds.forecast.fit
 import tasks.kinds.forecast.gate
 import tasks.kinds.forecast.ingest
+import tasks.kinds.forecast.monitor
 import tasks.kinds.forecast.predict
 import tasks.kinds.forecast.register
 import tasks.kinds.forecast.report
@@ -108,6 +111,7 @@ classify_series_gate: GateModule = tasks.kinds.classify_series.gate
 classify_series_report: ReportModule = tasks.kinds.classify_series.report
 classify_series_predict: PredictModule = tasks.kinds.classify_series.predict
 classify_series_warm_start: WarmStartModule = tasks.kinds.classify_series.warm_start
+classify_series_monitor: MonitorModule = tasks.kinds.classify_series.monitor
 
 forecast_ingest: IngestModule[SeriesSource] = tasks.kinds.forecast.ingest
 forecast_split: SplitModule[TimeSplitSettings] = tasks.kinds.forecast.split
@@ -121,6 +125,7 @@ forecast_gate: GateModule = tasks.kinds.forecast.gate
 forecast_report: ReportModule = tasks.kinds.forecast.report
 forecast_predict: PredictModule = tasks.kinds.forecast.predict
 forecast_warm_start: WarmStartModule = tasks.kinds.forecast.warm_start
+forecast_monitor: MonitorModule = tasks.kinds.forecast.monitor
 
 detect_ingest: IngestModule[DetectionSource] = tasks.kinds.detect.ingest
 detect_split: SplitModule[WarmUpSettings] = tasks.kinds.detect.split
@@ -134,3 +139,4 @@ detect_gate: GateModule = tasks.kinds.detect.gate
 detect_report: ReportModule = tasks.kinds.detect.report
 detect_predict: PredictModule = tasks.kinds.detect.predict
 detect_warm_start: WarmStartModule = tasks.kinds.detect.warm_start
+detect_monitor: MonitorModule = tasks.kinds.detect.monitor

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 @click.command(cls=Command)
 @click.argument("model")
 @click.option("--window-days", type=click.IntRange(1, 3650), default=30, show_default=True, help="Days to look at.")
-@click.option("--min-rows", type=click.IntRange(1), default=500, show_default=True, help="Fewer rows are not judged.")
+@click.option(
+    "--min-rows",
+    type=click.IntRange(0),
+    default=0,
+    show_default="500 texts, 100 sequences or 20 windows",
+    help="Fewer are not judged.",
+)
 @click.option(
     "--psi-limit",
     type=click.FloatRange(0, 10, min_open=True),

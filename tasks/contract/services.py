@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from tasks.contract.interface import Answered, Caps, Interface
-from tasks.contract.profile import Profile
+from tasks.contract.profile import Watch
 
 ModelT = TypeVar("ModelT")
 ItemT = TypeVar("ItemT")
@@ -79,10 +79,8 @@ class ServeModule(Protocol[ModelT, ItemT]):
 
 
 class MonitorModule(Protocol):
-    """A registered model to what its later inputs are compared with."""
+    """What is watched of the models of a kind; what is compared with it is registered by `contract.profile`."""
 
-    def read_reference(self, parts: Path, /) -> Profile | None:
-        """Read what the validation rows looked like; None where no profile was registered.
-
-        Raises IntegrityError (E-INT-001).
-        """
+    @property
+    def WATCH(self) -> Watch:  # noqa: N802
+        """What is counted, and under which words."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 import polars as pl
 
 from tasks.contract.notes import Notes
+from tasks.contract.profile import Profile
 from tasks.errors import InputError
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
@@ -47,11 +48,18 @@ class TableModel(ABC, Generic[SourceT]):
 
     @abstractmethod
     def answer_window(
-        self, rows: pl.DataFrame, settings: SourceT, *, refusals: list[Refusal] | None, notes: Notes
+        self,
+        rows: pl.DataFrame,
+        settings: SourceT,
+        *,
+        refusals: list[Refusal] | None,
+        notes: Notes,
+        profiles: list[Profile] | None = None,
     ) -> pl.DataFrame:
         """Answer stored rows that were read by these settings.
 
-        With a list `refusals` what cannot be answered goes there, and the first is raised if nothing is left.
+        With a list `refusals` what cannot be answered goes there, and the first is raised if nothing is left. What the
+        rows look like is appended to a list `profiles`, if the kind watches it.
         """
 
     def read_windows(self, path: Path, max_rows: int) -> Iterator[pl.DataFrame]:

@@ -4,21 +4,24 @@ import dataclasses
 import datetime
 from dataclasses import dataclass
 
-from tasks.contract.profile import Profile
+from tasks.contract.profile import Profile, Watch, read_profile
 from tasks.errors import InputError
 from tasks.kinds import kind_of_model
-from tasks.monitoring.drift import Comparison, compare_profiles
+from tasks.monitoring.drift import LEAST_EXPECTED, Comparison, compare_profiles
 from tasks.monitoring.seen import sum_seen
 from tasks.promotion import named_models
 from tasks.registry.registered_model import RegisteredModel
 
+MAX_SAID = 5  # features in a sentence; the table has all
+
 
 @dataclass(frozen=True, kw_only=True)
 class DriftReport:
-    """How the rows that a version saw in the last days compare with its validation rows."""
+    """How the rows that a version saw in the last days compare with its validation rows; `unit` is what a row is."""
 
     name: str
     version: str
+    unit: str
     window_days: int
     min_rows: int
     psi_limit: float
@@ -46,12 +49,15 @@ class DriftReport:
     @property
     def sentence(self) -> str:
         """The finding in words."""
-        saw = f"{self.model} saw {self.rows:,} rows in {self.window_days} days"
+        unit = self.unit.removesuffix("s") if self.rows == 1 else self.unit
+        saw = f"{self.model} saw {self.rows:,} {unit} in {self.window_days} days"
         if self.status == "too few rows":
-            return f"{saw}: too few rows yet to tell, at least {self.min_rows:,} are needed."
+            return f"{saw}: too few yet to tell, at least {self.min_rows:,} are needed."
         if self.status == "stable":
             return f"{saw}: they are like its validation rows, within the limits."
-        return f"{saw} that differ from its validation rows: {'; '.join(one.describe() for one in self.moved)}."
+        said = [one.describe() for one in self.moved[:MAX_SAID]]
+        said += [f"{len(self.moved) - MAX_SAID} more"] * (len(self.moved) > MAX_SAID)
+        return f"{saw} that differ from its validation rows: {'; '.join(said)}."
 
     def as_json(self) -> dict:
         """Return JSON values."""
@@ -78,36 +84,55 @@ class DriftReport:
 def examine_drift(model: str, *, window_days: int, min_rows: int, psi_limit: float) -> DriftReport:
     """Compare what a model saw in the last days with its reference; `parse_reference` tells what names a model.
 
+    Fewer than `min_rows` are not judged; 0 takes what its kind says.
+
     Raises InputError (E-MON-001) if the model has no reference, IntegrityError (E-MON-002) for a damaged record, and
     what `resolve_model` raises.
     """
     registered = named_models.resolve_model(model)
-    reference = find_reference(registered)
+    watch, reference = find_reference(registered)
+    min_rows = min_rows or watch.min_rows
     since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=window_days)
     seen = sum_seen(registered.label, since=since)
     return DriftReport(
         name=registered.name,
         version=registered.version,
+        unit=watch.unit,
         window_days=window_days,
         min_rows=min_rows,
         psi_limit=psi_limit,
         rows=seen.rows,
         labelled_rows=seen.labelled_rows,
-        comparisons=tuple(compare_profiles(reference, seen, min_rows=min_rows, psi_limit=psi_limit)),
+        comparisons=tuple(compare_profiles(reference, seen, watch=watch, min_rows=min_rows, psi_limit=psi_limit)),
     )
 
 
-def find_reference(registered: RegisteredModel) -> Profile:
-    """Return what a model's validation rows looked like.
+def find_reference(registered: RegisteredModel) -> tuple[Watch, Profile]:
+    """Return what is watched of a model, and what its validation rows looked like.
 
     Raises InputError (E-MON-001) if its kind has no profiles, or if it was registered without one.
     """
-    monitor = kind_of_model(registered.parts).monitor
-    reference = None if monitor is None else monitor.load().read_reference(registered.parts)
+    kind = kind_of_model(registered.parts)
+    if kind.monitor is None:
+        raise InputError(
+            "E-MON-001",
+            f"model {registered.label} is of kind {kind.name}, which does not say what to watch.",
+            fix="name a model of another kind, or give the kind a `monitor`.",
+        )
+    reference = read_profile(registered.parts)
     if reference is None:
         raise InputError(
             "E-MON-001",
-            f"model {registered.label} was registered without a profile of its validation rows.",
-            fix="name a model that classifies; for forecasts `rnnflow backtest` tells how they fared of late.",
+            f"model {registered.label} was registered without a profile of its validation rows, or by a release whose "
+            "profiles are others.",
+            fix="train it again; what it sees is counted from then on.",
         )
-    return reference
+    watch = kind.monitor.load().WATCH
+    if reference.rows < LEAST_EXPECTED:
+        raise InputError(
+            "E-MON-001",
+            f"the validation rows of model {registered.label} are {reference.rows} {watch.unit}, too few to compare "
+            "with.",
+            fix="train it on more rows; a window of series is as long as their horizon.",
+        )
+    return watch, reference

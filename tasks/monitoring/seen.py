@@ -43,15 +43,20 @@ def record_seen(model: str, profile: Profile, *, source: Source, batch: str) -> 
 
 
 def sum_seen(model: str, *, since: datetime.datetime) -> Profile:
-    """Add up what a version saw since a moment.
+    """Add up what a version saw since a moment; of profiles of the same stretch of the same series the latest counts.
 
-    Raises IntegrityError (E-MON-002) naming a file that cannot be read.
+    Raises IntegrityError (E-MON-002) naming a file that cannot be read, or that has other bins than the ones after it.
     """
-    total = Profile.empty()
-    for path in sorted(seen_folder(model).glob("*.json")):
-        recorded, profile = _read(path)
-        if recorded >= since:
+    total, stretches = Profile.empty(), []
+    records = [(*_read(path), path) for path in seen_folder(model).glob("*.json")]
+    for recorded, profile, path in sorted(records, key=lambda record: (record[0], record[2]), reverse=True):
+        if recorded < since or any(profile.stretch.overlaps(one) for one in stretches if profile.stretch):
+            continue
+        stretches += [profile.stretch] if profile.stretch else []
+        try:
             total += profile
+        except ValueError as error:
+            raise _damaged(path) from error
     return total
 
 
@@ -66,9 +71,13 @@ def _read(path: Path) -> tuple[datetime.datetime, Profile]:
         fields = json.loads(path.read_bytes())
         return datetime.datetime.fromisoformat(fields["recorded"]), Profile.from_json(fields["profile"])
     except (ValueError, KeyError, TypeError) as error:
-        raise IntegrityError(
-            "E-MON-002",
-            "is not a profile of what a model saw: damaged, or written by another release.",
-            fix="move it away; its rows then no longer count.",
-            file=path,
-        ) from error
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> IntegrityError:
+    return IntegrityError(
+        "E-MON-002",
+        "is not a profile of what a model saw: damaged, or written by another release.",
+        fix="move it away; its rows then no longer count.",
+        file=path,
+    )

@@ -9,6 +9,7 @@ import polars as pl
 
 from rnnmodels.durable import sync
 from tasks.contract.notes import Notes
+from tasks.contract.profile import Profile
 from tasks.contract.table_model import Refusal, TableModel
 from tasks.errors import InputError
 from tasks.prediction.counts import AnsweredFile, describe_fault
@@ -79,9 +80,10 @@ class TableWork:
 
     def _answer_window(self, rows: pl.DataFrame, settings: FileSettings, stored: Mapping[str, Any]) -> Answers:
         refusals: list[Refusal] = []
+        profiles: list[Profile] = []
         notes, answers = Notes(), None
         try:
-            answers = self.model.answer_window(rows, settings, refusals=refusals, notes=notes)
+            answers = self.model.answer_window(rows, settings, refusals=refusals, notes=notes, profiles=profiles)
         except InputError as error:
             if not refusals or error is not refusals[0].error:
                 raise in_words_of_prediction(error, settings) from None
@@ -93,7 +95,8 @@ class TableWork:
             counts |= {"rows": answers.height, **self.told.count(answers)}
             answers = answers.with_columns(model=pl.lit(self.label))
         faults = [*stored["faults"], *(describe_fault(error, series=series) for series, error in refusals)]
-        return Answers(table=answers, faults=faults, counts=counts, notes=notes)
+        profile = sum(profiles, Profile.empty()) if profiles else None
+        return Answers(table=answers, faults=faults, counts=counts, notes=notes, profile=profile)
 
     def _store_once(self) -> dict[str, Any]:
         """Read the table unless an earlier call has: its faults, the counts of its rows, and what was done to them."""

@@ -22,6 +22,13 @@ def write_serving(folder: Path, *, kind: str, serving: Mapping[str, object], par
     (folder / SERVING).write_text(json.dumps(fields, indent=2, sort_keys=True), encoding="utf-8")
 
 
+def add_part(folder: Path, name: str) -> None:
+    """Count one more file among those of a complete folder."""
+    fields = read_serving_fields(folder)
+    fields["sha256"][name] = sha256_of_file(folder / name)
+    (folder / SERVING).write_text(json.dumps(fields, indent=2, sort_keys=True), encoding="utf-8")
+
+
 def read_serving(folder: Path) -> dict[str, Any]:
     """Return how a folder's model is used, after checking the SHA-256 of each file.
 

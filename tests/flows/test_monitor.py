@@ -34,8 +34,10 @@ def rows(num_rows: int, *, length: float) -> Profile:
     rng = np.random.default_rng(num_rows)
     positive = rng.random(num_rows) * 0.9 + 0.05
     return profile_rows(
-        length=np.round(rng.lognormal(np.log(length), 0.3, num_rows)),
-        oov_share=rng.binomial(50, 0.05, num_rows) / 50,
+        {
+            "length": np.round(rng.lognormal(np.log(length), 0.3, num_rows)),
+            "oov_share": rng.binomial(50, 0.05, num_rows) / 50,
+        },
         probabilities=np.column_stack([1 - positive, positive]),
         labels=("neg", "pos"),
     )
@@ -137,7 +139,7 @@ def test_few_rows_end_without_a_table(server):
     state = monitor("reviews", return_state=True)
 
     assert state.is_completed()
-    assert state.message == "reviews/3 saw 0 rows in 30 days: too few rows yet to tell, at least 500 are needed."
+    assert state.message == "reviews/3 saw 0 rows in 30 days: too few yet to tell, at least 500 are needed."
 
 
 @pytest.mark.parametrize("parameter", ["window_days", "min_rows", "psi_limit", "model"])
@@ -185,7 +187,7 @@ def test_the_command_names_a_model_without_a_reference(champion):
 
     assert result.exit_code == 2
     assert result.stderr.startswith(
-        "E-MON-001 model reviews/3 was registered without a profile of its validation rows."
+        "E-MON-001 model reviews/3 was registered without a profile of its validation rows, or by a release"
     )
     assert json.loads(result.stdout)["error"]["code"] == "E-MON-001"
 

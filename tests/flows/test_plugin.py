@@ -192,6 +192,16 @@ def test_settings_of_its_source_are_changed_for_a_file(trained: dict, run, home:
     )
 
 
+def test_what_it_sees_is_watched(trained: dict, run, home: Path):
+    (home / "seen.csv").write_text("\n".join(["bits", *["0110"] * 30, ""]))
+    assert run("predict", "majority", "seen.csv", "watched.csv").returncode == 0
+
+    report = json.loads(run("monitor", "majority", "--min-rows", "20", "--json").stdout)
+
+    assert report["rows"] >= 30
+    assert {one["feature"] for one in report["comparisons"]} == {"length", "confidence", "predicted"}
+
+
 def test_files_are_predicted_by_the_flow(trained: dict, ask):
     assert ask("predict") == 2
 

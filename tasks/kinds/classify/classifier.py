@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from tasks.contract.profile import Profile
+from tasks.contract.profile import Profile, write_profile
 from tasks.errors import InputError, quoted
 from tasks.kinds.classify.source import SourceSettings
 from tasks.labelled.calibration import calibrated_probabilities
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from rnnmodels.classifiers.classifier import SequenceClassifier
 
 KIND = "classify"
-PROFILE = "profile.json"
-PARTS = ("model.safetensors", "model.json", "vocabulary.json", "labels.json", PROFILE)
+PARTS = ("model.safetensors", "model.json", "vocabulary.json", "labels.json")
 MAX_CHARACTERS = 1_000_000
 SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -133,8 +132,7 @@ class TextClassifier:
     ) -> Profile:
         """Count what was read and answered; a true label is None where it is unknown."""
         return profile_rows(
-            length=reading.length,
-            oov_share=reading.oov_share,
+            {"length": reading.length, "oov_share": reading.oov_share},
             probabilities=probabilities,
             labels=self.labels,
             true_labels=true_labels,
@@ -177,6 +175,6 @@ def check_texts(texts: Sequence[object]) -> None:
 
 
 def complete_classifier(folder: Path, serving: Serving, reference: Profile) -> None:
-    """Complete a folder that holds model, vocabulary and labels with `profile.json` and `serving.json`."""
-    (folder / PROFILE).write_text(json.dumps(reference.as_json()), encoding="utf-8")
+    """Complete a folder that holds model, vocabulary and labels with `serving.json` and `profile.json`."""
     write_serving(folder, kind=KIND, serving=asdict(serving), parts=PARTS)
+    write_profile(folder, reference)

@@ -15,13 +15,16 @@ import numpy as np
 import polars as pl
 
 from tasks.contract.notes import Notes
+from tasks.contract.profile import Profile
 from tasks.contract.table_model import Refusal, TableModel
 from tasks.errors import InputError
 from tasks.kinds.classify_series.frames import read_in_chunks
 from tasks.kinds.classify_series.ingest import write_sequences
 from tasks.kinds.classify_series.numbers import VALUES_COLUMN, encode_sequences, truncated_steps
+from tasks.kinds.classify_series.profile import WATCH, measure_sequences
 from tasks.kinds.classify_series.source import SequenceSource, SequenceTable, UnlabelledSource
 from tasks.labelled.calibration import calibrated_probabilities
+from tasks.labelled.profile import profile_rows
 from tasks.panel.frames import ROWS_FILE
 from tasks.panel.refusals import refuse_missing_channels
 from tasks.panel.scaler import Scaler
@@ -64,6 +67,11 @@ class Serving(ServedSource[SequenceTable]):
         """Sequences whose labels, where there are any, are not read."""
         return UnlabelledSource
 
+    def with_labels(self, settings: SequenceTable) -> SequenceSource:
+        """The settings of a file, and how the labels of the training rows were read."""
+        rules = self.settings.model_dump(include=set(LABELS_ASIDE))
+        return SequenceSource.model_validate(settings.model_dump() | rules)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SequenceLabeller(TableModel[SequenceTable]):
@@ -95,8 +103,12 @@ class SequenceLabeller(TableModel[SequenceTable]):
     def store_rows(
         self, folder: Path, inputs: Inputs, intake: Intake[SequenceTable], refusals: list[Refusal] | None
     ) -> Path:
-        """Read files into sequences: row, series, length, time, value.*; those without a number are refused."""
-        write_sequences(folder, inputs=inputs, intake=intake, refusals=refusals)
+        """Read files into sequences: row, series, length, time, value.*, and label, null where it is unknown.
+
+        Those without a number are refused.
+        """
+        labelled = self.serving.with_labels(intake.settings)
+        write_sequences(folder, inputs=inputs, intake=intake, refusals=refusals, labelled=labelled)
         return folder / ROWS_FILE
 
     def read_windows(self, path: Path, max_rows: int) -> Iterator[pl.DataFrame]:
@@ -110,10 +122,12 @@ class SequenceLabeller(TableModel[SequenceTable]):
         *,
         refusals: list[Refusal] | None,
         notes: Notes,  # noqa: ARG002 (nothing is to be known of them)
+        profiles: list[Profile] | None = None,
     ) -> pl.DataFrame:
         """Label sequences, as `label_sequences` does; those with numbers missing are refused."""
         self._refuse_other_channels(rows)
-        return self.label_sequences(rows if refusals is None else self._part_readable(rows, refusals))
+        readable = rows if refusals is None else self._part_readable(rows, refusals)
+        return self.label_sequences(readable, profiles)
 
     def label_table(self, table: "pl.DataFrame | pd.DataFrame") -> pl.DataFrame:
         """Label every sequence of a table with the columns of the source, in the order in which they first appear.
@@ -129,21 +143,32 @@ class SequenceLabeller(TableModel[SequenceTable]):
             intake = Intake(self.serving.settings_for(inputs.files[0].path, **changed, **_time_rule(time)))
             return pl.read_parquet(self.store_rows(inputs.files[0].path.parent, inputs, intake, None))
 
-    def label_sequences(self, sequences: pl.DataFrame) -> pl.DataFrame:
+    def label_sequences(self, sequences: pl.DataFrame, profiles: list[Profile] | None = None) -> pl.DataFrame:
         """Label sequences; columns sequence, label, and probability_<label> for every label.
+
+        What they look like is appended to `profiles`, with the true labels of a column `label`.
 
         Raises InputError: E-SEQ-003 for a channel that is not there, E-SER-009, E-SER-010.
         """
-        probabilities = calibrated_probabilities(self.predict_logits(sequences), self.serving.temperature)
+        encoded = self.encode(sequences)
+        probabilities = calibrated_probabilities(self._score(encoded), self.serving.temperature)
+        if profiles is not None:
+            values = measure_sequences(sequences, encoded, self.serving.channels)
+            true_labels = sequences["label"].to_list() if "label" in sequences.columns else None
+            told = {"labels": self.labels, "true_labels": true_labels, "watch": WATCH}
+            profiles.append(profile_rows(values, probabilities=probabilities, **told))
         answers = [self.labels[index] for index in probabilities.argmax(axis=1)]
         columns = {f"probability_{label}": probabilities[:, index] for index, label in enumerate(self.labels)}
         return pl.DataFrame({SEQUENCE: sequences["series"], "label": pl.Series(answers, dtype=pl.String), **columns})
 
     def predict_logits(self, sequences: pl.DataFrame) -> np.ndarray:
         """Logits [n, classes] of sequences, in their order."""
+        return self._score(self.encode(sequences))
+
+    def _score(self, encoded: list[np.ndarray]) -> np.ndarray:
         from rnnmodels.classifiers.inference import predict_sequences
 
-        return predict_sequences(self.model, self.encode(sequences), batch_steps=self.serving.batch_steps)
+        return predict_sequences(self.model, encoded, batch_steps=self.serving.batch_steps)
 
     def encode(self, sequences: pl.DataFrame) -> list[np.ndarray]:
         """Scale and cut sequences as in training: float32 [steps, channels] each."""

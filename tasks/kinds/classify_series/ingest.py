@@ -4,6 +4,7 @@ Rows are parsed, put in order and cleared of duplicates as those of time series 
 memory once, while they are gathered.
 """
 
+import contextlib
 from pathlib import Path
 
 import polars as pl
@@ -26,12 +27,14 @@ from tasks.panel.policies import Sheet
 from tasks.progress import Progress, emit
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
+from tasks.sources.readers import read_files
 from tasks.sources.row_checks import count_names
 
 STEPS_FILE = "steps.parquet"
 # Few sequences are in memory at once where a file of them is read in parts.
 GROUP_SEQUENCES = 1_000
 MAX_LABELS = 1_000
+LABELS = pl.Schema({"series": pl.String, "label": pl.String})
 MIN_LABELS = 2
 
 
@@ -62,18 +65,39 @@ def write_rows(folder: Path, *, settings: SequenceSource, inputs: Inputs, digest
 
 
 def write_sequences(
-    folder: Path, *, inputs: Inputs, intake: Intake[SequenceTable], refusals: list[Refusal] | None = None
+    folder: Path,
+    *,
+    inputs: Inputs,
+    intake: Intake[SequenceTable],
+    refusals: list[Refusal] | None = None,
+    labelled: SequenceSource | None = None,
 ) -> None:
-    """Read sequences without labels into `rows.parquet`, in the order in which they first appear.
+    """Read sequences into `rows.parquet`, in the order in which they first appear.
 
-    Raises what `write_rows` does, labels aside; with a list `refusals`, sequences without a number go there.
+    With the rules for labels of `labelled` the column `label` has those that are known. Raises what `write_rows` does,
+    labels aside; with a list `refusals`, sequences without a number go there.
     """
     parser, digest = RowParser(intake.settings), inputs.digest()
     found = park_and_gather(folder, inputs, intake, parser, refusals)
     inputs.refuse_changed(digest)
     intake.note(merged=found.duplicates, warnings=_describe(found, intake, parser))
-    (folder / STEPS_FILE).replace(folder / ROWS_FILE)
-    (folder / PARKED_FILE).unlink()
+    sequences = pl.scan_parquet(folder / STEPS_FILE)
+    if labelled is not None:
+        labels = pl.LazyFrame(list(read_true_labels(inputs, labelled).items()), LABELS, orient="row")
+        sequences = sequences.join(labels, on="series", how="left", maintain_order="left")
+    sequences.sink_parquet(folder / ROWS_FILE, maintain_order=True)
+    for name in (PARKED_FILE, STEPS_FILE):
+        (folder / name).unlink()
+
+
+def read_true_labels(inputs: Inputs, settings: SequenceSource) -> dict[str, str]:
+    """The label of each sequence, for files that have a column of them; all else that is read in them is ignored."""
+    labels: dict[str, str] = {}
+    with contextlib.suppress(InputError):
+        for rows in read_files(inputs.files, Intake(settings, refused=[]), LabelledRowParser(settings)):
+            first = rows.drop_nulls("label").unique("series", keep="first").select("series", "label")
+            labels = dict(first.iter_rows()) | labels
+    return labels
 
 
 def park_and_gather(

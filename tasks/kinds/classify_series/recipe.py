@@ -62,4 +62,5 @@ CLASSIFY_SERIES = Kind(
     predict=LazyModule("tasks.kinds.classify_series.predict"),
     served_model="tasks.kinds.classify_series.served_model",
     warm_start=LazyModule("tasks.kinds.classify_series.warm_start"),
+    monitor=LazyModule("tasks.kinds.classify_series.monitor"),
 )

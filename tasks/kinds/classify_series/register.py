@@ -10,8 +10,10 @@ import polars as pl
 
 from tasks.contract.contest import Contest, Scored
 from tasks.contract.lineage import Lineage
+from tasks.contract.profile import write_profile
 from tasks.kinds.classify_series.classifier import SEQUENCE, SequenceLabeller, Serving, complete_labeller
 from tasks.kinds.classify_series.frames import scatter_steps
+from tasks.kinds.classify_series.monitor import reference_profile
 from tasks.kinds.classify_series.source import SequenceSource
 from tasks.kinds.classify_series.summaries import StepsSummary
 from tasks.labelled.fit import read_layout
@@ -45,6 +47,7 @@ def assemble_parts(folder: Path, lineage: Lineage, best: Scored) -> None:
         batch_steps=best.model.manifest["config"]["training"]["batch_steps"],
     )
     complete_labeller(folder, serving)
+    write_profile(folder, reference_profile(SequenceLabeller.load(folder), best, lineage))
 
 
 def certify_parts(folder: Path, lineage: Lineage, num_rows: int) -> dict:

@@ -64,4 +64,5 @@ DETECT = Kind(
     predict=LazyModule("tasks.kinds.detect.predict"),
     served_model="tasks.kinds.detect.served_model",
     warm_start=LazyModule("tasks.kinds.detect.warm_start"),
+    monitor=LazyModule("tasks.kinds.detect.monitor"),
 )

@@ -9,9 +9,11 @@ import polars as pl
 
 from tasks.contract.contest import Contest, Scored
 from tasks.contract.lineage import Lineage
+from tasks.contract.profile import write_profile
 from tasks.errors import IntegrityError
 from tasks.kinds.detect.encode import LEVELS_FILE
 from tasks.kinds.detect.events import count_gap_rows
+from tasks.kinds.detect.monitor import reference_profile
 from tasks.kinds.detect.served_detector import SERIES, SeriesDetector
 from tasks.kinds.detect.serving import RECENT_FILE, SCALES_FILE, Learned, Serving, complete_detector
 from tasks.kinds.detect.source import DetectionSource
@@ -58,6 +60,7 @@ def assemble_parts(folder: Path, lineage: Lineage, best: Scored) -> None:
     )
     write_recent(folder / RECENT_FILE, lineage, best, serving)
     complete_detector(folder, serving)
+    write_profile(folder, reference_profile(best, lineage))
 
 
 def describe_learned(rows: pl.DataFrame) -> dict[str, Learned]:

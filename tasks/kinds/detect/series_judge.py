@@ -20,8 +20,10 @@ from tasks.kinds.detect.forecasting import forecast_rows
 from tasks.kinds.detect.levels import LevelScaler
 from tasks.kinds.detect.likelihood import MIN_ROWS
 from tasks.kinds.detect.overlap import Overlap
+from tasks.kinds.detect.seen_windows import tabulate_windows
 from tasks.kinds.detect.serving import Learned, Serving
 from tasks.kinds.detect.split import count_training, count_warm_up
+from tasks.panel.profile import window_steps
 
 if TYPE_CHECKING:
     from rnnmodels.forecasters.forecaster import SequenceForecaster
@@ -48,7 +50,8 @@ class Judged(NamedTuple):
 class SeriesJudge:
     """Judges rows of series; `nothing` is a table of remembered rows without any.
 
-    `is_ordered` says that times of a series rise from row to row.
+    `is_ordered` says that times of a series rise from row to row. What the rows that are judged anew look like is
+    appended to `windows`, where there is such a list.
     """
 
     model: "SequenceForecaster"
@@ -56,6 +59,7 @@ class SeriesJudge:
     serving: Serving
     nothing: pl.DataFrame
     is_ordered: bool
+    windows: list[pl.DataFrame] | None = None
 
     def answer(self, rows: pl.DataFrame, past: pl.DataFrame | None) -> pl.DataFrame:
         """Judge rows of a series, given the last ones that were seen of it if it is known.
@@ -165,11 +169,27 @@ class SeriesJudge:
         # Events are numbered in the answer, whatever came before it.
         event = pl.col("event").replace(0, None).rank("dense").cast(pl.UInt32)
         table = table.hstack(marks.with_columns(event)).with_columns(status=status)
+        if self.windows is not None:
+            self.windows.append(self._tabulate_windows(rows, judged, table))
         if self.serving.zone is not None:
             table = table.with_columns(pl.col("time").dt.convert_time_zone(self.serving.zone))
         if len(names) > 1:
             return table
         return table.rename({f"{role}.{names[0]}": role for role in ("value", "expected")})
+
+    def _tabulate_windows(self, rows: pl.DataFrame, judged: Judged, table: pl.DataFrame) -> pl.DataFrame:
+        """Describe the rows that were judged anew, which are the last."""
+        anew = slice(rows.height - (table["status"] == JUDGED).sum(), None)
+        levels_NC = self.scaler.levels(rows["series"][0], self.scaler.values_of(self.scaler.fill(rows)))
+        shape = self.model.shape
+        return tabulate_windows(
+            rows[anew],
+            levels_NC[anew],
+            judged.forecasts[anew],
+            table["is_anomaly"].to_numpy()[anew],
+            channels=self.serving.channels,
+            size=window_steps(shape.look_back, shape.horizon),
+        )
 
 
 def forecasts_of(past: pl.DataFrame, channels: Sequence[str]) -> NDArray[np.float32]:

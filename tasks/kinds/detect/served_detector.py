@@ -7,13 +7,14 @@ what was made of them) and `serving.json`, which says how series are read.
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from tasks.contract.notes import Notes
+from tasks.contract.profile import Profile
 from tasks.contract.table_model import Refusal, TableModel
 from tasks.errors import InputError
 from tasks.kinds.detect.detector import StreamingDetector
@@ -24,6 +25,7 @@ from tasks.kinds.detect.series_judge import SeriesJudge, forecasts_of
 from tasks.kinds.detect.serving import RECENT_FILE, SCALES_FILE, Serving
 from tasks.kinds.detect.source import DetectionSource
 from tasks.panel.frames import ROWS_FILE, read_windows
+from tasks.panel.profile import profile_windows
 from tasks.panel.refusals import answer_each, refuse_missing_channels
 from tasks.panel.served_table import TIMES_AS_THEY_ARE, stored_table
 from tasks.panel.time_grid import describe_times
@@ -88,9 +90,10 @@ class SeriesDetector(TableModel[DetectionSource]):
         *,
         refusals: list[Refusal] | None,
         notes: Notes,
+        profiles: list[Profile] | None = None,
     ) -> pl.DataFrame:
         """Judge every series of stored rows, as `answer_rows` does."""
-        return self.answer_rows(rows, refusals, notes)
+        return self.answer_rows(rows, refusals, notes, profiles)
 
     def describe(self, notes: Notes) -> list[str]:
         """Say which series are new, what was not judged, and which go on after a long pause."""
@@ -114,7 +117,11 @@ class SeriesDetector(TableModel[DetectionSource]):
         return answers
 
     def answer_rows(
-        self, rows: pl.DataFrame, refusals: list[Refusal] | None = None, notes: Notes | None = None
+        self,
+        rows: pl.DataFrame,
+        refusals: list[Refusal] | None = None,
+        notes: Notes | None = None,
+        profiles: list[Profile] | None = None,
     ) -> pl.DataFrame:
         """Judge canonical rows; columns series, time, value, expected, surprise, is_anomaly, alarm, event, status.
 
@@ -129,7 +136,7 @@ class SeriesDetector(TableModel[DetectionSource]):
         is forgotten has no surprise.
 
         A series that cannot be judged is appended to `refusals`, without which it is raised, as it is where none is
-        left. What is to be known of the rows is added to `notes`.
+        left. What is to be known of the rows is added to `notes`, and what they look like to `profiles`.
 
         Raises InputError for the rows: E-DET-021 for times of another kind, E-DET-022 for a channel that is not there;
         for a series: E-DET-020 where nothing can be judged, E-DET-023 and E-DET-024 for rows that contradict those
@@ -138,9 +145,13 @@ class SeriesDetector(TableModel[DetectionSource]):
         self._refuse_other_rows(rows)
         recent = self._read_recent(rows["series"].unique().to_list()).partition_by("series", as_dict=True)
         past_of = {name: past for (name,), past in recent.items()}
-        judge, parts = self._judge(), rows.partition_by("series", maintain_order=True)
+        windows: list[pl.DataFrame] = []
+        judge = self._judge() if profiles is None else replace(self._judge(), windows=windows)
+        parts = rows.partition_by("series", maintain_order=True)
         judged = answer_each(parts, lambda part: judge.answer(part, past_of.get(part["series"][0])), refusals)
         answers = list(judged)
+        if profiles is not None:
+            profiles.append(profile_windows(pl.concat(windows)))
         if notes is not None:
             note_answers(notes, answers, past_of)
         return pl.concat(answers)

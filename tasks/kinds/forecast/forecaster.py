@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from tasks.contract.notes import Notes
+from tasks.contract.profile import Profile
 from tasks.contract.table_model import Refusal, TableModel
 from tasks.kinds.forecast.histories import (
     History,
@@ -33,7 +34,9 @@ from tasks.kinds.forecast.history_checks import (
     refuse_short,
 )
 from tasks.kinds.forecast.ingest import write_history
-from tasks.panel.frames import ROWS_FILE, read_windows
+from tasks.kinds.forecast.seen_windows import count_windows, forecast_from, tabulate_windows
+from tasks.panel.frames import ROWS_FILE, VALUES, read_windows
+from tasks.panel.profile import profile_windows, window_steps
 from tasks.panel.refusals import answer_each
 from tasks.panel.scaler import Scaler, Units
 from tasks.panel.served_table import TIMES_AS_THEY_ARE, stored_table
@@ -125,10 +128,16 @@ class SeriesForecaster(TableModel[SeriesSource]):
         return read_windows(path, max_rows)
 
     def answer_window(
-        self, rows: pl.DataFrame, settings: SeriesSource, *, refusals: list[Refusal] | None, notes: Notes
+        self,
+        rows: pl.DataFrame,
+        settings: SeriesSource,
+        *,
+        refusals: list[Refusal] | None,
+        notes: Notes,
+        profiles: list[Profile] | None = None,
     ) -> pl.DataFrame:
         """Forecast every series of stored rows, as `forecast_rows` does."""
-        return self.forecast_rows(rows, refusals, notes=notes, gaps=settings.gaps)
+        return self.forecast_rows(rows, refusals, notes=notes, gaps=settings.gaps, profiles=profiles)
 
     def describe(self, notes: Notes) -> list[str]:
         """Say what was done to the rows from which forecasts start, and which series are new."""
@@ -156,12 +165,14 @@ class SeriesForecaster(TableModel[SeriesSource]):
         *,
         notes: Notes | None = None,
         gaps: Literal["cut", "error"] = "cut",
+        profiles: list[Profile] | None = None,
     ) -> pl.DataFrame:
         """Forecast from canonical rows; columns series, time, step (from 1), channel, forecast, q0.1 and so on.
 
         Instants are shown in the zone of the training rows' source. With a list `refusals` a series that cannot be
         forecast goes there, and the first is raised only if none is left. What was done to rows is added to `notes`.
         Where each series has a scale of its own, that of a series not trained on is measured on all of its history.
+        What the histories look like is appended to `profiles`.
 
         Raises InputError for the rows: E-FOR-003 for times of another kind, E-FOR-004 for a channel that is not there;
         for a series: E-FOR-001 for a history that is too short, E-FOR-002 for covariates that are not known, E-FOR-005
@@ -169,52 +180,70 @@ class SeriesForecaster(TableModel[SeriesSource]):
         a swing that is lost in rounding, E-TIME-016 for gaps, if they are an error.
         """
         refuse_other_rows(rows, self.grid, self.serving.channels, self.serving.settings.time_column)
-        histories = self.histories(rows, refusals, gaps=gaps)
-        tables, noted = [], Notes() if notes is None else notes
+        num_windows = 1 if profiles is None else count_windows(rows)
+        histories = self.histories(rows, refusals, gaps=gaps, num_windows=num_windows)
+        tables, windows, noted = [], [], Notes() if notes is None else notes
         while part := tuple(islice(histories, SERIES_AT_ONCE)):
-            tables.append(self._tabulate(part, self._forecast(part)))
+            outputs = self.forecast(part)
+            tables.append(self._tabulate(part, self._restore(part, outputs)))
             for one in part:
                 note_start(noted, one.starting, is_new=not self.scaler.knows(one.starting.series))
+            if profiles is not None:
+                windows.append(tabulate_windows(self.model, part, outputs, self.serving.channels))
+        if profiles is not None:
+            profiles.append(profile_windows(pl.concat(windows)))
         return pl.concat(tables)
 
     def histories(
-        self, rows: pl.DataFrame, refusals: list[Refusal] | None = None, *, gaps: Literal["cut", "error"] = "cut"
+        self,
+        rows: pl.DataFrame,
+        refusals: list[Refusal] | None = None,
+        *,
+        gaps: Literal["cut", "error"] = "cut",
+        num_windows: int = 1,
     ) -> Iterator[History]:
-        """Cut the look-back of each series out of canonical rows, with what is known of the horizon."""
+        """Cut the look-back of each series out of canonical rows, with what is known of the horizon.
+
+        Before it come the steps of as many more windows of the monitor, if no gap interrupts them.
+        """
         learned = [f"value.{name}" for name in self.serving.channels]
         learned += [f"known.{name}" for name in self.serving.covariates]
         parts = rows.select("series", "time", *learned).partition_by("series", maintain_order=True)
-        return answer_each(parts, lambda part: self._history(part, gaps), refusals)
+        return answer_each(parts, lambda part: self._history(part, gaps, num_windows), refusals)
 
-    def _history(self, frame: pl.DataFrame, gaps: str) -> History:
+    def _history(self, frame: pl.DataFrame, gaps: str, num_windows: int) -> History:
         shape, series = self.model.shape, frame["series"][0]
         past = frame[: find_end(frame, self.serving.channels)]
         scaler = find_scaler(self.scaler, series, past)
-        scaled = scaler.transform(past)
+        scaled = scaler.transform(past.with_columns(missing=pl.mean_horizontal(VALUES.is_null())))
         grid = self.grid.through_end(scaled["time"].tail(shape.look_back))
         refuse_short(past, scaled["time"], grid, shape.look_back, series)
         if gaps == "error":
             refuse_gaps(series, past["time"], grid)
-        scaled = scaled.tail(shape.look_back)
+        step = window_steps(shape.look_back, shape.horizon)
+        num_before = grid.count_steps(scaled["time"].tail(shape.look_back + (num_windows - 1) * step)) - shape.look_back
+        kept, scaled = scaled.tail(shape.look_back + num_before // step * step), scaled.tail(shape.look_back)
         refuse_rounded(series, past, scaled, scaler)
         future = scaler.transform(look_ahead(frame, scaled["time"][-1], grid, shape.horizon))
         known = [f"known.{name}" for name in self.scaler.covariates]
-        covariates = pl.concat([scaled.select(known), future.select(known)]).to_numpy()
+        covariates = pl.concat([kept.select(known), future.select(known)]).to_numpy()
         return History(
             starting=describe_start(past, scaled["time"], grid, self.scaler.missing),
             times=future["time"],
             units=scaler.units([series], self.serving.channels),
-            values=scaled.select(f"value.{name}" for name in self.serving.channels).to_numpy().astype(np.float32),
-            covariates=covariates.reshape(shape.num_steps, len(known)).astype(np.float32),
+            values=kept.select(f"value.{name}" for name in self.serving.channels).to_numpy().astype(np.float32),
+            covariates=covariates.reshape(kept.height + shape.horizon, len(known)).astype(np.float32),
+            stamps=kept["time"].cast(pl.Int64).to_numpy(),
+            missing=kept["missing"].to_numpy(),
         )
 
-    def _forecast(self, histories: tuple[History, ...]) -> np.ndarray:
-        """Forecasts in the units of the source, float64 [series, H, C, O]."""
-        from rnnmodels.forecasters.forecasts import forecast_arrays
+    def forecast(self, histories: tuple[History, ...]) -> np.ndarray:
+        """Scaled forecasts of what follows, float32 [series, H, C, O]."""
+        ends = [(history, len(history.values)) for history in histories]
+        return forecast_from(self.model, ends)
 
-        values_BLC = np.stack([history.values for history in histories])
-        covariates_BTD = np.stack([history.covariates for history in histories])
-        outputs_BHCO = forecast_arrays(self.model, values_BLC, covariates_BTD)
+    def _restore(self, histories: tuple[History, ...], outputs_BHCO: np.ndarray) -> np.ndarray:
+        """Forecasts in the units of the source, float64."""
         centre, scale = (
             np.concatenate([getattr(one.units, part) for one in histories]) for part in ("centre", "scale")
         )

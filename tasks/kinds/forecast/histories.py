@@ -33,9 +33,11 @@ class Start(NamedTuple):
 
 
 class History(NamedTuple):
-    """A series up to where its forecast starts: times of the horizon, its units, values [L, C], covariates [L + H, D].
+    """A series up to where its forecast starts: times of the horizon, its units, values [N, C], covariates [N + H, D].
 
-    Values and covariates are scaled. L steps of look-back, H steps of the horizon, C channels, D covariates.
+    Values and covariates are scaled. The last L of the N steps are the look-back; what goes before is there for the
+    monitor, as are the `stamps` [N] of the steps, as numbers, and which share of their numbers was `missing` [N].
+    L steps of look-back, H steps of the horizon, C channels, D covariates.
     """
 
     starting: Start
@@ -43,6 +45,8 @@ class History(NamedTuple):
     units: Units
     values: np.ndarray
     covariates: np.ndarray
+    stamps: np.ndarray
+    missing: np.ndarray
 
 
 def find_end(rows: pl.DataFrame, channels: Sequence[str]) -> int:

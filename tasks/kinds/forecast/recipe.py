@@ -62,4 +62,5 @@ FORECAST = Kind(
     predict=LazyModule("tasks.kinds.forecast.predict"),
     served_model="tasks.kinds.forecast.served_model",
     warm_start=LazyModule("tasks.kinds.forecast.warm_start"),
+    monitor=LazyModule("tasks.kinds.forecast.monitor"),
 )

@@ -11,9 +11,11 @@ import polars as pl
 
 from tasks.contract.contest import Contest, Scored
 from tasks.contract.lineage import Lineage
+from tasks.contract.profile import write_profile
 from tasks.errors import IntegrityError
 from tasks.kinds.forecast.certificate import TOLERANCE, certify_forecasts
 from tasks.kinds.forecast.forecaster import POINT, SeriesForecaster, Serving, complete_forecaster
+from tasks.kinds.forecast.monitor import reference_profile
 from tasks.kinds.forecast.stored_windows import open_split
 from tasks.kinds.forecast.summaries import CutSummary, SeriesRowsSummary
 from tasks.panel.frames import ROWS_FILE, VALUES
@@ -45,6 +47,7 @@ def assemble_parts(folder: Path, lineage: Lineage, best: Scored) -> None:
         cuts=CutSummary.of(lineage.splits).cuts,
     )
     complete_forecaster(folder, serving)
+    write_profile(folder, reference_profile(SeriesForecaster.load(folder), lineage))
 
 
 def certify_parts(folder: Path, lineage: Lineage, num_rows: int) -> dict:

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.contract.profile import BOUNDS, UNLISTED, Profile, mean_of_bins
+from tasks.contract.profile import UNLISTED, Profile, read_profile
 from tasks.kinds.classify.classifier import TextClassifier
-from tasks.kinds.classify.monitor import read_reference
-from tasks.labelled.profile import count_in_bins, profile_rows
+from tasks.kinds.classify_series.profile import WATCH as SEQUENCES
+from tasks.labelled.profile import WATCH, profile_rows
+from tasks.panel.profile import WATCH as SERIES
 from tasks.promotion import named_models
 
 LABELS = ("neg", "pos")
@@ -26,8 +27,10 @@ def profiles(draw):
     column = lambda values: draw(st.lists(values, min_size=num_rows, max_size=num_rows))  # noqa: E731
     top = np.array(column(st.floats(0.5, 1)))
     return profile_rows(
-        length=np.array(column(st.integers(1, 2_000_000)), dtype=np.int64),
-        oov_share=np.array(column(st.floats(0, 1))),
+        {
+            "length": np.array(column(st.integers(1, 2_000_000)), dtype=np.int64),
+            "oov_share": np.array(column(st.floats(0, 1))),
+        },
         probabilities=np.column_stack([top, 1 - top]),
         labels=LABELS,
         true_labels=column(st.sampled_from([None, "neg", "pos", "new"])),
@@ -52,17 +55,18 @@ def test_a_profile_survives_json(profile):
 
 @given(profiles())
 def test_every_row_falls_in_one_bin_of_each_feature(profile):
-    assert {sum(counts) for counts in profile.histograms.values()} == {profile.rows}
+    assert all(sum(counts) == profile.rows for counts in profile.histograms.values())
+    assert profile.histograms.keys() == (WATCH.features.keys() if profile.rows else set())
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"format": 2},
+        {"format": 1},
         {"hits": None},
         {"predicted": 3},
-        {"histograms": {feature: [1] for feature in BOUNDS}},
-        {"histograms": {}},
+        {"histograms": {"length": 3}},
+        {"stretch": ["a"]},
     ],
 )
 def test_what_is_no_profile_is_refused(change):
@@ -72,8 +76,7 @@ def test_what_is_no_profile_is_refused(change):
 
 def test_predictions_labels_and_hits_are_counted():
     profile = profile_rows(
-        length=np.array([3, 3, 40, 5]),
-        oov_share=np.array([0, 0.5, 0, 1]),
+        {"length": np.array([3, 3, 40, 5]), "oov_share": np.array([0, 0.5, 0, 1])},
         probabilities=np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.6, 0.4]]),
         labels=LABELS,
         true_labels=["neg", "neg", None, "odd"],
@@ -81,26 +84,29 @@ def test_predictions_labels_and_hits_are_counted():
 
     assert (profile.predicted, profile.true, profile.hits) == ({"neg": 2, "pos": 2}, {"neg": 2, UNLISTED: 1}, 1)
     assert (profile.rows, profile.labelled_rows) == (4, 3)
-    assert mean_of_bins("oov_share", profile.histograms["oov_share"]) == pytest.approx(0.375, abs=0.005)
-    assert mean_of_bins("confidence", profile.histograms["confidence"]) == pytest.approx(0.75, abs=0.01)
+    assert WATCH.features["oov_share"].mean(profile.histograms["oov_share"]) == pytest.approx(0.375, abs=0.005)
+    assert WATCH.features["confidence"].mean(profile.histograms["confidence"]) == pytest.approx(0.75, abs=0.01)
 
 
 def test_bins_tell_short_lengths_apart_and_no_unknown_token_from_few():
-    assert [count_in_bins(np.array([length]), BOUNDS["length"]).index(1) for length in range(1, 14)] == list(range(13))
-    assert [mean_of_bins("length", count_in_bins(np.array([length]), BOUNDS["length"])) for length in (1, 7)] == [1, 7]
-    assert count_in_bins(np.array([0.0, 0.001, 1.0]), BOUNDS["oov_share"])[:2] == (1, 1)
+    assert [WATCH.features["length"].count(np.array([length])).index(1) for length in range(1, 14)] == list(range(13))
+    assert [WATCH.features["length"].mean(WATCH.features["length"].count(np.array([length]))) for length in (1, 7)] == [
+        1,
+        7,
+    ]
+    assert WATCH.features["oov_share"].count(np.array([0.0, 0.001, 1.0]))[:2] == (1, 1)
 
 
 def test_values_beyond_the_bounds_are_counted_at_the_ends():
-    counts = count_in_bins(np.array([0, 10_000_000]), BOUNDS["length"])
+    counts = WATCH.features["length"].count(np.array([0, 10_000_000]))
 
     assert (counts[0], counts[-1], sum(counts)) == (1, 1, 2)
 
 
-@pytest.mark.parametrize("feature", BOUNDS)
+@pytest.mark.parametrize("feature", [*WATCH.features.values(), *SEQUENCES.features.values(), *SERIES.features.values()])
 def test_bounds_ascend(feature):
-    assert (np.diff(BOUNDS[feature]) >= 0).all()
-    assert (np.diff(BOUNDS[feature][1:]) > 0).all()
+    assert (np.diff(feature.bounds) >= 0).all()
+    assert (np.diff(feature.bounds[1:]) > 0).all()
 
 
 def test_the_module_needs_numpy_alone():
@@ -166,7 +172,7 @@ def test_the_reference_is_what_the_served_model_sees_in_the_validation_rows(fold
     reading = classifier.read(rows["text"].to_list())
     seen = classifier.profile(reading, classifier.score(reading), rows["label"].to_list())
 
-    reference = read_reference(folder)
+    reference = read_profile(folder)
 
     assert reference.rows == reference.labelled_rows == rows.height == 40
     for feature in ("length", "oov_share"):

@@ -20,10 +20,13 @@ def sent(monkeypatch):
 
 
 def report(*, drifted=True, version="3", rows=600):
-    moved = Comparison(feature="length", rows=600, before=10, now=20, drifted=drifted, psi=1.0, chance=0.1, ks=0.5)
+    moved = Comparison(
+        feature="length", title="mean length", rows=600, before=10, now=20, shown=("10", "20"), drifted=drifted, psi=1.0
+    )
     return DriftReport(
         name="reviews",
         version=version,
+        unit="rows",
         window_days=30,
         min_rows=500,
         psi_limit=0.2,

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tasks.contract.profile import BOUNDS, UNLISTED, Profile
-from tasks.labelled.profile import profile_rows
+from tasks.contract.profile import UNLISTED, Profile
+from tasks.labelled.profile import WATCH, profile_rows
 from tasks.monitoring.drift import (
     ALPHA,
     LEAST_EXPECTED,
     MAX_GROUPS,
-    NUM_FEATURES,
     compare_accuracy,
     compare_profiles,
     group_bins,
@@ -35,8 +34,7 @@ def drawn(
     true = rng.random(num_rows) < positive
     guess = true ^ (rng.random(num_rows) < 0.1)
     return profile_rows(
-        length=length,
-        oov_share=rng.binomial(100, unknown, num_rows) / 100,
+        {"length": length, "oov_share": rng.binomial(100, unknown, num_rows) / 100},
         probabilities=np.where(guess[:, None] == np.array([False, True]), confidence[:, None], 1 - confidence[:, None]),
         labels=LABELS,
         true_labels=np.where(true, "pos", "neg").tolist(),
@@ -44,7 +42,10 @@ def drawn(
 
 
 def compare(reference: Profile, seen: Profile, *, min_rows: int = 500, psi_limit: float = 0.2):
-    return {one.feature: one for one in compare_profiles(reference, seen, min_rows=min_rows, psi_limit=psi_limit)}
+    return {
+        one.feature: one
+        for one in compare_profiles(reference, seen, watch=WATCH, min_rows=min_rows, psi_limit=psi_limit)
+    }
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_too_few_rows_are_not_judged_and_too_few_labels_neither():
 
     assert compare(drawn(400, 1), drawn(499, 2, longer=4)) == {}
     assert set(compare(drawn(400, 1), unlabelled)) == {"length", "oov_share", "confidence", "predicted"}
-    assert compare_profiles(drawn(400, 1), Profile.empty(), min_rows=0, psi_limit=0.2) == []
+    assert compare_profiles(drawn(400, 1), Profile.empty(), watch=WATCH, min_rows=0, psi_limit=0.2) == []
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,7 @@ def test_accuracy_must_fall_by_more_than_chance_and_by_more_than_selection_flatt
     reference = dataclasses.replace(drawn(10, 1), true={"neg": 10_000}, hits=9_000)
     seen = dataclasses.replace(drawn(10, 1), true={"neg": rows}, hits=hits)
 
-    compared = compare_accuracy(reference, seen)
+    compared = compare_accuracy(reference, seen, alpha=ALPHA / 6)
 
     assert compared.drifted is drifted
     assert (compared.before, compared.now) == (0.9, hits / rows)
@@ -157,15 +158,17 @@ def test_rare_and_unlisted_labels_share_a_group():
 
 
 def test_the_limit_of_chance_is_the_quantile_of_chi_square():
-    _, chance = population_stability(np.full(5, 100), np.full(5, 50))
+    _, chance = population_stability(np.full(5, 100), np.full(5, 50), alpha=0.002)
+    _, of_dependent = population_stability(np.full(5, 100), np.full(5, 50), alpha=0.002, dependence=5)
 
-    assert chance == pytest.approx(stats.chi2.isf(ALPHA / NUM_FEATURES, 4) * (1 / 500 + 1 / 250))
+    assert chance == pytest.approx(stats.chi2.isf(0.002, 4) * (1 / 500 + 1 / 250))
+    assert of_dependent == pytest.approx(stats.chi2.isf(0.002, 4) * (1 / 100 + 1 / 50))
 
 
 def test_the_index_and_the_distance_of_a_known_pair():
     reference, seen = np.array([5000, 5000]), np.array([8000, 2000])
 
-    psi, _ = population_stability(reference, seen)
+    psi, _ = population_stability(reference, seen, alpha=0.002)
 
     assert psi == pytest.approx(0.3 * np.log(1.6) + 0.3 * np.log(2.5), rel=1e-3)
     assert largest_gap(reference, seen) == pytest.approx(0.3)
@@ -174,6 +177,5 @@ def test_the_index_and_the_distance_of_a_known_pair():
 def test_every_compared_feature_has_words():
     found = compare(drawn(500, 1), drawn(500, 2))
 
-    assert set(found) == {*BOUNDS, "predicted", "true", "accuracy"}
-    assert len(found) == NUM_FEATURES
+    assert list(found) == [*WATCH.features, "predicted", "true", "accuracy"]
     assert all(one.describe() for one in found.values())

@@ -1,5 +1,6 @@
 """A registered model is watched through what its predictions recorded."""
 
+import dataclasses
 import json
 import random
 import shutil
@@ -7,8 +8,10 @@ import shutil
 import pytest
 
 from rnnmodels.durable import sha256_of_file
+from tasks.contract.profile import Profile
 from tasks.errors import InputError, IntegrityError
 from tasks.kinds.classify.classifier import TextClassifier
+from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.monitoring import examination
 from tasks.monitoring.examination import examine_drift
 from tasks.monitoring.seen import record_seen
@@ -102,7 +105,7 @@ def test_few_rows_are_not_judged(registered, num_rows):
 
     assert (report.status, report.comparisons, report.table()) == ("too few rows", (), [])
     assert report.sentence == (
-        f"reviews/1 saw {num_rows} rows in 30 days: too few rows yet to tell, at least 500 are needed."
+        f"reviews/1 saw {num_rows} rows in 30 days: too few yet to tell, at least 500 are needed."
     )
 
 
@@ -128,14 +131,30 @@ def test_a_model_without_a_reference_predicts_and_the_monitor_says_how_to_get_on
         examine_drift("reviews", **SETTINGS)
 
     assert str(caught.value) == (
-        "E-MON-001 model reviews/1 was registered without a profile of its validation rows.\n"
-        "Fix: name a model that classifies; for forecasts `rnnflow backtest` tells how they fared of late."
+        "E-MON-001 model reviews/1 was registered without a profile of its validation rows, or by a release whose "
+        "profiles are others.\nFix: train it again; what it sees is counted from then on."
     )
+
+
+def test_a_reference_of_next_to_nothing_is_none(registered, monkeypatch):
+    monkeypatch.setattr(examination, "read_profile", lambda _: Profile(rows=4))
+
+    with pytest.raises(InputError, match=r"E-MON-001 the validation rows of model reviews/1 are 4 rows, too few"):
+        examine_drift("reviews/1", **SETTINGS)
+
+
+def test_a_kind_that_watches_nothing_says_so(registered, monkeypatch):
+    monkeypatch.setattr(examination, "kind_of_model", lambda _: dataclasses.replace(CLASSIFY, monitor=None))
+
+    with pytest.raises(
+        InputError, match=r"E-MON-001 model reviews/1 is of kind classify, which does not say what to w"
+    ):
+        examine_drift("reviews/1", **SETTINGS)
 
 
 def test_a_changed_reference_is_refused(registered):
     path = registered.parts / "profile.json"
-    path.write_text(path.read_text().replace('"hits": ', '"hits": 1'))
+    path.write_text(path.read_text().replace('"hits":', '"hits":1'))
 
     with pytest.raises(IntegrityError, match=r"E-INT-001 .*profile\.json: is not the file that was registered"):
         examine_drift("reviews/1", **SETTINGS)

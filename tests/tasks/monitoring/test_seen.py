@@ -1,15 +1,18 @@
 """What was seen is kept once per batch, survives kills, and counts only within its window."""
 
+import dataclasses
 import datetime
 import json
+import types
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from tasks.contract.profile import Profile
+from tasks.contract.profile import Profile, Stretch
 from tasks.errors import IntegrityError
 from tasks.labelled.profile import profile_rows
+from tasks.monitoring import seen
 from tasks.monitoring.seen import record_seen, seen_folder, sum_seen
 
 LONG_AGO = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
@@ -17,8 +20,7 @@ LONG_AGO = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 
 def rows(num_rows: int, true_labels: list[str] | None = None) -> Profile:
     return profile_rows(
-        length=np.full(num_rows, 7),
-        oov_share=np.zeros(num_rows),
+        {"length": np.full(num_rows, 7), "oov_share": np.zeros(num_rows)},
         probabilities=np.tile([0.2, 0.8], (num_rows, 1)),
         labels=("neg", "pos"),
         true_labels=true_labels,
@@ -116,6 +118,30 @@ def test_a_damaged_record_is_replaced_when_its_batch_comes_again():
     record_seen("reviews/3", rows(3), source="predict", batch="a")
 
     assert sum_seen("reviews/3", since=LONG_AGO).rows == 3
+
+
+def test_of_the_same_stretch_of_the_same_series_the_latest_profile_counts(monkeypatch):
+    def record(series: str, begin: int, end: int, num_rows: int) -> None:
+        clock[0] += datetime.timedelta(minutes=1)
+        profile = dataclasses.replace(rows(num_rows), stretch=Stretch(series, begin, end))
+        record_seen("loads/1", profile, source="predict", batch=f"{series}{begin}-{end}")
+
+    clock = [datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)]
+    monkeypatch.setattr(seen, "datetime", types.SimpleNamespace(**vars(datetime) | {"datetime": Clock(clock)}))
+    for series, begin, end, num_rows in (("a", 1, 10, 1), ("a", 1, 20, 2), ("a", 21, 30, 4), ("b", 1, 20, 8)):
+        record(series, begin, end, num_rows)
+
+    assert sum_seen("loads/1", since=LONG_AGO).rows == 2 + 4 + 8
+
+
+class Clock:
+    """Tells the time that a list holds."""
+
+    def __init__(self, clock: list[datetime.datetime]) -> None:
+        self.clock, self.fromisoformat = clock, datetime.datetime.fromisoformat
+
+    def now(self, _: datetime.tzinfo) -> datetime.datetime:
+        return self.clock[0]
 
 
 @pytest.mark.parametrize("batch", ["", "../a", "a/b", "a" * 129])

@@ -1,6 +1,7 @@
 """A table of numbers is answered as far as it can be; what cannot be answered is named, and every row is counted."""
 
 import dataclasses
+import datetime
 import functools
 import json
 from collections.abc import Callable, Iterator
@@ -14,11 +15,13 @@ from click.testing import CliRunner
 from flows.commands import launch
 from flows.commands.cli import main
 from tasks.contract.notes import Notes
+from tasks.contract.profile import Profile
 from tasks.contract.table_model import Refusal, TableModel
 from tasks.errors import InputError
 from tasks.kinds.classify_series.frames import read_in_chunks
 from tasks.kinds.classify_series.ingest import write_sequences
 from tasks.kinds.classify_series.source import UnlabelledSource
+from tasks.monitoring.seen import seen_folder, sum_seen
 from tasks.prediction import tables_of_numbers
 from tasks.prediction.tables_of_numbers import AnsweredTable, predict_table
 from tasks.prediction.unfinished import claimed
@@ -56,7 +59,13 @@ class Summing(TableModel[UnlabelledSource]):
         return read_in_chunks(path, max_rows)
 
     def answer_window(
-        self, rows: pl.DataFrame, settings: UnlabelledSource, *, refusals: list[Refusal], notes: Notes
+        self,
+        rows: pl.DataFrame,
+        settings: UnlabelledSource,
+        *,
+        refusals: list[Refusal],
+        notes: Notes,
+        profiles: list[Profile],
     ) -> pl.DataFrame:
         for series, length in rows.select("series", "length").iter_rows():
             if length < SHORTEST:
@@ -64,6 +73,7 @@ class Summing(TableModel[UnlabelledSource]):
         sums = rows.filter(pl.col("length") >= SHORTEST).select("series", pl.col("value.value").list.sum())
         if sums.is_empty() and refusals:
             raise refusals[0].error
+        profiles.append(Profile(rows=3))
         self.meanwhile()
         notes.add("sums", sums.height, *sums["series"])
         return sums
@@ -168,7 +178,7 @@ def test_a_table_without_faults_leaves_no_file_of_errors(tmp_path: Path):
 
     assert (predicted.bad, predicted.errors, predicted.rows) == (0, None, 1)
     assert predicted.describe().splitlines()[1] == "4 rows read, none left out."
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "model", "out.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "in.csv", "model", "out.csv"]
 
 
 @pytest.mark.parametrize(
@@ -348,3 +358,18 @@ def test_where_nothing_is_answered_for_long_the_first_reason_is_told_after_a_kil
         predict(tmp_path, table)
 
     assert not list(tmp_path.glob(".out*"))
+
+
+def test_what_was_seen_is_recorded_once_however_often_a_file_is_predicted(tmp_path: Path):
+    for output in ("out.csv", "again.csv"):
+        predict(tmp_path, TABLE, output=output)
+    predict(tmp_path, TABLE.replace("long,2,a,5", "long,2,a,6"), output="other.csv")
+
+    assert sum_seen("sums/1", since=datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)).rows == 3 + 3
+
+
+def test_what_is_refused_as_a_whole_was_not_seen(tmp_path: Path):
+    with pytest.raises(InputError):
+        predict(tmp_path, "id,time,value\nshort,0,7\n")
+
+    assert not seen_folder("sums/1").exists()

@@ -13,7 +13,7 @@ from tasks.serving import seen_inputs
 from tasks.serving.seen_inputs import SeenInputs
 
 ONE_ROW = profile_rows(
-    length=np.array([3]), oov_share=np.array([0.0]), probabilities=np.array([[0.2, 0.8]]), labels=("neg", "pos")
+    {"length": np.array([3]), "oov_share": np.array([0.0])}, probabilities=np.array([[0.2, 0.8]]), labels=("neg", "pos")
 )
 LONG_AGO = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 

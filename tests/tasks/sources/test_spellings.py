@@ -181,8 +181,7 @@ def test_a_model_knows_a_label_in_any_form():
     assert match_labels(["TEA"], ["Tea", "tea"]) == {}
 
     profile = profile_rows(
-        length=np.ones(3),
-        oov_share=np.zeros(3),
+        {"length": np.ones(3), "oov_share": np.zeros(3)},
         probabilities=np.array([[0.9, 0.1]] * 3),
         labels=["caf\u00e9", "bar"],
         true_labels=["cafe\u0301", "bar\u200b", "tea"],

@@ -23,12 +23,13 @@ def write_evaluation(
     folder: Path, *, model: Artefact, encoded: Artefact, splits: Artefact, settings: ClassificationSettings
 ) -> EvaluationSummary:
     """Fill the artefact's folder: `metrics.json` and `mistakes.parquet`."""
-    valid, test = (_read_predictions(model, encoded, split) for split in ("valid", "test"))
+    valid, test = (read_predictions(model, encoded, split) for split in ("valid", "test"))
     slices = [*slice_by_label(test, EncodedSummary.of(encoded).labels), *slice_by_length(test, "digits")]
     quotes = pl.scan_parquet(splits.file("test.parquet")).select("row", "text")
     answers = Answers(valid=valid, test=test, slices=slices, quotes=quotes)
     return write_scores(folder, answers, model=model, encoded=encoded, encoder="shard.max_length", settings=settings)
 
 
-def _read_predictions(model: Artefact, encoded: Artefact, split: str) -> pl.DataFrame:
+def read_predictions(model: Artefact, encoded: Artefact, split: str) -> pl.DataFrame:
+    """Join predictions on one split with the length of each line."""
     return join_predictions(model, pl.scan_parquet(encoded.file(f"{split}.parquet")).select("row", "length"), split)

@@ -17,6 +17,7 @@ from rnnflow_bits.ingest import BITS, LabelledLineSource, LineSource, read_lines
 from tasks.contract.table_model import TableModel
 from tasks.errors import InputError, quoted
 from tasks.labelled.calibration import calibrated_probabilities
+from tasks.labelled.profile import profile_rows
 from tasks.registry.served_parts import read_serving
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
@@ -78,9 +79,14 @@ class LineLabeller(TableModel[LineSource]):
         read_lines(inputs, intake).write_parquet(folder / "lines.parquet")
         return folder / "lines.parquet"
 
-    def answer_window(self, rows: pl.DataFrame, settings: LineSource, **_: object) -> pl.DataFrame:
+    def answer_window(
+        self, rows: pl.DataFrame, settings: LineSource, *, profiles: list | None = None, **_: object
+    ) -> pl.DataFrame:
         """Label lines: columns row (the line in its file), label, and a probability per label."""
         probabilities = self.predict_probabilities(rows["text"].to_list())
+        if profiles is not None:
+            values = {"length": rows["text"].str.len_chars().to_numpy()}
+            profiles.append(profile_rows(values, probabilities=probabilities, labels=self.labels))
         columns = {f"probability_{label}": probabilities[:, index] for index, label in enumerate(self.labels)}
         return pl.DataFrame({"row": rows["line"], "label": self.name_best(probabilities), **columns})
 

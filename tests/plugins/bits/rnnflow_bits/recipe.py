@@ -51,5 +51,6 @@ BITS = Kind(
     report=LazyModule("rnnflow_bits.report"),
     predict=LazyModule("rnnflow_bits.predict"),
     serve=LazyModule("rnnflow_bits.serve"),
+    monitor=LazyModule("tasks.labelled.profile"),
     served_model="rnnflow_bits.served_model",
 )

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from rnnflow_bits.evaluate import read_predictions
 from rnnflow_bits.labeller import KIND, PARTS, LineLabeller, Serving
 from tasks.contract.contest import Contest, Scored
 from tasks.contract.lineage import Lineage
+from tasks.contract.profile import write_profile
 from tasks.labelled.fit import read_layout
+from tasks.labelled.monitor import profile_validation
 from tasks.labelled.proof import gather_judged, prove_answers, score_as_judged, tolerance_on
 from tasks.registry.packaging import Packaging
 from tasks.registry.served_parts import write_serving
@@ -39,6 +42,8 @@ def assemble_parts(folder: Path, lineage: Lineage, best: Scored) -> None:
         batch_tokens=best.model.manifest["config"]["training"]["batch_tokens"],
     )
     write_serving(folder, kind=KIND, serving=dataclasses.asdict(serving), parts=PARTS)
+    rows = read_predictions(best.model, lineage.encoded, "valid")
+    write_profile(folder, profile_validation(rows, {"length": rows["length"].to_numpy()}, best, lineage))
 
 
 def certify_parts(folder: Path, lineage: Lineage, num_rows: int) -> dict:

@@ -12,6 +12,7 @@ import pytest
 from rnnmodels.classifiers.series_config import SeriesArchitecture, SeriesTraining
 from tasks.contract.contest import Scored
 from tasks.contract.lineage import Lineage
+from tasks.contract.profile import UNLISTED, read_profile
 from tasks.errors import InputError, IntegrityError
 from tasks.evaluate import evaluate
 from tasks.fit import fit
@@ -23,6 +24,7 @@ from tasks.kinds.classify_series.recipe import CLASSIFY_SERIES
 from tasks.labelled.evaluate import ClassificationSettings
 from tasks.labelled.scoring import Scores
 from tasks.registry.registered_model import RegisteredModel
+from tasks.sources.inputs import find_inputs
 from tasks.store.fingerprint import reached_modules
 from tests.tasks.kinds.classify_series.conftest import draw_table
 
@@ -247,3 +249,34 @@ def test_the_served_code_knows_neither_the_flow_nor_the_store():
         "tasks.register",
         "tasks.tracking.mlflow_client",
     }
+
+
+def test_the_reference_is_what_the_served_model_sees_in_the_validation_sequences(served):
+    parts, lineage, _ = served
+    labeller, profiles = SequenceLabeller.load(parts), []
+    sequences = pl.read_parquet(lineage.splits.file("valid.parquet"))
+
+    labeller.label_sequences(sequences, profiles, sequences["label"].to_list())
+
+    [seen], reference = profiles, read_profile(parts)
+    assert reference.rows == reference.labelled_rows == seen.rows == sequences.height
+    assert reference.histograms.keys() == {"length", "missing", "level.x", "level.y", "confidence"}
+    for feature in ("length", "missing", "level.x", "level.y"):
+        assert reference.histograms[feature] == seen.histograms[feature]
+    assert (reference.predicted, reference.true, reference.hits) == (seen.predicted, seen.true, seen.hits)
+
+
+@pytest.mark.parametrize("labels", [["down", "up"], ["up", None], ["Up", "other"], None])
+def test_labels_that_a_file_has_count_for_the_monitor_alone(served, tmp_path, labels):
+    labeller, path, profiles = SequenceLabeller.load(served[0]), tmp_path / "new.csv", []
+    table = draw_table(2, seed=9).drop("label")
+    if labels is not None:
+        table = table.with_columns(label=pl.col("id").replace_strict(["s000", "s001"], labels, return_dtype=pl.String))
+    table.write_csv(path)
+
+    answers = labeller.answer_files(find_inputs(labeller.serving.settings_for(path)), profiles=profiles)
+
+    assert answers.drop("sequence").equals(labeller.label_table(table).drop("sequence"))
+    known = {"down": "down", "up": "up", "Up": "up", "other": UNLISTED}
+    assert sum((profile.labelled_rows for profile in profiles), 0) == sum(one is not None for one in labels or [])
+    assert set(profiles[0].true) == {known[one] for one in labels or [] if one is not None}
