@@ -36,7 +36,7 @@ def predict(
     """Classify the texts or sequences of a file, forecast what follows its series, or detect anomalies in them.
 
     Models of other kinds answer as the packages that bring these say. The file is read as the training rows were. A
-    crashed run that classifies texts goes on where it was.
+    crashed run goes on where it was.
 
     Args:
         model: NAME for its champion, NAME@alias or NAME/3.

@@ -21,7 +21,7 @@ def retrain(recipe: AnyRecipe, warm_start: bool = False, force: bool = False) ->
 
     Args:
         recipe: What to train on which rows.
-        warm_start: Start from the champion's weights where the architecture is the same.
+        warm_start: Start from the champion's weights where names and architecture are the same.
         force: Train although nothing changed.
     """
     skipped = "" if force else describe_nothing_new(recipe)

@@ -47,7 +47,7 @@ def train(
         recipe: What to train on which rows.
         resume: Continue fits that were interrupted.
         refresh: Compute every stage again.
-        warm_start: Start from the champion's weights where the architecture is the same.
+        warm_start: Start from the champion's weights where names and architecture are the same.
         continues: An earlier flow run that this one finishes, in the same MLflow run.
     """
     started_s, kind = time.perf_counter(), find_kind(recipe.kind)

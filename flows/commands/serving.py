@@ -35,8 +35,8 @@ def predict(ctx: click.Context, skip_bad: bool, as_json: bool, **options: Any) -
 
     INPUT is read as the training rows were. OUTPUT gets what the model has to say: a label for each text or sequence of
     INPUT, the values that follow each of its series, or how surprising each of their rows is; what cannot be answered
-    goes to OUTPUT.errors.jsonl. For texts, a call that was cut off goes on when the same command is run again, with the
-    model version it began with.
+    goes to OUTPUT.errors.jsonl. A call that was cut off goes on when the same command is run again, with the model
+    version it began with.
     """
     from flows.commands.launch import launch_prediction
 

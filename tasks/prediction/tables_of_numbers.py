@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 
@@ -31,7 +31,17 @@ WINDOW_ROWS = 20_000
 
 @dataclass(frozen=True, kw_only=True)
 class AnsweredTable(AnsweredFile):
-    """What became of a table."""
+    """What became of a table; `done` says what a model does with its items."""
+
+    done: ClassVar[str] = "answered"
+
+    def describe_answers(self) -> str:
+        """Say it in a line."""
+        return f"{self.output}: {self.rows:,} {self.items} {self.done} by {self.model} {self.pace}."
+
+    def counts(self) -> dict[str, int]:
+        """An answer for each item."""
+        return {self.items: self.rows}
 
     @classmethod
     def count(cls, answers: pl.DataFrame) -> dict[str, int]:  # noqa: ARG003 (a kind may count more than rows)

@@ -16,14 +16,7 @@ class LabelledFile(AnsweredTable):
     """What became of a file of sequences: an answer for each."""
 
     items: ClassVar[str] = "sequences"
-
-    def describe_answers(self) -> str:
-        """Say it in a line."""
-        return f"{self.output}: {self.rows:,} sequences classified by {self.model} {self.pace}."
-
-    def counts(self) -> dict[str, int]:
-        """Sequences."""
-        return {"sequences": self.rows}
+    done: ClassVar[str] = "classified"
 
 
 predict_file = partial(predict_table, load=SequenceLabeller.load, told=LabelledFile)

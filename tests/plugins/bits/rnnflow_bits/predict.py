@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 from rnnflow_bits.labeller import LineLabeller
 from tasks.prediction.tables_of_numbers import AnsweredTable, predict_table
@@ -11,13 +12,8 @@ from tasks.prediction.tables_of_numbers import AnsweredTable, predict_table
 class LabelledLines(AnsweredTable):
     """What became of a file of lines: an answer for each."""
 
-    def describe_answers(self) -> str:
-        """Say it in a line."""
-        return f"{self.output}: {self.rows:,} lines labelled by {self.model} {self.pace}."
-
-    def counts(self) -> dict[str, int]:
-        """Lines."""
-        return {"lines": self.rows}
+    items: ClassVar[str] = "lines"
+    done: ClassVar[str] = "labelled"
 
 
 predict_file = partial(predict_table, load=LineLabeller.load, told=LabelledLines)
