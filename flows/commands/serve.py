@@ -25,11 +25,10 @@ def launch_serving(model: str | None, *, host: str, port: int, settings: Sequenc
     Raises RnnflowError of any kind.
     """
     log_to_stderr(verbose=debug)
-    from tasks.serving.server import check_settings, serve_model, sole_model
+    from tasks.serving.server import serve_model, sole_model
 
     changed = {".".join(keys): value for keys, value in map(parse_assignment, settings)}
-    allowed = check_settings(changed)
-    serve_model(model or sole_model(), host=host, port=port, settings=allowed, announce=click.echo)
+    serve_model(model or sole_model(), host=host, port=port, changed=changed, announce=click.echo)
 
 
 def log_to_stderr(*, verbose: bool) -> None:

@@ -10,13 +10,16 @@ import decimal
 import tempfile
 from collections.abc import Generator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import polars as pl
 
 from tasks.errors import InputError, quoted
+from tasks.panel.refusals import Refusal
 from tasks.panel.source import StampedSource
 from tasks.sources.inputs import InputFile, Inputs
+from tasks.sources.intake import Intake
+from tasks.sources.served_source import ServedSource
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +29,63 @@ LAST_EXACT = 2**53
 NUMBERS = ("value", "known")
 TIMES_AS_THEY_ARE = {"time_unit": "text", "time_format": None}
 PLAIN = (pl.String, pl.Boolean, pl.Date, pl.Time, pl.Datetime)
+
+
+class TableModel(Protocol):
+    """A served model that reads a table as it reads files."""
+
+    @property
+    def serving(self) -> ServedSource[Any]:
+        """How it reads rows."""
+
+    @property
+    def table_layout(self) -> Mapping[str, object]:
+        """Settings of the source that are other for a table, which has no file's name."""
+
+    def time_rules(self, time: pl.DataType, /) -> Mapping[str, object]:
+        """Settings of the source that are other where the type of the times tells what they are."""
+
+    def read_files(self, inputs: Inputs, *, intake: Intake[Any], refusals: list[Refusal] | None = None) -> pl.DataFrame:
+        """Read files into the rows that the model answers, series by series; the intake is told what was done."""
+
+
+class ReadTable(NamedTuple):
+    """The rows of a table as a model answers them, what was done to them, and which rows and series were refused."""
+
+    rows: pl.DataFrame
+    notes: list[str]
+    refused: list[InputError]
+    refusals: list[Refusal]
+
+
+def read_rows(model: TableModel, table: "pl.DataFrame | pd.DataFrame") -> tuple[pl.DataFrame, list[str]]:
+    """Read a table with the columns of a model's source, and say what was done to its rows.
+
+    Raises what the reading of the training rows raises, and as `stored_table`.
+    """
+    return _read(model, table, refused=None, refusals=None)
+
+
+def read_some(model: TableModel, table: pl.DataFrame) -> ReadTable:
+    """Read what can be read of a table, as a prediction reads a file; raises InputError if that is nothing."""
+    refused: list[InputError] = []
+    refusals: list[Refusal] = []
+    rows, notes = _read(model, table, refused=refused, refusals=refusals)
+    return ReadTable(rows, notes, refused, refusals)
+
+
+def _read(
+    model: TableModel,
+    table: "pl.DataFrame | pd.DataFrame",
+    *,
+    refused: list[InputError] | None,
+    refusals: list[Refusal] | None,
+) -> tuple[pl.DataFrame, list[str]]:
+    serving, layout = model.serving, model.table_layout
+    with stored_table(table, serving.settings_for(Path("table.parquet"), **layout)) as (inputs, time):
+        settings = serving.settings_for(inputs.files[0].path, **layout, **model.time_rules(time))
+        intake = Intake(settings, refused=refused)
+        return model.read_files(inputs, intake=intake, refusals=refusals), intake.warnings
 
 
 @contextlib.contextmanager

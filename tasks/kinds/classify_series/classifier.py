@@ -22,7 +22,7 @@ from tasks.kinds.classify_series.source import SequenceSource, SequenceTable, Un
 from tasks.labelled.calibration import calibrated_probabilities
 from tasks.panel.refusals import Refusal, refuse_missing_channels
 from tasks.panel.scaler import Scaler
-from tasks.panel.served_table import TIMES_AS_THEY_ARE, stored_table
+from tasks.panel.served_table import TIMES_AS_THEY_ARE, read_rows
 from tasks.registry.served_parts import read_serving, write_serving
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
@@ -102,9 +102,8 @@ class SequenceLabeller:
         `changed` settings of the source are other than in training, and an `intake` brings its own. With a list
         `refusals` sequences with numbers missing go there, and the first is raised only if none is left.
         """
-        sequences = self.read_files(inputs, refusals=refusals, intake=intake, **changed)
-        self._refuse_other_channels(sequences)
-        return self.label_sequences(sequences if refusals is None else self._part_readable(sequences, refusals))
+        intake = intake or Intake(self.serving.settings_for(inputs.files[0].path, **changed))
+        return self.answer_rows(self.read_files(inputs, intake=intake, refusals=refusals), refusals)
 
     def label_table(self, table: "pl.DataFrame | pd.DataFrame") -> pl.DataFrame:
         """Label every sequence of a table with the columns of the source, as `answer_files` does.
@@ -113,24 +112,32 @@ class SequenceLabeller:
         """
         return self.label_sequences(self.read_table(table))
 
+    def answer_rows(self, sequences: pl.DataFrame, refusals: list[Refusal] | None = None) -> pl.DataFrame:
+        """Label sequences as they are read; those with numbers missing go to `refusals`, as of `answer_files`."""
+        self._refuse_other_channels(sequences)
+        return self.label_sequences(sequences if refusals is None else self._part_readable(sequences, refusals))
+
     def read_files(
-        self,
-        inputs: Inputs,
-        *,
-        refusals: list[Refusal] | None = None,
-        intake: Intake[SequenceTable] | None = None,
-        **changed: object,
+        self, inputs: Inputs, *, intake: Intake[SequenceTable], refusals: list[Refusal] | None = None
     ) -> pl.DataFrame:
         """Read files into sequences: row, series, length, time, value.*."""
-        intake = intake or Intake(self.serving.settings_for(inputs.files[0].path, **changed))
         with tempfile.TemporaryDirectory() as folder:
             return read_sequences(Path(folder), inputs=inputs, intake=intake, refusals=refusals)
 
     def read_table(self, table: "pl.DataFrame | pd.DataFrame") -> pl.DataFrame:
         """Read a table into sequences; without an id column in the source, it names them in the column `sequence`."""
-        changed: dict = {"id_columns": self.serving.settings.id_columns or (SEQUENCE,), "one_series_per_file": False}
-        with stored_table(table, self.serving.settings_for(Path("table.parquet"), **changed)) as (inputs, time):
-            return self.read_files(inputs, **changed, **_time_rule(time))
+        return read_rows(self, table)[0]
+
+    @property
+    def table_layout(self) -> Mapping[str, object]:
+        """A table has no file that could name a sequence, so a column does."""
+        return {"id_columns": self.serving.settings.id_columns or (SEQUENCE,), "one_series_per_file": False}
+
+    def time_rules(self, time: pl.DataType) -> Mapping[str, object]:
+        """How the times of a table are read whose type tells: only their order counts."""
+        if time.is_integer():
+            return {"time_unit": "step", "time_format": None, "time_zone": None}
+        return TIMES_AS_THEY_ARE if time.is_temporal() else {}
 
     def label_sequences(self, sequences: pl.DataFrame) -> pl.DataFrame:
         """Label sequences; columns sequence, label, and probability_<label> for every label.
@@ -184,13 +191,6 @@ class SequenceLabeller:
 
     def _refuse_other_channels(self, sequences: pl.DataFrame) -> None:
         refuse_missing_channels("E-SEQ-003", sequences, self.serving.channels)
-
-
-def _time_rule(kind: pl.DataType) -> Mapping[str, object]:
-    """How the times of a table are read whose type tells: only their order counts."""
-    if kind.is_integer():
-        return {"time_unit": "step", "time_format": None, "time_zone": None}
-    return TIMES_AS_THEY_ARE if kind.is_temporal() else {}
 
 
 def complete_labeller(folder: Path, serving: Serving) -> None:

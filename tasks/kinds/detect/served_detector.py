@@ -7,6 +7,7 @@ what was made of them) and `serving.json`, which says how series are read.
 
 import json
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from tasks.kinds.detect.serving import RECENT_FILE, SCALES_FILE, Serving
 from tasks.kinds.detect.source import DetectionSource
 from tasks.panel.frames import ROWS_FILE
 from tasks.panel.refusals import Refusal, answer_each, refuse_missing_channels
-from tasks.panel.served_table import TIMES_AS_THEY_ARE, stored_table
+from tasks.panel.served_table import TIMES_AS_THEY_ARE, read_rows
 from tasks.panel.time_grid import describe_times
 from tasks.registry.served_parts import read_serving
 from tasks.sources.inputs import Inputs
@@ -79,9 +80,7 @@ class SeriesDetector:
         """
         notes = [] if notes is None else notes
         intake = intake or Intake(self.serving.settings_for(inputs.files[0].path, **changed))
-        with tempfile.TemporaryDirectory() as folder:
-            write_rows(Path(folder), settings=intake.settings, inputs=inputs, digest=inputs.digest(), intake=intake)
-            answers = self.answer_rows(pl.read_parquet(Path(folder) / ROWS_FILE), refusals, notes)
+        answers = self.answer_rows(self.read_files(inputs, intake=intake), refusals, notes)
         intake.warnings += notes
         return answers
 
@@ -91,12 +90,29 @@ class SeriesDetector:
         If each file was a series of its own in training, it names them in the column `series`. Raises InputError also
         for a table that cannot be read (E-REG-012 to E-REG-014).
         """
+        return self.answer_rows(read_rows(self, table)[0], notes=notes)
+
+    def read_files(
+        self,
+        inputs: Inputs,
+        *,
+        intake: Intake[DetectionSource],
+        refusals: list[Refusal] | None = None,  # noqa: ARG002 (no series is refused before it is judged)
+    ) -> pl.DataFrame:
+        """Read files into canonical rows."""
+        with tempfile.TemporaryDirectory() as folder:
+            write_rows(Path(folder), settings=intake.settings, inputs=inputs, digest=inputs.digest(), intake=intake)
+            return pl.read_parquet(Path(folder) / ROWS_FILE)
+
+    @property
+    def table_layout(self) -> Mapping[str, object]:
+        """A table has no file that could name a series, so a column does."""
         own = self.serving.settings.one_series_per_file
-        changed: dict = {"id_columns": (SERIES,), "one_series_per_file": False} if own else {}
-        with stored_table(table, self.serving.settings_for(Path("table.parquet"), **changed)) as (inputs, time):
-            # What is a time already needs no rule for reading it from text or counts.
-            changed |= TIMES_AS_THEY_ARE if time.is_temporal() else {}
-            return self.answer_files(inputs, notes=notes, **changed)
+        return {"id_columns": (SERIES,), "one_series_per_file": False} if own else {}
+
+    def time_rules(self, time: pl.DataType) -> Mapping[str, object]:
+        """What is a time already needs no rule for reading it from text or counts."""
+        return TIMES_AS_THEY_ARE if time.is_temporal() else {}
 
     def answer_rows(
         self, rows: pl.DataFrame, refusals: list[Refusal] | None = None, notes: list[str] | None = None

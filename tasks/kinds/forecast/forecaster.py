@@ -7,7 +7,7 @@ L steps of look-back, H steps of the horizon, C channels, D covariates, O output
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -28,7 +28,7 @@ from tasks.kinds.forecast.ingest import write_history
 from tasks.panel.frames import ROWS_FILE
 from tasks.panel.refusals import Refusal, answer_each
 from tasks.panel.scaler import Scaler, Units
-from tasks.panel.served_table import TIMES_AS_THEY_ARE, stored_table
+from tasks.panel.served_table import TIMES_AS_THEY_ARE, read_rows
 from tasks.panel.source import SeriesSource
 from tasks.panel.time_grid import TimeGrid
 from tasks.registry.served_parts import read_serving, write_serving
@@ -115,9 +115,7 @@ class SeriesForecaster:
         than in training, and an `intake` brings its own and is told what was done. Else as `forecast_rows`.
         """
         intake = intake or Intake(self.serving.settings_for(inputs.files[0].path, **changed))
-        with tempfile.TemporaryDirectory() as folder:
-            write_history(Path(folder), intake, inputs, channels=self.serving.channels)
-            rows = pl.read_parquet(Path(folder) / ROWS_FILE)
+        rows = self.read_files(inputs, intake=intake)
         return self.forecast_rows(rows, refusals, notes=intake.warnings, gaps=intake.settings.gaps)
 
     def forecast_frame(self, history: "pl.DataFrame | pd.DataFrame", *, notes: list[str] | None = None) -> pl.DataFrame:
@@ -126,14 +124,32 @@ class SeriesForecaster:
         What was done to its rows is appended to `notes`. Raises InputError also for a table that cannot be read
         (E-REG-012 to E-REG-014).
         """
-        with stored_table(history, self.serving.settings_for(Path("table.parquet"))) as (inputs, time):
-            # What is a time already needs no rule for reading it from text or counts.
-            changed = {**TIMES_AS_THEY_ARE, "frequency": "auto"} if time.is_temporal() else {}
-            intake = Intake(self.serving.settings_for(inputs.files[0].path, **changed))
-            forecasts = self.answer_files(inputs, intake=intake)
+        rows, said = read_rows(self, history)
+        forecasts = self.forecast_rows(rows, notes=said, gaps=self.serving.settings.gaps)
         if notes is not None:
-            notes += intake.warnings
+            notes += said
         return forecasts
+
+    def read_files(
+        self,
+        inputs: Inputs,
+        *,
+        intake: Intake[SeriesSource],
+        refusals: list[Refusal] | None = None,  # noqa: ARG002 (no series is refused before it is forecast)
+    ) -> pl.DataFrame:
+        """Read files into canonical rows, in which each series goes on from its own end."""
+        with tempfile.TemporaryDirectory() as folder:
+            write_history(Path(folder), intake, inputs, channels=self.serving.channels)
+            return pl.read_parquet(Path(folder) / ROWS_FILE)
+
+    @property
+    def table_layout(self) -> Mapping[str, object]:
+        """A table has the columns of a file."""
+        return {}
+
+    def time_rules(self, time: pl.DataType) -> Mapping[str, object]:
+        """What is a time already needs no rule for reading it from text or counts."""
+        return {**TIMES_AS_THEY_ARE, "frequency": "auto"} if time.is_temporal() else {}
 
     def forecast_rows(
         self,

@@ -24,10 +24,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import InputError, ResourceError
+from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.promotion import ledger
 from tasks.promotion.overrides import promote
 from tasks.registry import registrations
-from tasks.serving.server import bind, check_access, check_settings, sole_model
+from tasks.serving.server import bind, check_access, sole_model
+from tasks.serving.settings import settings_for
 from tasks.tracking import mlflow_client
 
 ROOT = Path(__file__).parents[3]
@@ -419,14 +421,16 @@ def test_a_token_that_can_be_guessed_or_not_be_sent_is_refused(token: str):
     [
         (
             {"max_text": 3},
-            'E-SRV-004 --set max_text: got "3": Extra inputs are not permitted.\nFix: set one of',
+            'E-SRV-004 --set max_text: got "3": Extra inputs are not permitted.\n'
+            'Fix: for models of the kind "classify", set one of',
         ),
-        ({"max_texts": 0}, 'E-SRV-004 --set max_texts: got "0": Input should be greater than or equal to 1.\nFix: set'),
+        ({"max_rows": 3}, 'E-SRV-004 --set max_rows: got "3": Extra inputs are not permitted.\nFix: for models of'),
+        ({"max_texts": 0}, 'E-SRV-004 --set max_texts: got "0": Input should be greater than or equal to 1.\nFix: for'),
     ],
 )
 def test_a_setting_that_does_not_exist_or_fit_is_named(values: dict, text: str):
     with pytest.raises(InputError) as caught:
-        check_settings(values)
+        settings_for(CLASSIFY, values)
 
     assert str(caught.value).startswith(text)
 
