@@ -21,6 +21,7 @@ import tasks.kinds.classify_series.ingest
 import tasks.kinds.classify_series.predict
 import tasks.kinds.classify_series.register
 import tasks.kinds.classify_series.report
+import tasks.kinds.classify_series.serve
 import tasks.kinds.classify_series.shard
 import tasks.kinds.classify_series.split
 import tasks.kinds.detect.baseline
@@ -32,6 +33,7 @@ import tasks.kinds.detect.ingest
 import tasks.kinds.detect.predict
 import tasks.kinds.detect.register
 import tasks.kinds.detect.report
+import tasks.kinds.detect.serve
 import tasks.kinds.detect.shard
 import tasks.kinds.detect.split
 import tasks.kinds.forecast.baseline
@@ -43,6 +45,7 @@ import tasks.kinds.forecast.ingest
 import tasks.kinds.forecast.predict
 import tasks.kinds.forecast.register
 import tasks.kinds.forecast.report
+import tasks.kinds.forecast.serve
 import tasks.kinds.forecast.shard
 import tasks.kinds.forecast.split
 import tasks.labelled.fit
@@ -104,6 +107,7 @@ classify_series_register: RegisterModule = tasks.kinds.classify_series.register
 classify_series_gate: GateModule = tasks.kinds.classify_series.gate
 classify_series_report: ReportModule = tasks.kinds.classify_series.report
 classify_series_predict: PredictModule = tasks.kinds.classify_series.predict
+classify_series_serve: ServeModule = tasks.kinds.classify_series.serve
 
 forecast_ingest: IngestModule[SeriesSource] = tasks.kinds.forecast.ingest
 forecast_split: SplitModule[TimeSplitSettings] = tasks.kinds.forecast.split
@@ -116,6 +120,7 @@ forecast_register: RegisterModule = tasks.kinds.forecast.register
 forecast_gate: GateModule = tasks.kinds.forecast.gate
 forecast_report: ReportModule = tasks.kinds.forecast.report
 forecast_predict: PredictModule = tasks.kinds.forecast.predict
+forecast_serve: ServeModule = tasks.kinds.forecast.serve
 
 detect_ingest: IngestModule[DetectionSource] = tasks.kinds.detect.ingest
 detect_split: SplitModule[WarmUpSettings] = tasks.kinds.detect.split
@@ -128,3 +133,4 @@ detect_register: RegisterModule = tasks.kinds.detect.register
 detect_gate: GateModule = tasks.kinds.detect.gate
 detect_report: ReportModule = tasks.kinds.detect.report
 detect_predict: PredictModule = tasks.kinds.detect.predict
+detect_serve: ServeModule = tasks.kinds.detect.serve

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # Beyond this, neighbouring whole numbers become the same float.
 LAST_EXACT = 2**53
 NUMBERS = ("value", "known")
+NO_ROWS = "E-DATA-001"
 TIMES_AS_THEY_ARE = {"time_unit": "text", "time_format": None}
 PLAIN = (pl.String, pl.Boolean, pl.Date, pl.Time, pl.Datetime)
 
@@ -67,10 +68,15 @@ def read_rows(model: TableModel, table: "pl.DataFrame | pd.DataFrame") -> tuple[
 
 
 def read_some(model: TableModel, table: pl.DataFrame) -> ReadTable:
-    """Read what can be read of a table, as a prediction reads a file; raises InputError if that is nothing."""
+    """Read what can be read of a table, as a prediction reads a file; raises the first InputError if it is nothing."""
     refused: list[InputError] = []
     refusals: list[Refusal] = []
-    rows, notes = _read(model, table, refused=refused, refusals=refusals)
+    try:
+        rows, notes = _read(model, table, refused=refused, refusals=refusals)
+    except InputError as error:
+        if error.code == NO_ROWS and refused:
+            raise refused[0] from None
+        raise
     return ReadTable(rows, notes, refused, refusals)
 
 

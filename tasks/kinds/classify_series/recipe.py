@@ -61,4 +61,5 @@ CLASSIFY_SERIES = Kind(
     report=LazyModule("tasks.kinds.classify_series.report"),
     predict=LazyModule("tasks.kinds.classify_series.predict"),
     served_model="tasks.kinds.classify_series.served_model",
+    serve=LazyModule("tasks.kinds.classify_series.serve"),
 )

@@ -63,4 +63,5 @@ DETECT = Kind(
     report=LazyModule("tasks.kinds.detect.report"),
     predict=LazyModule("tasks.kinds.detect.predict"),
     served_model="tasks.kinds.detect.served_model",
+    serve=LazyModule("tasks.kinds.detect.serve"),
 )

@@ -18,8 +18,9 @@ from tasks.errors import InputError
 from tasks.kinds.detect.detector import StreamingDetector
 from tasks.kinds.detect.ingest import write_rows
 from tasks.kinds.detect.levels import LevelScaler
+from tasks.kinds.detect.memory import Memory
 from tasks.kinds.detect.notes import describe_answers, leave_out_foreign
-from tasks.kinds.detect.series_judge import SeriesJudge, forecasts_of
+from tasks.kinds.detect.series_judge import SeriesJudge
 from tasks.kinds.detect.serving import RECENT_FILE, SCALES_FILE, Serving
 from tasks.kinds.detect.source import DetectionSource
 from tasks.panel.frames import ROWS_FILE
@@ -115,7 +116,11 @@ class SeriesDetector:
         return TIMES_AS_THEY_ARE if time.is_temporal() else {}
 
     def answer_rows(
-        self, rows: pl.DataFrame, refusals: list[Refusal] | None = None, notes: list[str] | None = None
+        self,
+        rows: pl.DataFrame,
+        refusals: list[Refusal] | None = None,
+        notes: list[str] | None = None,
+        memories: dict[str, Memory] | None = None,
     ) -> pl.DataFrame:
         """Judge canonical rows; columns series, time, value, expected, surprise, is_anomaly, alarm, event, status.
 
@@ -129,6 +134,8 @@ class SeriesDetector:
         rows are the `warm-up`, as many as training would take, which give its scales too. What belongs to a warm-up or
         is forgotten has no surprise.
 
+        `memories` hold what is remembered of series in place of what training left, and are brought up to date.
+
         A series that cannot be judged is appended to `refusals`, without which it is raised, as it is where none is
         left. What is to be known of the rows is appended to `notes`.
 
@@ -138,56 +145,68 @@ class SeriesDetector:
         """
         self._refuse_other_rows(rows)
         own, said = leave_out_foreign(rows, self.serving.channels)
-        recent = self._read_recent(own["series"].unique().to_list()).partition_by("series", as_dict=True)
-        past_of = {name: past for (name,), past in recent.items()}
+        known = self.recall(own["series"].unique().to_list()) | (memories or {})
         judge, parts = self._judge(), own.partition_by("series", maintain_order=True)
-        judged = answer_each(parts, lambda part: judge.answer(part, past_of.get(part["series"][0])), refusals)
-        answers = list(judged)
+        answered = list(answer_each(parts, lambda part: judge.answer(part, known.get(part["series"][0])), refusals))
         if notes is not None:
-            notes += [*said, *describe_answers(answers, past_of)]
-        return pl.concat(answers)
+            past_of = {name: memory.past for name, memory in known.items()}
+            notes += [*said, *describe_answers([one.answers for one in answered], past_of)]
+        if memories is not None:
+            memories |= {one.answers["series"][0]: one.memory for one in answered}
+        return pl.concat([one.answers for one in answered])
+
+    def recall(self, series: list[str]) -> dict[str, Memory]:
+        """What training left of some series, by their names; those that it does not know are left out."""
+        recent = self.recent.filter(pl.col("series").is_in(series)).collect()
+        return {
+            name: Memory(past=past, learned=self.serving.series[name], scales=self.scaler.series[name])
+            for (name,), past in recent.partition_by("series", as_dict=True).items()
+        }
 
     def stream(self, series: str) -> StreamingDetector:
         """A detector of the next rows of a series that goes on from the last ones it has seen.
 
         Raises KeyError for a series that it does not know.
         """
-        learned, past = self.serving.series[series], self._read_recent([series])
+        memory = self.recall([series])[series]
+        past = memory.past
         streaming = StreamingDetector(
             self.model,
             self.scaler,
             series,
-            warm_up_rows=learned.warm_up_rows,
+            warm_up_rows=memory.learned.warm_up_rows,
             settings=self.serving.detector_settings,
-            is_ordered=self._is_ordered,
+            is_ordered=self.is_ordered,
         )
         streaming.catch_up(
             self.scaler.levels(series, self.scaler.values_of(past)),
-            forecasts_of(past, self.serving.channels),
+            memory.forecasts,
             self.scaler.describe_times(past["time"]),
             surprise=past["surprise"].to_numpy(),
-            first_row=learned.rows - past.height,
+            first_row=memory.first_row,
             last=past.select(pl.col("time").max()).item(),
             last_values=self.scaler.values_of(past)[-1].tolist(),
         )
         return streaming
 
-    def _read_recent(self, series: list[str]) -> pl.DataFrame:
-        return self.recent.filter(pl.col("series").is_in(series)).collect()
-
     @property
-    def _is_ordered(self) -> bool:
+    def is_ordered(self) -> bool:
         """Whether times of a series rise from row to row."""
         source = self.serving.settings
         return "keep" not in (source.unsorted, source.duplicates)
+
+    @property
+    def nothing(self) -> pl.DataFrame:
+        """A table of remembered rows without any."""
+        return self.recent.clear().collect()
 
     def _judge(self) -> SeriesJudge:
         return SeriesJudge(
             model=self.model,
             scaler=self.scaler,
             serving=self.serving,
-            nothing=self.recent.clear().collect(),
-            is_ordered=self._is_ordered,
+            nothing=self.nothing,
+            is_ordered=self.is_ordered,
         )
 
     def _refuse_other_rows(self, rows: pl.DataFrame) -> None:

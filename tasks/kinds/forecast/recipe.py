@@ -61,4 +61,5 @@ FORECAST = Kind(
     report=LazyModule("tasks.kinds.forecast.report"),
     predict=LazyModule("tasks.kinds.forecast.predict"),
     served_model="tasks.kinds.forecast.served_model",
+    serve=LazyModule("tasks.kinds.forecast.serve"),
 )
