@@ -106,8 +106,6 @@ def to_column(name: str, cells: list[Cell]) -> pl.Series:
     kinds = {type(cell) for cell in cells if cell is not None}
     if not kinds or kinds == {str}:
         return pl.Series(name, cells, pl.String)
-    if kinds == {bool}:
-        return pl.Series(name, cells, pl.Boolean)
     if kinds <= {int, float} and all(cell in INT64 for cell in cells if isinstance(cell, int)):
         return pl.Series(name, cells, pl.Int64 if kinds == {int} else pl.Float64, strict=False)
     return pl.Series(name, [cell if isinstance(cell, str | None) else json.dumps(cell) for cell in cells], pl.String)

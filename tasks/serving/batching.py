@@ -84,8 +84,8 @@ class MicroBatcher(Generic[Answer]):
         """Answer questions together; if that fails, one by one, so that none fails for another."""
         try:
             return self.answer_all(questions)
-        except Exception as error:  # noqa: BLE001 (handed to whoever asked)
+        except BaseException as error:  # noqa: BLE001 (a panic of Polars is no Exception; handed to whoever asked)
             if len(questions) == 1:
                 logger.warning("A request failed: %s %s", type(error).__name__, quoted(error))
-                return [error]
+                return [error if isinstance(error, Exception) else RuntimeError(str(error))]
             return [answer for question in questions for answer in self._answer_each([question])]

@@ -60,6 +60,20 @@ def test_a_list_that_fails_takes_no_other_with_it():
     assert isinstance(poisoned, MemoryError)
 
 
+def test_a_panic_ends_no_service():
+    class Panic(BaseException):
+        """As Polars raises it."""
+
+    def answer_all(lists: Sequence[list[str]]) -> list[str]:
+        if ["poison"] in lists:
+            raise Panic("called `unwrap()` on a `None` value")
+        return [texts[0] for texts in lists]
+
+    poisoned, last = run(MicroBatcher(answer_all, max_items=9), ["poison"], ["b"])
+
+    assert (repr(poisoned), last) == ("RuntimeError('called `unwrap()` on a `None` value')", "b")
+
+
 def test_a_client_that_went_away_leaves_the_others_their_answers():
     async def work() -> str:
         batcher = MicroBatcher(lambda lists: [texts[0] for texts in lists], max_items=9)

@@ -24,7 +24,6 @@ from tasks.promotion import named_models
 from tasks.registry import registered_model
 from tasks.registry.registered_model import RegisteredModel
 from tasks.registry.served_parts import SERVING
-from tasks.serving.champion import load_served
 from tasks.tracking import mlflow_client
 from tasks.warm_start import warm_start
 
@@ -269,11 +268,6 @@ def test_the_served_code_knows_neither_prefect_nor_mlflow(registered: Registered
 
     assert (code / "tasks" / "kinds" / "forecast" / "forecaster.py").is_file()
     assert not [line for line in imports if re.match(r"\s*(import|from) (prefect|mlflow)", line)]
-
-
-def test_the_rest_server_answers_for_no_forecaster(registered: RegisteredModel):
-    with pytest.raises(InputError, match=re.escape('E-SRV-007 model loads/1 is of the kind "forecast"')):
-        load_served(registered)
 
 
 def test_a_forecaster_is_no_warm_start(registered: RegisteredModel, loads: tuple[Lineage, object]):
