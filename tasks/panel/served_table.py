@@ -64,15 +64,18 @@ def read_rows(model: TableModel, table: "pl.DataFrame | pd.DataFrame") -> tuple[
 
     Raises what the reading of the training rows raises, and as `stored_table`.
     """
-    return _read(model, table, refused=None, refusals=None)
+    return _read(model, table, model.table_layout)
 
 
-def read_some(model: TableModel, table: pl.DataFrame) -> ReadTable:
-    """Read what can be read of a table, as a prediction reads a file; raises the first InputError if it is nothing."""
+def read_some(model: TableModel, table: pl.DataFrame, **changed: object) -> ReadTable:
+    """Read what can be read of a table, as a prediction reads a file, but for `changed` settings.
+
+    Raises the first InputError if it is nothing.
+    """
     refused: list[InputError] = []
     refusals: list[Refusal] = []
     try:
-        rows, notes = _read(model, table, refused=refused, refusals=refusals)
+        rows, notes = _read(model, table, {**model.table_layout, **changed}, refused, refusals)
     except InputError as error:
         if error.code == NO_ROWS and refused:
             raise refused[0] from None
@@ -83,13 +86,13 @@ def read_some(model: TableModel, table: pl.DataFrame) -> ReadTable:
 def _read(
     model: TableModel,
     table: "pl.DataFrame | pd.DataFrame",
-    *,
-    refused: list[InputError] | None,
-    refusals: list[Refusal] | None,
+    layout: Mapping[str, object],
+    refused: list[InputError] | None = None,
+    refusals: list[Refusal] | None = None,
 ) -> tuple[pl.DataFrame, list[str]]:
-    serving, layout = model.serving, model.table_layout
+    serving = model.serving
     with stored_table(table, serving.settings_for(Path("table.parquet"), **layout)) as (inputs, time):
-        settings = serving.settings_for(inputs.files[0].path, **layout, **model.time_rules(time))
+        settings = serving.settings_for(inputs.files[0].path, **{**layout, **model.time_rules(time)})
         intake = Intake(settings, refused=refused)
         return model.read_files(inputs, intake=intake, refusals=refusals), intake.warnings
 

@@ -1,12 +1,13 @@
 """Tables that come over HTTP: the same rows as in a file, answered as a prediction answers the file.
 
-Each table is read and answered by itself, also where several wait. What one is told of a series may not depend on who
-else asks, down to the last bit: a network rounds by the size of its batch, and what is said of rows depends on all that
-are read at once. Of the time of a question the network takes a tenth.
+What one is told of a series may not depend on who else asks, down to the last bit. Tables that wait together are read
+together, which takes most of the time, where nothing is to be said of any of their rows; each is answered by itself,
+for a network rounds by the size of its batch.
 """
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -18,7 +19,8 @@ from tasks.contract import interface
 from tasks.contract.interface import Answered, FieldError
 from tasks.errors import InputError, ResourceError, RnnflowError
 from tasks.panel.refusals import Refusal
-from tasks.panel.served_table import TableModel, read_some
+from tasks.panel.served_table import ReadTable, TableModel, read_some
+from tasks.prediction.reading_together import read_together
 from tasks.prediction.remedies import in_words_of_training
 from tasks.prediction.tables import with_iso_times
 
@@ -117,19 +119,24 @@ def answer_tables(
     caps: TableCaps,
     answer: Callable[[QuestionT, pl.DataFrame, list[Refusal], list[str]], dict[str, Any]],
 ) -> Answered:
-    """Answer questions one by one.
+    """Answer questions that wait together.
 
     `answer` returns the fields that a kind adds to its answer, given a question, the rows that the model reads in its
     table, and lists to which it appends series that it refuses and what is to be known; it raises InputError where
     nothing is left, and FieldError.
     """
-    return Answered(answers=[_answer_table(model, question, caps, answer) for question in questions])
+    tables = [question.table() for question in questions]
+    together = read_together(model, tables) or [partial(read_some, model, table) for table in tables]
+    pairs = zip(questions, together, strict=True)
+    return Answered(answers=[_answer_table(model, question, read, caps, answer) for question, read in pairs])
 
 
-def _answer_table(model: TableModel, question: QuestionT, caps: TableCaps, answer: Callable) -> dict | FieldError:
+def _answer_table(
+    model: TableModel, question: QuestionT, read_table: Callable[[], ReadTable], caps: TableCaps, answer: Callable
+) -> dict | FieldError:
     settings = model.serving.settings
     try:
-        read = read_some(model, question.table())
+        read = read_table()
         num_series = read.rows["series"].n_unique()
         if num_series > caps.max_series:
             problem = f"got {num_series} series, expected at most max_series = {caps.max_series}."

@@ -90,6 +90,8 @@ class RollingLikelihood:
 
 def _measure_size(run: deque[float], residual: float) -> float:
     """Size of the mean of a run that goes on with a residual."""
+    if run.maxlen == 1:  # its own mean
+        return round(abs(residual), DIGITS)
     run.append(residual)
     return round(abs(math.fsum(run) / len(run)), DIGITS)
 
