@@ -63,7 +63,9 @@ def _add_predictions(
     app: FastAPI, module: ServeModule[Any], batcher: MicroBatcher[Any], settings: ServingSettings
 ) -> None:
     interface = module.INTERFACE
-    body = {"required": True, "content": {"application/json": {"schema": interface.question.model_json_schema()}}}
+    schema = interface.question.model_json_schema(ref_template="#/components/schemas/{model}")
+    parts = schema.pop("$defs", {})
+    body = {"required": True, "content": {"application/json": {"schema": schema}}}
     refusals = {status: {"model": ErrorAnswer, "description": text} for status, text in REFUSALS.items()}
 
     @app.post(
@@ -87,6 +89,16 @@ def _add_predictions(
             return fault.as_response()
         except Exception:  # noqa: BLE001 (logged where it happened; a client gets no traceback)
             return failed_answer().as_response()
+
+    describe = app.openapi
+
+    def describe_with_parts() -> dict[str, Any]:
+        """The page of the interface, with the shapes that questions are made of."""
+        page = describe()
+        page["components"]["schemas"] = parts | page["components"]["schemas"]
+        return page
+
+    app.openapi = describe_with_parts
 
 
 def _add_state(app: FastAPI, follower: ModelFollower, settings: ServingSettings) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -214,6 +215,9 @@ def test_the_page_of_the_interface_has_examples_and_every_refusal(asked: Asked, 
     assert set(predict["responses"]) == {"200", *map(str, REFUSALS)}
     [example] = described["components"]["schemas"][answer]["examples"]
     assert set(example) == {"model", asked.field, "refused", "notes"}
+    links = re.findall(r'"\$ref": "#/components/schemas/([^"]+)"', json.dumps(described))
+    assert set(links) <= set(described["components"]["schemas"])
+    assert "$defs" not in json.dumps(described)
 
 
 def test_state_is_told_and_guarded(asked: Asked, open_client: Callable[..., TestClient], follower: ModelFollower):
