@@ -32,15 +32,15 @@ class Caps(Settings):
 class Question(BaseModel):
     """A request's body, which pydantic reads as it is: no text counts as a number, and no field is unknown.
 
-    A kind adds its fields; `model_config` gets an example.
+    A kind adds its fields, first the list of what it asks about; `model_config` gets an example.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     @property
-    @abstractmethod
     def num_items(self) -> int:
-        """How many items, such as texts, it asks about."""
+        """How many items, such as texts, it asks about: its first field holds them."""
+        return len(getattr(self, next(iter(type(self).model_fields))))
 
     @abstractmethod
     def check(self, caps: Any, /) -> None:  # noqa: ANN401 (a kind's own caps)

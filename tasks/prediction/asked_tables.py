@@ -57,11 +57,6 @@ class TableQuestion(interface.Question):
 
     rows: list[dict[str, Cell]] = Field(min_length=1, description="The rows of the table.")
 
-    @property
-    def num_items(self) -> int:
-        """How many rows there are."""
-        return len(self.rows)
-
     def check(self, caps: TableCaps) -> None:
         """Raise FieldError naming what is beyond a cap; series are counted when the rows are read."""
         num_columns = len({name for row in self.rows for name in row})

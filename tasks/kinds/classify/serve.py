@@ -38,11 +38,6 @@ class Question(interface.Question):
 
     texts: list[str] = Field(min_length=1, description="Raw texts; an empty one counts as one unknown token.")
 
-    @property
-    def num_items(self) -> int:
-        """How many texts there are."""
-        return len(self.texts)
-
     def check(self, caps: Caps) -> None:
         """Raise FieldError naming what is beyond a cap; tokens are counted when the texts are read."""
         if len(self.texts) > caps.max_texts:

@@ -2,34 +2,27 @@
 
 import re
 from collections.abc import Sequence
-from itertools import accumulate
 
 import numpy as np
 from pydantic import Field
 
 from rnnflow_bits.ingest import BITS
 from rnnflow_bits.labeller import LineLabeller
-from tasks.contract import interface
-from tasks.contract.interface import Answer, Answered, FieldError, Interface, ModelState
+from tasks.contract.interface import Answer, Answered, Caps, FieldError, Interface, ModelState, Question
 
 
-class Caps(interface.Caps):
+class LineCaps(Caps):
     """What a question about lines may hold."""
 
     max_lines: int = Field(100, ge=1, description="Lines of a request.")
 
 
-class Question(interface.Question):
+class LineQuestion(Question):
     """Lines to label."""
 
     lines: list[str] = Field(min_length=1)
 
-    @property
-    def num_items(self) -> int:
-        """How many lines there are."""
-        return len(self.lines)
-
-    def check(self, caps: Caps) -> None:
+    def check(self, caps: LineCaps) -> None:
         """Raise FieldError naming the first line that is one too many, or is none."""
         for index, line in enumerate(self.lines):
             if index == caps.max_lines:
@@ -51,8 +44,8 @@ INTERFACE = Interface(
     description="Return a label for each line, and the probability of every label.",
     items="lines",
     sample='{"lines": ["0110"]}',
-    caps=Caps,
-    question=Question,
+    caps=LineCaps,
+    question=LineQuestion,
     answer=LineAnswer,
     state=ModelState,
 )
@@ -70,9 +63,9 @@ def describe_model(_labeller: LineLabeller) -> dict:
     return {}
 
 
-def answer_questions(labeller: LineLabeller, questions: Sequence[Question], _caps: Caps, *, label: str) -> Answered:
+def answer_questions(labeller: LineLabeller, questions: Sequence[LineQuestion], _caps: Caps, *, label: str) -> Answered:
     """Label the lines of several questions at once."""
     probabilities = labeller.predict_probabilities([line for question in questions for line in question.lines])
-    parts = np.split(probabilities, list(accumulate(question.num_items for question in questions))[:-1])
+    parts = np.split(probabilities, np.cumsum([len(question.lines) for question in questions])[:-1])
     answers = [{"labels": labeller.name_best(part), "probabilities": labeller.by_label(part)} for part in parts]
     return Answered(answers=answers)
