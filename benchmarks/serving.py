@@ -33,17 +33,17 @@ once. `rnnflow-unbatched` scores waiting requests one by one. Percentiles are lo
 goes before each load. The clients share the machine with the servers."""
 
 
-def command_of(server: str, folder: str, port: int) -> list[str]:
+def command_of(server: str, folder: str, port: int, *, name: str = NAME) -> list[str]:
     """The command that starts a server."""
     if server != "mlflow":
-        unbatched = ["--set", "batch_texts=1"] if server == "rnnflow-unbatched" else []
-        return [sys.executable, "-m", "flows.commands.cli", "serve", NAME, "--port", str(port), *unbatched]
+        unbatched = ["--set", "batch_items=1"] if server == "rnnflow-unbatched" else []
+        return [sys.executable, "-m", "flows.commands.cli", "serve", name, "--port", str(port), *unbatched]
     serve = ["models", "serve", "-m", folder, "--env-manager", "local", "--host", "127.0.0.1", "--workers", "1"]
     return [sys.executable, "-m", "mlflow", *serve, "--port", str(port)]
 
 
 @contextlib.contextmanager
-def running(server: str, folder: str, *, home: Path, threads: int) -> Iterator[str]:
+def running(server: str, folder: str, *, home: Path, threads: int, name: str = NAME) -> Iterator[str]:
     """Run a server for the duration of a block; yields its address once it answers."""
     port = free_port()
     # MLflow starts `uvicorn` from the path.
@@ -51,7 +51,7 @@ def running(server: str, folder: str, *, home: Path, threads: int) -> Iterator[s
     settings = {"RNNFLOW_HOME": str(home), "OMP_NUM_THREADS": str(threads), "DO_NOT_TRACK": "true", "PATH": path}
     with (home / f"{server}.log").open("wb") as log:
         process = subprocess.Popen(
-            command_of(server, folder, port),
+            command_of(server, folder, port, name=name),
             cwd=measure.ROOT,
             env={**os.environ, **settings},
             stdout=log,

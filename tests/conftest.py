@@ -16,7 +16,7 @@ HEAVY = (
 # examples, are left out of `make quick`.
 COSTLY = {
     *("server", "lone_server", "prefect_api", "history", "failing_server", "fresh_process", "heavy_process"),
-    *("empty_database", "reviews", "loads", "registered", "fitted", "panel", "lineage"),
+    *("empty_database", "reviews", "loads", "registered", "fitted", "panel", "lineage", "small_models"),
 }
 
 

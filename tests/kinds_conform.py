@@ -22,6 +22,7 @@ import tasks.kinds.classify_series.monitor
 import tasks.kinds.classify_series.predict
 import tasks.kinds.classify_series.register
 import tasks.kinds.classify_series.report
+import tasks.kinds.classify_series.serve
 import tasks.kinds.classify_series.shard
 import tasks.kinds.classify_series.split
 import tasks.kinds.classify_series.warm_start
@@ -35,6 +36,7 @@ import tasks.kinds.detect.monitor
 import tasks.kinds.detect.predict
 import tasks.kinds.detect.register
 import tasks.kinds.detect.report
+import tasks.kinds.detect.serve
 import tasks.kinds.detect.shard
 import tasks.kinds.detect.split
 import tasks.kinds.detect.warm_start
@@ -48,6 +50,7 @@ import tasks.kinds.forecast.monitor
 import tasks.kinds.forecast.predict
 import tasks.kinds.forecast.register
 import tasks.kinds.forecast.report
+import tasks.kinds.forecast.serve
 import tasks.kinds.forecast.shard
 import tasks.kinds.forecast.split
 import tasks.kinds.forecast.warm_start
@@ -112,6 +115,7 @@ classify_series_report: ReportModule = tasks.kinds.classify_series.report
 classify_series_predict: PredictModule = tasks.kinds.classify_series.predict
 classify_series_warm_start: WarmStartModule = tasks.kinds.classify_series.warm_start
 classify_series_monitor: MonitorModule = tasks.kinds.classify_series.monitor
+classify_series_serve: ServeModule = tasks.kinds.classify_series.serve
 
 forecast_ingest: IngestModule[SeriesSource] = tasks.kinds.forecast.ingest
 forecast_split: SplitModule[TimeSplitSettings] = tasks.kinds.forecast.split
@@ -126,6 +130,7 @@ forecast_report: ReportModule = tasks.kinds.forecast.report
 forecast_predict: PredictModule = tasks.kinds.forecast.predict
 forecast_warm_start: WarmStartModule = tasks.kinds.forecast.warm_start
 forecast_monitor: MonitorModule = tasks.kinds.forecast.monitor
+forecast_serve: ServeModule = tasks.kinds.forecast.serve
 
 detect_ingest: IngestModule[DetectionSource] = tasks.kinds.detect.ingest
 detect_split: SplitModule[WarmUpSettings] = tasks.kinds.detect.split
@@ -140,3 +145,4 @@ detect_report: ReportModule = tasks.kinds.detect.report
 detect_predict: PredictModule = tasks.kinds.detect.predict
 detect_warm_start: WarmStartModule = tasks.kinds.detect.warm_start
 detect_monitor: MonitorModule = tasks.kinds.detect.monitor
+detect_serve: ServeModule = tasks.kinds.detect.serve

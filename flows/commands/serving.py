@@ -1,4 +1,4 @@
-"""Commands that ask a registered model: for a file of texts, or for whoever comes."""
+"""Commands that ask a registered model: for a file, or for whoever comes."""
 
 import json
 import logging
@@ -54,20 +54,21 @@ def predict(ctx: click.Context, skip_bad: bool, as_json: bool, **options: Any) -
 @click.argument("model", required=False)
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Beyond loopback RNNFLOW_SERVE_TOKEN must be set.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a cap, as in max_texts=1000.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a cap, as in max_requests=8.")
 @click.pass_context
 def serve(ctx: click.Context, model: str | None, host: str, port: int, settings: tuple[str, ...]) -> None:
     """Answer requests with a registered model. MODEL is NAME, NAME@alias or NAME/3; one that is alone needs no name.
 
-    An alias, of which NAME alone means the champion, is followed: a newly promoted version takes over within seconds.
+    Requests hold texts, or for models of numbers a table, and get what `rnnflow predict` writes to a file. An alias, of
+    which NAME alone means the champion, is followed: a newly promoted version takes over within seconds. The page /docs
+    says how to ask, /v1/model shows the columns of a table and the caps.
     """
     log_to_stderr(verbose=ctx.meta["debug"])
     from flows.recipes.recipe_file import parse_assignment
-    from tasks.serving.server import check_settings, serve_model, sole_model
+    from tasks.serving.server import serve_model, sole_model
 
     changed = {".".join(keys): value for keys, value in map(parse_assignment, settings)}
-    allowed = check_settings(changed)
-    serve_model(model or sole_model(), host=host, port=port, settings=allowed, announce=click.echo)
+    serve_model(model or sole_model(), host=host, port=port, changed=changed, announce=click.echo)
 
 
 class PrintableFormatter(logging.Formatter):

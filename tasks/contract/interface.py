@@ -1,10 +1,11 @@
 """How the models of a kind are asked over HTTP: questions, answers, what is allowed and what is refused."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from rnnmodels.config import Settings
 from tasks.contract.profile import Profile
@@ -21,11 +22,29 @@ JSON_TYPES: dict[type, str] = {
 
 
 class Caps(Settings):
-    """What a question may hold; an error that a cap causes names it. A kind without texts counts its items alone."""
+    """What a question may hold; a kind adds caps of its own, and an error that a cap causes names it."""
 
-    max_texts: int = Field(256, ge=1, le=100_000, description="Texts, or other items, of a request.")
-    max_characters: int = Field(1_000_000, ge=1, le=1_000_000, description="Characters of a text.")
-    max_tokens: int = Field(1_000_000, ge=1, le=1_000_000, description="Tokens of a text, before it is cut.")
+    batch_items: int = Field(
+        64, ge=1, le=1_000_000, description="Items of waiting requests, such as texts, that are answered together."
+    )
+
+
+class Question(BaseModel):
+    """A request's body, which pydantic reads as it is: no text counts as a number, and no field is unknown.
+
+    A kind adds its fields, first the list of what it asks about; `model_config` gets an example.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    @property
+    def num_items(self) -> int:
+        """How many items, such as texts, it asks about: its first field holds them."""
+        return len(getattr(self, next(iter(type(self).model_fields))))
+
+    @abstractmethod
+    def check(self, caps: Any, /) -> None:  # noqa: ANN401 (a kind's own caps)
+        """Raise FieldError naming the first field that is beyond a cap."""
 
 
 class Answer(BaseModel):
@@ -49,7 +68,8 @@ class Interface:
 
     purpose: what the service does, as in `Classifies texts`. summary and description: of the address to ask at.
     items: the plural of what a question asks about, as in `texts`. sample: a short question, in JSON.
-    question, answer, state: shapes of a body, of what it gets, and of what `/v1/model` shows.
+    caps: what a question may hold. question, answer, state: shapes of a body, of what it gets, and of what `/v1/model`
+    shows.
     """
 
     purpose: str
@@ -57,26 +77,31 @@ class Interface:
     description: str
     items: str
     sample: str
-    question: type[BaseModel]
+    caps: type[Caps]
+    question: type[Question]
     answer: type[Answer]
     state: type[ModelState]
 
 
 @dataclass
 class FieldError(Exception):
-    """A field of a question that is missing, unknown, of another type or beyond a cap, named as in `texts[3]`."""
+    """A field of a question that is missing, unknown, of another type, beyond a cap or of no use to the model.
 
-    place: str
+    `place` names it as in `texts[3]`; it is None where no field is meant.
+    """
+
+    place: str | None
     problem: str
     fix: str
+    code: str = "E-SRV-013"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
     """What each of several questions got: the fields that its kind adds to `Answer`, or a fault.
 
-    profile: what all items looked like; None where a kind has no profiles.
+    profiles: what the items looked like, of one or more questions each; none where a kind has no profiles.
     """
 
     answers: Sequence[dict[str, Any] | FieldError]
-    profile: Profile | None = None
+    profiles: Sequence[Profile] = ()

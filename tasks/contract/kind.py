@@ -61,6 +61,6 @@ class Kind:
     predict: "LazyModule[PredictModule]"
     served_model: str
     warm_start: "LazyModule[WarmStartModule] | None" = None
-    serve: "LazyModule[ServeModule[Any, Any]] | None" = None
+    serve: "LazyModule[ServeModule[Any]] | None" = None
     monitor: "LazyModule[MonitorModule] | None" = None
     package: str = ""

@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from tasks.contract.interface import Answered, Caps, Interface
+from tasks.contract.interface import Answered, Interface
 from tasks.contract.profile import Watch
 
 ModelT = TypeVar("ModelT")
-ItemT = TypeVar("ItemT")
 
 
 class Predicted(Protocol):
@@ -51,16 +50,16 @@ class PredictModule(Protocol):
         """Answer a file: model, input and output path, then options."""
 
 
-class ServeModule(Protocol[ModelT, ItemT]):
+class ServeModule(Protocol[ModelT]):
     """Questions that come over HTTP to answers.
 
-    A question is the JSON object of a request's body; its items are what is counted and answered, such as texts. A
-    model answers in one thread, the items of all questions that wait together.
+    A question is the JSON object of a request's body, in the shape that `INTERFACE.question` gives it. A model answers
+    in one thread, all questions that wait together.
     """
 
     @property
     def INTERFACE(self) -> Interface:  # noqa: N802 (a constant of a module)
-        """Shapes of questions and answers, and words."""
+        """Shapes of questions and answers, caps, and words."""
 
     def load_model(self, parts: Path, /) -> ModelT:
         """Read a model from its folder; raises IntegrityError (E-INT-001) if a part is not what was registered."""
@@ -71,11 +70,8 @@ class ServeModule(Protocol[ModelT, ItemT]):
     def describe_model(self, model: ModelT, /) -> dict[str, Any]:
         """The fields that `INTERFACE.state` has beyond `ModelState`."""
 
-    def parse_items(self, question: dict[str, Any], caps: Caps, /) -> list[ItemT]:
-        """Read the items of a question, at least one; raises FieldError naming the first field that is wrong."""
-
-    def answer_questions(self, model: ModelT, questions: Sequence[list[ItemT]], caps: Caps, /) -> Answered:
-        """Answer the items of several questions at once."""
+    def answer_questions(self, model: ModelT, questions: Sequence[Any], caps: Any, /, *, label: str) -> Answered:  # noqa: ANN401
+        """Answer several questions at once under the caps of `INTERFACE`; `label` names the model's version."""
 
 
 class MonitorModule(Protocol):

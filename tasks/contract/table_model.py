@@ -76,6 +76,7 @@ class TableModel(ABC, Generic[SourceT]):
         *,
         refusals: list[Refusal] | None = None,
         intake: Intake[SourceT] | None = None,
+        profiles: list[Profile] | None = None,
         **changed: object,
     ) -> pl.DataFrame:
         """Answer all that files hold; `changed` settings of the source are other than in training.
@@ -83,8 +84,12 @@ class TableModel(ABC, Generic[SourceT]):
         An `intake` brings its own, and is told what was done.
         """
         intake, notes = intake or Intake(self.serving.settings_for(inputs.files[0].path, **changed)), Notes()
-        with tempfile.TemporaryDirectory() as folder:
-            rows = pl.read_parquet(self.store_rows(Path(folder), inputs, intake, refusals))
-        answers = self.answer_window(rows, intake.settings, refusals=refusals, notes=notes)
+        rows = self.read_files(inputs, intake, refusals)
+        answers = self.answer_window(rows, intake.settings, refusals=refusals, notes=notes, profiles=profiles)
         intake.warnings += self.describe(notes)
         return answers
+
+    def read_files(self, inputs: Inputs, intake: Intake[SourceT], refusals: list[Refusal] | None) -> pl.DataFrame:
+        """Read files into the rows that are answered, as `store_rows` does."""
+        with tempfile.TemporaryDirectory() as folder:
+            return pl.read_parquet(self.store_rows(Path(folder), inputs, intake, refusals))

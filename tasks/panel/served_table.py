@@ -9,14 +9,18 @@ import datetime
 import decimal
 import tempfile
 from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import polars as pl
 
+from tasks.contract.notes import Notes
+from tasks.contract.table_model import Refusal, TableModel
 from tasks.errors import InputError, quoted
 from tasks.panel.source import StampedSource
 from tasks.sources.inputs import InputFile, Inputs
+from tasks.sources.intake import Intake
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,8 +28,86 @@ if TYPE_CHECKING:
 # Beyond this, neighbouring whole numbers become the same float.
 LAST_EXACT = 2**53
 NUMBERS = ("value", "known")
+NO_ROWS = "E-DATA-001"
 TIMES_AS_THEY_ARE = {"time_unit": "text", "time_format": None}
+StampedT = TypeVar("StampedT", bound=StampedSource)
 PLAIN = (pl.String, pl.Boolean, pl.Date, pl.Time, pl.Datetime)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadTable(Generic[StampedT]):
+    """The rows of a table as a model answers them, and the settings that they were read by.
+
+    said: what was done to the rows. refused, refusals: which rows and series were left out.
+    """
+
+    rows: pl.DataFrame
+    settings: StampedT
+    said: list[str]
+    refused: list[InputError] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+
+
+class PanelModel(TableModel[StampedT]):
+    """A served model of series or sequences, which reads a table as it reads files."""
+
+    @property
+    def table_layout(self) -> Mapping[str, object]:
+        """Settings of the source that are other for a table, which has no file's name."""
+        return {}
+
+    def time_rules(self, time: pl.DataType) -> Mapping[str, object]:
+        """Settings of the source that are other where the type of the times tells what they are."""
+        return TIMES_AS_THEY_ARE if time.is_temporal() else {}
+
+    def answer_frame(self, table: "pl.DataFrame | pd.DataFrame", *, notes: list[str] | None = None) -> pl.DataFrame:
+        """Answer a table with the columns of the source, as `answer_files` does.
+
+        What is to be known of the rows is appended to `notes`. Raises InputError also for a table that cannot be read
+        (E-REG-012 to -014).
+        """
+        read, noted = read_table(self, table), Notes()
+        answers = self.answer_window(read.rows, read.settings, refusals=None, notes=noted)
+        if notes is not None:
+            notes += [*read.said, *self.describe(noted)]
+        return answers
+
+
+def read_table(model: PanelModel[StampedT], table: "pl.DataFrame | pd.DataFrame") -> ReadTable[StampedT]:
+    """Read a table with the columns of a model's source.
+
+    Raises what the reading of the training rows raises, and as `stored_table`.
+    """
+    return _read(model, table, model.table_layout)
+
+
+def read_some(model: PanelModel[StampedT], table: pl.DataFrame, **changed: object) -> ReadTable[StampedT]:
+    """Read what can be read of a table, as a prediction reads a file, but for `changed` settings.
+
+    Raises the first InputError if it is nothing.
+    """
+    refused: list[InputError] = []
+    try:
+        return _read(model, table, {**model.table_layout, **changed}, refused, [])
+    except InputError as error:
+        if error.code == NO_ROWS and refused:
+            raise refused[0] from None
+        raise
+
+
+def _read(
+    model: PanelModel[StampedT],
+    table: "pl.DataFrame | pd.DataFrame",
+    layout: Mapping[str, object],
+    refused: list[InputError] | None = None,
+    refusals: list[Refusal] | None = None,
+) -> ReadTable[StampedT]:
+    serving = model.serving
+    with stored_table(table, serving.settings_for(Path("table.parquet"), **layout)) as (inputs, time):
+        settings = serving.settings_for(inputs.files[0].path, **{**layout, **model.time_rules(time)})
+        intake = Intake(settings, refused=refused)
+        rows = model.read_files(inputs, intake, refusals)
+    return ReadTable(rows=rows, settings=settings, said=intake.warnings, refused=refused or [], refusals=refusals or [])
 
 
 @contextlib.contextmanager
@@ -35,14 +117,14 @@ def stored_table(table: "pl.DataFrame | pd.DataFrame", source: StampedSource) ->
     Raises InputError: E-SRC-004 for no rows, E-REG-012 for a column that is missing or repeated, E-REG-013 and
     E-REG-014 for one whose type cannot be read.
     """
-    cells = read_table(table, source.wanted_columns())
+    cells = read_cells(table, source.wanted_columns())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "table.parquet"
         cells.write_parquet(path)
         yield Inputs([InputFile(path, path.name, "parquet")], []), cells.schema[source.time_column]
 
 
-def read_table(table: "pl.DataFrame | pd.DataFrame", columns: Mapping[str, str]) -> pl.DataFrame:
+def read_cells(table: "pl.DataFrame | pd.DataFrame", columns: Mapping[str, str]) -> pl.DataFrame:
     """A table in types that the reader of Parquet takes; `columns` are those it needs, by role.
 
     What else is plain goes along, for it may explain what is wrong with a row. Raises as `stored_table`.

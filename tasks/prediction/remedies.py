@@ -52,6 +52,20 @@ def _as_options(fix: str, settings: FileSettings) -> str:
     return ASSIGNMENT.sub(as_option, fix)
 
 
+def in_words_of_training(fix: str, settings: FileSettings) -> str:
+    """A remedy whose settings of the source can be changed by training again alone."""
+
+    def as_training(found: re.Match) -> str:
+        verb, name, value = found.groups()
+        return (
+            f"{'train with ' if verb else ''}source.{name} = {value}"
+            if name in type(settings).model_fields
+            else found[0]
+        )
+
+    return ASSIGNMENT.sub(as_training, fix)
+
+
 def refuse_all(first: InputError, number: int) -> InputError:
     """The error of a file of which nothing can be answered: the first refusal's, with the number of all."""
     if number == 1:

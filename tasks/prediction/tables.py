@@ -18,9 +18,9 @@ def write_table(table: pl.DataFrame, path: Path, *, is_first: bool) -> None:
     Files of text show times in ISO 8601, with their offset if they have one.
     """
     if path.suffix == ".csv":
-        _with_iso_times(table).write_csv(path, include_header=is_first)
+        with_iso_times(table).write_csv(path, include_header=is_first)
     elif path.suffix == ".jsonl":
-        _with_iso_times(table).write_ndjson(path)
+        with_iso_times(table).write_ndjson(path)
     else:
         _write_parquet(table, path)
     sync(path)
@@ -39,7 +39,8 @@ def join_files(parts: Iterable[Path], path: Path) -> None:
     sync(path)
 
 
-def _with_iso_times(table: pl.DataFrame) -> pl.DataFrame:
+def with_iso_times(table: pl.DataFrame) -> pl.DataFrame:
+    """Times as text in ISO 8601, with their offset if they have one."""
     # Polars writes offsets in one way to CSV and in another to JSON.
     times = {name: dtype for name, dtype in table.schema.items() if isinstance(dtype, pl.Datetime)}
     return table.with_columns(

@@ -53,12 +53,12 @@ class Answerer:
     seen: SeenInputs
     caps: Caps
 
-    def __call__(self, questions: Sequence[list[Any]]) -> list[JSONResponse | RequestError]:
-        """Return a response, or a fault, for each list of items; raises what a kind's code raises."""
+    def __call__(self, questions: Sequence[Any]) -> list[JSONResponse | RequestError]:
+        """Return a response, or a fault, for each question; raises what a kind's code raises."""
         served = self.follower.current
-        answered = served.module.answer_questions(served.model, questions, self.caps)
-        if answered.profile is not None:
-            self.seen.add(served.label, answered.profile)
+        answered = served.module.answer_questions(served.model, questions, self.caps, label=served.label)
+        for profile in answered.profiles:
+            self.seen.add(served.label, profile)
         return [
             bad_field(answer) if isinstance(answer, FieldError) else JSONResponse({"model": served.label, **answer})
             for _, answer in zip(questions, answered.answers, strict=True)

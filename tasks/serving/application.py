@@ -12,14 +12,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from tasks.contract.interface import ModelState
-from tasks.contract.services import ItemT, ServeModule
+from tasks.contract.services import ServeModule
 from tasks.serving.answers import Answerer, ErrorAnswer, ReadyAnswer
 from tasks.serving.batching import MicroBatcher
 from tasks.serving.bodies import read_body, refuse
 from tasks.serving.champion import ModelFollower
 from tasks.serving.faults import RequestError, failed_answer, unknown_address
 from tasks.serving.gate import Gate
-from tasks.serving.questions import parse_items
+from tasks.serving.questions import parse_question
 from tasks.serving.seen_inputs import SeenInputs
 from tasks.serving.settings import ServingSettings
 
@@ -29,7 +29,7 @@ REFUSALS = {
     408: "The body did not arrive in time.",
     413: "The body is too large.",
     415: "The body is not announced as JSON.",
-    422: "A field is missing, unknown, of another type or beyond a cap.",
+    422: "A field is missing, unknown, of another type, beyond a cap, or nothing that the model can answer.",
     503: "Too many requests at once; repeat after the seconds in Retry-After.",
 }
 CLIENT_GONE = 499  # as nginx has it; nobody is there to read it
@@ -38,7 +38,7 @@ CLIENT_GONE = 499  # as nginx has it; nobody is there to read it
 def create_application(follower: ModelFollower, settings: ServingSettings, *, token: str = "") -> Gate:
     """Build the service around a loaded model; with a token, all but `/health` asks for it."""
     seen = SeenInputs()
-    batcher = MicroBatcher(Answerer(follower=follower, seen=seen, caps=settings), max_items=settings.batch_texts)
+    batcher = MicroBatcher(Answerer(follower=follower, seen=seen, caps=settings), max_items=settings.batch_items)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
@@ -60,10 +60,12 @@ def create_application(follower: ModelFollower, settings: ServingSettings, *, to
 
 
 def _add_predictions(
-    app: FastAPI, module: ServeModule[Any, ItemT], batcher: MicroBatcher[ItemT, Any], settings: ServingSettings
+    app: FastAPI, module: ServeModule[Any], batcher: MicroBatcher[Any], settings: ServingSettings
 ) -> None:
     interface = module.INTERFACE
-    body = {"required": True, "content": {"application/json": {"schema": interface.question.model_json_schema()}}}
+    schema = interface.question.model_json_schema(ref_template="#/components/schemas/{model}")
+    parts = schema.pop("$defs", {})
+    body = {"required": True, "content": {"application/json": {"schema": schema}}}
     refusals = {status: {"model": ErrorAnswer, "description": text} for status, text in REFUSALS.items()}
 
     @app.post(
@@ -82,11 +84,21 @@ def _add_predictions(
         except ClientDisconnect:
             return Response(status_code=CLIENT_GONE)
         try:
-            return await batcher.submit(parse_items(module, body, settings))
+            return await batcher.submit(parse_question(module.INTERFACE, body, settings))
         except RequestError as fault:
             return fault.as_response()
         except Exception:  # noqa: BLE001 (logged where it happened; a client gets no traceback)
             return failed_answer().as_response()
+
+    describe = app.openapi
+
+    def describe_with_parts() -> dict[str, Any]:
+        """The page of the interface, with the shapes that questions are made of."""
+        page = describe()
+        page["components"]["schemas"] = parts | page["components"]["schemas"]
+        return page
+
+    app.openapi = describe_with_parts
 
 
 def _add_state(app: FastAPI, follower: ModelFollower, settings: ServingSettings) -> None:

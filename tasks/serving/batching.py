@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from tasks.contract.services import ItemT
+from tasks.contract.interface import Question
 from tasks.errors import quoted
 
 logger = logging.getLogger(__name__)
@@ -21,26 +21,26 @@ Answer = TypeVar("Answer")
 
 
 @dataclass
-class _Waiting(Generic[ItemT, Answer]):
-    items: list[ItemT]
+class _Waiting(Generic[Answer]):
+    question: Question
     answer: asyncio.Future[Answer]
 
 
 @dataclass
-class MicroBatcher(Generic[ItemT, Answer]):
-    """Gives lists of items to `answer_all`, several lists at once, in one thread beside the event loop.
+class MicroBatcher(Generic[Answer]):
+    """Gives questions to `answer_all`, several at once, in one thread beside the event loop.
 
-    `answer_all` takes lists of items and returns an answer for each list.
+    `answer_all` returns an answer for each question; together they ask about at most `max_items`.
     """
 
-    answer_all: Callable[[Sequence[list[ItemT]]], Sequence[Answer]]
+    answer_all: Callable[[Sequence[Question]], Sequence[Answer]]
     max_items: int
-    waiting: deque[_Waiting[ItemT, Answer]] = field(default_factory=deque)
+    waiting: deque[_Waiting[Answer]] = field(default_factory=deque)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def submit(self, items: list[ItemT]) -> Answer:
-        """Return the answer to a list of items; raises what `answer_all` raises on it."""
-        entry = _Waiting(items, asyncio.get_running_loop().create_future())
+    async def submit(self, question: Question) -> Answer:
+        """Return the answer to a question; raises what `answer_all` raises on it."""
+        entry = _Waiting(question, asyncio.get_running_loop().create_future())
         self.waiting.append(entry)
         self.arrived.set()
         return await entry.answer
@@ -60,7 +60,7 @@ class MicroBatcher(Generic[ItemT, Answer]):
         while True:
             await self.arrived.wait()
             batch = self._next_batch()
-            answers = await loop.run_in_executor(thread, self._answer_each, [entry.items for entry in batch])
+            answers = await loop.run_in_executor(thread, self._answer_each, [entry.question for entry in batch])
             for entry, answer in zip(batch, answers, strict=True):
                 if entry.answer.done():  # the client went away
                     continue
@@ -69,23 +69,23 @@ class MicroBatcher(Generic[ItemT, Answer]):
                 else:
                     entry.answer.set_result(answer)
 
-    def _next_batch(self) -> list[_Waiting[ItemT, Answer]]:
-        """Take what waits, first come first served, up to `max_items` items but at least one list."""
+    def _next_batch(self) -> list[_Waiting[Answer]]:
+        """Take what waits, first come first served, up to `max_items` items but at least one question."""
         batch = [self.waiting.popleft()]
-        num_items = len(batch[0].items)
-        while self.waiting and num_items + len(self.waiting[0].items) <= self.max_items:
+        num_items = batch[0].question.num_items
+        while self.waiting and num_items + self.waiting[0].question.num_items <= self.max_items:
             batch.append(self.waiting.popleft())
-            num_items += len(batch[-1].items)
+            num_items += batch[-1].question.num_items
         if not self.waiting:
             self.arrived.clear()
         return batch
 
-    def _answer_each(self, lists: list[list[ItemT]]) -> Sequence[Answer | Exception]:
-        """Answer lists together; if that fails, one by one, so that none fails for another."""
+    def _answer_each(self, questions: list[Question]) -> Sequence[Answer | Exception]:
+        """Answer questions together; if that fails, one by one, so that none fails for another."""
         try:
-            return self.answer_all(lists)
-        except Exception as error:  # noqa: BLE001 (handed to whoever asked)
-            if len(lists) == 1:
+            return self.answer_all(questions)
+        except BaseException as error:  # noqa: BLE001 (a panic of Polars is no Exception; handed to whoever asked)
+            if len(questions) == 1:
                 logger.warning("A request failed: %s %s", type(error).__name__, quoted(error))
-                return [error]
-            return [answer for items in lists for answer in self._answer_each([items])]
+                return [error if isinstance(error, Exception) else RuntimeError(str(error))]
+            return [answer for question in questions for answer in self._answer_each([question])]

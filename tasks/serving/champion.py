@@ -29,7 +29,7 @@ class ServedModel:
 
     registered: RegisteredModel
     kind: Kind
-    module: ServeModule[Any, Any]
+    module: ServeModule[Any]
     model: Any
     loaded: str
 

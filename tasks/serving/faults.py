@@ -49,8 +49,8 @@ def not_json(problem: str, sample: str) -> RequestError:
 
 
 def bad_field(fault: FieldError) -> RequestError:
-    """A field that is missing, unknown, of another type or beyond a cap."""
-    return RequestError(422, "E-SRV-013", fault.problem, fault.fix, fault.place)
+    """A field that is missing, unknown, of another type, beyond a cap or of no use to the model."""
+    return RequestError(422, fault.code, fault.problem, fault.fix, fault.place)
 
 
 def overloaded(limit: int) -> RequestError:

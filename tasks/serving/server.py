@@ -8,12 +8,11 @@ import socket
 from collections.abc import Callable
 
 import uvicorn
-from pydantic import ValidationError
 
 from tasks.errors import InputError, ResourceError, quoted
 from tasks.serving.application import create_application
 from tasks.serving.champion import start_following
-from tasks.serving.settings import ServingSettings
+from tasks.serving.settings import settings_for
 from tasks.tracking import mlflow_client
 
 TOKEN = "RNNFLOW_SERVE_TOKEN"  # noqa: S105 (the name of a variable)
@@ -24,16 +23,17 @@ CONNECTIONS_PER_REQUEST = 16
 
 
 def serve_model(
-    model: str, *, host: str, port: int, settings: ServingSettings, announce: Callable[[str], None]
+    model: str, *, host: str, port: int, changed: dict[str, object], announce: Callable[[str], None]
 ) -> None:
-    """Answer requests until SIGTERM or SIGINT; `announce` gets the line that says where.
+    """Answer requests until SIGTERM or SIGINT under `changed` settings; `announce` gets the line that says where.
 
-    Raises InputError (E-SRV-001, E-SRV-003, E-NAME-001, E-REG-001, E-REG-002), ResourceError (E-SRV-002),
+    Raises InputError (E-SRV-001, E-SRV-003, E-SRV-004, E-NAME-001, E-REG-001, E-REG-002), ResourceError (E-SRV-002),
     IntegrityError and ServiceError if the model cannot be had.
     """
     token = check_access(host, os.environ.get(TOKEN, ""))
     with bind(host, port) as listener:
         follower = start_following(model)
+        settings = settings_for(follower.current.kind, changed)
         server = uvicorn.Server(
             uvicorn.Config(
                 create_application(follower, settings, token=token),
@@ -88,24 +88,6 @@ def bind(host: str, port: int) -> socket.socket:
             "E-SRV-002",
             f"cannot listen at {quoted(host)}, port {port} ({os.strerror(error.errno or 0)}).",
             fix="stop what listens there, or choose another --port; --port 0 takes a free one.",
-        ) from error
-
-
-def check_settings(values: dict[str, object]) -> ServingSettings:
-    """Build the settings.
-
-    Raises InputError (E-SRV-004) naming the first that is unknown or out of bounds.
-    """
-    try:
-        return ServingSettings.model_validate(values)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = ".".join(map(str, first["loc"]))
-        known = ", ".join(ServingSettings.model_fields)
-        raise InputError(
-            "E-SRV-004",
-            f"--set {name}: got {quoted(first['input'])}: {first['msg']}.",
-            fix=f"set one of {known} within its bounds.",
         ) from error
 
 

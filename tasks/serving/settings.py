@@ -1,21 +1,43 @@
 """What a server of predictions allows: every cap has a name, a bound and a default."""
 
-from pydantic import Field
+from typing import cast
+
+from pydantic import Field, ValidationError, create_model
 
 from tasks.contract.interface import Caps
+from tasks.contract.kind import Kind
+from tasks.errors import InputError, quoted
 
 
 class ServingSettings(Caps):
-    """Caps and periods of `rnnflow serve`; an error that a cap causes names it."""
+    """Caps and periods of `rnnflow serve`; an error that a cap causes names it. Those of a kind come on top."""
 
     max_body_bytes: int = Field(4 * 2**20, ge=2, le=2**30, description="Bytes of a request's body.")
     body_timeout_s: float = Field(10, gt=0, le=3600, description="Seconds in which a request's body must arrive.")
     max_requests: int = Field(
         64, ge=1, le=10_000, description="Requests in work or waiting at once; more are refused with status 503."
     )
-    batch_texts: int = Field(
-        64, ge=1, le=100_000, description="Texts, or other items, of waiting requests that are answered together."
-    )
     poll_s: float = Field(5, gt=0, le=3600, description="Seconds between looks at which version the alias names.")
     flush_s: float = Field(60, gt=0, le=3600, description="Seconds between records of what the model saw.")
     drain_s: float = Field(5, gt=0, le=3600, description="Seconds that requests in work get when the server stops.")
+
+
+def settings_for(kind: Kind, values: dict[str, object]) -> ServingSettings:
+    """Build the settings of a server of a kind's models, which include the kind's caps.
+
+    Raises InputError (E-SRV-004) naming the first that is unknown, of another kind or out of bounds.
+    """
+    assert kind.serve is not None, "only models of kinds that are served get this far"
+    caps = kind.serve.load().INTERFACE.caps
+    try:
+        together = create_model("Settings", __base__=(caps, ServingSettings))
+        return cast(ServingSettings, together.model_validate(values))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(map(str, first["loc"]))
+        known = ", ".join(sorted(caps.model_fields | ServingSettings.model_fields))
+        raise InputError(
+            "E-SRV-004",
+            f"--set {name}: got {quoted(first['input'])}: {first['msg']}.",
+            fix=f"for models of the kind {quoted(kind.name)}, set one of {known} within its bounds.",
+        ) from error

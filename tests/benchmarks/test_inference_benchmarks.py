@@ -75,5 +75,5 @@ def test_a_load_is_laid_out_from_what_locust_counted(tmp_path: Path, monkeypatch
 
 def test_the_servers_serve_the_same_model_on_loopback():
     assert serving.command_of("rnnflow", "folder", 7)[-4:] == ["serve", "bench", "--port", "7"]
-    assert serving.command_of("rnnflow-unbatched", "folder", 7)[-2:] == ["--set", "batch_texts=1"]
+    assert serving.command_of("rnnflow-unbatched", "folder", 7)[-2:] == ["--set", "batch_items=1"]
     assert "127.0.0.1" in serving.command_of("mlflow", "folder", 7)

@@ -58,10 +58,11 @@ with temporary_settings({PREFECT_API_URL: sys.argv[2]}):
 from starlette.testclient import TestClient
 from tasks.serving.application import create_application
 from tasks.serving.champion import start_following
-from tasks.serving.settings import ServingSettings
-with TestClient(create_application(start_following("majority"), ServingSettings())) as client:
+from tasks.serving.settings import settings_for
+follower = start_following("majority")
+with TestClient(create_application(follower, settings_for(follower.current.kind, {"max_lines": 3}))) as client:
     ask = lambda lines: client.post("/v1/predict", json={"lines": lines}).json()
-    print(json.dumps([ask(["0001", "11101"]), ask(["0a"]), client.get("/v1/model").json()["model"]]))
+    print(json.dumps([ask(["0001", "11101"]), ask(["0a"]), ask(["0"] * 4), client.get("/v1/model").json()]))
 """,
     "recompute": """
 from pathlib import Path
@@ -207,11 +208,13 @@ def test_files_are_predicted_by_the_flow(trained: dict, ask):
 
 
 def test_requests_are_answered(trained: dict, ask):
-    answer, refused, model = ask("serve")
+    answer, refused, too_many, model = ask("serve")
 
-    assert (answer["model"], model, set(answer["labels"])) == ("majority/1", "majority/1", {"zeros", "ones"})
+    assert (answer["model"], model["model"], set(answer["labels"])) == ("majority/1", "majority/1", {"zeros", "ones"})
     assert [sum(one.values()) for one in answer["probabilities"]] == pytest.approx([1, 1])
     assert (refused["error"]["field"], refused["error"]["problem"]) == ("lines[0]", "is no line of 0s and 1s.")
+    assert too_many["error"]["problem"] == "got more than max_lines = 3 lines."
+    assert model["limits"] == {"max_body_bytes": 4 * 2**20, "max_lines": 3, "max_requests": 64}
 
 
 def test_the_model_loads_where_neither_the_package_nor_the_project_is(trained: dict, home: Path, tmp_path: Path):

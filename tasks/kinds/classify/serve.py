@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from tasks.contract.interface import JSON_TYPES, Answer, Answered, Caps, FieldError, Interface, ModelState
-from tasks.errors import quoted
-from tasks.kinds.classify.classifier import SURROGATE, Reading, TextClassifier
+from tasks.contract import interface
+from tasks.contract.interface import Answer, Answered, FieldError, Interface, ModelState
+from tasks.kinds.classify.classifier import Reading, TextClassifier
 
-FIELD = "texts"
 TEXTS: list[JsonValue] = ["One of the best films of the year.", "Dull from start to finish."]
 SMOKE_TEXTS = ["One of the best films of the year.", ""]
 PREDICTION: dict[str, JsonValue] = {
@@ -24,12 +23,30 @@ PREDICTION: dict[str, JsonValue] = {
 }
 
 
-class Question(BaseModel):
+class Caps(interface.Caps):
+    """What a question about texts may hold."""
+
+    max_texts: int = Field(256, ge=1, le=100_000, description="Texts of a request.")
+    max_characters: int = Field(1_000_000, ge=1, le=1_000_000, description="Characters of a text.")
+    max_tokens: int = Field(1_000_000, ge=1, le=1_000_000, description="Tokens of a text, before it is cut.")
+
+
+class Question(interface.Question):
     """Texts to classify."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"texts": TEXTS}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"texts": TEXTS}]})
 
     texts: list[str] = Field(min_length=1, description="Raw texts; an empty one counts as one unknown token.")
+
+    def check(self, caps: Caps) -> None:
+        """Raise FieldError naming what is beyond a cap; tokens are counted when the texts are read."""
+        if len(self.texts) > caps.max_texts:
+            problem = f"got {len(self.texts)} texts, expected at most max_texts = {caps.max_texts}."
+            raise FieldError("texts", problem, "send fewer at once.")
+        for index, text in enumerate(self.texts):
+            if len(text) > caps.max_characters:
+                problem = f"got {len(text)} characters, expected at most max_characters = {caps.max_characters}."
+                raise FieldError(f"texts[{index}]", problem, "cut the text.")
 
 
 class Prediction(BaseModel):
@@ -69,6 +86,7 @@ INTERFACE = Interface(
     description="Return a prediction per text, in their order, and the model version that made them.",
     items="texts",
     sample='{"texts": ["..."]}',
+    caps=Caps,
     question=Question,
     answer=PredictAnswer,
     state=ModelAnswer,
@@ -94,37 +112,21 @@ def describe_model(classifier: TextClassifier) -> dict[str, Any]:
     return {"labels": list(classifier.labels), "max_length": serving.max_length, "keep": serving.keep}
 
 
-def parse_items(question: dict[str, Any], caps: Caps) -> list[str]:
-    """Read `{"texts": ["...", ...]}`.
-
-    Raises FieldError for what is no list of texts within the caps.
-    """
-    unknown = next((name for name in question if name != FIELD), None)
-    if unknown is not None:
-        raise FieldError(quoted(unknown)[1:-1], f"got an unknown field {quoted(unknown)}.", f'send "{FIELD}" alone.')
-    if FIELD not in question:
-        raise FieldError(FIELD, "is missing.", f"send {INTERFACE.sample}.")
-    texts = question[FIELD]
-    if not isinstance(texts, list) or not texts:
-        got = "an empty array" if texts == [] else JSON_TYPES[type(texts)]
-        raise FieldError(FIELD, f"got {got}, expected an array of at least one text.", "send one text or more.")
-    if len(texts) > caps.max_texts:
-        raise FieldError(
-            FIELD, f"got {len(texts)} texts, expected at most max_texts = {caps.max_texts}.", "send fewer at once."
-        )
-    for index, text in enumerate(texts):
-        _check_text(text, f"{FIELD}[{index}]", caps)
-    return texts
-
-
-def answer_questions(classifier: TextClassifier, questions: Sequence[list[str]], caps: Caps) -> Answered:
+def answer_questions(
+    classifier: TextClassifier,
+    questions: Sequence[Question],
+    caps: Caps,
+    *,
+    label: str,  # noqa: ARG001 (texts leave nothing to come back to)
+) -> Answered:
     """Classify the texts of several questions at once; one with a text beyond `max_tokens` gets a fault."""
-    reading = classifier.read([text for texts in questions for text in texts])
+    reading = classifier.read([text for question in questions for text in question.texts])
     probabilities = classifier.score(reading)
     predictions = describe_predictions(classifier, reading, probabilities)
-    ends = accumulate(map(len, questions))
-    answers = [_answer(predictions[end - len(texts) : end], caps) for texts, end in zip(questions, ends, strict=True)]
-    return Answered(answers=answers, profile=classifier.profile(reading, probabilities))
+    ends = accumulate(question.num_items for question in questions)
+    parts = (predictions[end - asked.num_items : end] for end, asked in zip(ends, questions, strict=True))
+    profile = classifier.profile(reading, probabilities)
+    return Answered(answers=[_answer(part, caps) for part in parts], profiles=[profile])
 
 
 def describe_predictions(classifier: TextClassifier, reading: Reading, probabilities: np.ndarray) -> list[dict]:
@@ -148,18 +150,5 @@ def _answer(predictions: list[dict], caps: Caps) -> dict[str, Any] | FieldError:
     for index, prediction in enumerate(predictions):
         if prediction["tokens"] > caps.max_tokens:
             problem = f"got {prediction['tokens']} tokens, expected at most max_tokens = {caps.max_tokens}."
-            return FieldError(f"{FIELD}[{index}]", problem, "cut the text.")
+            return FieldError(f"texts[{index}]", problem, "cut the text.")
     return {"predictions": predictions}
-
-
-def _check_text(text: object, place: str, caps: Caps) -> None:
-    if not isinstance(text, str):
-        raise FieldError(place, f"got {JSON_TYPES[type(text)]}, expected a text.", "send a string, or leave it out.")
-    if len(text) > caps.max_characters:
-        raise FieldError(
-            place,
-            f"got {len(text)} characters, expected at most max_characters = {caps.max_characters}.",
-            "cut the text.",
-        )
-    if SURROGATE.search(text):
-        raise FieldError(place, "holds half a surrogate pair, expected valid Unicode.", "mend or remove it.")

@@ -16,7 +16,7 @@ import polars as pl
 
 from tasks.contract.notes import Notes
 from tasks.contract.profile import Profile
-from tasks.contract.table_model import Refusal, TableModel
+from tasks.contract.table_model import Refusal
 from tasks.errors import InputError
 from tasks.kinds.classify_series.frames import read_in_chunks
 from tasks.kinds.classify_series.ingest import write_sequences
@@ -28,15 +28,13 @@ from tasks.labelled.profile import profile_rows
 from tasks.panel.frames import ROWS_FILE
 from tasks.panel.refusals import refuse_missing_channels
 from tasks.panel.scaler import Scaler
-from tasks.panel.served_table import TIMES_AS_THEY_ARE, stored_table
+from tasks.panel.served_table import PanelModel
 from tasks.registry.served_parts import read_serving, write_serving
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
 from tasks.sources.served_source import LABELS_ASIDE, NAMES_FILES, ServedSource
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from rnnmodels.classifiers.series_classifier import SeriesClassifier
 
 KIND = "classify-series"
@@ -74,7 +72,7 @@ class Serving(ServedSource[SequenceTable]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SequenceLabeller(TableModel[SequenceTable]):
+class SequenceLabeller(PanelModel[SequenceTable]):
     """A model in evaluation mode with the scaler and the labels it was fitted with."""
 
     model: "SeriesClassifier"
@@ -129,19 +127,16 @@ class SequenceLabeller(TableModel[SequenceTable]):
         readable = rows if refusals is None else self._part_readable(rows, refusals)
         return self.label_sequences(readable, profiles)
 
-    def label_table(self, table: "pl.DataFrame | pd.DataFrame") -> pl.DataFrame:
-        """Label every sequence of a table with the columns of the source, in the order in which they first appear.
+    @property
+    def table_layout(self) -> Mapping[str, object]:
+        """A table has no file that could name a sequence, so a column does."""
+        return {"id_columns": self.serving.settings.id_columns or (SEQUENCE,), "one_series_per_file": False}
 
-        Raises InputError also for a table that cannot be read (E-REG-012 to E-REG-014).
-        """
-        return self.label_sequences(self.read_table(table))
-
-    def read_table(self, table: "pl.DataFrame | pd.DataFrame") -> pl.DataFrame:
-        """Read a table into sequences; without an id column in the source, it names them in the column `sequence`."""
-        changed: dict = {"id_columns": self.serving.settings.id_columns or (SEQUENCE,), "one_series_per_file": False}
-        with stored_table(table, self.serving.settings_for(Path("table.parquet"), **changed)) as (inputs, time):
-            intake = Intake(self.serving.settings_for(inputs.files[0].path, **changed, **_time_rule(time)))
-            return pl.read_parquet(self.store_rows(inputs.files[0].path.parent, inputs, intake, None))
+    def time_rules(self, time: pl.DataType) -> Mapping[str, object]:
+        """How the times of a table are read whose type tells: only their order counts."""
+        if time.is_integer():
+            return {"time_unit": "step", "time_format": None, "time_zone": None}
+        return super().time_rules(time)
 
     def label_sequences(self, sequences: pl.DataFrame, profiles: list[Profile] | None = None) -> pl.DataFrame:
         """Label sequences; columns sequence, label, and probability_<label> for every label.
@@ -206,13 +201,6 @@ class SequenceLabeller(TableModel[SequenceTable]):
 
     def _refuse_other_channels(self, sequences: pl.DataFrame) -> None:
         refuse_missing_channels("E-SEQ-003", sequences, self.serving.channels)
-
-
-def _time_rule(kind: pl.DataType) -> Mapping[str, object]:
-    """How the times of a table are read whose type tells: only their order counts."""
-    if kind.is_integer():
-        return {"time_unit": "step", "time_format": None, "time_zone": None}
-    return TIMES_AS_THEY_ARE if kind.is_temporal() else {}
 
 
 def complete_labeller(folder: Path, serving: Serving) -> None:

@@ -63,4 +63,5 @@ CLASSIFY_SERIES = Kind(
     served_model="tasks.kinds.classify_series.served_model",
     warm_start=LazyModule("tasks.kinds.classify_series.warm_start"),
     monitor=LazyModule("tasks.kinds.classify_series.monitor"),
+    serve=LazyModule("tasks.kinds.classify_series.serve"),
 )

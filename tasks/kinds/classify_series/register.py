@@ -18,6 +18,7 @@ from tasks.kinds.classify_series.source import SequenceSource
 from tasks.kinds.classify_series.summaries import StepsSummary
 from tasks.labelled.fit import read_layout
 from tasks.labelled.proof import gather_judged, prove_answers, score_as_judged, tolerance_on
+from tasks.panel.served_table import read_table
 from tasks.panel.source import StampedSource
 from tasks.panel.source_tables import to_source_table, with_unwanted, write_source_table
 from tasks.registry.packaging import Packaging, ask_for_table
@@ -71,7 +72,7 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
     table = with_unwanted(unscaled_table(judged.read_rows(lineage), source), source)
     answers = ask_for_table(served, table)
     return prove_answers(
-        score_as_judged(labeller.model, judged, labeller.encode(labeller.read_table(table))),
+        score_as_judged(labeller.model, judged, labeller.encode(read_table(labeller, table).rows)),
         answers.select(f"probability_{label}" for label in labeller.labels).to_numpy(),
         judged.logits,
         temperature=labeller.serving.temperature,

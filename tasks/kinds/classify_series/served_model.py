@@ -22,7 +22,7 @@ class ServedSequenceLabeller(PythonModel):
 
         Raises InputError, as the reading of the training rows did.
         """
-        return self.labeller.label_table(pl.from_pandas(model_input)).to_pandas()
+        return self.labeller.answer_frame(pl.from_pandas(model_input)).to_pandas()
 
 
 set_model(ServedSequenceLabeller())

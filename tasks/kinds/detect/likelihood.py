@@ -6,6 +6,7 @@ share of earlier ones that reach it, and one beyond the record is rarer by a dec
 counted in decades, minus log10 of a probability, so that the surprise of several pieces of evidence adds up (Fisher).
 """
 
+import functools
 import math
 from bisect import bisect_left, insort
 from collections import deque
@@ -85,11 +86,22 @@ class RollingLikelihood:
     def remember(self, residuals: Mapping[str, NDArray[np.floating]]) -> None:
         """Take in the residuals of rows that were judged before, instead of updates."""
         for one, meter, run in zip(self.evidence, self._meters, self._runs, strict=True):
-            meter.remember([_measure_size(run, float(residual)) for residual in residuals[one.residual]])
+            taken_in = residuals[one.residual].astype(np.float64)
+            meter.remember(_measure_sizes(taken_in.tobytes(), one.mean_rows))
+            run.extend(taken_in.tolist())
+
+
+@functools.lru_cache(maxsize=48)
+def _measure_sizes(residuals: bytes, mean_rows: int) -> tuple[float, ...]:
+    """Sizes of the means of successive runs; kept for the series that a server is asked about again and again."""
+    run = deque[float](maxlen=mean_rows)
+    return tuple(_measure_size(run, residual) for residual in np.frombuffer(residuals).tolist())
 
 
 def _measure_size(run: deque[float], residual: float) -> float:
     """Size of the mean of a run that goes on with a residual."""
+    if run.maxlen == 1:  # its own mean
+        return round(abs(residual), DIGITS)
     run.append(residual)
     return round(abs(math.fsum(run) / len(run)), DIGITS)
 

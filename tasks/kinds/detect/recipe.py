@@ -65,4 +65,5 @@ DETECT = Kind(
     served_model="tasks.kinds.detect.served_model",
     warm_start=LazyModule("tasks.kinds.detect.warm_start"),
     monitor=LazyModule("tasks.kinds.detect.monitor"),
+    serve=LazyModule("tasks.kinds.detect.serve"),
 )

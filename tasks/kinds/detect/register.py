@@ -12,7 +12,7 @@ from tasks.contract.lineage import Lineage
 from tasks.contract.profile import write_profile
 from tasks.errors import IntegrityError
 from tasks.kinds.detect.encode import LEVELS_FILE
-from tasks.kinds.detect.events import count_gap_rows
+from tasks.kinds.detect.memory import count_recent
 from tasks.kinds.detect.monitor import reference_profile
 from tasks.kinds.detect.served_detector import SERIES, SeriesDetector
 from tasks.kinds.detect.serving import RECENT_FILE, SCALES_FILE, Learned, Serving, complete_detector
@@ -87,19 +87,13 @@ def write_recent(path: Path, lineage: Lineage, best: Scored, serving: Serving) -
         *(pl.Series(f"forecast.{name}", forecasts_NC[:, index]) for index, name in enumerate(serving.channels)),
         surprise,
     )
-    recent = judged.filter(from_end <= count_recent(serving, read_layout(lineage.shards))).with_columns(
+    layout = read_layout(lineage.shards)
+    longest = max(learned.warm_up_rows for learned in serving.series.values())
+    num_recent = count_recent(serving.detector_settings, longest, layout["look_back"] + layout["horizon"])
+    recent = judged.filter(from_end <= num_recent).with_columns(
         surprise=pl.when(pl.col("split") == TEST).then("surprise")
     )
     recent.drop("split").write_parquet(path, row_group_size=50_000)
-
-
-def count_recent(serving: Serving, layout: dict) -> int:
-    """Rows of a series on which the judgement of the next one depends: the long run, or an event that may go on."""
-    settings = serving.detector_settings
-    longest = max(learned.warm_up_rows for learned in serving.series.values())
-    likelihood, window = settings.likelihood, layout["look_back"] + layout["horizon"]
-    remembered = likelihood.long_run_rows + likelihood.short_run_rows + window
-    return max(remembered, count_gap_rows(settings.events.gap_share, longest))
 
 
 def certify_parts(folder: Path, lineage: Lineage, num_rows: int) -> dict:

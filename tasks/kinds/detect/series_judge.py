@@ -5,7 +5,6 @@ were judged then, or, where the whole history is given, judged again from its be
 Shapes: N rows, C channels.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +18,7 @@ from tasks.kinds.detect.events import count_gap_rows, find_events
 from tasks.kinds.detect.forecasting import forecast_rows
 from tasks.kinds.detect.levels import LevelScaler
 from tasks.kinds.detect.likelihood import MIN_ROWS
+from tasks.kinds.detect.memory import Memory, count_recent, forecasts_of
 from tasks.kinds.detect.overlap import Overlap
 from tasks.kinds.detect.seen_windows import tabulate_windows
 from tasks.kinds.detect.serving import Learned, Serving
@@ -31,6 +31,13 @@ if TYPE_CHECKING:
 
 # What became of a row: judged anew, or before; not judged as part of a warm-up, or since it is no longer remembered.
 JUDGED, SEEN, WARM_UP, FORGOTTEN = "judged", "seen", "warm-up", "forgotten"
+
+
+class Answered(NamedTuple):
+    """What is said of the rows of a series, and what is remembered of it from now on."""
+
+    answers: pl.DataFrame
+    memory: Memory
 
 
 class Judged(NamedTuple):
@@ -61,15 +68,19 @@ class SeriesJudge:
     is_ordered: bool
     windows: list[pl.DataFrame] | None = None
 
-    def answer(self, rows: pl.DataFrame, past: pl.DataFrame | None) -> pl.DataFrame:
-        """Judge rows of a series, given the last ones that were seen of it if it is known.
+    def answer(self, rows: pl.DataFrame, memory: Memory | None) -> Answered:
+        """Judge rows of a series, given what is remembered of it if it is known.
 
         Raises InputError: E-DET-020 where nothing can be judged, E-DET-023 and E-DET-024 for rows that contradict those
         seen, E-DET-003 and E-SER-009 for missing numbers.
         """
-        return self._answer_unknown(rows) if past is None else self._answer_known(rows, past)
+        if memory is None:
+            return self._answer_unknown(rows)
+        is_known = self.scaler.knows(rows["series"][0])
+        judge = self if is_known else replace(self, scaler=memory.extend_scaler(self.scaler))
+        return judge._answer_known(rows, memory)
 
-    def _answer_unknown(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def _answer_unknown(self, rows: pl.DataFrame) -> Answered:
         """Judge a series that was not there in training, whose first rows are its warm-up and give its scales."""
         name, settings = rows["series"][0], self.serving.warm_up_settings
         warm_up = count_warm_up(rows.height, settings)
@@ -78,14 +89,18 @@ class SeriesJudge:
         scaler = self.scaler.with_series(name, rows[: count_training(warm_up, settings)])
         judge = replace(self, scaler=scaler)
         judged = judge._judge_history(rows, warm_up)
-        return judge._tabulate(rows, judged, self._mark(judged.surprise, warm_up), num_seen=0)
+        until = rows[:warm_up].select(pl.col("time").cast(pl.Int64).max()).item()
+        learned = Learned(rows=0, warm_up_rows=warm_up, until=until)
+        memory = Memory(past=self.nothing, learned=learned, scales=scaler.series[name])
+        answers = judge._tabulate(rows, judged, self._mark(judged.surprise, warm_up), num_seen=0)
+        return Answered(answers, judge._remember(memory, rows, judged))
 
-    def _answer_known(self, rows: pl.DataFrame, past: pl.DataFrame) -> pl.DataFrame:
-        learned = self.serving.series[rows["series"][0]]
+    def _answer_known(self, rows: pl.DataFrame, memory: Memory) -> Answered:
+        past, learned = memory.past, memory.learned
         overlap = Overlap(rows=rows, past=past, channels=self.serving.channels, show=self.serving.show)
         place_N = overlap.find_places(is_ordered=self.is_ordered)
         num_old, num_before = int((place_N < past.height).sum()), int((place_N < 0).sum())
-        old, new = self._recall(rows[:num_old], place_N, past, learned), self._go_on(past, rows[num_old:], learned)
+        old, new = self._recall(rows[:num_old], place_N, memory), self._go_on(memory, rows[num_old:])
         judged = old.followed_by(new)
         if np.isnan(judged.surprise).all():
             raise _nothing_to_judge(rows, past, self.serving)
@@ -93,18 +108,29 @@ class SeriesJudge:
         timeline = np.concatenate([np.full(num_before, np.nan), past["surprise"].to_numpy(), new.surprise])
         timeline[place_N + num_before] = judged.surprise
         marks = self._mark(timeline, learned.warm_up_rows)[place_N + num_before]
-        return self._tabulate(rows, judged, marks, num_seen=num_old)
+        answers = self._tabulate(rows, judged, marks, num_seen=num_old)
+        return Answered(answers, self._remember(memory, rows[num_old:], new))
 
-    def _recall(self, rows: pl.DataFrame, place_N: NDArray[np.int64], past: pl.DataFrame, learned: Learned) -> Judged:
+    def _remember(self, memory: Memory, rows: pl.DataFrame, judged: Judged) -> Memory:
+        """What is remembered after more rows of a series."""
+        names, stamped = self.serving.channels, ["series", "time", *(f"value.{name}" for name in self.serving.channels)]
+        filled = self.scaler.fill(pl.concat([memory.past.select(stamped).tail(1), rows.select(stamped)]))
+        forecasts = {f"forecast.{name}": judged.forecasts[:, index] for index, name in enumerate(names)}
+        said = {**forecasts, "surprise": judged.surprise}
+        seen = filled.tail(rows.height).with_columns(pl.Series(name, of, nan_to_null=True) for name, of in said.items())
+        num_kept = count_recent(self.serving.detector_settings, memory.learned.warm_up_rows, self.model.shape.num_steps)
+        return memory.followed_by(seen.select(memory.past.columns), num_kept=num_kept)
+
+    def _recall(self, rows: pl.DataFrame, place_N: NDArray[np.int64], memory: Memory) -> Judged:
         """Answer rows that were seen before; those before the ones remembered can only be judged with all of theirs."""
-        if _holds_warm_up(rows, learned):
-            return self._judge_history(rows, learned.warm_up_rows)
+        if _holds_warm_up(rows, memory.learned):
+            return self._judge_history(rows, memory.learned.warm_up_rows)
         place_N = place_N[: rows.height]
         surprise_N = np.full(rows.height, np.nan)
         forecasts_NC = np.full((rows.height, len(self.serving.channels)), np.nan, np.float32)
         remembered = place_N >= 0
-        surprise_N[remembered] = past["surprise"].to_numpy()[place_N[remembered]]
-        forecasts_NC[remembered] = forecasts_of(past, self.serving.channels)[place_N[remembered]]
+        surprise_N[remembered] = memory.past["surprise"].to_numpy()[place_N[remembered]]
+        forecasts_NC[remembered] = memory.forecasts[place_N[remembered]]
         return Judged(forecasts_NC, surprise_N)
 
     def _judge_history(self, rows: pl.DataFrame, warm_up_rows: int) -> Judged:
@@ -113,9 +139,9 @@ class SeriesJudge:
         judged.surprise[:warm_up_rows] = np.nan
         return judged
 
-    def _go_on(self, past: pl.DataFrame, rows: pl.DataFrame, learned: Learned) -> Judged:
+    def _go_on(self, memory: Memory, rows: pl.DataFrame) -> Judged:
         """Judge rows that follow upon those remembered."""
-        return self._judge(rows, past, first_row=learned.rows - past.height)
+        return self._judge(rows, memory.past, first_row=memory.first_row)
 
     def _judge(self, rows: pl.DataFrame, past: pl.DataFrame, *, first_row: int) -> Judged:
         """Judge rows behind others of their series, the first of which has a number within it."""
@@ -190,11 +216,6 @@ class SeriesJudge:
             channels=self.serving.channels,
             size=window_steps(shape.look_back, shape.horizon),
         )
-
-
-def forecasts_of(past: pl.DataFrame, channels: Sequence[str]) -> NDArray[np.float32]:
-    """What was forecast of remembered rows (N, C)."""
-    return past.select(f"forecast.{name}" for name in channels).to_numpy(order="c")
 
 
 def _holds_warm_up(rows: pl.DataFrame, learned: Learned) -> bool:

@@ -6,7 +6,7 @@ what was made of them) and `serving.json`, which says how series are read.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,34 +15,33 @@ import polars as pl
 
 from tasks.contract.notes import Notes
 from tasks.contract.profile import Profile
-from tasks.contract.table_model import Refusal, TableModel
+from tasks.contract.table_model import Refusal
 from tasks.errors import InputError
 from tasks.kinds.detect.detector import StreamingDetector
 from tasks.kinds.detect.ingest import write_rows
 from tasks.kinds.detect.levels import LevelScaler
+from tasks.kinds.detect.memory import Memory
 from tasks.kinds.detect.notes import describe_notes, note_answers
-from tasks.kinds.detect.series_judge import SeriesJudge, forecasts_of
+from tasks.kinds.detect.series_judge import SeriesJudge
 from tasks.kinds.detect.serving import RECENT_FILE, SCALES_FILE, Serving
 from tasks.kinds.detect.source import DetectionSource
 from tasks.panel.frames import ROWS_FILE, read_windows
 from tasks.panel.profile import profile_windows
 from tasks.panel.refusals import answer_each, refuse_missing_channels
-from tasks.panel.served_table import TIMES_AS_THEY_ARE, stored_table
+from tasks.panel.served_table import PanelModel
 from tasks.panel.time_grid import describe_times
 from tasks.registry.served_parts import read_serving
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from rnnmodels.forecasters.forecaster import SequenceForecaster
 
 SERIES = "series"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeriesDetector(TableModel[DetectionSource]):
+class SeriesDetector(PanelModel[DetectionSource]):
     """A model in evaluation mode with the scales it was fitted with, and the last rows of the series it knows."""
 
     model: "SequenceForecaster"
@@ -99,22 +98,11 @@ class SeriesDetector(TableModel[DetectionSource]):
         """Say which series are new, what was not judged, and which go on after a long pause."""
         return describe_notes(notes)
 
-    def answer_frame(self, table: "pl.DataFrame | pd.DataFrame", *, notes: list[str] | None = None) -> pl.DataFrame:
-        """Judge a table with the columns of the source, as `answer_files` does.
-
-        If each file was a series of its own in training, it names them in the column `series`. What is to be known of
-        the rows is appended to `notes`. Raises InputError also for a table that cannot be read (E-REG-012 to -014).
-        """
+    @property
+    def table_layout(self) -> Mapping[str, object]:
+        """A table has no file that could name a series, so a column does."""
         own = self.serving.settings.one_series_per_file
-        changed: dict = {"id_columns": (SERIES,), "one_series_per_file": False} if own else {}
-        with stored_table(table, self.serving.settings_for(Path("table.parquet"), **changed)) as (inputs, time):
-            # What is a time already needs no rule for reading it from text or counts.
-            changed |= TIMES_AS_THEY_ARE if time.is_temporal() else {}
-            intake = Intake(self.serving.settings_for(inputs.files[0].path, **changed))
-            answers = self.answer_files(inputs, intake=intake)
-        if notes is not None:
-            notes += intake.warnings
-        return answers
+        return {"id_columns": (SERIES,), "one_series_per_file": False} if own else {}
 
     def answer_rows(
         self,
@@ -122,6 +110,7 @@ class SeriesDetector(TableModel[DetectionSource]):
         refusals: list[Refusal] | None = None,
         notes: Notes | None = None,
         profiles: list[Profile] | None = None,
+        memories: dict[str, Memory] | None = None,
     ) -> pl.DataFrame:
         """Judge canonical rows; columns series, time, value, expected, surprise, is_anomaly, alarm, event, status.
 
@@ -135,6 +124,8 @@ class SeriesDetector(TableModel[DetectionSource]):
         rows are the `warm-up`, as many as training would take, which give its scales too. What belongs to a warm-up or
         is forgotten has no surprise.
 
+        `memories` hold what is remembered of series in place of what training left, and are brought up to date.
+
         A series that cannot be judged is appended to `refusals`, without which it is raised, as it is where none is
         left. What is to be known of the rows is added to `notes`, and what they look like to `profiles`.
 
@@ -143,60 +134,72 @@ class SeriesDetector(TableModel[DetectionSource]):
         seen, E-DET-003 and E-SER-009 for missing numbers.
         """
         self._refuse_other_rows(rows)
-        recent = self._read_recent(rows["series"].unique().to_list()).partition_by("series", as_dict=True)
-        past_of = {name: past for (name,), past in recent.items()}
+        known = self.recall(rows["series"].unique().to_list()) | (memories or {})
         windows: list[pl.DataFrame] = []
         judge = self._judge() if profiles is None else replace(self._judge(), windows=windows)
         parts = rows.partition_by("series", maintain_order=True)
-        judged = answer_each(parts, lambda part: judge.answer(part, past_of.get(part["series"][0])), refusals)
-        answers = list(judged)
+        answered = list(answer_each(parts, lambda part: judge.answer(part, known.get(part["series"][0])), refusals))
+        answers = [one.answers for one in answered]
         if profiles is not None:
             profiles.append(profile_windows(pl.concat(windows)))
         if notes is not None:
-            note_answers(notes, answers, past_of)
+            note_answers(notes, answers, {name: memory.past for name, memory in known.items()})
+        if memories is not None:
+            memories |= {one.answers["series"][0]: one.memory for one in answered}
         return pl.concat(answers)
+
+    def recall(self, series: list[str]) -> dict[str, Memory]:
+        """What training left of some series, by their names; those that it does not know are left out."""
+        recent = self.recent.filter(pl.col("series").is_in(series)).collect()
+        return {
+            name: Memory(past=past, learned=self.serving.series[name], scales=self.scaler.series[name])
+            for (name,), past in recent.partition_by("series", as_dict=True).items()
+        }
 
     def stream(self, series: str) -> StreamingDetector:
         """A detector of the next rows of a series that goes on from the last ones it has seen.
 
         Raises KeyError for a series that it does not know.
         """
-        learned, past = self.serving.series[series], self._read_recent([series])
+        memory = self.recall([series])[series]
+        past = memory.past
         streaming = StreamingDetector(
             self.model,
             self.scaler,
             series,
-            warm_up_rows=learned.warm_up_rows,
+            warm_up_rows=memory.learned.warm_up_rows,
             settings=self.serving.detector_settings,
-            is_ordered=self._is_ordered,
+            is_ordered=self.is_ordered,
         )
         streaming.catch_up(
             self.scaler.levels(series, self.scaler.values_of(past)),
-            forecasts_of(past, self.serving.channels),
+            memory.forecasts,
             self.scaler.describe_times(past["time"]),
             surprise=past["surprise"].to_numpy(),
-            first_row=learned.rows - past.height,
+            first_row=memory.first_row,
             last=past.select(pl.col("time").max()).item(),
             last_values=self.scaler.values_of(past)[-1].tolist(),
         )
         return streaming
 
-    def _read_recent(self, series: list[str]) -> pl.DataFrame:
-        return self.recent.filter(pl.col("series").is_in(series)).collect()
-
     @property
-    def _is_ordered(self) -> bool:
+    def is_ordered(self) -> bool:
         """Whether times of a series rise from row to row."""
         source = self.serving.settings
         return "keep" not in (source.unsorted, source.duplicates)
+
+    @property
+    def nothing(self) -> pl.DataFrame:
+        """A table of remembered rows without any."""
+        return self.recent.clear().collect()
 
     def _judge(self) -> SeriesJudge:
         return SeriesJudge(
             model=self.model,
             scaler=self.scaler,
             serving=self.serving,
-            nothing=self.recent.clear().collect(),
-            is_ordered=self._is_ordered,
+            nothing=self.nothing,
+            is_ordered=self.is_ordered,
         )
 
     def _refuse_other_rows(self, rows: pl.DataFrame) -> None:

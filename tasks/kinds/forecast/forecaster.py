@@ -6,7 +6,7 @@ L steps of look-back, H steps of the horizon, C channels, D covariates, O output
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,7 @@ import polars as pl
 
 from tasks.contract.notes import Notes
 from tasks.contract.profile import Profile
-from tasks.contract.table_model import Refusal, TableModel
+from tasks.contract.table_model import Refusal
 from tasks.kinds.forecast.histories import (
     History,
     describe_start,
@@ -39,7 +39,7 @@ from tasks.panel.frames import ROWS_FILE, VALUES, read_windows
 from tasks.panel.profile import profile_windows, window_steps
 from tasks.panel.refusals import answer_each
 from tasks.panel.scaler import Scaler, Units
-from tasks.panel.served_table import TIMES_AS_THEY_ARE, stored_table
+from tasks.panel.served_table import PanelModel
 from tasks.panel.source import SeriesSource
 from tasks.panel.time_grid import TimeGrid
 from tasks.registry.served_parts import read_serving, write_serving
@@ -48,8 +48,6 @@ from tasks.sources.intake import Intake
 from tasks.sources.served_source import ServedSource
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from rnnmodels.forecasters.forecaster import SequenceForecaster
 
 KIND = "forecast"
@@ -83,7 +81,7 @@ class Serving(ServedSource[SeriesSource]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeriesForecaster(TableModel[SeriesSource]):
+class SeriesForecaster(PanelModel[SeriesSource]):
     """A model in evaluation mode with the scaler it was fitted with."""
 
     model: "SequenceForecaster"
@@ -143,20 +141,9 @@ class SeriesForecaster(TableModel[SeriesSource]):
         """Say what was done to the rows from which forecasts start, and which series are new."""
         return describe_starts(notes, self.scaler.missing)
 
-    def forecast_frame(self, history: "pl.DataFrame | pd.DataFrame", *, notes: list[str] | None = None) -> pl.DataFrame:
-        """Forecast from a table with the columns of the source, as `answer_files` does.
-
-        What was done to its rows is appended to `notes`. Raises InputError also for a table that cannot be read
-        (E-REG-012 to E-REG-014).
-        """
-        with stored_table(history, self.serving.settings_for(Path("table.parquet"))) as (inputs, time):
-            # What is a time already needs no rule for reading it from text or counts.
-            changed = {**TIMES_AS_THEY_ARE, "frequency": "auto"} if time.is_temporal() else {}
-            intake = Intake(self.serving.settings_for(inputs.files[0].path, **changed))
-            forecasts = self.answer_files(inputs, intake=intake)
-        if notes is not None:
-            notes += intake.warnings
-        return forecasts
+    def time_rules(self, time: pl.DataType) -> Mapping[str, object]:
+        """What is a time already needs no rule for reading it from text or counts."""
+        return {**super().time_rules(time), "frequency": "auto"} if time.is_temporal() else {}
 
     def forecast_rows(
         self,

@@ -63,4 +63,5 @@ FORECAST = Kind(
     served_model="tasks.kinds.forecast.served_model",
     warm_start=LazyModule("tasks.kinds.forecast.warm_start"),
     monitor=LazyModule("tasks.kinds.forecast.monitor"),
+    serve=LazyModule("tasks.kinds.forecast.serve"),
 )

@@ -23,7 +23,7 @@ class ServedForecaster(PythonModel):
         What was done to its rows is said by warnings. Raises InputError, as the reading of the training rows did.
         """
         notes: list[str] = []
-        forecasts = self.forecaster.forecast_frame(model_input, notes=notes)
+        forecasts = self.forecaster.answer_frame(model_input, notes=notes)
         for note in notes:
             warnings.warn(note, stacklevel=2)
         return forecasts.to_pandas()

@@ -11,7 +11,7 @@ from tasks.kinds.classify import serve
 from tasks.monitoring import seen
 from tasks.serving.application import create_application
 from tasks.serving.champion import ModelFollower
-from tasks.serving.settings import ServingSettings
+from tasks.serving.settings import settings_for
 
 TOKEN = "0123456789abcdef"
 
@@ -21,7 +21,7 @@ def open_client(follower: ModelFollower) -> Iterator[Callable[..., TestClient]]:
     clients = []
 
     def open_one(token: str = "", **settings: float) -> TestClient:
-        client = TestClient(create_application(follower, ServingSettings(**settings), token=token))
+        client = TestClient(create_application(follower, settings_for(follower.current.kind, settings), token=token))
         clients.append(client.__enter__())
         return clients[-1]
 

@@ -1,4 +1,4 @@
-"""Lists of texts that wait together are answered together, each with its own answer."""
+"""Questions that wait together are answered together, each with its own answer."""
 
 import asyncio
 import threading
@@ -9,10 +9,18 @@ import pytest
 from tasks.serving.batching import MicroBatcher
 
 
+class Texts(list):
+    """A question about some texts."""
+
+    @property
+    def num_items(self) -> int:
+        return len(self)
+
+
 def run(batcher: MicroBatcher, *lists: list[str], release: threading.Event | None = None) -> list:
     async def submit_all() -> list:
         async with batcher.running():
-            waiting = [asyncio.create_task(batcher.submit(texts)) for texts in lists]
+            waiting = [asyncio.create_task(batcher.submit(Texts(texts))) for texts in lists]
             await asyncio.sleep(0.05)
             if release is not None:
                 release.set()
@@ -52,12 +60,26 @@ def test_a_list_that_fails_takes_no_other_with_it():
     assert isinstance(poisoned, MemoryError)
 
 
+def test_a_panic_ends_no_service():
+    class Panic(BaseException):
+        """As Polars raises it."""
+
+    def answer_all(lists: Sequence[list[str]]) -> list[str]:
+        if ["poison"] in lists:
+            raise Panic("called `unwrap()` on a `None` value")
+        return [texts[0] for texts in lists]
+
+    poisoned, last = run(MicroBatcher(answer_all, max_items=9), ["poison"], ["b"])
+
+    assert (repr(poisoned), last) == ("RuntimeError('called `unwrap()` on a `None` value')", "b")
+
+
 def test_a_client_that_went_away_leaves_the_others_their_answers():
     async def work() -> str:
         batcher = MicroBatcher(lambda lists: [texts[0] for texts in lists], max_items=9)
         async with batcher.running():
-            gone = asyncio.create_task(batcher.submit(["gone"]))
-            stays = asyncio.create_task(batcher.submit(["stays"]))
+            gone = asyncio.create_task(batcher.submit(Texts(["gone"])))
+            stays = asyncio.create_task(batcher.submit(Texts(["stays"])))
             await asyncio.sleep(0)
             gone.cancel()
             return await stays
@@ -72,7 +94,9 @@ def test_nothing_waits_forever(num_rounds: int):
         async with batcher.running():
             total = 0
             for size in range(num_rounds):
-                answers = await asyncio.gather(*(batcher.submit(["a"] * (1 + size % 4)) for _ in range(size % 7)))
+                answers = await asyncio.gather(
+                    *(batcher.submit(Texts(["a"] * (1 + size % 4))) for _ in range(size % 7))
+                )
                 total += sum(answers)
             return total
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tasks.contract.profile import Profile, Stretch
 from tasks.labelled.profile import profile_rows
 from tasks.monitoring import seen
 from tasks.serving import seen_inputs
@@ -46,6 +47,15 @@ def test_every_flush_records_the_same_hour_again(project: Path):
 
     assert (rows_seen(project, "m/1"), rows_seen(project, "m/2")) == (3, 1)
     assert len(list(seen.seen_folder("m/1").iterdir())) == 1
+
+
+def test_steps_of_a_series_that_are_sent_again_are_not_counted_again(project: Path):
+    inputs = SeenInputs()
+    for series, begin in [("a", 0), ("a", 5), ("b", 5), ("a", 10), ("a", 12)]:
+        inputs.add("m/1", Profile(rows=1, stretch=Stretch(series, begin, begin + 9)))
+    inputs.flush()
+
+    assert rows_seen(project, "m/1") == 3
 
 
 def test_a_new_hour_is_a_new_file(project: Path, hour: list[int]):

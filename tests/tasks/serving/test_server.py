@@ -20,15 +20,16 @@ from pathlib import Path
 
 import psutil
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from tasks.errors import InputError, ResourceError
+from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.promotion import ledger
 from tasks.promotion.overrides import promote
 from tasks.registry import registrations
-from tasks.serving.server import bind, check_access, check_settings, sole_model
+from tasks.serving.server import bind, check_access, sole_model
+from tasks.serving.settings import settings_for
 from tasks.tracking import mlflow_client
+from tests.tasks.serving.hostile import hostile_bodies
 
 ROOT = Path(__file__).parents[3]
 JSON = {"Content-Type": "application/json"}
@@ -202,74 +203,8 @@ def test_headers_without_end_are_not_gathered(server: Server):
     wait_until_alive(server)
 
 
-NASTY = [
-    b"", b"{", b"null", b"[]", b"{}", b'"a"', b"1e999", b"-0", b"\x00", b"\xff\xfe", b"{}{}", b'{"texts"}',
-    b'{"texts":}',
-    b'{"texts": NaN}', b'{"texts": [Infinity]}', b'{"texts": ["\\ud800"]}', b'{"\\ud800": 1}', b'{"texts": [["a"]]}',
-    b'{"texts": ["a"], "texts": ["b"]}', b'{"texts": ["a"]}x', b'{"texts": ["a",]}', b"{'texts': ['a']}",
-    b'{"texts": ["' + b"\\u0000" * 1_000 + b'"]}', b'{"texts": ["' + b"=cmd|' /C calc'!A0" + b'"]}',
-    b'{"texts": ["<script>alert(1)</script>", "../../etc/passwd", "\\u202e\\u0007"]}', b"9" * 10_000,
-    b'{"texts": ["\xed\xa0\x80"]}', b'{"texts": ["\xf5\x80\x80\x80"]}',
-    '{"texts": ["a"]}'.encode("utf-16"), '{"texts": ["a"]}'.encode("utf-32"), b'\xef\xbb\xbf{"texts": ["a"]}',
-    json.dumps({"texts": ["a"] * 51}).encode(), json.dumps({"texts": [""] * 50}).encode(), b'{"texts": [1e400]}',
-    b'{"texts": [' + b"1" * 4_301 + b"]}", b'{"__proto__": {"texts": ["a"]}}', b'{"texts": {"0": "a", "length": 1}}',
-    json.dumps({"texts": ["e" + "\u0301" * 5_000, "\U0010ffff", "\ufdd0", "\u2028"]}).encode(),
-]  # fmt: skip
-LARGE = [
-    b'{"texts": ' + b"[" * 100_000, b'{"a":' * 20_000, b'{"texts": ["' + b"." * 900_000 + b'"]}',
-    b'{"texts": ["' + b"a " * 400_000 + b'"]}',
-]  # fmt: skip
-ANY_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=20),
-    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.sampled_from(["texts", "a"]) | st.text(), inner),
-    max_leaves=8,
-)
-LIKE_A_QUESTION = st.fixed_dictionaries(
-    {"texts": st.lists(st.text(st.characters(), max_size=20), max_size=4) | st.lists(ANY_JSON, max_size=3)},
-    optional={"model": ANY_JSON},
-)
-
-
-def mutated(body: bytes, at: int, change: bytes) -> bytes:
-    position = at % (len(body) + 1)
-    return body[:position] + change + body[position + len(change) // 2 :]
-
-
-BODIES = st.one_of(
-    st.sampled_from(NASTY),
-    st.binary(max_size=200),
-    ANY_JSON.map(lambda value: json.dumps(value).encode()),
-    LIKE_A_QUESTION.map(lambda value: json.dumps(value).encode()),
-    st.builds(
-        mutated,
-        LIKE_A_QUESTION.map(lambda value: json.dumps(value).encode()),
-        st.integers(0, 10_000),
-        st.binary(max_size=4),
-    ),
-)
-
-
-def hostile_bodies(number: int) -> list[bytes]:
-    """A quarter is drawn; the others are those again, damaged, which takes a tenth of the time."""
-    bodies: list[bytes] = []
-    rules = settings(max_examples=number // 4, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-
-    @rules
-    @given(BODIES)
-    def keep(body: bytes) -> None:
-        bodies.append(body)
-
-    keep()
-    draw = random.Random(6)
-    damaged = [
-        mutated(draw.choice(bodies), draw.randrange(10_000), draw.randbytes(draw.randrange(5)))
-        for _ in range(number - len(bodies))
-    ]
-    return bodies + damaged
-
-
 def test_two_thousand_hostile_bodies_are_answered_or_refused_and_the_process_lives(server: Server):
-    bodies = NASTY + LARGE + hostile_bodies(2_000)
+    bodies = hostile_bodies(2_000, "texts")
 
     def send(part: list[bytes]) -> list[tuple[int, set[str], bytes]]:
         with contextlib.closing(server.connect()) as connection:
@@ -419,14 +354,16 @@ def test_a_token_that_can_be_guessed_or_not_be_sent_is_refused(token: str):
     [
         (
             {"max_text": 3},
-            'E-SRV-004 --set max_text: got "3": Extra inputs are not permitted.\nFix: set one of',
+            'E-SRV-004 --set max_text: got "3": Extra inputs are not permitted.\n'
+            'Fix: for models of the kind "classify", set one of',
         ),
-        ({"max_texts": 0}, 'E-SRV-004 --set max_texts: got "0": Input should be greater than or equal to 1.\nFix: set'),
+        ({"max_rows": 3}, 'E-SRV-004 --set max_rows: got "3": Extra inputs are not permitted.\nFix: for models of'),
+        ({"max_texts": 0}, 'E-SRV-004 --set max_texts: got "0": Input should be greater than or equal to 1.\nFix: for'),
     ],
 )
 def test_a_setting_that_does_not_exist_or_fit_is_named(values: dict, text: str):
     with pytest.raises(InputError) as caught:
-        check_settings(values)
+        settings_for(CLASSIFY, values)
 
     assert str(caught.value).startswith(text)
 

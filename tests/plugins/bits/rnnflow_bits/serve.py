@@ -2,20 +2,33 @@
 
 import re
 from collections.abc import Sequence
-from itertools import accumulate
 
 import numpy as np
-from pydantic import BaseModel
+from pydantic import Field
 
 from rnnflow_bits.ingest import BITS
 from rnnflow_bits.labeller import LineLabeller
-from tasks.contract.interface import Answer, Answered, Caps, FieldError, Interface, ModelState
+from tasks.contract.interface import Answer, Answered, Caps, FieldError, Interface, ModelState, Question
 
 
-class Question(BaseModel):
+class LineCaps(Caps):
+    """What a question about lines may hold."""
+
+    max_lines: int = Field(100, ge=1, description="Lines of a request.")
+
+
+class LineQuestion(Question):
     """Lines to label."""
 
-    lines: list[str]
+    lines: list[str] = Field(min_length=1)
+
+    def check(self, caps: LineCaps) -> None:
+        """Raise FieldError naming the first line that is one too many, or is none."""
+        for index, line in enumerate(self.lines):
+            if index == caps.max_lines:
+                raise FieldError("lines", f"got more than max_lines = {caps.max_lines} lines.", "send fewer at once.")
+            if not re.fullmatch(BITS, line):
+                raise FieldError(f"lines[{index}]", "is no line of 0s and 1s.", "correct it, or leave it out.")
 
 
 class LineAnswer(Answer):
@@ -31,7 +44,8 @@ INTERFACE = Interface(
     description="Return a label for each line, and the probability of every label.",
     items="lines",
     sample='{"lines": ["0110"]}',
-    question=Question,
+    caps=LineCaps,
+    question=LineQuestion,
     answer=LineAnswer,
     state=ModelState,
 )
@@ -49,22 +63,9 @@ def describe_model(_labeller: LineLabeller) -> dict:
     return {}
 
 
-def parse_items(question: dict, caps: Caps) -> list[str]:
-    """Read the lines of a question; raises FieldError naming the first field that is wrong."""
-    lines = question.get("lines")
-    if set(question) != {"lines"} or not isinstance(lines, list) or not 1 <= len(lines) <= caps.max_texts:
-        raise FieldError(
-            "lines", f"expected 1 to max_texts = {caps.max_texts} lines alone.", f"send {INTERFACE.sample}."
-        )
-    for index, line in enumerate(lines):
-        if not isinstance(line, str) or not re.fullmatch(BITS, line):
-            raise FieldError(f"lines[{index}]", "is no line of 0s and 1s.", "mend it, or leave it out.")
-    return lines
-
-
-def answer_questions(labeller: LineLabeller, questions: Sequence[list[str]], _caps: Caps) -> Answered:
+def answer_questions(labeller: LineLabeller, questions: Sequence[LineQuestion], _caps: Caps, *, label: str) -> Answered:
     """Label the lines of several questions at once."""
-    probabilities = labeller.predict_probabilities([line for lines in questions for line in lines])
-    parts = np.split(probabilities, list(accumulate(map(len, questions)))[:-1])
+    probabilities = labeller.predict_probabilities([line for question in questions for line in question.lines])
+    parts = np.split(probabilities, np.cumsum([len(question.lines) for question in questions])[:-1])
     answers = [{"labels": labeller.name_best(part), "probabilities": labeller.by_label(part)} for part in parts]
     return Answered(answers=answers)

@@ -60,7 +60,7 @@ def as_pyfunc(labeller: SequenceLabeller) -> types.SimpleNamespace:
     """What MLflow makes of the served file, as far as the proof needs it."""
     return types.SimpleNamespace(
         unwrap_python_model=lambda: types.SimpleNamespace(labeller=labeller),
-        predict=lambda table: labeller.label_table(pl.from_pandas(table)).to_pandas(),
+        predict=lambda table: labeller.answer_frame(pl.from_pandas(table)).to_pandas(),
     )
 
 
@@ -68,7 +68,7 @@ def test_a_raw_table_gets_one_answer_per_sequence_in_its_order(served):
     labeller = SequenceLabeller.load(served[0])
     table = draw_table(6, seed=9).drop("label").sort("id", "time", descending=[True, False])
 
-    answers = labeller.label_table(table)
+    answers = labeller.answer_frame(table)
 
     assert answers.columns == ["sequence", "label", "probability_down", "probability_up"]
     assert answers["sequence"].to_list() == ["s005", "s004", "s003", "s002", "s001", "s000"]
@@ -82,11 +82,11 @@ def test_numbers_of_any_type_are_answered_alike(served):
     table = draw_table(6, seed=9).drop("label").with_columns(pl.col("id").str.slice(1).cast(pl.Int64))
     numbered = table.with_columns(cs.float().round()).to_pandas()
 
-    answers = labeller.label_table(numbered.astype({"id": str}))
+    answers = labeller.answer_frame(numbered.astype({"id": str}))
 
     assert answers["sequence"].to_list() == [str(number) for number in range(6)]
     for changed in ({}, {"id": float}, {"x": int, "y": int}):
-        assert labeller.label_table(numbered.astype(changed)).equals(answers)
+        assert labeller.answer_frame(numbered.astype(changed)).equals(answers)
 
 
 @pytest.mark.parametrize("longest", [1, 12])
@@ -106,7 +106,7 @@ def test_one_channel_is_enough(make_lineage, project, longest):
     labeller = SequenceLabeller.load(project / "parts")
 
     register.prove_served(as_pyfunc(labeller), lineage, best)
-    answers = labeller.label_table(table.drop("label"))
+    answers = labeller.answer_frame(table.drop("label"))
     assert answers["sequence"].to_list() == [str(number) for number in range(24)]
     assert answers["label"].to_list() == ["down", "up"] * 12
 
@@ -114,10 +114,10 @@ def test_one_channel_is_enough(make_lineage, project, longest):
 def test_an_answer_does_not_depend_on_the_other_sequences(served):
     labeller = SequenceLabeller.load(served[0])
     table = draw_table(6, seed=9).drop("label")
-    together = labeller.label_table(table)
+    together = labeller.answer_frame(table)
 
     for number, one in enumerate(table.partition_by("id", maintain_order=True)):
-        alone = labeller.label_table(one)
+        alone = labeller.answer_frame(one)
         np.testing.assert_allclose(alone["probability_up"][0], together["probability_up"][number], atol=1e-6)
 
 
@@ -217,7 +217,7 @@ def test_sequences_that_cannot_be_labelled_leave_the_others_their_answers(served
     answers = pl.read_csv(tmp_path / "out.csv")
     assert answers["sequence"].to_list() == ["s000", "s002", "s004", "s006"]
     labeller = SequenceLabeller.load(served[0])
-    alone = labeller.label_table(good.filter(pl.col("id").is_in(answers["sequence"].implode())))
+    alone = labeller.answer_frame(good.filter(pl.col("id").is_in(answers["sequence"].implode())))
     np.testing.assert_allclose(answers["probability_up"], alone["probability_up"], atol=1e-6)
     faults = [json.loads(line) for line in done.errors.read_text().splitlines()]
     assert [(one["series"], one["code"]) for one in faults] == [
@@ -230,7 +230,7 @@ def test_sequences_that_cannot_be_labelled_leave_the_others_their_answers(served
 
 def test_a_missing_channel_is_named(served):
     labeller = SequenceLabeller.load(served[0])
-    sequences = labeller.read_table(draw_table(2).drop("label")).drop("value.y")
+    sequences = read_table(labeller, draw_table(2).drop("label")).rows.drop("value.y")
 
     with pytest.raises(InputError) as caught:
         labeller.label_sequences(sequences)
@@ -276,7 +276,7 @@ def test_labels_that_a_file_has_count_for_the_monitor_alone(served, tmp_path, la
 
     answers = labeller.answer_files(find_inputs(labeller.serving.settings_for(path)), profiles=profiles)
 
-    assert answers.drop("sequence").equals(labeller.label_table(table).drop("sequence"))
+    assert answers.drop("sequence").equals(labeller.answer_frame(table).drop("sequence"))
     known = {"down": "down", "up": "up", "Up": "up", "other": UNLISTED}
     assert sum((profile.labelled_rows for profile in profiles), 0) == sum(one is not None for one in labels or [])
     assert set(profiles[0].true) == {known[one] for one in labels or [] if one is not None}

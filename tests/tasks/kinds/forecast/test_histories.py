@@ -18,7 +18,7 @@ def test_an_incomplete_last_row_is_left_out_and_said_where_such_rows_are_cut():
     history = ramp(HOURS, NUMBERS).with_columns(b=pl.when(pl.col("n") < LAST).then("b"))
     notes: list[str] = []
 
-    forecasts = exact_forecaster(HOURS, missing="cut").forecast_frame(history, notes=notes)
+    forecasts = exact_forecaster(HOURS, missing="cut").answer_frame(history, notes=notes)
 
     assert forecasts["time"][0] == history["time"][-1]
     assert notes == [
@@ -32,7 +32,7 @@ def test_numbers_that_are_filled_in_are_counted(missing: str, filled: str):
     history = ramp(HOURS, NUMBERS).with_columns(b=pl.when(~pl.col("n").is_in([FIRST_STEP, LAST - 1, LAST])).then("b"))
     notes: list[str] = []
 
-    exact_forecaster(HOURS, missing=missing).forecast_frame(history, notes=notes)
+    exact_forecaster(HOURS, missing=missing).answer_frame(history, notes=notes)
 
     assert notes == [f"filled 2 missing numbers of look-backs with {filled}"]
 
@@ -41,7 +41,7 @@ def test_an_incomplete_row_in_the_look_back_is_named():
     history = ramp(HOURS, NUMBERS).with_columns(b=pl.when(pl.col("n") != LAST - 1).then("b"))
 
     with pytest.raises(InputError) as caught:
-        exact_forecaster(HOURS, missing="cut").forecast_frame(history)
+        exact_forecaster(HOURS, missing="cut").answer_frame(history)
 
     assert str(caught.value) == (
         'E-FOR-001 series "series" has 1 step without a gap up to 2024-03-31 07:00:00, expected at least 4; the '
@@ -61,7 +61,7 @@ def test_rows_of_other_channels_are_left_out_and_said_whatever_is_in_them():
     odd = rows.with_columns(value=pl.when(pl.col("channel") == "other").then(pl.lit("on")).otherwise("value"))
     forecaster, notes = exact_forecaster(HOURS, missing="error", channel_column="channel"), []
 
-    forecasts = forecaster.forecast_frame(odd, notes=notes)
+    forecasts = forecaster.answer_frame(odd, notes=notes)
 
     assert forecasts["channel"].unique(maintain_order=True).to_list() == ["a", "b"]
     assert notes == ['left out 12 rows of channels that the model never learned: "other"']
@@ -71,9 +71,9 @@ def test_a_channel_that_the_model_was_trained_on_must_be_there():
     forecaster = exact_forecaster(HOURS, missing="forward", channel_column="channel")
 
     with pytest.raises(InputError) as caught:
-        forecaster.forecast_frame(long_rows(a=0, other=0))
+        forecaster.answer_frame(long_rows(a=0, other=0))
     with pytest.raises(InputError) as nothing:
-        forecaster.forecast_frame(long_rows(A=0, B=0))
+        forecaster.answer_frame(long_rows(A=0, B=0))
 
     assert str(nothing.value) == (
         'E-DATA-001 no rows are left: 24 of channels that the model never learned ("A", "B").\n'
@@ -89,7 +89,7 @@ def test_a_series_without_a_channel_is_told():
     table = pl.concat([long_rows(a=0, b=0).with_columns(id=pl.lit("x")), long_rows(a=0).with_columns(id=pl.lit("y"))])
     forecaster, notes = exact_forecaster(HOURS, missing="mean", channel_column="channel", id_column="id"), []
 
-    forecaster.forecast_frame(table, notes=notes)
+    forecaster.answer_frame(table, notes=notes)
 
     assert 'took the training mean for channels without any number in 1 series: "y" lacks "b"' in notes
 
@@ -109,13 +109,13 @@ def test_a_series_without_a_channel_is_told():
 )
 def test_times_of_another_clock_are_refused(trained: Steps, given: Steps, said: str, remedy: str):
     with pytest.raises(InputError, match=rf'^E-FOR-003 column "time": times are {said}(.|\n)*Fix: .*{remedy}'):
-        exact_forecaster(trained, missing="error").forecast_frame(ramp(given, NUMBERS))
+        exact_forecaster(trained, missing="error").answer_frame(ramp(given, NUMBERS))
 
 
 @pytest.mark.parametrize("frequency", ["30m", "2h", "1d"])
 def test_another_step_than_in_training_is_refused_with_both(frequency: str):
     with pytest.raises(InputError) as caught:
-        exact_forecaster(HOURS, missing="error").forecast_frame(ramp(Steps(frequency=frequency), NUMBERS))
+        exact_forecaster(HOURS, missing="error").answer_frame(ramp(Steps(frequency=frequency), NUMBERS))
 
     assert str(caught.value) == (
         f'E-FOR-005 series "series" goes in steps of {frequency}, expected 1h as in training.\n'
@@ -154,7 +154,7 @@ def test_where_gaps_are_an_error_a_history_may_have_none():
     forecaster = exact_forecaster(HOURS, missing="error", gaps="error")
 
     with pytest.raises(InputError) as caught:
-        forecaster.forecast_frame(history)
+        forecaster.answer_frame(history)
 
     assert str(caught.value) == (
         'E-TIME-016 got 2024-03-30 23:00:00 after 2024-03-30 21:00:00 in series "series", expected a step of 1h.\n'

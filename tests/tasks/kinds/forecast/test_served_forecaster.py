@@ -23,7 +23,6 @@ from tasks.promotion import named_models
 from tasks.registry import registered_model
 from tasks.registry.registered_model import RegisteredModel
 from tasks.registry.served_parts import SERVING
-from tasks.serving.champion import load_served
 from tasks.tracking import mlflow_client
 
 AHEAD = 6
@@ -122,7 +121,7 @@ def test_the_lines_in_the_description_run_as_they_stand(loads_home: Path, tmp_pa
 
 
 def test_every_series_is_continued_on_its_grid(forecaster: SeriesForecaster, history: pl.DataFrame):
-    forecasts = forecaster.forecast_frame(history)
+    forecasts = forecaster.answer_frame(history)
 
     assert forecasts.columns == ["series", "time", "step", "channel", "forecast", "q0.1", "q0.5", "q0.9"]
     assert forecasts["series"].to_list() == ["north"] * AHEAD + ["south"] * AHEAD
@@ -132,14 +131,14 @@ def test_every_series_is_continued_on_its_grid(forecaster: SeriesForecaster, his
 
 
 def test_forecasts_are_in_the_units_of_the_source(forecaster: SeriesForecaster, history: pl.DataFrame):
-    level = forecaster.forecast_frame(history).group_by("series").agg(pl.col("forecast").mean()).sort("series")
+    level = forecaster.answer_frame(history).group_by("series").agg(pl.col("forecast").mean()).sort("series")
 
     assert level["forecast"][0] < 100 < level["forecast"][1]
 
 
 def test_a_series_is_forecast_alike_alone_and_among_others(forecaster: SeriesForecaster, history: pl.DataFrame):
-    together = forecaster.forecast_frame(history).filter(series="south")
-    alone = forecaster.forecast_frame(history.filter(station="south"))
+    together = forecaster.answer_frame(history).filter(series="south")
+    alone = forecaster.answer_frame(history.filter(station="south"))
 
     np.testing.assert_allclose(together["forecast"], alone["forecast"], rtol=1e-5)
 
@@ -148,7 +147,7 @@ def test_a_history_that_is_too_short_is_refused(forecaster: SeriesForecaster, hi
     short = history.group_by("station", maintain_order=True).tail(AHEAD + 20)
 
     with pytest.raises(InputError) as caught:
-        forecaster.forecast_frame(short)
+        forecaster.answer_frame(short)
 
     assert str(caught.value) == (
         'E-FOR-001 series "north" has 20 steps without a gap up to 2024-03-20 17:00:00+00:00, '
@@ -161,12 +160,12 @@ def test_a_gap_in_the_look_back_is_not_glossed_over(forecaster: SeriesForecaster
     gappy = history.filter(pl.col("time") != "2024-03-20T02:00:00Z")
 
     with pytest.raises(InputError, match=re.escape('series "north" has 15 steps without a gap')):
-        forecaster.forecast_frame(gappy)
+        forecaster.answer_frame(gappy)
 
 
 def test_covariates_must_be_known_over_the_horizon(forecaster: SeriesForecaster, history: pl.DataFrame):
     with pytest.raises(InputError) as caught:
-        forecaster.forecast_frame(history.drop_nulls("load"))
+        forecaster.answer_frame(history.drop_nulls("load"))
 
     assert str(caught.value) == (
         'E-FOR-002 column "works": is not known at 2024-03-20 18:00:00+00:00 in series "north".\n'
@@ -177,7 +176,7 @@ def test_covariates_must_be_known_over_the_horizon(forecaster: SeriesForecaster,
 def test_times_may_be_texts_or_times(forecaster: SeriesForecaster, history: pl.DataFrame):
     typed = history.with_columns(pl.col("time").str.to_datetime(time_zone="UTC"))
 
-    assert forecaster.forecast_frame(typed).equals(forecaster.forecast_frame(history))
+    assert forecaster.answer_frame(typed).equals(forecaster.forecast_frame(history))
 
 
 def test_mlflow_serves_the_same_forecasts(
@@ -185,7 +184,7 @@ def test_mlflow_serves_the_same_forecasts(
 ):
     served = pl.from_pandas(registered_model.load_pyfunc(registered).predict(history.to_pandas()))
 
-    np.testing.assert_allclose(served["forecast"], forecaster.forecast_frame(history)["forecast"], rtol=1e-6)
+    np.testing.assert_allclose(served["forecast"], forecaster.answer_frame(history)["forecast"], rtol=1e-6)
 
 
 def test_a_file_of_histories_becomes_a_file_of_forecasts(
@@ -267,11 +266,6 @@ def test_the_served_code_knows_neither_prefect_nor_mlflow(registered: Registered
 
     assert (code / "tasks" / "kinds" / "forecast" / "forecaster.py").is_file()
     assert not [line for line in imports if re.match(r"\s*(import|from) (prefect|mlflow)", line)]
-
-
-def test_the_rest_server_answers_for_no_forecaster(registered: RegisteredModel):
-    with pytest.raises(InputError, match=re.escape('E-SRV-007 model loads/1 is of the kind "forecast"')):
-        load_served(registered)
 
 
 def test_a_network_that_the_windows_do_not_fit_says_what_to_change(

@@ -149,7 +149,7 @@ def cases(draw: st.DrawFn) -> Case:
 def test_every_forecast_is_at_its_own_time(tmp_path_factory: pytest.TempPathFactory, case: Case):
     forecaster, table = case.forecaster(), case.table()
 
-    case.check(forecaster.forecast_frame(table))
+    case.check(forecaster.answer_frame(table))
 
     path = tmp_path_factory.getbasetemp() / "history.csv"
     table.write_csv(path, datetime_format="%Y-%m-%dT%H:%M:%S%:z" if case.steps.zone else None)
@@ -210,7 +210,7 @@ def test_covariates_and_calendar_are_those_of_the_histories_own_times():
 
 def test_files_of_text_show_times_in_the_zone_of_the_recipe_with_their_offset(tmp_path: Path):
     berlin = Steps(frequency="1h", clock="utc", zone="Europe/Berlin")
-    forecasts = exact_forecaster(berlin, missing="error").forecast_frame(ramp(berlin, range(85, 96)))
+    forecasts = exact_forecaster(berlin, missing="error").answer_frame(ramp(berlin, range(85, 96)))
     paths = [tmp_path / f"out.{suffix}" for suffix in ("csv", "jsonl", "parquet")]
 
     for path in paths:

@@ -1,0 +1,119 @@
+"""Sequences of numbers that come over HTTP: how they are asked about, and what is answered."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from tasks.contract.interface import Answered, Interface
+from tasks.kinds.classify_series.classifier import SEQUENCE, SequenceLabeller
+from tasks.labelled.calibration import calibrated_probabilities
+from tasks.panel.served_table import ReadTable
+from tasks.prediction.asked_tables import (
+    REFUSED,
+    TableAnswer,
+    TableCaps,
+    TableQuestion,
+    TableState,
+    answer_tables,
+    describe_columns,
+    to_records,
+)
+
+ROWS: list[JsonValue] = [
+    {"recording": "r1", "step": 0, "pitch": 0.21, "energy": 1.7},
+    {"recording": "r1", "step": 1, "pitch": 0.24, "energy": 1.9},
+]
+PREDICTION: dict[str, JsonValue] = {"sequence": "r1", "label": "up", "probabilities": {"down": 0.03, "up": 0.97}}
+
+
+class Question(TableQuestion):
+    """Sequences, a row per sequence and step, with the columns of the training rows, the label aside."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"rows": ROWS}]})
+
+
+class Prediction(BaseModel):
+    """The most probable label of a sequence and the probability of every label."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [PREDICTION]})
+
+    sequence: str
+    label: str
+    probabilities: dict[str, float]
+
+
+class PredictAnswer(TableAnswer):
+    """One prediction per sequence, in the order in which they first appear, all by the version `model`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"model": "tones/3", "predictions": [PREDICTION], "refused": [REFUSED], "notes": []}]
+        }
+    )
+
+    predictions: list[Prediction]
+
+
+class ModelAnswer(TableState):
+    """The version that answers, since when, the alias it follows, what it reads and says, and how it cuts sequences."""
+
+    channels: list[str]
+    labels: list[str]
+    max_length: int
+    keep: str
+
+
+INTERFACE = Interface(
+    purpose="Classifies sequences of numbers",
+    summary="Classify sequences",
+    description="Return a prediction per sequence, and the model version that made them.",
+    items="rows",
+    sample='{"rows": [{"time": "...", ...}, ...]}',
+    caps=TableCaps,
+    question=Question,
+    answer=PredictAnswer,
+    state=ModelAnswer,
+)
+
+load_model = SequenceLabeller.load
+
+
+def warm_up(labeller: SequenceLabeller) -> bool:
+    """Have a classifier answer once; tells whether its probabilities are finite."""
+    from rnnmodels.classifiers.inference import predict_sequences
+
+    steps = [np.zeros((1, len(labeller.serving.channels)), np.float32)]
+    logits = predict_sequences(labeller.model, steps, batch_steps=1)
+    return bool(np.isfinite(calibrated_probabilities(logits, labeller.serving.temperature)).all())
+
+
+def describe_model(labeller: SequenceLabeller) -> dict[str, Any]:
+    """What it reads, its labels, and how sequences are cut."""
+    serving = labeller.serving
+    return {
+        "columns": describe_columns(labeller),
+        "channels": list(serving.channels),
+        "labels": list(labeller.labels),
+        "max_length": serving.max_length,
+        "keep": serving.keep,
+    }
+
+
+def answer_questions(
+    labeller: SequenceLabeller,
+    questions: Sequence[Question],
+    caps: TableCaps,
+    *,
+    label: str,  # noqa: ARG001 (a sequence is sent whole, and nothing of it is kept)
+) -> Answered:
+    """Label the sequences of each question."""
+
+    def answer(_question: Question, read: ReadTable, told: dict[str, Any]) -> dict[str, Any]:
+        probabilities = pl.struct(pl.col(f"probability_{name}").alias(name) for name in labeller.labels)
+        answers = labeller.answer_window(read.rows, read.settings, **told)
+        return {"predictions": to_records(answers.select(SEQUENCE, "label", probabilities=probabilities))}
+
+    return answer_tables(labeller, questions, caps, answer)

@@ -1,0 +1,128 @@
+"""Histories that come over HTTP: how series are asked about, and what is forecast of them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from tasks.contract.interface import Answered, Interface
+from tasks.kinds.forecast.forecaster import SeriesForecaster
+from tasks.panel.served_table import ReadTable
+from tasks.prediction.asked_tables import (
+    REFUSED,
+    TableAnswer,
+    TableCaps,
+    TableQuestion,
+    TableState,
+    answer_tables,
+    describe_columns,
+    to_records,
+)
+
+ROWS: list[JsonValue] = [
+    {"shop": "a", "time": "2026-01-01", "sales": 31.0},
+    {"shop": "a", "time": "2026-01-02", "sales": 28.5},
+]
+FORECAST: dict[str, JsonValue] = {
+    **{"series": "a", "time": "2026-01-03T00:00:00", "step": 1, "channel": "sales"},
+    **{"forecast": 29.2, "q0.1": 24.9, "q0.5": 29.1, "q0.9": 33.8},
+}
+
+
+class Question(TableQuestion):
+    """The history of series, a row per series and step, with the columns of the training rows.
+
+    Rows after the last value of a series bring covariates that are known in advance.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"rows": ROWS}]})
+
+
+class Forecast(BaseModel):
+    """What is forecast of a channel of a series so many steps after its last row; quantiles are named as in `q0.1`."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [FORECAST]})
+
+    series: str
+    time: str | int
+    step: int
+    channel: str
+    forecast: float | None
+
+
+class ForecastAnswer(TableAnswer):
+    """The steps ahead of each series, all by the version `model`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"model": "sales/3", "forecasts": [FORECAST], "refused": [REFUSED], "notes": []}]
+        }
+    )
+
+    forecasts: list[Forecast]
+
+
+class ModelAnswer(TableState):
+    """The version that answers, since when, the alias it follows, and what it reads and says."""
+
+    channels: list[str]
+    covariates: list[str]
+    frequency: str
+    look_back: int
+    horizon: int
+    quantiles: list[float]
+
+
+INTERFACE = Interface(
+    purpose="Forecasts series",
+    summary="Forecast series",
+    description="Return the steps that follow the history of each series, and the model version that forecast them.",
+    items="rows",
+    sample='{"rows": [{"time": "...", ...}, ...]}',
+    caps=TableCaps,
+    question=Question,
+    answer=ForecastAnswer,
+    state=ModelAnswer,
+)
+
+load_model = SeriesForecaster.load
+
+
+def warm_up(forecaster: SeriesForecaster) -> bool:
+    """Have a forecaster look ahead once; tells whether its numbers are finite."""
+    from rnnmodels.forecasters.forecasts import forecast_arrays
+
+    shape = forecaster.model.shape
+    history_BLC = np.zeros((1, shape.look_back, shape.num_channels), np.float32)
+    covariates_BTD = np.zeros((1, shape.num_steps, len(forecaster.scaler.covariates)), np.float32)
+    return bool(np.isfinite(forecast_arrays(forecaster.model, history_BLC, covariates_BTD)).all())
+
+
+def describe_model(forecaster: SeriesForecaster) -> dict[str, Any]:
+    """What it reads, how far it looks back and ahead, and what it says."""
+    shape, serving = forecaster.model.shape, forecaster.serving
+    return {
+        "columns": describe_columns(forecaster),
+        "channels": list(serving.channels),
+        "covariates": list(serving.covariates),
+        "frequency": forecaster.grid.frequency,
+        "look_back": shape.look_back,
+        "horizon": shape.horizon,
+        "quantiles": list(serving.levels),
+    }
+
+
+def answer_questions(
+    forecaster: SeriesForecaster,
+    questions: Sequence[Question],
+    caps: TableCaps,
+    *,
+    label: str,  # noqa: ARG001 (a history is sent whole, and nothing of it is kept)
+) -> Answered:
+    """Forecast the series of each question."""
+
+    def answer(_question: Question, read: ReadTable, told: dict[str, Any]) -> dict[str, Any]:
+        return {"forecasts": to_records(forecaster.answer_window(read.rows, read.settings, **told))}
+
+    return answer_tables(forecaster, questions, caps, answer)

@@ -1,0 +1,184 @@
+"""Tables that come over HTTP: the same rows as in a file, answered as a prediction answers the file.
+
+What one is told of a series may not depend on who else asks, down to the last bit. Tables that wait together are read
+together, which takes most of the time, where nothing is to be said of any of their rows; each is answered by itself,
+for a network rounds by the size of its batch.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import polars as pl
+from polars import selectors
+from pydantic import AllowInfNan, BaseModel, ConfigDict, Field, JsonValue
+
+from tasks.contract import interface
+from tasks.contract.interface import Answered, FieldError
+from tasks.contract.notes import Notes
+from tasks.contract.profile import Profile
+from tasks.errors import InputError, ResourceError, RnnflowError
+from tasks.panel.served_table import PanelModel, ReadTable, read_some
+from tasks.prediction.reading_together import read_together
+from tasks.prediction.remedies import in_words_of_training
+from tasks.prediction.tables import with_iso_times
+
+QuestionT = TypeVar("QuestionT", bound="TableQuestion")
+Cell = str | bool | int | Annotated[float, AllowInfNan(False)] | None
+# Whole numbers beyond are written as text, which readers of numbers take too.
+INT64 = range(-(2**63), 2**63)
+REFUSED: dict[str, JsonValue] = {
+    "series": "b",
+    "row": None,
+    "column": None,
+    "code": "E-FOR-001",
+    "problem": 'series "b" has 20 steps before the forecast, expected at least 96.',
+    "fix": "bring more of its history.",
+}
+
+
+class TableCaps(interface.Caps):
+    """What a question about a table may hold."""
+
+    batch_items: int = Field(
+        10_000, ge=1, le=1_000_000, description="Rows of waiting requests that are answered in one go."
+    )
+    max_rows: int = Field(10_000, ge=1, le=1_000_000, description="Rows of a request.")
+    max_series: int = Field(1_000, ge=1, le=100_000, description="Series, or sequences, of a request.")
+    max_cells: int = Field(1_000_000, ge=1, le=100_000_000, description="Rows of a request, times their columns.")
+
+
+class TableQuestion(interface.Question):
+    """A table with the columns that the model was trained on, an object per row; others are passed over.
+
+    What an object lacks is null, a missing value.
+    """
+
+    rows: list[dict[str, Cell]] = Field(min_length=1, description="The rows of the table.")
+
+    def check(self, caps: TableCaps) -> None:
+        """Raise FieldError naming what is beyond a cap; series are counted when the rows are read."""
+        num_columns = len({name for row in self.rows for name in row})
+        counts = {"max_rows": (len(self.rows), "rows"), "max_cells": (len(self.rows) * num_columns, "cells")}
+        for cap, (count, noun) in counts.items():
+            if count > getattr(caps, cap):
+                problem = f"got {count} {noun}, expected at most {cap} = {getattr(caps, cap)}."
+                raise FieldError("rows", problem, "send fewer at once.")
+
+    def table(self) -> pl.DataFrame:
+        """The rows as a table, numbers as numbers."""
+        names = dict.fromkeys(name for row in self.rows for name in row)
+        return pl.DataFrame([to_column(name, [row.get(name) for row in self.rows]) for name in names])
+
+
+class RefusedPart(BaseModel):
+    """A series that is not answered, or a row that is left out of what is answered, counted from 0, and why."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [REFUSED]})
+
+    series: str | None
+    row: int | None
+    column: str | None
+    code: str
+    problem: str
+    fix: str
+
+
+class TableAnswer(interface.Answer):
+    """What could be answered, what could not, and what is to be known of the rows."""
+
+    refused: list[RefusedPart]
+    notes: list[str]
+
+
+class TableState(interface.ModelState):
+    """The version that answers, since when, the alias it follows, and what each column of a row is."""
+
+    columns: dict[str, str]
+
+
+def to_column(name: str, cells: list[Cell]) -> pl.Series:
+    """Cells of JSON as a column of one type; those of several types become text, spelled as JSON spells them."""
+    kinds = {type(cell) for cell in cells if cell is not None}
+    if not kinds or kinds == {str}:
+        return pl.Series(name, cells, pl.String)
+    if kinds <= {int, float} and all(cell in INT64 for cell in cells if isinstance(cell, int)):
+        return pl.Series(name, cells, pl.Int64 if kinds == {int} else pl.Float64, strict=False)
+    return pl.Series(name, [cell if isinstance(cell, str | None) else json.dumps(cell) for cell in cells], pl.String)
+
+
+def answer_tables(
+    model: PanelModel,
+    questions: Sequence[QuestionT],
+    caps: TableCaps,
+    answer: Callable[[QuestionT, ReadTable[Any], dict[str, Any]], dict[str, Any]],
+) -> Answered:
+    """Answer questions that wait together.
+
+    `answer` returns the fields that a kind adds to its answer, given a question, the table that was read, and the
+    options of `TableModel.answer_window`; it raises InputError where nothing is left, and FieldError.
+    """
+    tables = [question.table() for question in questions]
+    together = read_together(model, tables) or [partial(read_some, model, table) for table in tables]
+    profiles: list[Profile] = []
+    pairs = zip(questions, together, strict=True)
+    told = {"caps": caps, "answer": answer, "profiles": profiles}
+    answers = [_answer_table(model, question, read, **told) for question, read in pairs]
+    return Answered(answers=answers, profiles=profiles)
+
+
+def _answer_table(
+    model: PanelModel,
+    question: QuestionT,
+    read_table: Callable[[], ReadTable],
+    *,
+    caps: TableCaps,
+    answer: Callable,
+    profiles: list[Profile],
+) -> dict | FieldError:
+    settings, notes = model.serving.settings, Notes()
+    try:
+        read = read_table()
+        num_series = read.rows["series"].n_unique()
+        if num_series > caps.max_series:
+            problem = f"got {num_series} series, expected at most max_series = {caps.max_series}."
+            return FieldError("rows", problem, "send fewer at once.")
+        fields = answer(question, read, {"refusals": read.refusals, "notes": notes, "profiles": profiles})
+    except FieldError as fault:
+        return fault
+    except (InputError, ResourceError) as error:
+        return FieldError(_place_of(error), error.problem, in_words_of_training(error.fix, settings), error.code)
+    parts = [_describe_refused(error, settings) for error in sorted(read.refused, key=lambda error: error.row or 0)]
+    parts += [_describe_refused(refusal.error, settings, refusal.series) for refusal in read.refusals]
+    return {**fields, "refused": parts, "notes": [*read.said, *model.describe(notes)]}
+
+
+def _describe_refused(error: InputError, settings: Any, series: str | None = None) -> dict[str, Any]:  # noqa: ANN401
+    return {
+        "series": series,
+        "row": None if error.row is None or series is not None else error.row - 1,
+        "column": error.column,
+        "code": error.code,
+        "problem": error.problem,
+        "fix": in_words_of_training(error.fix, settings),
+    }
+
+
+def _place_of(error: RnnflowError) -> str:
+    row = "" if error.row is None else f"[{error.row - 1}]"
+    return f"rows{row}" if error.column is None else f"rows{row}.{error.column}"
+
+
+def to_records(answers: pl.DataFrame) -> list[dict[str, Any]]:
+    """Answers as JSON has them: times in ISO 8601, and null for a number beyond all floats."""
+    finite = selectors.float()
+    shown = with_iso_times(answers).with_columns(pl.when(finite.is_finite()).then(finite))
+    return shown.to_dicts()
+
+
+def describe_columns(model: PanelModel) -> dict[str, str]:
+    """What each column of a row is: `id`, `time`, `value` and so on."""
+    settings = model.serving.settings_for(Path("table.parquet"), **model.table_layout)
+    return {column: role.partition(" ")[0] for role, column in settings.wanted_columns().items()}
