@@ -47,7 +47,9 @@ for module in (place, registry, serving, monitoring, upkeep, backtesting):
 @click.option("--from-file", metavar="PATH", help="Read the rows from here (sets source.path).")
 @click.option("--resume", is_flag=True, help="Continue fits that were interrupted.")
 @click.option("--refresh", is_flag=True, help="Compute every stage again.")
-@click.option("--warm-start", is_flag=True, help="Start from the champion's weights, by names of words, classes and channels.")
+@click.option(
+    "--warm-start", is_flag=True, help="Start from the champion's weights, by names of words, classes and channels."
+)
 @as_json_option
 @click.pass_context
 def train(ctx: click.Context, as_json: bool, **order: Any) -> None:  # noqa: ANN401 (the options above)
