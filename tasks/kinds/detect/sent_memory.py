@@ -32,7 +32,7 @@ class Scale(BaseModel):
     model_config = SHAPE
 
     centre: Number
-    deviation: Number = Field(gt=1e-30)
+    deviation: Number = Field(gt=1e-270)  # a number's distance from the centre in deviations stays a float
 
 
 class WarmUp(BaseModel):
@@ -78,9 +78,7 @@ def send_memory(memory: Memory, series: str, detector: SeriesDetector, label: st
         "model": label,
         "series": series,
         "seen": learned.rows,
-        "warm_up": None
-        if trained
-        else warm_up | {"scales": {name: asdict(one) for name, one in memory.scales.items()}},
+        "warm_up": None if trained else warm_up,
         "time": rows["time"].cast(pl.Int64).to_list(),
         **columns,
         "surprise": rows["surprise"].to_list(),
