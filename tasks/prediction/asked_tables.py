@@ -124,8 +124,9 @@ def answer_tables(
     together = read_together(model, tables) or [partial(read_some, model, table) for table in tables]
     profiles: list[Profile] = []
     pairs = zip(questions, together, strict=True)
-    told = {"caps": caps, "answer": answer, "profiles": profiles}
-    answers = [_answer_table(model, question, read, **told) for question, read in pairs]
+    answers = [
+        _answer_table(model, question, read, caps=caps, answer=answer, profiles=profiles) for question, read in pairs
+    ]
     return Answered(answers=answers, profiles=profiles)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import InputError
-from tasks.panel.served_table import read_table, stored_table
+from tasks.panel.served_table import read_cells, stored_table
 from tasks.panel.source import SeriesSource
 
 COLUMNS = {"id": "station", "time": "day", "value count": "count"}
@@ -19,7 +19,7 @@ DAYS = ["2024-01-01", "2024-01-02", "2024-01-03"]
 
 def read(**columns: object) -> pl.DataFrame:
     table = {"station": ["101", "101", "102"], "day": DAYS, "count": [1.0, 2.0, 3.0], **columns}
-    return read_table(pandas.DataFrame(table), COLUMNS)
+    return read_cells(pandas.DataFrame(table), COLUMNS)
 
 
 @pytest.mark.parametrize(
@@ -84,15 +84,15 @@ def test_what_cannot_be_read_is_refused_with_its_column(columns, shown):
 def test_a_missing_or_repeated_column_is_named_with_those_there_are():
     table = pandas.DataFrame({"station": [1], "day": DAYS[:1], "Count": [1]})
     with pytest.raises(InputError) as caught:
-        read_table(table, COLUMNS)
+        read_cells(table, COLUMNS)
     assert str(caught.value) == (
         'E-REG-012 column "count": is missing; the table has "station", "day", "Count".\n'
         "Fix: give the table the columns station, day, count."
     )
     with pytest.raises(InputError, match='E-REG-012 column "day": is there twice'):
-        read_table(pandas.concat([table, table["day"]], axis=1), COLUMNS)
+        read_cells(pandas.concat([table, table["day"]], axis=1), COLUMNS)
     with pytest.raises(InputError, match="E-SRC-004 the table has no rows"):
-        read_table(pandas.DataFrame({"station": [], "day": [], "count": []}), COLUMNS)
+        read_cells(pandas.DataFrame({"station": [], "day": [], "count": []}), COLUMNS)
 
 
 def test_only_times_that_are_times_need_no_rule():
@@ -125,7 +125,7 @@ def test_numbers_pass_unchanged_and_ids_as_the_file_spells_them(values, ids):
     from_file = pandas.read_csv(io.StringIO(table.to_csv(index=False)))
 
     for one in (table, from_file, table.astype({"station": str})):
-        cells = read_table(one, COLUMNS)
+        cells = read_cells(one, COLUMNS)
         assert cells["count"].to_list() == values
         assert cells["station"].to_list() == [str(row[0]) for row in rows]
         assert cells["count"].cast(pl.String).cast(pl.Float64).to_list() == values  # what the reader of Parquet does

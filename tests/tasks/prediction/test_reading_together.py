@@ -40,7 +40,7 @@ def test_each_table_comes_out_as_if_it_were_read_alone(ids: tuple[str, ...], tab
     assert [read().rows.drop("row").to_dict(as_series=False) for read in together] == [
         read.rows.drop("row").to_dict(as_series=False) for read in alone
     ]
-    assert [read().notes for read in together] == [read.notes for read in alone] == [[]] * len(tables)
+    assert [read().said for read in together] == [read.said for read in alone] == [[]] * len(tables)
 
 
 PLAIN = panel(92, "a")

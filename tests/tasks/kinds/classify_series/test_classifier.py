@@ -23,6 +23,7 @@ from tasks.kinds.classify_series.gate import read_holdout, score_model
 from tasks.kinds.classify_series.recipe import CLASSIFY_SERIES
 from tasks.labelled.evaluate import ClassificationSettings
 from tasks.labelled.scoring import Scores
+from tasks.panel.served_table import read_table
 from tasks.registry.registered_model import RegisteredModel
 from tasks.sources.inputs import find_inputs
 from tasks.store.fingerprint import reached_modules
