@@ -257,7 +257,7 @@ def test_the_reference_is_what_the_served_model_sees_in_the_validation_sequences
     labeller, profiles = SequenceLabeller.load(parts), []
     sequences = pl.read_parquet(lineage.splits.file("valid.parquet"))
 
-    labeller.label_sequences(sequences, profiles, sequences["label"].to_list())
+    labeller.label_sequences(sequences, profiles)
 
     [seen], reference = profiles, read_profile(parts)
     assert reference.rows == reference.labelled_rows == seen.rows == sequences.height
