@@ -53,7 +53,7 @@ class Architecture(ClassifierArchitecture):
 class Optimization(Settings, ABC):
     """How weights are found, whatever the model predicts."""
 
-    epochs: int = Field(3, ge=1, le=1000, description="Passes over the training rows, at most.")
+    epochs: int = Field(3, ge=1, le=1000, description="Maximum number of epochs.")
     learning_rate: float = Field(2e-3, gt=0, le=10, description="Peak learning rate of AdamW.")
     weight_decay: float = Field(0.01, ge=0, le=10, description="Decoupled weight decay of AdamW.")
     schedule: Literal["one-cycle", "plateau", "constant"] = Field("one-cycle", description="Learning-rate schedule.")

@@ -28,7 +28,7 @@ def warm_start(kind: Kind, model: str, encoded: Artefact) -> Artefact:
     if kind.warm_start is None or read_serving_fields(champion.parts)["kind"] != kind.name:
         raise InputError(
             "E-TRN-002",
-            f"{champion.label} cannot be started from, as its numbers were scaled by rows of another day.",
+            f"training cannot start from {champion.label}, whose numbers were scaled by other training rows.",
             fix="train without --warm-start.",
         )
     write = partial(kind.warm_start.load().write_initial, champion=champion, encoded=encoded)

@@ -11,7 +11,7 @@ from flows.commands.base import Command, as_json_option
 @click.command(cls=Command)
 @click.argument("model")
 @click.option("--window-days", type=click.IntRange(1, 3650), default=30, show_default=True, help="Days to look at.")
-@click.option("--min-rows", type=click.IntRange(1), default=500, show_default=True, help="Fewer rows are not judged.")
+@click.option("--min-rows", type=click.IntRange(1), default=500, show_default=True, help="Rows needed to judge drift.")
 @click.option(
     "--psi-limit",
     type=click.FloatRange(0, 10, min_open=True),

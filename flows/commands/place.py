@@ -16,7 +16,7 @@ TO_PREFECT, TO_MLFLOW = "/dashboard", "/#/experiments?workflowType=machine_learn
 
 @click.command(cls=Command)
 @click.option(
-    "--host", metavar="ADDRESS", default="", help="Where the servers listen; beyond 127.0.0.1 with passwords only."
+    "--host", metavar="ADDRESS", default="", help="Address to listen on; other than 127.0.0.1 requires passwords."
 )
 @click.option("--prefect-port", type=int, help="Port of Prefect, 4200 or RNNFLOW_PREFECT_PORT by default.")
 @click.option("--mlflow-port", type=int, help="Port of MLflow, 5000 or RNNFLOW_MLFLOW_PORT by default.")
@@ -106,6 +106,6 @@ def _describe_arrival(arrival: "Arrival") -> str:
         lines.append(f"{arrival.skipped_runs} scheduled runs fell due while the place was down; they were skipped.")
     lines += [
         "Start a run on the page Deployments of Prefect (train, then Custom run), or with: rnnflow train reviews",
-        "See how it is with `rnnflow status`; stop it with `rnnflow down`.",
+        "Check it with `rnnflow status`; stop it with `rnnflow down`.",
     ]
     return "\n".join(lines)

@@ -14,7 +14,7 @@ from tasks.errors import printable
 if TYPE_CHECKING:
     from tasks.promotion.ledger import Entry
 
-reason_option = click.option("--reason", required=True, help="Why; it stays in the ledger.")
+reason_option = click.option("--reason", required=True, help="Reason, kept in the ledger.")
 
 
 @click.command(cls=Command)

@@ -133,8 +133,8 @@ def _parameters_of(entrypoint: str, parameters: Parameters) -> dict[str, object]
     try:
         hints = getattr(importlib.import_module(module), name).fn.__annotations__
     except (ImportError, AttributeError) as error:
-        problem = f"got {quoted(entrypoint)}, which is not one of our flows."
-        fix = "name a flow as the `prefect.yaml` beside this code does."
+        problem = f"got {quoted(entrypoint)}, which is not a flow of rnnflow."
+        fix = "name a flow as rnnflow's own `prefect.yaml` does."
         raise parameters.error("E-CFG-004", ("entrypoint",), problem, fix=fix) from error
     return {parameter: hint for parameter, hint in hints.items() if parameter != "return"}
 

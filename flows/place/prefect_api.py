@@ -113,7 +113,7 @@ def answering(url: str) -> Generator[None]:
         raise ServiceError(
             "E-SVC-014",
             f"the Prefect server at {quoted(without_credentials(url))} failed: {quoted(error)}.",
-            fix="see `rnnflow status`, then run the same command again: what runs already stays.",
+            fix="see `rnnflow status`, then run the same command again: what is already running stays.",
         ) from error
 
 

@@ -230,7 +230,7 @@ def _silent_server(url: str) -> ServiceError:
     return ServiceError(
         "E-SVC-001",
         f"no Prefect server answers at PREFECT_API_URL={quoted(without_credentials(url))}.",
-        fix="start that server, or unset PREFECT_API_URL: the command then starts one of its own.",
+        fix="start that server, or unset PREFECT_API_URL: the command then starts a server itself.",
     )
 
 

@@ -14,7 +14,7 @@ class EvaluationSettings(Settings):
     higher_is_better: ClassVar[frozenset[str]] = frozenset()
 
     select_by: str
-    resamples: int = Field(1000, ge=100, le=100_000, description="Bootstrap resamples behind each interval.")
+    resamples: int = Field(1000, ge=100, le=100_000, description="Bootstrap resamples for each interval.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of the intervals.")
     seed: int = Field(1, ge=0, lt=2**32, description="Seed of the bootstrap.")
 

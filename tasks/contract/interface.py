@@ -23,7 +23,7 @@ JSON_TYPES: dict[type, str] = {
 class Caps(Settings):
     """What a question may hold; an error that a cap causes names it. A kind without texts counts its items alone."""
 
-    max_texts: int = Field(256, ge=1, le=100_000, description="Texts, or other items, of a request.")
+    max_texts: int = Field(256, ge=1, le=100_000, description="Texts, or other items, in a request.")
     max_characters: int = Field(1_000_000, ge=1, le=1_000_000, description="Characters of a text.")
     max_tokens: int = Field(1_000_000, ge=1, le=1_000_000, description="Tokens of a text, before it is cut.")
 

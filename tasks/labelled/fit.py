@@ -103,5 +103,5 @@ def _start_from_champion(model: "SequenceClassifier", candidate: ClassifierCandi
     ids = json.loads(initial.file("ids.json").read_bytes())
     initial.file("model.safetensors")
     warm = start_from(model, initial.file("model.json").parent, token_ids=ids["tokens"], class_ids=ids["classes"])
-    how = "from the champion's weights" if warm else "afresh, as the champion is of another architecture"
+    how = "from the champion's weights" if warm else "from scratch, as the champion has another architecture"
     emit(Progress("fit", candidate.name, note=f"starts {how}"))

@@ -128,8 +128,8 @@ def refuse_incomparable(case: Case[LabelledHoldout]) -> None:
     (digest, splits), challenge = case.rows_in_force, case.challenge
     if digest and digest not in (challenge.holdout.digest, challenge.holdout.origin):
         raise NotComparable(
-            f"refused: champion v{case.champion} was decided on the test rows of {splits} and may have been "
-            f"trained on some of the {challenge.holdout.rows:,} test rows of {challenge.splits}.",
+            f"refused: champion v{case.champion} was chosen on the test rows of {splits} and may have been trained "
+            f"on some of the {challenge.holdout.rows:,} test rows of {challenge.splits}.",
             f"Fix: train with the test rows of {splits}, or take the new ones over together with this version: "
             f"{verdicts.promote_command(challenge.model, challenge.version)}",
         )
@@ -139,4 +139,4 @@ def refuse_incomparable(case: Case[LabelledHoldout]) -> None:
 def _find_other_kind(model: RegisteredModel, holdout: LabelledHoldout) -> Iterator[tuple[str, str]]:
     kind = read_serving_fields(model.parts)["kind"]
     if kind != holdout.kind:
-        yield f"is of kind {kind}", "set registry.model_name to a name of its own"
+        yield f"is of kind {kind}", "set registry.model_name to an unused name"

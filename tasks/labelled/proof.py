@@ -99,8 +99,8 @@ def _refuse_other_steps(served: "Batch", evaluated: "Batch") -> None:
     if not same.all():
         raise IntegrityError(
             "E-REG-005",
-            f"row {evaluated.row[same.argmin()]}: the served model makes other numbers of it than those evaluated.",
-            fix="run again with --refresh; if it persists, what is served encodes otherwise than the stage `encode`.",
+            f"row {evaluated.row[same.argmin()]}: the served model encodes it differently from the evaluated one.",
+            fix="run again with --refresh; if it persists, the served encoder differs from the stage `encode`.",
         )
 
 

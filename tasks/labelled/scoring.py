@@ -133,7 +133,7 @@ def _notes(splits: Artefact, held: dict) -> tuple[str]:
     }
     said = [f"{what}: {count}" for what, count in counted.items() if count]
     renamed = [f"label {quoted(old)} is {quoted(new)} now" for old, new in held["renamed"].items()]
-    return (f"The test rows changed with the source ({'; '.join([*said, *renamed])}): both models were scored anew.",)
+    return (f"The test rows changed with the source ({'; '.join([*said, *renamed])}): both models were scored again.",)
 
 
 def build_scores(

@@ -182,7 +182,7 @@ class _Comparison:
         subject = f"column {shown} tells" if len(names) == 1 else f"columns {shown} tell"
         which = "these rows" if num_told == repeats else f"{num_told:,} of {repeats:,} of these rows"
         if len(names) == 1 and self._holds(names[0], STAMP):
-            remedy = f"set time_column = {shown} if it holds when a row was measured, or remove the rows in excess."
+            remedy = f"set time_column = {shown} if it holds the time of measurement, or remove the extra rows."
         else:
             remedy = self._as_ids(names)
         return Distinction(said=f"{subject} {which} apart", remedy=remedy)
@@ -196,9 +196,9 @@ class _Comparison:
 
     def _file(self) -> Distinction:
         if self._settings.id_columns:
-            remedy = "give series of different files ids that differ, or remove the rows in excess."
+            remedy = "give series of different files ids that differ, or remove the extra rows."
         else:
-            remedy = "set one_series_per_file = true if each file is a series, or remove the rows in excess."
+            remedy = "set one_series_per_file = true if each file is a series, or remove the extra rows."
         return Distinction(said="such rows stand in different files and hold other values", remedy=remedy)
 
 

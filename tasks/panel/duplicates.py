@@ -52,7 +52,7 @@ def _refuse_unexpected(sheet: Sheet, groups: pl.DataFrame, num_rows: int) -> Non
             duplicates["row"][0],
             f'duplicates = "{policy}" would turn {num_rows:,} rows into {num_rows - duplicates.height:,}: {counted}'
             f"{f', more than {MAX_SHARE:.0%}' if are_many else ''}{reason}.",
-            f"{found.remedy if found else 'remove the rows in excess.'} If they are one measurement each, set "
+            f"{found.remedy if found else 'remove the extra rows.'} If they are one measurement each, set "
             "expect_merged = true.",
         )
 

@@ -232,7 +232,7 @@ def _name_months(months: int) -> str:
 
 def _parse(frequency: str) -> tuple[int, str]:
     parts = re.fullmatch(r"(\d+)([a-z]*)", frequency)
-    assert parts is not None, f"{frequency} is no step"
+    assert parts is not None, f"{frequency} is not a step"
     return int(parts[1]), parts[2]
 
 

@@ -68,7 +68,7 @@ def check_clocks(settings: StampedSource) -> list[Check]:
         _fault(
             "E-TIME-005",
             time.str.contains(LEAP_SECOND),
-            "got {value}, a leap second, which has no place of its own on a regular grid.",
+            "got {value}, a leap second, which has no place on a regular grid.",
             "write second 59, or second 00 of the next minute.",
         ),
     ]

@@ -83,7 +83,7 @@ def reconcile_model(model: str) -> Finding | None:
     """
     if adopt(model) is not None:
         project(model)
-        sentence = f"{model}: the champion found in MLflow opens the ledger."
+        sentence = f"{model}: the champion found in MLflow becomes the first entry of the ledger."
         return Finding(model=model, kind="adopted", sentence=sentence)
     if ledger.head(model) is None:
         return None

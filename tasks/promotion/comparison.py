@@ -77,7 +77,7 @@ def _object_to_gain(comparison: Comparison, settings: GateSettings) -> Iterator[
     metric, gain = settings.metric, comparison.gain(settings.metric)
     if not gain >= settings.min_effect:
         least = comparison.show_gain(settings.min_effect, metric)
-        yield f"The gain is {comparison.show_gain(gain, metric)}, less than the {least} that are worth a change."
+        yield f"The gain is {comparison.show_gain(gain, metric)}, less than the minimum of {least}."
 
 
 def _object_to_anchor(comparison: Comparison, settings: GateSettings) -> Iterator[str]:

@@ -84,7 +84,7 @@ def _check_file_store(uri: str) -> None:
     if os.environ.get(ALLOWED, "").lower() not in ("true", "1"):
         raise InputError(
             "E-SVC-024",
-            f'{SETTING}: got "{printable(uri)}", a folder of files, to which MLflow writes no more.',
+            f'{SETTING}: got "{printable(uri)}", a folder of files, which MLflow no longer writes to.',
             fix=f"unset it, or set it to sqlite:///{home() / 'mlflow.db'} or a server's address; or, to keep to the "
             f"folder, set {ALLOWED}=true.",
         )

@@ -67,7 +67,7 @@ def _ways_out(entries: Sequence[Entry], versions: Versions) -> Iterator[str]:
     model = entries[-1].model
     yield "restore MLflow's store"
     if any(locate(who, versions) for who in standing.list_champions(entries)[:-1]):
-        yield f"return to the last champion that is whole: rnnflow rollback {model} --reason TEXT"
+        yield f"return to the last champion whose files are intact: rnnflow rollback {model} --reason TEXT"
     if versions:
         newest = max(versions, key=int)
         yield f"accept another version: rnnflow promote {model}/{newest} --reason TEXT"

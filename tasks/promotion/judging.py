@@ -160,6 +160,6 @@ def _refusing(case: Case[Holdout], who: Identity) -> Generator[None]:
         model = case.challenge.model
         raise NotComparable(
             f"refused: v{who.version} cannot be scored: {error.code} {error.place}{error.problem}",
-            f"Fix: restore `mlruns/`; or return to the last champion that is whole: rnnflow rollback {model} "
+            f"Fix: restore `mlruns/`; or return to the last champion whose files are intact: rnnflow rollback {model} "
             f"--reason TEXT; or accept this version: {verdicts.promote_command(model, case.challenge.version)}",
         ) from error

@@ -78,7 +78,7 @@ class ChampionChanged(ServiceError):  # noqa: N818 (it says what happened, and i
     def __init__(self, model: str, expected: int) -> None:
         super().__init__(
             "E-LED-001",
-            f"the ledger of model {quoted(model)} has grown beyond entry {expected} meanwhile.",
+            f"the ledger of model {quoted(model)} has meanwhile grown beyond entry {expected}.",
             fix=f"look at `rnnflow history {model}`, then run the same command again.",
         )
 

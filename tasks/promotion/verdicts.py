@@ -165,24 +165,24 @@ def state_decision(verdict: str, comparison: Comparison, *, metric: str, alpha: 
 def state_first(scores: Scores, holdout: Holdout) -> str:
     """The sentence on a model that has no champion yet."""
     place = f"on {holdout.rows:,} {holdout.unit}"
-    return f"first: no champion yet; {scores.headline} {place} is where later ones start from."
+    return f"first: becomes champion; {scores.headline} {place} is the reference for later models."
 
 
 def state_current(crowning: Entry, version: str) -> str:
     """The sentence on a challenger that is the champion already, be it under another number."""
     since = f"since {crowning.created[:10]} (entry {crowning.number}: {crowning.action})"
     if crowning.champion != version:
-        return f"current: v{version} is what the champion v{crowning.champion} was, {since}."
+        return f"current: v{version} is the same model as the champion v{crowning.champion}, {since}."
     told = f"; the entry names no content, but v{version} was registered before it" if crowning.inferred else ""
-    return f"current: v{version} is the champion already, {since}{told}."
+    return f"current: v{version} is already the champion, {since}{told}."
 
 
 def state_rolled_back(rollback: Entry, version: str) -> list[str]:
     """The sentences on a challenger from which a person returned to an earlier version."""
     return [
-        f"kept: v{version} was taken back on {rollback.created[:10]} by {rollback.actor} "
-        f"(entry {rollback.number}: {rollback.reason}), so it does not return by itself.",
-        f"Fix: to accept it all the same: {promote_command(rollback.model, version)}",
+        f"kept: v{version} was rolled back on {rollback.created[:10]} by {rollback.actor} "
+        f"(entry {rollback.number}: {rollback.reason}), so it is not promoted automatically.",
+        f"Fix: to accept it anyway: {promote_command(rollback.model, version)}",
     ]
 
 

@@ -67,10 +67,10 @@ def propose_encodings(sample: bytes) -> list[str]:
 def remedy_for(proposed: Sequence[str]) -> str:
     """Say what to do about bytes that cannot be decoded, given what they may be."""
     if not proposed:
-        return "set encoding to the one in which the file was written, and look at a few rows then; or clean the file."
+        return "set encoding to the one in which the file was written, then check a few rows; or clean the file."
     others = "".join(f" or {quoted(name)}" for name in proposed[1:])
     also = f" (the bytes also fit{others.removeprefix(' or')})" if others else ""
-    return f"set encoding = {quoted(proposed[0])}{also}, and look at a few rows then; or clean the file."
+    return f"set encoding = {quoted(proposed[0])}{also}, then check a few rows; or clean the file."
 
 
 def refuse_utf8_read_otherwise(head: bytes, encoding: str, place: str) -> None:

@@ -140,7 +140,7 @@ def _japanese_vowels_path(_settings: FileSettings) -> Path:
 def _nab_path(_settings: FileSettings) -> Path:
     raise InputError(
         "E-SRC-001",
-        "the archive of the benchmark is not downloaded: its releases have no published check sum.",
+        "the archive of the benchmark is not downloaded: its releases have no published checksum.",
         fix="fetch it from https://github.com/numenta/NAB/releases (.tar.gz), and name it with --from-file.",
     )
 

@@ -122,7 +122,7 @@ def check_columns(wanted: Iterable[str], found: Sequence[str], *, file: InputFil
         if found.count(column) > 1:
             raise InputError(
                 "E-SRC-010",
-                f"is there {found.count(column)} times, expected once.",
+                f"occurs {found.count(column)} times, expected once.",
                 fix="rename or remove the others.",
                 file=file.path,
                 row=line,

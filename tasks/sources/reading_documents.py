@@ -72,7 +72,7 @@ class _ClassFolders:
         if parent in ("", *SPLIT_NAMES) or len(folders) != self._depth:
             raise InputError(
                 "E-SRC-007",
-                "lies in no class folder, or not as deep as the documents before it.",
+                "is not in a class folder, or not at the depth of the documents before it.",
                 fix='use folders [split/]class/document, or narrow include, for example to "*/*/*.txt".',
                 file=place,
             )

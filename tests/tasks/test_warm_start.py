@@ -67,7 +67,7 @@ def test_a_candidate_of_another_architecture_starts_afresh_and_says_so(
         shards=lineage.shards, candidate=other, initial=warm_start.fn(CLASSIFY, "reviews/1", lineage.encoded)
     )
 
-    assert notes == ["starts afresh, as the champion is of another architecture"]
+    assert notes == ["starts from scratch, as the champion has another architecture"]
 
 
 def test_there_is_no_warm_start_without_a_registered_model(reviews: tuple[Lineage, Contest]):

@@ -32,7 +32,7 @@ LEAST_SHARE = 0.5
 WARNINGS = {
     "characters": "the baseline counts characters, as most validation texts hold no word of at "
     "least {texts} (baseline.min_count)",
-    "nothing": "the baseline knows nothing but the shares of the classes, as most validation texts hold no word and no "
+    "nothing": "the baseline knows only the shares of the classes, as most validation texts hold no word and no "
     "character of at least {texts} (baseline.min_count)",
 }
 
@@ -41,9 +41,9 @@ class BaselineSettings(Settings):
     """TF-IDF over word n-grams with a logistic regression."""
 
     ngram_max: int = Field(2, ge=1, le=5, description="Longest n-gram, in words.")
-    min_count: int = Field(3, ge=1, le=1_000_000, description="Training texts an n-gram must occur in.")
+    min_count: int = Field(3, ge=1, le=1_000_000, description="Minimum training texts with an n-gram.")
     max_features: int = Field(1_000_000, ge=1, le=100_000_000, description="N-grams kept, the most frequent first.")
-    sublinear_tf: bool = Field(True, description="Weigh a term that occurs n times in a text as 1 + ln n.")
+    sublinear_tf: bool = Field(True, description="Weight a term that occurs n times in a text by 1 + ln n.")
     c_grid: tuple[PositiveFloat, ...] = Field(
         (1, 3, 10, 30, 100),
         min_length=1,

@@ -52,7 +52,7 @@ class SequenceScaleSettings(Settings):
     )
     missing: Literal["error", "forward", "mean"] = Field(
         "error",
-        description="What becomes of missing numbers: `forward` repeats the last one, `mean` takes that of training.",
+        description="How to treat missing numbers: `forward` repeats the last one, `mean` uses the training mean.",
     )
 
 

@@ -179,7 +179,7 @@ class StreamingDetector:
                 "E-DET-025",
                 f"series {quoted(self.series)} has a row at {time}, which is not later than {self._last}, the last one "
                 "seen.",
-                fix="leave it out; what was said of a row that was seen holds.",
+                fix="leave it out; a row that was seen keeps its first result.",
             )
 
     def _complete(self, time: datetime | int, values: Sequence[float]) -> list[float]:

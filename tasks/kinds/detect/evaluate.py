@@ -40,14 +40,14 @@ class DetectionEvaluationSettings(EvaluationSettings):
 
     select_by: Literal["mae", "auc_pr"] = Field(
         "mae",
-        description="Validation metric that picks the best model: the error of its forecasts, or how well its surprise "
-        "ranks labelled anomalies of the warm-up, if there are any.",
+        description="Validation metric that picks the best model: the error of its forecasts, or how well its "
+        "anomaly score ranks labelled anomalies of the warm-up, if there are any.",
     )
     buffer_rows: int = Field(
         BUFFER_ROWS, ge=0, le=10_000, description="Rows around an anomaly up to which VUS-PR counts as near it."
     )
     profile: Literal["standard", "reward_low_FP", "reward_low_FN"] = Field(
-        "standard", description="What the NAB score minds more: by default both, false alarms, or anomalies missed."
+        "standard", description="What the NAB score penalizes more: neither, false alarms, or missed anomalies."
     )
 
     @property
@@ -148,7 +148,7 @@ def find_warnings(name: str, split: JudgedSplit) -> list[str]:
         )
     if 0 < (num_known := int(split.is_known.sum())) < len(split.is_known):
         num_unknown = len(split.is_known) - num_known
-        warnings.append(f"{num_unknown:,} rows of {name} have no label and count for no metric that takes one.")
+        warnings.append(f"{num_unknown:,} rows of {name} have no label and are left out of metrics that need one.")
     return warnings
 
 
@@ -159,7 +159,7 @@ def find_problems(name: str, valid: JudgedSplit) -> list[str]:
         return []
     return [
         f"{name} forecasts the validation rows no better than the training median of each series does (MAE {error:.4g} "
-        f"against {prior:.4g} levels), so its network adds nothing to watching levels: raise training.epochs or "
+        f"against {prior:.4g} levels), so its network adds nothing to the levels alone: raise training.epochs or "
         "shard.look_back, or lower shard.horizon"
     ]
 

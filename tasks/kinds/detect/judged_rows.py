@@ -87,7 +87,7 @@ class Detector:
         assert forecasts.shape == panel.levels.shape, f"{model.path} does not forecast each row once"
         assert surprise.shape == panel.labels.shape, f"{model.path} does not judge each row once"
         assert np.isfinite(forecasts).all(), "a model may not forecast infinite or undefined levels"
-        assert np.isfinite(surprise).all(), "surprise may not be infinite or undefined"
+        assert np.isfinite(surprise).all(), "anomaly scores may not be infinite or undefined"
         told = json.loads(model.file("detector.json").read_bytes())
         return cls(forecasts=forecasts, surprise=surprise, **told)
 

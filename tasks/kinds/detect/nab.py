@@ -102,7 +102,7 @@ def score_corpus(files: Sequence[LabelledScores], profile: Profile, *, threshold
     """Score a corpus at a threshold; without one, at that which scores best, as the benchmark's own tables do."""
     threshold = find_best_threshold(files, profile) if threshold is None else threshold
     raw = {file.name: score_file(file, profile, threshold) for file in files}
-    assert len(raw) == len(files), "each file needs a name of its own"
+    assert len(raw) == len(files), "file names must be unique"
     detected = [file.is_scored & (file.scores >= threshold) for file in files]
     inside = [file.window_of_row != OUTSIDE for file in files]
     num_windows = sum(len(file.scored_windows) for file in files)

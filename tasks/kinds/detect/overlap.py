@@ -123,7 +123,7 @@ class Overlap:
         return InputError(
             "E-DET-024",
             f"series {self._name} has a row at {time}, which is not later than {self._last}, the last time seen, and "
-            "is none of the rows seen.",
+            "is not one of the rows seen.",
             fix=self._remedy,
         )
 

@@ -54,14 +54,14 @@ def draw_detections(
 
 def draw_calibration(calibration: Sequence[Mapping[str, float]]) -> "Figure":
     """Share of rows that exceed so many decades of surprise, beside what chance would come to; none has no mark."""
-    figure, axes = new_axes("Rows by surprise, beside chance", height=2.9)
+    figure, axes = new_axes("Rows by anomaly score, compared with chance", height=2.9)
     decades, observed, expected = (
         np.array([one[name] for one in calibration]) for name in ("decades", "observed", "expected")
     )
     axes.plot(decades, expected, color=FAINT, linestyle="--", marker="o", markersize=3, label="chance")
     some = observed > 0
     axes.plot(decades[some], observed[some], color=PALETTE[0], marker="o", markersize=4.5, label="test rows")
-    axes.set(xlabel="surprise (decades) exceeded", ylabel="share of rows", yscale="log")
+    axes.set(xlabel="anomaly score (-log10 p) exceeded", ylabel="share of rows", yscale="log")
     axes.locator_params(axis="x", integer=True)
     add_legend(axes)
     return figure

@@ -30,7 +30,7 @@ class DetectRecipe(Recipe):
     baselines: ClassVar[tuple[str, ...]] = tuple(BASELINES)
 
     kind: Literal["detect"] = Field(description="Problem to solve: which rows of time series are anomalous.")
-    source: DetectionSource = Field(description="Which series to watch.")
+    source: DetectionSource = Field(description="Which series to monitor.")
     split: WarmUpSettings = Field(WarmUpSettings(), description="Which rows a detector learns from before it judges.")
     encode: LevelSettings = Field(LevelSettings(), description="What stands for missing numbers; which calendar.")
     shard: DetectionWindowSettings = Field(

@@ -124,7 +124,7 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
             unit = "decades" if name == "surprise" else "levels"
             raise IntegrityError(
                 "E-REG-006",
-                f"the registered model's {name} differ from the evaluated by {deviation:.3g} {unit}, more than "
+                f"the registered model's {name} differ from the evaluated ones by {deviation:.3g} {unit}, more than "
                 f"{tolerance[name]:g}.",
                 fix="run again with --refresh; if it persists, what is served is not what was evaluated.",
             )
@@ -208,7 +208,7 @@ def describe_model(contest: Contest) -> str:
         for name, title in SHOWN_METRICS.items()
         if name in metrics
     )
-    return f"`{contest.best.name}`: test {shown}. It takes rows of series, and says how surprising each of them is."
+    return f"`{contest.best.name}`: test {shown}. It takes rows of series and gives each an anomaly score."
 
 
 def show_use(packaging: Packaging) -> str:

@@ -185,8 +185,8 @@ def _holds_warm_up(rows: pl.DataFrame, learned: Learned) -> bool:
 def _too_short(series: str, num_rows: int, warm_up: int) -> InputError:
     return InputError(
         "E-DET-020",
-        f"series {quoted(series)} has {plural(num_rows, 'row')}, of which {warm_up} are its warm-up, expected at least "
-        f"{MIN_ROWS} of these.",
+        f"series {quoted(series)} has {plural(num_rows, 'row')}, of which {warm_up} are its warm-up; expected at "
+        f"least {MIN_ROWS} warm-up rows.",
         fix="bring more of its history, or leave the series out.",
     )
 
@@ -197,7 +197,7 @@ def _nothing_to_judge(rows: pl.DataFrame, past: pl.DataFrame, serving: Serving) 
     return InputError(
         "E-DET-020",
         f"series {quoted(rows['series'][0])} has {plural(rows.height, 'row')}, none later than {last}, the last time "
-        f"seen, and none that was judged: they belong to its warm-up, or lie before {begin}, from where on rows are "
-        "remembered.",
+        f"seen, and none that was judged: they belong to its warm-up, or lie before {begin}, where the remembered "
+        "rows begin.",
         fix=f"bring rows later than {last}, or its whole history.",
     )

@@ -29,10 +29,10 @@ class DetectionSource(StampedSource):
         "Benchmark, `files` are your own.",
     )
     format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "nab"] = Field(
-        "auto", description="How files are read; `auto` goes by their suffix, `nab` is the benchmark's archive."
+        "auto", description="How files are read; `auto` goes by the suffix, `nab` is the benchmark's archive."
     )
     value_columns: tuple[ColumnName, ...] = Field(
-        ("value",), min_length=1, max_length=1024, description="Columns to watch: the channels."
+        ("value",), min_length=1, max_length=1024, description="Columns to monitor: the channels."
     )
     label_column: ColumnName | None = Field(
         None,
@@ -43,7 +43,7 @@ class DetectionSource(StampedSource):
     @model_validator(mode="after")
     def _labels_wide_tables(self) -> Self:
         if self.channel_column is not None and self.label_column is not None:
-            raise ValueError("with channel_column there is no label column")
+            raise ValueError("channel_column cannot be combined with a label column")
         return self
 
     def named_columns(self) -> dict[str, str]:

@@ -38,16 +38,16 @@ class ScaleSettings(Settings):
     scale: ScaledBy = Field(
         "auto",
         description="One scale per channel for all series, or one for each series; `auto` takes `series` where levels "
-        "or spreads of series differ by more than a factor of 100. A series that was not trained on is then scaled by "
-        "the history it brings.",
+        "or spreads of series differ by more than a factor of 100. An unseen series is then scaled by the history "
+        "given with it.",
     )
     calendar: tuple[CalendarFeature, ...] = Field(
-        (), max_length=6, description="Covariates made of the time; each becomes a sine and a cosine."
+        (), max_length=6, description="Calendar covariates, each encoded as a sine and a cosine."
     )
     missing: Literal["error", "cut", "forward", "mean"] = Field(
         "error",
-        description="What becomes of missing numbers: `cut` makes gaps of their rows, `forward` repeats the last one, "
-        "`mean` takes that of the training rows.",
+        description="How to treat missing numbers: `cut` turns their rows into gaps, `forward` repeats the last one, "
+        "`mean` uses the training mean.",
     )
 
     @model_validator(mode="after")
@@ -188,7 +188,7 @@ def _warnings(
         ),
         f"cut out {plural(dropped, 'row')} with a missing number": dropped,
         f"{len(unscaled)} series such as {quoted(next(iter(unscaled), ''))} ({plural(sum(unscaled.values()), 'row')}) "
-        f"are left out: they have fewer than the {LEAST_NUMBERS} numbers in the training rows that a scale of "
-        "their own takes": len(unscaled),
+        f"are left out: they have fewer than the {LEAST_NUMBERS} numbers in the training rows that a per-series "
+        "scale needs": len(unscaled),
     }
     return [warning for warning, count in counted.items() if count]

@@ -40,7 +40,7 @@ class ForecastComparison(Comparison):
     """Two forecasters on the same windows; slices are channels and parts of the horizon, with the error of each."""
 
     metrics: ClassVar[tuple[str, ...]] = LOSSES
-    falls_short: ClassVar[str] = "errs more than"
+    falls_short: ClassVar[str] = "has a larger error than"
 
     metric: str
 
@@ -154,7 +154,7 @@ def find_differences(model: RegisteredModel, holdout: ForecastHoldout) -> Iterat
     """
     kind = read_serving_fields(model.parts)["kind"]
     if kind != KIND:
-        yield f"is of kind {kind}", "set registry.model_name to a name of its own"
+        yield f"is of kind {kind}", "set registry.model_name to an unused name"
     champion = SeriesForecaster.load(model.parts)
     yield from _find_other_targets(champion, holdout)
     yield from _find_unfit_rows(champion.serving, holdout)
@@ -169,7 +169,7 @@ def _find_other_targets(champion: SeriesForecaster, holdout: ForecastHoldout) ->
         yield f"forecasts {names}, and the challenger {others}", "forecast the same source.value_columns"
     if not _have_same_steps(champion.grid, holdout.grid):
         step, other = (f"{grid.frequency} ({grid.clock})" for grid in (champion.grid, holdout.grid))
-        yield f"goes in steps of {step}, and the challenger in steps of {other}", "bring rows with the same steps"
+        yield f"has steps of {step}, and the challenger has steps of {other}", "bring rows with the same steps"
 
 
 def _find_unfit_rows(served: Serving, holdout: ForecastHoldout) -> Iterator[tuple[str, str]]:
@@ -181,7 +181,7 @@ def _find_unfit_rows(served: Serving, holdout: ForecastHoldout) -> Iterator[tupl
     learned, begin = (cuts["valid_until"] for cuts in (served.cuts, holdout.splits.summary["cuts"]))
     if read_cut(learned, "valid_until", holdout.grid) > read_cut(begin, "valid_until", holdout.grid):
         yield (
-            f"has learned from rows before {learned}, and the test rows begin at {begin}",
+            f"was trained on rows before {learned}, but the test rows begin at {begin}",
             f"let split.valid_until be {learned} or later",
         )
 

@@ -49,7 +49,7 @@ def find_scaler(scaler: Scaler, series: str, past: pl.DataFrame) -> Scaler:
         raise InputError(
             "E-SER-031",
             f"series {quoted(series)} is new to the model, and its history holds fewer than the {LEAST_NUMBERS} "
-            "numbers that measuring its scale takes.",
+            "numbers needed to measure its scale.",
             fix="give more of its history, or leave the series out.",
         )
     return covering
@@ -66,9 +66,9 @@ def refuse_rounded(series: str, past: pl.DataFrame, scaled: pl.DataFrame, scaler
     if find_rounded(past.join(scaled.select("time"), on="time", how="semi"), scaler, ["series"]).height:
         raise InputError(
             "E-SER-032",
-            f"series {quoted(series)} lies {distance:,.0f} times its scale away from what the model was trained on, "
-            "where 32-bit floats do not hold its swing.",
-            fix="bring it in the unit of the training rows, or train again with such rows.",
+            f"series {quoted(series)} lies {distance:,.0f} times its scale away from the training rows, "
+            "too far for 32-bit floats to resolve its variation.",
+            fix="convert it to the unit of the training rows, or train again with such rows.",
         )
 
 
@@ -97,7 +97,7 @@ def refuse_short(past: pl.DataFrame, used: pl.Series, grid: TimeGrid, look_back:
     if step is not None:
         raise InputError(
             "E-FOR-005",
-            f"series {quoted(series)} goes in steps of {step}, expected {grid.frequency} as in training.",
+            f"series {quoted(series)} has steps of {step}, expected {grid.frequency} as in training.",
             fix=f"bring a row for each step of {grid.frequency}, or leave the series out.",
         )
     end = f" up to {grid.on_clocks(used[-1])}" if used.len() else ""

@@ -125,7 +125,7 @@ def _find_grid(sheet: Sheet, times: pl.DataFrame, zone: str | None) -> TimeGrid:
     if grid is None:
         raise InputError(
             "E-TIME-019",
-            f"no series has two times, {plural(times.height, 'row')} in all, so there is no step to find.",
+            f"no series has two times ({plural(times.height, 'row')} in all), so the step is unknown.",
             fix="check id_columns, or add rows.",
         )
     refuse_irregular(sheet, times, grid)

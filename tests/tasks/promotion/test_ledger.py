@@ -60,7 +60,7 @@ def test_an_author_who_saw_an_older_entry_loses():
         append(DRAFT, expected=0)
 
     assert str(lost.value) == (
-        'E-LED-001 the ledger of model "reviews" has grown beyond entry 0 meanwhile.\n'
+        'E-LED-001 the ledger of model "reviews" has meanwhile grown beyond entry 0.\n'
         "Fix: look at `rnnflow history reviews`, then run the same command again."
     )
     assert lost.value.exit_code == 5
@@ -133,7 +133,7 @@ def test_a_damaged_database_is_named_with_its_remedy(file):
 
     assert str(found.value) == (
         f'E-LED-003 {file}: the ledger of promotions failed: "(sqlite3.DatabaseError) file is not a database".\n'
-        "Fix: see RNNFLOW_LEDGER_URL and its driver, or restore the database from a backup."
+        "Fix: check RNNFLOW_LEDGER_URL and its driver, or restore the database from a backup."
     )
 
 

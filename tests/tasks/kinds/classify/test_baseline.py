@@ -170,4 +170,4 @@ def test_a_baseline_with_nothing_to_count_answers_with_the_shares_of_the_classes
 
     logits, _ = read_split(baseline, "test")
     assert 1 / (1 + np.exp(-logits[:, 1])) == pytest.approx(0.75, abs=0.01)
-    assert baseline.summary["warnings"][0].startswith("the baseline knows nothing but the shares of the classes")
+    assert baseline.summary["warnings"][0].startswith("the baseline knows only the shares of the classes")

@@ -187,12 +187,12 @@ def test_series_are_judged_alike_alone_and_among_others(detector):
         (
             unlabelled((1,)).head(WARM_UP),
             'E-DET-020 series "s1" has 60 rows, none later than 2026-03-04T07:30:00, the last time seen, and none '
-            "that was judged: they belong to its warm-up, or lie before 2026-03-01T19:00:00, from where on rows are "
-            "remembered.\nFix: bring rows later than 2026-03-04T07:30:00, or its whole history.",
+            "that was judged: they belong to its warm-up, or lie before 2026-03-01T19:00:00, where the remembered rows "
+            "begin.\nFix: bring rows later than 2026-03-04T07:30:00, or its whole history.",
         ),
         (
             unlabelled((7,)).head(70),
-            'E-DET-020 series "s7" has 70 rows, of which 26 are its warm-up, expected at least 30 of these.\n'
+            'E-DET-020 series "s7" has 70 rows, of which 26 are its warm-up; expected at least 30 warm-up rows.\n'
             "Fix: bring more of its history, or leave the series out.",
         ),
         (

@@ -118,7 +118,7 @@ def test_another_step_than_in_training_is_refused_with_both(frequency: str):
         exact_forecaster(HOURS, missing="error").forecast_frame(ramp(Steps(frequency=frequency), NUMBERS))
 
     assert str(caught.value) == (
-        f'E-FOR-005 series "series" goes in steps of {frequency}, expected 1h as in training.\n'
+        f'E-FOR-005 series "series" has steps of {frequency}, expected 1h as in training.\n'
         "Fix: bring a row for each step of 1h, or leave the series out."
     )
 

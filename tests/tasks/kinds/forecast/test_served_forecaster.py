@@ -281,7 +281,7 @@ def test_a_forecaster_is_no_warm_start(registered: RegisteredModel, loads: tuple
         warm_start.fn(FORECAST, "loads/1", loads[0].encoded)
 
     assert str(caught.value) == (
-        "E-TRN-002 loads/1 cannot be started from, as its numbers were scaled by rows of another day.\n"
+        "E-TRN-002 training cannot start from loads/1, whose numbers were scaled by other training rows.\n"
         "Fix: train without --warm-start."
     )
 
