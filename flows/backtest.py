@@ -1,4 +1,4 @@
-"""The flow that asks how forecasts would have fared in the past: a recipe trained anew at several cut-offs."""
+"""The flow that measures forecasts in the past: a recipe trained again at several cut-offs."""
 
 import dataclasses
 from collections.abc import Callable

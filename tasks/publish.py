@@ -68,7 +68,7 @@ def as_markdown(sentence: str) -> str:
 
 
 def send_report(folder: Path, *, page: Artefact, registration: dict) -> dict:
-    """Copy the page and its figures into the MLflow run, and note that it was done.
+    """Copy the page and its plots into the MLflow run, and note that it was done.
 
     Raises ServiceError (E-SVC-004).
     """

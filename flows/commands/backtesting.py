@@ -1,4 +1,4 @@
-"""The command that asks how a recipe's forecasts would have fared in the past."""
+"""The command that measures a recipe's forecasts in the past."""
 
 import json
 from typing import TYPE_CHECKING, Any

@@ -83,7 +83,7 @@ def runs(as_json: bool) -> None:
 @as_json_option
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
-    """Check this machine and folder. Exits with 1 if something must be mended."""
+    """Check this machine and folder. Exits with status 1 if a problem was found."""
     from flows.commands.doctor import FAIL, describe_finding, examine
 
     findings = examine()

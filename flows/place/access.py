@@ -32,7 +32,7 @@ def basic_auth_config() -> str:
 
 
 def check_access(settings: PlaceSettings) -> None:
-    """Let servers listen beyond this machine only behind passwords.
+    """Let servers listen beyond this machine only with passwords.
 
     Raises InputError (E-CFG-010, E-CFG-012).
     """

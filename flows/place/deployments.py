@@ -94,7 +94,7 @@ def check_deployments(file: Path) -> None:
 
 
 def _refuse_misread(parameters: Parameters) -> None:
-    """Refuse what no flow takes, whatever it expects: days, other numbers than decimal ones, keys that are no words."""
+    """Refuse what no flow takes, whatever it expects: days, numbers that are not decimal, keys that are not words."""
     for keys, node in parameters.places.items():
         if _is_plain(node) and (node.tag == DAY or _is_odd_number(node)):
             raise parameters.misread(keys, node)

@@ -59,7 +59,7 @@ def check_file(settings: PlaceSettings) -> None:
 
 
 def deployments_file() -> Path:
-    """The project's own `prefect.yaml`, else the one beside this code.
+    """The project's own `prefect.yaml`, else the one next to this code.
 
     Raises InputError (E-CFG-013).
     """

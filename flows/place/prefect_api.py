@@ -133,7 +133,7 @@ def _open(url: str, body: bytes | None = None, method: str | None = None, limit_
 
 
 def _authorization() -> dict[str, str]:
-    """Who we are, as Prefect's own settings say it: an API key, or `user:password`, be it what our server asks for."""
+    """Who we are, as Prefect's own settings say it: an API key, or `user:password`, as for our own server."""
     if key := os.environ.get("PREFECT_API_KEY"):
         return {"Authorization": f"Bearer {key}"}
     if pair := os.environ.get("PREFECT_API_AUTH_STRING") or prefect_auth_string():

@@ -95,7 +95,7 @@ class PrefectServer:
     def wait_until_recorded(self, flow_run_id: str) -> None:
         """Return once everything is sent, and our own server has stored the final states of a flow run's task runs.
 
-        They travel as events behind the flow's back; a server stopped too early loses some.
+        They travel as events in the background; a server stopped too early loses some.
         """
         _send_pending_events()
         try:

@@ -71,7 +71,7 @@ def choose_settings(
 ) -> PlaceSettings:
     """Combine options, environment and devices.
 
-    Raises InputError (E-CFG-011) for a port that is none.
+    Raises InputError (E-CFG-011) for an invalid port.
     """
     return PlaceSettings(
         host=host or LOOPBACK,

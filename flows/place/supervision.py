@@ -137,7 +137,7 @@ def stop_supervisor() -> None:
 
 
 def is_reachable() -> bool:
-    """Tell whether the daemon answers at all, be it on its way out."""
+    """Tell whether the daemon answers at all, even if it is shutting down."""
     try:
         _call("getState")
     except xmlrpc.client.Fault:

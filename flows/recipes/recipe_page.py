@@ -64,7 +64,7 @@ What is wrong with the rows is an error that names file, row and column, until a
 `duplicates`, `gaps`, `sentinels`, `missing_values`, `ambiguous_times` in `[source]`, `missing` in `[encode]`.
 `rnnflow backtest` trains such a recipe at several cut-offs in the past.
 
-Series to watch for anomalies need no regular times, and labels only to be scored by:
+Anomaly detection needs no regular times, and labels only for scoring:
 
 ```toml
 name = "pumps"

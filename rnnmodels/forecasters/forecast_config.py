@@ -22,7 +22,7 @@ View = Literal["steps", "profiles"]
 
 
 class ForecastArchitecture(RecurrentArchitecture):
-    """A recurrent forecaster beside a line in closed form: a forecast is the line plus what the recurrent part adds."""
+    """A recurrent network on top of a line in closed form: a forecast is the line plus what the network adds."""
 
     hidden_size: int = Field(128, ge=1, le=8192, description="Width of the hidden state.")
     bidirectional: Literal[False] = Field(False, description="A history is read forwards, towards what follows it.")
@@ -105,7 +105,7 @@ class ForecastArchitecture(RecurrentArchitecture):
 
     @property
     def forecast_levels(self) -> tuple[float, ...]:
-        """Levels of the quantiles that forecasts hold beside the point."""
+        """Levels of the quantiles that forecasts hold besides the point."""
         return () if self.output == "point" else self.quantile_levels
 
     @model_validator(mode="after")

@@ -19,6 +19,6 @@ class EvaluationSettings(Settings):
     seed: int = Field(1, ge=0, lt=2**32, description="Seed of the bootstrap.")
 
     def penalty(self, evaluation: Artefact) -> float:
-        """The metric on validation that picks the best model, turned so that less is better."""
+        """The metric on validation that picks the best model, with the sign that makes lower values better."""
         value = evaluation.summary["metrics"]["valid"][self.select_by]["value"]
         return -value if self.select_by in self.higher_is_better else value

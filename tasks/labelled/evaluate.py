@@ -215,7 +215,7 @@ def write_scores(
     emit(Progress("evaluate", name, rows, rows, figures=figures, finished=True))
     prior, temperature = read_prior(encoded, labels), scores["temperature"]
     problems = find_problems(name, valid, temperature=temperature, prior=prior, labels=labels, encoder=encoder)
-    # That a baseline knows nothing is no fault of the run.
+    # A baseline that learned nothing is not a fault of the run.
     told = {"problems": problems} if problems and model.stage != "baseline" else {}
     return {"rows": rows, "name": name, "metrics": scores["metrics"], **told}
 

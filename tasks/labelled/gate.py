@@ -39,12 +39,12 @@ class AnswerComparison(Comparison):
         return (self.won - self.lost) / self.rows if metric == "accuracy" else self.gain_over(self.champion, metric)
 
     def gain_over(self, other: dict, metric: str) -> float:
-        """How much better than other figures the challenger's are in a metric."""
+        """How much better than other scores the challenger's are in a metric."""
         difference = self.challenger[metric] - other[metric]
         return difference if metric == "accuracy" else -difference
 
     def show(self, figures: dict, metric: str) -> str:
-        """One model's figure, as it stands in a sentence."""
+        """One model's score, as it is written in a sentence."""
         return percent(figures["accuracy"]) if metric == "accuracy" else f"log loss {figures['loss']:.4f}"
 
     def show_gain(self, gain: float, metric: str) -> str:
@@ -94,7 +94,7 @@ def compare_scores(
 
 
 def _note_unknown(champion: Scores, challenger: Scores, holdout: LabelledHoldout, knows: np.ndarray) -> Iterator[str]:
-    """Say which rows the champion cannot answer, and how both models fare on all others."""
+    """Say which rows the champion cannot answer, and how both models score on all others."""
     if knows.all():
         return
     unknown = holdout.labels.filter(pl.Series(~knows)).alias("label").value_counts(name="rows").sort("label")

@@ -74,7 +74,7 @@ def score_as_judged(model: "RecurrentClassifier", judged: Judged, sequences: Seq
 def prove_answers(
     logits: np.ndarray, probabilities: np.ndarray, expected: np.ndarray, *, temperature: float, tolerance: float
 ) -> dict:
-    """Compare served logits and probabilities [n, classes] with the evaluated logits; returns the figures.
+    """Compare served logits and probabilities [n, classes] with the evaluated logits; returns the measurements.
 
     Raises IntegrityError (E-REG-006) where they differ more than the tolerance.
     """

@@ -1,4 +1,4 @@
-"""How labelled rows are divided, whatever is labelled, behind a leak firewall: no two splits share a content.
+"""How labelled rows are divided, whatever is labelled, through a leak firewall: no two splits share a content.
 
 An official split is kept: its test rows all stay, and what repeats them elsewhere goes. Otherwise rows are drawn by
 label. Rows held from an earlier split are treated as an official one, so that models of different days can be compared;

@@ -18,11 +18,11 @@ from tasks.panel.source import StampedSource
 from tasks.sources.other_columns import CELL, read_all_cells
 
 MAX_EXAMINED = 20_000
-# Ordinary rows beside them, which show how often the cells of a column recur.
+# Ordinary rows for comparison, which show how often the cells of a column recur.
 MAX_ORDINARY = 1_000
 FEW_ROWS = 20
 MAX_PAIRED = 12
-# A column that tells so large a share of the rows apart needs no other beside it.
+# A column that tells so large a share of the rows apart needs no other.
 MOST = 0.9
 
 CLOCK = r"^\s*\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?(\s*[AaPp][.]?[Mm][.]?)?\s*$"
@@ -72,7 +72,7 @@ def _clocks_that_were_changed(zone: str) -> Distinction:
 
 
 class _Comparison:
-    """The cells of some groups of rows, and of ordinary rows beside them."""
+    """The cells of some groups of rows, and of ordinary rows for comparison."""
 
     def __init__(self, sheet: Sheet, examined: pl.DataFrame) -> None:
         self._sheet, self._settings = sheet, sheet.settings

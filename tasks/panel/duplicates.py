@@ -1,6 +1,6 @@
 """Rows that repeat the time of another row of their series: one measurement written twice, or rows that differ.
 
-They are merged only where the recipe says so, nothing beside the columns it names tells them apart, and few of them
+They are merged only where the recipe says so, nothing besides the columns it names tells them apart, and few of them
 differ; `expect_merged` confirms the rest.
 """
 

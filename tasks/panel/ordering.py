@@ -1,4 +1,4 @@
-"""Rows that go back in time: sorted where the recipe says so, else refused, with what may be behind it."""
+"""Rows that go back in time: sorted where the recipe says so, else refused, with a possible cause."""
 
 from typing import NamedTuple
 

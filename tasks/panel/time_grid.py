@@ -184,7 +184,7 @@ def show_time(time: int, clock: Clock) -> str:
 
 def _name_step(times: pl.DataFrame, step_us: int, zone: str | None) -> str:
     """Name a step; what is a day or longer is measured again on the clocks of the zone."""
-    # When clocks change, a day has an hour less or more.
+    # When clocks change, a day is an hour shorter or longer.
     if step_us < DAY_US - HOUR_US:
         return _name_duration(step_us)
     local = _with_local(times, zone)

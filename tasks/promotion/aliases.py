@@ -1,7 +1,7 @@
 """MLflow's aliases `champion`, `previous` and `challenger`: projections of the ledger, moved here and nowhere else.
 
 An alias follows the content that the ledger names: to the number under which it is registered now, or nowhere. A note
-beside the store says up to which entry a model's aliases were written, so that a rerun needs no MLflow, and so that an
+next to the store says up to which entry a model's aliases were written, so that a rerun needs no MLflow, and so that an
 alias moved by hand can be told from one that a killed process left behind.
 """
 

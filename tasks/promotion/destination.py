@@ -1,6 +1,6 @@
 """Whether MLflow's address can keep what a run makes, asked before anything is computed.
 
-What does not answer now may answer later, and is no reason to stop: the run ends with its registration pending. What
+What does not answer now may answer later, and need not stop a run: the run ends with its registration pending. What
 can never be delivered is an error. For the project's own store this needs no MLflow.
 """
 

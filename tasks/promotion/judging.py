@@ -40,7 +40,7 @@ class Judging(Protocol[HoldoutT_contra, ScoresT, SettingsT_contra]):
         anchor: dict[str, Any],
         settings: SettingsT_contra,
     ) -> Comparison:
-        """Test whether the challenger is better; `anchor` holds the figures of the first champion on these rows."""
+        """Test whether the challenger is better; `anchor` holds the scores of the first champion on these rows."""
 
 
 class NotComparable(Exception):  # noqa: N818 (it ends a judgement, not the run)
@@ -89,7 +89,7 @@ def crown_first(case: Case[Holdout], scores: Scores) -> Verdict:
 
 
 def decide_on(case: Case[Holdout], comparison: Comparison) -> Verdict:
-    """Promote a challenger whose gain is no luck and to which nothing objects; one more decision of these rows."""
+    """Promote a challenger whose gain is significant and to which nothing objects; one more decision on these rows."""
     undecided, metric = case.rule("kept", []), case.settings.metric
     number, alpha = undecided.decisions + 1, undecided.alpha
     significant = comparison.p_value <= alpha

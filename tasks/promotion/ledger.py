@@ -2,7 +2,7 @@
 
 The entries of a model are numbered 1, 2, 3 and so on. An entry is appended with the number that its author saw last,
 under a unique key: of two authors one wins and the other has to look again. Each entry holds the digest of its
-content and of its predecessor, so that a reader notices what was changed behind the ledger's back.
+content and of its predecessor, so that a reader notices what was changed without the ledger.
 """
 
 import datetime

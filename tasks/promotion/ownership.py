@@ -83,7 +83,7 @@ def _address_of(place: str) -> str:
 def describe_place() -> str:
     """Where this project's ledger is, as it can be told apart from elsewhere: a file with its machine.
 
-    One beside the project's own MLflow database moves with it.
+    One next to the project's own MLflow database moves with it.
     """
     if mlflow_client.is_own_store() and not ledger_setting():
         return BESIDE

@@ -15,7 +15,7 @@ WESTERN = "cp1252"
 # In Western text few letters are beyond ASCII; in a text of another script they are the rule.
 MAX_WESTERN_SHARE = 0.2
 # Two bytes of a double-byte encoding are UTF-8 by chance about once in six, so eight different ones that go on a
-# character are no chance. In encodings of single bytes, which have letters in each half of the upper ones, fewer are.
+# character are not chance. In encodings of single bytes, with letters in each half of the upper ones, fewer are.
 LEAST_UTF8_BYTES = {False: 8, True: 3}
 BEYOND_ASCII = range(128, 256)
 MAX_SHOWN_BYTES = 12

@@ -1,4 +1,4 @@
-"""What systems put beside a user's files and no pattern means: hidden files, forks of macOS."""
+"""What systems put next to a user's files and no pattern means: hidden files, forks of macOS."""
 
 from pathlib import Path
 

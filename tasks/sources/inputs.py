@@ -61,7 +61,7 @@ class Inputs:
     def digest(self) -> str:
         """SHA-256 over the names and contents of all files that are read.
 
-        Raises InputError (E-SRC-002) for what is no readable regular file.
+        Raises InputError (E-SRC-002) for what is not a readable regular file.
         """
         return fingerprint.digest_of({file.name: _sha256(file.path) for file in self.files})
 

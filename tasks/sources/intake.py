@@ -84,7 +84,7 @@ class Intake(Generic[SettingsT_co]):
         self.warnings += warnings
 
     def ignore(self, name: str) -> None:
-        """Count a file or member that is no document."""
+        """Count a file or member that is not a document."""
         self.num_ignored += 1
         self.first_ignored = self.first_ignored or name
 

@@ -79,7 +79,7 @@ def _records(
             yield first_line, fault
         elif fields is None:
             return
-        elif any(fields):  # spreadsheets leave rows of nothing but delimiters behind
+        elif any(fields):  # spreadsheets leave rows that contain only delimiters
             yield first_line, fields
         else:
             intake.blank_lines += 1

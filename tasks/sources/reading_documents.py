@@ -57,7 +57,7 @@ def _rows(contents: Iterator[tuple[str, str, bytes]], intake: Intake) -> Iterato
 class _ClassFolders:
     """Reads label and split from folder names; all class folders of a source lie equally deep.
 
-    Otherwise a stray text beside the class folders would found a class of its own.
+    Otherwise a stray text next to the class folders would become a class.
     """
 
     def __init__(self) -> None:

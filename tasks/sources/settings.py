@@ -19,7 +19,7 @@ class FileSettings(Settings):
     """Which files to read and how, whatever their rows mean; a subclass names the columns it wants."""
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {"files": {}}
-    # What may be set beside a built-in data set, whose layout is known.
+    # What may be set for a built-in data set, whose layout is known.
     free: ClassVar[frozenset[str]] = frozenset({"dataset", "path", "on_bad_rows"})
     reads_documents: ClassVar[bool] = False
     # Formats of tables that only some sources have, by suffix.

@@ -62,7 +62,7 @@ class Artefact:
 
     @property
     def summary(self) -> Summary:
-        """What the stage reported about its result: counts, warnings, figures."""
+        """What the stage reported about its result: counts, warnings, metrics."""
         return self.manifest["summary"]
 
     def file(self, name: str) -> Path:

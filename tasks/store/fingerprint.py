@@ -134,7 +134,7 @@ def _imports_of(name: str, path: Path) -> list[str]:
 
 
 def _source_digest(path: Path) -> str:
-    # A template beside its module (`report.html.j2` beside `report.py`) is part of its code.
+    # A template next to its module (`report.html.j2` next to `report.py`) is part of its code.
     resources = sorted(p for p in path.parent.glob(f"{path.stem}.*") if p.suffix not in (".py", ".pyc"))
     digests = [hashlib.sha256(resource.read_bytes()).hexdigest() for resource in resources]
     return digest_of([_read_module(path.read_bytes()).code, *digests])

@@ -87,7 +87,7 @@ def weigh(counts: Mapping[str, "csr_matrix"], settings: BaselineSettings) -> dic
 
 
 def write_baseline(folder: Path, *, splits: Artefact, settings: BaselineSettings) -> dict:
-    """Fill the artefact's folder: predictions on validation and test, as of any model."""
+    """Fill the artefact's folder: predictions on validation and test, as for any model."""
     started = time.perf_counter()
     rows = {split: read_rows(splits, split) for split in SPLITS}
     features = choose_features({split: frame["text"] for split, frame in rows.items()}, settings)

@@ -44,7 +44,7 @@ def judged_rows(batches: "Iterable[Batch]", *, texts: pl.LazyFrame, predictions:
 
 
 def prove_served(served: "PyFuncModel", judged: Judged) -> dict:
-    """Compare a loaded model with the evaluation, batched alike and as a user calls it; returns the figures.
+    """Compare a loaded model with the evaluation, batched alike and as a user calls it; returns the measurements.
 
     Raises IntegrityError (E-REG-005) for other tokens, (E-REG-006) for other logits or probabilities.
     """

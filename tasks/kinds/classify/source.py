@@ -10,7 +10,7 @@ from tasks.sources.settings import LabelledSource
 PRESETS = {
     "files": {},
     "reviews": {"format": "csv", "where": {"source": "imdb"}, "labels": {"0": "neg", "1": "pos"}},
-    # The corpus also holds lists of addresses, a vocabulary and features, which are no documents.
+    # The corpus also holds lists of addresses, a vocabulary and features, which are not documents.
     "imdb": {"format": "folder", "include": "t*/[npu]*/*.txt", "labels": {"neg": "neg", "pos": "pos"}},
 }
 

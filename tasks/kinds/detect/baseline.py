@@ -1,7 +1,7 @@
 """Detectors without a network, which leave what the candidates do: the level alone, a moving average, a Gaussian.
 
-The level alone is the candidates' own detector less the evidence of their forecasts, so that the difference is what the
-network is worth. N rows, C channels.
+The level alone is the candidates' own detector without the evidence of their forecasts, so that the difference is
+what the network is worth. N rows, C channels.
 """
 
 import json

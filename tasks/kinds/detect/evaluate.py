@@ -1,7 +1,7 @@
 """What a detector is worth, from what it stored of every row; no model runs here and test decides nothing.
 
 Forecasts are measured without labels. Where rows have labels, which no detector sees, alarms and the ranking of rows by
-surprise are measured as well. N rows of a split, U units of resampling.
+scores are measured as well. N rows of a split, U units of resampling.
 """
 
 import json
@@ -98,7 +98,7 @@ def write_evaluation(
 
 
 def describe_split(split: JudgedSplit, yardstick: Yardstick) -> list[dict]:
-    """Describe how each series of a split was watched."""
+    """Describe how each series of a split was monitored."""
     return [describe_series(one, split.threshold, yardstick) for one in split.series]
 
 
@@ -118,7 +118,7 @@ def measure_split(
 def bound_mean(
     split: JudgedSplit, value_N: NDArray, counts_N: NDArray | None = None, *, bootstrap: Bootstrap
 ) -> Interval:
-    """Bound the mean of a figure of each row, over all rows or over those that count, by drawing the plan's blocks."""
+    """Bound the mean of a number per row, over all rows or over those that count, by drawing the plan's blocks."""
     counts_N = np.ones(len(value_N)) if counts_N is None else counts_N
     total_U, count_U = (
         np.bincount(split.plan.unit_of_window, column, split.plan.num_units)[:, None] for column in (value_N, counts_N)
@@ -129,7 +129,7 @@ def bound_mean(
 
 
 def calibrate(surprise: NDArray[np.float64], *, num_evidence: int, num_channels: int) -> list[dict]:
-    """Share of rows whose surprise exceeds so many decades, beside what chance would come to."""
+    """Share of rows whose anomaly score exceeds each threshold, next to the share expected by chance."""
     expect = partial(expect_share, num_evidence=num_evidence, num_channels=num_channels)
     return [
         {"decades": decades, "observed": float((surprise > decades).mean()), "expected": expect(decades)}
@@ -138,7 +138,7 @@ def calibrate(surprise: NDArray[np.float64], *, num_evidence: int, num_channels:
 
 
 def find_warnings(name: str, split: JudgedSplit) -> list[str]:
-    """Say where the figures of a split say little: few independent pieces or anomalies, rows without a label."""
+    """Say where the metrics of a split say little: few independent pieces or anomalies, rows without a label."""
     warnings = split.plan.find_warnings(name)
     num_anomalous = sum((one.labels & one.is_scored).any() for one in split.series)
     if 0 < num_anomalous < FEW_SERIES:

@@ -33,7 +33,7 @@ TakeRows = Callable[[NDArray[np.int64]], tuple[NDArray[np.float32], NDArray[np.f
 def forecast_windows(
     model: "SequenceForecaster", windows: "Windows", rows_of_series: Sequence[int]
 ) -> NDArray[np.float32]:
-    """Forecast the last row of each window (windows, C); each series has so many windows, one for each of its rows."""
+    """Forecast the last row of each window (windows, C); each series has the given number of windows, one per row."""
     first_window = np.cumsum([0, *rows_of_series])
 
     def take_of(first: int) -> TakeRows:

@@ -1,4 +1,4 @@
-"""Pictures of what a detector found in a series, of what was there, and of how surprise is spread."""
+"""Pictures of what a detector found in a series, of what was there, and of how scores are distributed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ def draw_detections(
     expected: NDArray | None = None,
     name_row: Callable[[int], str] | None = None,
 ) -> "Figure":
-    """A series with its true windows shaded and an arrow at each alarm, over the surprise of its rows.
+    """A series with its true windows shaded and an arrow at each alarm, over the scores of its rows.
 
     `expected` is what was forecast of each row; `name_row` says what stands at a row of the axis, else its number.
     """
@@ -53,7 +53,7 @@ def draw_detections(
 
 
 def draw_calibration(calibration: Sequence[Mapping[str, float]]) -> "Figure":
-    """Share of rows that exceed so many decades of surprise, beside what chance would come to; none has no mark."""
+    """Share of rows above each anomaly score, next to the share expected by chance; zero has no mark."""
     figure, axes = new_axes("Rows by anomaly score, compared with chance", height=2.9)
     decades, observed, expected = (
         np.array([one[name] for one in calibration]) for name in ("decades", "observed", "expected")

@@ -131,6 +131,6 @@ def show_event(event: dict, clock: Clock) -> dict:
 
 
 def draw_figures(facts: dict) -> dict[str, "Figure"]:
-    """Draw the figures that only the page of a detector shows, by name."""
+    """Draw the plots that only the page of a detector shows, by name."""
     drawn = {f"series-{number}": picture.draw() for number, picture in enumerate(facts["pictures"], start=1)}
     return {**drawn, "calibration": draw_calibration(facts["best"]["calibration"])}

@@ -32,7 +32,7 @@ JUDGED, SEEN, WARM_UP, FORGOTTEN = "judged", "seen", "warm-up", "forgotten"
 
 
 class Judged(NamedTuple):
-    """Forecasts of the levels of rows (N, C), and their surprise (N); NaN where a row is not judged."""
+    """Forecasts of the levels of rows (N, C), and their scores (N); NaN where a row is not judged."""
 
     forecasts: NDArray[np.float32]
     surprise: NDArray[np.float64]
@@ -114,7 +114,7 @@ class SeriesJudge:
         return self._judge(rows, past, first_row=learned.rows - past.height)
 
     def _judge(self, rows: pl.DataFrame, past: pl.DataFrame, *, first_row: int) -> Judged:
-        """Judge rows behind others of their series, the first of which has a number within it."""
+        """Judge rows after others of their series, the first of which has a number within it."""
         if not rows.height:
             return Judged(np.empty((0, len(self.serving.channels)), np.float32), np.empty(0))
         scaler, series, num_past = self.scaler, rows["series"][0], past.height
@@ -136,7 +136,7 @@ class SeriesJudge:
         return Judged(forecasts_NC, surprise_N)
 
     def _mark(self, surprise_N: NDArray[np.float64], warm_up_rows: int) -> pl.DataFrame:
-        """What is said of each row besides its surprise: is_anomaly, alarm, event."""
+        """What is said of each row besides its score: is_anomaly, alarm, event."""
         threshold = self.serving.threshold
         gap_rows = count_gap_rows(self.serving.detector_settings.events.gap_share, warm_up_rows)
         numbers, alarms = np.zeros(len(surprise_N), np.uint32), np.zeros(len(surprise_N), bool)

@@ -111,7 +111,7 @@ class SeriesDetector:
         rows of the whole warm-up are given, rows seen are judged from the beginning instead, as they were in training;
         else those before the ones remembered are `forgotten`. Of a series that the detector does not know the first
         rows are the `warm-up`, as many as training would take, which give its scales too. What belongs to a warm-up or
-        is forgotten has no surprise.
+        is forgotten has no score.
 
         A series that cannot be judged is appended to `refusals`, without which it is raised, as it is where none is
         left. What is to be known of the rows is appended to `notes`.

@@ -1,4 +1,4 @@
-"""What a detector of anomalies can be told."""
+"""The settings of an anomaly detector."""
 
 from typing import Literal
 
@@ -36,7 +36,7 @@ class DetectorTraining(ForecastTraining):
 
 
 class LikelihoodSettings(Settings):
-    """How surprising a row is beside those before it; the defaults are those of Numenta's published detectors."""
+    """The score of a row compared with those before it; the defaults are those of Numenta's published detectors."""
 
     long_run_rows: int = Field(8640, ge=100, le=1_000_000, description="Previous rows that a row is compared with.")
     short_run_rows: int = Field(10, ge=1, le=10_000, description="Last rows whose mean level is judged, too.")
@@ -46,7 +46,7 @@ class LikelihoodSettings(Settings):
 
 
 class EventSettings(Settings):
-    """From which surprise on rows are anomalous, and which of them are one event; no labels are needed."""
+    """From which score on rows are anomalous, and which of them are one event; no labels are needed."""
 
     tail_probability: float = Field(
         1e-5, gt=0, lt=0.5, description="Probability of a false alarm per row, if the evidence were independent."

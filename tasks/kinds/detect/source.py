@@ -1,4 +1,4 @@
-"""Which time series to watch, and where they say, if anywhere, which of their rows are anomalous."""
+"""Which time series to monitor, and where they say, if anywhere, which of their rows are anomalous."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Literal, Self

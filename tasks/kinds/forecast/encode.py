@@ -1,6 +1,6 @@
 """Rows to scaled rows without missing numbers: what stage `encode` does for time series.
 
-Whatever is fitted, be it scales or means that stand for missing numbers, comes from the training rows.
+Whatever is fitted, scales as well as means that replace missing numbers, comes from the training rows.
 """
 
 import contextlib

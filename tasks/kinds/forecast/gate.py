@@ -31,7 +31,7 @@ __all__ = ["compare_scores", "read_holdout", "refuse_incomparable", "score_model
 # An error below this, in scaled units, counts as this much, so that gains over a perfect forecast are finite.
 LEAST_ERROR = 1e-12
 PLACE = ["row", "part", "channel"]
-# So many months show whether two calendars agree.
+# This many months show whether two calendars agree.
 STEPS_COMPARED = 13
 
 
@@ -49,7 +49,7 @@ class ForecastComparison(Comparison):
         return relative_gain(other[metric], self.challenger[metric])
 
     def show(self, figures: dict, metric: str) -> str:
-        """One model's figure, as it stands in a sentence."""
+        """One model's score, as it is written in a sentence."""
         return f"{metric.upper()} {figures[metric]:.4g}"
 
     def show_gain(self, gain: float, metric: str) -> str:  # noqa: ARG002 (shares have no unit)
@@ -83,7 +83,7 @@ def compare_scores(
     anchor: dict,
     settings: ForecastPromotionSettings,
 ) -> ForecastComparison:
-    """Compare two models on the windows that both can forecast; an `anchor` in another unit is none.
+    """Compare two models on the windows that both can forecast; an `anchor` in another unit does not count.
 
     Raises NotComparable if there is no such window.
     """
@@ -136,7 +136,7 @@ def _compare_parts(paired: pl.DataFrame, edges: np.ndarray) -> list[dict]:
 
 
 def _compare_groups(paired: pl.DataFrame, by: str) -> list[tuple]:
-    """Windows and mean errors of each group; a single one is the whole and needs no figures of its own."""
+    """Windows and mean errors of each group; a single one is the whole and needs no extra numbers."""
     means = (pl.col("champion", "challenger").sum() / pl.col("steps").sum()).name.keep()
     groups = paired.group_by(by).agg(means, rows=pl.col("row").n_unique()).sort(by)
     return [(group.pop(by), group) for group in groups.to_dicts()] if groups.height > 1 else []

@@ -13,7 +13,7 @@ from tasks.panel.time_grid import TimeGrid, describe_times, infer_grid
 
 # Fewer rows do not show in which steps a series goes.
 FEWEST_STEPPING_ROWS = 3
-# So many times its scale away from its centre, a history is none that anything was learned of.
+# Further from its centre, in scales, nothing was learned about a history.
 FAR = 10_000
 
 

@@ -39,7 +39,7 @@ class WindowSettings(Settings):
         return self.look_back + self.horizon
 
     def count_windows(self, num_rows: int, split: str) -> int:
-        """Windows in a segment of so many rows."""
+        """Windows in a segment of that many rows."""
         stride = self.stride if split == "train" else self.evaluation_stride
         return max(0, (num_rows - self.num_rows) // stride + 1)
 

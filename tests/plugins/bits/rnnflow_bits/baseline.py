@@ -32,7 +32,7 @@ def measure_lines(lines: pl.DataFrame) -> np.ndarray:
 
 
 def write_baseline(folder: Path, *, encoded: Artefact, settings: BitBaselineSettings) -> dict:
-    """Fill the artefact's folder: predictions on validation and test, as of any model."""
+    """Fill the artefact's folder: predictions on validation and test, as for any model."""
     started_s = time.perf_counter()
     lines = {split: pl.read_parquet(encoded.file(f"{split}.parquet")) for split in SPLITS}
     features = {split: measure_lines(of_split) for split, of_split in lines.items()}

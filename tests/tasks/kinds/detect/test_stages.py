@@ -157,7 +157,7 @@ def test_a_swing_that_levels_do_not_hold_is_a_problem(take_through: Take):
 
     assert "problems" not in take_through(table.with_columns(pl.col("value") + 1e9)).encoded.summary
     assert take_through(moved).encoded.summary["problems"] == [
-        'the variation of 1 series such as "s1" in "value" is lost in the rounding of 32-bit floats (test rows), '
+        'the variation of 1 series such as "s1" in "value" is lost in rounding to 32-bit floats (test rows), '
         "because it is so small compared with their scale or level; results for these series cannot be trusted: start "
         "the series where its level changed, so that its warm-up comes after the change"
     ]

@@ -136,7 +136,7 @@ def test_a_setting_decides_and_a_shared_scale_that_loses_a_series_is_a_problem(e
     assert scaler_of(encoded).own is None
     assert encoded.summary["warnings"][0].endswith('next to nothing: set encode.scale to "series"')
     assert encoded.summary["problems"] == [
-        'the variation of 1 series such as "shop" in "x" is lost in the rounding of 32-bit floats (train, valid, test '
+        'the variation of 1 series such as "shop" in "x" is lost in rounding to 32-bit floats (train, valid, test '
         "rows), because it is so small compared with their scale or level; results for these series cannot be trusted: "
         'set encode.scale to "series"'
     ]
