@@ -217,5 +217,5 @@ def _refuse_lost(lost: dict[str, State]) -> None:
         raise ServiceError(
             "E-FIT-001",
             f"not all candidates were fitted on the GPU pool ({reasons}).",
-            fix="retry this run: finished fits are kept, and an interrupted one goes on from its checkpoint.",
+            fix="retry this run: finished fits are kept, and an interrupted one continues from its checkpoint.",
         )

@@ -31,7 +31,7 @@ def predict(ctx: click.Context, skip_bad: bool, as_json: bool, **options: Any) -
     """Ask a model about a file. MODEL is NAME, NAME@alias or NAME/3.
 
     INPUT is read as the training rows were. OUTPUT gets what the model has to say: a label for each text or sequence of
-    INPUT, the values that follow each of its series, or how surprising each of their rows is; what cannot be answered
+    INPUT, the values that follow each series, or the anomaly score of each row; what cannot be answered
     goes to OUTPUT.errors.jsonl. For texts, a call that was cut off goes on when the same command is run again, with the
     model version it began with.
     """

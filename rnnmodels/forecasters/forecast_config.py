@@ -94,7 +94,7 @@ class ForecastArchitecture(RecurrentArchitecture):
         0.0,
         ge=0,
         le=1_000_000,
-        description="Steps ahead at which the weight of the recurrent part has decayed to 1/e; 0 is no decay.",
+        description="Steps ahead at which the weight of the recurrent part has decayed to 1/e; 0 for none.",
     )
     output: Literal["point", "quantiles", "gaussian", "student-t"] = Field(
         "point", description="What is forecast for each step: a value or a distribution."

@@ -105,7 +105,7 @@ class Scores(scoring.Scores):
 
 
 def trace_holdout(splits: Artefact, digest: str, digest_rows: Callable[[Artefact], str]) -> dict:
-    """What a holdout owes to the rows it follows: `names`, and if these rows have another digest `origin` and `notes`.
+    """What a holdout takes from those it follows: `names`, and if these have another digest `origin` and `notes`.
 
     Rows that are gone are followed no more, so that nothing can be said to have been decided on them.
     """

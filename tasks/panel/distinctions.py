@@ -66,7 +66,7 @@ def find_change(sheet: Sheet, went_back: pl.DataFrame) -> Distinction | None:
 
 def _clocks_that_were_changed(zone: str) -> Distinction:
     return Distinction(
-        said=f"all such times lie in hours that clocks show twice in autumn, for example in {zone}",
+        said=f"all such times are in hours that clocks show twice in autumn, for example in {zone}",
         remedy=f'set time_zone = "{zone}", or the zone whose clocks these are, and ambiguous_times = "order".',
     )
 
@@ -199,7 +199,7 @@ class _Comparison:
             remedy = "give series of different files ids that differ, or remove the extra rows."
         else:
             remedy = "set one_series_per_file = true if each file is a series, or remove the extra rows."
-        return Distinction(said="such rows stand in different files and hold other values", remedy=remedy)
+        return Distinction(said="such rows are in different files and have different values", remedy=remedy)
 
 
 def _read_cells(sheet: Sheet, rows: pl.Series) -> pl.DataFrame:

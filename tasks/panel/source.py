@@ -83,8 +83,8 @@ class StampedSource(FileSettings):
     )
     expect_merged: bool = Field(
         False,
-        description="Confirms that rows to merge are one measurement, though they are more than 1 % of all rows or "
-        "another column tells them apart.",
+        description="Confirms that rows to merge are one measurement, even if they are more than 1 % of all rows or "
+        "another column distinguishes them.",
     )
     missing_values: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
         (), max_length=16, description='Texts that mean a missing value, such as "?", like empty cells, NA and null.'
@@ -93,7 +93,7 @@ class StampedSource(FileSettings):
     sentinels: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] | None = Field(
         None,
         max_length=16,
-        description="Numbers that mean a missing value; -999 and the like must be listed, or [] says they are values.",
+        description="Numbers that mean a missing value; -999 and the like must be listed, or [] if they are values.",
     )
 
     @model_validator(mode="before")

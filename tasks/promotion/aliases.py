@@ -43,7 +43,7 @@ class Finding:
 
 
 def aliases_of(entry: Entry) -> dict[str, str]:
-    """The aliases that an entry asks for; a challenger that became champion is none any more."""
+    """The aliases that an entry asks for; a challenger that became champion is no longer one."""
     return {alias: who.version for alias, who in roles_of(entry).items()}
 
 

@@ -39,7 +39,7 @@ def complete(entries: Sequence[Entry], versions: Versions) -> list[Entry]:
 
 
 def roles_of(entry: Entry) -> dict[str, Identity]:
-    """Who has which role after an entry; a challenger that became champion is none any more."""
+    """Who has which role after an entry; a challenger that became champion is no longer one."""
     champion = entry.who(CHAMPION)
     held = {role: entry.who(role) for role in ROLES if getattr(entry, role)}
     return {role: who for role, who in held.items() if role == CHAMPION or not standing.are_same(who, champion)}

@@ -172,6 +172,6 @@ def _check_row(row: Mapping[str, Any], *, number: int, predecessor: str) -> None
         raise IntegrityError(
             "E-LED-002",
             f"entry {number} of model {quoted(row['model'])} is missing or is not the one that was written.",
-            fix="restore the ledger from a backup; until then nobody can say who is champion.",
+            fix="restore the ledger from a backup; until then it is unknown who is champion.",
             file=ledger_place(),
         )

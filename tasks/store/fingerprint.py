@@ -63,14 +63,14 @@ def reached_modules(*modules: str) -> dict[str, Path]:
 
 
 class Code(TypedDict):
-    """What a stage's result owes to its code: the digest of all that it reaches, and the libraries' versions."""
+    """The code's part in a stage's key: the digest of all that it reaches, and the libraries' versions."""
 
     code: str
     libraries: dict[str, str]
 
 
 def describe_code(*modules: str) -> Code:
-    """What a stage's result owes to its code: `code`, a digest of all it reaches, and the versions of `libraries`."""
+    """The code's part in a stage's key: `code`, a digest of all it reaches, and the versions of `libraries`."""
     return {"code": code_digest(*modules), "libraries": installed_versions(*modules)}
 
 

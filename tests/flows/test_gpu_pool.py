@@ -127,7 +127,7 @@ def test_a_fit_that_is_lost_twice_fails_alone(order: FitOrder, monkeypatch: pyte
 
     assert str(caught.value) == (
         'E-FIT-001 not all candidates were fitted on the GPU pool (gru: Crashed, "out of memory").\n'
-        "Fix: retry this run: finished fits are kept, and an interrupted one goes on from its checkpoint."
+        "Fix: retry this run: finished fits are kept, and an interrupted one continues from its checkpoint."
     )
     assert gpu_pool.find_fitted(CLASSIFY, order.shards, LSTM, None) is not None
 

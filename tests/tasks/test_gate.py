@@ -186,7 +186,7 @@ def test_alpha_shrinks_with_every_decision_on_the_same_rows(challenge, monkeypat
     assert (verdict["decisions"], verdict["alpha"]) == (4, 0.0125)
     assert verdict["reasons"][0].endswith("p = 1 > alpha 0.013 (decision 4 on these rows).")
     assert verdict["reasons"][1] == (
-        "These test rows have decided 4 times, more than 3: they are worn. "
+        "These test rows have been used for 4 decisions (limit 3). "
         "Collect new ones, train on a split with them, and accept the first model by hand."
     )
 
@@ -311,7 +311,7 @@ def test_a_champion_that_is_registered_again_is_current_under_its_new_number(riv
     verdict = gate.fn(CLASSIFY, again, reviews[0], registered, SETTINGS).summary
 
     assert (registered.summary["version"], verdict["verdict"], verdict["champion"]) == ("3", "current", "3")
-    assert verdict["reasons"][0].startswith("current: v3 is what the champion v1 was, since ")
+    assert verdict["reasons"][0].startswith("current: v3 is the same model as the champion v1, since ")
     assert ledger.head("reviews").action == "renumbered"
     assert registrations.read_aliases("reviews") == {"champion": "3"}
     assert named_models.resolve_model("reviews").version == "3"

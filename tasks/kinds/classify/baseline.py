@@ -30,10 +30,10 @@ INPUTS = ("splits",)
 # Of the validation texts must hold an n-gram that is counted, lest the baseline compare with nothing.
 LEAST_SHARE = 0.5
 WARNINGS = {
-    "characters": "the baseline counts characters, as most validation texts hold no word of at "
+    "characters": "the baseline counts characters, because most validation texts contain no word of at "
     "least {texts} (baseline.min_count)",
-    "nothing": "the baseline knows only the shares of the classes, as most validation texts hold no word and no "
-    "character of at least {texts} (baseline.min_count)",
+    "nothing": "the baseline knows only the shares of the classes, because most validation texts contain no word and "
+    "no character of at least {texts} (baseline.min_count)",
 }
 
 

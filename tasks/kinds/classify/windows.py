@@ -80,7 +80,7 @@ def name_input(path: Path, stated: str) -> InputFile:
         raise InputError(
             "E-SRC-003",
             f"got {quoted(path.suffix)}, expected a file that ends in one of {suffixes}.",
-            fix="convert the file, or say what it is, as in --set source.format=csv.",
+            fix="convert the file, or state its format, as in --set source.format=csv.",
             file=path,
         )
     return InputFile(path, path.name, kind, compression)

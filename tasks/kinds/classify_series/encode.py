@@ -96,7 +96,7 @@ def find_problems(split: str, written: Written, scaler: Scaler) -> Iterator[str]
     remedy = (
         'set encode.method to "standard"'
         if scaler.method == "none"
-        else "bring it without the level of each sequence, or leave it out of source.value_columns"
+        else "provide it without the level of each sequence, or leave it out of source.value_columns"
     )
     for (column,), found in pl.concat(written.rounded).group_by("column", maintain_order=True):
         if found.height > MANY * written.sequences:

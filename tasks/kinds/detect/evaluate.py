@@ -143,8 +143,8 @@ def find_warnings(name: str, split: JudgedSplit) -> list[str]:
     num_anomalous = sum((one.labels & one.is_scored).any() for one in split.series)
     if 0 < num_anomalous < FEW_SERIES:
         warnings.append(
-            f"{name} has only {num_anomalous} series with a labelled anomaly: the intervals of auc_pr, vus_pr and nab "
-            "say little."
+            f"{name} has only {num_anomalous} series with a labelled anomaly: the intervals of auc_pr, vus_pr and "
+            "nab are unreliable."
         )
     if 0 < (num_known := int(split.is_known.sum())) < len(split.is_known):
         num_unknown = len(split.is_known) - num_known

@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Event:
-    """Anomalous rows that belong together: the first, the last, and the most surprising one."""
+    """Anomalous rows that belong together: the first, the last, and the one with the highest score."""
 
     start: int
     end: int

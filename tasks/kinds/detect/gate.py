@@ -56,7 +56,7 @@ def _find_other_targets(champion: SeriesDetector, holdout: DetectionHoldout) -> 
         yield f"monitors {own}, and the challenger {other}", "use the same source.value_columns"
     clock, other = champion.serving.clock, holdout.splits.summary["clock"]
     if clock != other:
-        yield f"reads times as {clock}, and the challenger as {other}", "bring rows with times of the same kind"
+        yield f"reads times as {clock}, and the challenger as {other}", "provide rows with times of the same kind"
 
 
 def _find_learned_rows(champion: SeriesDetector, holdout: DetectionHoldout) -> Iterator[tuple[str, str]]:

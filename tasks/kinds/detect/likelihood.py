@@ -68,7 +68,7 @@ class RarityMeter:
 
 
 class RollingLikelihood:
-    """Takes the residuals of a series row by row, and tells how surprising each row is."""
+    """Takes the residuals of a series row by row, and gives each row its score."""
 
     def __init__(self, evidence: Sequence[Evidence], settings: LikelihoodSettings) -> None:
         self.evidence = tuple(evidence)

@@ -101,7 +101,7 @@ def choose_by_labels(corpus: Sequence[LabelledSurprise], thresholds: Sequence[fl
 
 
 def expect_share(surprise: float, *, num_evidence: int, num_channels: int) -> float:
-    """Share of rows whose most surprising channel would reach as many decades by chance, were all evidence independent.
+    """Share of rows whose highest-scoring channel would reach as many decades by chance, were all evidence independent.
 
     Natural logarithms of uniform probabilities sum up to a gamma distribution (Fisher's method).
     """

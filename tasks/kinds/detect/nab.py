@@ -2,7 +2,7 @@
 
 Lavin & Ahmad (2015), arXiv:1510.03336. A row is detected if its anomaly score reaches the threshold, one for the whole
 corpus. The first detection in a window earns up to 1, the more the earlier; a missed window and each detection outside
-of one cost what the profile says, a false alarm soon after a window less. The first rows of a file are not scored. The
+of one cost what the profile says, with less for alarms soon after one. The first rows of a file are not scored. The
 sum is normalised: 0 for detecting nothing, 100 for detecting the first row of every window and nothing else.
 """
 

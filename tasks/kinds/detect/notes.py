@@ -34,8 +34,8 @@ def describe_answers(answers: Iterable[pl.DataFrame], past_of: Mapping[str, pl.D
         elif is_long_pause(answer, past_of[series]):
             pauses.append(series)
     said = {
-        f"{len(new)} series, such as {quoted(next(iter(new), ''))}, new to the detector: their first rows, "
-        f"{num_warm_up} in all, are taken to be ordinary and are not judged": len(new),
+        f"{len(new)} series, such as {quoted(next(iter(new), ''))}, new to the detector: their first rows "
+        f"({num_warm_up}) are assumed to be normal and are not judged": len(new),
         f"neither judged nor compared with what was seen: {plural(num_forgotten, 'row')} before those that the "
         "detector remembers of their series": num_forgotten,
         f"{len(pauses)} series, such as {quoted(next(iter(pauses), ''))}, with a longer pause before the new rows than "

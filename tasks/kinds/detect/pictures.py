@@ -87,7 +87,7 @@ def take_pictures(lineage: Lineage, best: Scored, records: Sequence[Mapping]) ->
 
 
 def find_telling_channel(levels_NC: NDArray[np.float32], watched: LabelledSurprise) -> int:
-    """The channel that lies farthest from its centre at the most surprising row."""
+    """The channel that lies farthest from its centre at the row with the highest score."""
     peak = watched.warm_up_rows + int(watched.surprise[watched.warm_up_rows :].argmax())
     return int(np.abs(levels_NC[peak]).argmax())
 

@@ -32,7 +32,7 @@ class DetectRecipe(Recipe):
     kind: Literal["detect"] = Field(description="Problem to solve: which rows of time series are anomalous.")
     source: DetectionSource = Field(description="Which series to monitor.")
     split: WarmUpSettings = Field(WarmUpSettings(), description="Which rows a detector learns from before it judges.")
-    encode: LevelSettings = Field(LevelSettings(), description="What stands for missing numbers; which calendar.")
+    encode: LevelSettings = Field(LevelSettings(), description="How missing numbers are filled; which calendar.")
     shard: DetectionWindowSettings = Field(
         DetectionWindowSettings(), description="How far back a forecaster looks, and how far ahead it forecasts."
     )

@@ -187,7 +187,7 @@ def _too_short(series: str, num_rows: int, warm_up: int) -> InputError:
         "E-DET-020",
         f"series {quoted(series)} has {plural(num_rows, 'row')}, of which {warm_up} are its warm-up; expected at "
         f"least {MIN_ROWS} warm-up rows.",
-        fix="bring more of its history, or leave the series out.",
+        fix="provide more of its history, or leave the series out.",
     )
 
 
@@ -199,5 +199,5 @@ def _nothing_to_judge(rows: pl.DataFrame, past: pl.DataFrame, serving: Serving) 
         f"series {quoted(rows['series'][0])} has {plural(rows.height, 'row')}, none later than {last}, the last time "
         f"seen, and none that was judged: they belong to its warm-up, or lie before {begin}, where the remembered "
         "rows begin.",
-        fix=f"bring rows later than {last}, or its whole history.",
+        fix=f"provide rows later than {last}, or its whole history.",
     )

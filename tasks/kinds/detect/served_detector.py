@@ -1,4 +1,4 @@
-"""A fitted detector as it is served: rows of series in, how surprising each of them is out.
+"""A fitted detector as it is served: rows of series in, their anomaly scores out.
 
 This module and all it reaches travel with the registered model, so it knows neither Prefect nor MLflow.
 Its folder holds `model.safetensors`, `model.json`, `scales.json`, `recent.parquet` (the last rows of each series, with

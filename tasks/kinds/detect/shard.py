@@ -33,7 +33,7 @@ class DetectionWindowSettings(Settings):
         ge=1,
         le=1_000_000,
         description="How many rows ahead a row is forecast. Far ahead, because a one-step forecaster follows an "
-        "anomaly at once and takes the way back for another.",
+        "anomaly at once and takes its end for another.",
     )
     stride: int = Field(1, ge=1, le=1_000_000, description="Stride of training windows, in rows.")
     evaluation_stride: int = Field(1, ge=1, le=1_000_000, description="Stride of validation windows, in rows.")
@@ -121,6 +121,6 @@ def _too_short(
         "E-SER-012",
         f"no {name} window fits: it takes shard.horizon = {settings.horizon} rows of that part of a warm-up, and the "
         f"longest warm-up has {longest} rows in all.",
-        fix=f"set shard.horizon = {fitting} or less; or raise split.warm_up or split.max_warm_up_rows, or bring longer "
-        "series.",
+        fix=f"set shard.horizon = {fitting} or less; or raise split.warm_up or split.max_warm_up_rows, or provide "
+        "longer series.",
     )

@@ -67,7 +67,7 @@ def write_splits(
             "E-DET-002",
             f"there are no {short[0]} rows: the longest of {rows.summary['series']} series has {longest} rows, "
             f"{count_warm_up(longest, settings)} of which are the warm-up.",
-            fix="bring longer series, or change split.warm_up and split.valid.",
+            fix="provide longer series, or change split.warm_up and split.valid.",
         )
     table.write_parquet(folder / ROWS_FILE)
     emit(Progress(stage="split", note=", ".join(f"{name}: {count} rows" for name, count in counts.items())))

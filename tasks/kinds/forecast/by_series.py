@@ -125,7 +125,7 @@ def find_nothing_learned(name: str, tally: SeriesTally, metrics: dict[str, Inter
     return [
         f"{name} forecasts the validation rows no better than the training mean of each series does "
         f"({metric.upper()} {error:.4g} against {prior:.4g}), so it learned nothing useful: raise training.epochs or "
-        "shard.look_back, or bring covariates"
+        "shard.look_back, or add covariates"
     ]
 
 

@@ -140,8 +140,8 @@ def _refuse_infinite(scaled: pl.DataFrame) -> None:
             row, series = beyond.select("row", "series").row(0)
             raise InputError(
                 "E-SER-010",
-                f"row {row} of the source (from 0), series {quoted(series)}, leaves the range of 32-bit floats once "
-                "scaled by what the training rows hold.",
+                f"row {row} of the source (from 0), series {quoted(series)}, is out of range for 32-bit floats once "
+                "scaled by the training rows.",
                 fix="correct the number, or set encode.method to another.",
                 column=bare_name(name),
             )
@@ -169,7 +169,7 @@ def find_problems(tally: Tally, scaler: Scaler) -> Iterator[str]:
         elif kind == "value":
             remedy = 'set encode.scale to "series"'
         else:
-            remedy = "leave it out of source.covariate_columns, or bring it without the level of each series"
+            remedy = "leave it out of source.covariate_columns, or provide it without the level of each series"
         splits = [SPLITS[number] for number in found["split"].unique().sort()]
         yield describe_rounded(found["series"], column=name, splits=splits, remedy=remedy)
 

@@ -169,7 +169,7 @@ def _find_other_targets(champion: SeriesForecaster, holdout: ForecastHoldout) ->
         yield f"forecasts {names}, and the challenger {others}", "forecast the same source.value_columns"
     if not _have_same_steps(champion.grid, holdout.grid):
         step, other = (f"{grid.frequency} ({grid.clock})" for grid in (champion.grid, holdout.grid))
-        yield f"has steps of {step}, and the challenger has steps of {other}", "bring rows with the same steps"
+        yield f"has steps of {step}, and the challenger has steps of {other}", "provide rows with the same steps"
 
 
 def _find_unfit_rows(served: Serving, holdout: ForecastHoldout) -> Iterator[tuple[str, str]]:

@@ -109,7 +109,7 @@ def describe_new(names: Sequence[str]) -> list[str]:
     if not names:
         return []
     shown = _shorten([*map(quoted, names)])
-    return [f"{len(names)} series new to the model, scaled by the history they bring: {shown}"]
+    return [f"{len(names)} series new to the model, scaled by the given history: {shown}"]
 
 
 def _shorten(parts: Sequence[str]) -> str:

@@ -80,7 +80,7 @@ def refuse_gaps(series: str, times: pl.Series, grid: TimeGrid) -> None:
         raise InputError(
             "E-TIME-016",
             f"got {before} after {after} in series {quoted(series)}, expected a step of {grid.frequency}.",
-            fix="fill in the rows, or bring only those that follow.",
+            fix="fill in the rows, or give only those that follow.",
         )
 
 
@@ -98,7 +98,7 @@ def refuse_short(past: pl.DataFrame, used: pl.Series, grid: TimeGrid, look_back:
         raise InputError(
             "E-FOR-005",
             f"series {quoted(series)} has steps of {step}, expected {grid.frequency} as in training.",
-            fix=f"bring a row for each step of {grid.frequency}, or leave the series out.",
+            fix=f"give a row for each step of {grid.frequency}, or leave the series out.",
         )
     end = f" up to {grid.on_clocks(used[-1])}" if used.len() else ""
     raise InputError(

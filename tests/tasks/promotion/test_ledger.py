@@ -103,7 +103,7 @@ def test_a_reader_names_the_entry_that_was_changed(file, statement, damaged):
 
     assert str(found.value) == (
         f'E-LED-002 {file}: entry {damaged} of model "reviews" is missing or is not the one that was written.\n'
-        "Fix: restore the ledger from a backup; until then nobody can say who is champion."
+        "Fix: restore the ledger from a backup; until then it is unknown who is champion."
     )
 
 

@@ -209,7 +209,7 @@ LABEL_FAULTS = {
     " pos ": 'E-DATA-013 {place}: got " pos ", expected no white space around it.',
     "": "E-DATA-021 {place}: got nothing, expected a label.",
     "x7": 'E-DATA-012 {place}: got "x7", expected one of pos, neg.',
-    "p\0": "E-ENC-004 {place}: holds a NUL character.",
+    "p\0": "E-ENC-004 {place}: contains a NUL character.",
 }
 
 

@@ -157,7 +157,7 @@ def test_texts_without_spaces_are_counted_by_characters() -> None:
     assert (logits.argmax(axis=1) == targets).all()
     assert baseline.summary["counted"] == "characters"
     assert baseline.summary["warnings"] == [
-        "the baseline counts characters, as most validation texts hold no word of at least 3 training "
+        "the baseline counts characters, because most validation texts contain no word of at least 3 training "
         "texts (baseline.min_count)"
     ]
 

@@ -177,8 +177,8 @@ def test_a_token_that_tells_the_label_is_reported():
     rows = make_rows().with_columns(text=pl.col("text") + " label: " + pl.col("label"))
 
     assert find_telltale_tokens(rows.lazy()) == [
-        f'the token "{label}" occurs in 100% of the rows labelled "{label}" and in hardly any other: '
-        "is the label written into the text?"
+        f'the token "{label}" occurs in 100% of the rows labelled "{label}" and in almost no others: is the label '
+        "part of the text?"
         for label in ("neg", "pos")
     ]
     assert find_telltale_tokens(make_rows().lazy()) == []

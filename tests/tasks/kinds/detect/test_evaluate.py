@@ -179,7 +179,7 @@ def test_few_anomalous_series_are_warned_of(judge):
     warnings = judge(draw_panel(), {SPIKE: 9.0}).summary["warnings"]
 
     assert (
-        "test has only 2 series with a labelled anomaly: the intervals of auc_pr, vus_pr and nab say little."
+        "test has only 2 series with a labelled anomaly: the intervals of auc_pr, vus_pr and nab are unreliable."
         in warnings
     )
 

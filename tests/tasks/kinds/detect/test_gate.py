@@ -254,7 +254,7 @@ def test_forecasts_without_a_value_are_refused(lineage):
         (
             draw_panel().with_columns(pl.col("time").dt.to_string("%Y-%m-%dT%H:%M:%SZ")),
             {},
-            ("reads times as utc, and the challenger as naive", "bring rows with times of the same kind"),
+            ("reads times as utc, and the challenger as naive", "provide rows with times of the same kind"),
         ),
         (
             later(draw_panel(), 80),
