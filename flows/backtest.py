@@ -57,7 +57,7 @@ def backtest(
     Args:
         recipe: What to forecast, and with which models.
         cutoffs: Pieces into which the test period is cut.
-        resume: Continue fits that were interrupted.
+        resume: Continue interrupted fits.
         refresh: Compute every stage again.
     """
     run = dashboard.run_context(recipe.name)

@@ -21,7 +21,7 @@ from flows.commands.base import Command, as_json_option
 )
 @as_json_option
 def monitor(as_json: bool, **options: Any) -> None:  # noqa: ANN401 (the options above)
-    """Compare what MODEL saw lately with its validation rows. It only looks; the deployment `monitor` also alarms."""
+    """Compare what MODEL received recently with its validation rows. The deployment `monitor` also alarms."""
     from tasks.monitoring.examination import examine_drift
 
     report = examine_drift(**options)

@@ -43,7 +43,7 @@ def up(host: str, prefect_port: int | None, mlflow_port: int | None, as_json: bo
 @as_json_option
 @click.pass_context
 def status(ctx: click.Context, as_json: bool) -> None:
-    """Show every part of this project's place. Exits with 1 unless all are well."""
+    """Show the servers and workers of this project. Exits with 1 unless all are well."""
     from flows.place.status import look_at_place
 
     place = look_at_place()
@@ -59,7 +59,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
 @click.command(cls=Command)
 @as_json_option
 def down(as_json: bool) -> None:
-    """Stop the servers and workers of this project; running flows are cancelled, everything stored stays."""
+    """Stop the servers and workers of this project; running flows are cancelled, stored data is kept."""
     from rich.console import Console
 
     from flows.place.down import take_down

@@ -28,12 +28,12 @@ from tasks.errors import InputError
 @as_json_option
 @click.pass_context
 def predict(ctx: click.Context, skip_bad: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
-    """Ask a model about a file. MODEL is NAME, NAME@alias or NAME/3.
+    """Answer the rows of a file with a model. MODEL is NAME, NAME@alias or NAME/3.
 
-    INPUT is read as the training rows were. OUTPUT gets what the model has to say: a label for each text or sequence of
-    INPUT, the values that follow each series, or the anomaly score of each row; what cannot be answered
-    goes to OUTPUT.errors.jsonl. For texts, a call that was cut off goes on when the same command is run again, with the
-    model version it began with.
+    INPUT is read with the settings of training. OUTPUT gets the model's answers: a label for each text or sequence, the
+    values that follow each series, or the anomaly score of each row; what cannot be answered goes to
+    OUTPUT.errors.jsonl. For texts, an interrupted run continues when the same command is run again,
+    with the same model version.
     """
     from flows.commands.launch import launch_prediction
 

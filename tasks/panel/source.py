@@ -79,7 +79,7 @@ class StampedSource(FileSettings):
         "error", description="What to do about rows that go back in time; `keep` leaves them where they are."
     )
     duplicates: Literal["error", "first", "last", "mean", "keep"] = Field(
-        "error", description="What to do about rows of one series and time; `keep` takes each as a step of its own."
+        "error", description="What to do about rows of one series and time; `keep` treats each as a separate step."
     )
     expect_merged: bool = Field(
         False,
@@ -87,7 +87,7 @@ class StampedSource(FileSettings):
         "another column distinguishes them.",
     )
     missing_values: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
-        (), max_length=16, description='Texts that mean a missing value, such as "?", like empty cells, NA and null.'
+        (), max_length=16, description='Texts that mean a missing value, such as "?", as empty cells, NA and null do.'
     )
     decimal: Literal[".", ","] = Field(".", description="Decimal mark of the numbers in texts.")
     sentinels: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] | None = Field(
@@ -202,7 +202,7 @@ class SeriesSource(OrderedSource):
         (), max_length=1024, description="Columns whose future is known in advance."
     )
     frequency: str = Field(
-        "auto", description='Step of the series, such as "30m", "1h", "1d", "1mo"; `auto` takes the most frequent one.'
+        "auto", description='Step of the series, such as "30m", "1h", "1d", "1mo"; `auto` uses the most frequent one.'
     )
     gaps: Literal["cut", "error"] = Field(
         "cut", description="What to do about missing steps: `cut` lets no window span them, and reports them."

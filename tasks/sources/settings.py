@@ -127,7 +127,7 @@ class LabelledSource(FileSettings):
     similar_labels: Literal["error", "merge", "keep"] = Field(
         "error",
         description="How to treat labels that differ only in case, width, surrounding marks or leading zeros: "
-        "`merge` gives all of them the most frequent spelling, `keep` takes them for different classes.",
+        "`merge` gives all of them the most frequent spelling, `keep` treats them as different classes.",
     )
 
     @field_validator("labels")

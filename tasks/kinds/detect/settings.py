@@ -31,7 +31,7 @@ class DetectorTraining(ForecastTraining):
     """How the forecaster of a detector is fitted to the warm-up."""
 
     epochs: int = Field(4, ge=1, le=1000, description="Maximum number of epochs.")
-    ema_decay: float = Field(0.999, ge=0, lt=1, description="Decay of the averaged weights (bias-corrected); 0 is off.")
+    ema_decay: float = Field(0.999, ge=0, lt=1, description="Decay of averaged weights (bias-corrected); 0 for none.")
     patience: int = Field(3, ge=1, le=1000, description="Epochs without a lower validation loss before stopping.")
 
 

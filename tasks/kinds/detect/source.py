@@ -36,8 +36,8 @@ class DetectionSource(StampedSource):
     )
     label_column: ColumnName | None = Field(
         None,
-        description="Column with 1 in anomalous rows, 0 in ordinary ones and nothing where that is unknown; it serves "
-        "evaluation alone.",
+        description="Column with 1 in anomalous rows, 0 in ordinary ones and nothing where that is unknown; for "
+        "evaluation only.",
     )
 
     @model_validator(mode="after")

@@ -37,7 +37,7 @@ class ScaleSettings(Settings):
     )
     scale: ScaledBy = Field(
         "auto",
-        description="One scale per channel for all series, or one for each series; `auto` takes `series` where levels "
+        description="One scale per channel for all series, or one for each series; `auto` uses `series` where levels "
         "or spreads of series differ by more than a factor of 100. An unseen series is then scaled by the history "
         "given with it.",
     )
