@@ -60,7 +60,7 @@ class FitOrder:
 
 @dataclass(frozen=True, kw_only=True)
 class Sent:
-    """A candidate on its way: its flow run on the pool, and how often it was sent."""
+    """A candidate in progress: its flow run on the pool, and how often it was sent."""
 
     candidate: Candidate
     flow_run: FlowRun

@@ -88,7 +88,7 @@ def _tell_reasons(entry: "Entry") -> str:
 
 
 def find_reused_numbers(entries: "Iterable[Entry]") -> set[str]:
-    """Numbers under which entries know several models, as a model that is registered anew is numbered from 1 again."""
+    """Numbers under which entries know several models, as a model that is registered again is numbered from 1."""
     contents: dict[str, set[str]] = {}
     for entry in entries:
         for role in ("champion", "challenger"):

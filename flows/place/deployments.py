@@ -62,7 +62,7 @@ class Parameters:
         return InputError(code, problem, fix=fix, file=self.file, row=row)
 
     def misread(self, keys: tuple[str, ...], node: Node) -> InputError:
-        """Describe a value that YAML takes for something else than it looks like."""
+        """Describe a value that YAML reads differently from what it looks like."""
         reading, otherwise = _reading_of(node)
         return InputError(
             "E-CFG-016",

@@ -113,7 +113,7 @@ def start_supervisor(parts: Sequence[Part]) -> None:
 
 
 def start_part(name: str) -> None:
-    """Have a part started, unless it runs; what becomes of it is asked later."""
+    """Have a part started, unless it runs; its outcome is checked later."""
     if part_states()[name].state in DEAD_STATES:
         stop_parts([name])  # ends the pause before supervisord's own next attempt
     with contextlib.suppress(xmlrpc.client.Fault):  # it runs, or has died at once, which its state tells

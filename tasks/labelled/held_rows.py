@@ -25,7 +25,7 @@ ContentHash = Callable[[int], pl.Expr]
 
 @dataclass(frozen=True, kw_only=True)
 class Changes:
-    """What became of held rows: counts by split, but for `renamed`, which maps labels to what they are called now.
+    """What became of held rows: counts by split, except for `renamed`, which maps labels to what they are called now.
 
     `other_label` rows have another label in the source, `conflicting` ones several, so that they keep theirs. The rows
     `aside` have one of the `gone_labels`; those that `left` went aside this time, those `returned` came back. Of the
@@ -126,7 +126,7 @@ def _labels_in_source(rows: pl.LazyFrame, stored: pl.LazyFrame, content: Content
 
 
 def _find_renamed(told: pl.DataFrame, known: Sequence[str]) -> dict[str, str]:
-    """Labels that the source knows no more, although it has their rows, and calls all of them by one other name."""
+    """Labels that the source no longer has, although it has their rows, because it gives all of them one other name."""
     lost = told.filter(~pl.col("label").is_in(known)).explode("told").drop_nulls("told")
     names = lost.group_by("label").agg(pl.col("told").unique()).filter(pl.col("told").list.len() == 1)
     return dict(names.select("label", pl.col("told").list.first()).sort("label").rows())

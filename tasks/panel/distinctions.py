@@ -35,7 +35,7 @@ NUMBERS_PER_ROW = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Distinction:
-    """What is said of rows that differ, and what is to be done."""
+    """The message on rows that differ, and the remedy."""
 
     said: str
     remedy: str

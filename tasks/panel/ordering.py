@@ -10,7 +10,7 @@ from tasks.panel.policies import Sheet
 
 
 class Unsorted(NamedTuple):
-    """How many rows went back in time and were sorted, and what else than disorder explains it, if anything does."""
+    """How many rows went back in time and were sorted, and what besides disorder explains it, if anything does."""
 
     count: int = 0
     explained: str = ""

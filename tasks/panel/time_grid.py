@@ -237,7 +237,7 @@ def _parse(frequency: str) -> tuple[int, str]:
 
 
 def describe_times(kind: pl.DataType) -> str:
-    """Say of what kind times are, by the type of their column."""
+    """Describe the type of times, by the type of their column."""
     if not kind.is_temporal():
         return "plain steps"
     zone = kind.time_zone if isinstance(kind, pl.Datetime) else None

@@ -59,7 +59,7 @@ def read_clocks(rows: pl.DataFrame, settings: StampedSource) -> pl.DataFrame:
 
 
 def check_clocks(settings: StampedSource) -> list[Check]:
-    """What can be wrong with a cell of the time column, in the order in which it is said."""
+    """What can be wrong with a cell of the time column, in the order of reporting."""
     time = pl.col("time")
     checks = [
         _fault(

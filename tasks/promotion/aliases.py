@@ -48,7 +48,7 @@ def aliases_of(entry: Entry) -> dict[str, str]:
 
 
 def project(model: str, *, anew: bool = False) -> None:
-    """Have MLflow's aliases say what the ledger says; without `anew`, free where that was done for its last entry.
+    """Make MLflow's aliases agree with the ledger; without `anew`, free if that was done for its last entry.
 
     Raises IntegrityError (E-REG-007) if the champion is gone, ServiceError (E-SVC-004, E-LED-003 to E-LED-005).
     """

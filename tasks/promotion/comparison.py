@@ -47,7 +47,7 @@ class Comparison(ABC):
 
     @abstractmethod
     def describe_evidence(self, metric: str) -> str:
-        """On how many rows the models were compared, and what came of it there."""
+        """On how many rows the models were compared, and the outcome."""
 
     @abstractmethod
     def object_to_slice(self, part: dict[str, Any], settings: GateSettings) -> Iterator[str]:

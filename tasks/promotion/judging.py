@@ -130,7 +130,7 @@ def refuse_differences(
 
 
 def open_version(case: Case[Holdout], who: Identity) -> RegisteredModel:
-    """Find a model of the case on this disk; raises NotComparable if it is not registered any more or not whole."""
+    """Find a model of the case on this disk; raises NotComparable if it is no longer registered or not intact."""
     with _refusing(case, who):
         return named_models.open_identity(case.challenge.model, who, case.entries)
 

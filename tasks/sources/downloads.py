@@ -102,7 +102,7 @@ def _accept(part: Path, target: Path, remote: RemoteFile) -> None:
 
 
 class _Transfer:
-    """The tries to complete one `.part` file; each goes on where the last one broke off."""
+    """The tries to complete one `.part` file; each continues where the last one stopped."""
 
     def __init__(self, remote: RemoteFile, part: Path, patience: Patience) -> None:
         self._remote, self._part, self._patience = remote, part, patience

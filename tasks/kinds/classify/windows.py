@@ -52,7 +52,7 @@ class Window:
 
 
 def open_input(path: Path, serving: Serving, columns: Columns, changed: Mapping[str, object]) -> TextInput:
-    """Say how a file is read: as the training rows were, but for what the caller names or has `changed`.
+    """Say how a file is read: as the training rows were, except for what the caller names or has `changed`.
 
     The training's column of labels is read where the file has it. Raises InputError (E-SRC-003, E-SRC-011).
     """

@@ -45,7 +45,7 @@ class Written:
 
 
 class SequenceScaleSettings(Settings):
-    """How numbers are scaled, and what becomes of missing ones."""
+    """How numbers are scaled, and how missing ones are treated."""
 
     method: Literal["standard", "robust", "minmax", "none"] = Field(
         "standard", description="Scale by mean and deviation, by median and quartiles, by range, or not at all."

@@ -103,7 +103,7 @@ class StreamingDetector:
 
     @property
     def events(self) -> list[Event]:
-        """The events so far, the last of which may go on."""
+        """The events so far, the last of which may continue."""
         return self._tracker.events
 
     def update(self, time: datetime | int, values: Sequence[float]) -> Judgement:

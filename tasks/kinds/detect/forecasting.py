@@ -71,7 +71,7 @@ def forecast_some(
     calendar_ND: NDArray[np.float32],
     positions: NDArray[np.int64],
 ) -> NDArray[np.float32]:
-    """Forecast some rows of a series, as `forecast_rows` does but for the last bits (positions, C)."""
+    """Forecast some rows of a series, as `forecast_rows` does except for the last bits (positions, C)."""
     take = _take_from(model, levels_NC, calendar_ND)
     return _forecast_blocks(model, range(len(positions)), lambda numbers_B: take(positions[numbers_B]))
 

@@ -89,7 +89,7 @@ class RollingLikelihood:
 
 
 def _measure_size(run: deque[float], residual: float) -> float:
-    """Size of the mean of a run that goes on with a residual."""
+    """Size of the mean of a run that continues with a residual."""
     run.append(residual)
     return round(abs(math.fsum(run) / len(run)), DIGITS)
 

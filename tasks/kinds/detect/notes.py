@@ -23,7 +23,7 @@ def leave_out_foreign(rows: pl.DataFrame, channels: Sequence[str]) -> tuple[pl.D
 
 
 def describe_answers(answers: Iterable[pl.DataFrame], past_of: Mapping[str, pl.DataFrame]) -> list[str]:
-    """Say which series are new, what was not judged although it was seen, and which go on after a long pause."""
+    """Say which series are new, what was not judged although it was seen, and which continue after a long pause."""
     num_forgotten, pauses, new, num_warm_up = 0, [], [], 0
     for answer in answers:
         num_forgotten += int((answer["status"] == FORGOTTEN).sum())

@@ -90,7 +90,7 @@ def write_recent(path: Path, lineage: Lineage, best: Scored, serving: Serving) -
 
 
 def count_recent(serving: Serving, layout: dict) -> int:
-    """Rows of a series on which the judgement of the next one depends: the long run, or an event that may go on."""
+    """Rows of a series on which the judgement of the next one depends: the long run, or an event that may continue."""
     settings = serving.detector_settings
     longest = max(learned.warm_up_rows for learned in serving.series.values())
     likelihood, window = settings.likelihood, layout["look_back"] + layout["horizon"]

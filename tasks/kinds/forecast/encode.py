@@ -30,7 +30,7 @@ CalendarFeature = Literal["minute", "hour", "weekday", "day_of_month", "day_of_y
 
 
 class ScaleSettings(Settings):
-    """How numbers are scaled, what becomes of missing ones, and which features of the calendar are added."""
+    """How numbers are scaled, how missing ones are treated, and which calendar features are added."""
 
     method: Literal["standard", "robust", "minmax", "none"] = Field(
         "standard", description="Scale by mean and deviation, by median and quartiles, by range, or not at all."

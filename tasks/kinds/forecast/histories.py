@@ -1,4 +1,4 @@
-"""Where the history of a series ends, how it goes on, and what is said of it.
+"""Where the history of a series ends, how it continues, and what is reported about it.
 
 What dates a forecast is the last row that the model sees: neither a row that lacks a number and is cut out, nor one
 that holds nothing but what the model never learned.

@@ -73,7 +73,7 @@ def refuse_rounded(series: str, past: pl.DataFrame, scaled: pl.DataFrame, scaler
 
 
 def refuse_gaps(series: str, times: pl.Series, grid: TimeGrid) -> None:
-    """Raise InputError (E-TIME-016) if a history does not go on step by step from its beginning."""
+    """Raise InputError (E-TIME-016) if a history does not continue step by step from its beginning."""
     num_steps = grid.count_steps(times)
     if num_steps < times.len():
         after, before = (grid.on_clocks(time) for time in times[-num_steps - 1 :][:2])

@@ -62,7 +62,7 @@ def write_rows(
 
 
 def write_history(folder: Path, intake: Intake[SeriesSource], inputs: Inputs, *, channels: Sequence[str]) -> None:
-    """Read what goes on from its own end into `rows.parquet`, as `write_rows` does; the intake is told what was done.
+    """Read what continues from its own end into `rows.parquet`, as `write_rows` does; the intake is told what was done.
 
     Rows need not lie on one grid, for each series may have a phase of its own. In a table with a row per channel, those
     of other than the given channels are left out.
