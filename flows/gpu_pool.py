@@ -205,8 +205,8 @@ def _checked(order: FitOrder, candidate: Candidate) -> str:
     if order.find(candidate) is None:
         raise IntegrityError(
             "E-FIT-002",
-            f"the worker's fit of candidate {quoted(candidate.name)} has another key than this run gives it.",
-            fix="let both see one project folder (RNNFLOW_HOME), with the same code and library versions.",
+            f"the worker fitted candidate {quoted(candidate.name)} under a different key than this run.",
+            fix="give both the same project folder (RNNFLOW_HOME), code and library versions.",
         )
     return candidate.name
 
