@@ -174,7 +174,7 @@ def test_an_artefact_under_another_key_is_refused(order: FitOrder, monkeypatch: 
     pool = Pool({"gru 1": [Completed()], "lstm 1": [Cancelled()]})
     monkeypatch.setattr(gpu_pool, "run_deployment", pool.run_deployment)
 
-    with pytest.raises(IntegrityError, match='E-FIT-002 the worker\'s fit of candidate "gru" has another key'):
+    with pytest.raises(IntegrityError, match='E-FIT-002 the worker fitted candidate "gru" under a different key'):
         gpu_pool.fit_on_pool(pool, "gpu", order, order.candidates)
 
 
