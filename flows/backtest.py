@@ -1,4 +1,4 @@
-"""The flow that asks how forecasts would have fared in the past: a recipe trained anew at several cut-offs."""
+"""The flow that measures forecasts in the past: a recipe trained again at several cut-offs."""
 
 import dataclasses
 from collections.abc import Callable
@@ -57,7 +57,7 @@ def backtest(
     Args:
         recipe: What to forecast, and with which models.
         cutoffs: Pieces into which the test period is cut.
-        resume: Continue fits that were interrupted.
+        resume: Continue interrupted fits.
         refresh: Compute every stage again.
     """
     run = dashboard.run_context(recipe.name)

@@ -60,7 +60,7 @@ class FitOrder:
 
 @dataclass(frozen=True, kw_only=True)
 class Sent:
-    """A candidate on its way: its flow run on the pool, and how often it was sent."""
+    """A candidate in progress: its flow run on the pool, and how often it was sent."""
 
     candidate: Candidate
     flow_run: FlowRun
@@ -205,8 +205,8 @@ def _checked(order: FitOrder, candidate: Candidate) -> str:
     if order.find(candidate) is None:
         raise IntegrityError(
             "E-FIT-002",
-            f"the worker's fit of candidate {quoted(candidate.name)} has another key than this run gives it.",
-            fix="let both see one project folder (RNNFLOW_HOME), with the same code and library versions.",
+            f"the worker fitted candidate {quoted(candidate.name)} under a different key than this run.",
+            fix="give both the same project folder (RNNFLOW_HOME), code and library versions.",
         )
     return candidate.name
 
@@ -217,5 +217,5 @@ def _refuse_lost(lost: dict[str, State]) -> None:
         raise ServiceError(
             "E-FIT-001",
             f"not all candidates were fitted on the GPU pool ({reasons}).",
-            fix="retry this run: finished fits are kept, and an interrupted one goes on from its checkpoint.",
+            fix="retry this run: finished fits are kept, and an interrupted one continues from its checkpoint.",
         )

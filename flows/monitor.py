@@ -1,4 +1,4 @@
-"""The flow that watches whether a model still sees what it was validated on."""
+"""The flow that monitors whether a model still receives what it was validated on."""
 
 from typing import Annotated
 
@@ -42,7 +42,7 @@ def monitor(
 
 
 def show_drift(report: DriftReport) -> None:
-    """Attach the figures as a table, and the finding with what to make of it in Markdown."""
+    """Attach the metrics as a table, and the finding with what to make of it in Markdown."""
     key = artifact_key(f"drift-{report.name}")
     if report.comparisons:
         create_table_artifact(report.table(), key=f"{key}-table", description=report.sentence)

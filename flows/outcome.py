@@ -28,8 +28,8 @@ class Outcome:
     the seconds the fit took when it was computed.
     registered: `name`, `version`, `alias` of the model; gate: `verdict` and its `reasons`; report: path of the page;
     example: path of an input to try the model with.
-    problems: why nothing was learned or no figure can be trusted; outdone: which baselines are better on test than the
-    best candidate; warnings: what to know of the data and the figures; data: what the stages counted, by stage.
+    problems: why nothing was learned or no metric can be trusted; outdone: which baselines are better on test than the
+    best candidate; warnings: what to know of the data and the metrics; data: what the stages counted, by stage.
     pending: why model and report are still to come; all five of these are then empty.
     """
 

@@ -1,4 +1,4 @@
-"""The flow behind a schedule: look whether there is anything new, and train only then."""
+"""The flow of the schedule: look whether there is anything new, and train only then."""
 
 from prefect import flow
 from prefect.client.schemas.objects import State

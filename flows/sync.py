@@ -37,7 +37,7 @@ class Synchronized:
             left = f"{plural(self.replayed.pending, 'record')} and {plural(len(outbox.deferred()), 'registration')}"
             failure = self.replayed.failure
             why = "; ".join(map(str.strip, self.failures)) or (failure.problem if failure else "")
-            raise ServiceError("E-SVC-020", f"{left} still pending: {why}", fix="mend that, then run: rnnflow sync")
+            raise ServiceError("E-SVC-020", f"{left} still pending: {why}", fix="fix that, then run: rnnflow sync")
 
 
 def synchronize(server: Callable[[], AbstractContextManager] = contextlib.nullcontext) -> Synchronized:

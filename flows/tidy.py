@@ -27,7 +27,7 @@ ENTRIES = {
     "closed": "MLflow runs that were left running",
     "sent": "deliveries to MLflow",
     "registered": "registrations made up for",
-    "aliases": "models whose aliases were brought to what the ledger says",
+    "aliases": "models whose aliases were restored from the ledger",
     "broken": "models whose champion is gone",
     "foreign": "models left alone, as another ledger decides",
     "deleted": "half-built artefacts older than a week",
@@ -46,7 +46,7 @@ def tidy() -> dict:
 def tidy_up(*, thorough: bool = False) -> dict:
     """Close and send; returns what was done, under the names of `ENTRIES`, in JSON values. Needs PREFECT_API_URL.
 
-    Unless `thorough` it is what a command can do before its own work: MLflow is sent what it is owed for at most 10 s,
+    Unless `thorough` it is what a command can do before its own work: MLflow is sent pending records for at most 10 s,
     and else not asked. A step that fails is named among `failures` and stops none of the others.
     """
     summary: dict = {name: [] for name in ENTRIES}

@@ -45,7 +45,7 @@ def train(
 
     Args:
         recipe: What to train on which rows.
-        resume: Continue fits that were interrupted.
+        resume: Continue interrupted fits.
         refresh: Compute every stage again.
         warm_start: Start from the champion's weights where names and architecture are the same.
         continues: An earlier flow run that this one finishes, in the same MLflow run.

@@ -30,7 +30,7 @@ class RecurrentArchitecture(Settings):
         0.2, ge=0, lt=1, description="Dropout with one mask for all time steps, at the input of each layer."
     )
     longest_lag: int = Field(
-        0, ge=0, le=1_000_000, description="Steps that gates should bridge from the start (chrono); 0 is off."
+        0, ge=0, le=1_000_000, description="Steps that gates should bridge from the start (chrono); 0 disables it."
     )
 
 
@@ -53,18 +53,18 @@ class Architecture(ClassifierArchitecture):
 class Optimization(Settings, ABC):
     """How weights are found, whatever the model predicts."""
 
-    epochs: int = Field(3, ge=1, le=1000, description="Passes over the training rows, at most.")
+    epochs: int = Field(3, ge=1, le=1000, description="Maximum number of epochs.")
     learning_rate: float = Field(2e-3, gt=0, le=10, description="Peak learning rate of AdamW.")
     weight_decay: float = Field(0.01, ge=0, le=10, description="Decoupled weight decay of AdamW.")
     schedule: Literal["one-cycle", "plateau", "constant"] = Field("one-cycle", description="Learning-rate schedule.")
     warmup_share: float = Field(0.3, gt=0, lt=1, description="Share of the one-cycle schedule spent rising.")
     clip_norm: float = Field(1.0, gt=0, le=1000, description="Gradients are scaled down to this global norm.")
-    ema_decay: float = Field(0.0, ge=0, lt=1, description="Decay of the averaged weights (bias-corrected); 0 is off.")
+    ema_decay: float = Field(0.0, ge=0, lt=1, description="Decay of averaged weights (bias-corrected); 0 for none.")
     patience: int = Field(2, ge=1, le=1000, description="Epochs without a lower validation loss before stopping.")
     seed: int = Field(1, ge=0, lt=2**32, description="Seed of weights, batches and dropout.")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="`auto` takes CUDA where there is one.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="`auto` uses CUDA if available.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="Arithmetic of the recurrent layers; `auto` takes bfloat16 where it is faster."
+        "auto", description="Arithmetic of the recurrent layers; `auto` uses bfloat16 where it is faster."
     )
 
     @property
@@ -87,7 +87,7 @@ class Training(ClassifierTraining):
         1.0,
         ge=0,
         le=10,
-        description="One embedding column per class starts at the tokens' log-count ratio, times this; 0 is off.",
+        description="One embedding column per class starts at the tokens' log-count ratio, times this; 0 disables it.",
     )
 
     @property

@@ -1,4 +1,4 @@
-"""Errors a user can mend: two lines, saying where, what and the remedy.
+"""Errors that a user can fix: two lines that say where, what and the remedy.
 
     RnnflowError          1   never raised itself
     ├── InputError        2   bad input or configuration

@@ -14,9 +14,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Progress:
-    """One step of a stage: `done` of `total` units, with the figures to show beside it.
+    """One step of a stage: `done` of `total` units, with the numbers to show next to it.
 
-    `label` tells runs of one stage apart (the candidate's name in `fit`); `figures` hold numbers
+    `label` tells runs of one stage apart (the candidate's name in `fit`); `figures` holds numbers
     such as `train_loss` or `rows_per_s`; `epoch` is the number of the one that the event closes.
     """
 

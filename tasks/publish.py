@@ -74,7 +74,7 @@ def as_markdown(sentence: str) -> str:
 
 
 def send_report(folder: Path, *, page: Artefact, mlflow_run: str) -> Summary:
-    """Copy the page and its figures into the MLflow run, and note that it was done.
+    """Copy the page and its plots into the MLflow run, and note that it was done.
 
     Raises ServiceError (E-SVC-004).
     """

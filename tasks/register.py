@@ -83,7 +83,7 @@ def data_settings(lineage: Lineage) -> dict[str, object]:
 
 
 def provenance(kind: Kind, lineage: Lineage, contest: Contest) -> dict[str, str]:
-    """Name the data and the code behind a model; of a kind that another package brings its version, too."""
+    """Name the data and the code of a model; for a kind from another package its version, too."""
     return {
         "rnnflow.best": contest.best.name,
         "rnnflow.data": lineage.rows.digest,
@@ -179,7 +179,7 @@ def is_held(registered: Artefact) -> bool:
 
 @task(name="register", cache_policy=NO_CACHE, persist_result=False)
 def register(kind: Kind, run: RunContext, lineage: Lineage, contest: Contest, settings: RegistrySettings) -> Artefact:
-    """Register the best candidate as a model that takes raw rows; the flow run's id is no part of the key."""
+    """Register the best candidate as a model that takes raw rows; the flow run's id is not part of the key."""
     write = partial(register_best, kind=kind, run=run, lineage=lineage, contest=contest, settings=settings)
     config = {"recipe": run.recipe, "store": store_name(), "select_by": contest.settings.select_by}
     config["settings"] = settings.model_dump(mode="json")

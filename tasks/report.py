@@ -80,7 +80,7 @@ def draw_losses(contents: ReportContents) -> "Figure":
 
 
 def write_report(folder: Path, contents: ReportContents, presenting: "ReportModule") -> PageSummary:
-    """Fill the artefact's folder: `report.html`, and each of its figures as a PNG file."""
+    """Fill the artefact's folder: `report.html`, and each of its plots as a PNG file."""
     facts = gather_facts(contents, presenting)
     images = {}
     for name, figure in {"losses": draw_losses(contents), **presenting.draw_figures(facts)}.items():
@@ -93,7 +93,7 @@ def write_report(folder: Path, contents: ReportContents, presenting: "ReportModu
 
 
 def render_page(template: Path, facts: dict, images: dict[str, str]) -> str:
-    """Fill a template with what `gather_facts` found and the figures as data URIs."""
+    """Fill a template with what `gather_facts` found and the plots as data URIs."""
     return load_templates().from_string(template.read_text(encoding="utf-8")).render(facts, images=images)
 
 

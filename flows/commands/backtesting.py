@@ -1,4 +1,4 @@
-"""The command that asks how a recipe's forecasts would have fared in the past."""
+"""The command that measures a recipe's forecasts in the past."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.option("--cutoffs", default=3, show_default=True, type=click.IntRange(1, 100), help="Pieces of the test period.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a field, as in training.epochs=1.")
 @click.option("--from-file", metavar="PATH", help="Read the rows from here (sets source.path).")
-@click.option("--resume", is_flag=True, help="Continue fits that were interrupted.")
+@click.option("--resume", is_flag=True, help="Continue interrupted fits.")
 @click.option("--refresh", is_flag=True, help="Compute every stage again.")
 @as_json_option
 @click.pass_context

@@ -8,7 +8,7 @@ import click
 
 from flows.commands.failures import Terminated, describe_failure, exit_status, failure_as_json
 
-as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object only.")
 
 
 class Command(click.Command):

@@ -51,7 +51,7 @@ for module in (place, registry, serving, monitoring, upkeep, backtesting):
 @click.argument("recipe")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a field, as in training.epochs=1.")
 @click.option("--from-file", metavar="PATH", help="Read the rows from here (sets source.path).")
-@click.option("--resume", is_flag=True, help="Continue fits that were interrupted.")
+@click.option("--resume", is_flag=True, help="Continue interrupted fits.")
 @click.option("--refresh", is_flag=True, help="Compute every stage again.")
 @click.option(
     "--warm-start", is_flag=True, help="Start from the champion's weights, by names of words, classes and channels."
@@ -59,7 +59,7 @@ for module in (place, registry, serving, monitoring, upkeep, backtesting):
 @as_json_option
 @click.pass_context
 def train(ctx: click.Context, as_json: bool, **order: Any) -> None:  # noqa: ANN401 (the options above)
-    """Train models as a recipe says. RECIPE is a shipped name, or the path of a TOML file."""
+    """Train the models of a recipe. RECIPE is a shipped name or the path of a TOML file."""
     from flows.commands.launch import Order, launch_training
 
     outcome = launch_training(Order(**order, debug=ctx.meta["debug"]))
@@ -115,7 +115,7 @@ def print_runs(runs: "Sequence[TrackedRun]") -> None:
 @as_json_option
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
-    """Check this machine and folder. Exits with 1 if something must be mended."""
+    """Check this machine and folder. Exits with status 1 if a problem was found."""
     from flows.commands.doctor import FAIL, describe_finding, examine
 
     findings = examine()

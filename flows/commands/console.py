@@ -18,7 +18,7 @@ BAR_WIDTH = 8
 COUNT_WIDTH = 19
 MIB = 2**20
 
-# The figures worth a look while waiting: the first of these names that an event has, and how it is written.
+# The numbers worth a look while waiting: the first of these names that an event has, and how it is written.
 SHOWN_FIGURES = (
     (("loss", "train_loss"), "loss {:.3f}"),
     (("valid_loss",), "valid loss {:.3f}"),
@@ -131,7 +131,7 @@ def describe_count(event: Progress) -> str:
 
 
 def describe_figures(figures: dict[str, float], shown: Sequence[tuple[tuple[str, ...], str]]) -> str:
-    """Write the shown ones among the figures of an event."""
+    """Write the shown ones among the numbers of an event."""
     parts = []
     for names, pattern in shown:
         value = next((figures[name] for name in names if name in figures), None)

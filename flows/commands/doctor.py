@@ -1,6 +1,6 @@
-"""What this machine and this project folder are, and what must be mended before a run.
+"""What this machine and this project folder are, and what must be fixed before a run.
 
-Each examination yields findings; a finding that is not `ok` says how to mend it.
+Each examination yields findings; a finding that is not `ok` says how to fix it.
 """
 
 import base64

@@ -8,7 +8,7 @@ from types import FrameType
 
 from tasks.errors import ResourceError, RnnflowError, quoted
 
-KEPT = "Finished stages are kept: the same command goes on after them, and with --resume inside a fit."
+KEPT = "Finished stages are kept: run the same command again to continue after them, with --resume also inside a fit."
 
 
 class Terminated(BaseException):
@@ -64,7 +64,7 @@ def as_rnnflow_error(error: BaseException) -> RnnflowError:
     if isinstance(error, RnnflowError):
         return error
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return ResourceError("E-RES-001", "the disk is full.", fix="free space, then repeat.", file=error.filename)
+        return ResourceError("E-RES-001", "the disk is full.", fix="free space, then run again.", file=error.filename)
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         fix = "change its permissions, or set RNNFLOW_HOME to a folder of yours."
         return ResourceError("E-RES-003", "access is denied.", fix=fix, file=error.filename)
@@ -73,5 +73,5 @@ def as_rnnflow_error(error: BaseException) -> RnnflowError:
     return RnnflowError(
         "E-BUG-001",
         f"unexpected {type(error).__name__}: {quoted(error)}.",
-        fix="this is our fault: please report it with the traceback, which --debug shows.",
+        fix="this is a bug in rnnflow: please report it with the traceback that --debug shows.",
     )

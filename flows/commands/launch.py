@@ -76,7 +76,7 @@ def launch_backtest(order: Order, cutoffs: int) -> "Backtest":
         raise InputError(
             "E-CFG-008",
             f'kind: got {quoted(kind)}, expected "forecast": only forecasts have cut-offs in time.',
-            fix="name a recipe that forecasts.",
+            fix="choose a forecasting recipe.",
             file=locate_recipe(order.recipe),
         )
 

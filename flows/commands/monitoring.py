@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     type=click.IntRange(0),
     default=0,
     show_default="500 texts, 100 sequences or 20 windows",
-    help="Fewer are not judged.",
+    help="How many are needed to judge drift.",
 )
 @click.option(
     "--psi-limit",
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 )
 @as_json_option
 def monitor(as_json: bool, **options: Any) -> None:  # noqa: ANN401 (the options above)
-    """Compare what MODEL saw lately with its validation rows. It only looks; the deployment `monitor` also alarms."""
+    """Compare what MODEL received recently with its validation rows. The deployment `monitor` also alarms."""
     from tasks.monitoring.examination import examine_drift
 
     report = examine_drift(**options)

@@ -16,7 +16,7 @@ TO_PREFECT, TO_MLFLOW = "/dashboard", "/#/experiments?workflowType=machine_learn
 
 @click.command(cls=Command)
 @click.option(
-    "--host", metavar="ADDRESS", default="", help="Where the servers listen; beyond 127.0.0.1 with passwords only."
+    "--host", metavar="ADDRESS", default="", help="Address to listen on; other than 127.0.0.1 requires passwords."
 )
 @click.option("--prefect-port", type=int, help="Port of Prefect, 4200 or RNNFLOW_PREFECT_PORT by default.")
 @click.option("--mlflow-port", type=int, help="Port of MLflow, 5000 or RNNFLOW_MLFLOW_PORT by default.")
@@ -43,7 +43,7 @@ def up(host: str, prefect_port: int | None, mlflow_port: int | None, as_json: bo
 @as_json_option
 @click.pass_context
 def status(ctx: click.Context, as_json: bool) -> None:
-    """Show every part of this project's place. Exits with 1 unless all are well."""
+    """Show the servers and workers of this project. Exits with 1 unless all are well."""
     from flows.place.status import look_at_place
 
     place = look_at_place()
@@ -59,7 +59,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
 @click.command(cls=Command)
 @as_json_option
 def down(as_json: bool) -> None:
-    """Stop the servers and workers of this project; running flows are cancelled, everything stored stays."""
+    """Stop the servers and workers of this project; running flows are cancelled, stored data is kept."""
     from rich.console import Console
 
     from flows.place.down import take_down
@@ -106,6 +106,6 @@ def _describe_arrival(arrival: "Arrival") -> str:
         lines.append(f"{arrival.skipped_runs} scheduled runs fell due while the place was down; they were skipped.")
     lines += [
         "Start a run on the page Deployments of Prefect (train, then Custom run), or with: rnnflow train reviews",
-        "See how it is with `rnnflow status`; stop it with `rnnflow down`.",
+        "Check it with `rnnflow status`; stop it with `rnnflow down`.",
     ]
     return "\n".join(lines)

@@ -14,7 +14,7 @@ from tasks.errors import printable
 if TYPE_CHECKING:
     from tasks.promotion.ledger import Entry
 
-reason_option = click.option("--reason", required=True, help="Why; it stays in the ledger.")
+reason_option = click.option("--reason", required=True, help="Reason, kept in the ledger.")
 
 
 @click.command(cls=Command)
@@ -22,7 +22,7 @@ reason_option = click.option("--reason", required=True, help="Why; it stays in t
 @reason_option
 @as_json_option
 def promote(version: str, reason: str, as_json: bool) -> None:
-    """Make a registered version the champion, whatever the gate said. NAME@challenger names one, too."""
+    """Make a registered version the champion, whatever the gate said. NAME@challenger works, too."""
     from tasks.promotion.overrides import promote as promote_version
 
     show_champion(promote_version(version, reason=reason), as_json=as_json)
@@ -33,7 +33,7 @@ def promote(version: str, reason: str, as_json: bool) -> None:
 @reason_option
 @as_json_option
 def rollback(name: str, reason: str, as_json: bool) -> None:
-    """Return to the champion before the present one; repeated, further back."""
+    """Return to the previous champion; repeat to go further back."""
     from tasks.promotion.overrides import roll_back
 
     show_champion(roll_back(name, reason=reason), as_json=as_json)
@@ -43,7 +43,7 @@ def rollback(name: str, reason: str, as_json: bool) -> None:
 @click.argument("name")
 @as_json_option
 def history(name: str, as_json: bool) -> None:
-    """Show who was champion since when, why, and on whose word."""
+    """Show who was champion since when, why, and who decided."""
     from tasks.promotion.ledger import read_entries
     from tasks.tracking.mlflow_client import check_name
 
@@ -88,7 +88,7 @@ def _tell_reasons(entry: "Entry") -> str:
 
 
 def find_reused_numbers(entries: "Iterable[Entry]") -> set[str]:
-    """Numbers under which entries know several models, as a model that is registered anew is numbered from 1 again."""
+    """Numbers under which entries know several models, as a model that is registered again is numbered from 1."""
     contents: dict[str, set[str]] = {}
     for entry in entries:
         for role in ("champion", "challenger"):

@@ -17,26 +17,25 @@ OUR_LOGGERS = ("flows", "tasks", "rnnmodels")
 @click.argument("model")
 @click.argument("input_path", metavar="INPUT", type=click.Path(path_type=Path))
 @click.argument("output_path", metavar="OUTPUT", type=click.Path(path_type=Path))
-@click.option("--text-column", help="Column of a table that holds the text; by default that of training.")
+@click.option("--text-column", help="Column that holds the text; by default that of training.")
 @click.option("--label-column", help="Column of the true label; by default that of training, if the table has it.")
 @click.option(
     "--set",
     "settings",
     multiple=True,
     metavar="source.KEY=VALUE",
-    help="Read a file of another form than the training rows, as in source.encoding=utf-8.",
+    help="Change how the file is read, as in source.encoding=utf-8.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
-@click.option("--skip-bad", is_flag=True, help="Succeed although some rows or series could not be answered.")
+@click.option("--skip-bad", is_flag=True, help="Succeed even if some rows or series could not be answered.")
 @as_json_option
 @click.pass_context
 def predict(ctx: click.Context, skip_bad: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
-    """Ask a model about a file. MODEL is NAME, NAME@alias or NAME/3.
+    """Answer the rows of a file with a model. MODEL is NAME, NAME@alias or NAME/3.
 
-    INPUT is read as the training rows were. OUTPUT gets what the model has to say: a label for each text or sequence of
-    INPUT, the values that follow each of its series, or how surprising each of their rows is; what cannot be answered
-    goes to OUTPUT.errors.jsonl. A call that was cut off goes on when the same command is run again, with the model
-    version it began with.
+    INPUT is read with the settings of training. OUTPUT gets the model's answers: a label for each text or sequence, the
+    values that follow each series, or the anomaly score of each row; what cannot be answered goes to
+    OUTPUT.errors.jsonl. An interrupted run continues when the same command is run again, with the same model version.
     """
     from flows.commands.launch import launch_prediction
 
@@ -52,9 +51,9 @@ def predict(ctx: click.Context, skip_bad: bool, as_json: bool, **options: Any) -
 
 @click.command(cls=Command)
 @click.argument("model", required=False)
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Beyond loopback RNNFLOW_SERVE_TOKEN must be set.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a cap, as in max_requests=8.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 picks a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Beyond loopback needs RNNFLOW_SERVE_TOKEN.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a limit, as in max_requests=8.")
 @click.pass_context
 def serve(ctx: click.Context, model: str | None, host: str, port: int, settings: tuple[str, ...]) -> None:
     """Answer requests with a registered model. MODEL is NAME, NAME@alias or NAME/3; one that is alone needs no name.

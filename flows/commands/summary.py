@@ -113,7 +113,7 @@ def _command(name: str) -> str:
 
 
 def duration(wall_s: float) -> str:
-    """Seconds as people say them."""
+    """Seconds in words."""
     minutes, seconds = divmod(round(wall_s), 60)
     return f"{minutes} min {seconds:02d} s" if minutes else f"{wall_s:.1f} s"
 

@@ -27,7 +27,7 @@ def basic_auth_config() -> str:
 
 
 def check_access(settings: PlaceSettings) -> None:
-    """Let servers listen beyond this machine only behind passwords.
+    """Let servers listen beyond this machine only with passwords.
 
     Raises InputError (E-CFG-010, E-CFG-012).
     """
@@ -40,7 +40,7 @@ def check_access(settings: PlaceSettings) -> None:
     if missing:
         raise InputError(
             "E-CFG-010",
-            f"--host {quoted(settings.host)} lets other machines reach servers that ask for no password.",
+            f"--host {quoted(settings.host)} would open servers without a password to other machines.",
             fix=f"set {' and '.join(missing)} as {TEAM_PAGE} shows, or leave out --host.",
         )
 
@@ -55,7 +55,7 @@ def _check_accounts(path: Path) -> None:
     except (OSError, UnicodeDecodeError, configparser.Error) as error:
         raise _bad_accounts(path, f"cannot be read: {quoted(error)}.") from error
     if password == KNOWN_PASSWORD:
-        raise _bad_accounts(path, "its admin_password is the one that everybody knows.")
+        raise _bad_accounts(path, "its admin_password is MLflow's published default.")
     if importlib.util.find_spec(ACCOUNTS_MODULE) is None:
         raise InputError(
             "E-CFG-012",

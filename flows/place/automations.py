@@ -42,7 +42,7 @@ def crash_zombies() -> "AutomationCore":
 
     return AutomationCore(
         name=ZOMBIES,
-        description=f"Marks a run Crashed that sent heartbeats and then none for {SILENCE_LIMIT.seconds} seconds.",
+        description=f"Marks a run as Crashed if it stops sending heartbeats for {SILENCE_LIMIT.seconds} seconds.",
         trigger=EventTrigger(
             after={HEARTBEAT},
             expect={HEARTBEAT, *(f"prefect.flow-run.{name}" for name in LAST_WORDS)},
@@ -69,7 +69,7 @@ def retrain_on_drift(deployment_id: UUID, model: str) -> "AutomationCore":
 
     return AutomationCore(
         name=DRIFT,
-        description=f"Starts {RETRAIN} at each event {DRIFT_EVENT} that the flow monitor emits about {model}.",
+        description=f"Starts {RETRAIN} on each event {DRIFT_EVENT} that the flow monitor emits for {model}.",
         trigger=EventTrigger(
             expect={DRIFT_EVENT},
             match=ResourceSpecification({"prefect.resource.id": f"rnnflow.model.{model}"}),

@@ -41,9 +41,9 @@ def cancel_lost_fits(client: SyncPrefectClient) -> list[str]:
     lost = [run for run in _read_runs(client, *UNFINISHED) if _is_parent_over(client, run)]
     for run in lost:
         if _state_of(run).type == StateType.RUNNING:  # its worker stops it
-            client.set_flow_run_state(run.id, Cancelling(message="The run that asked for this one is over."))
+            client.set_flow_run_state(run.id, Cancelling(message="The run that requested this one has ended."))
         else:
-            _force(client, run, Cancelled(message="The run that asked for this one is over."))
+            _force(client, run, Cancelled(message="The run that requested this one has ended."))
     return [run.name for run in lost]
 
 

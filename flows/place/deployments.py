@@ -54,7 +54,7 @@ class Parameters:
         return InputError(code, problem, fix=fix, file=self.file, row=row)
 
     def misread(self, keys: tuple[str, ...], node: Node) -> InputError:
-        """Describe a value that YAML takes for something else than it looks like."""
+        """Describe a value that YAML reads differently from what it looks like."""
         reading, otherwise = _reading_of(node)
         return InputError(
             "E-CFG-016",
@@ -85,7 +85,7 @@ def check_deployments(file: Path) -> None:
 
 
 def _refuse_misread(parameters: Parameters) -> None:
-    """Refuse what no flow takes, whatever it expects: days, other numbers than decimal ones, keys that are no words."""
+    """Refuse what no flow takes, whatever it expects: days, numbers that are not decimal, keys that are not words."""
     for keys, node in parameters.places.items():
         if _is_plain(node) and (node.tag == DAY or _is_odd_number(node)):
             raise parameters.misread(keys, node)
@@ -124,8 +124,8 @@ def _parameters_of(entrypoint: str, parameters: Parameters) -> dict[str, object]
     try:
         hints = getattr(importlib.import_module(module), name).fn.__annotations__
     except (ImportError, AttributeError) as error:
-        problem = f"got {quoted(entrypoint)}, which is not one of our flows."
-        fix = "name a flow as the `prefect.yaml` beside this code does."
+        problem = f"got {quoted(entrypoint)}, which is not a flow of rnnflow."
+        fix = "name a flow as rnnflow's own `prefect.yaml` does."
         raise parameters.error("E-CFG-004", ("entrypoint",), problem, fix=fix) from error
     return {parameter: hint for parameter, hint in hints.items() if parameter != "return"}
 

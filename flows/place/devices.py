@@ -17,7 +17,7 @@ def visible_devices() -> tuple[str, ...]:
     if chosen is None:
         return tuple(LISTED_GPU.findall(_list_gpus())) or (CPU,)
     names = (name.strip() for name in chosen.split(","))
-    # CUDA stops reading at the first name that is none; -1 is the customary one.
+    # CUDA stops reading at the first invalid name; -1 is the customary one.
     return tuple(itertools.takewhile(lambda name: name and not name.startswith("-"), names)) or (CPU,)
 
 

@@ -57,7 +57,7 @@ def check_file(settings: PlaceSettings) -> None:
 
 
 def deployments_file() -> Path:
-    """The project's own `prefect.yaml`, else the one beside this code.
+    """The project's own `prefect.yaml`, else the one next to this code.
 
     Raises InputError (E-CFG-013).
     """
@@ -66,8 +66,8 @@ def deployments_file() -> Path:
     if found is None:
         raise InputError(
             "E-CFG-013",
-            "there is no such file, which says what to deploy.",
-            fix="copy it from the repository of rnnflow into the project folder.",
+            "does not exist; it says what to deploy.",
+            fix="copy it from the rnnflow repository into the project folder.",
             file=candidates[0],
         )
     return found
@@ -104,7 +104,7 @@ def deploy(settings: PlaceSettings, file: Path) -> None:
         raise ServiceError(
             "E-SVC-013",
             f"not everything was deployed; Prefect said {quoted(said[-1])}.",
-            fix=f"mend what the log names ({log}), then run `rnnflow up` again.",
+            fix=f"fix what the log reports ({log}), then run `rnnflow up` again.",
             file=file,
         )
 
@@ -120,7 +120,7 @@ def deployment_names(file: Path) -> list[str]:
         return [deployment["name"] for deployment in yaml.safe_load(file.read_bytes())["deployments"]]
     except (yaml.YAMLError, TypeError, KeyError) as error:
         raise InputError(
-            "E-CFG-013", f"lists no named deployments: {quoted(error)}.", fix="mend the file, or remove it.", file=file
+            "E-CFG-013", f"lists no named deployments: {quoted(error)}.", fix="correct or remove the file.", file=file
         ) from error
 
 

@@ -39,8 +39,8 @@ def _reason(port: int, error: OSError) -> str:
     try:
         command = " ".join(holder.cmdline()) or holder.name()
     except psutil.Error:
-        command = "a process of another user"
-    return f"process {holder.pid} has it ({quoted(command)})"
+        command = "a command of another user"
+    return f"process {holder.pid} is using it ({quoted(command)})"
 
 
 def _holder_of(port: int) -> psutil.Process | None:

@@ -113,7 +113,7 @@ def answering(url: str) -> Generator[None]:
         raise ServiceError(
             "E-SVC-014",
             f"the Prefect server at {quoted(without_credentials(url))} failed: {quoted(error)}.",
-            fix="see `rnnflow status`, then run the same command again: what runs already stays.",
+            fix="see `rnnflow status`, then run the same command again: what is already running stays.",
         ) from error
 
 
@@ -133,7 +133,7 @@ def _open(url: str, body: bytes | None = None, method: str | None = None, limit_
 
 
 def _authorization() -> dict[str, str]:
-    """Who we are, as Prefect's own settings say it: an API key, or `user:password`, be it what our server asks for."""
+    """Who we are, as Prefect's own settings say it: an API key, or `user:password`, as for our own server."""
     if key := os.environ.get("PREFECT_API_KEY"):
         return {"Authorization": f"Bearer {key}"}
     if pair := os.environ.get("PREFECT_API_AUTH_STRING") or prefect_auth_string():

@@ -92,7 +92,7 @@ class PrefectServer:
     def wait_until_recorded(self, flow_run_id: str) -> None:
         """Return once everything is sent, and our own server has stored the final states of a flow run's task runs.
 
-        They travel as events behind the flow's back; a server stopped too early loses some.
+        They travel as events in the background; a server stopped too early loses some.
         """
         _send_pending_events()
         try:
@@ -210,7 +210,7 @@ def _silent_server(url: str) -> ServiceError:
     return ServiceError(
         "E-SVC-001",
         f"no Prefect server answers at PREFECT_API_URL={quoted(without_credentials(url))}.",
-        fix="start that server, or unset PREFECT_API_URL: the command then starts one of its own.",
+        fix="start that server, or unset PREFECT_API_URL: the command then starts a server itself.",
     )
 
 

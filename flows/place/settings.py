@@ -70,7 +70,7 @@ def choose_settings(
 ) -> PlaceSettings:
     """Combine options, environment and devices.
 
-    Raises InputError (E-CFG-011) for a port that is none.
+    Raises InputError (E-CFG-011) for an invalid port.
     """
     return PlaceSettings(
         host=host or LOOPBACK,
@@ -126,7 +126,7 @@ def _choose_port(option: int | None, server: str) -> int:
         raise InputError(
             "E-CFG-011",
             f"port of the {server} server: got {quoted(value)}, expected 1 to {HIGHEST_PORT}.",
-            fix=f"mend {PORT_OPTIONS[server]} or {variable}; without them it is {default}.",
+            fix=f"correct {PORT_OPTIONS[server]} or {variable}; the default is {default}.",
         )
     return int(value)
 

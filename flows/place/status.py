@@ -17,7 +17,7 @@ QUIET = (ANSWERING, WAITING)
 
 @dataclass(frozen=True, kw_only=True)
 class PartStatus:
-    """One part as a person wants to know it; `log_tail` only where something is wrong."""
+    """The state of one part; `log_tail` only where something is wrong."""
 
     name: str
     title: str

@@ -110,7 +110,7 @@ def start_supervisor(parts: Sequence[Part]) -> None:
 
 
 def start_part(name: str) -> None:
-    """Have a part started, unless it runs; what becomes of it is asked later."""
+    """Have a part started, unless it runs; its outcome is checked later."""
     if part_states()[name].state in DEAD_STATES:
         stop_parts([name])  # ends the pause before supervisord's own next attempt
     with contextlib.suppress(xmlrpc.client.Fault):  # it runs, or has died at once, which its state tells
@@ -179,7 +179,7 @@ def socket_path() -> Path:
     if status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise ServiceError(
             "E-SVC-012",
-            "the folder of the supervisor's socket is open to others.",
+            "the folder of the supervisor's socket is accessible to other users.",
             fix="remove it, or choose a project folder (RNNFLOW_HOME) with a shorter path.",
             file=folder,
         )
@@ -230,6 +230,6 @@ def _failed_start(started: subprocess.CompletedProcess) -> ServiceError:
     return ServiceError(
         "E-SVC-012",
         f"the supervisor of the place did not start; it said {quoted(said[-1])}.",
-        fix="free the disk or mend the folder it names, then run `rnnflow up` again.",
+        fix="free disk space or repair the folder it names, then run `rnnflow up` again.",
         file=home() / "data" / "place" / LOG,
     )

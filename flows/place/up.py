@@ -86,7 +86,7 @@ def missing_parts(settings: PlaceSettings) -> list[Part]:
 
 
 def start_servers(settings: PlaceSettings, missing: Sequence[Part], tell: Tell) -> None:
-    """Start the missing servers, and return when Prefect's answers, be it our own or given."""
+    """Start the missing servers, and return when Prefect's answers, whether it is our own or given."""
     servers = {part.name: part for part in missing if not part.is_worker}
     check_ports(settings, servers)
     if MLFLOW in servers:

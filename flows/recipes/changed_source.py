@@ -21,7 +21,7 @@ SET_OTHERWISE = {
     "split_column": "leave it out: which split a row is in matters to training alone.",
     "on_bad_rows": "use --skip-bad: a prediction always names its bad rows and answers the others.",
     **dict.fromkeys(("value_columns", "covariate_columns"), "name the columns in the file as in training."),
-    "frequency": "leave it out: a model goes on in the steps that it has learned.",
+    "frequency": "leave it out: a model continues in the steps that it was trained on.",
 }
 OF_TEXTS = {"text_column": "use --text-column.", "label_column": "use --label-column."}
 LABELS_NOT_READ = "leave it out: rows are answered without their labels."

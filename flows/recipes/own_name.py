@@ -19,6 +19,6 @@ def held_split_of(recipe: Recipe) -> Artefact | None:
             "E-DATA-031",
             f"the name {quoted(recipe.model_name)} belongs to a model of kind {other}, "
             f"and the recipe is of kind {recipe.kind}.",
-            fix="set registry.model_name to a name of its own.",
+            fix="set registry.model_name to an unused name.",
         )
     return held

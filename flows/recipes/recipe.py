@@ -112,8 +112,8 @@ def _describe_shadowed(candidates: object, shared: dict) -> list[str]:
         and all(own.get(field, value) != value for own in owns)
     ]
     return [
-        f"training.{field} = {shared[field]} has no effect, as every candidate states a value of its own; "
-        f"--set training.{field}={shared[field]} would win over these."
+        f"training.{field} = {shared[field]} has no effect, because every candidate sets its own value; "
+        f"--set training.{field}={shared[field]} would override these."
         for field in shadowed
     ]
 

@@ -88,7 +88,7 @@ def _complaint(problem: ErrorDetails) -> str:
 
 
 def _parts_of(problem: ErrorDetails) -> tuple[str, str]:
-    """What a validator says is wrong, and behind a semicolon what would be right, if it says so."""
+    """What a validator says is wrong, and after a semicolon what would be right, if it says so."""
     wrong, _, right = problem["msg"].removeprefix("Value error, ").partition("; ")
     return wrong, right
 

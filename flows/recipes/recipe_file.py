@@ -69,7 +69,7 @@ def read_table(path: Path) -> dict:
 
 
 def parse_assignment(text: str) -> tuple[tuple[str, ...], object]:
-    """Split `section.field=value` into keys and a TOML value; what is no TOML value is a string.
+    """Split `section.field=value` into keys and a TOML value; anything else is a string.
 
     Raises InputError (E-CFG-006).
     """
@@ -92,7 +92,7 @@ def assign(table: dict, keys: tuple[str, ...], value: object) -> None:
     """Set one field of a raw recipe; members of a list of tables are addressed by their `name`.
 
     A list of tables that gets names keeps the members so named, in that order.
-    Raises InputError: E-CFG-003 for a name no member has, E-CFG-006 for a field of what is no section.
+    Raises InputError: E-CFG-003 for a name no member has, E-CFG-006 for a field of what is not a section.
     """
     *sections, field = keys
     node: object = table

@@ -13,8 +13,8 @@ from tasks.kinds import BUILT_IN, find_kind
 
 HEAD = """# Recipes
 
-A recipe is a TOML file; every field but `name`, `kind` and `source` has a default, and `kind` means `classify` where
-nothing is said. This page is made from the code
+A recipe is a TOML file; every field but `name`, `kind` and `source` has a default, and `kind`
+defaults to `classify`. This page is generated from the code
 (`python -m flows.recipes.recipe_page > docs/recipes.md`), and a test compares the two.
 
 Your own data take ten lines:
@@ -33,13 +33,13 @@ epochs = 4
 ```
 
 `[training]` gives every candidate its defaults; a candidate's own values win, and a shared value that every candidate
-overrules is reported as having no effect. On the command line `--set` addresses any field:
+overrides is reported as having no effect. On the command line `--set` addresses any field:
 `--set encode.max_size=5000 --set training.epochs=1 --set candidates.gru.model.hidden_size=32
 --set candidates=gru,lstm`.
 What it says is meant for this run: `--set training.epochs=1` wins over the candidates' own values, and
 `--set candidates.gru.training.epochs=2` over that. A list of candidates in a recipe replaces the default ones.
 
-Time series of your own take as many:
+Your own time series take about as many:
 
 ```toml
 name = "loads"
@@ -64,7 +64,7 @@ What is wrong with the rows is an error that names file, row and column, until a
 `duplicates`, `gaps`, `sentinels`, `missing_values`, `ambiguous_times` in `[source]`, `missing` in `[encode]`.
 `rnnflow backtest` trains such a recipe at several cut-offs in the past.
 
-Series to watch for anomalies need no regular times, and labels only to be scored by:
+Anomaly detection needs no regular times, and labels only for scoring:
 
 ```toml
 name = "pumps"
@@ -82,7 +82,7 @@ warm_up = 0.3                 # the first rows of each pump are taken to be ordi
 
 [shard]
 look_back = 144
-horizon = 144                 # how far ahead a row is forecast that it is held against
+horizon = 144                 # rows from a forecast to the row that is compared with it
 ```
 """
 BOUNDS = {Ge: ("ge", "≥"), Gt: ("gt", ">"), Le: ("le", "≤"), Lt: ("lt", "<")}

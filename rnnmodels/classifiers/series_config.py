@@ -12,7 +12,7 @@ class SeriesArchitecture(ClassifierArchitecture):
         0, ge=0, le=4096, description="Width of a linear layer that channels pass first; 0 leaves it out."
     )
     input_noise: float = Field(
-        0.1, ge=0, le=10, description="Deviation of noise added to scaled numbers in training; 0 is off."
+        0.1, ge=0, le=10, description="Deviation of noise added to scaled numbers in training; 0 disables it."
     )
     step_dropout: float = Field(0.0, ge=0, lt=1, description="Share of time steps set to 0 in training, all channels.")
 

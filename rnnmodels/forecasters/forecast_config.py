@@ -22,7 +22,7 @@ View = Literal["steps", "profiles"]
 
 
 class ForecastArchitecture(RecurrentArchitecture):
-    """A recurrent forecaster beside a line in closed form: a forecast is the line plus what the recurrent part adds."""
+    """A recurrent network on top of a line in closed form: a forecast is the line plus what the network adds."""
 
     hidden_size: int = Field(128, ge=1, le=8192, description="Width of the hidden state.")
     bidirectional: Literal[False] = Field(False, description="A history is read forwards, towards what follows it.")
@@ -40,11 +40,11 @@ class ForecastArchitecture(RecurrentArchitecture):
         0.5, ge=0, le=1, description="Share of training batches decoded from actual values; `pointwise` only."
     )
     channels: Literal["independent", "joint"] = Field(
-        "independent", description="Each channel is a sequence of its own under shared weights, or all are one."
+        "independent", description="Channels are separate sequences with shared weights, or one joint sequence."
     )
     channel_embedding: bool = Field(
         True,
-        description="Independent channels know which one they are; `segment` only. Without it any series is alike.",
+        description="Tell the network which channel it reads; `segment` only. Without it all series are treated alike.",
     )
     normalization: Literal["last", "last-scaled", "mean", "instance", "none"] = Field(
         "last",
@@ -52,49 +52,49 @@ class ForecastArchitecture(RecurrentArchitecture):
         "mean) also divide by its deviation.",
     )
     members: int = Field(
-        1, ge=1, le=16, description="Networks that learn each on its own and whose forecasts are averaged."
+        1, ge=1, le=16, description="Number of networks that are trained separately and whose forecasts are averaged."
     )
     line_views: tuple[View, ...] = Field(
         ("steps",),
-        description="Ridge regressions whose mean is the line: on single steps, or on `profiles`, the mean seasons of "
-        "the near and the far past. Without any, the recurrent part is alone.",
+        description="Ridge regressions, averaged into the line: on single `steps`, or on `profiles`, the mean seasons "
+        "of the near and the distant past. Without any, the recurrent part forecasts alone.",
     )
     line_look_back: int = Field(
-        0, ge=0, le=1_000_000, description="Last steps that the view `steps` takes; 0 takes the whole look-back."
+        0, ge=0, le=1_000_000, description="Last steps that the view `steps` uses; 0 uses the whole look-back."
     )
     profile_length: int = Field(24, ge=1, le=100_000, description="Steps of a season in the view `profiles`.")
     ridge_penalties: tuple[Penalty, ...] = Field(
         RIDGE_PENALTIES,
         min_length=1,
-        description="Penalties, per row a line is fitted to, to choose from on validation for each view.",
+        description="Ridge penalties to try, per training row; validation chooses one for each view.",
     )
     ridge_blocks: int = Field(
         0,
         ge=0,
         le=100,
-        description="Blocks of training windows that choose penalties beside validation, each left out in turn and "
-        "counting as much; 0 leaves the choice to validation.",
+        description="Blocks of training windows that choose penalties together with validation, each left out in "
+        "turn and weighted equally; 0 leaves the choice to validation.",
     )
     channel_steps: int = Field(
         0,
         ge=0,
         le=100_000,
-        description="Last steps from which a ridge regression of each channel's own forecasts what the line leaves; 0 "
-        "has one line for all channels.",
+        description="Number of last steps from which a ridge regression per channel forecasts the residual of the "
+        "line; 0 uses one line for all channels.",
     )
-    channel_penalty: Penalty = Field(1.0, description="Penalty, per window, of each channel's own regression.")
+    channel_penalty: Penalty = Field(1.0, description="Penalty, per window, of the regression per channel.")
     line_share: float = Field(
         1.0,
         ge=0,
         le=1,
-        description="Share of the line that the recurrent part adds to: with 1 it learns what the line misses, with 0 "
-        "the whole. In the end validation chooses the weight of the recurrent part.",
+        description="Share of the line that the recurrent part adds to in training: with 1 it learns the residual, "
+        "with 0 the whole target. Validation then chooses its weight.",
     )
     lead_decay: float = Field(
         0.0,
         ge=0,
         le=1_000_000,
-        description="Steps ahead after which the recurrent part counts 1/e beside the line; 0 lets it count in full.",
+        description="Steps ahead at which the weight of the recurrent part has decayed to 1/e; 0 for none.",
     )
     output: Literal["point", "quantiles", "gaussian", "student-t"] = Field(
         "point", description="What is forecast for each step: a value or a distribution."
@@ -105,7 +105,7 @@ class ForecastArchitecture(RecurrentArchitecture):
 
     @property
     def forecast_levels(self) -> tuple[float, ...]:
-        """Levels of the quantiles that forecasts hold beside the point."""
+        """Levels of the quantiles that forecasts hold besides the point."""
         return () if self.output == "point" else self.quantile_levels
 
     @model_validator(mode="after")
@@ -127,12 +127,12 @@ class ForecastTraining(Optimization):
     """How a forecaster is fitted."""
 
     batch_windows: int = Field(64, ge=1, le=1_000_000, description="Windows per batch.")
-    windows_per_epoch: int = Field(0, ge=0, description="Windows drawn anew for each epoch, at most; 0 takes all.")
+    windows_per_epoch: int = Field(0, ge=0, description="Windows sampled for each epoch; 0 uses all.")
     loss: Literal["auto", "l1", "l2", "huber", "quantile", "likelihood"] = Field(
         "auto", description="`auto`: l1 for a point, quantile for quantiles, the likelihood for a distribution."
     )
     selection: Literal["loss", "mse", "mae"] = Field(
-        "loss", description="What picks the epoch and the weight of the recurrent part on validation."
+        "loss", description="Validation metric that selects the epoch and the weight of the recurrent part."
     )
 
     @property

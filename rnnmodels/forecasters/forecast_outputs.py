@@ -1,4 +1,4 @@
-"""What is forecast for each step beside its location: nothing, quantiles, or the width of a distribution.
+"""What is forecast for each step besides its location: nothing, quantiles, or the width of a distribution.
 
 A network gives one number for the location and `num_widths` for widths, which arrive here positive.
 Shapes: B windows, H horizon, C channels, W widths, Q quantile levels.

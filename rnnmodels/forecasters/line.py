@@ -36,7 +36,7 @@ def fit_line(
 ) -> Line:
     """Fit a ridge regression to each view (N, F) and average them.
 
-    The penalty of each is the best on validation together with so many blocks of training windows left out in turn.
+    The penalty of each is the best on validation together with `num_blocks` blocks of training windows.
     A view of few steps is fitted to the windows near the start of the series as well.
     Raises ValueError where a split has no windows, or training too few for the blocks.
     """

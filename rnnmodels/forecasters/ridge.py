@@ -105,7 +105,7 @@ def cut_blocks(windows: Windows, whole: Moments, num_blocks: int) -> Iterator[Tr
 
     Raises ValueError for so few windows that none are left to fit.
     """
-    reach = -(-windows.shape.horizon // windows.stride) - 1  # so many windows before and after share a target
+    reach = -(-windows.shape.horizon // windows.stride) - 1  # this many windows before and after share a target
     edges = [windows.num_rows * index // num_blocks for index in range(num_blocks + 1)]
     for first, stop in itertools.pairwise(edges):
         near = range(max(0, first - reach), min(windows.num_rows, stop + reach))

@@ -89,7 +89,7 @@ class Windows:
         return hashlib.sha256(f"{sha256_of_file(self.path)} {cut}".encode()).hexdigest()
 
     def sampled(self, windows_per_epoch: int) -> "Windows":
-        """Let shuffled epochs hold at most so many windows, other ones in each; 0 lets them hold all."""
+        """Let shuffled epochs hold at most that many windows, different ones in each; 0 lets them hold all."""
         return dataclasses.replace(self, windows_per_epoch=windows_per_epoch)
 
     def looking_back(self, num_steps: int) -> "Windows":

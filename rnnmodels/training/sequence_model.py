@@ -63,7 +63,7 @@ class SequenceModel(nn.Module, ABC, Generic[ArchitectureT, BatchT, DataT, Traini
 
     @abstractmethod
     def description(self) -> dict[str, object]:
-        """JSON values from which `from_description` builds this network anew, weights aside."""
+        """JSON values from which `from_description` rebuilds this network, without weights."""
 
     @classmethod
     @abstractmethod

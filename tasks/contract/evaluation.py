@@ -22,11 +22,11 @@ class EvaluationSettings(Settings):
     higher_is_better: ClassVar[frozenset[str]] = frozenset()
 
     select_by: str
-    resamples: int = Field(1000, ge=100, le=100_000, description="Bootstrap resamples behind each interval.")
+    resamples: int = Field(1000, ge=100, le=100_000, description="Bootstrap resamples for each interval.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of the intervals.")
     seed: int = Field(1, ge=0, lt=2**32, description="Seed of the bootstrap.")
 
     def penalty(self, evaluation: Artefact) -> float:
-        """The metric on validation that picks the best model, turned so that less is better."""
+        """The metric on validation that picks the best model, with the sign that makes lower values better."""
         value = EvaluationSummary.of(evaluation).metrics["valid"][self.select_by]["value"]
         return -value if self.select_by in self.higher_is_better else value

@@ -56,7 +56,7 @@ def find_kind(name: str) -> Kind:
         raise InputError(
             "E-CFG-018",
             f"kind: got {quoted(name)}, expected one of {', '.join(map(quoted, known_kinds()))}.",
-            fix="install the package that brings this kind.",
+            fix="install the package that provides this kind.",
         )
     if len(claims) > 1 and name not in BUILT_IN:
         raise _claimed_twice(name)
@@ -98,7 +98,7 @@ def _load(entry: EntryPoint) -> Kind:
     if not isinstance(kind, Kind) or kind.name != entry.name:
         raise _broken(entry, f"it is {quoted(kind)}")
     if _kind_of(kind.recipe) != (kind.name,):
-        raise _broken(entry, f'the field kind of its recipe is no Literal["{kind.name}"]')
+        raise _broken(entry, f'the field kind of its recipe is not Literal["{kind.name}"]')
     return dataclasses.replace(kind, package=f"{entry.dist.name} {entry.dist.version}") if entry.dist else kind
 
 
@@ -112,7 +112,7 @@ def _claimed_twice(name: str) -> InputError:
     stays = " Ours stays." if name in BUILT_IN else ""
     return InputError(
         "E-CFG-017",
-        f"the kind {quoted(name)} is brought twice, by {places}.{stays}",
+        f"the kind {quoted(name)} is provided twice, by {places}.{stays}",
         fix="uninstall one of the packages, or rename its kind.",
     )
 
@@ -121,5 +121,5 @@ def _broken(entry: EntryPoint, reason: str) -> InputError:
     return InputError(
         "E-CFG-018",
         f"{entry.value} does not describe the kind {quoted(entry.name)}: {reason}.",
-        fix="update or uninstall the package that brings it.",
+        fix="update or uninstall the package that provides it.",
     )

@@ -181,14 +181,14 @@ def find_problems(
     problems = []
     if len(answers) == 1 and len(np.unique(targets)) > 1:
         problems.append(
-            f"{name} answers {quoted(labels[answers[0]])} to all {len(targets)} validation rows; {settings}"
+            f"{name} predicts {quoted(labels[answers[0]])} for all {len(targets)} validation rows; {settings}"
         )
     if loss < chance and (chosen == targets).sum() <= (targets == prior.argmax()).sum():
         loss = mean_loss(logits, targets)
     if loss >= chance:
         problems.append(
             f"{name} learned nothing: its validation loss of {loss:.3f} is no better "
-            f"than {chance:.3f}, that of knowing only how frequent each label is; {settings}"
+            f"than {chance:.3f}, the loss of knowing only how frequent each label is; {settings}"
         )
     return problems
 
@@ -217,7 +217,7 @@ def write_scores(
     emit(Progress("evaluate", name, rows, rows, figures=figures, finished=True))
     prior, temperature = read_prior(encoded, labels), scores["temperature"]
     problems = find_problems(name, valid, temperature=temperature, prior=prior, labels=labels, encoder=encoder)
-    # That a baseline knows nothing is no fault of the run.
+    # A baseline that learned nothing is not a fault of the run.
     told = problems if model.stage != "baseline" else []
     return EvaluationSummary(rows=rows, name=name, metrics=scores["metrics"], problems=told)
 

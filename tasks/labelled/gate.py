@@ -39,12 +39,12 @@ class AnswerComparison(Comparison):
         return (self.won - self.lost) / self.rows if metric == "accuracy" else self.gain_over(self.champion, metric)
 
     def gain_over(self, other: dict, metric: str) -> float:
-        """How much better than other figures the challenger's are in a metric."""
+        """How much better than other scores the challenger's are in a metric."""
         difference = self.challenger[metric] - other[metric]
         return difference if metric == "accuracy" else -difference
 
     def show(self, figures: dict, metric: str) -> str:
-        """One model's figure, as it stands in a sentence."""
+        """One model's score, as it is written in a sentence."""
         return percent(figures["accuracy"]) if metric == "accuracy" else f"log loss {figures['loss']:.4f}"
 
     def show_gain(self, gain: float, metric: str) -> str:
@@ -94,7 +94,7 @@ def compare_scores(
 
 
 def _note_unknown(champion: Scores, challenger: Scores, holdout: LabelledHoldout, knows: np.ndarray) -> Iterator[str]:
-    """Say which rows the champion cannot answer, and how both models fare on all others."""
+    """Say which rows the champion cannot answer, and how both models score on all others."""
     if knows.all():
         return
     unknown = holdout.labels.filter(pl.Series(~knows)).alias("label").value_counts(name="rows").sort("label")
@@ -128,8 +128,8 @@ def refuse_incomparable(case: Case[LabelledHoldout]) -> None:
     (digest, splits), challenge = case.rows_in_force, case.challenge
     if digest and digest not in (challenge.holdout.digest, challenge.holdout.origin):
         raise NotComparable(
-            f"refused: champion v{case.champion} was decided on the test rows of {splits} and may have been "
-            f"trained on some of the {challenge.holdout.rows:,} test rows of {challenge.splits}.",
+            f"refused: champion v{case.champion} was chosen on the test rows of {splits} and may have been trained "
+            f"on some of the {challenge.holdout.rows:,} test rows of {challenge.splits}.",
             f"Fix: train with the test rows of {splits}, or take the new ones over together with this version: "
             f"{verdicts.promote_command(challenge.model, challenge.version)}",
         )
@@ -139,4 +139,4 @@ def refuse_incomparable(case: Case[LabelledHoldout]) -> None:
 def _find_other_kind(model: RegisteredModel, holdout: LabelledHoldout) -> Iterator[tuple[str, str]]:
     kind = read_serving_fields(model.parts)["kind"]
     if kind != holdout.kind:
-        yield f"is of kind {kind}", "set registry.model_name to a name of its own"
+        yield f"is of kind {kind}", "set registry.model_name to an unused name"

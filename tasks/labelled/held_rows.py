@@ -102,7 +102,7 @@ def _labels_in_source(rows: pl.LazyFrame, stored: pl.LazyFrame, content: Content
 
 
 def _find_renamed(told: pl.DataFrame, known: Sequence[str]) -> dict[str, str]:
-    """Labels that the source knows no more, although it has their rows, and calls all of them by one other name."""
+    """Labels that the source no longer has, although it has their rows, because it gives all of them one other name."""
     lost = told.filter(~pl.col("label").is_in(known)).explode("told").drop_nulls("told")
     names = lost.group_by("label").agg(pl.col("told").unique()).filter(pl.col("told").list.len() == 1)
     return dict(names.select("label", pl.col("told").list.first()).sort("label").rows())

@@ -1,4 +1,4 @@
-"""Logistic regressions as baselines: the penalty is chosen on validation, the scores are stored as of any model."""
+"""Logistic regressions as baselines: the penalty is chosen on validation, the scores are stored as for any model."""
 
 import copy
 import json
@@ -40,7 +40,7 @@ def write_regression(
     *,
     started_s: float,
 ) -> ModelSummary:
-    """Fit a regression to rows (row, target) and their features, and store what it predicts, as of any model."""
+    """Fit a regression to rows (row, target) and their features, and store its predictions, as for any model."""
     targets = {split: of_split["target"].to_numpy() for split, of_split in rows.items()}
     fit = choose_regression(name, features, targets, c_grid)
     predictions = tabulate_scores(fit.regression, rows, features)

@@ -34,7 +34,7 @@ BIASED_UPWARDS = ("ece", "ece_scaled")
 
 
 class Bin(TypedDict):
-    """The rows of one bin of confidence: their mean confidence beside their accuracy."""
+    """The rows of one bin of confidence: their mean confidence and their accuracy."""
 
     rows: int
     confidence: float

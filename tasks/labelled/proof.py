@@ -74,7 +74,7 @@ def score_as_judged(model: "RecurrentClassifier", judged: Judged, sequences: Seq
 def prove_answers(
     logits: np.ndarray, probabilities: np.ndarray, expected: np.ndarray, *, temperature: float, tolerance: float
 ) -> dict:
-    """Compare served logits and probabilities [n, classes] with the evaluated logits; returns the figures.
+    """Compare served logits and probabilities [n, classes] with the evaluated logits; returns the measurements.
 
     Raises IntegrityError (E-REG-006) where they differ more than the tolerance.
     """
@@ -99,8 +99,8 @@ def _refuse_other_steps(served: "Batch", evaluated: "Batch") -> None:
     if not same.all():
         raise IntegrityError(
             "E-REG-005",
-            f"row {evaluated.row[same.argmin()]}: the served model makes other numbers of it than those evaluated.",
-            fix="run again with --refresh; if it persists, what is served encodes otherwise than the stage `encode`.",
+            f"row {evaluated.row[same.argmin()]}: the served model encodes it differently from the evaluated one.",
+            fix="run again with --refresh; if it persists, the served encoder differs from the stage `encode`.",
         )
 
 

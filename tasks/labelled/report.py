@@ -65,7 +65,7 @@ def read_mistakes(evaluation: Artefact) -> list[dict]:
 
 
 def draw_figures(facts: dict, unit: str = "tokens") -> dict[str, "Figure"]:
-    """Draw the figures that only the page of a classifier shows, by name; lengths are in a unit."""
+    """Draw the plots that only the page of a classifier shows, by name; lengths are in a unit."""
     best = facts["best"]
     accuracies = {
         model["name"]: {split: model["metrics"][split]["accuracy"] for split in ("valid", "test")}

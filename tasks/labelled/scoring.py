@@ -112,7 +112,7 @@ class Scores(scoring.Scores):
 
 
 def trace_holdout(splits: Artefact, digest: str, digest_rows: Callable[[Artefact], str]) -> dict:
-    """What a holdout owes to the rows it follows: `names`, and if these rows have another digest `origin` and `notes`.
+    """What a holdout takes from those it follows: `names`, and if these have another digest `origin` and `notes`.
 
     Rows that are gone are followed no more, so that nothing can be said to have been decided on them.
     """
@@ -139,7 +139,7 @@ def _notes(splits: Artefact, held: Changes) -> tuple[str]:
     }
     said = [f"{what}: {count}" for what, count in counted.items() if count]
     renamed = [f"label {quoted(old)} is {quoted(new)} now" for old, new in held.renamed.items()]
-    return (f"The test rows changed with the source ({'; '.join([*said, *renamed])}): both models were scored anew.",)
+    return (f"The test rows changed with the source ({'; '.join([*said, *renamed])}): both models were scored again.",)
 
 
 def build_scores(

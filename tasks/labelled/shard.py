@@ -30,9 +30,9 @@ Histogram = tuple[np.ndarray, np.ndarray]
 class BucketSettings(Settings):
     """How sequences of many lengths are cut, bucketed and padded."""
 
-    max_length: int = Field(1_000, ge=1, le=1_000_000, description="Steps kept of a sequence, at most.")
+    max_length: int = Field(1_000, ge=1, le=1_000_000, description="Maximum number of steps kept of a sequence.")
     keep: Literal["head", "tail", "both"] = Field("both", description="Which end of a longer sequence is kept.")
-    num_widths: int = Field(16, ge=1, le=256, description="Bucket widths, at most.")
+    num_widths: int = Field(16, ge=1, le=256, description="Maximum number of bucket widths.")
     seed: int = Field(1, ge=0, lt=2**32, description="Seed of the stored row order.")
 
 

@@ -1,4 +1,4 @@
-"""How labelled rows are divided, whatever is labelled, behind a leak firewall: no two splits share a content.
+"""How labelled rows are divided, whatever is labelled, through a leak firewall: no two splits share a content.
 
 An official split is kept: its test rows all stay, and what repeats them elsewhere goes. Otherwise rows are drawn by
 label. Rows held from an earlier split are treated as an official one, so that models of different days can be compared;
@@ -33,10 +33,10 @@ class DivisionSettings(Settings):
     unit: ClassVar[str] = "row"
 
     valid: float = Field(
-        0.1, gt=0, lt=1, description="Share of the labelled rows (or of the official training rows) to validate on."
+        0.1, gt=0, lt=1, description="Share of the labelled (or official training) rows for validation."
     )
-    test: float = Field(0.1, gt=0, lt=1, description="Share of the labelled rows to test on.")
-    seed: int = Field(1, ge=0, lt=2**32, description="Seed of the draw.")
+    test: float = Field(0.1, gt=0, lt=1, description="Share of the labelled rows for testing.")
+    seed: int = Field(1, ge=0, lt=2**32, description="Seed of the random split.")
 
     @model_validator(mode="after")
     def _leave_training_rows(self) -> "DivisionSettings":
@@ -194,13 +194,13 @@ def read_labels(folder: Path, *, are_held: bool) -> list[str]:
 def _untrained(label: str, name: str, *, are_held: bool) -> InputError:
     kept = ", which are kept from an earlier training," if are_held else ""
     fix = (
-        "add other rows with this label, or take its rows out of the source: the kept ones then leave, too."
+        "add other rows with this label, or remove its rows from the source: the kept ones are then removed, too."
         if are_held
         else "correct the label or the split column, or add training rows."
     )
     return InputError(
         "E-DATA-004",
-        f"label {quoted(label)} occurs in the {name} rows{kept} and in no training row.",
+        f"label {quoted(label)} occurs in the {name} rows{kept} but in no training row.",
         fix=fix,
         column="label",
     )
@@ -214,7 +214,7 @@ def describe_untested(folder: Path) -> list[str]:
     words = {"valid": "validation", "test": "test"}
     return [
         f"label {quoted(label)}: {number} training rows, no {' or '.join(words[name] for name in missing)} row, "
-        "so nothing is known of how well it is answered"
+        "so its accuracy is unknown"
         for label, number, missing in [one for one in untested if one[-1]][:NUM_EXAMPLES]
     ]
 

@@ -183,7 +183,7 @@ class RowParser:
 
 
 def _no_number_checks(role: str, is_no_number: pl.Expr, *, decimal: str) -> list[Check]:
-    """What is said of a cell that holds something else than a number: which setting would read it, if one does."""
+    """The message on a cell that is not a number: which setting would read it, if one does."""
     cell, mark = pl.col(role), {".": "point", ",": "comma"}[decimal]
     return [
         Check(

@@ -18,11 +18,11 @@ from tasks.panel.source import StampedSource
 from tasks.sources.other_columns import CELL, read_all_cells
 
 MAX_EXAMINED = 20_000
-# Ordinary rows beside them, which show how often the cells of a column recur.
+# Ordinary rows for comparison, which show how often the cells of a column recur.
 MAX_ORDINARY = 1_000
 FEW_ROWS = 20
 MAX_PAIRED = 12
-# A column that tells so large a share of the rows apart needs no other beside it.
+# A column that tells so large a share of the rows apart needs no other.
 MOST = 0.9
 
 CLOCK = r"^\s*\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?(\s*[AaPp][.]?[Mm][.]?)?\s*$"
@@ -35,7 +35,7 @@ NUMBERS_PER_ROW = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Distinction:
-    """What is said of rows that differ, and what is to be done."""
+    """The message on rows that differ, and the remedy."""
 
     said: str
     remedy: str
@@ -66,13 +66,13 @@ def find_change(sheet: Sheet, went_back: pl.DataFrame) -> Distinction | None:
 
 def _clocks_that_were_changed(zone: str) -> Distinction:
     return Distinction(
-        said=f"all such times lie in hours that clocks show twice in autumn, for example in {zone}",
+        said=f"all such times are in hours that clocks show twice in autumn, for example in {zone}",
         remedy=f'set time_zone = "{zone}", or the zone whose clocks these are, and ambiguous_times = "order".',
     )
 
 
 class _Comparison:
-    """The cells of some groups of rows, and of ordinary rows beside them."""
+    """The cells of some groups of rows, and of ordinary rows for comparison."""
 
     def __init__(self, sheet: Sheet, examined: pl.DataFrame) -> None:
         self._sheet, self._settings = sheet, sheet.settings
@@ -182,7 +182,7 @@ class _Comparison:
         subject = f"column {shown} tells" if len(names) == 1 else f"columns {shown} tell"
         which = "these rows" if num_told == repeats else f"{num_told:,} of {repeats:,} of these rows"
         if len(names) == 1 and self._holds(names[0], STAMP):
-            remedy = f"set time_column = {shown} if it holds when a row was measured, or remove the rows in excess."
+            remedy = f"set time_column = {shown} if it holds the time of measurement, or remove the extra rows."
         else:
             remedy = self._as_ids(names)
         return Distinction(said=f"{subject} {which} apart", remedy=remedy)
@@ -196,10 +196,10 @@ class _Comparison:
 
     def _file(self) -> Distinction:
         if self._settings.id_columns:
-            remedy = "give series of different files ids that differ, or remove the rows in excess."
+            remedy = "give series of different files ids that differ, or remove the extra rows."
         else:
-            remedy = "set one_series_per_file = true if each file is a series, or remove the rows in excess."
-        return Distinction(said="such rows stand in different files and hold other values", remedy=remedy)
+            remedy = "set one_series_per_file = true if each file is a series, or remove the extra rows."
+        return Distinction(said="such rows are in different files and have different values", remedy=remedy)
 
 
 def _read_cells(sheet: Sheet, rows: pl.Series) -> pl.DataFrame:

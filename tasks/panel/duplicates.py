@@ -1,6 +1,6 @@
 """Rows that repeat the time of another row of their series: one measurement written twice, or rows that differ.
 
-They are merged only where the recipe says so, nothing beside the columns it names tells them apart, and few of them
+They are merged only where the recipe says so, nothing besides the columns it names tells them apart, and few of them
 differ; `expect_merged` confirms the rest.
 """
 
@@ -52,7 +52,7 @@ def _refuse_unexpected(sheet: Sheet, groups: pl.DataFrame, num_rows: int) -> Non
             duplicates["row"][0],
             f'duplicates = "{policy}" would turn {num_rows:,} rows into {num_rows - duplicates.height:,}: {counted}'
             f"{f', more than {MAX_SHARE:.0%}' if are_many else ''}{reason}.",
-            f"{found.remedy if found else 'remove the rows in excess.'} If they are one measurement each, set "
+            f"{found.remedy if found else 'remove the extra rows.'} If they are one measurement each, set "
             "expect_merged = true.",
         )
 

@@ -62,7 +62,7 @@ def _find_end(series: pl.Series, max_rows: int) -> int:
 def read_whole_series(files: Mapping[str, Path], *, chunk_rows: int = CHUNK_ROWS) -> Iterator[pl.DataFrame]:
     """Yield frames of whole series, sorted by series and time, with the column `split`: 0, 1 or 2 as in SPLITS.
 
-    Memory depends on the longest series, not on their number: the split that lags behind in series is read on, and what
+    Memory depends on the longest series, not on their number: the split that lags in series is read on, and what
     lies before all splits' last series is whole. `files` may name some of the splits only.
     """
     splits = {

@@ -21,7 +21,7 @@ def join_names(columns: Sequence[str]) -> pl.Expr:
 
 
 def split_name(name: str, num_columns: int) -> tuple[str, ...]:
-    """The parts of a name that `join_names` made of so many columns."""
+    """The parts of a name that `join_names` made of that many columns."""
     if num_columns == 1:
         return (name,)
     parts = PART.findall(name)[:num_columns]

@@ -1,4 +1,4 @@
-"""Rows that go back in time: sorted where the recipe says so, else refused, with what may be behind it."""
+"""Rows that go back in time: sorted where the recipe says so, else refused, with a possible cause."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from tasks.panel.policies import Sheet
 
 
 class Unsorted(NamedTuple):
-    """How many rows went back in time and were sorted, and what else than disorder explains it, if anything does."""
+    """How many rows went back in time and were sorted, and what besides disorder explains it, if anything does."""
 
     count: int = 0
     explained: str = ""

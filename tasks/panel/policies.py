@@ -1,4 +1,4 @@
-"""What is done about rows that miss the grid or leave steps out; decided on times alone.
+"""What to do about rows that miss the grid or leave steps out; decided on times alone.
 
 Times are frames with the columns `row`, `series`, perhaps `channel`, and `time`, Int64.
 """

@@ -42,7 +42,7 @@ def describe_rounded(series: pl.Series, *, column: str, splits: Sequence[str], r
     """Say whose swing is lost, and what to set."""
     names = series.unique(maintain_order=True)
     return (
-        f"the swing of {len(names):,} series such as {quoted(names[0])} in {quoted(column)} is lost in the rounding of "
-        f"32-bit floats ({', '.join(splits)} rows), since it is so small beside their scale or level; what is said of "
-        f"it cannot be trusted: {remedy}"
+        f"the variation of {len(names):,} series such as {quoted(names[0])} in {quoted(column)} is lost in rounding "
+        f"to 32-bit floats ({', '.join(splits)} rows), because it is so small compared with their scale or level; "
+        f"results for these series cannot be trusted: {remedy}"
     )

@@ -132,7 +132,7 @@ class Scaler:
         return pl.lit(getattr(self.columns[name], figure))
 
     def with_figures(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Add the figures that a row's series has of its own, looked up once for each series of the frame."""
+        """Add the scales that a row's series has of its own, looked up once for each series of the frame."""
         if self.own is None:
             return rows
         names = rows["series"].unique(maintain_order=True)

@@ -158,7 +158,7 @@ def _undecided(path: Path, window: Window, settings: StampedSource) -> InputErro
     return InputError(
         "E-TIME-022",
         f"got {local}, which clocks in {settings.time_zone} show twice; series {quoted(series)} begins there, and no "
-        "other row tells which of the two it is.",
+        "other row shows which of the two it is.",
         fix='begin with an earlier row, write the offset, or set ambiguous_times = "earliest" or "latest".',
         file=file,
         row=line,

@@ -231,7 +231,7 @@ def _whole_numbers(cells: pl.Series, column: str) -> pl.Series:
     if largest is not None and not largest < LAST_EXACT:
         raise InputError(
             "E-REG-014",
-            f"holds floats as large as {largest:g}, of which neighbours are one and the same.",
+            f"contains floats as large as {largest:g}, too large to be exact ids.",
             fix=f"read the column as text: pandas.read_csv(..., dtype={{{column!r}: str}}).",
             column=column,
         )

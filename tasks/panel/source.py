@@ -49,9 +49,9 @@ class StampedSource(FileSettings):
     free: ClassVar[frozenset[str]] = FileSettings.free | POLICIES
 
     id_columns: ColumnNames = Field(
-        (), max_length=8, description="Column, or columns, that name the series; without them there is one."
+        (), max_length=8, description="Column, or columns, that identify the series; without them there is one series."
     )
-    one_series_per_file: bool = Field(False, description="Each file is a series of its own and gives it its name.")
+    one_series_per_file: bool = Field(False, description="Each file is one series, named after the file.")
     time_column: ColumnName = Field("time", description="Column that holds the time of a row.")
     value_columns: tuple[ColumnName, ...] = Field(
         ("value",), min_length=1, max_length=1024, description="Columns to forecast: the channels."
@@ -66,7 +66,7 @@ class StampedSource(FileSettings):
         None, min_length=2, max_length=64, description='Format of the times, such as "%d/%m/%Y"; without it ISO 8601.'
     )
     time_unit: Literal["text", "s", "ms", "us", "ns", "step"] = Field(
-        "text", description="What times count: nothing, units since 1970 UTC, or plain steps."
+        "text", description="What times are: written as text, counted in a unit since 1970 UTC, or plain steps."
     )
     time_zone: str | None = Field(
         None, max_length=64, description="IANA zone of times without an offset, and of the days and months."
@@ -76,24 +76,24 @@ class StampedSource(FileSettings):
         description="Which of two times is meant when clocks go back; with `order` the first row is the earlier.",
     )
     unsorted: Literal["error", "sort", "keep"] = Field(
-        "error", description="What is done about rows that go back in time; `keep` leaves them where they are."
+        "error", description="What to do about rows that go back in time; `keep` leaves them where they are."
     )
     duplicates: Literal["error", "first", "last", "mean", "keep"] = Field(
-        "error", description="What is done about rows of one series and time; `keep` takes each as a step of its own."
+        "error", description="What to do about rows of one series and time; `keep` treats each as a separate step."
     )
     expect_merged: bool = Field(
         False,
-        description="Confirms that rows to merge are one measurement, though they are more than 1 % of all rows or "
-        "another column tells them apart.",
+        description="Confirms that rows to merge are one measurement, even if they are more than 1 % of all rows or "
+        "another column distinguishes them.",
     )
     missing_values: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
-        (), max_length=16, description='Texts that mean a missing value, such as "?", beside empty cells, NA and null.'
+        (), max_length=16, description='Texts that mean a missing value, such as "?", as empty cells, NA and null do.'
     )
     decimal: Literal[".", ","] = Field(".", description="Decimal mark of the numbers in texts.")
     sentinels: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] | None = Field(
         None,
         max_length=16,
-        description="Numbers that mean a missing value; -999 and the like must be listed, or [] says they are values.",
+        description="Numbers that mean a missing value; -999 and the like must be listed, or [] if they are values.",
     )
 
     @model_validator(mode="before")
@@ -139,7 +139,7 @@ class StampedSource(FileSettings):
         if self.id_columns and self.one_series_per_file:
             raise ValueError("id_columns and one_series_per_file exclude one another")
         if self.channel_column is not None and len(self.value_columns) > 1:
-            raise ValueError("with channel_column there is one value column and no covariate column")
+            raise ValueError("channel_column requires exactly one value column and no covariate columns")
         return self
 
     @model_validator(mode="after")
@@ -176,9 +176,9 @@ class StampedSource(FileSettings):
 class OrderedSource(StampedSource):
     """Rows that stand in the order of their times, one for each."""
 
-    unsorted: Literal["error", "sort"] = Field("error", description="What is done about rows that go back in time.")
+    unsorted: Literal["error", "sort"] = Field("error", description="What to do about rows that go back in time.")
     duplicates: Literal["error", "first", "last", "mean"] = Field(
-        "error", description="What is done about rows of one series and time; `first`, `last` and `mean` merge them."
+        "error", description="What to do about rows of one series and time; `first`, `last` and `mean` merge them."
     )
 
 
@@ -196,16 +196,16 @@ class SeriesSource(OrderedSource):
         description="`sea-temperature` is in an installed package, `etth1` is downloaded, `files` are your own.",
     )
     format: Literal["auto", "csv", "tsv", "jsonl", "parquet"] = Field(
-        "auto", description="How files are read; `auto` goes by their suffix."
+        "auto", description="How files are read; `auto` goes by the suffix."
     )
     covariate_columns: tuple[ColumnName, ...] = Field(
         (), max_length=1024, description="Columns whose future is known in advance."
     )
     frequency: str = Field(
-        "auto", description='Step of the series, such as "30m", "1h", "1d", "1mo"; `auto` takes the most frequent one.'
+        "auto", description='Step of the series, such as "30m", "1h", "1d", "1mo"; `auto` uses the most frequent one.'
     )
     gaps: Literal["cut", "error"] = Field(
-        "cut", description="What is done about missing steps: `cut` lets no window span them, and reports them."
+        "cut", description="What to do about missing steps: `cut` lets no window span them, and reports them."
     )
 
     @field_validator("frequency")
@@ -221,14 +221,14 @@ class SeriesSource(OrderedSource):
     @model_validator(mode="after")
     def _knows_covariates_of_wide_tables(self) -> Self:
         if self.channel_column is not None and self.covariate_columns:
-            raise ValueError("with channel_column there is one value column and no covariate column")
+            raise ValueError("channel_column requires exactly one value column and no covariate columns")
         return self
 
     @model_validator(mode="after")
     def _counts_steps_or_time(self) -> Self:
         counts_steps = self.frequency.isdigit()
         if self.frequency != "auto" and counts_steps != (self.time_unit == "step"):
-            raise ValueError('a frequency without a unit belongs to time_unit "step", and no other does')
+            raise ValueError('a frequency without a unit is required by time_unit "step", and only allowed there')
         return self
 
     def named_columns(self) -> dict[str, str]:

@@ -21,7 +21,7 @@ def to_source_table(rows: pl.DataFrame, source: StampedSource) -> pl.DataFrame:
 def with_unwanted(table: pl.DataFrame, source: StampedSource) -> pl.DataFrame:
     """Add rows that `where` leaves out, of the last row's time and with other values.
 
-    They come before and behind it, so that a reader who keeps them shows it whatever it does about duplicates.
+    They come before and after it, so that a reader who keeps them shows it whatever it does about duplicates.
     """
     last = table.tail(1)
     changed = last.with_columns(pl.col(source.value_columns).fill_null(0) * 2 + 1)

@@ -184,7 +184,7 @@ def show_time(time: int, clock: Clock) -> str:
 
 def _name_step(times: pl.DataFrame, step_us: int, zone: str | None) -> str:
     """Name a step; what is a day or longer is measured again on the clocks of the zone."""
-    # When clocks change, a day has an hour less or more.
+    # When clocks change, a day is an hour shorter or longer.
     if step_us < DAY_US - HOUR_US:
         return _name_duration(step_us)
     local = _with_local(times, zone)
@@ -232,12 +232,12 @@ def _name_months(months: int) -> str:
 
 def _parse(frequency: str) -> tuple[int, str]:
     parts = re.fullmatch(r"(\d+)([a-z]*)", frequency)
-    assert parts is not None, f"{frequency} is no step"
+    assert parts is not None, f"{frequency} is not a step"
     return int(parts[1]), parts[2]
 
 
 def describe_times(kind: pl.DataType) -> str:
-    """Say of what kind times are, by the type of their column."""
+    """Describe the type of times, by the type of their column."""
     if not kind.is_temporal():
         return "plain steps"
     zone = kind.time_zone if isinstance(kind, pl.Datetime) else None

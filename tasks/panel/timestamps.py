@@ -59,7 +59,7 @@ def read_clocks(rows: pl.DataFrame, settings: StampedSource) -> pl.DataFrame:
 
 
 def check_clocks(settings: StampedSource) -> list[Check]:
-    """What can be wrong with a cell of the time column, in the order in which it is said."""
+    """What can be wrong with a cell of the time column, in the order of reporting."""
     time = pl.col("time")
     checks = [
         _fault(
@@ -68,7 +68,7 @@ def check_clocks(settings: StampedSource) -> list[Check]:
         _fault(
             "E-TIME-005",
             time.str.contains(LEAP_SECOND),
-            "got {value}, a leap second, which has no place of its own on a regular grid.",
+            "got {value}, a leap second, which has no place on a regular grid.",
             "write second 59, or second 00 of the next minute.",
         ),
     ]

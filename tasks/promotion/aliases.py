@@ -1,7 +1,7 @@
 """MLflow's aliases `champion`, `previous` and `challenger`: projections of the ledger, moved here and nowhere else.
 
 An alias follows the content that the ledger names: to the number under which it is registered now, or nowhere. A note
-beside the store says up to which entry a model's aliases were written, so that a rerun needs no MLflow, and so that an
+next to the store says up to which entry a model's aliases were written, so that a rerun needs no MLflow, and so that an
 alias moved by hand can be told from one that a killed process left behind.
 """
 
@@ -42,7 +42,7 @@ class Finding:
 
 
 def project(model: str, *, anew: bool = False) -> None:
-    """Have MLflow's aliases say what the ledger says; without `anew`, free where that was done for its last entry.
+    """Make MLflow's aliases agree with the ledger; without `anew`, free if that was done for its last entry.
 
     Raises IntegrityError (E-REG-007) if the champion is gone, ServiceError (E-SVC-004, E-LED-003 to E-LED-005).
     """
@@ -77,7 +77,7 @@ def reconcile_model(model: str) -> Finding | None:
     """
     if adopt(model) is not None:
         project(model)
-        sentence = f"{model}: the champion found in MLflow opens the ledger."
+        sentence = f"{model}: the champion found in MLflow becomes the first entry of the ledger."
         return Finding(model=model, kind="adopted", sentence=sentence)
     if ledger.head(model) is None:
         return None

@@ -12,9 +12,9 @@ from tasks.promotion.settings import GateSettings
 class Comparison(ABC):
     """A challenger against a champion; gains are positive where the challenger is better.
 
-    `p_value` is that of the metric that decides, `anchor` holds the figures of the first champion that was scored on
-    these rows, `slices` one record for each part of the rows that may be watched: by, slice, rows, champion,
-    challenger; `notes` say on which rows a model could not be right. A kind says what its figures mean and how they
+    `p_value` is that of the metric that decides, `anchor` holds the scores of the first champion that was scored on
+    these rows, `slices` one record for each part of the rows that may be checked: by, slice, rows, champion,
+    challenger; `notes` say on which rows a model could not be right. A kind says what its scores mean and how they
     are shown.
     """
 
@@ -35,11 +35,11 @@ class Comparison(ABC):
 
     @abstractmethod
     def gain_over(self, other: dict[str, Any], metric: str) -> float:
-        """How much better than other figures the challenger's are in a metric."""
+        """How much better than other scores the challenger's are in a metric."""
 
     @abstractmethod
     def show(self, figures: dict[str, Any], metric: str) -> str:
-        """One model's figure, as it stands in a sentence."""
+        """One model's score, as it is written in a sentence."""
 
     @abstractmethod
     def show_gain(self, gain: float, metric: str) -> str:
@@ -47,11 +47,11 @@ class Comparison(ABC):
 
     @abstractmethod
     def describe_evidence(self, metric: str) -> str:
-        """On how many rows the models were compared, and what came of it there."""
+        """On how many rows the models were compared, and the outcome."""
 
     @abstractmethod
     def object_to_slice(self, part: dict[str, Any], settings: GateSettings) -> Iterator[str]:
-        """Yield a sentence if the challenger loses too much on a watched part of the rows."""
+        """Yield a sentence if the challenger loses too much on a checked part of the rows."""
 
     def figures(self) -> dict[str, Any]:
         """JSON value of everything, gains included."""
@@ -59,7 +59,7 @@ class Comparison(ABC):
 
 
 def find_objections(comparison: Comparison, settings: GateSettings) -> list[str]:
-    """Say in one sentence each what speaks against a challenger whose gain is no luck."""
+    """Say in one sentence each what speaks against a challenger whose gain is significant."""
     watched = [part for part in comparison.slices if part["rows"] >= settings.min_slice_rows]
     return [
         *_object_to_gain(comparison, settings),
@@ -77,7 +77,7 @@ def _object_to_gain(comparison: Comparison, settings: GateSettings) -> Iterator[
     metric, gain = settings.metric, comparison.gain(settings.metric)
     if not gain >= settings.min_effect:
         least = comparison.show_gain(settings.min_effect, metric)
-        yield f"The gain is {comparison.show_gain(gain, metric)}, less than the {least} that are worth a change."
+        yield f"The gain is {comparison.show_gain(gain, metric)}, less than the minimum of {least}."
 
 
 def _object_to_anchor(comparison: Comparison, settings: GateSettings) -> Iterator[str]:

@@ -140,7 +140,7 @@ def _answering() -> Generator[None]:
     try:
         yield
     except (SQLAlchemyError, ImportError) as error:
-        remedy = "see RNNFLOW_LEDGER_URL and its driver, or restore the database from a backup."
+        remedy = "check RNNFLOW_LEDGER_URL and its driver, or restore the database from a backup."
         if "locked" in str(error):
             remedy = "wait for the process that writes to it, or end it, then run the same command again."
         raise ServiceError(

@@ -1,6 +1,6 @@
 """Whether MLflow's address can keep what a run makes, asked before anything is computed.
 
-What does not answer now may answer later, and is no reason to stop: the run ends with its registration pending. What
+What does not answer now may answer later, and need not stop a run: the run ends with its registration pending. What
 can never be delivered is an error. For the project's own store this needs no MLflow.
 """
 
@@ -84,7 +84,7 @@ def _check_file_store(uri: str) -> None:
     if os.environ.get(ALLOWED, "").lower() not in ("true", "1"):
         raise InputError(
             "E-SVC-024",
-            f'{SETTING}: got "{printable(uri)}", a folder of files, to which MLflow writes no more.',
+            f'{SETTING}: got "{printable(uri)}", a folder of files, which MLflow no longer writes to.',
             fix=f"unset it, or set it to sqlite:///{home() / 'mlflow.db'} or a server's address; or, to keep to the "
             f"folder, set {ALLOWED}=true.",
         )

@@ -39,7 +39,7 @@ def complete(entries: Sequence[Entry], versions: Versions) -> list[Entry]:
 
 
 def roles_of(entry: Entry) -> dict[str, Identity]:
-    """Who has which role after an entry; a challenger that became champion is none any more."""
+    """Who has which role after an entry; a challenger that became champion is no longer one."""
     champion = entry.who(CHAMPION)
     held = {role: entry.who(role) for role in ROLES if getattr(entry, role)}
     return {role: who for role, who in held.items() if role == CHAMPION or not standing.are_same(who, champion)}
@@ -67,7 +67,7 @@ def _ways_out(entries: Sequence[Entry], versions: Versions) -> Iterator[str]:
     model = entries[-1].model
     yield "restore MLflow's store"
     if any(locate(who, versions) for who in standing.list_champions(entries)[:-1]):
-        yield f"return to the last champion that is whole: rnnflow rollback {model} --reason TEXT"
+        yield f"return to the last champion whose files are intact: rnnflow rollback {model} --reason TEXT"
     if versions:
         newest = max(versions, key=int)
         yield f"accept another version: rnnflow promote {model}/{newest} --reason TEXT"

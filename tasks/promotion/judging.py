@@ -40,7 +40,7 @@ class Judging(Protocol[HoldoutT_contra, ScoresT, SettingsT_contra]):
         anchor: dict[str, Any],
         settings: SettingsT_contra,
     ) -> Comparison:
-        """Test whether the challenger is better; `anchor` holds the figures of the first champion on these rows."""
+        """Test whether the challenger is better; `anchor` holds the scores of the first champion on these rows."""
 
 
 class NotComparable(Exception):  # noqa: N818 (it ends a judgement, not the run)
@@ -89,7 +89,7 @@ def crown_first(case: Case[Holdout], scores: Scores) -> Verdict:
 
 
 def decide_on(case: Case[Holdout], comparison: Comparison) -> Verdict:
-    """Promote a challenger whose gain is no luck and to which nothing objects; one more decision of these rows."""
+    """Promote a challenger whose gain is significant and to which nothing objects; one more decision on these rows."""
     undecided, metric = case.rule("kept", []), case.settings.metric
     number, alpha = undecided.decisions + 1, undecided.alpha
     significant = comparison.p_value <= alpha
@@ -130,7 +130,7 @@ def refuse_differences(
 
 
 def open_version(case: Case[Holdout], who: Identity) -> RegisteredModel:
-    """Find a model of the case on this disk; raises NotComparable if it is not registered any more or not whole."""
+    """Find a model of the case on this disk; raises NotComparable if it is no longer registered or not intact."""
     with _refusing(case, who):
         return named_models.open_identity(case.challenge.model, who, case.entries)
 
@@ -160,6 +160,6 @@ def _refusing(case: Case[Holdout], who: Identity) -> Generator[None]:
         model = case.challenge.model
         raise NotComparable(
             f"refused: v{who.version} cannot be scored: {error.code} {error.place}{error.problem}",
-            f"Fix: restore `mlruns/`; or return to the last champion that is whole: rnnflow rollback {model} "
+            f"Fix: restore `mlruns/`; or return to the last champion whose files are intact: rnnflow rollback {model} "
             f"--reason TEXT; or accept this version: {verdicts.promote_command(model, case.challenge.version)}",
         ) from error

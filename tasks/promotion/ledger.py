@@ -2,7 +2,7 @@
 
 The entries of a model are numbered 1, 2, 3 and so on. An entry is appended with the number that its author saw last,
 under a unique key: of two authors one wins and the other has to look again. Each entry holds the digest of its
-content and of its predecessor, so that a reader notices what was changed behind the ledger's back.
+content and of its predecessor, so that a reader notices what was changed without the ledger.
 """
 
 import datetime
@@ -78,7 +78,7 @@ class ChampionChanged(ServiceError):  # noqa: N818 (it says what happened, and i
     def __init__(self, model: str, expected: int) -> None:
         super().__init__(
             "E-LED-001",
-            f"the ledger of model {quoted(model)} has grown beyond entry {expected} meanwhile.",
+            f"the ledger of model {quoted(model)} has meanwhile grown beyond entry {expected}.",
             fix=f"look at `rnnflow history {model}`, then run the same command again.",
         )
 
@@ -167,6 +167,6 @@ def _check_row(row: Mapping[str, Any], *, number: int, predecessor: str) -> None
         raise IntegrityError(
             "E-LED-002",
             f"entry {number} of model {quoted(row['model'])} is missing or is not the one that was written.",
-            fix="restore the ledger from a backup; until then nobody can say who is champion.",
+            fix="restore the ledger from a backup; until then it is unknown who is champion.",
             file=ledger_place(),
         )

@@ -35,7 +35,7 @@ def parse_reference(text: str) -> ModelReference:
     Raises InputError (E-NAME-001, E-REG-002).
     """
     parts = re.fullmatch(r"(?:models:/)?([^@/]*)([@/]?)(.*)", text, re.DOTALL)
-    assert parts is not None, "every text has a name, be it empty"
+    assert parts is not None, "every text has a name, perhaps an empty one"
     name, separator, rest = parts.groups()
     check_name(name, what="model name")
     if separator != "/":

@@ -67,7 +67,7 @@ def check_reason(reason: str) -> None:
         raise InputError(
             "E-REG-008",
             f"reason: got {quoted(reason)}, expected 1 to {MAX_REASON:,} characters.",
-            fix="say in a sentence why; `rnnflow history` shows it to everyone after you.",
+            fix="give the reason in one sentence; `rnnflow history` shows it.",
         )
 
 
@@ -83,8 +83,8 @@ def _draft_rollback(name: str, entries: Sequence[Entry], reason: str) -> Draft:
     if back is None:
         raise InputError(
             "E-REG-009",
-            f"model {quoted(name)} has no earlier champion whose files are whole.",
-            fix=f"see `rnnflow history {name}`; any whole version can be made champion with `rnnflow promote`.",
+            f"model {quoted(name)} has no earlier champion whose files are intact.",
+            fix=f"see `rnnflow history {name}`; any intact version can be made champion with `rnnflow promote`.",
         )
     position, champion = back
     before = champions[position - 1] if position else NOBODY

@@ -16,7 +16,7 @@ from tasks.registry import registrations
 from tasks.tracking import mlflow_client
 
 OWNER, PLACE, HEAD = "rnnflow.ledger", "rnnflow.ledger_place", "rnnflow.ledger_head"
-BESIDE = "mlruns/ledger.db, beside this MLflow's database"
+BESIDE = "mlruns/ledger.db, next to this MLflow's database"
 
 
 def refuse_other_ledger(model: str, entries: Sequence[Entry], tags: Mapping[str, str]) -> None:
@@ -36,7 +36,7 @@ def refuse_other_ledger(model: str, entries: Sequence[Entry], tags: Mapping[str,
             f"the champion of model {quoted(model)} is decided by another ledger, {quoted(tags.get(PLACE, ''))}, "
             f"and not by this project's, {quoted(describe_place())}.",
             fix=f"set RNNFLOW_LEDGER_URL to {_address_of(tags.get(PLACE, ''))} here, too (docs/teams.md), or "
-            f"registry.model_name to a name of its own; to have this ledger go on from the present champion, delete "
+            f"registry.model_name to an unused name; to let this ledger continue from the current champion, delete "
             f"the tag {OWNER} of the registered model in MLflow.",
         )
     number, _, digest = tags.get(HEAD, "").partition(":")
@@ -44,7 +44,7 @@ def refuse_other_ledger(model: str, entries: Sequence[Entry], tags: Mapping[str,
         raise ServiceError(
             "E-LED-005",
             f"entry {number} of model {quoted(model)}, for which MLflow's aliases were written, is not in this ledger, "
-            f"{quoted(describe_place())}: it is a copy or a backup that has gone on apart.",
+            f"{quoted(describe_place())}: it is a copy or a backup that has diverged.",
             fix="set RNNFLOW_LEDGER_URL to the ledger that has it (docs/teams.md); if that one is lost, delete the tag "
             f"{HEAD} of the registered model in MLflow.",
         )
@@ -83,7 +83,7 @@ def _address_of(place: str) -> str:
 def describe_place() -> str:
     """Where this project's ledger is, as it can be told apart from elsewhere: a file with its machine.
 
-    One beside the project's own MLflow database moves with it.
+    One next to the project's own MLflow database moves with it.
     """
     if mlflow_client.is_own_store() and not ledger_setting():
         return BESIDE

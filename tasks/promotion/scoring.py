@@ -55,7 +55,7 @@ class Scores(ABC):
     @property
     @abstractmethod
     def headline(self) -> str:
-        """The figure that people look at first, as it stands in a sentence."""
+        """The score that people look at first, as it is written in a sentence."""
 
 
 def build_scores(

@@ -20,5 +20,5 @@ class GateSettings(Settings):
     max_slice_drop: float
     anchor_tolerance: float
     max_decisions: int = Field(
-        50, ge=1, le=100_000, description="Decisions after which the test rows are reported as worn."
+        50, ge=1, le=100_000, description="Decisions after which the test rows are reported as overused."
     )

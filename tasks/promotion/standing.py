@@ -52,7 +52,7 @@ def find_kept(entries: Sequence[Entry], who: Identity, holdout: str) -> Entry | 
 
 
 def find_anchor(entries: Iterable[Entry], holdout: str) -> dict[str, Any]:
-    """Figures of the first champion that was scored on these rows; empty if none was."""
+    """Scores of the first champion that was scored on these rows; empty if none was."""
     scored = (entry.verdict["figures"] for entry in entries if entry.verdict.get("holdout") == holdout)
     return next((figures["anchor"] for figures in scored if "anchor" in figures), {})
 

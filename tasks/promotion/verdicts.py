@@ -1,4 +1,4 @@
-"""What the gate says of a challenger: one word, its reasons in sentences, the figures behind them."""
+"""The gate's verdict on a challenger: one word, its reasons in sentences, the numbers that support them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -102,12 +102,12 @@ class Case(Generic[HoldoutT_co]):
 
     @property
     def decisions(self) -> int:
-        """How often the rows of the challenge have decided so far, be it before the source's word on them changed."""
+        """How often the rows of the challenge have decided so far, also before the source changed their labels."""
         holdout = self.challenge.holdout
         return max(count_decisions(self.entries, digest) for digest in (holdout.digest, holdout.origin))
 
     def rule(self, verdict: Word, reasons: Sequence[str]) -> Verdict:
-        """A verdict without figures, which leaves the champion and the wear of the rows as they are."""
+        """A verdict without scores, which leaves the champion and the wear of the rows as they are."""
         return Verdict(
             verdict=verdict,
             reasons=list(reasons),
@@ -152,7 +152,7 @@ def count_decisions(entries: Sequence[Entry], holdout: str) -> int:
 
 
 def state_decision(verdict: str, comparison: Comparison, *, metric: str, alpha: float, number: int) -> str:
-    """The first sentence of a decision: both figures, the rows, the test."""
+    """The first sentence of a decision: both scores, the rows, the test."""
     challenger, champion = (comparison.show(one, metric) for one in (comparison.challenger, comparison.champion))
     sign = "<=" if comparison.p_value <= alpha else ">"
     return (
@@ -165,34 +165,34 @@ def state_decision(verdict: str, comparison: Comparison, *, metric: str, alpha: 
 def state_first(scores: Scores, holdout: Holdout) -> str:
     """The sentence on a model that has no champion yet."""
     place = f"on {holdout.rows:,} {holdout.unit}"
-    return f"first: no champion yet; {scores.headline} {place} is where later ones start from."
+    return f"first: becomes champion; {scores.headline} {place} is the reference for later models."
 
 
 def state_current(crowning: Entry, version: str) -> str:
-    """The sentence on a challenger that is the champion already, be it under another number."""
+    """The sentence on a challenger that is already the champion, perhaps under another number."""
     since = f"since {crowning.created[:10]} (entry {crowning.number}: {crowning.action})"
     if crowning.champion != version:
-        return f"current: v{version} is what the champion v{crowning.champion} was, {since}."
+        return f"current: v{version} is the same model as the champion v{crowning.champion}, {since}."
     told = f"; the entry names no content, but v{version} was registered before it" if crowning.inferred else ""
-    return f"current: v{version} is the champion already, {since}{told}."
+    return f"current: v{version} is already the champion, {since}{told}."
 
 
 def state_rolled_back(rollback: Entry, version: str) -> list[str]:
     """The sentences on a challenger from which a person returned to an earlier version."""
     return [
-        f"kept: v{version} was taken back on {rollback.created[:10]} by {rollback.actor} "
-        f"(entry {rollback.number}: {rollback.reason}), so it does not return by itself.",
-        f"Fix: to accept it all the same: {promote_command(rollback.model, version)}",
+        f"kept: v{version} was rolled back on {rollback.created[:10]} by {rollback.actor} "
+        f"(entry {rollback.number}: {rollback.reason}), so it is not promoted automatically.",
+        f"Fix: to accept it anyway: {promote_command(rollback.model, version)}",
     ]
 
 
 def state_worn(decisions: int, settings: GateSettings) -> list[str]:
-    """A warning that the test rows have decided more often than is good for them; else nothing."""
+    """A warning that the test rows have been used too often; else nothing."""
     if decisions <= settings.max_decisions:
         return []
     return [
-        f"These test rows have decided {decisions} times, more than {settings.max_decisions}: they are worn. "
-        "Collect new ones, train on a split with them, and accept the first model by hand."
+        f"These test rows have been used for {decisions} decisions (limit {settings.max_decisions}). Collect new "
+        "ones, train on a split with them, and accept the first model by hand."
     ]
 
 

@@ -1,4 +1,4 @@
-"""The wear of test rows: each time they choose between two models they become a little less of a test.
+"""The wear of test rows: each time they choose between two models they lose some of their value as a test.
 
 The k-th decision on the same rows is made at `alpha / k`. If challengers are made without a look at the test rows,
 

@@ -1,4 +1,4 @@
-"""What a registered version is told by: its number, which may be given anew, and its content."""
+"""What identifies a registered version: its number, which may be reused, and its content."""
 
 from dataclasses import dataclass
 from typing import NamedTuple, TypedDict

@@ -47,7 +47,7 @@ def pip_requirements(module: str) -> list[str]:
     """Exact versions of the libraries that the served code imports."""
     versions = {**fingerprint.installed_versions(module), "pydantic": metadata.version("pydantic")}
     installed = {name: version for name, version in versions.items() if name != "python" and version != "absent"}
-    # A build tag such as `+cpu` is no release that a package index offers.
+    # A build tag such as `+cpu` is not part of a release on a package index.
     return [f"{name}=={version.partition('+')[0]}" for name, version in sorted(installed.items())]
 
 

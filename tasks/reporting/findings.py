@@ -1,7 +1,7 @@
 """What the stages of a run have to say about it: problems first, then warnings, and what was done to the rows.
 
-A stage says so in its summary: `warnings` are sentences about the data or the figures; by one of its `problems` nothing
-was learned or no figure can be trusted, and each names the setting to change.
+A stage says so in its summary: `warnings` are sentences about the data or the metrics; by one of its `problems` nothing
+was learned or no metric can be trusted, and each names the setting to change.
 """
 
 from collections.abc import Iterable, Iterator

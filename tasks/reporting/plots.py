@@ -1,6 +1,6 @@
-"""Plots of a run: quiet, colour-blind-safe, and the same bytes for the same figures.
+"""Plots of a run: quiet, colour-blind-safe, and the same bytes for the same numbers.
 
-Each function returns a Figure of its own; pyplot and its process-wide state are never touched.
+Each function returns a new Figure; pyplot and its process-wide state are never touched.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ def draw_loss_curves(
 
 
 def write_png(figure: "Figure", path: Path) -> Path:
-    """Write a figure without the version of the library that drew it, so that equal figures have equal bytes."""
+    """Write a figure without the version of the library that drew it, so that equal plots have equal bytes."""
     figure.savefig(path, format="png", metadata={"Software": None})
     return path
 

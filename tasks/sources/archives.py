@@ -121,7 +121,7 @@ def _normalized(name: str) -> str:
 
 
 def _read_document(member: Member, file: InputFile, intake: Intake) -> bytes:
-    assert member.open is not None, "a folder is no document"
+    assert member.open is not None, "a folder is not a document"
     place = f"{file.path}!{member.name}"
     if member.num_bytes > intake.settings.max_document_bytes:
         raise document_too_large(intake.settings.max_document_bytes, place=place)

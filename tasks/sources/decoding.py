@@ -100,7 +100,7 @@ def decode(data: bytes, encoding: str, *, place: str, line: int, offset: int, sa
 
 
 def has_utf8_mark(head: bytes, encoding: str) -> bool:
-    """Tell whether text begins with a byte order mark that is no part of it."""
+    """Tell whether text begins with a byte order mark that is not part of it."""
     return head.startswith(codecs.BOM_UTF8) and codecs.lookup(encoding).name == "utf-8"
 
 
@@ -147,7 +147,7 @@ class Lines(Iterator[str]):
         return line
 
     def _sample(self, data: bytes) -> bytes:
-        """The bytes at fault and those that follow; none once so many were left out that no remedy is read."""
+        """The bytes at fault and those that follow; none once too many were left out for a remedy to be read."""
         return data + self._stream.peek() if self._intake.skipped < MAX_EXAMPLES else b""
 
     def take_fault(self) -> InputError | None:

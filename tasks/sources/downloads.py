@@ -94,7 +94,7 @@ def _accept(part: Path, target: Path, remote: RemoteFile) -> None:
 
 
 class _Transfer:
-    """The tries to complete one `.part` file; each goes on where the last one broke off."""
+    """The tries to complete one `.part` file; each continues where the last one stopped."""
 
     def __init__(self, remote: RemoteFile, part: Path, patience: Patience) -> None:
         self._remote, self._part, self._patience = remote, part, patience
@@ -140,7 +140,7 @@ class _Transfer:
         offset = self._num_bytes()
         if not response.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
             self._part.unlink()
-            raise Interruption("E-NET-002", "sent another range than it was asked for")
+            raise Interruption("E-NET-002", "sent a different range than requested")
         return offset
 
     def _copy(self, response: httpx.Response, file: BinaryIO, total: int | None) -> None:
@@ -163,11 +163,11 @@ class _Transfer:
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise Interruption("E-NET-001", f"cannot be reached ({error})") from error
         except httpx.TimeoutException as error:
-            raise Interruption("E-NET-003", f"fell silent after {self._num_bytes()} bytes") from error
+            raise Interruption("E-NET-003", f"stopped sending after {self._num_bytes()} bytes") from error
         except httpx.TransportError as error:
-            raise Interruption("E-NET-002", f"broke off after {self._num_bytes()} bytes ({error})") from error
+            raise Interruption("E-NET-002", f"lost the connection after {self._num_bytes()} bytes ({error})") from error
         except (httpx.InvalidURL, ValueError) as error:
-            problem = f"was redirected to no valid address ({quoted(error)})."
+            problem = f"was redirected to an invalid address ({quoted(error)})."
             raise ServiceError("E-NET-007", problem, fix=LOCAL_COPY, file=self._remote.url) from error
 
     def _refuse_beyond_cap(self, num_bytes: int) -> None:

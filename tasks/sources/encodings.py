@@ -15,7 +15,7 @@ WESTERN = "cp1252"
 # In Western text few letters are beyond ASCII; in a text of another script they are the rule.
 MAX_WESTERN_SHARE = 0.2
 # Two bytes of a double-byte encoding are UTF-8 by chance about once in six, so eight different ones that go on a
-# character are no chance. In encodings of single bytes, which have letters in each half of the upper ones, fewer are.
+# character are not chance. In encodings of single bytes, with letters in each half of the upper ones, fewer are.
 LEAST_UTF8_BYTES = {False: 8, True: 3}
 BEYOND_ASCII = range(128, 256)
 MAX_SHOWN_BYTES = 12
@@ -52,10 +52,10 @@ def propose_encodings(sample: bytes) -> list[str]:
 def remedy_for(proposed: Sequence[str]) -> str:
     """Say what to do about bytes that cannot be decoded, given what they may be."""
     if not proposed:
-        return "set encoding to the one in which the file was written, and look at a few rows then; or clean the file."
+        return "set encoding to the one in which the file was written, then check a few rows; or clean the file."
     others = "".join(f" or {quoted(name)}" for name in proposed[1:])
     also = f" (the bytes also fit{others.removeprefix(' or')})" if others else ""
-    return f"set encoding = {quoted(proposed[0])}{also}, and look at a few rows then; or clean the file."
+    return f"set encoding = {quoted(proposed[0])}{also}, then check a few rows; or clean the file."
 
 
 def refuse_utf8_read_otherwise(head: bytes, encoding: str, place: str) -> None:

@@ -73,7 +73,7 @@ def refuse_html(response: httpx.Response, start: bytes) -> None:
         shown = quoted(start[:60].decode("utf-8", "replace"))
         raise ServiceError(
             "E-NET-005",
-            f"got HTML that begins with {shown}, expected a file; a login page may stand before the network.",
+            f"got HTML that begins with {shown}, expected a file; the network may require a login.",
             fix=LOCAL_COPY,
             file=str(response.url),
         )

@@ -61,7 +61,7 @@ class Inputs:
     def digest(self) -> str:
         """SHA-256 over the names and contents of all files that are read.
 
-        Raises InputError (E-SRC-002) for what is no readable regular file.
+        Raises InputError (E-SRC-002) for what is not a readable regular file.
         """
         return fingerprint.digest_of({file.name: _sha256(file.path) for file in self.files})
 
@@ -124,7 +124,7 @@ def _nothing_found(location: str, ignored: list[str], settings: FileSettings) ->
 def _nab_path(_settings: FileSettings) -> Path:
     raise InputError(
         "E-SRC-001",
-        "the archive of the benchmark is not downloaded: its releases have no published check sum.",
+        "the archive of the benchmark is not downloaded: its releases have no published checksum.",
         fix="fetch it from https://github.com/numenta/NAB/releases (.tar.gz), and name it with --from-file.",
     )
 

@@ -61,7 +61,7 @@ class Intake(Generic[SettingsT_co]):
     spellings: Spellings = field(default_factory=Spellings)
 
     def reject(self, error: InputError) -> None:
-        """Stop at a bad row, or count it and go on, as `on_bad_rows` says."""
+        """Stop at a bad row, or count it and continue, as `on_bad_rows` says."""
         if self.refused is not None:
             self.refused.append(error)
         elif self.settings.on_bad_rows == "error":
@@ -73,7 +73,7 @@ class Intake(Generic[SettingsT_co]):
             self.examples.append(str(error).partition("\n")[0])
 
     def reject_file(self, error: InputError) -> None:
-        """Stop at a file that is bad as a whole; only training goes on without it, if `on_bad_rows` says so."""
+        """Stop at a file that is bad as a whole; only training continues without it, if `on_bad_rows` says so."""
         if self.refused is not None:
             raise error
         self.reject(error)
@@ -84,7 +84,7 @@ class Intake(Generic[SettingsT_co]):
         self.warnings += warnings
 
     def ignore(self, name: str) -> None:
-        """Count a file or member that is no document."""
+        """Count a file or member that is not a document."""
         self.num_ignored += 1
         self.first_ignored = self.first_ignored or name
 
@@ -131,7 +131,7 @@ def check_columns(wanted: Iterable[str], found: Sequence[str], *, file: InputFil
         if found.count(column) > 1:
             raise InputError(
                 "E-SRC-010",
-                f"is there {found.count(column)} times, expected once.",
+                f"occurs {found.count(column)} times, expected once.",
                 fix="rename or remove the others.",
                 file=file.path,
                 row=line,

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 # Format characters that are seen: signs above or below numbers (Unicode's property Prepended_Concatenation_Mark).
 SEEN = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd")
-# What is not seen (Unicode's property Default_Ignorable_Code_Point) beside format and control characters: joiners of
+# What is not seen (Unicode's property Default_Ignorable_Code_Point) besides format and control characters: joiners of
 # graphemes, fillers, vowels without a sign, and selectors of variants.
 UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]")
 # Between letters that join, and between the parts of a picture, joiners do show; this is where such characters are.
@@ -51,7 +51,7 @@ def look_of(label: str) -> str:
 def match_labels(labels: Iterable[str], known: Iterable[str]) -> dict[str, str]:
     """For each of some labels the known one it is: the same in plain spelling, else the only one that looks alike.
 
-    A label that is none of them is left out.
+    Any other label is left out.
     """
     by_spelling = {plain_label(label): label for label in known}
     by_look: dict[str, list[str]] = {}

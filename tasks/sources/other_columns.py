@@ -1,4 +1,4 @@
-"""All cells of a few rows, read again: what a file says of rows beside the columns that a recipe names.
+"""All cells of a few rows, read again: what a file says of rows besides the columns that a recipe names.
 
 Only what is at fault is looked at twice, so the first pass over a source reads no more than it needs.
 """

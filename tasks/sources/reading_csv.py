@@ -79,7 +79,7 @@ def _records(
             yield first_line, fault
         elif fields is None:
             return
-        elif any(fields):  # spreadsheets leave rows of nothing but delimiters behind
+        elif any(fields):  # spreadsheets leave rows that contain only delimiters
             yield first_line, fields
         else:
             intake.blank_lines += 1
@@ -104,7 +104,7 @@ def _field_limit(limit: int) -> Generator[None]:
 def _repeated_header(file: InputFile, line: int) -> InputError:
     return InputError(
         "E-DATA-050",
-        "repeats the header, as files do that were joined.",
+        "repeats the header, as concatenated files do.",
         fix='remove the line, or set on_bad_rows = "skip".',
         file=file.path,
         row=line,

@@ -57,7 +57,7 @@ def _rows(contents: Iterator[tuple[str, str, bytes]], intake: Intake) -> Iterato
 class _ClassFolders:
     """Reads label and split from folder names; all class folders of a source lie equally deep.
 
-    Otherwise a stray text beside the class folders would found a class of its own.
+    Otherwise a stray text next to the class folders would become a class.
     """
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class _ClassFolders:
         if parent in ("", *SPLIT_NAMES) or len(folders) != self._depth:
             raise InputError(
                 "E-SRC-007",
-                "lies in no class folder, or not as deep as the documents before it.",
+                "is not in a class folder, or not at the depth of the documents before it.",
                 fix='use folders [split/]class/document, or narrow include, for example to "*/*/*.txt".',
                 file=place,
             )

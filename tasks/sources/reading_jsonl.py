@@ -118,7 +118,7 @@ def _parse_object(line: str) -> dict:
         raise
     except ValueError as error:
         reason = f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else error
-        raise _LineError("E-JSON-001", f"is not JSON ({reason}).", "write one whole JSON object per line.") from None
+        raise _LineError("E-JSON-001", f"is not valid JSON ({reason}).", "write one JSON object per line.") from None
     if not isinstance(record, dict):
         raise _LineError("E-JSON-002", f"got {_shown(record)}, expected an object.", "write one JSON object per line.")
     return record
@@ -165,5 +165,5 @@ def _refuse_lone_surrogates(cells: list[str | None]) -> None:
         except UnicodeEncodeError as error:
             escape = f"\\u{ord(cell[error.start]):04x}"
             raise _LineError(
-                "E-JSON-006", f"holds half a surrogate pair ({escape}).", "write the other half, or leave it out."
+                "E-JSON-006", f"contains half a surrogate pair ({escape}).", "write the other half, or leave it out."
             ) from None

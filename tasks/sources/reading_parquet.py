@@ -62,7 +62,7 @@ def _refuse_other_formats(file: InputFile) -> None:
         shown = " and ".join(quoted(end.decode("latin-1")) for end in (head, tail))
         raise InputError(
             "E-PQ-001",
-            f'is cut off or no Parquet: begins and ends with {shown}, expected "PAR1" twice.',
+            f'is cut off or not Parquet: begins and ends with {shown}, expected "PAR1" twice.',
             fix="fetch or write the file again.",
             file=file.path,
         )

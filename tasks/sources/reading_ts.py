@@ -17,7 +17,7 @@ from tasks.sources.intake import Intake, RawRow, batched, check_columns
 
 MISSING = "?"
 REFUSED = {
-    "@timestamps": ("true", "has times of its own for each step"),
+    "@timestamps": ("true", "has a time for each step"),
     "@classlabel": ("false", "has no labels"),
     "@targetlabel": ("true", "has numbers to predict in place of labels"),
 }

@@ -61,7 +61,7 @@ def label_checks(settings: LabelledSource) -> list[Check]:
             "got nothing, expected a label.",
             'fill the label in, drop the row, or put it in the split "unlabelled".',
         ),
-        Check("E-ENC-004", "label", holds_nul(label), "holds a NUL character.", "remove it."),
+        Check("E-ENC-004", "label", holds_nul(label), "contains a NUL character.", "remove it."),
         Check(
             "E-DATA-013",
             "label",

@@ -53,7 +53,7 @@ class ServedSource(ABC, Generic[SourceT]):
         return self.trained_as().model_validate(self.source).with_preset()
 
     def settings_for(self, path: Path, **changed: object) -> SourceT:
-        """The source's settings for other files in any format, but for those that are `changed`."""
+        """The source's settings for other files in any format, except those that are `changed`."""
         own = reading_rules(self.settings, path, without=self.not_obeyed) | self.learned()
         return self.read_as().model_validate(own | {"path": str(path), **changed})
 

@@ -19,7 +19,7 @@ class FileSettings(Settings):
     """Which files to read and how, whatever their rows mean; a subclass names the columns it wants."""
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {"files": {}}
-    # What may be set beside a built-in data set, whose layout is known.
+    # What may be set for a built-in data set, whose layout is known.
     free: ClassVar[frozenset[str]] = frozenset({"dataset", "path", "on_bad_rows"})
     reads_documents: ClassVar[bool] = False
     # Formats of tables that only some sources have, by suffix.
@@ -32,7 +32,7 @@ class FileSettings(Settings):
         max_length=4096,
         description="File, folder or glob; for a built-in data set a local copy. Relative to the working directory.",
     )
-    format: str = Field("auto", description="How files are read; `auto` goes by their suffix.")
+    format: str = Field("auto", description="How files are read; `auto` goes by the suffix.")
     where: dict[str, str] = Field({}, max_length=16, description="Keep only rows whose columns have these values.")
     quoted: bool = Field(True, description='Whether fields of CSV and TSV may be quoted with `"`.')
     delimiter: str | None = Field(
@@ -46,19 +46,19 @@ class FileSettings(Settings):
         "error", description="`skip` leaves bad rows and unreadable files out, and stores how many and the first few."
     )
     # Each bound is checked before the memory or the time is spent.
-    max_bytes: int = Field(32 * GIB, ge=1, le=2**50, description="Decompressed bytes read from the source in all.")
-    max_rows: int = Field(100_000_000, ge=1, le=2**32 - 1, description="Rows kept from the source in all.")
-    max_ratio: float = Field(200, ge=1, le=1_000_000, description="Decompressed bytes per compressed byte of a file.")
-    max_members: int = Field(1_000_000, ge=1, le=100_000_000, description="Files of a folder or members of an archive.")
+    max_bytes: int = Field(32 * GIB, ge=1, le=2**50, description="Maximum decompressed bytes of the source.")
+    max_rows: int = Field(100_000_000, ge=1, le=2**32 - 1, description="Maximum rows kept from the source.")
+    max_ratio: float = Field(200, ge=1, le=1_000_000, description="Maximum decompressed bytes per compressed byte.")
+    max_members: int = Field(1_000_000, ge=1, le=100_000_000, description="Maximum files in a folder or archive.")
     max_document_bytes: int = Field(
-        10 * 2**20, ge=1, le=2**31 - 1, description="Bytes of one document, or of one line of a table."
+        10 * 2**20, ge=1, le=2**31 - 1, description="Maximum bytes of a document or of a line of a table."
     )
 
     @field_validator("delimiter")
     @classmethod
     def _parts_fields(cls, delimiter: str | None) -> str | None:
         if delimiter is not None and delimiter in '"\r\n\0':
-            raise ValueError(f"{delimiter!r} cannot part fields; write a character such as ; or | or \\t")
+            raise ValueError(f"{delimiter!r} cannot separate fields; write a character such as ; or | or \\t")
         return delimiter
 
     @field_validator("encoding")
@@ -85,7 +85,7 @@ class FileSettings(Settings):
         layout = [name for name in fields if name not in self.free and not name.startswith("max_")]
         changed = [name for name in layout if getattr(self, name) != fields[name].default]
         if self.dataset != "files" and changed:
-            raise ValueError(f'dataset "{self.dataset}" has a layout of its own; remove {", ".join(changed)}')
+            raise ValueError(f'dataset "{self.dataset}" has a fixed layout; remove {", ".join(changed)}')
         return self
 
     def with_preset(self) -> Self:
@@ -122,12 +122,12 @@ class LabelledSource(FileSettings):
         None, min_length=1, max_length=256, description="Column that holds the official split, if there is one."
     )
     labels: dict[str, str] = Field(
-        {}, max_length=1000, description="Labels that may occur and the names they get; empty accepts any."
+        {}, max_length=1000, description="Allowed labels and the names to give them; empty accepts any."
     )
     similar_labels: Literal["error", "merge", "keep"] = Field(
         "error",
-        description="What becomes of labels that differ only in case, width, marks around or zeros before them: "
-        "`merge` gives all of them the most frequent spelling, `keep` takes them for different classes.",
+        description="How to treat labels that differ only in case, width, surrounding marks or leading zeros: "
+        "`merge` gives all of them the most frequent spelling, `keep` treats them as different classes.",
     )
 
     @field_validator("labels")

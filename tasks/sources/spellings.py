@@ -75,7 +75,7 @@ class Spellings:
         return InputError(
             "E-DATA-030",
             f"got {spelled_out(label)} ({plural(rows[named[label]], 'row')}), which reads like {others}{more}.",
-            fix='write the label in one way, or set source.similar_labels = "merge" if it is one class, "keep" if not.',
+            fix='spell the label in one way, or set source.similar_labels = "merge" if it is one class, "keep" if not.',
             file=file,
             row=line,
             column=column,

@@ -50,7 +50,7 @@ def reflected_interval(value: float, draws: np.ndarray, confidence: float) -> In
 
 
 def mean_with_interval(value_per_row: np.ndarray, *, resamples: int, confidence: float, seed: int) -> Interval:
-    """Mean of one figure per row, such as a paired difference, with its percentile bootstrap interval."""
+    """Mean of one number per row, such as a paired difference, with its percentile bootstrap interval."""
     num_rows = len(value_per_row)
     draws = [value_per_row @ counts / num_rows for counts in draw_resamples(num_rows, resamples, seed)]
     return percentile_interval(value_per_row.mean(), np.concatenate(draws), confidence)

@@ -1,4 +1,4 @@
-"""Is the challenger better than the champion on the same rows, or only luckier? One-sided tests of paired figures."""
+"""Is the challenger better than the champion on the same rows, or only luckier? One-sided tests of paired losses."""
 
 import math
 

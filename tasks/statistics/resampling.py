@@ -108,7 +108,7 @@ def draw_blocks(num_units: int, block: int, resamples: int, seed: int) -> Iterat
 
 
 def _cover(starts: np.ndarray, lengths: np.ndarray, num_units: int) -> np.ndarray:
-    """Count how many blocks cover each unit; a block that runs over the end goes on at the beginning."""
+    """Count how many blocks cover each unit; a block that runs over the end continues at the beginning."""
     # Blocks go up by one at their start and down at their end, on a line of two turns that is then folded.
     changes = np.zeros((2 * num_units + 1, starts.shape[1]))
     column = np.arange(starts.shape[1])

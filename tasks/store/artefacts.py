@@ -138,7 +138,7 @@ def open_artefact(reference: str) -> Artefact:
     if not re.fullmatch(r"[a-z_]+/[0-9a-f]{24}", reference) or not (folder / MANIFEST).is_file():
         raise IntegrityError(
             "E-INT-004",
-            f"no artefact {quoted(reference)} lies in {home() / 'data'}.",
+            f"there is no artefact {quoted(reference)} in {home() / 'data'}.",
             fix="set RNNFLOW_HOME to the project folder of the run that made it, or run that stage again.",
         )
     return _reference(folder, cached=True, wall_s=0.0)

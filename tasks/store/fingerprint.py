@@ -63,14 +63,14 @@ def reached_modules(*modules: str) -> dict[str, Path]:
 
 
 class Code(TypedDict):
-    """What a stage's result owes to its code: the digest of all that it reaches, and the libraries' versions."""
+    """The code's part in a stage's key: the digest of all that it reaches, and the libraries' versions."""
 
     code: str
     libraries: dict[str, str]
 
 
 def describe_code(*modules: str) -> Code:
-    """What a stage's result owes to its code: `code`, a digest of all it reaches, and the versions of `libraries`."""
+    """The code's part in a stage's key: `code`, a digest of all it reaches, and the versions of `libraries`."""
     return {"code": code_digest(*modules), "libraries": installed_versions(*modules)}
 
 
@@ -134,7 +134,7 @@ def _imports_of(name: str, path: Path) -> list[str]:
 
 
 def _source_digest(path: Path) -> str:
-    # A template beside its module (`report.html.j2` beside `report.py`) is part of its code.
+    # A template next to its module (`report.html.j2` next to `report.py`) is part of its code.
     resources = sorted(p for p in path.parent.glob(f"{path.stem}.*") if p.suffix not in (".py", ".pyc"))
     digests = [hashlib.sha256(resource.read_bytes()).hexdigest() for resource in resources]
     return digest_of([_read_module(path.read_bytes()).code, *digests])

@@ -1,4 +1,4 @@
-"""What lies beside an artefact's files: where it comes from and what it holds, as JSON values."""
+"""What is stored with an artefact's files: where it comes from and what it holds, as JSON values."""
 
 import json
 from typing import Any, Protocol, Self, TypedDict

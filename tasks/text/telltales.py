@@ -25,8 +25,8 @@ def find_telltale_tokens(train: pl.LazyFrame) -> list[str]:
     )
     suspicious = scored.filter((pl.col("coverage") >= MIN_COVERAGE) & (pl.col("precision") >= MIN_PRECISION))
     return [
-        f"the token {quoted(token)} stands in {coverage:.0%} of the rows labelled {quoted(label)} and in hardly "
-        "any other: is the label written into the text?"
+        f"the token {quoted(token)} occurs in {coverage:.0%} of the rows labelled {quoted(label)} and in almost no "
+        "others: is the label part of the text?"
         for token, label, coverage in suspicious.sort("coverage", "token", descending=[True, False])
         .select("token", "label", "coverage")
         .head(5)

@@ -130,7 +130,7 @@ def test_a_fit_that_is_lost_twice_fails_alone(order: FitOrder, monkeypatch: pyte
 
     assert str(caught.value) == (
         'E-FIT-001 not all candidates were fitted on the GPU pool (gru: Crashed, "out of memory").\n'
-        "Fix: retry this run: finished fits are kept, and an interrupted one goes on from its checkpoint."
+        "Fix: retry this run: finished fits are kept, and an interrupted one continues from its checkpoint."
     )
     assert gpu_pool.find_fitted(CLASSIFY, order.shards, LSTM, None) is not None
 
@@ -177,7 +177,7 @@ def test_an_artefact_under_another_key_is_refused(order: FitOrder, monkeypatch: 
     pool = Pool({"gru 1": [Completed()], "lstm 1": [Cancelled()]})
     monkeypatch.setattr(gpu_pool, "run_deployment", pool.run_deployment)
 
-    with pytest.raises(IntegrityError, match='E-FIT-002 the worker\'s fit of candidate "gru" has another key'):
+    with pytest.raises(IntegrityError, match='E-FIT-002 the worker fitted candidate "gru" under a different key'):
         gpu_pool.fit_on_pool(pool, "gpu", order, order.candidates)
 
 

@@ -60,7 +60,9 @@ def test_the_first_model_becomes_champion_and_anchors_later_ones(registered_home
 
     accuracy = reviews[1].best.metrics["test/accuracy"]
     assert (entry.action, entry.champion, entry.previous, entry.number) == ("first", "1", "", 1)
-    assert entry.reason == f"first: no champion yet; {100 * accuracy:.2f} % on 40 rows is where later ones start from."
+    assert (
+        entry.reason == f"first: becomes champion; {100 * accuracy:.2f} % on 40 rows is the reference for later models."
+    )
     assert entry.verdict["figures"]["anchor"]["accuracy"] == accuracy
     assert (entry.splits, entry.flow_run) == (reviews[0].splits.reference, "flow-1")
     assert registrations.read_aliases("reviews") == {"champion": "1"}
@@ -146,7 +148,7 @@ def test_a_champion_that_comes_from_another_run_is_current(rivals, reviews):
 
     [entry] = ledger.read_entries("reviews")
     assert (verdict["verdict"], verdict["alias"], verdict["decisions"]) == ("current", "champion", 0)
-    assert verdict["reasons"] == [f"current: v1 is the champion already, since {entry.created[:10]} (entry 1: first)."]
+    assert verdict["reasons"] == [f"current: v1 is already the champion, since {entry.created[:10]} (entry 1: first)."]
     run = mlflow_client.connect().get_run(registration["mlflow_run"])
     assert run.data.tags["rnnflow.verdict"] == "current"
 
@@ -187,7 +189,7 @@ def test_alpha_shrinks_with_every_decision_on_the_same_rows(challenge, monkeypat
     assert (verdict["decisions"], verdict["alpha"]) == (4, 0.0125)
     assert verdict["reasons"][0].endswith("p = 1 > alpha 0.013 (decision 4 on these rows).")
     assert verdict["reasons"][1] == (
-        "These test rows have decided 4 times, more than 3: they are worn. "
+        "These test rows have been used for 4 decisions (limit 3). "
         "Collect new ones, train on a split with them, and accept the first model by hand."
     )
 
@@ -201,7 +203,7 @@ def test_other_test_rows_are_refused_until_a_person_accepts_them(rivals, reviews
     old = reviews[0].splits.reference
     assert (verdict["verdict"], verdict["alias"], verdict["figures"]) == ("refused", "challenger", {})
     assert verdict["reasons"] == [
-        f"refused: champion v1 was decided on the test rows of {old} and may have been trained on some of the "
+        f"refused: champion v1 was chosen on the test rows of {old} and may have been trained on some of the "
         f"20 test rows of {other.reference}.",
         f"Fix: train with the test rows of {old}, or take the new ones over together with this version: "
         "rnnflow promote reviews/2 --reason TEXT",
@@ -242,7 +244,7 @@ def test_corrected_test_rows_are_compared_on_and_their_decisions_go_on(
 
     assert (verdict["verdict"], verdict["decisions"], verdict["alpha"]) == ("kept", 2, 0.025)
     assert verdict["reasons"][1] == (
-        "The test rows changed with the source (rows with another label: 1): both models were scored anew."
+        "The test rows changed with the source (rows with another label: 1): both models were scored again."
     )
     assert ledger.head("reviews").splits == corrected.splits.reference
     assert ledger.head("reviews").holdout != ledger.read_entries("reviews")[0].holdout
@@ -273,7 +275,8 @@ def test_a_champion_without_its_files_is_not_compared(challenge, rivals):
     assert (verdict["verdict"], verdict["champion"]) == ("refused", "1")
     assert verdict["reasons"][0].startswith("refused: v1 cannot be scored: E-REG-003 ")
     assert verdict["reasons"][1] == (
-        "Fix: restore `mlruns/`; or return to the last champion that is whole: rnnflow rollback reviews --reason TEXT; "
+        "Fix: restore `mlruns/`; or return to the last champion whose files are intact: rnnflow rollback reviews "
+        "--reason TEXT; "
         "or accept this version: rnnflow promote reviews/2 --reason TEXT"
     )
 
@@ -312,7 +315,7 @@ def test_a_champion_that_is_registered_again_is_current_under_its_new_number(riv
     verdict = gate.fn(CLASSIFY, again, reviews[0], registered, SETTINGS).summary
 
     assert (registered.summary["version"], verdict["verdict"], verdict["champion"]) == ("3", "current", "3")
-    assert verdict["reasons"][0].startswith("current: v3 is what the champion v1 was, since ")
+    assert verdict["reasons"][0].startswith("current: v3 is the same model as the champion v1, since ")
     assert ledger.head("reviews").action == "renumbered"
     assert registrations.read_aliases("reviews") == {"champion": "3"}
     assert named_models.resolve_model("reviews").version == "3"
@@ -350,9 +353,9 @@ def test_a_version_taken_back_by_a_person_does_not_return_by_itself(challenge, m
 
     assert (verdict["verdict"], verdict["champion"], verdict["entry"]) == ("kept", "1", 3)
     assert verdict["reasons"] == [
-        f"kept: v2 was taken back on {rollback.created[:10]} by {rollback.actor} (entry 3: rude to customers), "
-        "so it does not return by itself.",
-        "Fix: to accept it all the same: rnnflow promote reviews/2 --reason TEXT",
+        f"kept: v2 was rolled back on {rollback.created[:10]} by {rollback.actor} (entry 3: rude to customers), "
+        "so it is not promoted automatically.",
+        "Fix: to accept it anyway: rnnflow promote reviews/2 --reason TEXT",
     ]
 
 

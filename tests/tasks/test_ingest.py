@@ -242,7 +242,7 @@ def test_a_folder_with_too_many_files_is_refused(tmp_path):
         ({"path": "x", "encoding": "utf-16"}, "utf-16 is unknown or does not extend ASCII"),
         ({"path": "x", "encoding": "klingon"}, "klingon is unknown or does not extend ASCII"),
         ({"path": "x", "text_column": "label"}, "must differ"),
-        ({"dataset": "reviews", "labels": {"0": "a"}}, 'dataset "reviews" has a layout of its own; remove labels'),
+        ({"dataset": "reviews", "labels": {"0": "a"}}, 'dataset "reviews" has a fixed layout; remove labels'),
         ({"path": "x", "colour": "red"}, "Extra inputs are not permitted"),
         ({"path": "x", "max_rows": 0}, "greater than or equal to 1"),
     ],

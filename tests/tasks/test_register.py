@@ -170,7 +170,7 @@ def test_a_model_that_reads_texts_otherwise_gets_no_alias(mlflow_store, reviews,
 
     monkeypatch.setattr(TextClassifier, "load", classmethod(skewed))
 
-    with pytest.raises(IntegrityError, match=r"E-REG-005 row [0-9]+: the served model cuts its text into other tokens"):
+    with pytest.raises(IntegrityError, match=r"E-REG-005 row [0-9]+: the served model tokenizes its text differently"):
         register.fn(CLASSIFY, RUN, *reviews, SETTINGS)
 
     assert mlflow_client.connect().get_registered_model("reviews").aliases == {}

@@ -178,7 +178,7 @@ def test_protocol_firewall_and_certificate_are_stated(page: str) -> None:
     assert "240 rows were read and 2 skipped" in text
     assert "near duplicate 17 rows" in text
     assert "The invariance certificate passed: on 40 validation rows" in text
-    assert "change its outputs by at most 2.5e-07, with 1e-05 allowed" in text
+    assert "changed its outputs by at most 2.5e-07, with 1e-05 allowed" in text
     assert "rows 1 bitwise yes deviations, logits 0 " in text
     assert "polars 2." in text
 

@@ -1,4 +1,4 @@
-"""Windows of texts to their answers: sorted by length into batches, and batches scored beside each other.
+"""Windows of texts to their answers: sorted by length into batches, and batches scored in parallel.
 
 A recurrent step is too small a piece of work to be worth dividing among cores, so each core takes whole batches.
 A batch is computed by one thread, so answers do not depend on the number of cores.

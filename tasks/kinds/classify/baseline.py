@@ -32,10 +32,10 @@ INPUTS = ("splits",)
 # Of the validation texts must hold an n-gram that is counted, lest the baseline compare with nothing.
 LEAST_SHARE = 0.5
 WARNINGS = {
-    "characters": "the baseline counts characters, as most validation texts hold no word of at "
+    "characters": "the baseline counts characters, because most validation texts contain no word of at "
     "least {texts} (baseline.min_count)",
-    "nothing": "the baseline knows nothing but the shares of the classes, as most validation texts hold no word and no "
-    "character of at least {texts} (baseline.min_count)",
+    "nothing": "the baseline knows only the shares of the classes, because most validation texts contain no word and "
+    "no character of at least {texts} (baseline.min_count)",
 }
 
 
@@ -43,9 +43,9 @@ class BaselineSettings(Settings):
     """TF-IDF over word n-grams with a logistic regression."""
 
     ngram_max: int = Field(2, ge=1, le=5, description="Longest n-gram, in words.")
-    min_count: int = Field(3, ge=1, le=1_000_000, description="Training texts an n-gram must occur in.")
+    min_count: int = Field(3, ge=1, le=1_000_000, description="Minimum training texts with an n-gram.")
     max_features: int = Field(1_000_000, ge=1, le=100_000_000, description="N-grams kept, the most frequent first.")
-    sublinear_tf: bool = Field(True, description="Weigh a term that occurs n times in a text as 1 + ln n.")
+    sublinear_tf: bool = Field(True, description="Weight a term that occurs n times in a text by 1 + ln n.")
     c_grid: tuple[PositiveFloat, ...] = Field(
         (1, 3, 10, 30, 100),
         min_length=1,
@@ -89,7 +89,7 @@ def weigh(counts: Mapping[str, "csr_matrix"], settings: BaselineSettings) -> dic
 
 
 def write_baseline(folder: Path, *, splits: Artefact, settings: BaselineSettings) -> ModelSummary:
-    """Fill the artefact's folder: predictions on validation and test, as of any model."""
+    """Fill the artefact's folder: predictions on validation and test, as for any model."""
     started = time.perf_counter()
     rows = {split: read_rows(splits, split) for split in SPLITS}
     features = choose_features({split: frame["text"] for split, frame in rows.items()}, settings)

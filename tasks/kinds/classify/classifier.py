@@ -171,7 +171,7 @@ def check_texts(texts: Sequence[object]) -> None:
     for index, text in enumerate(texts):
         fault = fault_of_text(text)
         if fault is not None:
-            raise InputError("E-TEXT-001", f"text {index}: {fault}.", fix="leave this text out or mend it.")
+            raise InputError("E-TEXT-001", f"text {index}: {fault}.", fix="leave this text out or correct it.")
 
 
 def complete_classifier(folder: Path, serving: Serving, reference: Profile) -> None:

@@ -36,9 +36,9 @@ class EncodeSettings(Settings):
     tokenizer: Literal["word", "char", "subword"] = Field(
         "word", description="Unit of text: words and punctuation, code points, or byte-pair merges."
     )
-    lowercase: bool = Field(True, description="Fold case before cutting.")
-    max_size: int = Field(30_000, ge=1, le=4_000_000, description="Vocabulary entries at most, specials not counted.")
-    min_count: int = Field(2, ge=1, le=1_000_000, description="Occurrences in the training rows an entry needs.")
+    lowercase: bool = Field(True, description="Fold case before tokenizing.")
+    max_size: int = Field(30_000, ge=1, le=4_000_000, description="Maximum vocabulary size, without special tokens.")
+    min_count: int = Field(2, ge=1, le=1_000_000, description="Minimum occurrences of an entry in the training rows.")
 
 
 def count_tokens(codes: pl.LazyFrame, categories: pl.Categorical) -> pl.DataFrame:
@@ -127,7 +127,7 @@ def find_problems(measured: dict[str, dict], vocabulary: Vocabulary) -> list[str
     )
     return [
         f"{measured[name]['unknown_words']:.0%} of the {unit} of the {words} rows are unknown to the vocabulary of the "
-        f"training rows, so models can tell little of these texts; {remedy}"
+        f"training rows, so models can say little about these texts; {remedy}"
         for name, words in (("valid", "validation"), ("test", "test"))
         if measured[name]["unknown_words"] > MOST_UNKNOWN
     ][:1]

@@ -44,7 +44,7 @@ def judged_rows(batches: "Iterable[Batch]", *, texts: pl.LazyFrame, predictions:
 
 
 def prove_served(served: "PyFuncModel", judged: Judged) -> dict:
-    """Compare a loaded model with the evaluation, batched alike and as a user calls it; returns the figures.
+    """Compare a loaded model with the evaluation, batched alike and as a user calls it; returns the measurements.
 
     Raises IntegrityError (E-REG-005) for other tokens, (E-REG-006) for other logits or probabilities.
     """
@@ -72,7 +72,7 @@ def logits_of_batch(classifier: TextClassifier, batch: "Batch", texts: dict[int,
     if not same.all():
         raise IntegrityError(
             "E-REG-005",
-            f"row {batch.row[same.argmin()]}: the served model cuts its text into other tokens than those evaluated.",
+            f"row {batch.row[same.argmin()]}: the served model tokenizes its text differently from the evaluated one.",
             fix="run again with --refresh; if it persists, the served encoder differs from the stage `encode`.",
         )
     with evaluating(classifier.model):

@@ -14,7 +14,7 @@ def row_checks(settings: SourceSettings) -> list[Check]:
     text, limit = pl.col("text"), settings.max_document_bytes
     return [
         Check("E-DATA-020", "text", text.is_null(), "got null, expected a text.", "fill the text in, or drop the row."),
-        Check("E-ENC-004", "text", holds_nul(text), "holds a NUL character.", "remove it."),
+        Check("E-ENC-004", "text", holds_nul(text), "contains a NUL character.", "remove it."),
         Check(
             "E-DATA-008",
             "text",

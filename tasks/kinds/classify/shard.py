@@ -16,7 +16,7 @@ from tasks.text.tokenizers import truncated
 class ShardSettings(BucketSettings):
     """How sequences are cut, bucketed and padded."""
 
-    max_length: int = Field(400, ge=1, le=1_000_000, description="Tokens kept of a sequence, at most.")
+    max_length: int = Field(400, ge=1, le=1_000_000, description="Maximum number of tokens kept of a sequence.")
 
 
 def write_shards(folder: Path, *, encoded: Artefact, settings: ShardSettings) -> Summary:

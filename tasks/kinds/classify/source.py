@@ -10,7 +10,7 @@ from tasks.sources.settings import LabelledSource
 PRESETS = {
     "files": {},
     "reviews": {"format": "csv", "where": {"source": "imdb"}, "labels": {"0": "neg", "1": "pos"}},
-    # The corpus also holds lists of addresses, a vocabulary and features, which are no documents.
+    # The corpus also holds lists of addresses, a vocabulary and features, which are not documents.
     "imdb": {"format": "folder", "include": "t*/[npu]*/*.txt", "labels": {"neg": "neg", "pos": "pos"}},
 }
 
@@ -25,7 +25,7 @@ class SourceSettings(LabelledSource):
         "files", description="`reviews` is in an installed package, `imdb` is downloaded, `files` are your own."
     )
     format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "folder"] = Field(
-        "auto", description="How files are read; `auto` goes by their suffix, `folder` means one folder per class."
+        "auto", description="How files are read; `auto` goes by the suffix, `folder` means one folder per class."
     )
     text_column: str = Field("text", min_length=1, max_length=256, description="Column that holds the text.")
     include: str = Field("*.txt", min_length=1, max_length=256, description="Pattern of the documents in a folder.")

@@ -1,6 +1,6 @@
-"""Stage `split` for texts: rows to training, validation and test rows behind a leak firewall.
+"""Stage `split` for texts: rows to training, validation and test rows, through a leak firewall.
 
-No two splits share a text, be it exactly (after folding case, white space and Unicode form) or nearly. An official
+No two splits share a text, whether exactly (after folding case, white space and Unicode form) or nearly. An official
 split is kept: its test rows all stay, and what repeats them elsewhere goes. Otherwise rows are drawn by label. Rows
 held from an earlier split are treated as an official one, so that models of different days can be compared.
 """

@@ -52,7 +52,7 @@ class Window:
 
 
 def open_input(path: Path, serving: Serving, columns: Columns, changed: Mapping[str, object]) -> TextInput:
-    """Say how a file is read: as the training rows were, but for what the caller names or has `changed`.
+    """Say how a file is read: as the training rows were, except for what the caller names or has `changed`.
 
     The training's column of labels is read where the file has it. Raises InputError (E-SRC-003, E-SRC-011).
     """
@@ -80,7 +80,7 @@ def name_input(path: Path, stated: str) -> InputFile:
         raise InputError(
             "E-SRC-003",
             f"got {quoted(path.suffix)}, expected a file that ends in one of {suffixes}.",
-            fix="convert the file, or say what it is, as in --set source.format=csv.",
+            fix="convert the file, or state its format, as in --set source.format=csv.",
             file=path,
         )
     return InputFile(path, path.name, kind, compression)

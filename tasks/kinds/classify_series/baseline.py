@@ -1,6 +1,6 @@
-"""The baseline of sequence classification: a logistic regression on a few figures of each channel.
+"""The baseline of sequence classification: a logistic regression on a few statistics of each channel.
 
-Figures of a channel: mean, deviation, least and largest value, first and last value, and the slope of a line through
+Statistics of a channel: mean, deviation, least and largest value, first and last value, and the slope of a line through
 its steps; besides, the logarithm of the length. They are scaled by the training sequences.
 """
 
@@ -24,7 +24,7 @@ INPUTS = ("encoded",)
 
 
 class SequenceBaselineSettings(Settings):
-    """Figures of each channel with a logistic regression."""
+    """Statistics of each channel with a logistic regression."""
 
     c_grid: tuple[PositiveFloat, ...] = Field(
         (0.01, 0.1, 1, 10, 100),
@@ -35,7 +35,7 @@ class SequenceBaselineSettings(Settings):
 
 
 def measure_sequence(values: np.ndarray) -> np.ndarray:
-    """Figures of one sequence [steps, channels]: float64 [7 * channels + 1]."""
+    """Statistics of one sequence [steps, channels]: float64 [7 * channels + 1]."""
     step = np.arange(len(values)) - (len(values) - 1) / 2
     slope = step @ (values - values.mean(axis=0)) / max((step**2).sum(), 1.0)
     extremes = (values.min(axis=0), values.max(axis=0), values[0], values[-1])
@@ -43,7 +43,7 @@ def measure_sequence(values: np.ndarray) -> np.ndarray:
 
 
 def read_figures(encoded: Artefact, split: str) -> tuple[pl.DataFrame, np.ndarray]:
-    """Rows of a split (row, target), and their figures [rows, figures]."""
+    """Rows of a split (row, target), and their statistics [rows, statistics]."""
     rows = pl.read_parquet(encoded.file(f"{split}.parquet"))
     shape = (-1, len(EncodedSequencesSummary.of(encoded).channels))
     figures = [measure_sequence(values.to_numpy().reshape(shape).astype(np.float64)) for values in rows[VALUES_COLUMN]]
@@ -51,7 +51,7 @@ def read_figures(encoded: Artefact, split: str) -> tuple[pl.DataFrame, np.ndarra
 
 
 def write_baseline(folder: Path, *, encoded: Artefact, settings: SequenceBaselineSettings) -> ModelSummary:
-    """Fill the artefact's folder: predictions on validation and test, as of any model."""
+    """Fill the artefact's folder: predictions on validation and test, as for any model."""
     from sklearn.preprocessing import StandardScaler
 
     started_s = time.perf_counter()

@@ -46,14 +46,14 @@ class Written:
 
 
 class SequenceScaleSettings(Settings):
-    """How numbers are scaled, and what becomes of missing ones."""
+    """How numbers are scaled, and how missing ones are treated."""
 
     method: Literal["standard", "robust", "minmax", "none"] = Field(
         "standard", description="Scale by mean and deviation, by median and quartiles, by range, or not at all."
     )
     missing: Literal["error", "forward", "mean"] = Field(
         "error",
-        description="What becomes of missing numbers: `forward` repeats the last one, `mean` takes that of training.",
+        description="How to treat missing numbers: `forward` repeats the last one, `mean` uses the training mean.",
     )
 
 
@@ -97,7 +97,7 @@ def find_problems(split: str, written: Written, scaler: Scaler) -> Iterator[str]
     remedy = (
         'set encode.method to "standard"'
         if scaler.method == "none"
-        else "bring it without the level of each sequence, or leave it out of source.value_columns"
+        else "provide it without the level of each sequence, or leave it out of source.value_columns"
     )
     for (column,), found in pl.concat(written.rounded).group_by("column", maintain_order=True):
         if found.height > MANY * written.sequences:

@@ -56,7 +56,7 @@ def _lost_a_row(file: str, line: int | None, series: str) -> InputError:
     return InputError(
         "E-SEQ-004",
         f"sequence {quoted(series)} lacks, or may lack, a row that could not be read.",
-        fix="correct the row; without it the sequence would be another one.",
+        fix="correct the row; without it the sequence would be incomplete.",
         file=file,
         row=line,
     )

@@ -168,7 +168,7 @@ def _without_numbers(series: str, place: tuple[str, int]) -> InputError:
     file, line = place
     return InputError(
         "E-SEQ-001",
-        f"sequence {quoted(series)} has no number at any of its steps.",
+        f"sequence {quoted(series)} has no number at any step.",
         fix="fill them in, or leave the sequence out.",
         file=file,
         row=line,

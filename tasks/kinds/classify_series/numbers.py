@@ -46,8 +46,8 @@ def _refuse_infinite(steps: pl.DataFrame, names: list[str]) -> None:
             series, time = beyond.select("series", "time").row(0)
             raise InputError(
                 "E-SER-010",
-                f"the number at {time} in series {quoted(series)} leaves the range of 32-bit floats once scaled by "
-                "what the training sequences hold.",
+                f"the number at {time} in series {quoted(series)} is out of range for 32-bit floats once scaled by "
+                "the training sequences.",
                 fix="correct the number, or set encode.method to another.",
                 column=bare_name(name),
             )

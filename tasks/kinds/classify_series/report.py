@@ -20,5 +20,5 @@ PRESENTATION = dataclasses.replace(
 
 
 def draw_figures(facts: dict) -> dict[str, "Figure"]:
-    """Draw the figures of the page of a classifier, by name."""
+    """Draw the plots of the page of a classifier, by name."""
     return report.draw_figures(facts, "steps")

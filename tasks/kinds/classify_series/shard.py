@@ -17,7 +17,7 @@ from tasks.store.manifest import Summary
 class SequenceShardSettings(BucketSettings):
     """How sequences are cut, bucketed and padded."""
 
-    num_widths: int = Field(8, ge=1, le=256, description="Bucket widths, at most.")
+    num_widths: int = Field(8, ge=1, le=256, description="Maximum number of bucket widths.")
 
 
 def write_shards(folder: Path, *, encoded: Artefact, settings: SequenceShardSettings) -> Summary:

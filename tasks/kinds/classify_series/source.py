@@ -27,12 +27,12 @@ class SequenceTable(OrderedSource):
     own_formats: ClassVar[Mapping[str, str]] = {".ts": "ts"}
 
     format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "ts"] = Field(
-        "auto", description="How files are read; `auto` goes by their suffix."
+        "auto", description="How files are read; `auto` goes by the suffix."
     )
     id_columns: ColumnNames = Field(
-        (), max_length=8, description="Column, or columns, that name the sequence of a row."
+        (), max_length=8, description="Column, or columns, that identify the sequence of a row."
     )
-    one_series_per_file: bool = Field(False, description="Each file is a sequence of its own and gives it its name.")
+    one_series_per_file: bool = Field(False, description="Each file is one sequence, named after the file.")
     time_column: ColumnName = Field("time", description="Column that orders the rows of a sequence: times or steps.")
     value_columns: tuple[ColumnName, ...] = Field(
         ("value",), min_length=1, max_length=1024, description="Columns of numbers: the channels."
@@ -42,7 +42,7 @@ class SequenceTable(OrderedSource):
     def _tells_sequences_apart(self) -> Self:
         if self.dataset == "files" and not self.id_columns and not self.one_series_per_file:
             raise ValueError(
-                "no column tells the sequences apart; name theirs as id_columns, or set one_series_per_file = true"
+                "no column identifies the sequences; name one in id_columns, or set one_series_per_file = true"
             )
         return self
 

@@ -45,6 +45,6 @@ def _refuse_other_channels(rows: Artefact, held: Artefact | None) -> None:
     found, kept = (", ".join(map(quoted, names)) for names in (own, others))
     raise InputError(
         "E-SEQ-010",
-        f"the sequences have the channels {found}, and those that the model's champion was tested on have {kept}.",
-        fix="read the same source.value_columns, or set registry.model_name to a name of its own.",
+        f"the sequences have the channels {found}, but those that the model's champion was tested on have {kept}.",
+        fix="read the same source.value_columns, or set registry.model_name to an unused name.",
     )

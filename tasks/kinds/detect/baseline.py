@@ -1,7 +1,7 @@
 """Detectors without a network, which leave what the candidates do: the level alone, a moving average, a Gaussian.
 
-The level alone is the candidates' own detector less the evidence of their forecasts, so that the difference is what the
-network is worth. N rows, C channels.
+The level alone is the candidates' own detector without the evidence of their forecasts, so that the difference is
+what the network is worth. N rows, C channels.
 """
 
 import json
@@ -36,8 +36,8 @@ INPUTS = ("shards", "encoded")
 class DetectionBaselineSettings(Settings):
     """How far back the moving average looks, and how rows are judged."""
 
-    window_rows: int = Field(144, ge=1, le=10_000, description="Rows that the moving average is taken over.")
-    detector: DetectorSettings = Field(DetectorSettings(), description="How rows are judged, as those of candidates.")
+    window_rows: int = Field(144, ge=1, le=10_000, description="Number of rows in the moving average.")
+    detector: DetectorSettings = Field(DetectorSettings(), description="How rows are judged, as for candidates.")
 
 
 @dataclass(frozen=True, kw_only=True)

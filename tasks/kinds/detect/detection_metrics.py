@@ -54,7 +54,7 @@ def _range_area(first_found: np.ndarray, num_found: np.ndarray, labels: np.ndarr
 
 
 def _widen(labels: np.ndarray, anomalies: np.ndarray, buffer: int) -> np.ndarray:
-    """Weight of each row: 1 in anomalies, falling with the root of the distance in the buffers beside them."""
+    """Weight of each row: 1 in anomalies, falling with the root of the distance in the buffers around them."""
     weights, half = labels.astype(np.float64), buffer // 2
     slope = np.sqrt(1 - np.arange(1, half + 1) / max(1, buffer))
     for first, last in anomalies:

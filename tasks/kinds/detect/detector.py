@@ -1,7 +1,7 @@
 """A detector of anomalies: over all rows of a series at once, or row by row as they arrive.
 
-Both take the same steps in the same order: level, error of the forecast made `horizon` rows before, surprise, event.
-The surprise of a row is that of its most surprising channel.
+Both take the same steps in the same order: level, error of the forecast made `horizon` rows before, score, event.
+The score of a row is the highest of its channels.
 Shapes: N rows, L look-back, H horizon, C channels, D features of the calendar.
 """
 
@@ -36,7 +36,7 @@ def judge_rows(
     *,
     num_past: int = 0,
 ) -> NDArray[np.float64]:
-    """Surprise of each row of a series in decades (N), by all evidence there is or by some of it.
+    """Anomaly score of each row of a series in decades (N), by all evidence there is or by some of it.
 
     The first `num_past` rows were judged before, and are left out of the answer.
     """
@@ -49,7 +49,7 @@ def judge_rows(
 
 
 def decide_threshold(settings: DetectorSettings, num_channels: int, num_evidence: int | None = None) -> float:
-    """Surprise from which on a row is anomalous, in decades; each of several channels gets its share of the chance."""
+    """Score from which on a row is anomalous, in decades; each of several channels gets its share of the chance."""
     count = len(choose_evidence(settings.likelihood)) if num_evidence is None else num_evidence
     return find_threshold(settings.events.tail_probability / num_channels, count)
 
@@ -103,7 +103,7 @@ class StreamingDetector:
 
     @property
     def events(self) -> list[Event]:
-        """The events so far, the last of which may go on."""
+        """The events so far, the last of which may continue."""
         return self._tracker.events
 
     def update(self, time: datetime | int, values: Sequence[float]) -> Judgement:
@@ -147,7 +147,7 @@ class StreamingDetector:
     ) -> None:
         """Take in rows that were judged before, instead of updates; the first is the series' `first_row`.
 
-        They reach back a long run and a window, or to the beginning of the series. Surprise is NaN in the warm-up.
+        They reach back a long run and a window, or to the beginning of the series. Scores are NaN in the warm-up.
         """
         rows = list(zip(levels_NC, calendar_ND, strict=True))
         self._recent.extend([rows[0]] * self.model.shape.num_steps + rows)
@@ -179,7 +179,7 @@ class StreamingDetector:
                 "E-DET-025",
                 f"series {quoted(self.series)} has a row at {time}, which is not later than {self._last}, the last one "
                 "seen.",
-                fix="leave it out; what was said of a row that was seen holds.",
+                fix="leave it out; a row that was seen keeps its first result.",
             )
 
     def _complete(self, time: datetime | int, values: Sequence[float]) -> list[float]:

@@ -30,12 +30,12 @@ class LevelSettings(Settings):
     calendar: tuple[CalendarFeature, ...] | None = Field(
         None,
         max_length=6,
-        description="Covariates made of the time; each becomes a sine and a cosine. By default hour and weekday, and "
-        "none where times are plain steps.",
+        description="Calendar covariates, each encoded as a sine and a cosine. By default hour and weekday, or none "
+        "if times are plain steps.",
     )
     missing: Literal["error", "forward"] = Field(
         "error",
-        description="What becomes of missing numbers: `forward` repeats the last one of the series, so that a row "
+        description="How to treat missing numbers: `forward` repeats the last one of the series, so that a row "
         "without a number is as ordinary as the one before.",
     )
 
@@ -104,7 +104,7 @@ def find_problems(parts: Sequence[pl.DataFrame], scaler: LevelScaler) -> Iterato
             found["series"],
             column=channel,
             splits=[SPLITS[number] for number in found["split"].unique().sort()],
-            remedy="let the series begin where its level changed, so that split.warm_up lies behind the change",
+            remedy="start the series where its level changed, so that its warm-up comes after the change",
         )
 
 
@@ -127,8 +127,8 @@ def _warnings(rows: pl.DataFrame, scaler: LevelScaler) -> list[str]:
     still = training.agg(is_still=pl.any_horizontal(VALUES.n_unique() == 1)).filter("is_still")["series"]
     counted = {
         f"filled {plural(num_missing, 'missing number')} with {FILLED['forward']}": num_missing,
-        f"{num_unscaled} series without training rows, not watched": num_unscaled,
-        f"{len(still)} series such as {quoted(still.first() or '')} stand still in a channel while it trains, so its "
-        "levels are counted in its unit": len(still),
+        f"{num_unscaled} series without training rows, not monitored": num_unscaled,
+        f"{len(still)} series such as {quoted(still.first() or '')} are constant in a channel during training, so "
+        "its levels are measured in its own unit": len(still),
     }
     return [warning for warning, count in counted.items() if count]

@@ -1,7 +1,7 @@
 """What a detector is worth, from what it stored of every row; no model runs here and test decides nothing.
 
 Forecasts are measured without labels. Where rows have labels, which no detector sees, alarms and the ranking of rows by
-surprise are measured as well. N rows of a split, U units of resampling.
+scores are measured as well. N rows of a split, U units of resampling.
 """
 
 import json
@@ -41,14 +41,14 @@ class DetectionEvaluationSettings(EvaluationSettings):
 
     select_by: Literal["mae", "auc_pr"] = Field(
         "mae",
-        description="Validation metric that picks the best model: the error of its forecasts, or how well its surprise "
-        "ranks labelled anomalies of the warm-up, if there are any.",
+        description="Validation metric that picks the best model: the error of its forecasts, or how well its "
+        "anomaly score ranks labelled anomalies of the warm-up, if there are any.",
     )
     buffer_rows: int = Field(
         BUFFER_ROWS, ge=0, le=10_000, description="Rows around an anomaly up to which VUS-PR counts as near it."
     )
     profile: Literal["standard", "reward_low_FP", "reward_low_FN"] = Field(
-        "standard", description="What the NAB score minds more: by default both, false alarms, or anomalies missed."
+        "standard", description="What the NAB score penalizes more: neither, false alarms, or missed anomalies."
     )
 
     @property
@@ -99,7 +99,7 @@ def write_evaluation(
 
 
 def describe_split(split: JudgedSplit, yardstick: Yardstick) -> list[dict]:
-    """Describe how each series of a split was watched."""
+    """Describe how each series of a split was monitored."""
     return [describe_series(one, split.threshold, yardstick) for one in split.series]
 
 
@@ -119,7 +119,7 @@ def measure_split(
 def bound_mean(
     split: JudgedSplit, value_N: NDArray, counts_N: NDArray | None = None, *, bootstrap: Bootstrap
 ) -> Interval:
-    """Bound the mean of a figure of each row, over all rows or over those that count, by drawing the plan's blocks."""
+    """Bound the mean of a number per row, over all rows or over those that count, by drawing the plan's blocks."""
     counts_N = np.ones(len(value_N)) if counts_N is None else counts_N
     total_U, count_U = (
         np.bincount(split.plan.unit_of_window, column, split.plan.num_units)[:, None] for column in (value_N, counts_N)
@@ -130,7 +130,7 @@ def bound_mean(
 
 
 def calibrate(surprise: NDArray[np.float64], *, num_evidence: int, num_channels: int) -> list[dict]:
-    """Share of rows whose surprise exceeds so many decades, beside what chance would come to."""
+    """Share of rows whose anomaly score exceeds each threshold, next to the share expected by chance."""
     expect = partial(expect_share, num_evidence=num_evidence, num_channels=num_channels)
     return [
         {"decades": decades, "observed": float((surprise > decades).mean()), "expected": expect(decades)}
@@ -139,17 +139,17 @@ def calibrate(surprise: NDArray[np.float64], *, num_evidence: int, num_channels:
 
 
 def find_warnings(name: str, split: JudgedSplit) -> list[str]:
-    """Say where the figures of a split say little: few independent pieces or anomalies, rows without a label."""
+    """Say where the metrics of a split say little: few independent pieces or anomalies, rows without a label."""
     warnings = split.plan.find_warnings(name)
     num_anomalous = sum((one.labels & one.is_scored).any() for one in split.series)
     if 0 < num_anomalous < FEW_SERIES:
         warnings.append(
-            f"{name} has only {num_anomalous} series with a labelled anomaly: the intervals of auc_pr, vus_pr and nab "
-            "say little."
+            f"{name} has only {num_anomalous} series with a labelled anomaly: the intervals of auc_pr, vus_pr and "
+            "nab are unreliable."
         )
     if 0 < (num_known := int(split.is_known.sum())) < len(split.is_known):
         num_unknown = len(split.is_known) - num_known
-        warnings.append(f"{num_unknown:,} rows of {name} have no label and count for no metric that takes one.")
+        warnings.append(f"{num_unknown:,} rows of {name} have no label and are left out of metrics that need one.")
     return warnings
 
 
@@ -160,7 +160,7 @@ def find_problems(name: str, valid: JudgedSplit) -> list[str]:
         return []
     return [
         f"{name} forecasts the validation rows no better than the training median of each series does (MAE {error:.4g} "
-        f"against {prior:.4g} levels), so its network adds nothing to watching levels: raise training.epochs or "
+        f"against {prior:.4g} levels), so its network adds nothing to the levels alone: raise training.epochs or "
         "shard.look_back, or lower shard.horizon"
     ]
 

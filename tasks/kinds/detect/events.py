@@ -1,4 +1,4 @@
-"""From surprise to events: a threshold that needs no labels, and anomalous rows near each other as one event."""
+"""From anomaly scores to events: a threshold that needs no labels, and anomalous rows near each other as one event."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Event:
-    """Anomalous rows that belong together: the first, the last, and the most surprising one."""
+    """Anomalous rows that belong together: the first, the last, and the one with the highest score."""
 
     start: int
     end: int
@@ -18,7 +18,7 @@ class Event:
 
 
 class EventTracker:
-    """Takes the surprise of rows in turn, and tells at once which of them begins an event."""
+    """Takes the scores of rows in turn, and tells at once which of them begins an event."""
 
     def __init__(self, *, threshold: float, gap_rows: int, first_row: int = 0) -> None:
         self.threshold = threshold
@@ -45,7 +45,7 @@ def count_gap_rows(gap_share: float, warm_up_rows: int) -> int:
 
 
 def find_threshold(tail_probability: float, num_evidence: int) -> float:
-    """Surprise that independent evidence of ordinary rows reaches with a probability (Fisher's method), in decades.
+    """Score that independent evidence of ordinary rows reaches with a probability (Fisher's method), in decades.
 
     The natural logarithms of uniform probabilities sum up to a gamma distribution.
     """
@@ -66,7 +66,7 @@ def find_events(surprise: np.ndarray, *, threshold: float, gap_rows: int, first_
 
 
 def mark_alarms(surprise: np.ndarray, events: Sequence[Event]) -> np.ndarray:
-    """Keep the surprise of the rows that begin an event, and 0 elsewhere: one alarm per event."""
+    """Keep the score of the rows that begin an event, and 0 elsewhere: one alarm per event."""
     alarms = np.zeros_like(surprise)
     starts = [event.start for event in events]
     alarms[starts] = surprise[starts]

@@ -1,4 +1,4 @@
-"""Detectors as candidates: a forecaster fitted to the warm-up of all series, and how its errors become surprise."""
+"""Detectors as candidates: a forecaster fitted to the warm-up of all series, and how its errors become scores."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ VALID, JUDGED = "valid", "judged"
 
 
 class DetectorCandidate(ForecastCandidate):
-    """A forecaster to train, how, and how its errors become surprise and events."""
+    """A forecaster to train, how, and how its errors become anomaly scores and events."""
 
     model: DetectorArchitecture = Field(DetectorArchitecture(), description="The network that forecasts.")
     training: DetectorTraining = Field(DetectorTraining(), description="How it is fitted.")

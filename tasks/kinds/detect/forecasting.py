@@ -33,7 +33,7 @@ TakeRows = Callable[[NDArray[np.int64]], tuple[NDArray[np.float32], NDArray[np.f
 def forecast_windows(
     model: "SequenceForecaster", windows: "Windows", rows_of_series: Sequence[int]
 ) -> NDArray[np.float32]:
-    """Forecast the last row of each window (windows, C); each series has so many windows, one for each of its rows."""
+    """Forecast the last row of each window (windows, C); each series has the given number of windows, one per row."""
     first_window = np.cumsum([0, *rows_of_series])
 
     def take_of(first: int) -> TakeRows:
@@ -71,7 +71,7 @@ def forecast_some(
     calendar_ND: NDArray[np.float32],
     positions: NDArray[np.int64],
 ) -> NDArray[np.float32]:
-    """Forecast some rows of a series, as `forecast_rows` does but for the last bits (positions, C)."""
+    """Forecast some rows of a series, as `forecast_rows` does except for the last bits (positions, C)."""
     take = _take_from(model, levels_NC, calendar_ND)
     return _forecast_blocks(model, range(len(positions)), lambda numbers_B: take(positions[numbers_B]))
 

@@ -39,7 +39,7 @@ def find_differences(model: RegisteredModel, holdout: DetectionHoldout) -> Itera
     """
     kind = read_serving_fields(model.parts)["kind"]
     if kind != KIND:
-        yield f"is of kind {kind}", "set registry.model_name to a name of its own"
+        yield f"is of kind {kind}", "set registry.model_name to an unused name"
     champion = SeriesDetector.load(model.parts)
     yield from _find_other_targets(champion, holdout)
     yield from _find_learned_rows(champion, holdout)
@@ -54,10 +54,10 @@ def _find_other_targets(champion: SeriesDetector, holdout: DetectionHoldout) -> 
         )
     if set(channels) != set(others):
         own, other = (", ".join(map(quoted, sorted(names))) for names in (channels, others))
-        yield f"watches {own}, and the challenger {other}", "watch the same source.value_columns"
+        yield f"monitors {own}, and the challenger {other}", "use the same source.value_columns"
     clock, other = champion.serving.clock, WarmUpSummary.of(holdout.splits).clock
     if clock != other:
-        yield f"reads times as {clock}, and the challenger as {other}", "bring rows with times of the same kind"
+        yield f"reads times as {clock}, and the challenger as {other}", "provide rows with times of the same kind"
 
 
 def _find_learned_rows(champion: SeriesDetector, holdout: DetectionHoldout) -> Iterator[tuple[str, str]]:
@@ -67,6 +67,6 @@ def _find_learned_rows(champion: SeriesDetector, holdout: DetectionHoldout) -> I
         learned = champion.serving.series.get(series)
         if learned is not None and learned.until >= begin:
             yield (
-                f"has learned from rows of series {quoted(series)} that are test rows now: these begin at {first}",
+                f"was trained on rows of series {quoted(series)} that are test rows now; these begin at {first}",
                 "raise split.warm_up",
             )

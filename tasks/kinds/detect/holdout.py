@@ -1,4 +1,4 @@
-"""Test rows on which detectors are compared: evenly spaced in each series, and no more than tell something new."""
+"""Test rows on which detectors are compared: evenly spaced in each series, and only as many as add information."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Files of any supported kind to one table of series to watch: what stage `ingest` does for detectors.
+"""Files of any supported kind to one table of series to monitor: what stage `ingest` does for detectors.
 
 Rows are parsed, put in order and cleared of duplicates as those of forecasts are, but need not lie on a regular grid:
 a row is a step, however much time lies between it and the next.

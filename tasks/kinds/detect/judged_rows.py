@@ -34,7 +34,7 @@ class Extent:
     rows: int
 
     def limits(self, split: str) -> tuple[int, int]:
-        """The first row of the series that belongs to validation or test, and the one behind the last."""
+        """The first row of the series that belongs to validation or test, and the one after the last."""
         return {"valid": (self.train, self.warm_up), "test": (self.warm_up, self.rows)}[split]
 
 
@@ -72,7 +72,7 @@ def _find_extents(table: pl.DataFrame) -> Iterator[Extent]:
 
 @dataclass(frozen=True, kw_only=True)
 class Detector:
-    """What a model says of every row: its level `horizon` rows before [N, C], and the surprise of what came [N]."""
+    """What a model says of every row: its level `horizon` rows before [N, C], and the score of what came [N]."""
 
     forecasts: NDArray[np.float32]
     surprise: NDArray[np.float64]
@@ -87,7 +87,7 @@ class Detector:
         assert forecasts.shape == panel.levels.shape, f"{model.path} does not forecast each row once"
         assert surprise.shape == panel.labels.shape, f"{model.path} does not judge each row once"
         assert np.isfinite(forecasts).all(), "a model may not forecast infinite or undefined levels"
-        assert np.isfinite(surprise).all(), "surprise may not be infinite or undefined"
+        assert np.isfinite(surprise).all(), "anomaly scores may not be infinite or undefined"
         told = json.loads(model.file("detector.json").read_bytes())
         return cls(forecasts=forecasts, surprise=surprise, **told)
 
@@ -109,7 +109,7 @@ class JudgedSplit:
 
     @cached_property
     def surprise(self) -> NDArray[np.float64]:
-        """Surprise of each row [N]."""
+        """Anomaly score of each row [N]."""
         return self._gather(lambda one: one.surprise)
 
     @cached_property
@@ -128,7 +128,7 @@ class JudgedSplit:
         return self._gather(lambda one: one.labels)
 
     def tabulate_events(self) -> pl.DataFrame:
-        """Every event: series, times of its first row, its last one and its peak, surprise there.
+        """Every event: series, times of its first row, its last one and its peak, score there.
 
         `is_true` says whether its alarm rang in a true window; it is null where that is unknown.
         """

@@ -1,9 +1,9 @@
-"""How surprising each row of a series is, from the sizes of its residuals beside the long run of those before it.
+"""The anomaly score of each row of a series, from the sizes of its residuals compared with the long run before it.
 
 Lavin & Ahmad (2015), arXiv:1510.03336, hold the short-run mean of errors against the normal distribution of the long
 run. Errors of real series have tails of many shapes, so here the long run is the distribution: a size is as rare as the
-share of earlier ones that reach it, and one beyond the record is rarer by a decade for each few percent. Surprise is
-counted in decades, minus log10 of a probability, so that the surprise of several pieces of evidence adds up (Fisher).
+share of earlier ones that reach it, and one beyond the record is rarer by a decade for each few percent. Scores are
+counted in decades, minus log10 of a probability, so that the scores of several pieces of evidence add up (Fisher).
 """
 
 import functools
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from tasks.kinds.detect.settings import LikelihoodSettings
 
-LEAST_RECORD = 0.01  # deviations of the warm-up rows; what exceeds less by some percent has moved by next to nothing
-MIN_ROWS = 30  # with fewer before it, no row is surprising
+LEAST_RECORD = 0.01  # deviations of the warm-up rows; a smaller record is exceeded by next to nothing
+MIN_ROWS = 30  # with fewer before it, no row scores
 DIGITS = 4  # of a size that count: rows that differ by the rounding of a forecast tie
 
 
@@ -69,7 +69,7 @@ class RarityMeter:
 
 
 class RollingLikelihood:
-    """Takes the residuals of a series row by row, and tells how surprising each row is."""
+    """Takes the residuals of a series row by row, and gives each row its score."""
 
     def __init__(self, evidence: Sequence[Evidence], settings: LikelihoodSettings) -> None:
         self.evidence = tuple(evidence)
@@ -77,7 +77,7 @@ class RollingLikelihood:
         self._runs = [deque[float](maxlen=one.mean_rows) for one in self.evidence]
 
     def update(self, residuals: Mapping[str, float]) -> float:
-        """Surprise of the next row in decades, summed over the evidence."""
+        """Anomaly score of the next row in decades, summed over the evidence."""
         surprise = 0.0
         for one, meter, run in zip(self.evidence, self._meters, self._runs, strict=True):
             surprise += meter.update(_measure_size(run, float(residuals[one.residual])))
@@ -99,7 +99,7 @@ def _measure_sizes(residuals: bytes, mean_rows: int) -> tuple[float, ...]:
 
 
 def _measure_size(run: deque[float], residual: float) -> float:
-    """Size of the mean of a run that goes on with a residual."""
+    """Size of the mean of a run that continues with a residual."""
     if run.maxlen == 1:  # its own mean
         return round(abs(residual), DIGITS)
     run.append(residual)
@@ -118,7 +118,7 @@ def measure_surprise(
     *,
     num_past: int = 0,
 ) -> np.ndarray:
-    """Surprise of each row of a whole series: the same numbers, to the last bit, as those of its rows one by one.
+    """Anomaly score of each row of a whole series: the same numbers, to the last bit, as those of its rows one by one.
 
     The first `num_past` rows were judged before, and are not judged again.
     """

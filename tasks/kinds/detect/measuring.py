@@ -10,7 +10,7 @@ from tasks.kinds.detect.detection_metrics import average_precision, vus_pr
 from tasks.kinds.detect.events import Event, find_events, mark_alarms
 from tasks.kinds.detect.nab import OUTSIDE, PROFILES, LabelledScores, NabScore, Profile, score_corpus, score_file
 
-BUFFER_ROWS = 100  # VUS-PR averages over buffers of up to so many rows around an anomaly
+BUFFER_ROWS = 100  # VUS-PR averages over buffers of up to this many rows around an anomaly
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class LabelledSurprise:
 
 @dataclass(frozen=True)
 class Ranking:
-    """How well surprise ranks the rows of a series after its warm-up; NaN where none is anomalous."""
+    """How well scores rank the rows of a series after its warm-up; NaN where none is anomalous."""
 
     auc_pr: float
     vus_pr: float
@@ -83,7 +83,7 @@ def score_series(series: LabelledSurprise, threshold: float, profile: Profile = 
 
 
 def measure_ranking(series: LabelledSurprise, max_buffer: int = BUFFER_ROWS) -> Ranking:
-    """Measure surprise itself, whatever the threshold and the events."""
+    """Measure the scores themselves, whatever the threshold and the events."""
     surprise, labels = (column[series.is_scored] for column in (series.surprise, series.labels))
     return Ranking(average_precision(surprise, labels), vus_pr(surprise, labels, max_buffer=max_buffer))
 
@@ -95,13 +95,13 @@ def score_alarms(corpus: Sequence[LabelledSurprise], threshold: float) -> dict[s
 
 
 def choose_by_labels(corpus: Sequence[LabelledSurprise], thresholds: Sequence[float]) -> dict[str, NabScore]:
-    """NAB scores at the threshold that is best for each profile, as published figures choose it."""
+    """NAB scores at the threshold that is best for each profile, as in published results."""
     scored = [score_alarms(corpus, threshold) for threshold in thresholds]
     return {name: max((one[name] for one in scored), key=lambda one: one.score) for name in PROFILES}
 
 
 def expect_share(surprise: float, *, num_evidence: int, num_channels: int) -> float:
-    """Share of rows whose most surprising channel would reach as many decades by chance, were all evidence independent.
+    """Share of rows whose highest-scoring channel would reach as many decades by chance, were all evidence independent.
 
     Natural logarithms of uniform probabilities sum up to a gamma distribution (Fisher's method).
     """

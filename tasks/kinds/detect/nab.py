@@ -2,7 +2,7 @@
 
 Lavin & Ahmad (2015), arXiv:1510.03336. A row is detected if its anomaly score reaches the threshold, one for the whole
 corpus. The first detection in a window earns up to 1, the more the earlier; a missed window and each detection outside
-of one cost what the profile says, the latter less shortly after a window. The first rows of a file are not scored. The
+of one cost what the profile says, with less for alarms soon after one. The first rows of a file are not scored. The
 sum is normalised: 0 for detecting nothing, 100 for detecting the first row of every window and nothing else.
 """
 
@@ -102,7 +102,7 @@ def score_corpus(files: Sequence[LabelledScores], profile: Profile, *, threshold
     """Score a corpus at a threshold; without one, at that which scores best, as the benchmark's own tables do."""
     threshold = find_best_threshold(files, profile) if threshold is None else threshold
     raw = {file.name: score_file(file, profile, threshold) for file in files}
-    assert len(raw) == len(files), "each file needs a name of its own"
+    assert len(raw) == len(files), "file names must be unique"
     detected = [file.is_scored & (file.scores >= threshold) for file in files]
     inside = [file.window_of_row != OUTSIDE for file in files]
     num_windows = sum(len(file.scored_windows) for file in files)
@@ -158,6 +158,6 @@ def _changes_when_detected(file: LabelledScores, profile: Profile) -> np.ndarray
 
 
 def _scaled_sigmoid(position: np.ndarray) -> np.ndarray:
-    """1 long before a window's end, 0 at it, -1 three widths behind; positions in window widths."""
+    """1 long before a window's end, 0 at it, -1 three widths after; positions in window widths."""
     value = 2 / (1 + np.exp(STEEPNESS * np.minimum(position, FAR_BEHIND))) - 1
     return np.where(position >= FAR_BEHIND, -1.0, value)

@@ -12,7 +12,7 @@ NEW, PAUSE = "new", "pause"
 
 
 def note_answers(notes: Notes, answers: Iterable[pl.DataFrame], past_of: Mapping[str, pl.DataFrame]) -> None:
-    """Note which series are new, what was not judged although it was seen, and which go on after a long pause."""
+    """Note which series are new, what was not judged although it was seen, and which continue after a long pause."""
     for answer in answers:
         series = answer["series"][0]
         notes.add(FORGOTTEN, int((answer["status"] == FORGOTTEN).sum()))
@@ -30,7 +30,7 @@ def describe_notes(notes: Notes) -> list[str]:
         return f"{notes.count(name)} series, such as {next(iter(notes.examples.get(name, [])), '')},"
 
     said = {
-        f"{such(NEW)} new to the detector: their first rows, {notes.count(WARM_UP)} in all, are taken to be ordinary "
+        f"{such(NEW)} new to the detector: their first rows ({notes.count(WARM_UP)}) are assumed to be normal "
         "and are not judged": NEW,
         f"neither judged nor compared with what was seen: {plural(notes.count(FORGOTTEN), 'row')} before those that "
         "the detector remembers of their series": FORGOTTEN,

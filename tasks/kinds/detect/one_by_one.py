@@ -1,7 +1,7 @@
 """Functions of one number, applied to each of many in turn.
 
 A vectorised sine or logarithm may round a number otherwise where it stands elsewhere in an array: in the last lanes of
-a vector register, or in what is left over behind them. What is said of a row would then depend on its neighbours.
+a vector register, or in the remainder after them. What is said of a row would then depend on its neighbours.
 Sums, products, quotients and square roots need no such care: IEEE 754 fixes their last bit.
 """
 

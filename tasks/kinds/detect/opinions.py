@@ -14,7 +14,7 @@ from tasks.kinds.detect.settings import DetectorSettings
 
 @dataclass(frozen=True)
 class Opinion:
-    """Forecasts of levels [rows, channels], the surprise of each row, and how many pieces of evidence it sums up."""
+    """Forecasts of levels [rows, channels], the score of each row, and how many pieces of evidence it sums up."""
 
     forecasts: NDArray[np.float32]
     surprise: NDArray[np.float64]
@@ -24,7 +24,7 @@ class Opinion:
 def write_opinions(folder: Path, opinions: Sequence[Opinion], settings: DetectorSettings) -> float:
     """Store what is made of series in their order; returns the threshold.
 
-    Files `forecasts.npy`, `surprise.npy`, and `detector.json`: from which surprise on a row is anomalous, and which of
+    Files `forecasts.npy`, `surprise.npy`, and `detector.json`: from which score on a row is anomalous, and which of
     such rows are one event.
     """
     forecasts = np.concatenate([one.forecasts for one in opinions])

@@ -1,7 +1,7 @@
 """Rows that a detector has seen before, told from new ones by their times.
 
 A caller hands over the last rows of a log, and some of them were there yesterday. What is said of a row must not depend
-on that, so rows are put in their places behind and among those remembered, and those seen before must be the same.
+on that, so rows are put in their places after and among those remembered, and those seen before must be the same.
 N rows given, K rows remembered, C channels.
 """
 
@@ -18,7 +18,7 @@ from tasks.errors import InputError, plural, quoted
 
 @dataclass(frozen=True, kw_only=True)
 class Overlap:
-    """Canonical rows of a series beside the last ones that a detector remembers of it, at least one.
+    """Canonical rows of a series with the last ones that a detector remembers of it, at least one.
 
     `show` writes a time as people do.
     """
@@ -29,7 +29,7 @@ class Overlap:
     show: Callable[[int], str]
 
     def find_places(self, *, is_ordered: bool) -> NDArray[np.int64]:
-        """The place of each row [N]: among those remembered (0 to K - 1), before them (negative), or behind (from K).
+        """The place of each row [N]: among those remembered (0 to K - 1), before them (negative), or after (from K).
 
         Rows that are ordered in time are known by it; some of those seen may be left out. Where times repeat or go
         back, rows are known by their succession. A missing number contradicts none that was seen.
@@ -79,7 +79,7 @@ class Overlap:
         raise self._unseen(int((given_N <= seen_K.max()).argmax()))
 
     def _shifts(self) -> Iterator[int]:
-        """By how many rows the given may lie behind those remembered: the first of the ones is among the others."""
+        """By how many rows the given may lie after those remembered: the first of the ones is among the others."""
         given_N, seen_K = self._times
         yield from np.flatnonzero(seen_K == given_N[0]).tolist()
         yield from (-np.flatnonzero(given_N[1:] == seen_K[0]) - 1).tolist()
@@ -123,7 +123,7 @@ class Overlap:
         return InputError(
             "E-DET-024",
             f"series {self._name} has a row at {time}, which is not later than {self._last}, the last time seen, and "
-            "is none of the rows seen.",
+            "is not one of the rows seen.",
             fix=self._remedy,
         )
 

@@ -1,4 +1,4 @@
-"""The series that a report draws, as a detector watched them."""
+"""The series that a report draws, as a detector judged them."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +45,7 @@ class Picture:
         return self.watched.find_events(self.threshold)
 
     def draw(self) -> "Figure":
-        """Draw the numbers over the surprise of their rows."""
+        """Draw the numbers over the scores of their rows."""
         return draw_detections(
             self.values,
             self.watched.surprise,
@@ -60,7 +60,7 @@ class Picture:
 
 
 def take_pictures(lineage: Lineage, best: Scored, records: Sequence[Mapping]) -> list[Picture]:
-    """Choose the series to be drawn by what an evaluation says of each: those with true windows, then by surprise."""
+    """Choose the series to be drawn by what an evaluation says of each: those with true windows, then by score."""
     panel = Panel.read(lineage.encoded)
     detector = Detector.read(best.model, panel)
     scaler = LevelScaler.from_dict(json.loads(lineage.encoded.file(SCALES_FILE).read_bytes()))
@@ -88,7 +88,7 @@ def take_pictures(lineage: Lineage, best: Scored, records: Sequence[Mapping]) ->
 
 
 def find_telling_channel(levels_NC: NDArray[np.float32], watched: LabelledSurprise) -> int:
-    """The channel that lies farthest from its centre at the most surprising row."""
+    """The channel that lies farthest from its centre at the row with the highest score."""
     peak = watched.warm_up_rows + int(watched.surprise[watched.warm_up_rows :].argmax())
     return int(np.abs(levels_NC[peak]).argmax())
 

@@ -1,4 +1,4 @@
-"""Pictures of what a detector found in a series, of what was there, and of how surprise is spread."""
+"""Pictures of what a detector found in a series, of what was there, and of how scores are distributed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ def draw_detections(
     expected: NDArray | None = None,
     name_row: Callable[[int], str] | None = None,
 ) -> "Figure":
-    """A series with its true windows shaded and an arrow at each alarm, over the surprise of its rows.
+    """A series with its true windows shaded and an arrow at each alarm, over the scores of its rows.
 
     `expected` is what was forecast of each row; `name_row` says what stands at a row of the axis, else its number.
     """
@@ -53,15 +53,15 @@ def draw_detections(
 
 
 def draw_calibration(calibration: Sequence[Mapping[str, float]]) -> "Figure":
-    """Share of rows that exceed so many decades of surprise, beside what chance would come to; none has no mark."""
-    figure, axes = new_axes("Rows by surprise, beside chance", height=2.9)
+    """Share of rows above each anomaly score, next to the share expected by chance; zero has no mark."""
+    figure, axes = new_axes("Rows by anomaly score, compared with chance", height=2.9)
     decades, observed, expected = (
         np.array([one[name] for one in calibration]) for name in ("decades", "observed", "expected")
     )
     axes.plot(decades, expected, color=FAINT, linestyle="--", marker="o", markersize=3, label="chance")
     some = observed > 0
     axes.plot(decades[some], observed[some], color=PALETTE[0], marker="o", markersize=4.5, label="test rows")
-    axes.set(xlabel="surprise (decades) exceeded", ylabel="share of rows", yscale="log")
+    axes.set(xlabel="anomaly score (-log10 p) exceeded", ylabel="share of rows", yscale="log")
     axes.locator_params(axis="x", integer=True)
     add_legend(axes)
     return figure

@@ -11,9 +11,9 @@ class DetectionPromotionSettings(ForecastPromotionSettings):
     """What a challenger must show on the newest test rows before it takes the champion's place."""
 
     metric: Literal["mae"] = Field(
-        "mae", description="What decides: the absolute error of the level that is forecast (Diebold-Mariano test)."
+        "mae", description="Deciding metric: absolute error of the forecast level (Diebold-Mariano test)."
     )
-    min_slice_rows: int = Field(100, ge=1, le=10_000_000, description="Rows that a channel needs to be watched.")
+    min_slice_rows: int = Field(100, ge=1, le=10_000_000, description="Minimum rows of a channel that is checked.")
     max_slice_drop: float = Field(
-        0.05, ge=0, le=100, description="Share by which the error of no watched channel may grow."
+        0.05, ge=0, le=100, description="Maximum relative growth of the error of any checked channel."
     )

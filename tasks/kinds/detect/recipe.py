@@ -30,9 +30,9 @@ class DetectRecipe(Recipe):
     baselines: ClassVar[tuple[str, ...]] = tuple(BASELINES)
 
     kind: Literal["detect"] = Field(description="Problem to solve: which rows of time series are anomalous.")
-    source: DetectionSource = Field(description="Which series to watch.")
+    source: DetectionSource = Field(description="Which series to monitor.")
     split: WarmUpSettings = Field(WarmUpSettings(), description="Which rows a detector learns from before it judges.")
-    encode: LevelSettings = Field(LevelSettings(), description="What stands for missing numbers; which calendar.")
+    encode: LevelSettings = Field(LevelSettings(), description="How missing numbers are filled; which calendar.")
     shard: DetectionWindowSettings = Field(
         DetectionWindowSettings(), description="How far back a forecaster looks, and how far ahead it forecasts."
     )

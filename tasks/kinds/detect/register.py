@@ -35,12 +35,12 @@ NUM_PROVED = 3
 MIN_EXAMPLES = 100  # judged rows of an example, however long its warm-up is
 SHOWN_METRICS = {"mae": "MAE of levels", "events_per_1000": "events per 1,000 rows", "nab": "NAB score"}
 # Mean difference in decades. Sizes are ranked after rounding, so a forecast that rounds otherwise may move some rows'
-# surprise by a rank or two.
+# the score by a rank or two.
 SURPRISE_TOLERANCE = {"cpu": 1e-3, "cuda": 0.05}
 
 
 def assemble_parts(folder: Path, lineage: Lineage, best: Scored) -> None:
-    """Gather in a folder what is needed to judge raw rows as the evaluated model did, and to go on behind them."""
+    """Gather in a folder what is needed to judge raw rows as the evaluated model did, and to continue after them."""
     folder.mkdir()
     parts = {"model.safetensors": best.model, "model.json": best.model, SCALES_FILE: lineage.encoded}
     for name, artefact in parts.items():
@@ -77,7 +77,7 @@ def describe_learned(rows: pl.DataFrame) -> dict[str, Learned]:
 def write_recent(path: Path, lineage: Lineage, best: Scored, serving: Serving) -> None:
     """Store the last rows of each series with what was made of them: all that what follows is judged by.
 
-    Columns: series, time, value.*, forecast.* (levels, Float32), surprise (null in the warm-up).
+    Columns: series, time, value.*, forecast.* (levels, Float32), surprise (the score; null in the warm-up).
     """
     rows = pl.read_parquet(lineage.encoded.file(LEVELS_FILE))
     forecasts_NC = np.load(best.model.file("forecasts.npy"), mmap_mode="r")
@@ -122,7 +122,7 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
             unit = "decades" if name == "surprise" else "levels"
             raise IntegrityError(
                 "E-REG-006",
-                f"the registered model's {name} differ from the evaluated by {deviation:.3g} {unit}, more than "
+                f"the registered model's {name} differ from the evaluated ones by {deviation:.3g} {unit}, more than "
                 f"{tolerance[name]:g}.",
                 fix="run again with --refresh; if it persists, what is served is not what was evaluated.",
             )
@@ -142,7 +142,7 @@ def choose_proofs(layout: list[dict]) -> dict[str, range]:
 
 
 def measure_deviations(detector: SeriesDetector, answers: pl.DataFrame, rows: range, best: Scored) -> dict[str, float]:
-    """How far answers are from what was evaluated: the largest of forecasts, the mean of surprise."""
+    """How far answers are from what was evaluated: the largest of forecasts, the mean of scores."""
     series, stored = answers["series"][0], slice(rows.start, rows.stop)
     expected_NC = answers.select(pl.col("^expected.*$")).to_numpy()
     forecasts_NC = np.load(best.model.file("forecasts.npy"), mmap_mode="r")[stored]
@@ -184,7 +184,7 @@ def write_example(path: Path, lineage: Lineage) -> None:
 
 
 def choose_example(lineage: Lineage) -> dict[str, int]:
-    """The series that leaves its warm-up's levels furthest behind within a few thousand rows, and how many to show."""
+    """The series that moves furthest from its warm-up's levels within a few thousand rows, and how many to show."""
     level = pl.max_horizontal(pl.col("^level\\..*$").abs())
     rows = pl.scan_parquet(lineage.encoded.file(LEVELS_FILE)).select("series", "split", level=level)
     is_judged = pl.col("split") == TEST
@@ -206,7 +206,7 @@ def describe_model(contest: Contest) -> str:
         for name, title in SHOWN_METRICS.items()
         if name in metrics
     )
-    return f"`{contest.best.name}`: test {shown}. It takes rows of series, and says how surprising each of them is."
+    return f"`{contest.best.name}`: test {shown}. It takes rows of series and gives each an anomaly score."
 
 
 def show_use(packaging: Packaging) -> str:

@@ -41,7 +41,7 @@ PRESENTATION = Presentation(
     ),
     template=Path(__file__).with_name("report.html.j2"),
     trial=("judge new rows", "{predict} {example} judged.csv"),
-    beaten="forecasts better on validation; the report says what the forecasts are worth to the detector.",
+    beaten="forecasts better on validation; the report shows whether the forecasts help the detector.",
     outdone="does better on test than",
 )
 
@@ -122,7 +122,7 @@ def read_events(evaluation: Artefact) -> pl.DataFrame:
 
 
 def choose_events(events: pl.DataFrame) -> pl.DataFrame:
-    """The most surprising events, by series and time."""
+    """The highest-scoring events, by series and time."""
     return events.top_k(MAX_EVENTS, by="surprise").sort("series", "first")
 
 
@@ -133,6 +133,6 @@ def show_event(event: dict, clock: Clock) -> dict:
 
 
 def draw_figures(facts: dict) -> dict[str, "Figure"]:
-    """Draw the figures that only the page of a detector shows, by name."""
+    """Draw the plots that only the page of a detector shows, by name."""
     drawn = {f"series-{number}": picture.draw() for number, picture in enumerate(facts["pictures"], start=1)}
     return {**drawn, "calibration": draw_calibration(facts["best"]["calibration"])}

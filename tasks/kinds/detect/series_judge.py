@@ -41,7 +41,7 @@ class Answered(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """Forecasts of the levels of rows (N, C), and their surprise (N); NaN where a row is not judged."""
+    """Forecasts of the levels of rows (N, C), and their scores (N); NaN where a row is not judged."""
 
     forecasts: NDArray[np.float32]
     surprise: NDArray[np.float64]
@@ -144,7 +144,7 @@ class SeriesJudge:
         return self._judge(rows, memory.past, first_row=memory.first_row)
 
     def _judge(self, rows: pl.DataFrame, past: pl.DataFrame, *, first_row: int) -> Judged:
-        """Judge rows behind others of their series, the first of which has a number within it."""
+        """Judge rows after others of their series, the first of which has a number within it."""
         if not rows.height:
             return Judged(np.empty((0, len(self.serving.channels)), np.float32), np.empty(0))
         scaler, series, num_past = self.scaler, rows["series"][0], past.height
@@ -166,7 +166,7 @@ class SeriesJudge:
         return Judged(forecasts_NC, surprise_N)
 
     def _mark(self, surprise_N: NDArray[np.float64], warm_up_rows: int) -> pl.DataFrame:
-        """What is said of each row besides its surprise: is_anomaly, alarm, event."""
+        """What is said of each row besides its score: is_anomaly, alarm, event."""
         threshold = self.serving.threshold
         gap_rows = count_gap_rows(self.serving.detector_settings.events.gap_share, warm_up_rows)
         numbers, alarms = np.zeros(len(surprise_N), np.uint32), np.zeros(len(surprise_N), bool)
@@ -226,9 +226,9 @@ def _holds_warm_up(rows: pl.DataFrame, learned: Learned) -> bool:
 def _too_short(series: str, num_rows: int, warm_up: int) -> InputError:
     return InputError(
         "E-DET-020",
-        f"series {quoted(series)} has {plural(num_rows, 'row')}, of which {warm_up} are its warm-up, expected at least "
-        f"{MIN_ROWS} of these.",
-        fix="bring more of its history, or leave the series out.",
+        f"series {quoted(series)} has {plural(num_rows, 'row')}, of which {warm_up} are its warm-up; expected at "
+        f"least {MIN_ROWS} warm-up rows.",
+        fix="provide more of its history, or leave the series out.",
     )
 
 
@@ -238,7 +238,7 @@ def _nothing_to_judge(rows: pl.DataFrame, past: pl.DataFrame, serving: Serving) 
     return InputError(
         "E-DET-020",
         f"series {quoted(rows['series'][0])} has {plural(rows.height, 'row')}, none later than {last}, the last time "
-        f"seen, and none that was judged: they belong to its warm-up, or lie before {begin}, from where on rows are "
-        "remembered.",
-        fix=f"bring rows later than {last}, or its whole history.",
+        f"seen, and none that was judged: they belong to its warm-up, or lie before {begin}, where the remembered "
+        "rows begin.",
+        fix=f"provide rows later than {last}, or its whole history.",
     )

@@ -1,4 +1,4 @@
-"""How well each series was watched, and what that comes to over all of them: everything that takes labels.
+"""How well each series was judged, and what that comes to over all of them: everything that takes labels.
 
 Anomalies are few and the rows of one belong together, so intervals come from drawing whole series. S series.
 """
@@ -32,7 +32,7 @@ class Yardstick:
 
 
 def describe_series(series: LabelledSurprise, threshold: float, yardstick: Yardstick) -> dict:
-    """JSON value: rows, events and the greatest surprise; what takes labels is None where no judged row has one."""
+    """JSON value: rows, events and the highest score; what needs labels is None where no judged row has one."""
     judged = series.surprise[series.warm_up_rows :]
     record = {
         "name": series.name,

@@ -1,4 +1,4 @@
-"""A fitted detector as it is served: rows of series in, how surprising each of them is out.
+"""A fitted detector as it is served: rows of series in, their anomaly scores out.
 
 This module and all it reaches travel with the registered model, so it knows neither Prefect nor MLflow.
 Its folder holds `model.safetensors`, `model.json`, `scales.json`, `recent.parquet` (the last rows of each series, with
@@ -122,7 +122,7 @@ class SeriesDetector(PanelModel[DetectionSource]):
         rows of the whole warm-up are given, rows seen are judged from the beginning instead, as they were in training;
         else those before the ones remembered are `forgotten`. Of a series that the detector does not know the first
         rows are the `warm-up`, as many as training would take, which give its scales too. What belongs to a warm-up or
-        is forgotten has no surprise.
+        is forgotten has no score.
 
         `memories` hold what is remembered of series in place of what training left, and are brought up to date.
 

@@ -11,7 +11,7 @@ from tasks.kinds.detect.served_detector import SeriesDetector
 
 
 class ServedDetector(PythonModel):
-    """Rows of series to how surprising each of them is."""
+    """Rows of series to their anomaly scores."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Read the detector once, when MLflow loads the model."""

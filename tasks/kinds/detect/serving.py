@@ -51,7 +51,7 @@ class Serving(ServedSource[DetectionSource]):
 
     @classmethod
     def trained_as(cls) -> type[DetectionSource]:
-        """Series to watch."""
+        """Series to monitor."""
         return DetectionSource
 
     @classmethod
@@ -63,7 +63,7 @@ class Serving(ServedSource[DetectionSource]):
 
     @property
     def detector_settings(self) -> DetectorSettings:
-        """How errors become surprise and events."""
+        """How errors become anomaly scores and events."""
         return DetectorSettings.model_validate(self.detector)
 
     @property

@@ -1,4 +1,4 @@
-"""What a detector of anomalies can be told."""
+"""The settings of an anomaly detector."""
 
 from typing import Literal
 
@@ -15,49 +15,49 @@ class DetectorArchitecture(ForecastArchitecture):
     segment_length: int = Field(12, ge=1, le=100_000, description="Steps per segment; `segment` only.")
     channel_embedding: bool = Field(
         False,
-        description="Independent channels know which one they are; `segment` only. Without it any series is alike.",
+        description="Tell the network which channel it reads; `segment` only. Without it all series are treated alike.",
     )
     normalization: Literal["last", "last-scaled", "mean", "instance", "none"] = Field(
         "none",
-        description="What is subtracted from a window for the recurrent part; levels are centred as they are, and with "
-        "`last` an anomaly would shift what is expected after it.",
+        description="What is subtracted from a window for the recurrent part; levels are centred already, and with "
+        "`last` an anomaly would shift the forecasts after it.",
     )
     line_views: tuple[View, ...] = Field(
-        (), description="Ridge regressions whose mean is the line beside the recurrent part; none by default."
+        (), description="Ridge regressions, averaged into the line that the recurrent part adds to."
     )
 
 
 class DetectorTraining(ForecastTraining):
     """How the forecaster of a detector is fitted to the warm-up."""
 
-    epochs: int = Field(4, ge=1, le=1000, description="Passes over the training rows, at most.")
-    ema_decay: float = Field(0.999, ge=0, lt=1, description="Decay of the averaged weights (bias-corrected); 0 is off.")
+    epochs: int = Field(4, ge=1, le=1000, description="Maximum number of epochs.")
+    ema_decay: float = Field(0.999, ge=0, lt=1, description="Decay of averaged weights (bias-corrected); 0 for none.")
     patience: int = Field(3, ge=1, le=1000, description="Epochs without a lower validation loss before stopping.")
 
 
 class LikelihoodSettings(Settings):
-    """How surprising a row is beside those before it; the defaults are those of Numenta's published detectors."""
+    """The score of a row compared with those before it; the defaults are those of Numenta's published detectors."""
 
-    long_run_rows: int = Field(8640, ge=100, le=1_000_000, description="Last rows that a row is compared with.")
-    short_run_rows: int = Field(10, ge=1, le=10_000, description="Last rows whose mean level is judged as well.")
+    long_run_rows: int = Field(8640, ge=100, le=1_000_000, description="Previous rows that a row is compared with.")
+    short_run_rows: int = Field(10, ge=1, le=10_000, description="Last rows whose mean level is judged, too.")
     decade_beyond_record: float = Field(
-        0.05, gt=0, le=10, description="Share by which a size exceeds all before it to be ten times as surprising."
+        0.05, gt=0, le=10, description="Excess over the largest error so far that makes it ten times less probable."
     )
 
 
 class EventSettings(Settings):
-    """From which surprise on rows are anomalous, and which of them are one event; no labels are needed."""
+    """From which score on rows are anomalous, and which of them are one event; no labels are needed."""
 
     tail_probability: float = Field(
-        1e-5, gt=0, lt=0.5, description="Probability of as much surprise by chance, were the evidence independent."
+        1e-5, gt=0, lt=0.5, description="Probability of a false alarm per row, if the evidence were independent."
     )
     gap_share: float = Field(
-        0.1, ge=0, le=1, description="Anomalous rows are one event up to this share of the warm-up rows apart."
+        0.1, ge=0, le=1, description="Greatest distance of rows within an event, as a share of the warm-up."
     )
 
 
 class DetectorSettings(Settings):
     """How a detector turns residuals into events."""
 
-    likelihood: LikelihoodSettings = Field(LikelihoodSettings(), description="How surprising a row is.")
+    likelihood: LikelihoodSettings = Field(LikelihoodSettings(), description="How rows get anomaly scores.")
     events: EventSettings = Field(EventSettings(), description="Which rows are anomalous, and which belong together.")

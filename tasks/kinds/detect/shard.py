@@ -29,16 +29,16 @@ LAYOUT_FILE = "shards.json"
 class DetectionWindowSettings(Settings):
     """How far back a forecaster looks, and how far ahead it forecasts the row that is judged."""
 
-    look_back: int = Field(144, ge=1, le=1_000_000, description="Rows a forecaster sees.")
+    look_back: int = Field(144, ge=1, le=1_000_000, description="Rows that a forecaster reads.")
     horizon: int = Field(
         144,
         ge=1,
         le=1_000_000,
-        description="Rows ahead of which a row is forecast. Far ahead, since a forecaster one row ahead follows an "
-        "anomaly at once, and calls the way back another.",
+        description="How many rows ahead a row is forecast. Far ahead, because a one-step forecaster follows an "
+        "anomaly at once and takes its end for another.",
     )
-    stride: int = Field(1, ge=1, le=1_000_000, description="Rows between the beginnings of training windows.")
-    evaluation_stride: int = Field(1, ge=1, le=1_000_000, description="The same for validation windows.")
+    stride: int = Field(1, ge=1, le=1_000_000, description="Stride of training windows, in rows.")
+    evaluation_stride: int = Field(1, ge=1, le=1_000_000, description="Stride of validation windows, in rows.")
 
 
 def write_shards(folder: Path, *, encoded: Artefact, settings: DetectionWindowSettings) -> Summary:
@@ -122,6 +122,6 @@ def _too_short(
         "E-SER-012",
         f"no {name} window fits: it takes shard.horizon = {settings.horizon} rows of that part of a warm-up, and the "
         f"longest warm-up has {longest} rows in all.",
-        fix=f"set shard.horizon = {fitting} or less; or raise split.warm_up or split.max_warm_up_rows, or bring longer "
-        "series.",
+        fix=f"set shard.horizon = {fitting} or less; or raise split.warm_up or split.max_warm_up_rows, or provide "
+        "longer series.",
     )

@@ -1,4 +1,4 @@
-"""Which time series to watch, and where they say, if anywhere, which of their rows are anomalous."""
+"""Which time series to monitor, and where they say, if anywhere, which of their rows are anomalous."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Literal, Self
@@ -29,21 +29,21 @@ class DetectionSource(StampedSource):
         "Benchmark, `files` are your own.",
     )
     format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "nab"] = Field(
-        "auto", description="How files are read; `auto` goes by their suffix, `nab` is the benchmark's archive."
+        "auto", description="How files are read; `auto` goes by the suffix, `nab` is the benchmark's archive."
     )
     value_columns: tuple[ColumnName, ...] = Field(
-        ("value",), min_length=1, max_length=1024, description="Columns to watch: the channels."
+        ("value",), min_length=1, max_length=1024, description="Columns to monitor: the channels."
     )
     label_column: ColumnName | None = Field(
         None,
-        description="Column with 1 in anomalous rows, 0 in ordinary ones and nothing where that is unknown; it serves "
-        "evaluation alone.",
+        description="Column with 1 in anomalous rows, 0 in ordinary ones and nothing where that is unknown; for "
+        "evaluation only.",
     )
 
     @model_validator(mode="after")
     def _labels_wide_tables(self) -> Self:
         if self.channel_column is not None and self.label_column is not None:
-            raise ValueError("with channel_column there is no label column")
+            raise ValueError("channel_column cannot be combined with a label column")
         return self
 
     def named_columns(self) -> dict[str, str]:

@@ -23,13 +23,13 @@ class WarmUpSettings(Settings):
     """How long the warm-up of a series is, whose rows are taken to be ordinary, and which part of it validates."""
 
     warm_up: float = Field(
-        0.3, gt=0, lt=1, description="Share of each series' rows, its first, that the detector learns from."
+        0.3, gt=0, lt=1, description="Share of each series, from its beginning, that the detector learns from."
     )
     max_warm_up_rows: int = Field(
-        100_000, ge=2, le=2**32 - 1, description="Rows of a series that it learns from at most."
+        100_000, ge=2, le=2**32 - 1, description="Maximum rows of a series that it learns from."
     )
     valid: float = Field(
-        0.4, gt=0, lt=1, description="Share of the warm-up, its last rows, that chooses the epoch and the best model."
+        0.4, gt=0, lt=1, description="Share of the warm-up, at its end, that selects the epoch and the best model."
     )
 
 
@@ -69,7 +69,7 @@ def write_splits(
             "E-DET-002",
             f"there are no {short[0]} rows: the longest of {found.series} series has {longest} rows, "
             f"{count_warm_up(longest, settings)} of which are the warm-up.",
-            fix="bring longer series, or change split.warm_up and split.valid.",
+            fix="provide longer series, or change split.warm_up and split.valid.",
         )
     table.write_parquet(folder / ROWS_FILE)
     emit(Progress(stage="split", note=", ".join(f"{name}: {count} rows" for name, count in counts.items())))
@@ -101,7 +101,7 @@ def _warnings(table: pl.DataFrame) -> list[str]:
     num_anomalous = int((warm_up["label"] == 1).sum())
     found = table.group_by("series").agg(is_new=~(pl.col("split") == TRAIN).any())
     counted = {
-        f"{num_anomalous} rows of the warm-up are labelled anomalous, and taken to be ordinary": num_anomalous,
+        f"{num_anomalous} rows of the warm-up are labelled anomalous, but are treated as ordinary": num_anomalous,
         f"{int(found['is_new'].sum())} series too short for a training row": int(found["is_new"].sum()),
     }
     return [warning for warning, count in counted.items() if count]

@@ -17,7 +17,7 @@ MARK = ".cutoff-"
 
 
 def plan_cutoffs(rows: Artefact, splits: Artefact, num_cutoffs: int) -> list[TimeSplitSettings]:
-    """Cut the test period of a split into so many pieces, the earliest first; training and validation move along.
+    """Cut the test period of a split into equal pieces, the earliest first; training and validation move along.
 
     Training rows grow from cut-off to cut-off (an expanding window), the validation period keeps its length.
     Raises InputError (E-SER-013) where a piece would have no step.

@@ -37,7 +37,7 @@ class ForecastBaselineSettings(Settings):
         RIDGE_PENALTIES,
         min_length=1,
         max_length=50,
-        description="Penalties of the ridge line, per row it is fitted to; the lowest validation error decides.",
+        description="Ridge penalties to try, per training row; the lowest validation error decides.",
     )
 
 

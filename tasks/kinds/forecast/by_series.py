@@ -1,4 +1,4 @@
-"""How each series of a panel is forecast, beside what repeats its last season: a mean over all hides the few.
+"""How well each series of a panel is forecast, compared with repeating its last season: a mean over all hides the few.
 
 N windows of a batch, L steps of look-back, H steps of the horizon, S series, C channels.
 """
@@ -13,7 +13,7 @@ from tasks.kinds.forecast.naive import name_naive, repeat_season
 from tasks.statistics.intervals import Interval
 
 SERIES_SHOWN = 20
-# A series is far worse forecast than by repeating its season if its error is more than so many times as large.
+# A series is forecast far worse than by repeating its season if its error exceeds this multiple.
 FAR_WORSE = 1.5
 
 
@@ -124,8 +124,8 @@ def find_nothing_learned(name: str, tally: SeriesTally, metrics: dict[str, Inter
         return []
     return [
         f"{name} forecasts the validation rows no better than the training mean of each series does "
-        f"({metric.upper()} {error:.4g} against {prior:.4g}), so it learned nothing of use: raise training.epochs or "
-        "shard.look_back, or bring covariates"
+        f"({metric.upper()} {error:.4g} against {prior:.4g}), so it learned nothing useful: raise training.epochs or "
+        "shard.look_back, or add covariates"
     ]
 
 

@@ -15,7 +15,7 @@ from tasks.store.artefacts import Artefact
 
 @dataclass(frozen=True, kw_only=True)
 class Advantage:
-    """How much less one forecaster loses than another, and the chance that this is luck (Diebold-Mariano)."""
+    """How much lower one forecaster's loss is than another's, and the chance that this is luck (Diebold-Mariano)."""
 
     gain: Interval
     p_value: float

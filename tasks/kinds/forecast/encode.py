@@ -1,6 +1,6 @@
 """Rows to scaled rows without missing numbers: what stage `encode` does for time series.
 
-Whatever is fitted, be it scales or means that stand for missing numbers, comes from the training rows.
+Whatever is fitted, scales as well as means that replace missing numbers, comes from the training rows.
 """
 
 import contextlib
@@ -31,24 +31,24 @@ CalendarFeature = Literal["minute", "hour", "weekday", "day_of_month", "day_of_y
 
 
 class ScaleSettings(Settings):
-    """How numbers are scaled, what becomes of missing ones, and which features of the calendar are added."""
+    """How numbers are scaled, how missing ones are treated, and which calendar features are added."""
 
     method: Literal["standard", "robust", "minmax", "none"] = Field(
         "standard", description="Scale by mean and deviation, by median and quartiles, by range, or not at all."
     )
     scale: ScaledBy = Field(
         "auto",
-        description="One scale per channel for all series, or one for each series; `auto` takes `series` where levels "
-        "or spreads of series differ by more than a factor of 100. A series that was not trained on is then scaled by "
-        "the history it brings.",
+        description="One scale per channel for all series, or one for each series; `auto` uses `series` where levels "
+        "or spreads of series differ by more than a factor of 100. An unseen series is then scaled by the history "
+        "given with it.",
     )
     calendar: tuple[CalendarFeature, ...] = Field(
-        (), max_length=6, description="Covariates made of the time; each becomes a sine and a cosine."
+        (), max_length=6, description="Calendar covariates, each encoded as a sine and a cosine."
     )
     missing: Literal["error", "cut", "forward", "mean"] = Field(
         "error",
-        description="What becomes of missing numbers: `cut` makes gaps of their rows, `forward` repeats the last one, "
-        "`mean` takes that of the training rows.",
+        description="How to treat missing numbers: `cut` turns their rows into gaps, `forward` repeats the last one, "
+        "`mean` uses the training mean.",
     )
 
     @model_validator(mode="after")
@@ -140,8 +140,8 @@ def _refuse_infinite(scaled: pl.DataFrame) -> None:
             row, series = beyond.select("row", "series").row(0)
             raise InputError(
                 "E-SER-010",
-                f"row {row} of the source (from 0), series {quoted(series)}, leaves the range of 32-bit floats once "
-                "scaled by what the training rows hold.",
+                f"row {row} of the source (from 0), series {quoted(series)}, is out of range for 32-bit floats once "
+                "scaled by the training rows.",
                 fix="correct the number, or set encode.method to another.",
                 column=bare_name(name),
             )
@@ -169,7 +169,7 @@ def find_problems(tally: Tally, scaler: Scaler) -> Iterator[str]:
         elif kind == "value":
             remedy = 'set encode.scale to "series"'
         else:
-            remedy = "leave it out of source.covariate_columns, or bring it without the level of each series"
+            remedy = "leave it out of source.covariate_columns, or provide it without the level of each series"
         splits = [SPLITS[number] for number in found["split"].unique().sort()]
         yield describe_rounded(found["series"], column=name, splits=splits, remedy=remedy)
 
@@ -188,7 +188,7 @@ def _warnings(
         ),
         f"cut out {plural(dropped, 'row')} with a missing number": dropped,
         f"{len(unscaled)} series such as {quoted(next(iter(unscaled), ''))} ({plural(sum(unscaled.values()), 'row')}) "
-        f"are left out: they have fewer than the {LEAST_NUMBERS} numbers in the training rows that a scale of "
-        "their own takes": len(unscaled),
+        f"are left out: they have fewer than the {LEAST_NUMBERS} numbers in the training rows that a per-series "
+        "scale needs": len(unscaled),
     }
     return [warning for warning, count in counted.items() if count]

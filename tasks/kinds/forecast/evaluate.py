@@ -222,7 +222,7 @@ def _place(window: int, windows: "Windows", layout: dict, grid: TimeGrid) -> dic
 
 
 def find_warnings(scored: dict[str, ScoredSplit], data: Data) -> list[str]:
-    """Say what the figures cannot tell: intervals from too few independent windows, and where MASE has no unit."""
+    """Say what the metrics cannot tell: intervals from too few independent windows, and where MASE has no unit."""
     few = [sentence for split, one in scored.items() for sentence in one.tally.plan.find_warnings(split)]
     without_unit = int(np.isnan(data.seasonal).sum())
     pairs = f"{without_unit:,} of {data.seasonal.size:,} channels of series"

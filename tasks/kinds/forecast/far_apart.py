@@ -8,7 +8,7 @@ import polars as pl
 
 from tasks.panel.scaler import LEAST_NUMBERS, ROUNDING
 
-# So many times as large, and one scale no longer serves both.
+# From this ratio on, one scale no longer serves both.
 LIMIT = 100
 
 

@@ -56,7 +56,7 @@ def _fit_own_scales(train: Path, columns: Sequence[str], method: str) -> OwnScal
     if not scales:
         raise InputError(
             "E-SER-030",
-            f"no series has the {LEAST_NUMBERS} numbers in the training rows that a scale of its own takes.",
+            f"no series has the {LEAST_NUMBERS} numbers in the training rows that a per-series scale needs.",
             fix='set encode.scale to "channel", or let training rows end later.',
         )
     return OwnScales(columns=tuple(columns), series=scales)
@@ -65,9 +65,9 @@ def _fit_own_scales(train: Path, columns: Sequence[str], method: str) -> OwnScal
 def describe_scales(fitted: FittedScales, method: str) -> list[str]:
     """Say in which columns series have scales of their own, or would need them, and which series stand still."""
     own = fitted.own or OwnScales(columns=(), series={})
-    done = "so each is scaled on its own"
+    done = "so each is scaled separately"
     remedy = 'set encode.method to "standard"' if method == "none" else 'set encode.scale to "series"'
-    undone = f"and are not scaled on their own, so the small ones weigh next to nothing: {remedy}"
+    undone = f"and share one scale, so the small ones count for next to nothing: {remedy}"
     warnings = [
         f"series differ by a factor of up to {one.times:,.0f} in {_shown(name)} (such as {quoted(one.small)} and "
         f"{quoted(one.large)}), {done if name in own.columns else undone}"
@@ -75,8 +75,8 @@ def describe_scales(fitted: FittedScales, method: str) -> list[str]:
     ]
     still = {name: [one for one, scale in own.of(name) if scale.is_constant] for name in own.columns}
     return warnings + [
-        f"{len(found)} series such as {quoted(found[0])} stand still in {_shown(name)} in the training rows, so their "
-        "size is the unit that they are scaled by"
+        f"{len(found)} series such as {quoted(found[0])} are constant in {_shown(name)} in the training rows, so "
+        "they are scaled by their absolute value"
         for name, found in still.items()
         if found
     ]

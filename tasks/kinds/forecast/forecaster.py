@@ -107,7 +107,7 @@ class SeriesForecaster(PanelModel[SeriesSource]):
 
     @property
     def grid(self) -> TimeGrid:
-        """The grid of the training rows; a history goes on in its steps, on a phase of its own."""
+        """The grid of the training rows; a history continues in its steps, at its own phase."""
         return TimeGrid.from_dict(self.serving.grid)
 
     def store_rows(

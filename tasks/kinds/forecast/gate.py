@@ -32,7 +32,7 @@ __all__ = ["compare_scores", "read_holdout", "refuse_incomparable", "score_model
 # An error below this, in scaled units, counts as this much, so that gains over a perfect forecast are finite.
 LEAST_ERROR = 1e-12
 PLACE = ["row", "part", "channel"]
-# So many months show whether two calendars agree.
+# This many months show whether two calendars agree.
 STEPS_COMPARED = 13
 
 
@@ -41,7 +41,7 @@ class ForecastComparison(Comparison):
     """Two forecasters on the same windows; slices are channels and parts of the horizon, with the error of each."""
 
     metrics: ClassVar[tuple[str, ...]] = LOSSES
-    falls_short: ClassVar[str] = "errs more than"
+    falls_short: ClassVar[str] = "has a larger error than"
 
     metric: str
 
@@ -50,7 +50,7 @@ class ForecastComparison(Comparison):
         return relative_gain(other[metric], self.challenger[metric])
 
     def show(self, figures: dict, metric: str) -> str:
-        """One model's figure, as it stands in a sentence."""
+        """One model's score, as it is written in a sentence."""
         return f"{metric.upper()} {figures[metric]:.4g}"
 
     def show_gain(self, gain: float, metric: str) -> str:  # noqa: ARG002 (shares have no unit)
@@ -84,7 +84,7 @@ def compare_scores(
     anchor: dict,
     settings: ForecastPromotionSettings,
 ) -> ForecastComparison:
-    """Compare two models on the windows that both can forecast; an `anchor` in another unit is none.
+    """Compare two models on the windows that both can forecast; an `anchor` in another unit does not count.
 
     Raises NotComparable if there is no such window.
     """
@@ -137,7 +137,7 @@ def _compare_parts(paired: pl.DataFrame, edges: np.ndarray) -> list[dict]:
 
 
 def _compare_groups(paired: pl.DataFrame, by: str) -> list[tuple]:
-    """Windows and mean errors of each group; a single one is the whole and needs no figures of its own."""
+    """Windows and mean errors of each group; a single one is the whole and needs no extra numbers."""
     means = (pl.col("champion", "challenger").sum() / pl.col("steps").sum()).name.keep()
     groups = paired.group_by(by).agg(means, rows=pl.col("row").n_unique()).sort(by)
     return [(group.pop(by), group) for group in groups.to_dicts()] if groups.height > 1 else []
@@ -155,7 +155,7 @@ def find_differences(model: RegisteredModel, holdout: ForecastHoldout) -> Iterat
     """
     kind = read_serving_fields(model.parts)["kind"]
     if kind != KIND:
-        yield f"is of kind {kind}", "set registry.model_name to a name of its own"
+        yield f"is of kind {kind}", "set registry.model_name to an unused name"
     champion = SeriesForecaster.load(model.parts)
     yield from _find_other_targets(champion, holdout)
     yield from _find_unfit_rows(champion.serving, holdout)
@@ -170,7 +170,7 @@ def _find_other_targets(champion: SeriesForecaster, holdout: ForecastHoldout) ->
         yield f"forecasts {names}, and the challenger {others}", "forecast the same source.value_columns"
     if not _have_same_steps(champion.grid, holdout.grid):
         step, other = (f"{grid.frequency} ({grid.clock})" for grid in (champion.grid, holdout.grid))
-        yield f"goes in steps of {step}, and the challenger in steps of {other}", "bring rows with the same steps"
+        yield f"has steps of {step}, and the challenger has steps of {other}", "provide rows with the same steps"
 
 
 def _find_unfit_rows(served: Serving, holdout: ForecastHoldout) -> Iterator[tuple[str, str]]:
@@ -182,7 +182,7 @@ def _find_unfit_rows(served: Serving, holdout: ForecastHoldout) -> Iterator[tupl
     learned, begin = (str(cuts["valid_until"]) for cuts in (served.cuts, CutSummary.of(holdout.splits).cuts))
     if read_cut(learned, "valid_until", holdout.grid) > read_cut(begin, "valid_until", holdout.grid):
         yield (
-            f"has learned from rows before {learned}, and the test rows begin at {begin}",
+            f"was trained on rows before {learned}, but the test rows begin at {begin}",
             f"let split.valid_until be {learned} or later",
         )
 

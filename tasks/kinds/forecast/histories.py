@@ -1,4 +1,4 @@
-"""Where the history of a series ends, how it goes on, and what is said of it.
+"""Where the history of a series ends, how it continues, and what is reported about it.
 
 What dates a forecast is the last row that the model sees: neither a row that lacks a number and is cut out, nor one
 that holds nothing but what the model never learned.
@@ -109,6 +109,6 @@ def describe_starts(notes: Notes, policy: str) -> list[str]:
         f"that forecasts start earlier: {notes.show(INCOMPLETE)}": incomplete,
         f"filled {plural(num_filled, 'missing number')} of look-backs with {FILLED.get(policy)}": num_filled,
         f"took the training mean for channels without any number in {lacking} series: {notes.show(LACKING)}": lacking,
-        f"{new} series new to the model, scaled by the history they bring: {notes.show(NEW)}": new,
+        f"{new} series new to the model, scaled by the given history: {notes.show(NEW)}": new,
     }
     return [note for note, count in counted.items() if count]

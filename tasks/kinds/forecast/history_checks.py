@@ -13,7 +13,7 @@ from tasks.panel.time_grid import TimeGrid, describe_times, infer_grid
 
 # Fewer rows do not show in which steps a series goes.
 FEWEST_STEPPING_ROWS = 3
-# So many times its scale away from its centre, a history is none that anything was learned of.
+# Further from its centre, in scales, nothing was learned about a history.
 FAR = 10_000
 
 
@@ -49,7 +49,7 @@ def find_scaler(scaler: Scaler, series: str, past: pl.DataFrame) -> Scaler:
         raise InputError(
             "E-SER-031",
             f"series {quoted(series)} is new to the model, and its history holds fewer than the {LEAST_NUMBERS} "
-            "numbers that measuring its scale takes.",
+            "numbers needed to measure its scale.",
             fix="give more of its history, or leave the series out.",
         )
     return covering
@@ -66,21 +66,21 @@ def refuse_rounded(series: str, past: pl.DataFrame, scaled: pl.DataFrame, scaler
     if find_rounded(past.join(scaled.select("time"), on="time", how="semi"), scaler, ["series"]).height:
         raise InputError(
             "E-SER-032",
-            f"series {quoted(series)} lies {distance:,.0f} times its scale away from what the model was trained on, "
-            "where 32-bit floats do not hold its swing.",
-            fix="bring it in the unit of the training rows, or train again with such rows.",
+            f"series {quoted(series)} lies {distance:,.0f} times its scale away from the training rows, "
+            "too far for 32-bit floats to resolve its variation.",
+            fix="convert it to the unit of the training rows, or train again with such rows.",
         )
 
 
 def refuse_gaps(series: str, times: pl.Series, grid: TimeGrid) -> None:
-    """Raise InputError (E-TIME-016) if a history does not go on step by step from its beginning."""
+    """Raise InputError (E-TIME-016) if a history does not continue step by step from its beginning."""
     num_steps = grid.count_steps(times)
     if num_steps < times.len():
         after, before = (grid.on_clocks(time) for time in times[-num_steps - 1 :][:2])
         raise InputError(
             "E-TIME-016",
             f"got {before} after {after} in series {quoted(series)}, expected a step of {grid.frequency}.",
-            fix="fill in the rows, or bring only those that follow.",
+            fix="fill in the rows, or give only those that follow.",
         )
 
 
@@ -97,8 +97,8 @@ def refuse_short(past: pl.DataFrame, used: pl.Series, grid: TimeGrid, look_back:
     if step is not None:
         raise InputError(
             "E-FOR-005",
-            f"series {quoted(series)} goes in steps of {step}, expected {grid.frequency} as in training.",
-            fix=f"bring a row for each step of {grid.frequency}, or leave the series out.",
+            f"series {quoted(series)} has steps of {step}, expected {grid.frequency} as in training.",
+            fix=f"give a row for each step of {grid.frequency}, or leave the series out.",
         )
     end = f" up to {grid.on_clocks(used[-1])}" if used.len() else ""
     raise InputError(

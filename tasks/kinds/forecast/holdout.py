@@ -1,4 +1,4 @@
-"""Test windows on which forecasters are compared: evenly spaced in time, and no more than tell something new."""
+"""Test windows on which forecasters are compared: evenly spaced in time, and only as many as add information."""
 
 import hashlib
 import json

@@ -61,7 +61,7 @@ def write_rows(
 
 
 def write_history(folder: Path, intake: Intake[SeriesSource], inputs: Inputs, *, channels: Sequence[str]) -> None:
-    """Read what goes on from its own end into `rows.parquet`, as `write_rows` does; the intake is told what was done.
+    """Read what continues from its own end into `rows.parquet`, as `write_rows` does; the intake is told what was done.
 
     Rows need not lie on one grid, for each series may have a phase of its own. In a table with a row per channel, those
     of other than the given channels are left out.
@@ -120,7 +120,7 @@ def _find_grid(sheet: Sheet, times: pl.DataFrame, zone: str | None) -> TimeGrid:
     if grid is None:
         raise InputError(
             "E-TIME-019",
-            f"no series has two times, {plural(times.height, 'row')} in all, so there is no step to find.",
+            f"no series has two times ({plural(times.height, 'row')} in all), so the step is unknown.",
             fix="check id_columns, or add rows.",
         )
     refuse_irregular(sheet, times, grid)

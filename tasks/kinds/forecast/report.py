@@ -56,7 +56,7 @@ def compare_with_baseline(contest: Contest[ForecastEvaluationSettings]) -> Inter
 
 
 def draw_figures(facts: dict) -> dict[str, "Figure"]:
-    """Draw the figures that only the page of a forecaster shows, by name."""
+    """Draw the plots that only the page of a forecaster shows, by name."""
     best, metric = facts["best"], facts["protocol"]["select_by"]
     steps, baseline_steps = (
         {model["name"]: model["by_step"] for model in facts[group]} for group in ("candidates", "baselines")

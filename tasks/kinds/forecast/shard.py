@@ -28,11 +28,11 @@ from tasks.store.artefacts import Artefact
 class WindowSettings(Settings):
     """What a window is, and how far apart windows begin."""
 
-    look_back: int = Field(96, ge=1, le=1_000_000, description="Steps a model sees.")
-    horizon: int = Field(24, ge=1, le=1_000_000, description="Steps it forecasts.")
-    stride: int = Field(1, ge=1, le=1_000_000, description="Steps between the beginnings of training windows.")
-    evaluation_stride: int = Field(1, ge=1, le=1_000_000, description="The same for validation and test windows.")
-    season: int = Field(0, ge=0, le=1_000_000, description="Steps of a season; 0 takes it from the frequency.")
+    look_back: int = Field(96, ge=1, le=1_000_000, description="Steps that a model reads.")
+    horizon: int = Field(24, ge=1, le=1_000_000, description="Steps that it forecasts.")
+    stride: int = Field(1, ge=1, le=1_000_000, description="Stride of training windows, in steps.")
+    evaluation_stride: int = Field(1, ge=1, le=1_000_000, description="Stride of validation and test windows.")
+    season: int = Field(0, ge=0, le=1_000_000, description="Season length; 0 derives it from the frequency.")
 
     @property
     def num_rows(self) -> int:
@@ -40,7 +40,7 @@ class WindowSettings(Settings):
         return self.look_back + self.horizon
 
     def count_windows(self, num_rows: int, split: str) -> int:
-        """Windows in a segment of so many rows."""
+        """Windows in a segment of that many rows."""
         stride = self.stride if split == "train" else self.evaluation_stride
         return max(0, (num_rows - self.num_rows) // stride + 1)
 

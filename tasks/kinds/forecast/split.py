@@ -28,8 +28,8 @@ UNIX_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 class TimeSplitSettings(Settings):
     """Where the rows are cut in time: by shares of the rows, or at given times, each the first that is left out."""
 
-    valid: float = Field(0.1, gt=0, lt=1, description="Share of the rows to validate on, before those of the test.")
-    test: float = Field(0.2, gt=0, lt=1, description="Share of the rows to test on, the latest.")
+    valid: float = Field(0.1, gt=0, lt=1, description="Share of the rows for validation, just before the test rows.")
+    test: float = Field(0.2, gt=0, lt=1, description="Share of the rows for testing, the latest.")
     train_until: str | int | None = Field(
         None, description="Time (ISO 8601) or step at which training rows end, instead of shares."
     )

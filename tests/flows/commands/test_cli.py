@@ -122,7 +122,7 @@ def test_a_person_reads_a_summary(training_ends_with, outcome: Outcome):
         (
             OSError(errno.ENOSPC, "No space left on device", "data/x"),
             4,
-            "E-RES-001 data/x: the disk is full.\nFix: free space, then repeat.\n",
+            "E-RES-001 data/x: the disk is full.\nFix: free space, then run again.\n",
         ),
         (
             PermissionError(errno.EACCES, "Permission denied", "data/x"),
@@ -139,19 +139,19 @@ def test_a_person_reads_a_summary(training_ends_with, outcome: Outcome):
             TypeError("odd\nthing"),
             1,
             'E-BUG-001 unexpected TypeError: "odd\\nthing".\n'
-            "Fix: this is our fault: please report it with the traceback, which --debug shows.\n",
+            "Fix: this is a bug in rnnflow: please report it with the traceback that --debug shows.\n",
         ),
         (
             KeyboardInterrupt(),
             130,
-            "Interrupted.\nFinished stages are kept: the same command goes on after them, "
-            "and with --resume inside a fit.\n",
+            "Interrupted.\nFinished stages are kept: run the same command again to continue after them, with "
+            "--resume also inside a fit.\n",
         ),
         (
             Terminated(),
             143,
-            "Stopped by SIGTERM.\nFinished stages are kept: the same command goes on after them, "
-            "and with --resume inside a fit.\n",
+            "Stopped by SIGTERM.\nFinished stages are kept: run the same command again to continue after them, with "
+            "--resume also inside a fit.\n",
         ),
     ],
 )

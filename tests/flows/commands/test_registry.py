@@ -108,7 +108,7 @@ def test_a_decision_needs_a_reason(command):
     assert blank.exit_code == InputError.exit_code
     assert blank.stderr == (
         'E-REG-008 reason: got " ", expected 1 to 1,000 characters.\n'
-        "Fix: say in a sentence why; `rnnflow history` shows it to everyone after you.\n"
+        "Fix: give the reason in one sentence; `rnnflow history` shows it.\n"
     )
 
 

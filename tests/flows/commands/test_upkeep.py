@@ -95,7 +95,7 @@ def test_sync_fails_while_mlflow_does_not_answer(project, mlflow_down, finish):
     assert problem.startswith(
         'E-SVC-020 3 records and 1 registration still pending: MLflow\'s store "http://127.0.0.1:9" failed: '
     )
-    assert fix == "Fix: mend that, then run: rnnflow sync"
+    assert fix == "Fix: fix that, then run: rnnflow sync"
     assert finish.orders == []
     assert json.loads(call("--json").stdout)["error"]["code"] == "E-SVC-020"
 

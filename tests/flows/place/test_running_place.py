@@ -118,7 +118,7 @@ def test_up_prints_where_everything_is(shared: PlaceSettings):
         f"  MLflow   http://127.0.0.1:{shared.mlflow_port}/#/experiments?workflowType=machine_learning\n"
         "  Workers  pool cpu; pool gpu on the CPU, as no GPU was found\n"
         "Start a run on the page Deployments of Prefect (train, then Custom run), or with: rnnflow train reviews\n"
-        "See how it is with `rnnflow status`; stop it with `rnnflow down`.\n"
+        "Check it with `rnnflow status`; stop it with `rnnflow down`.\n"
     )
 
 

@@ -135,7 +135,7 @@ def test_sigterm_lets_the_flow_clean_up(history: tuple[Project, dict[str, Comman
     assert other_lines(command.stderr) == [
         "Warning: Cleaned up.",
         "Stopped by SIGTERM.",
-        "Finished stages are kept: the same command goes on after them, and with --resume inside a fit.",
+        "Finished stages are kept: run the same command again to continue after them, with --resume also inside a fit.",
     ]
 
 
@@ -166,7 +166,7 @@ def test_a_given_server_that_is_silent_is_reported_without_its_password(monkeypa
     assert server == PrefectServer(url="http://me:secret@127.0.0.1:9/api")
     assert str(caught.value) == (
         'E-SVC-001 no Prefect server answers at PREFECT_API_URL="http://127.0.0.1:9/api".\n'
-        "Fix: start that server, or unset PREFECT_API_URL: the command then starts one of its own."
+        "Fix: start that server, or unset PREFECT_API_URL: the command then starts a server itself."
     )
 
 

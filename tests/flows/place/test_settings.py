@@ -63,7 +63,7 @@ def test_a_port_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, port: s
 
     assert str(caught.value) == (
         f'E-CFG-011 port of the prefect server: got "{port}", expected 1 to 65535.\n'
-        "Fix: mend --prefect-port or RNNFLOW_PREFECT_PORT; without them it is 4200."
+        "Fix: correct --prefect-port or RNNFLOW_PREFECT_PORT; the default is 4200."
     )
 
 
@@ -121,7 +121,7 @@ def test_servers_without_passwords_stay_on_this_machine():
         check_access(PlaceSettings(host="0.0.0.0"))
 
     assert str(caught.value) == (
-        'E-CFG-010 --host "0.0.0.0" lets other machines reach servers that ask for no password.\n'
+        'E-CFG-010 --host "0.0.0.0" would open servers without a password to other machines.\n'
         "Fix: set PREFECT_SERVER_API_AUTH_STRING and MLFLOW_AUTH_CONFIG_PATH as docs/teams.md shows, "
         "or leave out --host."
     )
@@ -161,7 +161,7 @@ def test_with_both_passwords_servers_may_listen_anywhere(tmp_path: Path, monkeyp
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("[mlflow]\nadmin_password = password1234\n", "its admin_password is the one that everybody knows."),
+        ("[mlflow]\nadmin_password = password1234\n", "its admin_password is MLflow's published default."),
         ("admin_password = x\n", 'cannot be read: "File contains no section headers.\\nfile: '),
         (None, 'cannot be read: "[Errno 2] No such file or directory: '),
     ],

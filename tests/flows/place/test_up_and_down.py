@@ -129,7 +129,7 @@ def test_a_taken_port_is_refused_before_anything_starts(up: Up, settings: PlaceS
     problem, fix = str(caught.value).split("\n")
     assert problem.startswith(
         f'E-SVC-010 the prefect server cannot listen on port {settings.prefect_port} of "127.0.0.1": '
-        f"process {os.getpid()} has it ("
+        f"process {os.getpid()} is using it ("
     )
     assert fix == (
         "Fix: end that process, or choose another port, as in `rnnflow up --prefect-port "

@@ -47,7 +47,7 @@ def test_a_name_is_kept_for_the_kind_of_its_champion(owner: str, kind: str):
             held_split_of(recipe)
         assert str(error.value) == (
             f'E-DATA-031 the name "loads" belongs to a model of kind {owner}, and the recipe is of kind {kind}.\n'
-            "Fix: set registry.model_name to a name of its own."
+            "Fix: set registry.model_name to an unused name."
         )
         own = validate_recipe(
             {"name": "loads", "kind": kind, "source": SOURCES[kind], "registry": {"model_name": "others"}}

@@ -95,8 +95,8 @@ def test_shared_training_that_every_candidate_overrules_is_noted(tmp_path: Path)
     build_recipe(path, read_table(path), notes=notes)
 
     assert notes == [
-        "training.epochs = 2 has no effect, as every candidate states a value of its own; "
-        "--set training.epochs=2 would win over these."
+        "training.epochs = 2 has no effect, because every candidate sets its own value; "
+        "--set training.epochs=2 would override these."
     ]
     build_recipe(path, read_table(path), settings=["training.epochs=3"], notes=(given := []))
     build_recipe(path, read_table(path), settings=["candidates.b.training.epochs=2"], notes=given)
@@ -177,12 +177,12 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path: Path):
         (
             "encode.max_size=0",
             'E-CFG-004 --set encode.max_size: got "0", expected greater than or equal to 1.\n'
-            "Fix: change encode.max_size: vocabulary entries at most, specials not counted.",
+            "Fix: change encode.max_size: maximum vocabulary size, without special tokens.",
         ),
         (
             "training.epochs=many",
             'E-CFG-004 --set training.epochs: got "many", expected a valid integer, unable to parse string as an '
-            "integer.\nFix: change training.epochs: passes over the training rows, at most.",
+            "integer.\nFix: change training.epochs: maximum number of epochs.",
         ),
         (
             "candidates.gru.model.cell=lsmt",
@@ -265,8 +265,8 @@ def test_a_setting_that_does_not_fit_is_explained(own: Path, setting: str, expec
         ),
         (
             'name = "a"\nkind = "classify-series"\n[source]\npath = "a.csv"\n',
-            "E-CFG-004 RECIPE:3: source: no column tells the sequences apart.\n"
-            "Fix: name theirs as id_columns, or set one_series_per_file = true.",
+            "E-CFG-004 RECIPE:3: source: no column identifies the sequences.\n"
+            "Fix: name one in id_columns, or set one_series_per_file = true.",
         ),
     ],
 )

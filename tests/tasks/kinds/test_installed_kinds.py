@@ -78,7 +78,7 @@ def test_a_kind_is_found_beside_ours(install):
         ("gone = gone.recipe:GONE", "ModuleNotFoundError: \"No module named 'gone'\""),
         ("tones = tones.recipe:MISSING", "AttributeError: \"module 'tones.recipe' has no attribute 'MISSING'\""),
         ("other = tones.recipe:OTHER", "it is \"{'name': 'other'}\""),
-        ("nameless = tones.recipe:NAMELESS", 'the field kind of its recipe is no Literal["nameless"]'),
+        ("nameless = tones.recipe:NAMELESS", 'the field kind of its recipe is not Literal["nameless"]'),
     ],
 )
 def test_a_broken_kind_is_named_once_and_breaks_no_other(install, line: str, reason: str, caplog):
@@ -100,7 +100,7 @@ def test_a_name_that_two_packages_claim_is_nobodys(install):
     install(WORKS, "tones = tunes.recipe:TONES")
 
     assert list(kinds.all_kinds()) == [*BUILT_IN]
-    with pytest.raises(InputError, match=r'E-CFG-017 the kind "tones" is brought twice, by tones.* and tunes'):
+    with pytest.raises(InputError, match=r'E-CFG-017 the kind "tones" is provided twice, by tones.* and tunes'):
         kinds.find_kind("tones")
 
 
@@ -124,7 +124,7 @@ def test_the_examination_of_a_machine_names_what_is_broken(install):
     [finding] = doctor.examine_kinds()
 
     assert (finding.status, finding.subject) == (doctor.WARN, "kind tunes")
-    assert finding.fix == "update or uninstall the package that brings it."
+    assert finding.fix == "update or uninstall the package that provides it."
 
 
 def test_a_kind_that_is_not_installed_is_refused(install):

@@ -40,7 +40,7 @@ def test_a_better_challenger_meets_no_objection():
 def test_a_gain_too_small_to_matter_is_an_objection():
     _, objections = compare(scores("3", range(2)), scores("4", range(1)), min_effect=0.005)
 
-    assert objections == ["The gain is 0.25 points, less than the 0.50 points that are worth a change."]
+    assert objections == ["The gain is 0.25 points, less than the minimum of 0.50 points."]
 
 
 def test_a_gain_of_exactly_the_least_counts():

@@ -229,7 +229,7 @@ def test_a_candidate_with_one_answer_to_all_is_a_problem(
 
     problems = score(model, encoded, splits).summary["problems"]
 
-    assert problems[0] == f'gru answers "pos" to all 400 validation rows; {LEARN}'
+    assert problems[0] == f'gru predicts "pos" for all 400 validation rows; {LEARN}'
 
 
 def test_a_candidate_no_better_than_chance_is_a_problem_and_a_baseline_is_none(
@@ -241,7 +241,7 @@ def test_a_candidate_no_better_than_chance_is_a_problem_and_a_baseline_is_none(
     [problem] = score(model, encoded, splits).summary["problems"]
 
     assert problem.startswith("gru learned nothing: its validation loss of 0.7")
-    assert problem.endswith(f"that of knowing only how frequent each label is; {LEARN}")
+    assert problem.endswith(f"the loss of knowing only how frequent each label is; {LEARN}")
     with artefacts.refreshing(True):
         assert "problems" not in score(baseline, encoded, splits).summary
 

@@ -66,7 +66,7 @@ def test_corrected_labels_are_taken_and_counted(rows, first):
     holdout = holdout_of(second)
     assert (holdout.origin, holdout.names) == (holdout_of(first).digest, {})
     assert holdout.notes == (
-        "The test rows changed with the source (rows with another label: 12): both models were scored anew.",
+        "The test rows changed with the source (rows with another label: 12): both models were scored again.",
     )
 
 
@@ -153,8 +153,8 @@ def test_a_label_whose_rows_are_all_held_has_a_remedy_that_works(rows, first):
 
     assert str(error.value) == (
         'E-DATA-004 column "label": label "neg" occurs in the valid rows, which are kept from an earlier training, '
-        "and in no training row.\n"
-        "Fix: add other rows with this label, or take its rows out of the source: the kept ones then leave, too."
+        "but in no training row.\n"
+        "Fix: add other rows with this label, or remove its rows from the source: the kept ones are then removed, too."
     )
     assert labels_of(split.fn(CLASSIFY, told(rows.filter(~NEG)), DEFAULTS, first), "test") == {"mid": 12, "pos": 6}
 
@@ -171,9 +171,7 @@ def test_an_official_test_split_without_a_label_is_said(rows):
 
     splits = split.fn(CLASSIFY, ingested_official(rows.with_columns(split=official)), DEFAULTS)
 
-    assert warnings_of(splits) == [
-        'label "pos": 54 training rows, no test row, so nothing is known of how well it is answered'
-    ]
+    assert warnings_of(splits) == ['label "pos": 54 training rows, no test row, so its accuracy is unknown']
 
 
 def test_classes_that_have_one_name_now_answer_as_one():

@@ -99,7 +99,7 @@ def test_one_offset_is_taken_to_utc_with_a_warning(path):
         (
             "2016-12-31T23:59:60Z",
             "005",
-            'got "2016-12-31T23:59:60Z", a leap second, which has no place of its own on a regular grid.',
+            'got "2016-12-31T23:59:60Z", a leap second, which has no place on a regular grid.',
             "write second 59, or second 00 of the next minute.",
         ),
         (

@@ -167,7 +167,7 @@ def test_files_that_hold_other_values_at_the_same_times_are_named(tmp_path):
     assert in_turn.fix.startswith("set one_series_per_file = true if each file is a series")
     assert error.code == "E-TIME-014"
     assert error_of(tmp_path / "*.csv", unsorted="sort", duplicates="mean").code == "E-TIME-020"
-    assert "such rows stand in different files and hold other values" in error.problem
+    assert "such rows are in different files and have different values" in error.problem
     assert error.fix.startswith("set one_series_per_file = true")
     assert read(tmp_path / "*.csv", one_series_per_file=True)[1]["series"] == 2
 

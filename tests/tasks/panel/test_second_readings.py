@@ -65,7 +65,7 @@ def test_a_file_that_begins_with_the_second_reading_is_told_by_what_follows(tmp_
         read(tmp_path, times[:1], frequency="1h")
     assert str(caught.value) == (
         f'E-TIME-022 {tmp_path}/a.csv:2 column "time": got 2023-10-29 02:00:00, which clocks in Europe/Berlin show '
-        'twice; series "series" begins there, and no other row tells which of the two it is.\n'
+        'twice; series "series" begins there, and no other row shows which of the two it is.\n'
         'Fix: begin with an earlier row, write the offset, or set ambiguous_times = "earliest" or "latest".'
     )
 

@@ -71,7 +71,7 @@ def test_dates_may_be_dates_or_times(days):
         ({"count": [True, False, True]}, 'E-REG-013 column "count": holds Boolean, expected numbers.'),
         ({"count": pandas.to_datetime(DAYS)}, 'E-REG-013 column "count": holds Datetime'),
         ({"day": [True, False, True]}, 'E-REG-013 column "day": holds Boolean, expected times, texts or numbers.'),
-        ({"station": [2.0**60, 1.0, None]}, 'E-REG-014 column "station": holds floats as large as 1.15292e+18'),
+        ({"station": [2.0**60, 1.0, None]}, 'E-REG-014 column "station": contains floats as large as 1.15292e+18'),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_its_column(columns, shown):

@@ -144,7 +144,7 @@ def test_what_can_be_answered_is_answered_and_all_else_is_named_with_its_reason(
         {
             "series": "empty",
             "code": "E-SEQ-001",
-            "reason": 'sequence "empty" has no number at any of its steps.',
+            "reason": 'sequence "empty" has no number at any step.',
         },
         {"series": "short", "code": "E-FOR-001", "reason": "short has 1."},
     ]

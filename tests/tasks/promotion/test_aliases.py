@@ -109,7 +109,7 @@ def test_a_champion_that_was_deleted_is_reported_with_a_way_back_and_stops_no_ot
     assert (broken.kind, restored.kind) == ("broken", "restored")
     assert broken.sentence == (
         "E-REG-007 champion reviews/2 (entry 2, content content-2) is no longer registered.\n"
-        "Fix: restore MLflow's store; or return to the last champion that is whole: rnnflow rollback reviews "
+        "Fix: restore MLflow's store; or return to the last champion whose files are intact: rnnflow rollback reviews "
         "--reason TEXT; or accept another version: rnnflow promote reviews/1 --reason TEXT."
     )
     with pytest.raises(IntegrityError, match="E-REG-007"):

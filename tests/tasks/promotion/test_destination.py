@@ -14,7 +14,7 @@ from tasks.promotion import destination
 from tasks.promotion.destination import check_address, check_destination
 from tasks.tracking import mlflow_client
 
-FILE_STORE = 'MLFLOW_TRACKING_URI: got "{}", a folder of files, to which MLflow writes no more.'
+FILE_STORE = 'MLFLOW_TRACKING_URI: got "{}", a folder of files, which MLflow no longer writes to.'
 
 
 @pytest.fixture

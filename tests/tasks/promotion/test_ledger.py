@@ -61,7 +61,7 @@ def test_an_author_who_saw_an_older_entry_loses():
         append(DRAFT, expected=0)
 
     assert str(lost.value) == (
-        'E-LED-001 the ledger of model "reviews" has grown beyond entry 0 meanwhile.\n'
+        'E-LED-001 the ledger of model "reviews" has meanwhile grown beyond entry 0.\n'
         "Fix: look at `rnnflow history reviews`, then run the same command again."
     )
     assert lost.value.exit_code == 5
@@ -104,7 +104,7 @@ def test_a_reader_names_the_entry_that_was_changed(file, statement, damaged):
 
     assert str(found.value) == (
         f'E-LED-002 {file}: entry {damaged} of model "reviews" is missing or is not the one that was written.\n'
-        "Fix: restore the ledger from a backup; until then nobody can say who is champion."
+        "Fix: restore the ledger from a backup; until then it is unknown who is champion."
     )
 
 
@@ -135,7 +135,7 @@ def test_a_damaged_database_is_named_with_its_remedy(file):
 
     assert str(found.value) == (
         f'E-LED-003 {file}: the ledger of promotions failed: "(sqlite3.DatabaseError) file is not a database".\n'
-        "Fix: see RNNFLOW_LEDGER_URL and its driver, or restore the database from a backup."
+        "Fix: check RNNFLOW_LEDGER_URL and its driver, or restore the database from a backup."
     )
 
 

@@ -45,7 +45,7 @@ def test_a_change_without_a_reason_is_refused(registry, crown, reason):
     registry.add("reviews", "2")
 
     for change in (lambda: promote("reviews/2", reason=reason), lambda: roll_back("reviews", reason=reason)):
-        with pytest.raises(InputError, match=r"E-REG-008 reason: got .*, expected 1 to 1,000 characters\.\nFix: say"):
+        with pytest.raises(InputError, match=r"E-REG-008 reason: got .*, expected 1 to 1,000 characters\.\nFix: give"):
             change()
 
     assert len(ledger.read_entries("reviews")) == 1
@@ -76,8 +76,8 @@ def test_a_rollback_returns_and_the_next_one_goes_further_back(registry, crown):
     with pytest.raises(InputError) as found:
         roll_back("reviews", reason="further")
     assert str(found.value) == (
-        'E-REG-009 model "reviews" has no earlier champion whose files are whole.\n'
-        "Fix: see `rnnflow history reviews`; any whole version can be made champion with `rnnflow promote`."
+        'E-REG-009 model "reviews" has no earlier champion whose files are intact.\n'
+        "Fix: see `rnnflow history reviews`; any intact version can be made champion with `rnnflow promote`."
     )
 
 

@@ -134,7 +134,7 @@ def test_a_server_that_cuts_without_progress_is_given_up(tmp_path, serve):
     error = failure_of(serve(cut), tmp_path, fruitless_tries=2)
 
     assert isinstance(error, ServiceError)
-    assert str(error).startswith(f"E-NET-002 {error.file}: broke off after 1000 bytes (")
+    assert str(error).startswith(f"E-NET-002 {error.file}: lost the connection after 1000 bytes (")
     assert str(error).endswith(f" s.\nFix: {FIX_LOCAL}")
     assert (tmp_path / "corpus.bin.part").stat().st_size == 1_000
 
@@ -202,7 +202,7 @@ def test_waits_double_with_jitter_and_stay_within_the_time_allowed(tmp_path, ser
 def test_a_silent_server_is_given_up(tmp_path, serve):
     error = failure_of(serve(lambda _: time.sleep(0.25)), tmp_path, idle_s=0.1, fruitless_tries=2)
 
-    assert str(error).startswith(f"E-NET-003 {error.file}: fell silent after 0 bytes; gave up after 2 tries in ")
+    assert str(error).startswith(f"E-NET-003 {error.file}: stopped sending after 0 bytes; gave up after 2 tries in ")
 
 
 def test_a_trickle_ends_with_the_time_allowed(tmp_path, serve):
@@ -247,7 +247,7 @@ def test_a_login_page_is_recognised(tmp_path, serve, headers):
     assert str(failure_of(remote, tmp_path)) == (
         f"E-NET-005 {remote.url}: got HTML that begins with "
         f'"\\n<!DOCTYPE html><html><title>Log in</title>\\x1b[31m{"x" * 12}", '
-        f"expected a file; a login page may stand before the network.\nFix: {FIX_LOCAL}"
+        f"expected a file; the network may require a login.\nFix: {FIX_LOCAL}"
     )
     assert not (tmp_path / "corpus.bin.part").stat().st_size
 

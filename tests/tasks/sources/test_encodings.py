@@ -38,8 +38,8 @@ def test_no_encoding_is_proposed_that_does_not_read_the_sample():
 
 def test_a_remedy_asks_for_a_look_at_the_rows():
     assert remedy_for([]) == (
-        "set encoding to the one in which the file was written, and look at a few rows then; or clean the file."
+        "set encoding to the one in which the file was written, then check a few rows; or clean the file."
     )
     assert remedy_for(["gb18030", "big5"]) == (
-        'set encoding = "gb18030" (the bytes also fit "big5"), and look at a few rows then; or clean the file.'
+        'set encoding = "gb18030" (the bytes also fit "big5"), then check a few rows; or clean the file.'
     )

@@ -115,7 +115,7 @@ def test_invalid_bytes_are_reported_with_line_offset_and_hexadecimal(tmp_path):
         assert problem == (
             f"E-ENC-001 {path}:{line + 1}: got bytes ff at offset {offset}, expected utf-8 (invalid start byte)."
         )
-        assert fix.endswith("and look at a few rows then; or clean the file.")
+        assert fix.endswith("then check a few rows; or clean the file.")
 
 
 def test_another_encoding_can_be_set(tmp_path):
@@ -209,7 +209,7 @@ def test_a_repeated_column_is_refused_only_if_it_is_wanted(tmp_path):
 
     path.write_text("text,text,label\nhello,world,a\n")
     assert error_of(path) == (
-        f'E-SRC-010 {path}:1 column "text": is there 2 times, expected once.\nFix: rename or remove the others.'
+        f'E-SRC-010 {path}:1 column "text": occurs 2 times, expected once.\nFix: rename or remove the others.'
     )
 
 

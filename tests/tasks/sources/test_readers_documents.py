@@ -78,7 +78,8 @@ def test_a_document_outside_the_class_folders_founds_no_class(tmp_path, stray):
 
     depths = {"stray_txt": tmp_path / "c" / "stray.txt"}
     assert error_of(tmp_path / "c") == (
-        f"E-SRC-007 {depths.get(stray, place)}: lies in no class folder, or not as deep as the documents before it.\n"
+        f"E-SRC-007 {depths.get(stray, place)}: is not in a class folder, or not at the depth of the documents "
+        "before it.\n"
         'Fix: use folders [split/]class/document, or narrow include, for example to "*/*/*.txt".'
     )
     assert read(tmp_path / "c", include="t*/[np]*/*.txt")[0].height == 2
@@ -91,7 +92,7 @@ def test_a_bad_document_is_named_with_line_and_offset_and_can_be_skipped(tmp_pat
     assert error_of(f"{path.parent}/*.txt", format="folder").splitlines()[0].startswith("E-SRC-007")
     assert error_of(tmp_path / "c", include="pos/*.txt") == (
         f"E-ENC-001 {path}:2: got bytes ff at offset 11, expected utf-8 (invalid start byte).\n"
-        "Fix: set encoding to the one in which the file was written, and look at a few rows then; or clean the file."
+        "Fix: set encoding to the one in which the file was written, then check a few rows; or clean the file."
     )
     rows, intake = read(tmp_path / "c", on_bad_rows="skip")
     assert rows["text"].to_list() == ["good"]
@@ -208,7 +209,7 @@ LABEL_FAULTS = {
     " pos ": 'E-DATA-013 {place}: got " pos ", expected no white space around it.',
     "": "E-DATA-021 {place}: got nothing, expected a label.",
     "x7": 'E-DATA-012 {place}: got "x7", expected one of pos, neg.',
-    "p\0": "E-ENC-004 {place}: holds a NUL character.",
+    "p\0": "E-ENC-004 {place}: contains a NUL character.",
 }
 
 

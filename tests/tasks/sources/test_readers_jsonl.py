@@ -48,7 +48,7 @@ def test_blank_lines_are_skipped_and_counted(tmp_path):
 
 PLACED_FAULTS = {
     '{"text": "x", "label": ': (
-        "E-JSON-001 {place}: is not JSON (Expecting value at character 25).\nFix: write one whole JSON object per line."
+        "E-JSON-001 {place}: is not valid JSON (Expecting value at character 25).\nFix: write one JSON object per line."
     ),
     "[1, 2]": 'E-JSON-002 {place}: got an array ("[1, 2]"), expected an object.\nFix: write one JSON object per line.',
     '"text"': ('E-JSON-002 {place}: got a string ("text"), expected an object.\nFix: write one JSON object per line.'),
@@ -70,7 +70,7 @@ PLACED_FAULTS = {
         "E-JSON-005 {place}: is nested too deeply.\nFix: flatten the object."
     ),
     '{"text": "half \\ud83d pair", "label": "a"}': (
-        "E-JSON-006 {place}: holds half a surrogate pair (\\ud83d).\nFix: write the other half, or leave it out."
+        "E-JSON-006 {place}: contains half a surrogate pair (\\ud83d).\nFix: write the other half, or leave it out."
     ),
     '{"text": "x", "label": NaN}': (
         "E-JSON-007 {place}: got NaN, which JSON does not have.\nFix: write null, or leave the line out."
@@ -95,7 +95,7 @@ PLACED_FAULTS = {
         'Fix: name the column in the recipe or in the file; did you mean "txt"?'
     ),
     '{"text": "nul \\u0000", "label": "a"}': (
-        'E-ENC-004 {place} column "text": holds a NUL character.\nFix: remove it.'
+        'E-ENC-004 {place} column "text": contains a NUL character.\nFix: remove it.'
     ),
 }
 
@@ -126,7 +126,7 @@ def test_lines_of_a_pretty_printed_array_are_refused_on_the_first(tmp_path):
 
     text = error_of(path, *json.dumps([{"text": "x", "label": "a"}], indent=1).splitlines())
 
-    assert text.startswith(f"E-JSON-001 {path}:1: is not JSON (Expecting value at character ")
+    assert text.startswith(f"E-JSON-001 {path}:1: is not valid JSON (Expecting value at character ")
 
 
 def test_skipping_leaves_out_bad_lines_only(tmp_path):

@@ -110,7 +110,8 @@ def test_what_is_no_parquet_is_shown(tmp_path):
         read(path)
 
     assert str(caught.value) == (
-        f'E-PQ-001 {path}: is cut off or no Parquet: begins and ends with "text" and "o,a\\n", expected "PAR1" twice.\n'
+        f'E-PQ-001 {path}: is cut off or not Parquet: begins and ends with "text" and "o,a\\n", expected "PAR1" '
+        "twice.\n"
         "Fix: fetch or write the file again."
     )
 

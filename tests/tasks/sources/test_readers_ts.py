@@ -49,7 +49,7 @@ def test_the_name_of_a_file_tells_its_split(tmp_path: Path, name: str, split: st
         ),
         (
             "@timeStamps true\n@data\n",
-            'E-TS-002 {file}:1: has times of its own for each step ("@timeStamps true").\n'
+            'E-TS-002 {file}:1: has a time for each step ("@timeStamps true").\n'
             "Fix: write the sequences as a table with a row per step instead.",
         ),
         (

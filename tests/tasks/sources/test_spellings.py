@@ -110,7 +110,7 @@ def test_a_look_alike_is_named_by_file_line_and_column(tmp_path):
 
     assert str(error.value) == (
         f'E-DATA-030 {path}:5 column "kind": got "Bar\\u200b" (1 row), which reads like "bar" (3 rows).\n'
-        'Fix: write the label in one way, or set source.similar_labels = "merge" if it is one class, "keep" if not.'
+        'Fix: spell the label in one way, or set source.similar_labels = "merge" if it is one class, "keep" if not.'
     )
 
 

@@ -29,7 +29,7 @@ class LineSource(FileSettings):
 
     dataset: Literal["files"] = Field("files", description="`files` are your own.")
     format: Literal["auto", "csv", "tsv", "jsonl", "parquet"] = Field(
-        "auto", description="How files are read; `auto` goes by their suffix."
+        "auto", description="How files are read; `auto` goes by the suffix."
     )
     bits_column: str = Field("bits", min_length=1, max_length=256, description="Column that holds the line.")
 

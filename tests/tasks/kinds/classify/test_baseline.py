@@ -160,7 +160,7 @@ def test_texts_without_spaces_are_counted_by_characters() -> None:
     assert (logits.argmax(axis=1) == targets).all()
     assert baseline.summary["counted"] == "characters"
     assert baseline.summary["warnings"] == [
-        "the baseline counts characters, as most validation texts hold no word of at least 3 training "
+        "the baseline counts characters, because most validation texts contain no word of at least 3 training "
         "texts (baseline.min_count)"
     ]
 
@@ -173,4 +173,4 @@ def test_a_baseline_with_nothing_to_count_answers_with_the_shares_of_the_classes
 
     logits, _ = read_split(baseline, "test")
     assert 1 / (1 + np.exp(-logits[:, 1])) == pytest.approx(0.75, abs=0.01)
-    assert baseline.summary["warnings"][0].startswith("the baseline knows nothing but the shares of the classes")
+    assert baseline.summary["warnings"][0].startswith("the baseline knows only the shares of the classes")

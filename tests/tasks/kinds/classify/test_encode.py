@@ -145,8 +145,8 @@ def test_texts_of_unknown_words_are_a_problem_although_their_full_stops_are_know
     assert summary["oov_share"]["valid"] == 0.5
     assert summary["problems"] == [
         "100% of the words of the validation rows are unknown to the vocabulary of the training rows, so models can "
-        'tell little of these texts; if they have no spaces between words, set encode.tokenizer = "char" or "subword"; '
-        "else lower encode.min_count"
+        'say little about these texts; if they have no spaces between words, set encode.tokenizer = "char" or '
+        '"subword"; else lower encode.min_count'
     ]
     assert "problems" not in encode.fn(CLASSIFY, splits, EncodeSettings(tokenizer="char")).summary
 

@@ -73,7 +73,7 @@ def test_what_is_no_text_is_refused_with_its_index(text, problem):
     with pytest.raises(InputError) as caught:
         check_texts(["fine", text])
 
-    assert str(caught.value) == f"E-TEXT-001 text 1: {problem}.\nFix: leave this text out or mend it."
+    assert str(caught.value) == f"E-TEXT-001 text 1: {problem}.\nFix: leave this text out or correct it."
 
 
 def test_a_temperature_softens_and_keeps_the_order():

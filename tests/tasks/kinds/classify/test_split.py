@@ -178,8 +178,8 @@ def test_a_token_that_tells_the_label_is_reported():
     rows = make_rows().with_columns(text=pl.col("text") + " label: " + pl.col("label"))
 
     assert find_telltale_tokens(rows.lazy()) == [
-        f'the token "{label}" stands in 100% of the rows labelled "{label}" and in hardly any other: '
-        "is the label written into the text?"
+        f'the token "{label}" occurs in 100% of the rows labelled "{label}" and in almost no others: is the label '
+        "part of the text?"
         for label in ("neg", "pos")
     ]
     assert find_telltale_tokens(make_rows().lazy()) == []
@@ -218,7 +218,7 @@ def test_a_test_label_that_training_never_sees_is_an_error():
         split.fn(CLASSIFY, ingested(rows), SplitSettings())
 
     assert str(error.value) == (
-        'E-DATA-004 column "label": label "mixed" occurs in the test rows and in no training row.\n'
+        'E-DATA-004 column "label": label "mixed" occurs in the test rows but in no training row.\n'
         "Fix: correct the label or the split column, or add training rows."
     )
 

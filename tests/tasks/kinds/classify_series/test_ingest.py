@@ -84,7 +84,7 @@ def test_labels_are_renamed_and_official_splits_kept(ingest_table):
         ),
         (
             "a,0,,,up\na,1,NaN,na,up\nb,0,1,2,down\n",
-            'E-SEQ-001 {file}:2: sequence "a" has no number at any of its steps.\n'
+            'E-SEQ-001 {file}:2: sequence "a" has no number at any step.\n'
             "Fix: fill them in, or leave the sequence out.",
         ),
         (
@@ -150,7 +150,7 @@ def test_too_many_labels_are_no_classes(ingest_table):
 
 
 def test_sequences_need_a_name(project: Path):
-    with pytest.raises(ValidationError, match="no column tells the sequences apart; name theirs as id_columns"):
+    with pytest.raises(ValidationError, match="no column identifies the sequences; name one in id_columns"):
         SequenceSource(path="x.csv")
     assert SequenceSource(path="x.csv", one_series_per_file=True).id_columns == ()
 
@@ -223,5 +223,5 @@ def test_where_every_sequence_lost_a_row_the_first_one_is_named(ingest_table):
 
     assert str(caught.value).partition("sequences.csv")[2] == (
         ':3: sequence "a" lacks, or may lack, a row that could not be read.\n'
-        "Fix: correct the row; without it the sequence would be another one."
+        "Fix: correct the row; without it the sequence would be incomplete."
     )

@@ -50,7 +50,7 @@ def test_copies_of_a_sequence_never_stand_on_two_sides(ingest_table):
     assert splits.summary["warnings"] == [
         "dropped 30 of 60 rows (50.0%), same sequence: "
         "row 5 repeats row 35, row 15 repeats row 45, row 25 repeats row 55",
-        'label "down": 13 training rows, no test row, so nothing is known of how well it is answered',
+        'label "down": 13 training rows, no test row, so its accuracy is unknown',
     ]
 
 
@@ -65,7 +65,7 @@ def test_held_sequences_follow_the_source_and_other_channels_are_refused(ingest_
     assert sorted(holdout.labels) == ["down"] * 2 + ["rising"] * 2
     assert holdout.names == {"up": "rising"}
     assert holdout.notes[0].startswith('The test rows changed with the source (label "up" is "rising" now):')
-    with pytest.raises(InputError, match=r'E-SEQ-010 the sequences have the channels "x", and those .* have "x", "y"'):
+    with pytest.raises(InputError, match=r'E-SEQ-010 the sequences have the channels "x", but those .* have "x", "y"'):
         split.fn(CLASSIFY_SERIES, ingest_table(named, value_columns=("x",)), SequenceSplitSettings(), second)
 
 
@@ -180,7 +180,7 @@ def test_a_swing_that_floats_do_not_hold_is_a_problem(make_lineage):
 
     assert "problems" not in make_lineage(far).encoded.summary
     problems = make_lineage(far, encoding={"method": "none"}).encoded.summary["problems"]
-    assert [one[:12] for one in problems] == ["the swing of"] * 3
+    assert [one[:13] for one in problems] == ["the variation"] * 3
     assert problems[0].endswith('set encode.method to "standard"')
 
 
@@ -188,7 +188,7 @@ def test_a_number_beyond_floats_once_scaled_is_named(make_lineage):
     table = draw_table(40).with_columns(PART)
     y = pl.when(pl.col("part") == "test").then(1e30).otherwise(pl.col("y") * 1e-20)
 
-    with pytest.raises(InputError, match=r'E-SER-010 column "y": the number at 0 in series "s000" leaves the range'):
+    with pytest.raises(InputError, match=r'E-SER-010 column "y": the number at 0 in series "s000" is out of range'):
         make_lineage(table.with_columns(y=y), split_column="part")
 
 

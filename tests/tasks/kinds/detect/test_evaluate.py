@@ -173,14 +173,14 @@ def test_rows_whose_label_is_unknown_count_neither_way(judge):
     assert (record["events"], record["false_alarms"], record["found"], record["auc_pr"]) == (2, 0, 1, 1.0)
     assert record["raw"] == pytest.approx(1.0)
     assert values_of(evaluation.summary["metrics"]["test"])["false_alarms_per_1000"] == 0
-    assert "20 rows of test have no label and count for no metric that takes one." in evaluation.summary["warnings"]
+    assert "20 rows of test have no label and are left out of metrics that need one." in evaluation.summary["warnings"]
 
 
 def test_few_anomalous_series_are_warned_of(judge):
     warnings = judge(draw_panel(), {SPIKE: 9.0}).summary["warnings"]
 
     assert (
-        "test has only 2 series with a labelled anomaly: the intervals of auc_pr, vus_pr and nab say little."
+        "test has only 2 series with a labelled anomaly: the intervals of auc_pr, vus_pr and nab are unreliable."
         in warnings
     )
 
@@ -249,7 +249,7 @@ def test_a_detector_that_forecasts_no_better_than_the_level_is_a_problem(judge):
 
 
 def test_undefined_figures_of_a_model_are_refused(judge):
-    with pytest.raises(AssertionError, match="surprise may not be infinite"):
+    with pytest.raises(AssertionError, match="anomaly scores may not be infinite"):
         judge(draw_panel(), {SPIKE: np.inf})
     with pytest.raises(AssertionError, match="infinite or undefined levels"):
         judge(draw_panel(), {SPIKE: 9.0}, error=float("inf"))

@@ -135,7 +135,7 @@ def test_the_first_detector_anchors_later_ones(lineage):
 
     anchor = verdict.figures["anchor"]
     assert verdict.reasons == [
-        f"first: no champion yet; MAE {anchor['mae']:.4g} on {NUM_TEST} windows is where later ones start from."
+        f"first: becomes champion; MAE {anchor['mae']:.4g} on {NUM_TEST} windows is the reference for later models."
     ]
     assert (verdict.verdict, anchor["version"]) == ("first", "1")
 
@@ -251,18 +251,18 @@ def test_forecasts_without_a_value_are_refused(lineage):
         (
             draw_panel(num_channels=2),
             {},
-            ('watches "value", "value_1", and the challenger "value"', "watch the same source.value_columns"),
+            ('monitors "value", "value_1", and the challenger "value"', "use the same source.value_columns"),
         ),
         (
             draw_panel().with_columns(pl.col("time").dt.to_string("%Y-%m-%dT%H:%M:%SZ")),
             {},
-            ("reads times as utc, and the challenger as naive", "bring rows with times of the same kind"),
+            ("reads times as utc, and the challenger as naive", "provide rows with times of the same kind"),
         ),
         (
             later(draw_panel(), 80),
             {},
             (
-                'has learned from rows of series "s1" that are test rows now: these begin at 2026-03-02 06:00:00',
+                'was trained on rows of series "s1" that are test rows now; these begin at 2026-03-02 06:00:00',
                 "raise split.warm_up",
             ),
         ),
@@ -290,7 +290,7 @@ def test_a_champion_of_another_kind_is_refused(lineage):
 
     differences = find_differences(named_models.resolve_whole_model("waves/1"), read_holdout(lineage))
 
-    assert next(differences) == ("is of kind forecast", "set registry.model_name to a name of its own")
+    assert next(differences) == ("is of kind forecast", "set registry.model_name to an unused name")
 
 
 def test_few_rows_are_taken_of_many_and_not_always_at_the_same_hour(lineage, monkeypatch):

@@ -78,7 +78,7 @@ def test_series_that_take_turns_in_a_file_are_told_apart(project: Path):
 
 
 def test_a_long_table_has_no_label_column():
-    with pytest.raises(ValidationError, match="there is no label column"):
+    with pytest.raises(ValidationError, match="cannot be combined with a label column"):
         DetectionSource(path="x.csv", channel_column="channel", label_column="anomaly")
 
 

@@ -93,7 +93,7 @@ def test_one_threshold_serves_the_whole_corpus():
 
 
 def test_files_of_one_name_are_refused():
-    with pytest.raises(AssertionError, match="each file needs a name of its own"):
+    with pytest.raises(AssertionError, match="file names must be unique"):
         score_corpus([detecting(40), detecting(40)], STANDARD)
 
 

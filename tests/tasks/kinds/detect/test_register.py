@@ -201,7 +201,7 @@ def test_a_version_says_what_it_scores(fitted, monkeypatch):
 
     assert re.fullmatch(
         r"`gru`: test MAE of levels 0\.\d+ \(.*\), events per 1,000 rows 10 \(.*\), NAB score 100 \(.*\)\. "
-        "It takes rows of series, and says how surprising each of them is.",
+        "It takes rows of series and gives each an anomaly score.",
         said,
     )
 

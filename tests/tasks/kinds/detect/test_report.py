@@ -102,8 +102,8 @@ def test_the_page_says_what_was_found_and_how(panel):
 
     assert "gru is the best of 1 candidate by validation MAE. It judged 200 rows of 2 series" in text
     assert "Of 2 labelled anomalies 2 were found" in text
-    assert "That threshold takes no labels" in text
-    assert "Labels served these figures alone." in text
+    assert "That threshold needs no labels" in text
+    assert "Labels were used for these metrics only." in text
     assert "overlap with one of them" in text
     assert text.count("AUC-PR") > text.count("VUS-PR") == 3
     pictures = {"calibration.png", "losses.png", "series-1.png", "series-2.png"}

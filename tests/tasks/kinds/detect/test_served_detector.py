@@ -187,13 +187,13 @@ def test_series_are_judged_alike_alone_and_among_others(detector):
         (
             unlabelled((1,)).head(WARM_UP),
             'E-DET-020 series "s1" has 60 rows, none later than 2026-03-04T07:30:00, the last time seen, and none '
-            "that was judged: they belong to its warm-up, or lie before 2026-03-01T19:00:00, from where on rows are "
-            "remembered.\nFix: bring rows later than 2026-03-04T07:30:00, or its whole history.",
+            "that was judged: they belong to its warm-up, or lie before 2026-03-01T19:00:00, where the remembered rows "
+            "begin.\nFix: provide rows later than 2026-03-04T07:30:00, or its whole history.",
         ),
         (
             unlabelled((7,)).head(70),
-            'E-DET-020 series "s7" has 70 rows, of which 26 are its warm-up, expected at least 30 of these.\n'
-            "Fix: bring more of its history, or leave the series out.",
+            'E-DET-020 series "s7" has 70 rows, of which 26 are its warm-up; expected at least 30 warm-up rows.\n'
+            "Fix: provide more of its history, or leave the series out.",
         ),
         (
             unlabelled((1,)).with_columns(pl.col("time").dt.replace_time_zone("UTC")),
@@ -312,7 +312,7 @@ def test_a_series_whose_name_is_new_is_said_to_be(detector):
     answers = detector.answer_frame(pl.concat([table, renamed]), notes=notes)
 
     assert notes == [
-        f'1 series, such as "1.0", new to the detector: their first rows, {WARM_UP} in all, are taken to be '
-        "ordinary and are not judged"
+        f'1 series, such as "1.0", new to the detector: their first rows ({WARM_UP}) are assumed to be '
+        "normal and are not judged"
     ]
     assert answers.filter(series="1.0", status="warm-up").height == WARM_UP

@@ -135,14 +135,14 @@ def test_series_that_are_too_short_to_train_on_are_not_watched(take_through: Tak
     lineage = take_through(pl.concat([draw_panel((1,)), draw_panel((2,)).head(2)]))
 
     assert pl.read_parquet(lineage.encoded.file("levels.parquet"))["series"].unique().to_list() == ["s1"]
-    assert lineage.encoded.summary["warnings"] == ["1 series without training rows, not watched"]
+    assert lineage.encoded.summary["warnings"] == ["1 series without training rows, not monitored"]
 
 
 def test_a_series_that_stands_still_is_named(take_through: Take):
     lineage = take_through(draw_panel((1,)).with_columns(value=pl.when(LATE).then("value").otherwise(5.0)))
 
     assert lineage.encoded.summary["warnings"] == [
-        '1 series such as "s1" stand still in a channel while it trains, so its levels are counted in its unit'
+        '1 series such as "s1" are constant in a channel during training, so its levels are measured in its own unit'
     ]
 
 
@@ -157,9 +157,9 @@ def test_a_swing_that_levels_do_not_hold_is_a_problem(take_through: Take):
 
     assert "problems" not in take_through(table.with_columns(pl.col("value") + 1e9)).encoded.summary
     assert take_through(moved).encoded.summary["problems"] == [
-        'the swing of 1 series such as "s1" in "value" is lost in the rounding of 32-bit floats (test rows), since it '
-        "is so small beside their scale or level; what is said of it cannot be trusted: let the series begin where its "
-        "level changed, so that split.warm_up lies behind the change"
+        'the variation of 1 series such as "s1" in "value" is lost in rounding to 32-bit floats (test rows), '
+        "because it is so small compared with their scale or level; results for these series cannot be trusted: start "
+        "the series where its level changed, so that its warm-up comes after the change"
     ]
 
 
@@ -167,7 +167,7 @@ def test_anomalies_in_the_warm_up_are_counted(take_through: Take):
     table = draw_panel((1,)).with_columns(anomaly=(pl.int_range(pl.len()) < 3).cast(int))
 
     assert take_through(table).splits.summary["warnings"] == [
-        "3 rows of the warm-up are labelled anomalous, and taken to be ordinary"
+        "3 rows of the warm-up are labelled anomalous, but are treated as ordinary"
     ]
 
 

@@ -236,7 +236,7 @@ def test_a_model_no_better_than_the_training_mean_has_learned_nothing(evaluate_p
 
     assert problem == (
         "gru forecasts the validation rows no better than the training mean of each series does (MSE 4 against "
-        "0.4962), so it learned nothing of use: raise training.epochs or shard.look_back, or bring covariates"
+        "0.4962), so it learned nothing useful: raise training.epochs or shard.look_back, or add covariates"
     )
 
 

@@ -138,7 +138,7 @@ def test_the_first_forecaster_anchors_later_ones(lineage):
 
     anchor = verdict.figures["anchor"]
     assert verdict.reasons == [
-        f"first: no champion yet; MSE {anchor['mse']:.4g} on {NUM_WINDOWS} windows is where later ones start from."
+        f"first: becomes champion; MSE {anchor['mse']:.4g} on {NUM_WINDOWS} windows is the reference for later models."
     ]
     assert (verdict.verdict, anchor["version"], list(anchor["unit"])) == ("first", "1", ["c0", "c1"])
 
@@ -318,7 +318,7 @@ def test_a_champion_that_has_seen_the_test_period_is_refused(lineage):
     judge(register("1", late), late)
 
     assert judge(register("2", lineage), lineage).reasons == [
-        "refused: champion v1 has learned from rows before 400, and the test rows begin at 360.",
+        "refused: champion v1 was trained on rows before 400, but the test rows begin at 360.",
         "Fix: let split.valid_until be 400 or later, or accept this version: rnnflow promote waves/2 --reason TEXT",
     ]
 
@@ -329,13 +329,13 @@ def test_a_champion_that_has_seen_the_test_period_is_refused(lineage):
         ({}, []),
         ({"channels": ("c1", "c0")}, []),
         ({"channels": ("c0", "c9")}, ['forecasts "c0", "c9", and the challenger "c0", "c1"']),
-        ({"grid": GRID | {"frequency": "2"}}, ["goes in steps of 2 (step), and the challenger in steps of 1 (step)"]),
+        ({"grid": GRID | {"frequency": "2"}}, ["has steps of 2 (step), and the challenger has steps of 1 (step)"]),
         (
             {"grid": GRID | {"frequency": "1h", "clock": "utc"}},
-            ["goes in steps of 1h (utc), and the challenger in steps of 1 (step)"],
+            ["has steps of 1h (utc), and the challenger has steps of 1 (step)"],
         ),
         ({"covariates": ("price",)}, ['reads "price", which the test rows do not have']),
-        ({"cuts": {"valid_until": "361"}}, ["has learned from rows before 361, and the test rows begin at 360"]),
+        ({"cuts": {"valid_until": "361"}}, ["was trained on rows before 361, but the test rows begin at 360"]),
     ],
 )
 def test_what_a_champion_does_otherwise_is_named(lineage, served, difference):
@@ -352,8 +352,7 @@ def test_a_champion_of_another_kind_is_refused(lineage):
 
     assert judge(register("2", lineage), lineage).reasons == [
         "refused: champion v1 is of kind classify.",
-        "Fix: set registry.model_name to a name of its own, or accept this version: "
-        "rnnflow promote waves/2 --reason TEXT",
+        "Fix: set registry.model_name to an unused name, or accept this version: rnnflow promote waves/2 --reason TEXT",
     ]
 
 

@@ -118,8 +118,8 @@ def test_another_step_than_in_training_is_refused_with_both(frequency: str):
         exact_forecaster(HOURS, missing="error").answer_frame(ramp(Steps(frequency=frequency), NUMBERS))
 
     assert str(caught.value) == (
-        f'E-FOR-005 series "series" goes in steps of {frequency}, expected 1h as in training.\n'
-        "Fix: bring a row for each step of 1h, or leave the series out."
+        f'E-FOR-005 series "series" has steps of {frequency}, expected 1h as in training.\n'
+        "Fix: give a row for each step of 1h, or leave the series out."
     )
 
 
@@ -158,7 +158,7 @@ def test_where_gaps_are_an_error_a_history_may_have_none():
 
     assert str(caught.value) == (
         'E-TIME-016 got 2024-03-30 23:00:00 after 2024-03-30 21:00:00 in series "series", expected a step of 1h.\n'
-        "Fix: fill in the rows, or bring only those that follow."
+        "Fix: fill in the rows, or give only those that follow."
     )
 
 

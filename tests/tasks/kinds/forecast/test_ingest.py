@@ -232,7 +232,7 @@ def test_a_step_needs_two_times_of_one_series(tmp_path):
     path = table(tmp_path / "a.csv", [(HOURS[0], "a", 1), (HOURS[1], "b", 1)], "time,name,value")
 
     assert error_of(tmp_path, path=path, id_column="name") == (
-        "E-TIME-019 no series has two times, 2 rows in all, so there is no step to find.\n"
+        "E-TIME-019 no series has two times (2 rows in all), so the step is unknown.\n"
         "Fix: check id_columns, or add rows."
     )
     assert read(tmp_path, path=path, id_column="name", frequency="1h")[1]["rows"] == 2
@@ -303,7 +303,7 @@ def test_the_embedded_series_is_read_without_importing_its_package(tmp_path, mon
 
 
 def test_a_built_in_data_set_keeps_its_layout_and_leaves_its_policies_open():
-    with pytest.raises(ValidationError, match='dataset "etth1" has a layout of its own; remove time_column'):
+    with pytest.raises(ValidationError, match='dataset "etth1" has a fixed layout; remove time_column'):
         SeriesSource(dataset="etth1", time_column="when")
 
     assert SeriesSource(dataset="sea-temperature").with_preset().duplicates == "error"
@@ -324,11 +324,11 @@ def test_etth1_is_downloaded_under_its_hash(monkeypatch):
     [
         ({"time_zone": "Paris"}, "Paris is not an IANA time zone"),
         ({"frequency": "0h"}, "0h is not a frequency"),
-        ({"frequency": "1h", "time_unit": "step"}, "a frequency without a unit belongs to time_unit"),
+        ({"frequency": "1h", "time_unit": "step"}, "a frequency without a unit is required by time_unit"),
         ({"time_format": "%Y %Z"}, "%Z is not read"),
         ({"time_format": "%Y", "time_unit": "s"}, 'time_format needs time_unit "text"'),
         ({"value_columns": ["a", "time"]}, "time is named for more than one purpose"),
-        ({"channel_column": "c", "value_columns": ["a", "b"]}, "with channel_column there is one value column"),
+        ({"channel_column": "c", "value_columns": ["a", "b"]}, "channel_column requires exactly one value column"),
         ({"id_column": "a", "one_series_per_file": True}, "exclude one another"),
         ({"time_zone": "UTC", "time_unit": "step"}, 'time_unit "step" has no time_zone'),
         ({"sentinels": [float("nan")]}, "finite number"),

@@ -79,7 +79,7 @@ def test_a_better_challenger_meets_no_objection():
 def test_a_gain_too_small_to_matter_is_an_objection():
     _, objections = compare(scores("3"), scores("4", 0.9999, seed=1), metric="mae")
 
-    assert objections == ["The gain is 0.01 %, less than the 0.10 % that are worth a change."]
+    assert objections == ["The gain is 0.01 %, less than the minimum of 0.10 %."]
 
 
 def test_a_channel_that_becomes_worse_is_an_objection_however_good_the_whole():
@@ -105,7 +105,7 @@ def test_errors_may_not_grow_above_those_of_the_first_champion_on_these_rows():
     anchor = scores("1", 0.8, noise=0.0).figures
 
     assert compare(champion, challenger, anchor)[1] == [
-        "It errs more than version 1, the first champion on these rows: MSE 0.81 against MSE 0.64."
+        "It has a larger error than version 1, the first champion on these rows: MSE 0.81 against MSE 0.64."
     ]
     assert compare(champion, challenger, anchor, anchor_tolerance=0.3)[1] == []
     assert compare(champion, challenger, anchor | {"unit": {"load": 2.0, "oil": 31.0}})[1] == []

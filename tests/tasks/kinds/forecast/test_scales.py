@@ -87,8 +87,8 @@ def test_series_that_lie_far_apart_get_scales_of_their_own_and_the_summary_says_
     encoded = encode(panel(shop=wave(0.4), portal=wave(1e7, seed=2)))
 
     assert encoded.summary["warnings"] == [
-        'series differ by a factor of up to 25,295,490 in "x" (such as "shop" and "portal"), so each is scaled on its '
-        "own"
+        'series differ by a factor of up to 25,295,490 in "x" (such as "shop" and "portal"), so each is scaled '
+        "separately"
     ]
     assert "problems" not in encoded.summary
     assert [scaled(encoded, name).std() for name in ("shop", "portal")] == pytest.approx([1, 1], rel=1e-5)
@@ -139,8 +139,8 @@ def test_a_setting_decides_and_a_shared_scale_that_loses_a_series_is_a_problem(e
     assert scaler_of(encoded).own is None
     assert encoded.summary["warnings"][0].endswith('next to nothing: set encode.scale to "series"')
     assert encoded.summary["problems"] == [
-        'the swing of 1 series such as "shop" in "x" is lost in the rounding of 32-bit floats (train, valid, test '
-        "rows), since it is so small beside their scale or level; what is said of it cannot be trusted: "
+        'the variation of 1 series such as "shop" in "x" is lost in rounding to 32-bit floats (train, valid, test '
+        "rows), because it is so small compared with their scale or level; results for these series cannot be trusted: "
         'set encode.scale to "series"'
     ]
     assert scaler_of(encode(panel(a=wave(1.0), b=wave(2.0)), scale="series")).own.columns == ("value.x",)
@@ -192,8 +192,7 @@ def test_numbers_that_stand_still_or_swing_by_the_rounding_of_sums_are_no_proble
 
     assert "problems" not in encoded.summary
     assert encoded.summary["warnings"] == [
-        '2 series such as "tenths" stand still in "x" in the training rows, so their size is the unit that they are '
-        "scaled by"
+        '2 series such as "tenths" are constant in "x" in the training rows, so they are scaled by their absolute value'
     ]
     assert scaler_of(encoded).units(["zero", "tenths"], ["x"]).scale[:, 0] == pytest.approx([1, 0.3])
 
@@ -205,7 +204,7 @@ def test_a_series_that_begins_after_the_training_rows_is_left_out_by_name(encode
     assert encoded.summary["dropped"] == 0
     assert encoded.summary["warnings"][1] == (
         '1 series such as "late_shop" (12 rows) are left out: they have fewer than the 4 numbers in the training '
-        "rows that a scale of their own takes"
+        "rows that a per-series scale needs"
     )
     assert not scaled(encoded, "late_shop", "test").size
     with pytest.raises(InputError, match="E-SER-030"):
@@ -306,9 +305,9 @@ def test_a_history_whose_swing_is_lost_far_from_training_is_refused_and_one_that
         forecaster.forecast_rows(panel(shop=wave(0.4, level=1e8)))
 
     assert str(caught.value) == (
-        'E-SER-032 series "shop" lies 348,329,056 times its scale away from what the model was trained on, where '
-        "32-bit floats do not hold its swing.\n"
-        "Fix: bring it in the unit of the training rows, or train again with such rows."
+        'E-SER-032 series "shop" lies 348,329,056 times its scale away from the training rows, too far '
+        "for 32-bit floats to resolve its variation.\n"
+        "Fix: convert it to the unit of the training rows, or train again with such rows."
     )
 
 
@@ -319,8 +318,8 @@ def test_a_new_series_that_is_too_short_to_be_measured_is_refused(forecaster):
         replace(forecaster, model=brief).forecast_rows(panel(new=wave(3.0, steps=3)))
 
     assert str(caught.value) == (
-        'E-SER-031 series "new" is new to the model, and its history holds fewer than the 4 numbers that measuring its '
-        "scale takes.\nFix: give more of its history, or leave the series out."
+        'E-SER-031 series "new" is new to the model, and its history holds fewer than the 4 numbers needed to '
+        "measure its scale.\nFix: give more of its history, or leave the series out."
     )
 
 

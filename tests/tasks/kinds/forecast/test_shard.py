@@ -256,8 +256,8 @@ def test_a_number_that_the_training_scale_cannot_hold_is_refused(make):
     values = [1e-15 * value for value in wave(59)] + [1e30]
 
     assert error_of(make, rows_of({"a": values})) == (
-        'E-SER-010 column "x": row 59 of the source (from 0), series "a", leaves the range of 32-bit floats once '
-        "scaled by what the training rows hold.\nFix: correct the number, or set encode.method to another."
+        'E-SER-010 column "x": row 59 of the source (from 0), series "a", is out of range for 32-bit floats once '
+        "scaled by the training rows.\nFix: correct the number, or set encode.method to another."
     )
 
 
