@@ -44,7 +44,7 @@ STAGES = [
     *("ingest", "split", "encode", "shard", "fit gru", "baseline ones-logistic", "evaluate gru"),
     *("evaluate ones-logistic", "register", "gate", "report", "publish"),
 ]
-MOST_MODULES, MOST_LINES = 14, 710
+MOST_MODULES, MOST_LINES = 14, 715
 COMMAND = "from flows.commands.cli import main; main()"
 # What a line of `questions` in a process that has the package answers.
 QUESTIONS = {

@@ -46,7 +46,7 @@ def test_a_fit_that_starts_warm_begins_better_and_has_a_key_of_its_own(
     monkeypatch.setenv("RNNFLOW_HOME", str(registered_home))
     initial = warm_start.fn(CLASSIFY, "reviews/1", lineage.encoded)
 
-    assert initial.summary["known_tokens"] == initial.rows
+    assert initial.summary["known_tokens"] == lineage.encoded.summary["vocabulary_size"]
     assert find_fitted(CLASSIFY, lineage.shards, champion, initial) is None
     warm, notes = notes_of(shards=lineage.shards, candidate=champion, initial=initial)
 

@@ -64,7 +64,7 @@ def create_model(
         ) from error
     if prepared:
         figures = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in prepared.items())
-        emit(Progress("fit", candidate.name, note=f"fitted its line: {figures}"))
+        emit(Progress("fit", candidate.name, note=f"fitted its linear component: {figures}"))
     if initial is not None:
         _start_from_champion(model, candidate, initial)
     return model
