@@ -11,7 +11,7 @@ from flows.train import train
 from flows.trigger import current_trigger
 from tasks.contract.recipe import Recipe
 from tasks.errors import ServiceError
-from tasks.promotion import ledger, ownership
+from tasks.promotion import ledger
 from tasks.registry import registrations
 
 
@@ -44,7 +44,7 @@ def describe_nothing_new(recipe: Recipe) -> str:
 def _is_champion_registered(model: str) -> bool:
     """Tell whether the champion is where it was; of a registry that does not answer nothing else is assumed."""
     try:
-        return registrations.holds_version(model, ownership.read_decisions(model)[-1].who("champion"))
+        return registrations.holds_version(model, ledger.read_entries(model)[-1].who("champion"))
     except ServiceError as error:
         if error.code != "E-SVC-004":
             raise

@@ -57,7 +57,7 @@ def decide(kind: Kind, challenge: Challenge, settings: GateSettings) -> tuple[Ve
     Raises ServiceError (E-SVC-004, E-LED-003 to E-LED-005), IntegrityError (E-LED-002).
     """
     while True:
-        entries = ownership.read_decisions(challenge.model)
+        entries = ledger.read_entries(challenge.model)
         if not entries and aliases.adopt(challenge.model) is not None:
             continue
         try:

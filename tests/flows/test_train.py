@@ -227,7 +227,7 @@ def test_what_the_keys_of_a_run_count_is_what_retrain_looks_at(first: Outcome):
 
 def test_a_champion_that_is_gone_is_news(first: Outcome, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("RNNFLOW_LEDGER_URL", f"sqlite:///{tmp_path}/ledger.db")
-    held = registrations.read_versions("small")["1"].content
+    held = registrations.read_versions("small")["1"]
     for number, content in enumerate((held, "of another model")):
         entry = {"champion": "1", "champion_content": content, "trigger": current_trigger(small_recipe())}
         ledger.append(ledger.Draft(model="small", action="promote", reason="r", actor="kim", **entry), expected=number)
