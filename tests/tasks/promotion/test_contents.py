@@ -15,8 +15,8 @@ from tasks.gate import project_aliases
 from tasks.labelled.promotion import PromotionSettings
 from tasks.promotion import aliases, ledger
 from tasks.promotion import named_models as registered
+from tasks.promotion.decision import recall
 from tasks.promotion.identities import locate
-from tasks.promotion.judging import recall
 from tasks.promotion.overrides import promote, roll_back
 from tasks.promotion.verdicts import Case, Challenge
 from tasks.registry import registrations
