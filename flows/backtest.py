@@ -1,6 +1,5 @@
 """The flow that measures forecasts in the past: a recipe trained again at several cut-offs."""
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +30,10 @@ from tasks.tracking import dashboard
 
 @dataclass(frozen=True, kw_only=True)
 class Backtest:
-    """A backtest in JSON values only: `records` of each cut-off and model, and the `summary` by model, best first."""
+    """A backtest in JSON values only: `records` of each cut-off and model, and the `summary` by model, best first.
+
+    It is the one object that `rnnflow backtest --json` prints.
+    """
 
     recipe: str
     flow_run: str
@@ -39,10 +41,6 @@ class Backtest:
     cutoffs: list[dict]
     records: list[dict]
     summary: list[dict]
-
-    def as_json(self) -> dict:
-        """The one object that `rnnflow backtest --json` prints."""
-        return dataclasses.asdict(self)
 
 
 @flow(**LIFECYCLE)

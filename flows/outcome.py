@@ -21,7 +21,7 @@ NAMED_STAGES = ("fit", "baseline", "evaluate")
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The result of one flow run, in JSON values only.
+    """The result of one flow run in JSON values only: the one object that `rnnflow train --json` prints.
 
     stages: `name`, `key`, `cached`, `wall_s` of each, in the order they ran.
     candidates, baselines: `name`, `metrics` by split and metric, each with `value`, `low`, `high`, and `train_s`,
@@ -53,10 +53,6 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
     data: dict[str, dict] = field(default_factory=dict)
     pending: str = ""
-
-    def as_json(self) -> dict:
-        """The one object that `rnnflow train --json` prints."""
-        return dataclasses.asdict(self)
 
 
 def describe_stage(artefact: Artefact) -> dict:

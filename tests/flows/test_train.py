@@ -1,6 +1,7 @@
 """The whole flow, once on small data, under Prefect's own test server."""
 
 import asyncio
+import dataclasses
 import json
 import random
 import shutil
@@ -114,7 +115,7 @@ def flow_run_of(outcome: Outcome) -> dict:
 
 
 def test_every_stage_runs_in_order_and_the_outcome_is_plain_json(first: Outcome):
-    described = json.loads(json.dumps(first.as_json(), allow_nan=False))
+    described = json.loads(json.dumps(dataclasses.asdict(first), allow_nan=False))
 
     assert [stage["name"] for stage in described["stages"]] == STAGES
     assert not any(stage["cached"] for stage in described["stages"])
@@ -330,7 +331,7 @@ def forecasting(home: Path, trained_on_loads: Trained) -> Outcome:
 
 
 def test_series_go_through_the_same_flow(forecasting: Outcome):
-    described = json.loads(json.dumps(forecasting.as_json(), allow_nan=False))
+    described = json.loads(json.dumps(dataclasses.asdict(forecasting), allow_nan=False))
 
     assert [stage["name"] for stage in described["stages"]] == FORECAST_STAGES
     assert described["kind"] == "forecast"
@@ -426,7 +427,7 @@ def test_manifests_hold_what_their_stages_say_that_they_report(
 
 
 def test_detectors_go_through_the_same_flow(detecting: Outcome):
-    described = json.loads(json.dumps(detecting.as_json(), allow_nan=False))
+    described = json.loads(json.dumps(dataclasses.asdict(detecting), allow_nan=False))
 
     assert [stage["name"] for stage in described["stages"]] == DETECTION_STAGES
     assert described["kind"] == "detect"
@@ -434,7 +435,7 @@ def test_detectors_go_through_the_same_flow(detecting: Outcome):
     assert described["gate"]["verdict"] == "first"
     assert '<img src="data:image/png;base64,' in Path(described["report"]).read_text()
     again = train(build_recipe(Path("pumps.toml"), PUMPS))
-    assert {stage["cached"] for stage in again.as_json()["stages"]} == {True}
+    assert {stage["cached"] for stage in again.stages} == {True}
 
 
 def test_the_example_of_a_detector_is_judged_as_it_stands(detecting: Outcome, home: Path):
