@@ -27,16 +27,12 @@ def read_all_cells(file: InputFile, settings: FileSettings, lines: Collection[in
 
     Formats in which a recipe knows every column already give no rows.
     """
-    reader, wanted = READERS.get(file.kind, _no_records), frozenset(lines)
+    reader, wanted = READERS.get(file.kind), frozenset(lines)
     intake = Intake(settings.model_copy(update={"on_bad_rows": "skip"}))
-    records = list(islice(reader(file, intake, wanted), len(wanted)))
+    records = list(islice(reader(file, intake, wanted), len(wanted))) if reader else []
     names = dict.fromkeys(name for _, cells in records for name in cells)
     columns = {CELL + name: pl.Series([cells.get(name) for _, cells in records], dtype=pl.String) for name in names}
     return pl.DataFrame({"line": pl.Series([line for line, _ in records], dtype=pl.UInt64)} | columns)
-
-
-def _no_records(_file: InputFile, _intake: Intake, _lines: frozenset[int]) -> Iterator[Record]:
-    return iter(())
 
 
 def _csv_records(file: InputFile, intake: Intake, lines: frozenset[int]) -> Iterator[Record]:

@@ -6,27 +6,21 @@ reads UTF-16 as garbage and names neither file nor line in its errors.
 
 import contextlib
 import csv
-from collections.abc import Callable, Generator, Iterator
-
-import polars as pl
+from collections.abc import Generator, Iterator
 
 from tasks.errors import InputError, quoted
 from tasks.sources.decoding import Lines, open_decompressed
 from tasks.sources.delimiters import delimiter_of, refuse_other_delimiter
 from tasks.sources.inputs import InputFile
-from tasks.sources.intake import Intake, RawRow, batched, check_columns
+from tasks.sources.intake import Intake, RawRow, check_columns, in_batches
 
 
-def read_csv(file: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
+@in_batches
+def read_csv(file: InputFile, intake: Intake) -> Iterator[RawRow]:
     """Yield the wanted columns in batches; a row's line is the physical line on which it begins.
 
     Raises InputError: E-CSV-002 to -004, E-DATA-008, E-DATA-050, E-ENC, E-SRC-004, -005, -010.
     """
-    return batched(_rows(file, intake), list(intake.settings.wanted_columns()))
-
-
-def _rows(file: InputFile, intake: Intake) -> Iterator[RawRow]:
-    place = str(file.path)
     records = read_records(file, intake)
     header_line, header = next(records, (0, []))
     if isinstance(header, InputError):  # the line after it would be taken for the header
@@ -40,13 +34,17 @@ def _rows(file: InputFile, intake: Intake) -> Iterator[RawRow]:
         if isinstance(fields, InputError):
             intake.reject(fields)
         elif fields == header and len(header) > 1:  # in a table of one column it may be a text like any other
-            intake.reject(_repeated_header(file, line))
+            fix = 'remove the line, or set on_bad_rows = "skip".'
+            problem = "repeats the header, as concatenated files do."
+            intake.reject(InputError("E-DATA-050", problem, fix=fix, file=file.path, row=line))
         elif len(fields) == len(header):
-            yield RawRow(place, line, file.name, [fields[position] for position in positions])
+            yield RawRow(str(file.path), line, file.name, [fields[position] for position in positions])
         else:
-            intake.reject(_wrong_length(file, line, got=len(fields), expected=len(header)))
+            fix = "quote fields that hold the delimiter or a line end, or fill in the missing ones."
+            problem = f"got {len(fields)} fields, expected {len(header)}."
+            intake.reject(InputError("E-CSV-002", problem, fix=fix, file=file.path, row=line))
     if not has_rows:
-        raise InputError("E-SRC-004", "has a header and no rows.", fix="remove the file, or fill it.", file=place)
+        raise InputError("E-SRC-004", "has a header and no rows.", fix="remove the file, or fill it.", file=file.path)
 
 
 def read_records(file: InputFile, intake: Intake) -> Iterator[tuple[int, list[str] | InputError]]:
@@ -101,35 +99,25 @@ def _field_limit(limit: int) -> Generator[None]:
         csv.field_size_limit(previous)
 
 
-def _repeated_header(file: InputFile, line: int) -> InputError:
-    return InputError(
-        "E-DATA-050",
-        "repeats the header, as concatenated files do.",
-        fix='remove the line, or set on_bad_rows = "skip".',
-        file=file.path,
-        row=line,
-    )
-
-
-def _wrong_length(file: InputFile, line: int, *, got: int, expected: int) -> InputError:
-    return InputError(
-        "E-CSV-002",
-        f"got {got} fields, expected {expected}.",
-        fix="quote fields that hold the delimiter or a line end, or fill in the missing ones.",
-        file=file.path,
-        row=line,
-    )
-
-
 def _csv_error(error: csv.Error, file: InputFile, first_line: int, pending: list[str], delimiter: str) -> InputError:
     """Word what the parser found; it knows no codes, so its message is matched."""
-    wordings: dict[str, Callable[[], InputError]] = {
-        "unexpected end of data": lambda: _unclosed_quote(file, first_line, pending, delimiter),
-        "field larger than": lambda: _field_too_large(file, first_line),
-    }
-    matching = (describe for wording, describe in wordings.items() if str(error).startswith(wording))
-    describe = next(matching, lambda: _stray_character(error, file, first_line + len(pending) - 1))
-    return describe()
+    if str(error).startswith("unexpected end of data"):
+        return _unclosed_quote(file, first_line, pending, delimiter)
+    if str(error).startswith("field larger than"):
+        return InputError(
+            "E-DATA-008",
+            "begins a record with a field beyond max_document_bytes, perhaps because a quote is never closed.",
+            fix="close the quote, cut the field, or raise max_document_bytes.",
+            file=file.path,
+            row=first_line,
+        )
+    return InputError(
+        "E-CSV-004",
+        f"is not CSV ({quoted(error)}).",
+        fix='double quotes inside a quoted field (""), end lines with \\n or \\r\\n, or set quoted = false.',
+        file=file.path,
+        row=first_line + len(pending) - 1,
+    )
 
 
 def _unclosed_quote(file: InputFile, first_line: int, pending: list[str], delimiter: str) -> InputError:
@@ -142,24 +130,4 @@ def _unclosed_quote(file: InputFile, first_line: int, pending: list[str], delimi
         fix="close it, double quotes inside a field, or set quoted = false.",
         file=file.path,
         row=first_line + len(pending) - num_lines,
-    )
-
-
-def _field_too_large(file: InputFile, line: int) -> InputError:
-    return InputError(
-        "E-DATA-008",
-        "begins a record with a field beyond max_document_bytes, perhaps because a quote is never closed.",
-        fix="close the quote, cut the field, or raise max_document_bytes.",
-        file=file.path,
-        row=line,
-    )
-
-
-def _stray_character(error: csv.Error, file: InputFile, line: int) -> InputError:
-    return InputError(
-        "E-CSV-004",
-        f"is not CSV ({quoted(error)}).",
-        fix='double quotes inside a quoted field (""), end lines with \\n or \\r\\n, or set quoted = false.',
-        file=file.path,
-        row=line,
     )

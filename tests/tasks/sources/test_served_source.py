@@ -132,7 +132,7 @@ def read_forecast(folder: Path, trained: object, path: Path) -> tuple[pl.DataFra
     inputs = find_inputs(trained)
     summary = write_series(folder, settings=trained, inputs=inputs, digest=inputs.digest())
     ingested = pl.read_parquet(folder / "rows.parquet")
-    serving = serve_as(ForecastServing, trained, grid=summary["grid"])
+    serving = serve_as(ForecastServing, trained, grid=summary.as_json()["grid"])
     return ingested, read_again(folder, serving, path, write_series)
 
 
