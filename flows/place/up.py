@@ -38,7 +38,7 @@ from flows.place.supervision import (
 )
 from rnnmodels.durable import write_durably
 from tasks.errors import InputError, ServiceError, quoted
-from tasks.store.sole_holder import sole_holder
+from tasks.store.locks import sole_holder
 
 ANSWER_LIMIT_S = 180  # a first start creates two databases: 25 s on an idle machine
 POLL_S = 0.2

@@ -22,7 +22,7 @@ from tasks.promotion.ledger import ChampionChanged, Draft, Entry
 from tasks.registry import registrations
 from tasks.registry.identity import CHALLENGER, CHAMPION, PREVIOUS, ROLES, Identity, as_fields
 from tasks.store.fingerprint import digest_of
-from tasks.store.sole_holder import sole_holder
+from tasks.store.locks import sole_holder
 from tasks.tracking import mlflow_client
 
 logger = logging.getLogger(__name__)
