@@ -99,21 +99,9 @@ def _run_epoch(run: RunState, train: SequenceData, valid: SequenceData) -> Itera
             run.average.update(run.model)
         epoch.add(figures, len(batch.row), rate)
         if epoch.is_due_to_show():
-            yield _step_result(epoch, step, figures)
+            rows_per_s = epoch.num_rows / epoch.wall_s
+            yield StepResult(epoch.number, step, epoch.num_steps, figures.loss, figures.gradient_norm, rows_per_s)
     run.close_epoch(_epoch_result(epoch, run, valid))
-
-
-def _step_result(epoch: _Epoch, step: int, figures: StepFigures) -> StepResult:
-    return StepResult(
-        epoch=epoch.number,
-        step=step,
-        num_steps=epoch.num_steps,
-        loss=figures.loss,
-        gradient_norm=figures.gradient_norm,
-        learning_rate=epoch.rate,
-        rows_per_s=epoch.num_rows / epoch.wall_s,
-        wall_s=epoch.wall_s,
-    )
 
 
 def _epoch_result(epoch: _Epoch, run: RunState, valid: SequenceData) -> EpochResult:
