@@ -11,17 +11,14 @@ from pydantic import Field
 
 from flows.gpu_pool import FitOrder, fit_all
 from flows.lifecycle import LIFECYCLE
+from flows.train import prepare, score_all
 from tasks.baseline import fit_baselines
 from tasks.contract.contest import Scored
-from tasks.contract.lineage import Lineage
-from tasks.encode import encode
-from tasks.evaluate import evaluate
 from tasks.ingest import ingest
 from tasks.kinds.forecast.backtesting import name_at_cutoff, plan_cutoffs, summarize_cutoffs, tabulate_cutoff
 from tasks.kinds.forecast.recipe import FORECAST, ForecastRecipe
 from tasks.kinds.forecast.split import TimeSplitSettings
 from tasks.progress import Progress, emit, listening
-from tasks.shard import shard
 from tasks.split import split
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
@@ -84,11 +81,8 @@ def backtest(
 
 def score_cutoff(
     recipe: ForecastRecipe, rows: Artefact, settings: TimeSplitSettings, order: Callable[..., FitOrder]
-) -> list[Scored]:
+) -> tuple[Scored, ...]:
     """Train and score everyone on rows that are cut as `settings` say; `order` is for fits on given shards."""
-    splits = split(FORECAST, rows, settings)
-    encoded = encode(FORECAST, splits, recipe.encode)
-    shards = shard(FORECAST, encoded, recipe.shard)
-    lineage = Lineage(rows=rows, splits=splits, encoded=encoded, shards=shards)
+    lineage = prepare(FORECAST, recipe, rows, split(FORECAST, rows, settings))
     models = [*fit_all(order(shards=lineage.shards)), *fit_baselines(FORECAST, lineage, recipe.baseline)]
-    return [Scored(model=model, evaluation=evaluate(FORECAST, model, lineage, recipe.evaluate)) for model in models]
+    return score_all(FORECAST, models, lineage, recipe)

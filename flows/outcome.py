@@ -1,7 +1,7 @@
 """What a run of the flow came to: the answer of `rnnflow train`."""
 
-import dataclasses
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tasks.contract.contest import Contest, Scored
 from tasks.contract.delivery import RegistrationSummary, VerdictSummary
@@ -75,8 +75,7 @@ def describe_model(scored: Scored) -> dict:
     }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Delivery:
+class Delivery(NamedTuple):
     """What follows the contest: the registered model, the gate's verdict, the report and where it was sent."""
 
     registered: Artefact
@@ -89,13 +88,9 @@ def conclude(
     recipe: Recipe, *, flow_run: str, wall_s: float, lineage: Lineage, contest: Contest, delivery: Delivery | None
 ) -> Outcome:
     """Gather the outcome from the artefacts of a run; without a delivery it is pending."""
-    kind = find_kind(recipe.kind)
-    artefacts = [*lineage.by_name().values(), *contest.inputs().values()]
-    delivered, findings = describe_pending(flow_run), gather_findings(lineage, contest)
-    if delivery is not None:
-        artefacts += [getattr(delivery, one.name) for one in dataclasses.fields(delivery)]
-        findings = gather_findings(lineage, contest, delivery.registered, delivery.gated)
-        delivered = describe_delivery(delivery, kind)
+    kind, later = find_kind(recipe.kind), delivery or ()
+    findings = gather_findings(lineage, contest, *later)
+    artefacts = (*lineage.by_name().values(), *contest.inputs().values(), *later)
     return Outcome(
         recipe=recipe.name,
         kind=recipe.kind,
@@ -111,7 +106,7 @@ def conclude(
         outdone=describe_outdone(contest, kind.report.load()),
         warnings=findings.warnings,
         data=findings.data,
-        **delivered,
+        **(describe_delivery(delivery, kind) if delivery else describe_pending(flow_run)),
     )
 
 
