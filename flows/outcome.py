@@ -11,8 +11,7 @@ from tasks.contract.lineage import Lineage
 from tasks.contract.recipe import Recipe
 from tasks.contract.summaries import ModelSummary, NamedSummary
 from tasks.kinds import find_kind
-from tasks.reporting.findings import gather_findings
-from tasks.reporting.outdone import describe_outdone
+from tasks.reporting.findings import describe_outdone, gather_findings
 from tasks.store.artefacts import Artefact
 from tasks.tracking import outbox
 

@@ -86,17 +86,13 @@ def _ensure_tables(engine: Engine) -> None:
             return
     try:
         with _transaction(engine) as connection:
-            _create_tables(connection)
+            METADATA.create_all(connection)
+            connection.execute(IDENTITY.insert().values(number=1, identity=uuid.uuid4().hex))
     except SQLAlchemyError:
         # Another process may have been faster; its tables are as good as ours.
         with engine.connect() as connection:
             if not _is_complete(connection):
                 raise
-
-
-def _create_tables(connection: Connection) -> None:
-    METADATA.create_all(connection)
-    connection.execute(IDENTITY.insert().values(number=1, identity=uuid.uuid4().hex))
 
 
 def _is_complete(connection: Connection) -> bool:

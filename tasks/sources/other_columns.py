@@ -15,7 +15,7 @@ from tasks.sources.decoding import Lines, open_decompressed, parsing
 from tasks.sources.inputs import InputFile
 from tasks.sources.intake import BATCH_ROWS, Intake
 from tasks.sources.reading_csv import read_records
-from tasks.sources.reading_parquet import as_strings, is_plain
+from tasks.sources.reading_parquet import PLAIN, as_strings, holds
 from tasks.sources.settings import FileSettings
 
 CELL = "cell "
@@ -56,7 +56,9 @@ def _parquet_records(file: InputFile, _intake: Intake, lines: frozenset[int]) ->
     first_row = 1
     with parsing(file.path, code="E-PQ-004", what="is damaged"), pq.ParquetFile(file.path) as parquet:
         schema = parquet.schema_arrow
-        names = [name for name in schema.names if schema.names.count(name) == 1 and is_plain(schema.field(name).type)]
+        names = [
+            name for name in schema.names if schema.names.count(name) == 1 and holds(schema.field(name).type, PLAIN)
+        ]
         for batch in parquet.iter_batches(BATCH_ROWS, columns=names):
             chosen = [row for row in range(batch.num_rows) if first_row + row in lines]
             cells = pl.DataFrame(pl.from_arrow(batch.take(chosen)))

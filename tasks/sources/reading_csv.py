@@ -6,13 +6,17 @@ reads UTF-16 as garbage and names neither file nor line in its errors.
 
 import contextlib
 import csv
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 
 from tasks.errors import InputError, quoted
 from tasks.sources.decoding import Lines, open_decompressed
-from tasks.sources.delimiters import delimiter_of, refuse_other_delimiter
 from tasks.sources.inputs import InputFile
 from tasks.sources.intake import Intake, RawRow, check_columns, in_batches
+from tasks.sources.settings import FileSettings
+
+DELIMITERS = {"csv": ",", "tsv": "\t"}
+USUAL = (",", ";", "\t", "|")
+SHOWN = {"\t": "\\t"}
 
 
 @in_batches
@@ -57,6 +61,36 @@ def read_records(file: InputFile, intake: Intake) -> Iterator[tuple[int, list[st
         lines = Lines(stream, file, intake)
         refuse_other_delimiter(stream.peek(), file, intake.settings)
         yield from _records(lines, file, intake, delimiter)
+
+
+def delimiter_of(file: InputFile, settings: FileSettings) -> str:
+    """The character that separates the fields of a file."""
+    return settings.delimiter or DELIMITERS[file.kind]
+
+
+def refuse_other_delimiter(head: bytes, file: InputFile, settings: FileSettings) -> None:
+    """Raise InputError (E-CSV-010) if the first line of a file names the wanted columns only when cut otherwise.
+
+    A line that holds one field as it is cut now, and several otherwise, is refused too.
+    """
+    lines = enumerate(head.decode(settings.encoding, "replace").splitlines(), start=1)
+    row, line = next(((row, line) for row, line in lines if line.strip()), (1, ""))
+    now, wanted = delimiter_of(file, settings), set(settings.wanted_columns().values())
+    fields = {delimiter: _cut(line, delimiter, quoted=settings.quoted) for delimiter in {now, *USUAL}}
+    others = [delimiter for delimiter in USUAL if delimiter != now and len(fields[delimiter]) > 1]
+    if wanted <= set(fields[now]) or not others:
+        return
+    best = max(others, key=lambda delimiter: (wanted <= set(fields[delimiter]), len(fields[delimiter])))
+    if len(fields[now]) > 1 and not wanted <= set(fields[best]):
+        return
+    shown, expected = (SHOWN.get(delimiter, delimiter) for delimiter in (best, now))
+    raise InputError(
+        "E-CSV-010",
+        f'separates its fields by "{shown}", expected "{expected}": found {_listed(fields[best])}.',
+        fix=f'set delimiter = "{shown}".',
+        file=file.path,
+        row=row,
+    )
 
 
 def _records(
@@ -131,3 +165,16 @@ def _unclosed_quote(file: InputFile, first_line: int, pending: list[str], delimi
         file=file.path,
         row=first_line + len(pending) - num_lines,
     )
+
+
+def _cut(line: str, delimiter: str, *, quoted: bool) -> list[str]:
+    """The fields of a line; none where a quote ends within a field or never."""
+    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    try:
+        return next(csv.reader([line], delimiter=delimiter, quoting=quoting, strict=True), [])
+    except csv.Error:
+        return []
+
+
+def _listed(fields: Collection[str]) -> str:
+    return ", ".join(map(quoted, fields))

@@ -14,15 +14,9 @@ from tasks.sources.settings import FileSettings, LabelledSource
 # The names of official splits in the wild, and ours.
 SPLIT_NAMES = {
     "train": "train",
-    "valid": "valid",
-    "val": "valid",
-    "validation": "valid",
-    "dev": "valid",
+    **dict.fromkeys(("valid", "val", "validation", "dev"), "valid"),
     "test": "test",
-    "unlabelled": "unlabelled",
-    "unlabeled": "unlabelled",
-    "unsup": "unlabelled",
-    "unsupervised": "unlabelled",
+    **dict.fromkeys(("unlabelled", "unlabeled", "unsup", "unsupervised"), "unlabelled"),
 }
 
 NUMBER = r"(?i)^\s*[+-]?(\d+[.,]\d*|[.,]\d+|\d+([.,]\d*)?e[+-]?\d+|nan|inf|infinity)\s*$"
