@@ -16,7 +16,7 @@ from tasks.labelled.gate import compare_scores
 from tasks.labelled.promotion import PromotionSettings
 from tasks.labelled.scoring import Scores
 from tasks.promotion.comparison import Comparison
-from tasks.promotion.judging import crown_first, decide_on
+from tasks.promotion.decision import crown_first, decide_on
 from tasks.promotion.ledger import Draft, Entry
 from tasks.promotion.standing import find_anchor
 from tasks.promotion.verdicts import Case, Challenge, Verdict

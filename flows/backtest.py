@@ -1,6 +1,5 @@
 """The flow that measures forecasts in the past: a recipe trained again at several cut-offs."""
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -12,17 +11,14 @@ from pydantic import Field
 
 from flows.gpu_pool import FitOrder, fit_all
 from flows.lifecycle import LIFECYCLE
+from flows.train import prepare, score_all
 from tasks.baseline import fit_baselines
 from tasks.contract.contest import Scored
-from tasks.contract.lineage import Lineage
-from tasks.encode import encode
-from tasks.evaluate import evaluate
 from tasks.ingest import ingest
 from tasks.kinds.forecast.backtesting import name_at_cutoff, plan_cutoffs, summarize_cutoffs, tabulate_cutoff
 from tasks.kinds.forecast.recipe import FORECAST, ForecastRecipe
 from tasks.kinds.forecast.split import TimeSplitSettings
 from tasks.progress import Progress, emit, listening
-from tasks.shard import shard
 from tasks.split import split
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
@@ -31,7 +27,10 @@ from tasks.tracking import dashboard
 
 @dataclass(frozen=True, kw_only=True)
 class Backtest:
-    """A backtest in JSON values only: `records` of each cut-off and model, and the `summary` by model, best first."""
+    """A backtest in JSON values only: `records` of each cut-off and model, and the `summary` by model, best first.
+
+    It is the one object that `rnnflow backtest --json` prints.
+    """
 
     recipe: str
     flow_run: str
@@ -39,10 +38,6 @@ class Backtest:
     cutoffs: list[dict]
     records: list[dict]
     summary: list[dict]
-
-    def as_json(self) -> dict:
-        """The one object that `rnnflow backtest --json` prints."""
-        return dataclasses.asdict(self)
 
 
 @flow(**LIFECYCLE)
@@ -86,11 +81,8 @@ def backtest(
 
 def score_cutoff(
     recipe: ForecastRecipe, rows: Artefact, settings: TimeSplitSettings, order: Callable[..., FitOrder]
-) -> list[Scored]:
+) -> tuple[Scored, ...]:
     """Train and score everyone on rows that are cut as `settings` say; `order` is for fits on given shards."""
-    splits = split(FORECAST, rows, settings)
-    encoded = encode(FORECAST, splits, recipe.encode)
-    shards = shard(FORECAST, encoded, recipe.shard)
-    lineage = Lineage(rows=rows, splits=splits, encoded=encoded, shards=shards)
+    lineage = prepare(FORECAST, recipe, rows, split(FORECAST, rows, settings))
     models = [*fit_all(order(shards=lineage.shards)), *fit_baselines(FORECAST, lineage, recipe.baseline)]
-    return [Scored(model=model, evaluation=evaluate(FORECAST, model, lineage, recipe.evaluate)) for model in models]
+    return score_all(FORECAST, models, lineage, recipe)

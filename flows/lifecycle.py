@@ -4,10 +4,10 @@ Prefect calls them in the process of the flow run; if that was cancelled or kill
 cancelled and crashed runs instead.
 """
 
-from typing import Any, TypedDict
+from typing import Any
 
 from prefect.client.schemas.objects import FlowRun, State
-from prefect.flows import Flow, FlowStateHook
+from prefect.flows import Flow
 
 from flows import cancellation
 from tasks.tracking import leases, outbox
@@ -32,20 +32,5 @@ def end_run(flow: Flow, flow_run: FlowRun, state: State) -> None:  # noqa: ARG00
         leases.release(str(flow_run.id))
 
 
-class Lifecycle(TypedDict):
-    """The hooks of a flow."""
-
-    on_running: list[FlowStateHook[..., Any]]
-    on_completion: list[FlowStateHook[..., Any]]
-    on_failure: list[FlowStateHook[..., Any]]
-    on_cancellation: list[FlowStateHook[..., Any]]
-    on_crashed: list[FlowStateHook[..., Any]]
-
-
-LIFECYCLE: Lifecycle = {
-    "on_running": [begin_run],
-    "on_completion": [end_run],
-    "on_failure": [end_run],
-    "on_cancellation": [end_run],
-    "on_crashed": [end_run],
-}
+ENDS = ("on_completion", "on_failure", "on_cancellation", "on_crashed")
+LIFECYCLE: dict[str, Any] = {"on_running": [begin_run], **{end: [end_run] for end in ENDS}}

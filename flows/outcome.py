@@ -1,7 +1,7 @@
 """What a run of the flow came to: the answer of `rnnflow train`."""
 
-import dataclasses
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tasks.contract.contest import Contest, Scored
 from tasks.contract.delivery import RegistrationSummary, VerdictSummary
@@ -11,8 +11,7 @@ from tasks.contract.lineage import Lineage
 from tasks.contract.recipe import Recipe
 from tasks.contract.summaries import ModelSummary, NamedSummary
 from tasks.kinds import find_kind
-from tasks.reporting.findings import gather_findings
-from tasks.reporting.outdone import describe_outdone
+from tasks.reporting.findings import describe_outdone, gather_findings
 from tasks.store.artefacts import Artefact
 from tasks.tracking import outbox
 
@@ -21,7 +20,7 @@ NAMED_STAGES = ("fit", "baseline", "evaluate")
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The result of one flow run, in JSON values only.
+    """The result of one flow run in JSON values only: the one object that `rnnflow train --json` prints.
 
     stages: `name`, `key`, `cached`, `wall_s` of each, in the order they ran.
     candidates, baselines: `name`, `metrics` by split and metric, each with `value`, `low`, `high`, and `train_s`,
@@ -54,10 +53,6 @@ class Outcome:
     data: dict[str, dict] = field(default_factory=dict)
     pending: str = ""
 
-    def as_json(self) -> dict:
-        """The one object that `rnnflow train --json` prints."""
-        return dataclasses.asdict(self)
-
 
 def describe_stage(artefact: Artefact) -> dict:
     """Say how this run came by a stage's result."""
@@ -79,8 +74,7 @@ def describe_model(scored: Scored) -> dict:
     }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Delivery:
+class Delivery(NamedTuple):
     """What follows the contest: the registered model, the gate's verdict, the report and where it was sent."""
 
     registered: Artefact
@@ -93,13 +87,9 @@ def conclude(
     recipe: Recipe, *, flow_run: str, wall_s: float, lineage: Lineage, contest: Contest, delivery: Delivery | None
 ) -> Outcome:
     """Gather the outcome from the artefacts of a run; without a delivery it is pending."""
-    kind = find_kind(recipe.kind)
-    artefacts = [*lineage.by_name().values(), *contest.inputs().values()]
-    delivered, findings = describe_pending(flow_run), gather_findings(lineage, contest)
-    if delivery is not None:
-        artefacts += [getattr(delivery, one.name) for one in dataclasses.fields(delivery)]
-        findings = gather_findings(lineage, contest, delivery.registered, delivery.gated)
-        delivered = describe_delivery(delivery, kind)
+    kind, later = find_kind(recipe.kind), delivery or ()
+    findings = gather_findings(lineage, contest, *later)
+    artefacts = (*lineage.by_name().values(), *contest.inputs().values(), *later)
     return Outcome(
         recipe=recipe.name,
         kind=recipe.kind,
@@ -115,7 +105,7 @@ def conclude(
         outdone=describe_outdone(contest, kind.report.load()),
         warnings=findings.warnings,
         data=findings.data,
-        **delivered,
+        **(describe_delivery(delivery, kind) if delivery else describe_pending(flow_run)),
     )
 
 

@@ -58,15 +58,13 @@ def train(
         held = held_split_of(recipe)
         rows = ingest(kind, recipe.source)
         splits = split(kind, rows, recipe.split, held)
-        encoded = encode(kind, splits, recipe.encode)
-        shards = shard(kind, encoded, recipe.shard)
-        initial = start_from_champion(kind, recipe.model_name, encoded) if warm_start else None
-        lineage = Lineage(rows=rows, splits=splits, encoded=encoded, shards=shards)
+        lineage = prepare(kind, recipe, rows, splits)
+        initial = start_from_champion(kind, recipe.model_name, lineage.encoded) if warm_start else None
         baselines = fit_baselines(kind, lineage, recipe.baseline)
         order = FitOrder(
             kind=kind,
             run=run,
-            shards=shards,
+            shards=lineage.shards,
             candidates=tuple(recipe.candidates),
             initial=initial,
             resume=resume,
@@ -82,6 +80,12 @@ def train(
     return conclude(
         recipe, flow_run=run.flow_run_id, wall_s=wall_s, lineage=lineage, contest=contest, delivery=delivery
     )
+
+
+def prepare(kind: Kind, recipe: Recipe, rows: Artefact, splits: Artefact) -> Lineage:
+    """Encode divided rows, and lay them out as fits read them."""
+    encoded = encode(kind, splits, recipe.encode)
+    return Lineage(rows=rows, splits=splits, encoded=encoded, shards=shard(kind, encoded, recipe.shard))
 
 
 def score_all(kind: Kind, models: Iterable[Artefact], lineage: Lineage, recipe: Recipe) -> tuple[Scored, ...]:

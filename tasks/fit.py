@@ -38,9 +38,11 @@ def follow(candidate: Candidate, results: "Iterator[StepResult | EpochResult]") 
         for result in results:
             if isinstance(result, EpochResult):
                 epochs.append(result)
-                emit(_epoch_progress(candidate, result))
+                figures = {name: value for name, value in result.figures().items() if name != "epoch"}
+                emit(_progress(candidate, result.epoch, figures, epoch=result.epoch))
             else:
-                emit(_step_progress(candidate, result))
+                figures = {name: getattr(result, name) for name in ("loss", "gradient_norm", "rows_per_s")}
+                emit(_progress(candidate, result.epoch - 1 + result.step / result.num_steps, figures))
     except FloatingPointError as error:
         raise InputError(
             "E-TRN-001",
@@ -95,29 +97,9 @@ def _summarize(candidate: Candidate, model: "AnyModel", epochs: "list[EpochResul
     }
 
 
-def _epoch_progress(candidate: Candidate, result: "EpochResult") -> Progress:
-    figures = result.figures()
-    del figures["epoch"]
-    return Progress(
-        stage="fit",
-        label=candidate.name,
-        done=result.epoch,
-        total=candidate.training.epochs,
-        unit="epochs",
-        figures=figures,
-        epoch=result.epoch,
-    )
-
-
-def _step_progress(candidate: Candidate, result: "StepResult") -> Progress:
-    return Progress(
-        stage="fit",
-        label=candidate.name,
-        done=result.epoch - 1 + result.step / result.num_steps,
-        total=candidate.training.epochs,
-        unit="epochs",
-        figures={"loss": result.loss, "gradient_norm": result.gradient_norm, "rows_per_s": result.rows_per_s},
-    )
+def _progress(candidate: Candidate, done: float, figures: dict[str, float], *, epoch: int | None = None) -> Progress:
+    total = candidate.training.epochs
+    return Progress("fit", candidate.name, done, total, unit="epochs", figures=figures, epoch=epoch)
 
 
 def modules_of(kind: Kind) -> tuple[str, ...]:
@@ -138,9 +120,8 @@ def find_fitted(kind: Kind, shards: Artefact, candidate: Candidate, initial: Art
 
 def find_tracked(kind: Kind, shards: Artefact, candidate: Candidate, initial: Artefact | None) -> str:
     """Where the candidate's interrupted fit was tracked, as its checkpoint tells; empty if there is none."""
-    checkpoints = (
-        artefacts.partial_of(artefacts.locate("fit", **origin_of(kind, shards, candidate, initial))) / CHECKPOINTS
-    )
+    folder = artefacts.locate("fit", **origin_of(kind, shards, candidate, initial))
+    checkpoints = artefacts.partial_of(folder) / CHECKPOINTS
     if not checkpoints.is_dir():  # a run that reuses all its fits needs no torch
         return ""
     from rnnmodels.training.checkpoint import read_tracked_as

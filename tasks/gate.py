@@ -1,6 +1,7 @@
 """Stage `gate`: whether the model just registered takes the champion's place.
 
-Both are scored on the same test rows. The decision is an entry of the ledger, made only if nobody else decided
+Both are scored on the same test rows; how the verdict is reached stands in `tasks.promotion.decision`, how a kind
+scores its models in the kind's own `gate`. The decision is an entry of the ledger, made only if nobody else decided
 meanwhile; the artefact, MLflow's aliases and its tags are projections of that entry and may be repeated.
 """
 
@@ -19,8 +20,8 @@ from tasks.contract.lineage import Lineage
 from tasks.errors import IntegrityError
 from tasks.progress import Progress, emit
 from tasks.promotion import aliases, ledger, ownership, standing
+from tasks.promotion.decision import judge, recall
 from tasks.promotion.identities import GONE
-from tasks.promotion.judging import judge, recall
 from tasks.promotion.ledger import ChampionChanged, Entry
 from tasks.promotion.settings import GateSettings
 from tasks.promotion.verdicts import Case, Challenge, Verdict
@@ -57,7 +58,7 @@ def decide(kind: Kind, challenge: Challenge, settings: GateSettings) -> tuple[Ve
     Raises ServiceError (E-SVC-004, E-LED-003 to E-LED-005), IntegrityError (E-LED-002).
     """
     while True:
-        entries = ownership.read_decisions(challenge.model)
+        entries = ledger.read_entries(challenge.model)
         if not entries and aliases.adopt(challenge.model) is not None:
             continue
         try:

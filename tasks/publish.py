@@ -9,11 +9,11 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.contract.contest import Contest, Scored
+from tasks.contract.contest import Contest
 from tasks.contract.delivery import PageSummary, RegistrationSummary, VerdictSummary
 from tasks.contract.evaluation import EvaluationSummary
 from tasks.contract.kind import Kind
-from tasks.contract.presentation import Presentation, ScoreColumn
+from tasks.contract.presentation import Presentation
 from tasks.errors import printable
 from tasks.reporting.findings import SHOWN
 from tasks.store import artefacts
@@ -24,16 +24,14 @@ from tasks.tracking import dashboard, mlflow_client, recording
 REPORT_FOLDER = "report"
 
 
-def results_row(scored: Scored, columns: Sequence[ScoreColumn]) -> dict[str, str]:
-    """One line of the results table: the headline metrics on validation and test, with intervals."""
-    metrics = EvaluationSummary.of(scored.evaluation).metrics
-    shown = {f"{split} {one.title}": one.show(metrics[split]) for split in metrics for one in columns}
-    return {"model": scored.name, **shown}
-
-
 def results_table(contest: Contest, presentation: Presentation) -> list[dict[str, str]]:
-    """A line per model, the candidates first."""
-    return [results_row(scored, presentation.headline) for scored in contest.everyone]
+    """A line per model, the candidates first: the headline metrics on validation and test, with intervals."""
+    table = []
+    for scored in contest.everyone:
+        metrics = EvaluationSummary.of(scored.evaluation).metrics
+        shown = {f"{split} {one.title}": one.show(metrics[split]) for split in metrics for one in presentation.headline}
+        table.append({"model": scored.name, **shown})
+    return table
 
 
 def describe_registration(registration: RegistrationSummary, alias: str, beaten: str) -> str:

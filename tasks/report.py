@@ -21,8 +21,7 @@ from tasks.contract.summaries import FittedSummary
 from tasks.errors import printable
 from tasks.progress import Progress, emit
 from tasks.reporting import plots
-from tasks.reporting.findings import SHOWN, gather_findings
-from tasks.reporting.outdone import describe_outdone
+from tasks.reporting.findings import SHOWN, describe_outdone, gather_findings
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
 

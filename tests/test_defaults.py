@@ -25,8 +25,7 @@ from tasks.evaluate import evaluate
 from tasks.fit import fit
 from tasks.ingest import ingest
 from tasks.kinds import find_kind
-from tasks.reporting.findings import gather_findings
-from tasks.reporting.outdone import describe_outdone
+from tasks.reporting.findings import describe_outdone, gather_findings
 from tasks.shard import shard
 from tasks.split import split
 

@@ -1,11 +1,10 @@
 """The command that measures a recipe's forecasts in the past."""
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.commands.base import Command, as_json_option
+from flows.commands.base import Command, as_json_option, print_json, recipe_parameters
 from tasks.errors import printable
 
 if TYPE_CHECKING:
@@ -15,12 +14,8 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.argument("recipe")
 @click.option("--cutoffs", default=3, show_default=True, type=click.IntRange(1, 100), help="Pieces of the test period.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a field, as in training.epochs=1.")
-@click.option("--from-file", metavar="PATH", help="Read the rows from here (sets source.path).")
-@click.option("--resume", is_flag=True, help="Continue interrupted fits.")
-@click.option("--refresh", is_flag=True, help="Compute every stage again.")
+@recipe_parameters
 @as_json_option
 @click.pass_context
 def backtest(ctx: click.Context, cutoffs: int, as_json: bool, **order: Any) -> None:  # noqa: ANN401 (the options above)
@@ -29,7 +24,7 @@ def backtest(ctx: click.Context, cutoffs: int, as_json: bool, **order: Any) -> N
 
     result = launch_backtest(Order(**order, debug=ctx.meta["debug"]), cutoffs)
     if as_json:
-        click.echo(json.dumps(result.as_json()))
+        print_json(result)
         return
     from rich.console import Console
 

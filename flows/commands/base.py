@@ -1,7 +1,9 @@
 """What all commands share: an end in two lines and an exit status instead of a traceback."""
 
+import dataclasses
 import json
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -9,6 +11,30 @@ import click
 from flows.commands.failures import Terminated, describe_failure, exit_status, failure_as_json
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object only.")
+
+RECIPE_PARAMETERS = (
+    click.argument("recipe"),
+    click.option(
+        "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a field, as in training.epochs=1."
+    ),
+    click.option("--from-file", metavar="PATH", help="Read the rows from here (sets source.path)."),
+    click.option("--resume", is_flag=True, help="Continue interrupted fits."),
+    click.option("--refresh", is_flag=True, help="Compute every stage again."),
+)
+
+
+def recipe_parameters(command: Callable) -> Callable:
+    """Give a command the argument and the options that say which recipe to run, and how."""
+    for parameter in reversed(RECIPE_PARAMETERS):
+        command = parameter(command)
+    return command
+
+
+def print_json(value: object) -> None:
+    """Write the one object that `--json` asks for; data classes go as their fields, what JSON does not have as text."""
+    click.echo(
+        json.dumps(value, default=lambda one: dataclasses.asdict(one) if dataclasses.is_dataclass(one) else str(one))
+    )
 
 
 class Command(click.Command):
@@ -37,7 +63,7 @@ class Command(click.Command):
                 traceback.print_exception(error)
             click.echo(describe_failure(error), err=True)
             if ctx.params.get("as_json"):
-                click.echo(json.dumps(failure_as_json(error)))
+                print_json(failure_as_json(error))
             ctx.exit(exit_status(error))
 
 

@@ -1,13 +1,11 @@
 """The command `rnnflow`; imports click alone, so that help and mistakes are answered at once."""
 
-import dataclasses
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from flows.commands import backtesting, monitoring, place, registry, serving, upkeep
-from flows.commands.base import Command, as_json_option
+from flows.commands.base import Command, as_json_option, print_json, recipe_parameters
 from tasks.errors import printable
 
 if TYPE_CHECKING:
@@ -48,11 +46,7 @@ for module in (place, registry, serving, monitoring, upkeep, backtesting):
 
 
 @main.command()
-@click.argument("recipe")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a field, as in training.epochs=1.")
-@click.option("--from-file", metavar="PATH", help="Read the rows from here (sets source.path).")
-@click.option("--resume", is_flag=True, help="Continue interrupted fits.")
-@click.option("--refresh", is_flag=True, help="Compute every stage again.")
+@recipe_parameters
 @click.option(
     "--warm-start", is_flag=True, help="Start from the champion's weights, by names of words, classes and channels."
 )
@@ -64,7 +58,7 @@ def train(ctx: click.Context, as_json: bool, **order: Any) -> None:  # noqa: ANN
 
     outcome = launch_training(Order(**order, debug=ctx.meta["debug"]))
     if as_json:
-        click.echo(json.dumps(outcome.as_json()))
+        print_json(outcome)
         return
     from rich.console import Console
 
@@ -81,7 +75,7 @@ def runs(as_json: bool) -> None:
 
     tracked = list_runs()
     if as_json:
-        click.echo(json.dumps({"runs": [dataclasses.asdict(run) for run in tracked]}, default=str))
+        print_json({"runs": tracked})
     else:
         print_runs(tracked)
 
@@ -120,7 +114,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
 
     findings = examine()
     if as_json:
-        click.echo(json.dumps({"findings": [dataclasses.asdict(finding) for finding in findings]}))
+        print_json({"findings": findings})
     else:
         click.echo("\n".join(describe_finding(finding) for finding in findings))
     ctx.exit(any(finding.status == FAIL for finding in findings))

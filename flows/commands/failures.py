@@ -48,15 +48,9 @@ def describe_failure(error: BaseException) -> str:
 
 def failure_as_json(error: BaseException) -> dict:
     """What a script reads about an error."""
-    details: dict[str, str | int | None]
-    if type(error) in STOPS:
-        details = {"code": "", "problem": STOPS[type(error)][1], "fix": KEPT}
-    else:
-        known = as_rnnflow_error(error)
-        file = None if known.file is None else str(known.file)
-        details = {"code": known.code, "problem": known.problem, "fix": known.fix}
-        details |= {"file": file, "row": known.row, "column": known.column}
-    return {"error": details, "exit_status": exit_status(error)}
+    is_stop = type(error) in STOPS
+    stop = {"code": "", "problem": STOPS[type(error)][1], "fix": KEPT} if is_stop else {}
+    return {"error": stop or as_rnnflow_error(error).fields(), "exit_status": exit_status(error)}
 
 
 def as_rnnflow_error(error: BaseException) -> RnnflowError:

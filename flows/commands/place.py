@@ -1,12 +1,11 @@
 """The commands `up`, `status` and `down`: the place of a project folder."""
 
 import dataclasses
-import json
 from typing import TYPE_CHECKING
 
 import click
 
-from flows.commands.base import Command, as_json_option
+from flows.commands.base import Command, as_json_option, print_json
 
 if TYPE_CHECKING:
     from flows.place.up import Arrival
@@ -34,7 +33,7 @@ def up(host: str, prefect_port: int | None, mlflow_port: int | None, as_json: bo
     settings = choose_settings(host=host, prefect_port=prefect_port, mlflow_port=mlflow_port)
     arrival = bring_up(settings, Console(stderr=True))
     if as_json:
-        click.echo(json.dumps(_arrival_as_json(arrival)))
+        print_json(_arrival_as_json(arrival))
     else:
         click.echo(_describe_arrival(arrival))
 
@@ -48,7 +47,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
 
     place = look_at_place()
     if as_json:
-        click.echo(json.dumps({"well": place.is_well, **dataclasses.asdict(place)}))
+        print_json({"well": place.is_well, **dataclasses.asdict(place)})
     else:
         from flows.place.status_table import print_status
 
@@ -66,7 +65,7 @@ def down(as_json: bool) -> None:
 
     departure = take_down(Console(stderr=True))
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(departure)))
+        print_json(departure)
         return
     for flow_run, state in departure.flow_runs.items():
         click.echo(f"Flow run {flow_run} was under way: {state.lower()}.")

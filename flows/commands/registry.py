@@ -1,14 +1,12 @@
 """Commands on registered models: who is champion, since when and why, and a person's word on it."""
 
-import dataclasses
 import datetime
-import json
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from flows.commands.base import Command, as_json_option
+from flows.commands.base import Command, as_json_option, print_json
 from tasks.errors import printable
 
 if TYPE_CHECKING:
@@ -49,7 +47,7 @@ def history(name: str, as_json: bool) -> None:
 
     entries = read_entries(check_name(name, what="model name"))
     if as_json:
-        click.echo(json.dumps({"entries": [dataclasses.asdict(entry) for entry in entries]}))
+        print_json({"entries": entries})
     else:
         print_history(name, entries)
 
@@ -59,7 +57,7 @@ def show_champion(entry: "Entry", *, as_json: bool) -> None:
     from tasks.promotion.overrides import find_way_back
 
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(entry)))
+        print_json(entry)
         return
     click.echo(f"{entry.model}/{entry.champion} is champion (entry {entry.number}: {entry.action}).")
     if version := find_way_back(entry.model):

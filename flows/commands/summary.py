@@ -12,7 +12,7 @@ from rich.text import Text
 
 from flows.outcome import Outcome
 from tasks.contract.evaluation import EvaluationSettings
-from tasks.contract.presentation import ScoreColumn, keep_measured
+from tasks.contract.presentation import keep_measured
 from tasks.errors import printable
 from tasks.kinds import find_kind
 from tasks.reporting.findings import describe_data
@@ -67,10 +67,10 @@ def score_table(outcome: Outcome) -> Table:
     for models in (outcome.candidates, outcome.baselines):
         for model in sorted(models, key=lambda model: sign * model["metrics"]["valid"][first.metric]["value"]):
             is_best = model["name"] == outcome.best
-            row = [*_score_cells(model, first, others), f"{model['train_s']:,.0f} s"]
-            table.add_row(
-                printable(model["name"]) + (" (best)" if is_best else ""), *row, style="bold" if is_best else ""
-            )
+            valid, test = model["metrics"]["valid"], model["metrics"]["test"]
+            name = printable(model["name"]) + (" (best)" if is_best else "")
+            shown = (first.show_value(valid), first.show(test), *(one.show_value(test) for one in others))
+            table.add_row(name, *shown, f"{model['train_s']:,.0f} s", style="bold" if is_best else "")
     return table
 
 
@@ -116,15 +116,6 @@ def duration(wall_s: float) -> str:
     """Seconds in words."""
     minutes, seconds = divmod(round(wall_s), 60)
     return f"{minutes} min {seconds:02d} s" if minutes else f"{wall_s:.1f} s"
-
-
-def _score_cells(model: dict, first: ScoreColumn, others: list[ScoreColumn]) -> list[str]:
-    valid, test = model["metrics"]["valid"], model["metrics"]["test"]
-    return [
-        first.show_value(valid),
-        first.show(test),
-        *(one.show_value(test) for one in others),
-    ]
 
 
 def _shown(path: Path) -> Path:

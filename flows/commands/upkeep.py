@@ -2,12 +2,11 @@
 
 import contextlib
 import dataclasses
-import json
 from collections.abc import Generator
 
 import click
 
-from flows.commands.base import Command, as_json_option
+from flows.commands.base import Command, as_json_option, print_json
 
 
 @click.command(cls=Command)
@@ -20,7 +19,7 @@ def sync(as_json: bool) -> None:
         synchronized = synchronize(_ready_server)
     if as_json and synchronized.is_complete:
         replayed = {**dataclasses.asdict(synchronized.replayed), "failure": ""}
-        click.echo(json.dumps({**replayed, "finished": synchronized.finished}))
+        print_json({**replayed, "finished": synchronized.finished})
     elif not as_json:
         click.echo(synchronized.describe())
     synchronized.check()
@@ -38,7 +37,10 @@ def tidy(ctx: click.Context, as_json: bool) -> None:
         from flows.tidy import describe, exit_status_of, tidy_up
 
         summary = tidy_up(thorough=True)
-    click.echo(json.dumps(summary) if as_json else describe(summary))
+    if as_json:
+        print_json(summary)
+    else:
+        click.echo(describe(summary))
     ctx.exit(exit_status_of(summary))
 
 

@@ -19,6 +19,7 @@ from tasks.tracking import leases
 PAGE = 200
 STARTING_S = 60  # between the state Running and the lease lies a moment, in which an older lease may still lie there
 PENDING_LIMIT_S = 600  # a process worker starts a run within seconds
+CANCELLED_BEFORE = "This run was cancelled before it began."
 ENDED_MEANWHILE = "The process of this run ended while it was being cancelled."
 UNFINISHED = (StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.PAUSED)
 
@@ -29,10 +30,10 @@ def crash_dead_runs(client: SyncPrefectClient) -> list[str]:
     dead = [run for run in alive if _is_dead(run) or _never_began(run) or _is_stuck(client, run)]
     for run in dead:
         if _state_of(run).type == StateType.CANCELLING:
-            ended = "This run was cancelled before it began." if _never_began(run) else ENDED_MEANWHILE
-            _force(client, run, Cancelled(message=ended))
+            end = Cancelled(message=CANCELLED_BEFORE if _never_began(run) else ENDED_MEANWHILE)
         else:
-            _force(client, run, Crashed(message="The process of this run died."))
+            end = Crashed(message="The process of this run died.")
+        client.set_flow_run_state(run.id, end, force=True)
     return [run.name for run in dead]
 
 
@@ -40,10 +41,9 @@ def cancel_lost_fits(client: SyncPrefectClient) -> list[str]:
     """Stop the unfinished children of flow runs that are over; returns their names."""
     lost = [run for run in _read_runs(client, *UNFINISHED) if _is_parent_over(client, run)]
     for run in lost:
-        if _state_of(run).type == StateType.RUNNING:  # its worker stops it
-            client.set_flow_run_state(run.id, Cancelling(message="The run that requested this one has ended."))
-        else:
-            _force(client, run, Cancelled(message="The run that requested this one has ended."))
+        is_running = _state_of(run).type == StateType.RUNNING  # its worker stops it
+        end = (Cancelling if is_running else Cancelled)(message="The run that requested this one has ended.")
+        client.set_flow_run_state(run.id, end, force=not is_running)
     return [run.name for run in lost]
 
 
@@ -102,10 +102,6 @@ def _read_runs(client: SyncPrefectClient, *types: StateType) -> Iterator[FlowRun
         yield from page
         if len(page) < PAGE:
             return
-
-
-def _force(client: SyncPrefectClient, run: FlowRun, state: State) -> None:
-    client.set_flow_run_state(run.id, state, force=True)
 
 
 def _age_s(state: State) -> float:

@@ -49,7 +49,7 @@ class Parameters:
         if node is not None and _is_read_otherwise(node):
             return self.misread(keys, node)
         key = ".".join(keys)
-        row = None if node is None else _row_of(node)
+        row = node.start_mark.line + 1 if node and node.start_mark else None
         problem = f"deployment {quoted(self.deployment)}: {key}: {problem}"
         return InputError(code, problem, fix=fix, file=self.file, row=row)
 
@@ -62,7 +62,7 @@ class Parameters:
             fix=f'put it in quotes ("{node.value}")'
             + (f", or write {otherwise} if that is meant." if otherwise else "."),
             file=self.file,
-            row=_row_of(node),
+            row=node.start_mark.line + 1 if node.start_mark else None,
         )
 
 
@@ -178,10 +178,6 @@ def _is_odd_number(node: Node) -> bool:
 
 def _is_read_otherwise(node: Node) -> bool:
     return _is_plain(node) and node.tag != STRING and node.value not in ("true", "false")
-
-
-def _row_of(node: Node) -> int | None:
-    return None if node.start_mark is None else node.start_mark.line + 1
 
 
 def _is_plain(node: Node) -> bool:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import flows
 from flows.place.automations import AUTOMATIONS, update_automations
-from flows.place.environment import exported
-from flows.place.parts import CPU_POOL, FIT_QUEUE, GPU_POOL, client_environment
+from flows.place.parts import CPU_POOL, FIT_QUEUE, GPU_POOL, client_environment, exported
 from flows.place.prefect_api import ask, deployed_names, exists
 from flows.place.settings import PlaceSettings, place_folder
 from rnnmodels.durable import sha256_of_file, write_durably

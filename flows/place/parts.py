@@ -1,7 +1,9 @@
 """The parts of a place: which command each is, in which environment it runs, how it is called."""
 
+import contextlib
 import os
 import sys
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -144,6 +146,20 @@ def client_environment(settings: PlaceSettings) -> dict[str, str]:
     if pair := prefect_auth_string():  # to be let in by our own server
         environment["PREFECT_API_AUTH_STRING"] = pair
     return environment
+
+
+@contextlib.contextmanager
+def exported(environment: Mapping[str, str]) -> Generator[None]:
+    """Set environment variables in a block, and leave them as they were."""
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 def prefect_folder() -> Path:

@@ -1,6 +1,7 @@
 """Whether a server can listen where it is told to, and if not, who is in the way."""
 
 import socket
+from collections.abc import Mapping
 
 import psutil
 
@@ -8,20 +9,21 @@ from flows.place.settings import PORT_OPTIONS, PORT_VARIABLES
 from tasks.errors import ServiceError, quoted
 
 
-def check_port(host: str, port: int, *, server: str) -> None:
-    """Refuse an address at which another process listens.
+def check_ports(host: str, ports: Mapping[str, int]) -> None:
+    """Refuse to start servers, each with its port, where another process listens.
 
     Raises ServiceError (E-SVC-010).
     """
-    try:
-        _listen(host, port)
-    except OSError as error:
-        raise ServiceError(
-            "E-SVC-010",
-            f"the {server} server cannot listen on port {port} of {quoted(host)}: {_reason(port, error)}.",
-            fix=f"end that process, or choose another port, as in `rnnflow up {PORT_OPTIONS[server]} {port + 1}` "
-            f"or {PORT_VARIABLES[server]}={port + 1}.",
-        ) from error
+    for server, port in ports.items():
+        try:
+            _listen(host, port)
+        except OSError as error:
+            raise ServiceError(
+                "E-SVC-010",
+                f"the {server} server cannot listen on port {port} of {quoted(host)}: {_reason(port, error)}.",
+                fix=f"end that process, or choose another port, as in `rnnflow up {PORT_OPTIONS[server]} {port + 1}` "
+                f"or {PORT_VARIABLES[server]}={port + 1}.",
+            ) from error
 
 
 def _listen(host: str, port: int) -> None:

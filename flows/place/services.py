@@ -20,8 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from flows.place.environment import exported
-from flows.place.parts import SERVER_COMMAND, client_environment, prefect_folder, prefect_server_part
+from flows.place.parts import SERVER_COMMAND, client_environment, exported, prefect_folder, prefect_server_part
 from flows.place.prefect_api import UNFINISHED, answers, count_task_runs, without_credentials
 from flows.place.settings import PlaceSettings
 from flows.place.status import running_place
@@ -37,14 +36,8 @@ QUIET_POLLS = 3
 
 # They serve schedules, workers and automations, of which a single command has none.
 IDLE_SERVICES = (
-    "CANCELLATION_CLEANUP",
-    "CLEANUP_RECONCILER",
-    "FOREMAN",
-    "LATE_RUNS",
-    "PAUSE_EXPIRATIONS",
-    "REPOSSESSOR",
-    "SCHEDULER",
-    "TRIGGERS",
+    *("CANCELLATION_CLEANUP", "CLEANUP_RECONCILER", "FOREMAN", "LATE_RUNS"),
+    *("PAUSE_EXPIRATIONS", "REPOSSESSOR", "SCHEDULER", "TRIGGERS"),
 )
 PR_SET_PDEATHSIG = 1
 

@@ -12,7 +12,7 @@ from flows.place.devices import CPU, visible_devices
 from rnnmodels.durable import write_durably
 from tasks.errors import InputError, quoted
 from tasks.store.artefacts import home
-from tasks.store.sole_holder import sole_holder
+from tasks.store.locks import sole_holder
 
 PREFECT, MLFLOW = "prefect", "mlflow"  # names of the servers as parts of a place
 DEFAULT_PORTS = {PREFECT: 4200, MLFLOW: 5000}

@@ -1,7 +1,7 @@
 """How each part of a place is: what keeps it running says, and whether it answers."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 from flows.place.parts import Part, parts_of
 from flows.place.prefect_api import SILENCE, answers, without_credentials, worker_heartbeats
@@ -78,14 +78,10 @@ def look_at_part(settings: PlaceSettings, part: Part, state: PartState | None) -
     known = state or PartState()
     condition = _condition(settings, part, known)
     return PartStatus(
+        **asdict(replace(known, state=condition)),
         name=part.name,
         title=part.title,
-        state=condition,
         address=without_credentials(part.address.removesuffix("/api")) or f"pool {part.pool}",
-        pid=known.pid,
-        started=known.started,
-        deaths=known.deaths,
-        last_death=known.last_death,
         log=str(log_of(part.name)),
         log_tail=() if condition in QUIET else tuple(last_lines(part.name, LOG_LINES)),
     )

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from rich.console import Console
@@ -12,7 +12,7 @@ from flows.place.down import end_place
 from flows.place.furnishing import check_file, furnish
 from flows.place.missed import crash_lost_runs, request_tidy, skip_missed_runs
 from flows.place.parts import Part, parts_of, prefect_folder
-from flows.place.ports import check_port
+from flows.place.ports import check_ports
 from flows.place.prefect_api import answering
 from flows.place.processes import processes_of_place
 from flows.place.services import PrefectServer
@@ -38,7 +38,7 @@ from flows.place.supervision import (
 )
 from rnnmodels.durable import write_durably
 from tasks.errors import InputError, ServiceError, quoted
-from tasks.store.sole_holder import sole_holder
+from tasks.store.locks import sole_holder
 
 ANSWER_LIMIT_S = 180  # a first start creates two databases: 25 s on an idle machine
 POLL_S = 0.2
@@ -88,7 +88,7 @@ def missing_parts(settings: PlaceSettings) -> list[Part]:
 def start_servers(settings: PlaceSettings, missing: Sequence[Part], tell: Tell) -> None:
     """Start the missing servers, and return when Prefect's answers, whether it is our own or given."""
     servers = {part.name: part for part in missing if not part.is_worker}
-    check_ports(settings, servers)
+    check_ports(settings.host, {name: settings.ports[name] for name in servers})
     if MLFLOW in servers:
         start_part(MLFLOW)
     if PREFECT in servers:
@@ -136,22 +136,13 @@ def await_part(settings: PlaceSettings, part: Part) -> None:
         time.sleep(POLL_S)
 
 
-def check_ports(settings: PlaceSettings, servers: Iterable[str]) -> None:
-    """Refuse to start servers where others listen.
-
-    Raises ServiceError (E-SVC-010).
-    """
-    for server in servers:
-        check_port(settings.host, settings.ports[server], server=server)
-
-
 def _supervise(wanted: PlaceSettings, tell: Tell) -> PlaceSettings:
     """Have a supervisor; returns the settings in force, which a running place keeps until it goes down."""
     if is_supervised():
         return _settings_in_force(wanted)
     if processes_of_place():  # a supervisor that was killed leaves its parts running
         end_place(tell)
-    check_ports(wanted, [part.name for part in parts_of(wanted) if not part.is_worker])
+    check_ports(wanted.host, {part.name: wanted.ports[part.name] for part in parts_of(wanted) if not part.is_worker})
     save_settings(wanted)
     start_supervisor(parts_of(wanted))
     return wanted

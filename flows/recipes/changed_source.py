@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from flows.recipes.recipe_errors import Origin, explain
+from flows.recipes.recipe import validated
+from flows.recipes.recipe_errors import Origin
 from flows.recipes.recipe_file import assign, parse_assignment
 from tasks.errors import InputError
 from tasks.kinds import find_kind
@@ -42,7 +41,8 @@ def change_source(model: str, settings: Sequence[str]) -> dict[str, object]:
         _refuse_without_effect(keys, source_class)
         assign(table, keys, value)
     changed = {keys[1] for keys, _ in assignments}
-    return _validate(source_class, table[SECTION]).model_dump(mode="json", include=changed)
+    origin = Origin(path=Path(SECTION), changed={SECTION})
+    return validated(source_class, table[SECTION], origin, section=SECTION).model_dump(mode="json", include=changed)
 
 
 def _recorded(source_class: type[FileSettings], recorded: dict | None) -> dict[str, object]:
@@ -65,12 +65,3 @@ def _refuse_without_effect(keys: tuple[str, ...], source_class: type[FileSetting
 
 def _without_effect(keys: tuple[str, ...], fix: str) -> InputError:
     return InputError("E-OUT-005", f"--set {'.'.join(keys)}: has no effect on a prediction.", fix=fix)
-
-
-def _validate(source_class: type[FileSettings], raw: dict) -> FileSettings:
-    try:
-        return source_class.model_validate(raw)
-    except ValidationError as error:
-        origin = Origin(path=Path(SECTION), changed={SECTION})
-        schema = source_class.model_json_schema()
-        raise explain(error, schema=schema, raw=raw, origin=origin, section=SECTION) from error

@@ -1,7 +1,8 @@
 """Reading recipes: a TOML file and assignments become one frozen and validated record."""
 
 import copy
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,7 +11,6 @@ from pydantic import ValidationError
 from flows.recipes.recipe_errors import Origin, explain
 from flows.recipes.recipe_file import assign, locate_recipe, parse_assignment, read_table, suggestion
 from rnnmodels.config import Settings
-from tasks.contract.candidate import Candidate
 from tasks.contract.recipe import Recipe
 from tasks.errors import InputError, quoted
 from tasks.kinds import DEFAULT, find_kind, known_kinds
@@ -43,7 +43,10 @@ def build_recipe(
     """
     kind = _kind_of(table, Origin(path=path))
     defaults = kind.model_fields["candidates"].get_default()
-    raw: dict[str, Any] = {"candidates": [_own_values(candidate) for candidate in defaults], **copy.deepcopy(table)}
+    raw: dict[str, Any] = {
+        "candidates": [candidate.model_dump(exclude_defaults=True) for candidate in defaults],
+        **copy.deepcopy(table),
+    }
     assignments = [parse_assignment(text) for text in settings]
     if from_file is not None:
         _refuse_second_path(assignments, from_file)
@@ -51,16 +54,16 @@ def build_recipe(
     # What is said of all candidates comes first, so that what is said of one of them wins in any order.
     for keys, value in sorted(assignments, key=lambda assignment: assignment[0][0] != SHARED):
         if keys[0] == SHARED:
-            _take_from_candidates(
-                raw["candidates"], [*keys[1:2], *(value if keys == (SHARED,) and isinstance(value, dict) else ())]
-            )
+            fields = [*keys[1:2], *(value if keys == (SHARED,) and isinstance(value, dict) else ())]
+            for own, field in itertools.product(_own_trainings(raw["candidates"]), fields):
+                own.pop(field, None)  # what candidates state themselves
         assign(raw, keys, value)
     origin = Origin(path=path, changed={".".join(keys) for keys, _ in assignments})
     shared = raw.pop(SHARED, {})
-    _validate(kind.training, shared, origin, section=SHARED)
+    validated(kind.training, shared, origin, section=SHARED)
     if notes is not None:
         notes.extend(_describe_shadowed(raw["candidates"], shared))
-    return _validate(kind, _with_shared_training(raw, shared), origin)
+    return validated(kind, _with_shared_training(raw, shared), origin)
 
 
 def _kind_of(table: dict, origin: Origin) -> type[Recipe]:
@@ -74,7 +77,8 @@ def _kind_of(table: dict, origin: Origin) -> type[Recipe]:
     return find_kind(kind).recipe
 
 
-def _validate(model: type[Validated], raw: dict, origin: Origin, *, section: str = "") -> Validated:
+def validated(model: type[Validated], raw: dict, origin: Origin, *, section: str = "") -> Validated:
+    """Read a raw recipe, or one section of it; raises InputError (E-CFG-003, E-CFG-004, E-NAME-001)."""
     try:
         return model.model_validate(raw)
     except ValidationError as error:
@@ -92,13 +96,6 @@ def _refuse_second_path(assignments: Sequence[tuple[tuple[str, ...], object]], f
                 f"--set source.path={quoted(value)} and --from-file {quoted(from_file)} both name the rows to read.",
                 fix="give one of the two.",
             )
-
-
-def _take_from_candidates(candidates: object, fields: Iterable[str]) -> None:
-    """Remove fields from the training that candidates state themselves."""
-    for own in _own_trainings(candidates):
-        for field in fields:
-            own.pop(field, None)
 
 
 def _describe_shadowed(candidates: object, shared: dict) -> list[str]:
@@ -124,10 +121,6 @@ def _own_trainings(candidates: object) -> list[dict]:
         [candidate for candidate in candidates if isinstance(candidate, dict)] if isinstance(candidates, list) else []
     )
     return [own for table in tables if isinstance(own := table.get(SHARED), dict)]
-
-
-def _own_values(candidate: Candidate) -> dict:
-    return candidate.model_dump(exclude_defaults=True)
 
 
 def _with_shared_training(raw: dict, shared: dict) -> dict:

@@ -14,7 +14,7 @@ from rnnmodels.training.checkpoint import CheckpointFolder
 from rnnmodels.training.device import resolve_device, use_physical_cores
 from rnnmodels.training.results import EpochResult, StepResult
 from rnnmodels.training.run_state import RunState, start_run
-from rnnmodels.training.sequence_model import AnyModel, DataT, SequenceData, SequenceModel, TrainingT, Validation
+from rnnmodels.training.sequence_model import AnyModel, DataT, SequenceData, SequenceModel, TrainingT
 from rnnmodels.training.training_step import StepFigures
 
 SECONDS_BETWEEN_STEP_RESULTS = 0.5
@@ -99,27 +99,17 @@ def _run_epoch(run: RunState, train: SequenceData, valid: SequenceData) -> Itera
             run.average.update(run.model)
         epoch.add(figures, len(batch.row), rate)
         if epoch.is_due_to_show():
-            yield _step_result(epoch, step, figures)
+            rows_per_s = epoch.num_rows / epoch.wall_s
+            yield StepResult(epoch.number, step, epoch.num_steps, figures.loss, figures.gradient_norm, rows_per_s)
     run.close_epoch(_epoch_result(epoch, run, valid))
-
-
-def _step_result(epoch: _Epoch, step: int, figures: StepFigures) -> StepResult:
-    return StepResult(
-        epoch=epoch.number,
-        step=step,
-        num_steps=epoch.num_steps,
-        loss=figures.loss,
-        gradient_norm=figures.gradient_norm,
-        learning_rate=epoch.rate,
-        rows_per_s=epoch.num_rows / epoch.wall_s,
-        wall_s=epoch.wall_s,
-    )
 
 
 def _epoch_result(epoch: _Epoch, run: RunState, valid: SequenceData) -> EpochResult:
     train_s = epoch.wall_s
     with run.evaluated_weights():
-        validation = _validate(run, valid)
+        validation = run.model.validate(valid, run.training)
+    if not math.isfinite(validation.loss):
+        raise FloatingPointError(f"epoch {epoch.number}: the validation loss is {validation.loss}")
     return EpochResult(
         epoch=epoch.number,
         train_loss=epoch.loss_sum / epoch.num_rows,
@@ -131,13 +121,6 @@ def _epoch_result(epoch: _Epoch, run: RunState, valid: SequenceData) -> EpochRes
         wall_s=epoch.wall_s,
         is_best=validation.loss < run.best_loss,
     )
-
-
-def _validate(run: RunState, valid: SequenceData) -> Validation:
-    validation = run.model.validate(valid, run.training)
-    if not math.isfinite(validation.loss):
-        raise FloatingPointError(f"epoch {len(run.history) + 1}: the validation loss is {validation.loss}")
-    return validation
 
 
 def _check_rows(model: AnyModel, *splits: SequenceData) -> None:

@@ -12,9 +12,7 @@ class StepResult:
     num_steps: int
     loss: float
     gradient_norm: float
-    learning_rate: float
     rows_per_s: float
-    wall_s: float
 
 
 @dataclass(frozen=True)

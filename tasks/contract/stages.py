@@ -15,7 +15,7 @@ from tasks.contract.lineage import Lineage
 from tasks.contract.presentation import Presentation
 from tasks.contract.report_contents import ReportContents
 from tasks.contract.summaries import ModelSummary, SplitSummary
-from tasks.promotion.judging import Judging
+from tasks.promotion.decision import Judging
 from tasks.promotion.scoring import Holdout, Scores
 from tasks.promotion.settings import GateSettings
 from tasks.registry.packaging import Packaging

@@ -13,7 +13,7 @@ from tasks.labelled.promotion import PromotionSettings
 from tasks.labelled.scoring import LabelledHoldout, Scores
 from tasks.promotion import verdicts
 from tasks.promotion.comparison import Comparison, percent
-from tasks.promotion.judging import NotComparable, refuse_differences
+from tasks.promotion.decision import NotComparable, refuse_differences
 from tasks.promotion.settings import GateSettings
 from tasks.promotion.verdicts import Case
 from tasks.registry.registered_model import RegisteredModel

@@ -22,7 +22,7 @@ from tasks.promotion.ledger import ChampionChanged, Draft, Entry
 from tasks.registry import registrations
 from tasks.registry.identity import CHALLENGER, CHAMPION, PREVIOUS, ROLES, Identity, as_fields
 from tasks.store.fingerprint import digest_of
-from tasks.store.sole_holder import sole_holder
+from tasks.store.locks import sole_holder
 from tasks.tracking import mlflow_client
 
 logger = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ def adopt(model: str) -> Entry | None:
             model=model,
             action="adopt",
             champion=champion,
-            champion_content=versions[champion].content,
+            champion_content=versions[champion],
             reason="was champion in MLflow before there was a ledger",
             actor=current_user(),
         )
@@ -184,7 +184,7 @@ def _write(model: str) -> Entry:
     # Read before the entries, which then hold whatever these tags speak of.
     registration = registrations.read_registration(model)
     tags = registration.tags if registration else {}
-    entries, versions = ownership.read_decisions(model), registrations.read_versions(model)
+    entries, versions = ledger.read_entries(model), registrations.read_versions(model)
     ownership.refuse_other_ledger(model, entries, tags)
     entry = entries[-1]
     placed = _place(entry, versions)

@@ -6,14 +6,13 @@ import os
 import uuid
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import DDL, Column, Connection, Engine, create_engine, inspect, make_url
+from sqlalchemy import Connection, Engine, create_engine, inspect, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from tasks.errors import ServiceError, quoted
-from tasks.promotion.schema import ADDED, IDENTITY, PROMOTIONS
+from tasks.promotion.schema import IDENTITY, METADATA, PROMOTIONS
 from tasks.store.fingerprint import digest_of
 from tasks.tracking import mlflow_client
 
@@ -63,7 +62,7 @@ def reading() -> Generator[Connection | None]:
 
 @contextlib.contextmanager
 def writing() -> Generator[Connection]:
-    """Open the ledger for one transaction; the first one creates its tables, or adds what an earlier release lacked.
+    """Open the ledger for one transaction; the first one creates its tables.
 
     Raises ServiceError (E-LED-003).
     """
@@ -71,17 +70,9 @@ def writing() -> Generator[Connection]:
         engine = _engine(ledger_url())
         if engine.dialect.name == SQLITE:
             _file_of(engine).parent.mkdir(parents=True, exist_ok=True)
-        _complete_tables(engine)
+        _ensure_tables(engine)
         with _transaction(engine) as connection:
             yield connection
-
-
-def list_columns(connection: Connection) -> list[Column[Any]]:
-    """The columns that the entries have in this database; earlier releases made fewer."""
-    if _is_complete(connection):
-        return list(PROMOTIONS.c)
-    present = {column["name"] for column in inspect(connection).get_columns(PROMOTIONS.name)}
-    return [column for column in PROMOTIONS.c if column.name in present]
 
 
 def _file_of(engine: Engine) -> Path:
@@ -89,29 +80,19 @@ def _file_of(engine: Engine) -> Path:
     return Path(engine.url.database)
 
 
-def _complete_tables(engine: Engine) -> None:
+def _ensure_tables(engine: Engine) -> None:
     with engine.connect() as connection:
         if _is_complete(connection):
             return
     try:
         with _transaction(engine) as connection:
-            _add_what_is_missing(connection)
+            METADATA.create_all(connection)
+            connection.execute(IDENTITY.insert().values(number=1, identity=uuid.uuid4().hex))
     except SQLAlchemyError:
         # Another process may have been faster; its tables are as good as ours.
         with engine.connect() as connection:
             if not _is_complete(connection):
                 raise
-
-
-def _add_what_is_missing(connection: Connection) -> None:
-    if not inspect(connection).has_table(PROMOTIONS.name):
-        PROMOTIONS.create(connection)
-    present = list_columns(connection)
-    for name in ADDED:
-        if PROMOTIONS.c[name] not in present:
-            connection.execute(DDL(f"ALTER TABLE {PROMOTIONS.name} ADD COLUMN {name} VARCHAR(64)"))
-    IDENTITY.create(connection)
-    connection.execute(IDENTITY.insert().values(number=1, identity=uuid.uuid4().hex))
 
 
 def _is_complete(connection: Connection) -> bool:

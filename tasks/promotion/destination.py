@@ -4,13 +4,12 @@ What does not answer now may answer later, and need not stop a run: the run ends
 can never be delivered is an error. For the project's own store this needs no MLflow.
 """
 
-import contextlib
 import os
 import re
 import tempfile
 import urllib.parse
 import urllib.request
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from tasks.errors import InputError, RnnflowError, ServiceError, printable
 from tasks.promotion import ownership
 from tasks.store.artefacts import home
 from tasks.tracking import mlflow_client
+from tasks.tracking.store_failures import passing_over_silence
 
 SETTING, ALLOWED = "MLFLOW_TRACKING_URI", "MLFLOW_ALLOW_FILE_STORE"
 SERVERS, DATABASES = ("http", "https"), ("sqlite", "postgresql", "mysql", "mssql")
@@ -36,7 +36,7 @@ def check_destination(model: str) -> None:
     check_address()
     if mlflow_client.is_own_store():
         return
-    with _passing_over_silence():
+    with passing_over_silence():  # what is made is registered once it answers
         check_server()
         ownership.read_own_decisions(model)
 
@@ -151,13 +151,3 @@ def _check_version() -> None:
         f'{SETTING}: "{printable(mlflow_client.store_name())}" {what}, and this is MLflow {mlflow.__version__}.',
         fix=f"set {SETTING} to a server of MLflow {mlflow.__version__.partition('.')[0]}, or unset it.",
     )
-
-
-@contextlib.contextmanager
-def _passing_over_silence() -> Generator[None]:
-    """Let a store that does not answer be: what is made is registered once it does."""
-    try:
-        yield
-    except ServiceError as error:
-        if error.code != "E-SVC-004":
-            raise

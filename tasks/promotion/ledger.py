@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, inspect, select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError as UniqueViolation
 
 from tasks.errors import IntegrityError, ServiceError, quoted
-from tasks.promotion.database import ledger_place, list_columns, reading, writing
-from tasks.promotion.schema import ADDED, IDENTITY, PROMOTIONS
+from tasks.promotion.database import ledger_place, reading, writing
+from tasks.promotion.schema import IDENTITY, PROMOTIONS
 from tasks.registry.identity import Identity
 from tasks.store.fingerprint import canonical_json, digest_of
 
@@ -60,16 +60,12 @@ class Draft:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry(Draft):
-    """A committed draft: its number, when it was made, and the digests that chain it to its predecessor.
-
-    Entries of earlier releases name no contents; `inferred` ones were told by when the versions were registered.
-    """
+    """A committed draft: its number, when it was made, and the digests that chain it to its predecessor."""
 
     number: int
     created: str
     predecessor: str
     digest: str
-    inferred: bool = False
 
 
 class ChampionChanged(ServiceError):  # noqa: N818 (it says what happened, and is caught more often than shown)
@@ -98,14 +94,12 @@ def head(model: str) -> Entry | None:
 
 
 def read_identity() -> str:
-    """Return the name by which registries know this ledger; empty if nothing was written since it has one.
+    """Return the name by which registries know this ledger; empty if nothing was ever written to it.
 
     Raises ServiceError (E-LED-003).
     """
     with reading() as connection:
-        if connection is None or not inspect(connection).has_table(IDENTITY.name):
-            return ""
-        return connection.execute(select(IDENTITY.c.identity)).scalar_one()
+        return "" if connection is None else connection.execute(select(IDENTITY.c.identity)).scalar_one()
 
 
 def list_models() -> list[str]:
@@ -147,12 +141,11 @@ def _row_of(draft: Draft, entries: Sequence[Entry]) -> dict[str, Any]:
 
 
 def _entry_of(row: Mapping[str, Any]) -> Entry:
-    contents: dict[str, Any] = {name: row.get(name) or "" for name in ADDED}
-    return Entry(**{**row, **contents, "verdict": json.loads(row["verdict"])})
+    return Entry(**{**row, "verdict": json.loads(row["verdict"])})
 
 
 def _read(connection: Connection, model: str) -> list[Entry]:
-    query = select(*list_columns(connection)).where(PROMOTIONS.c.model == model).order_by(PROMOTIONS.c.number)
+    query = select(PROMOTIONS).where(PROMOTIONS.c.model == model).order_by(PROMOTIONS.c.number)
     rows = [dict(row) for row in connection.execute(query).mappings()]
     predecessors = ["", *(row["digest"] for row in rows)]
     for number, row, predecessor in zip(itertools.count(1), rows, predecessors, strict=False):
@@ -161,8 +154,7 @@ def _read(connection: Connection, model: str) -> list[Entry]:
 
 
 def _check_row(row: Mapping[str, Any], *, number: int, predecessor: str) -> None:
-    absent = {name for name in ADDED if row.get(name) is None}
-    written = {name: value for name, value in row.items() if name not in {"digest", *absent}}
+    written = {name: value for name, value in row.items() if name != "digest"}
     if (row["number"], row["predecessor"], row["digest"]) != (number, predecessor, digest_of(written)):
         raise IntegrityError(
             "E-LED-002",

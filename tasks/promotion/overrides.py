@@ -119,7 +119,7 @@ def _find_back(name: str, champions: Sequence[Identity]) -> tuple[int, Identity]
     versions = registrations.read_versions(name)
     for position in reversed(range(len(champions) - 1)):
         number = locate(champions[position], versions)
-        if number and not standing.are_same(champions[position], champions[-1]) and _is_whole(f"{name}/{number}"):
+        if number and not champions[position].is_same(champions[-1]) and _is_whole(f"{name}/{number}"):
             return position, Identity(number, champions[position].content)
     return None
 

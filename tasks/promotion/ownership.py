@@ -9,7 +9,7 @@ import platform
 from collections.abc import Mapping, Sequence
 
 from tasks.errors import ServiceError, quoted
-from tasks.promotion import identities, ledger
+from tasks.promotion import ledger
 from tasks.promotion.database import SQLITE, is_file, ledger_place, ledger_setting
 from tasks.promotion.ledger import Entry
 from tasks.registry import registrations
@@ -50,21 +50,10 @@ def refuse_other_ledger(model: str, entries: Sequence[Entry], tags: Mapping[str,
         )
 
 
-def read_decisions(name: str) -> list[Entry]:
-    """Entries of a model's ledger; what those of earlier releases do not name is told by the registry.
-
-    Raises IntegrityError (E-LED-002), ServiceError (E-LED-003, E-SVC-004).
-    """
-    entries = ledger.read_entries(name)
-    return (
-        entries if identities.is_complete(entries) else identities.complete(entries, registrations.read_versions(name))
-    )
-
-
 def read_own_decisions(model: str) -> list[Entry]:
     """Entries of a model about which this ledger decides; raises as `refuse_other_ledger`."""
     registration = registrations.read_registration(model)
-    entries = read_decisions(model)
+    entries = ledger.read_entries(model)
     refuse_other_ledger(model, entries, registration.tags if registration else {})
     return entries
 

@@ -2,10 +2,9 @@
 
 from sqlalchemy import DDL, Column, Integer, MetaData, String, Table, Text, event
 
-METADATA = MetaData()
+from tasks.registry.identity import ROLES
 
-# What entries of earlier releases lack: it is null in them, and no part of their digests.
-ADDED = ("champion_content", "previous_content", "challenger_content")
+METADATA = MetaData()
 
 PROMOTIONS = Table(
     "promotions",
@@ -16,7 +15,7 @@ PROMOTIONS = Table(
     *(Column(name, Text, nullable=False) for name in ("reason", "actor", "verdict")),
     *(Column(name, Text, nullable=False) for name in ("holdout", "splits", "trigger", "flow_run", "mlflow_run")),
     *(Column(name, String(64), nullable=False) for name in ("created", "predecessor", "digest")),
-    *(Column(name, String(64)) for name in ADDED),
+    *(Column(f"{role}_content", String(64), nullable=False) for role in ROLES),
 )
 
 # One row: the name, drawn once, by which a registry tells this ledger from any other.

@@ -11,11 +11,6 @@ CROWNING = ("adopt", "first", "promoted", "promote")
 PASSING = ("noted", "renumbered")
 
 
-def are_same(one: Identity, other: Identity) -> bool:
-    """Tell whether two entries name one model: by its content; where a content is not known, by its number alone."""
-    return one.is_same(other) or (one.version == other.version and not (one.content and other.content))
-
-
 def list_champions(entries: Iterable[Entry]) -> list[Identity]:
     """Champions in their order, the present one last; a rollback takes back all since the one it returned to."""
     champions: list[Identity] = []
@@ -23,7 +18,7 @@ def list_champions(entries: Iterable[Entry]) -> list[Identity]:
         champion = entry.who("champion")
         if entry.action == "rollback":
             champions.pop()
-            while champions and not are_same(champions[-1], champion):
+            while champions and not champions[-1].is_same(champion):
                 champions.pop()
         if entry.action in ("rollback", "renumbered"):
             champions[-1:] = [champion]
@@ -67,7 +62,7 @@ def find_rows_of(entries: Sequence[Entry], who: Identity) -> tuple[str, str]:
 
 def find_rows_of_champion(entries: Sequence[Entry], who: Identity) -> tuple[str, str]:
     """Digest of the test rows on which a past champion stood, and their split."""
-    stood = next(entry for entry in reversed(entries) if are_same(entry.who("champion"), who))
+    stood = next(entry for entry in reversed(entries) if entry.who("champion").is_same(who))
     return stood.holdout, stood.splits
 
 

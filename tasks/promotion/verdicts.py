@@ -173,8 +173,7 @@ def state_current(crowning: Entry, version: str) -> str:
     since = f"since {crowning.created[:10]} (entry {crowning.number}: {crowning.action})"
     if crowning.champion != version:
         return f"current: v{version} is the same model as the champion v{crowning.champion}, {since}."
-    told = f"; the entry names no content, but v{version} was registered before it" if crowning.inferred else ""
-    return f"current: v{version} is already the champion, {since}{told}."
+    return f"current: v{version} is already the champion, {since}."
 
 
 def state_rolled_back(rollback: Entry, version: str) -> list[str]:

@@ -1,6 +1,5 @@
 """What identifies a registered version: its number, which may be reused, and its content."""
 
-from dataclasses import dataclass
 from typing import NamedTuple, TypedDict
 
 CHAMPION, CHALLENGER, PREVIOUS = ROLES = ("champion", "challenger", "previous")
@@ -48,11 +47,3 @@ def as_fields(*, champion: Identity, previous: Identity, challenger: Identity) -
         "previous_content": previous.content,
         "challenger_content": challenger.content,
     }
-
-
-@dataclass(frozen=True, kw_only=True)
-class RegisteredVersion:
-    """What the registry says of a version: its content (empty if it names none), and when it was registered."""
-
-    content: str
-    created_ms: int

@@ -21,6 +21,7 @@ from tasks.registry.served_parts import SERVING
 from tasks.tracking import mlflow_client
 
 if TYPE_CHECKING:
+    from mlflow.entities import LoggedModel
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.pyfunc import PyFuncModel
 
@@ -92,23 +93,19 @@ def log_version(
     """
     tags = {CONTENT: content_of(parts, module), FILES: sha256_of_file(parts / SERVING), **tags}
     with mlflow_client.answering():
-        same = mlflow_client.connect().search_model_versions(
-            f"name = '{name}' AND tags.`{CONTENT}` = '{tags[CONTENT]}'"
-        )
+        client = mlflow_client.connect()
+        same = client.search_model_versions(f"name = '{name}' AND tags.`{CONTENT}` = '{tags[CONTENT]}'")
         model = next(filter(None, map(_whole_model, same)), None)
         if model is None:
-            model = localize(
-                _create_version(
-                    name,
-                    parts,
-                    packaging,
-                    module=module,
-                    run_id=run_id,
-                    fit_run_id=fit_run_id,
-                    tags=tags,
-                    description=description,
-                )
+            logged = _log_package(name, parts, packaging, module=module, run_ids=(fit_run_id, run_id))
+            # The version comes last: a cut upload leaves none.
+            with contextlib.suppress(mlflow_client.load_mlflow().MlflowException):
+                client.create_registered_model(name)
+            location, model_id = logged.artifact_location, logged.model_id
+            version = client.create_model_version(
+                name, location, run_id, tags=tags, description=description, model_id=model_id
             )
+            model = localize(version)
     return checked_model(model, tags[FILES])
 
 
@@ -133,37 +130,23 @@ def check_file(model: RegisteredModel, path: Path, sha256: str) -> None:
         )
 
 
-def _create_version(
-    name: str,
-    parts: Path,
-    packaging: Packaging,
-    *,
-    module: str,
-    run_id: str,
-    fit_run_id: str,
-    tags: dict[str, str],
-    description: str,
-) -> "ModelVersion":
-    """Log a model's package to a run, and register it."""
+def _log_package(
+    name: str, parts: Path, packaging: Packaging, *, module: str, run_ids: tuple[str, str]
+) -> "LoggedModel":
+    """Log a model's package to the first of two runs, and name it as an output of both."""
     client, entities = mlflow_client.connect(), mlflow_client.load_mlflow().entities
-    experiment_id = client.get_run(fit_run_id).info.experiment_id
-    logged = client.create_logged_model(
-        experiment_id, name=name, source_run_id=fit_run_id, model_type=packaging.model_type
-    )
-    location, model_id = logged.artifact_location, logged.model_id
+    experiment_id = client.get_run(run_ids[0]).info.experiment_id
+    model_type = packaging.model_type
+    logged = client.create_logged_model(experiment_id, name=name, source_run_id=run_ids[0], model_type=model_type)
     with tempfile.TemporaryDirectory() as folder:
         packaged = Path(folder) / "model"
-        package_model(
-            parts, packaged, packaging, module=module, artifact_path=location, run_id=fit_run_id, model_id=model_id
-        )
-        client.log_model_artifacts(model_id, str(packaged))
-    client.finalize_logged_model(model_id, "READY")
-    for run in (fit_run_id, run_id):
-        client.log_outputs(run, [entities.LoggedModelOutput(model_id, step=0)])
-    # The version comes last: a cut upload leaves none.
-    with contextlib.suppress(mlflow_client.load_mlflow().MlflowException):
-        client.create_registered_model(name)
-    return client.create_model_version(name, location, run_id, tags=tags, description=description, model_id=model_id)
+        place = {"artifact_path": logged.artifact_location, "run_id": run_ids[0], "model_id": logged.model_id}
+        package_model(parts, packaged, packaging, module=module, **place)
+        client.log_model_artifacts(logged.model_id, str(packaged))
+    client.finalize_logged_model(logged.model_id, "READY")
+    for run_id in run_ids:
+        client.log_outputs(run_id, [entities.LoggedModelOutput(logged.model_id, step=0)])
+    return logged
 
 
 def localize(version: "ModelVersion") -> RegisteredModel:

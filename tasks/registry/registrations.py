@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.registry.identity import Identity, RegisteredVersion
+from tasks.registry.identity import Identity
 from tasks.tracking import mlflow_client
 from tasks.tracking.database import DATABASE
 from tasks.tracking.mlflow_client import check_name
@@ -47,8 +47,8 @@ def read_aliases(name: str) -> Mapping[str, str]:
     return {} if registration is None else registration.aliases
 
 
-def read_versions(name: str) -> dict[str, RegisteredVersion]:
-    """All versions of a registered model by their numbers.
+def read_versions(name: str) -> dict[str, str]:
+    """The content of each version of a registered model by its number, empty if the registry names none.
 
     Raises ServiceError (E-SVC-004).
     """
@@ -61,10 +61,7 @@ def read_versions(name: str) -> dict[str, RegisteredVersion]:
         while page.token:
             page = client.search_model_versions(condition, page_token=page.token)
             found += page
-    return {
-        str(one.version): RegisteredVersion(content=one.tags.get(CONTENT, ""), created_ms=one.creation_timestamp)
-        for one in found
-    }
+    return {str(one.version): one.tags.get(CONTENT, "") for one in found}
 
 
 def find_version(name: str, *, alias: str = "", version: str = "") -> "ModelVersion | None":

@@ -12,7 +12,6 @@ import tarfile
 import unicodedata
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple, Self
@@ -55,10 +54,12 @@ def read_members(file: InputFile, intake: Intake) -> Iterator[tuple[str, bytes]]
     ResourceError: E-ARC-004, E-ARC-007, E-SRC-009.
     """
     members = _zip_members if suffixes_of(file.name)[0] == ".zip" else _tar_members
-    roll = _Roll(file, intake)
-    for member in members(file, intake):
+    known: dict[str, str] = {}
+    for number, member in enumerate(members(file, intake), start=1):
+        if number > intake.settings.max_members:
+            raise _too_many_members(file, intake)
         try:
-            data = _read_document(member, file, intake) if roll.admits(member) else None
+            data = _read_document(member, file, intake) if _is_wanted(member, file, intake, known) else None
         except InputError as error:
             intake.reject(error)
             continue
@@ -66,53 +67,32 @@ def read_members(file: InputFile, intake: Intake) -> Iterator[tuple[str, bytes]]
             yield _normalized(member.name), data
 
 
-@dataclass
-class _Roll:
-    """The members met so far: bounds their number, refuses unsafe and repeated names."""
-
-    file: InputFile
-    intake: Intake
-    num_members: int = 0
-    names: dict[str, str] = field(default_factory=dict)
-
-    def admits(self, member: Member) -> bool:
-        """Tell whether a member is a document to read."""
-        self._count()
-        self._refuse_unsafe(member.name)
-        if member.open is None:
-            return False
-        name = _normalized(member.name)
-        self._refuse_repeated(name)
-        if is_hidden(name):
-            return False
-        if not {*suffixes_of(name)}.isdisjoint(NESTED):
-            raise InputError(
-                "E-ARC-008",
-                "is an archive or a compressed file inside an archive, which is not opened.",
-                fix='unpack it yourself, or leave it out with on_bad_rows = "skip".',
-                file=f"{self.file.path}!{name}",
-            )
-        if is_document(name, self.intake.settings.documents):
-            return True
-        self.intake.ignore(name)
+def _is_wanted(member: Member, file: InputFile, intake: Intake, known: dict[str, str]) -> bool:
+    """Tell whether a member is a document to read; `known` holds the names of those before, to which its own comes."""
+    for fault, has_fault in NAME_FAULTS.items():
+        if has_fault(member.name):
+            raise _hostile("E-ARC-001", f"has {fault}: {quoted(member.name)}.", file)
+    if member.open is None:
         return False
-
-    def _count(self) -> None:
-        self.num_members += 1
-        if self.num_members > self.intake.settings.max_members:
-            raise _too_many_members(self.file, self.intake)
-
-    def _refuse_unsafe(self, name: str) -> None:
-        for fault, has_fault in NAME_FAULTS.items():
-            if has_fault(name):
-                raise _hostile("E-ARC-001", f"has {fault}: {quoted(name)}.", self.file)
-
-    def _refuse_repeated(self, name: str) -> None:
-        folded = unicodedata.normalize("NFC", name).casefold()
-        if folded in self.names:
-            both = f"{quoted(self.names[folded])} and {quoted(name)}"
-            raise _hostile("E-ARC-009", f"has two members that many systems take for one: {both}.", self.file)
-        self.names[folded] = name
+    name = _normalized(member.name)
+    folded = unicodedata.normalize("NFC", name).casefold()
+    if folded in known:
+        both = f"{quoted(known[folded])} and {quoted(name)}"
+        raise _hostile("E-ARC-009", f"has two members that many systems take for one: {both}.", file)
+    known[folded] = name
+    if is_hidden(name):
+        return False
+    if not {*suffixes_of(name)}.isdisjoint(NESTED):
+        raise InputError(
+            "E-ARC-008",
+            "is an archive or a compressed file inside an archive, which is not opened.",
+            fix='unpack it yourself, or leave it out with on_bad_rows = "skip".',
+            file=f"{file.path}!{name}",
+        )
+    is_read = is_document(name, intake.settings.documents)
+    if not is_read:
+        intake.ignore(name)
+    return is_read
 
 
 def _normalized(name: str) -> str:

@@ -17,7 +17,7 @@ from rnnmodels.durable import sha256_of_file
 from tasks.errors import IntegrityError, ServiceError, quoted
 from tasks.progress import Progress, emit
 from tasks.sources.http_answers import LOCAL_COPY, Interruption, opened_from, refuse_html, refuse_status
-from tasks.store.sole_holder import sole_holder
+from tasks.store.locks import sole_holder
 
 logger = logging.getLogger(__name__)
 

@@ -1,8 +1,9 @@
 """One pass over a source: raw rows in batches, and the account of what was used, filtered and left out."""
 
 import difflib
+import functools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -173,6 +174,18 @@ def batched(rows: Iterator[RawRow], roles: Sequence[str]) -> Iterator[pl.DataFra
         yield _frame(batch, roles)
         raise
     yield _frame(batch, roles)
+
+
+def in_batches(
+    read: Callable[[InputFile, Intake], Iterator[RawRow]],
+) -> Callable[[InputFile, Intake], Iterator[pl.DataFrame]]:
+    """Make a reader of rows one of frames, whose roles are those of the wanted columns."""
+
+    @functools.wraps(read)
+    def read_frames(file: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
+        return batched(read(file, intake), list(intake.settings.wanted_columns()))
+
+    return read_frames
 
 
 def _frame(batch: list[RawRow], roles: Sequence[str]) -> pl.DataFrame:

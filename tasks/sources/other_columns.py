@@ -15,7 +15,7 @@ from tasks.sources.decoding import Lines, open_decompressed, parsing
 from tasks.sources.inputs import InputFile
 from tasks.sources.intake import BATCH_ROWS, Intake
 from tasks.sources.reading_csv import read_records
-from tasks.sources.reading_parquet import as_strings, is_plain
+from tasks.sources.reading_parquet import PLAIN, as_strings, holds
 from tasks.sources.settings import FileSettings
 
 CELL = "cell "
@@ -27,16 +27,12 @@ def read_all_cells(file: InputFile, settings: FileSettings, lines: Collection[in
 
     Formats in which a recipe knows every column already give no rows.
     """
-    reader, wanted = READERS.get(file.kind, _no_records), frozenset(lines)
+    reader, wanted = READERS.get(file.kind), frozenset(lines)
     intake = Intake(settings.model_copy(update={"on_bad_rows": "skip"}))
-    records = list(islice(reader(file, intake, wanted), len(wanted)))
+    records = list(islice(reader(file, intake, wanted), len(wanted))) if reader else []
     names = dict.fromkeys(name for _, cells in records for name in cells)
     columns = {CELL + name: pl.Series([cells.get(name) for _, cells in records], dtype=pl.String) for name in names}
     return pl.DataFrame({"line": pl.Series([line for line, _ in records], dtype=pl.UInt64)} | columns)
-
-
-def _no_records(_file: InputFile, _intake: Intake, _lines: frozenset[int]) -> Iterator[Record]:
-    return iter(())
 
 
 def _csv_records(file: InputFile, intake: Intake, lines: frozenset[int]) -> Iterator[Record]:
@@ -60,7 +56,9 @@ def _parquet_records(file: InputFile, _intake: Intake, lines: frozenset[int]) ->
     first_row = 1
     with parsing(file.path, code="E-PQ-004", what="is damaged"), pq.ParquetFile(file.path) as parquet:
         schema = parquet.schema_arrow
-        names = [name for name in schema.names if schema.names.count(name) == 1 and is_plain(schema.field(name).type)]
+        names = [
+            name for name in schema.names if schema.names.count(name) == 1 and holds(schema.field(name).type, PLAIN)
+        ]
         for batch in parquet.iter_batches(BATCH_ROWS, columns=names):
             chosen = [row for row in range(batch.num_rows) if first_row + row in lines]
             cells = pl.DataFrame(pl.from_arrow(batch.take(chosen)))

@@ -7,12 +7,10 @@ surrogate as NUL, takes the last of repeated keys and names no line in its error
 import json
 from collections.abc import Iterator, Mapping
 
-import polars as pl
-
 from tasks.errors import InputError, quoted
 from tasks.sources.decoding import Lines, open_decompressed
 from tasks.sources.inputs import InputFile
-from tasks.sources.intake import Intake, RawRow, batched, missing_column
+from tasks.sources.intake import Intake, RawRow, in_batches, missing_column
 
 JSON_TYPES: dict[type, str] = {
     bool: "a boolean",
@@ -36,15 +34,12 @@ ALLOWED: dict[str, tuple[type, ...]] = {
 }
 
 
-def read_jsonl(file: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
+@in_batches
+def read_jsonl(file: InputFile, intake: Intake) -> Iterator[RawRow]:
     """Yield the wanted keys in batches, numbers as strings; blank lines are counted and skipped.
 
     Raises InputError: E-JSON-001 to -007, E-DATA-008, E-DATA-013, E-ENC, E-SRC-004, E-SRC-005.
     """
-    return batched(_rows(file, intake), list(intake.settings.wanted_columns()))
-
-
-def _rows(file: InputFile, intake: Intake) -> Iterator[RawRow]:
     columns = intake.settings.wanted_columns()
     with open_decompressed(file, intake) as stream:
         lines = Lines(stream, file, intake)
@@ -64,7 +59,7 @@ def _rows(file: InputFile, intake: Intake) -> Iterator[RawRow]:
                 yield RawRow(str(file.path), lines.number, file.name, cells)
 
 
-class _LineError(ValueError):
+class _LineError(Exception):
     """What is wrong with a line, before its place is known."""
 
     def __init__(self, code: str, problem: str, fix: str, column: str | None = None) -> None:
@@ -114,8 +109,6 @@ def _parse_object(line: str) -> dict:
         record = DECODER.decode(line)
     except RecursionError:
         raise _LineError("E-JSON-005", "is nested too deeply.", "flatten the object.") from None
-    except _LineError:
-        raise
     except ValueError as error:
         reason = f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else error
         raise _LineError("E-JSON-001", f"is not valid JSON ({reason}).", "write one JSON object per line.") from None

@@ -15,7 +15,7 @@ from tasks.errors import InputError, quoted
 from tasks.sources.archives import read_members
 from tasks.sources.decoding import parsing
 from tasks.sources.inputs import InputFile
-from tasks.sources.intake import Intake, RawRow, batched, check_columns
+from tasks.sources.intake import Intake, RawRow, check_columns, in_batches
 
 WINDOWS = "labels/combined_windows.json"
 # Archives differ in the folder at their top.
@@ -23,15 +23,12 @@ MEMBER = re.compile(r"(?:[^/]+/)?(?:data/(?P<table>.+\.csv)|(?P<windows>labels/c
 SECONDS = slice(19)  # labels write fractions of seconds, tables do not
 
 
-def read_nab(file: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
+@in_batches
+def read_nab(file: InputFile, intake: Intake) -> Iterator[RawRow]:
     """Yield the wanted columns in batches, a row per row of each table that has windows, even if none.
 
     Raises InputError: E-NAB-001, E-NAB-002, E-SRC-005, E-SRC-010; IntegrityError (E-ARC) for a damaged archive.
     """
-    return batched(_rows(file, intake), list(intake.settings.wanted_columns()))
-
-
-def _rows(file: InputFile, intake: Intake) -> Iterator[RawRow]:
     wanted = list(intake.settings.wanted_columns().values())
     tables, windows = _read_archive(file, intake)
     for name, limits in windows.items():

@@ -3,7 +3,7 @@
 Arrow reads it, because its errors are exceptions; damaged files make Polars panic.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -22,6 +22,23 @@ MIN_BYTES = 12
 NUMBER_BYTES = 8
 NUMBER_ROLES = ("value ", "known ")
 
+TypeTest = Callable[[pa.DataType], bool]
+TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+TEXTS_OR_INTEGERS = (*TEXTS, pa.types.is_integer)
+NUMBERS = (*TEXTS_OR_INTEGERS, pa.types.is_floating, pa.types.is_decimal)
+TIMES = (*NUMBERS, pa.types.is_temporal)
+# What can be shown as one text: numbers, texts, times, truth.
+PLAIN = (*TIMES, pa.types.is_boolean)
+# By the first word of a column's role; other columns hold strings or integers.
+ACCEPTED: dict[str, tuple[Sequence[TypeTest], str]] = {
+    "text": (TEXTS, "strings"),
+    "split": (TEXTS, "strings"),
+    "time": (TIMES, "timestamps, strings or numbers"),
+    "value": (NUMBERS, "numbers"),
+    "known": (NUMBERS, "numbers"),
+    "where": ((*NUMBERS, pa.types.is_boolean), "strings, numbers or booleans"),
+}
+
 
 def read_parquet(file: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
     """Yield the wanted columns in batches, all as strings; a row's line is its 1-based number in the file.
@@ -38,7 +55,7 @@ def read_parquet(file: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
         _refuse_beyond_caps(parquet.metadata, file, intake)
         check_columns(columns.values(), parquet.schema_arrow.names, file=file)
         _check_types(parquet.schema_arrow, columns, file)
-        texts = [name for name in set(columns.values()) if _is_text(parquet.schema_arrow.field(name).type)]
+        texts = [name for name in set(columns.values()) if holds(parquet.schema_arrow.field(name).type, TEXTS)]
     num_rows = 0
     # As a dictionary, a text that repeats takes memory once until its expanded size has been checked.
     with _opened(file, read_dictionary=texts) as parquet:
@@ -88,48 +105,17 @@ def _refuse_beyond_caps(footer: pq.FileMetaData, file: InputFile, intake: Intake
     intake.check_ratio(num_bytes, file.path.stat().st_size, file=file)
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    values = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return any(test(values) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view))
-
-
-def _is_text_or_integer(kind: pa.DataType) -> bool:
-    return _is_text(kind) or pa.types.is_integer(kind)
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return _is_text_or_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-
-
-def _is_time(kind: pa.DataType) -> bool:
-    return _is_number(kind) or pa.types.is_temporal(kind)
-
-
-def is_plain(kind: pa.DataType) -> bool:
-    """Tell whether cells of a type can be shown as one text: numbers, texts, times, truth."""
-    return _is_time(kind) or pa.types.is_boolean(kind)
-
-
-def _is_simple(kind: pa.DataType) -> bool:
-    return _is_number(kind) or pa.types.is_boolean(kind)
-
-
-# By the first word of a column's role; other columns hold strings or integers.
-ACCEPTED: dict[str, tuple[Callable[[pa.DataType], bool], str]] = {
-    "text": (_is_text, "strings"),
-    "split": (_is_text, "strings"),
-    "time": (_is_time, "timestamps, strings or numbers"),
-    "value": (_is_number, "numbers"),
-    "known": (_is_number, "numbers"),
-    "where": (_is_simple, "strings, numbers or booleans"),
-}
+def holds(kind: pa.DataType, tests: Sequence[TypeTest]) -> bool:
+    """Tell whether cells of a type pass one of the tests; a dictionary is one of texts or passes none."""
+    is_dictionary = pa.types.is_dictionary(kind)
+    return any(test(kind.value_type if is_dictionary else kind) for test in (TEXTS if is_dictionary else tests))
 
 
 def _check_types(schema: pa.Schema, columns: Mapping[str, str], file: InputFile) -> None:
     for role, column in columns.items():
-        accept, expected = ACCEPTED.get(role.partition(" ")[0], (_is_text_or_integer, "strings or integers"))
+        accepted, expected = ACCEPTED.get(role.partition(" ")[0], (TEXTS_OR_INTEGERS, "strings or integers"))
         kind = schema.field(column).type
-        if not accept(kind) and not pa.types.is_null(kind):
+        if not holds(kind, accepted) and not pa.types.is_null(kind):
             raise InputError(
                 "E-DATA-013" if role == "label" else "E-PQ-003",
                 f"got {kind}, expected {expected}.",

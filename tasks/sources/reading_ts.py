@@ -8,12 +8,10 @@ Format: https://www.aeon-toolkit.org/en/stable/api_reference/file_specifications
 import posixpath
 from collections.abc import Iterator
 
-import polars as pl
-
 from tasks.errors import InputError, plural, quoted
 from tasks.sources.decoding import Lines, open_decompressed
 from tasks.sources.inputs import InputFile
-from tasks.sources.intake import Intake, RawRow, batched, check_columns
+from tasks.sources.intake import Intake, RawRow, check_columns, in_batches
 
 MISSING = "?"
 REFUSED = {
@@ -23,15 +21,12 @@ REFUSED = {
 }
 
 
-def read_ts(file: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
+@in_batches
+def read_ts(file: InputFile, intake: Intake) -> Iterator[RawRow]:
     """Yield the wanted columns in batches, a row per step; a row's line is that of its sequence.
 
     Raises InputError: E-TS-001 to -003, E-DATA-008, E-ENC, E-SRC-004, -005, -010.
     """
-    return batched(_rows(file, intake), list(intake.settings.wanted_columns()))
-
-
-def _rows(file: InputFile, intake: Intake) -> Iterator[RawRow]:
     wanted = list(intake.settings.wanted_columns().values())
     fixed = {"split": _split_of(file.name)}
     num_channels, num_refused = 0, intake.skipped
@@ -41,7 +36,8 @@ def _rows(file: InputFile, intake: Intake) -> Iterator[RawRow]:
             num_channels = num_channels or len(channels)
             fault = _fault_of(channels, num_channels)
             if fault:
-                intake.reject(_broken(file, number, fault))
+                fix = "give every channel as many steps, `?` for a missing number, and end the line with the label."
+                intake.reject(InputError("E-TS-003", f"{fault}.", fix=fix, file=file.path, row=number))
                 continue
             names = [f"channel_{index}" for index in range(1, num_channels + 1)]
             check_columns(wanted, ["sequence", "step", "label", "split", *names], file=file, line=number)
@@ -94,11 +90,6 @@ def _fault_of(channels: list[list[str]], num_channels: int) -> str:
     if len(channels) != num_channels or not channels:
         return f"got {plural(len(channels), 'channel')} before the label, expected {max(1, num_channels)}"
     return f"got channels of {min(lengths)} to {max(lengths)} steps, expected one length" if len(lengths) > 1 else ""
-
-
-def _broken(file: InputFile, number: int, fault: str) -> InputError:
-    fix = "give every channel as many steps, `?` for a missing number, and end the line with the label."
-    return InputError("E-TS-003", f"{fault}.", fix=fix, file=file.path, row=number)
 
 
 def _split_of(name: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import polars as pl
 
@@ -13,15 +14,9 @@ from tasks.sources.settings import FileSettings, LabelledSource
 # The names of official splits in the wild, and ours.
 SPLIT_NAMES = {
     "train": "train",
-    "valid": "valid",
-    "val": "valid",
-    "validation": "valid",
-    "dev": "valid",
+    **dict.fromkeys(("valid", "val", "validation", "dev"), "valid"),
     "test": "test",
-    "unlabelled": "unlabelled",
-    "unlabeled": "unlabelled",
-    "unsup": "unlabelled",
-    "unsupervised": "unlabelled",
+    **dict.fromkeys(("unlabelled", "unlabeled", "unsup", "unsupervised"), "unlabelled"),
 }
 
 NUMBER = r"(?i)^\s*[+-]?(\d+[.,]\d*|[.,]\d+|\d+([.,]\d*)?e[+-]?\d+|nan|inf|infinity)\s*$"
@@ -45,7 +40,7 @@ class Check:
 def label_checks(settings: LabelledSource) -> list[Check]:
     """List what official split and label must be, whatever is labelled."""
     label, split = plain(pl.col("label")), pl.col("split")
-    allowed = ", ".join(settings.labels)
+    not_a_name = partial(Check, "E-DATA-013", "label")
     return [
         Check(
             "E-DATA-022",
@@ -62,30 +57,22 @@ def label_checks(settings: LabelledSource) -> list[Check]:
             'fill the label in, drop the row, or put it in the split "unlabelled".',
         ),
         Check("E-ENC-004", "label", holds_nul(label), "contains a NUL character.", "remove it."),
-        Check(
-            "E-DATA-013",
-            "label",
+        not_a_name(
             label.str.contains(NUMBER),
             "got {value}, expected a name or an integer.",
             "write class names or integers, without decimal point or comma; a quantity to predict is not a label.",
         ),
-        Check(
-            "E-DATA-013",
-            "label",
+        not_a_name(
             label.str.contains(FULL_WIDTH_NUMBER),
             "got {value}, expected digits 0 to 9.",
             "write the number with ASCII digits.",
         ),
-        Check(
-            "E-DATA-013",
-            "label",
+        not_a_name(
             label.str.strip_chars() == "-100",
             "got {value}, which training would ignore.",
             'drop the row, or put it in the split "unlabelled".',
         ),
-        Check(
-            "E-DATA-013",
-            "label",
+        not_a_name(
             label.str.strip_chars() != label,
             "got {value}, expected no white space around it.",
             "remove the white space.",
@@ -94,7 +81,7 @@ def label_checks(settings: LabelledSource) -> list[Check]:
             "E-DATA-012",
             "label",
             ~label.is_in([*map(plain_label, settings.labels)]) if settings.labels else pl.lit(False),
-            f"got {{value}}, expected one of {allowed}.",
+            f"got {{value}}, expected one of {', '.join(settings.labels)}.",
             "correct the label, or add it to `labels`.",
         ),
     ]

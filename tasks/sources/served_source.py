@@ -19,11 +19,7 @@ NAMES_FILES = {
     "include": "it names the documents of a folder",
     "split_column": "which split a row is in matters to training alone",
 }
-LABELS_ASIDE = {
-    "label_column": "numbers are answered without their labels",
-    "labels": "numbers are answered without their labels",
-    "similar_labels": "numbers are answered without their labels",
-}
+LABELS_ASIDE = dict.fromkeys(("label_column", "labels", "similar_labels"), "numbers are answered without their labels")
 
 
 SourceT = TypeVar("SourceT", bound=FileSettings)

@@ -24,8 +24,8 @@ from pydantic import BaseModel
 from rnnmodels.durable import sha256_of_file, sync, write_durably
 from tasks.errors import InputError, IntegrityError, quoted
 from tasks.store import fingerprint
+from tasks.store.locks import sole_builder
 from tasks.store.manifest import Manifest, Origin, Summary
-from tasks.store.sole_builder import sole_builder
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ def build(
     origin = _origin(stage, module, config, inputs)
     folder = _folder_of(origin)
     with sole_builder(folder):
-        cached = not _refresh.get() and _is_whole(folder)
+        cached = not _refresh.get() and find_whole(folder) is not None
         if not cached:
             _compute(folder, write, origin, resume=resume)
     return _reference(folder, cached=cached, wall_s=time.perf_counter() - started)
@@ -141,16 +141,10 @@ def open_artefact(reference: str) -> Artefact:
             f"there is no artefact {quoted(reference)} in {home() / 'data'}.",
             fix="set RNNFLOW_HOME to the project folder of the run that made it, or run that stage again.",
         )
-    return _reference(folder, cached=True, wall_s=0.0)
+    return _reference(folder)
 
 
-def locate(
-    stage: str,
-    *,
-    module: Modules,
-    config: Config,
-    inputs: Inputs = {},
-) -> Path:
+def locate(stage: str, *, module: Modules, config: Config, inputs: Inputs = {}) -> Path:
     """Return the folder in which `build` puts what it computes from the same arguments."""
     return _folder_of(_origin(stage, module, config, inputs))
 
@@ -161,8 +155,17 @@ def partial_of(folder: Path) -> Path:
 
 
 def find_whole(folder: Path) -> Artefact | None:
-    """Return the artefact in a folder if it is committed and undamaged."""
-    return _reference(folder, cached=True, wall_s=0.0) if _is_whole(folder) else None
+    """Return the artefact in a folder if it is committed and undamaged; a damaged one is reported."""
+    if not (folder / MANIFEST).exists():
+        return None
+    artefact = _reference(folder)
+    try:
+        for name in artefact.manifest["files"]:
+            artefact.file(name)
+    except IntegrityError as error:
+        logger.warning("%s", error)
+        return None
+    return artefact
 
 
 def _origin(stage: str, module: Modules, config: Config, inputs: Inputs) -> Origin:
@@ -177,20 +180,6 @@ def _origin(stage: str, module: Modules, config: Config, inputs: Inputs) -> Orig
 
 def _folder_of(origin: Origin) -> Path:
     return home() / "data" / origin["stage"] / fingerprint.digest_of(origin)[:24]
-
-
-def _is_whole(folder: Path) -> bool:
-    """Tell whether a committed artefact exists undamaged; a damaged one is reported and will be rebuilt."""
-    if not (folder / MANIFEST).exists():
-        return False
-    artefact = _reference(folder, cached=True, wall_s=0.0)
-    try:
-        for name in artefact.manifest["files"]:
-            artefact.file(name)
-    except IntegrityError as error:
-        logger.warning("%s", error)
-        return False
-    return True
 
 
 def _compute(folder: Path, write: Callable[[Path], Summary], origin: Origin, *, resume: bool) -> None:
@@ -239,7 +228,7 @@ def _moved_aside(folder: Path) -> Generator[None]:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _reference(folder: Path, *, cached: bool, wall_s: float) -> Artefact:
+def _reference(folder: Path, *, cached: bool = True, wall_s: float = 0.0) -> Artefact:
     manifest: Manifest = json.loads((folder / MANIFEST).read_bytes())
     return Artefact(
         stage=manifest["stage"],

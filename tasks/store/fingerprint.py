@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec, resolve_name
+from itertools import accumulate
 from pathlib import Path
 from typing import TypedDict
 
@@ -58,7 +59,7 @@ def reached_modules(*modules: str) -> dict[str, Path]:
             found[name] = path
             pending.extend(_imports_of(name, path))
             # What a package of others does as it is imported may matter; ours do nothing.
-            pending.extend(() if _is_ours(name) else _parents(name))
+            pending.extend(() if _is_ours(name) else accumulate(name.split(".")[:-1], "{}.{}".format))
     return dict(sorted(found.items()))
 
 
@@ -106,11 +107,6 @@ def _root(name: str) -> str:
 
 def _is_ours(name: str) -> bool:
     return _root(name) in PROJECT_PACKAGES
-
-
-def _parents(name: str) -> list[str]:
-    parts = name.split(".")
-    return [".".join(parts[:end]) for end in range(1, len(parts))]
 
 
 def _module_path(name: str) -> Path | None:

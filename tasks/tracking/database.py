@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Generator
 from pathlib import Path
 
-from tasks.store.sole_holder import sole_holder
+from tasks.store.locks import sole_holder
 
 DATABASE = "mlflow.db"
 ARTIFACT_SCHEME = "mlflow-artifacts"

@@ -1,5 +1,8 @@
 """What a failure of MLflow's store means: it may pass, and what is owed is sent later, or it would fail again."""
 
+import contextlib
+from collections.abc import Generator
+
 from tasks.errors import ServiceError, printable, quoted
 
 # MLflow's codes for what a repetition does not mend.
@@ -9,16 +12,27 @@ REFUSALS = frozenset(
         *("ENDPOINT_NOT_FOUND", "NOT_IMPLEMENTED", "BAD_REQUEST", "INVALID_PARAMETER_VALUE"),
     }
 )
+SILENCE = "E-SVC-004"
 LONGEST_MESSAGE = 1000  # characters
 
 
 def does_not_answer(store: str, problem: str) -> ServiceError:
     """A failure after which the same may succeed (E-SVC-004)."""
     return ServiceError(
-        "E-SVC-004",
+        SILENCE,
         f'MLflow\'s store {quoted(store)} failed: "{_in_one_line(problem)}".',
         fix="see that it runs and is writable, then run the same command again: finished stages are kept.",
     )
+
+
+@contextlib.contextmanager
+def passing_over_silence() -> Generator[None]:
+    """End a block early where the store does not answer; what is owed to it is sent later."""
+    try:
+        yield
+    except ServiceError as error:
+        if error.code != SILENCE:
+            raise
 
 
 def refuses(store: str, problem: str) -> ServiceError:

@@ -1,6 +1,7 @@
 """The whole flow, once on small data, under Prefect's own test server."""
 
 import asyncio
+import dataclasses
 import json
 import random
 import shutil
@@ -114,7 +115,7 @@ def flow_run_of(outcome: Outcome) -> dict:
 
 
 def test_every_stage_runs_in_order_and_the_outcome_is_plain_json(first: Outcome):
-    described = json.loads(json.dumps(first.as_json(), allow_nan=False))
+    described = json.loads(json.dumps(dataclasses.asdict(first), allow_nan=False))
 
     assert [stage["name"] for stage in described["stages"]] == STAGES
     assert not any(stage["cached"] for stage in described["stages"])
@@ -227,7 +228,7 @@ def test_what_the_keys_of_a_run_count_is_what_retrain_looks_at(first: Outcome):
 
 def test_a_champion_that_is_gone_is_news(first: Outcome, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("RNNFLOW_LEDGER_URL", f"sqlite:///{tmp_path}/ledger.db")
-    held = registrations.read_versions("small")["1"].content
+    held = registrations.read_versions("small")["1"]
     for number, content in enumerate((held, "of another model")):
         entry = {"champion": "1", "champion_content": content, "trigger": current_trigger(small_recipe())}
         ledger.append(ledger.Draft(model="small", action="promote", reason="r", actor="kim", **entry), expected=number)
@@ -330,7 +331,7 @@ def forecasting(home: Path, trained_on_loads: Trained) -> Outcome:
 
 
 def test_series_go_through_the_same_flow(forecasting: Outcome):
-    described = json.loads(json.dumps(forecasting.as_json(), allow_nan=False))
+    described = json.loads(json.dumps(dataclasses.asdict(forecasting), allow_nan=False))
 
     assert [stage["name"] for stage in described["stages"]] == FORECAST_STAGES
     assert described["kind"] == "forecast"
@@ -426,7 +427,7 @@ def test_manifests_hold_what_their_stages_say_that_they_report(
 
 
 def test_detectors_go_through_the_same_flow(detecting: Outcome):
-    described = json.loads(json.dumps(detecting.as_json(), allow_nan=False))
+    described = json.loads(json.dumps(dataclasses.asdict(detecting), allow_nan=False))
 
     assert [stage["name"] for stage in described["stages"]] == DETECTION_STAGES
     assert described["kind"] == "detect"
@@ -434,7 +435,7 @@ def test_detectors_go_through_the_same_flow(detecting: Outcome):
     assert described["gate"]["verdict"] == "first"
     assert '<img src="data:image/png;base64,' in Path(described["report"]).read_text()
     again = train(build_recipe(Path("pumps.toml"), PUMPS))
-    assert {stage["cached"] for stage in again.as_json()["stages"]} == {True}
+    assert {stage["cached"] for stage in again.stages} == {True}
 
 
 def test_the_example_of_a_detector_is_judged_as_it_stands(detecting: Outcome, home: Path):

@@ -45,7 +45,7 @@ READERS_OF = {
     "rnnmodels.training.fitting": EVERY,
     "tasks.fit": EVERY,
     "tasks.gate": set(),
-    "tasks.promotion.judging": set(),
+    "tasks.promotion.decision": set(),
     "tasks.promotion.ledger": set(),
     "tasks.report": set(),
     "tasks.publish": set(),

@@ -9,7 +9,7 @@ from tasks.contract.delivery import RegistrationSummary, VerdictSummary
 from tasks.contract.lineage import Lineage
 from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.labelled.report import PRESENTATION
-from tasks.publish import describe_registration, describe_verdict, publish, results_row, results_table, summarize
+from tasks.publish import describe_registration, describe_verdict, publish, results_table, summarize
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
 from tasks.store.manifest import Summary
@@ -88,7 +88,7 @@ def test_the_results_row_holds_estimates_with_intervals(reviews: tuple[Lineage, 
     scored = reviews[1].baseline
     accuracy = {name: 100 * value for name, value in scored.evaluation.summary["metrics"]["test"]["accuracy"].items()}
 
-    row = results_row(scored, PRESENTATION.headline)
+    row = results_table(reviews[1], PRESENTATION)[-1]
 
     assert list(row) == ["model", "valid accuracy, %", "valid loss", "test accuracy, %", "test loss"]
     assert row["model"] == "tfidf-logistic"

@@ -19,7 +19,7 @@ from tasks.kinds.detect.split import TEST
 from tasks.kinds.detect.summaries import WarmUpSummary
 from tasks.kinds.forecast.gate import compare_scores
 from tasks.panel.frames import ROWS_FILE
-from tasks.promotion.judging import refuse_differences
+from tasks.promotion.decision import refuse_differences
 from tasks.promotion.verdicts import Case
 from tasks.registry.registered_model import RegisteredModel
 from tasks.registry.served_parts import read_serving_fields

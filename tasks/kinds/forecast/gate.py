@@ -20,7 +20,7 @@ from tasks.kinds.forecast.split import read_cut
 from tasks.kinds.forecast.summaries import CutSummary
 from tasks.panel.time_grid import TimeGrid
 from tasks.promotion.comparison import Comparison, percent
-from tasks.promotion.judging import NotComparable, refuse_differences
+from tasks.promotion.decision import NotComparable, refuse_differences
 from tasks.promotion.settings import GateSettings
 from tasks.promotion.verdicts import Case
 from tasks.registry.registered_model import RegisteredModel

@@ -10,7 +10,7 @@ from flows.place import access
 from flows.place.access import check_access
 from flows.place.devices import visible_devices
 from flows.place.parts import parts_of
-from flows.place.ports import check_port
+from flows.place.ports import check_ports
 from flows.place.settings import PlaceSettings, choose_settings, load_settings, place_folder, save_settings
 from flows.place.status import look_at_place, running_place
 from tasks.errors import InputError, ServiceError
@@ -188,13 +188,13 @@ def test_a_free_port_passes_and_a_taken_one_does_not():
         taken.listen()
 
         with pytest.raises(ServiceError, match="E-SVC-010 the mlflow server cannot listen on port"):
-            check_port("127.0.0.1", port, server="mlflow")
-    check_port("127.0.0.1", port, server="mlflow")
+            check_ports("127.0.0.1", {"mlflow": port})
+    check_ports("127.0.0.1", {"mlflow": port})
 
 
 def test_an_address_of_another_machine_cannot_be_listened_on():
     with pytest.raises(ServiceError, match=r'of "192\.0\.2\.1": "Cannot assign requested address"'):
-        check_port("192.0.2.1", 4200, server="prefect")
+        check_ports("192.0.2.1", {"prefect": 4200})
 
 
 def test_settings_survive_a_restart(project: Path):

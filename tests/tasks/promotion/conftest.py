@@ -27,21 +27,21 @@ class Registry:
         self.numbered = {}
         self.damaged = set()
 
-    def add(self, model, *versions, content="", created_ms=0):
+    def add(self, model, *versions, content=""):
         held = self.versions.setdefault(model, {})
         for version in versions:
-            held.setdefault(version, (content or f"content-{version}", created_ms))
+            held.setdefault(version, content or f"content-{version}")
         self.aliases.setdefault(model, {})
         self.tags.setdefault(model, {})
 
-    def register(self, model, content, *, created_ms=0):
+    def register(self, model, content):
         """Give a content the next number, unless it has one; returns it, as MLflow and `log_version` do."""
-        for version, (held, _) in self.versions.get(model, {}).items():
+        for version, held in self.versions.get(model, {}).items():
             if held == content:
                 return version
         version = str(self.numbered.get(model, 0) + 1)
         self.numbered[model] = int(version)
-        self.add(model, version, content=content, created_ms=created_ms)
+        self.add(model, version, content=content)
         return version
 
     def delete_version(self, model, version):
@@ -53,7 +53,7 @@ class Registry:
             held.pop(model, None)
 
     def content_of(self, model, version):
-        return self.versions.get(model, {}).get(version, ("", 0))[0]
+        return self.versions.get(model, {}).get(version, "")
 
     def search_registered_models(self, condition="", **_):
         named = [name for name in self.versions if not condition or condition == f"name = '{name}'"]
@@ -63,8 +63,8 @@ class Registry:
 
     def search_model_versions(self, condition, **_):
         found = self.versions.get(re.fullmatch(r"name = '(.*)'", condition)[1], {})
-        tagged = [(number, {CONTENT: content}, created_ms) for number, (content, created_ms) in found.items()]
-        return PagedList([SimpleNamespace(version=n, tags=tags, creation_timestamp=ms) for n, tags, ms in tagged], None)
+        versions = [SimpleNamespace(version=number, tags={CONTENT: content}) for number, content in found.items()]
+        return PagedList(versions, None)
 
     def set_registered_model_tag(self, model, name, value):
         self.tags[model][name] = value

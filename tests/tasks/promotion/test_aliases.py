@@ -188,20 +188,6 @@ def test_a_champion_that_was_registered_again_keeps_its_place_under_its_new_numb
     assert reconcile() == []
 
 
-@pytest.mark.parametrize(("registered_ms", "is_champion"), [(0, True), (4_000_000_000_000, False)])
-def test_an_entry_without_contents_means_the_version_that_was_registered_before_it(
-    registry, registered_ms, is_champion
-):
-    registry.add("reviews", "1", created_ms=registered_ms)
-    ledger.append(Draft(model="reviews", action="first", champion="1", reason="r", actor="gate"), expected=0)
-
-    findings = reconcile()
-
-    assert [finding.kind for finding in findings] == ["completed" if is_champion else "broken"]
-    assert registry.aliases["reviews"] == ({"champion": "1"} if is_champion else {})
-    assert is_champion or "(entry 1, content unknown) is no longer registered" in findings[0].sentence
-
-
 def test_what_another_ledger_decided_is_left_alone_and_reported(registry, crown, monkeypatch, tmp_path):
     crown("1")
     crown("2")

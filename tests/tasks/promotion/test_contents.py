@@ -13,10 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tasks.errors import InputError, IntegrityError
 from tasks.gate import project_aliases
 from tasks.labelled.promotion import PromotionSettings
-from tasks.promotion import aliases, ledger, ownership
+from tasks.promotion import aliases, ledger
 from tasks.promotion import named_models as registered
+from tasks.promotion.decision import recall
 from tasks.promotion.identities import locate
-from tasks.promotion.judging import recall
 from tasks.promotion.overrides import promote, roll_back
 from tasks.promotion.verdicts import Case, Challenge
 from tasks.registry import registrations
@@ -45,7 +45,7 @@ class Fate(RuleBasedStateMachine):
         return registrations.read_versions(self.model)
 
     def is_registered(self, content):
-        return any(version.content == content for version in self.versions.values())
+        return content in self.versions.values()
 
     @rule(content=CONTENTS, better=st.booleans())
     def a_model_is_trained(self, content, better):
@@ -53,7 +53,7 @@ class Fate(RuleBasedStateMachine):
         rows, run = SimpleNamespace(digest="rows", origin=""), {"trigger": "", "flow_run": "", "mlflow_run": ""}
         who = {"model": self.model, "version": number, "content": content}
         challenge = Challenge(holdout=rows, splits="split/1", **who, **run)
-        case = Case(entries=ownership.read_decisions(self.model), challenge=challenge, settings=PromotionSettings())
+        case = Case(entries=ledger.read_entries(self.model), challenge=challenge, settings=PromotionSettings())
         known = recall(case)
         if known and (known[0].verdict == "current" or self.is_registered(self.champion)):
             verdict, entry = known
@@ -139,7 +139,7 @@ class Fate(RuleBasedStateMachine):
                 registered._decided(registered.parse_reference(self.model))
         else:
             meant = registered._decided(registered.parse_reference(self.model))
-            assert self.versions[meant.version].content == self.champion
+            assert self.versions[meant.version] == self.champion
             assert meant.version == locate(head.who("champion"), self.versions)
         if self.followed and "champion" in self.registry.aliases.get(self.model, {}):
             assert self.registry.content_of(self.model, self.registry.aliases[self.model]["champion"]) == self.champion

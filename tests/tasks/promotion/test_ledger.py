@@ -1,6 +1,5 @@
 """The ledger loses nothing, lets one of many authors win, and notices what was changed behind its back."""
 
-import dataclasses
 import json
 import shutil
 import sqlite3
@@ -9,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import IntegrityError, ServiceError
-from tasks.promotion import database, ledger, schema
+from tasks.promotion import database, ledger
 from tasks.promotion.ledger import ChampionChanged, Draft, append, head, read_entries
 from tasks.promotion.verdicts import count_decisions
-from tasks.store.fingerprint import digest_of
 from tasks.tracking import mlflow_client
 
 ROOT = Path(__file__).parents[3]
@@ -188,40 +186,14 @@ def test_versions_of_another_mlflow_server_have_a_ledger_of_their_own(monkeypatc
     assert read_entries("reviews") == []
 
 
-def as_of_an_earlier_release(file):
-    """Take from a ledger what an earlier release did not write: contents, and the ledger's identity."""
-    columns = [column.name for column in schema.PROMOTIONS.c if column.name not in schema.ADDED]
+def test_a_ledger_without_contents_is_an_error_and_not_an_empty_one(file):
+    file.parent.mkdir()
     with sqlite3.connect(file) as connection:
-        rows = connection.execute(f"SELECT {', '.join(columns)} FROM promotions ORDER BY number").fetchall()
-    file.unlink()
-    digests = [""]
-    with sqlite3.connect(file) as connection:
-        connection.execute(f"CREATE TABLE promotions ({', '.join(columns)}, PRIMARY KEY (model, number))")
-        for statement in schema.REFUSALS["sqlite"]:
-            connection.execute(statement)
-        for row in rows:
-            fields = {**dict(zip(columns, row, strict=True)), "predecessor": digests[-1]}
-            digests.append(digest_of({name: value for name, value in fields.items() if name != "digest"}))
-            fields["digest"] = digests[-1]
-            marks = ", ".join("?" for _ in columns)
-            connection.execute(f"INSERT INTO promotions VALUES ({marks})", [fields[name] for name in columns])
+        connection.execute("CREATE TABLE promotions (model, number, champion, digest)")
 
-
-def test_a_ledger_of_an_earlier_release_is_read_as_it_was_and_goes_on(file):
-    for number in range(2):
-        append(DRAFT, expected=number)
-    as_of_an_earlier_release(file)
-    before = read_entries("reviews")
-    assert ledger.read_identity() == ""
-
-    added = append(dataclasses.replace(DRAFT, champion_content="c1"), expected=2)
-
-    assert read_entries("reviews") == [*before, added]
-    assert [entry.champion_content for entry in read_entries("reviews")] == ["", "", "c1"]
-    assert ledger.read_identity()
-    tamper(file, "UPDATE promotions SET champion_content = NULL WHERE number = 3")
-    with pytest.raises(IntegrityError, match="entry 3 of model"):
-        read_entries("reviews")
+    for use in (lambda: read_entries("reviews"), ledger.read_identity, lambda: append(DRAFT, expected=0)):
+        with pytest.raises(ServiceError, match=r"E-LED-003 .* no such"):
+            use()
 
 
 def test_a_ledger_has_one_identity_and_a_copy_has_the_same(file, tmp_path, monkeypatch):

@@ -13,8 +13,7 @@ from tasks.kinds import find_kind
 from tasks.kinds.detect.evaluate import DetectionEvaluationSettings
 from tasks.kinds.forecast.evaluate import ForecastEvaluationSettings
 from tasks.labelled.evaluate import ClassificationSettings
-from tasks.reporting.findings import Findings, describe_data, gather_findings
-from tasks.reporting.outdone import describe_outdone
+from tasks.reporting.findings import Findings, describe_data, describe_outdone, gather_findings
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
 from tasks.store.manifest import Summary

@@ -280,7 +280,7 @@ def test_a_champion_that_is_damaged_on_disk_is_not_taken_and_ready_says_why(lone
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
 
-    content = registrations.read_versions("reviews")[other].content
+    content = registrations.read_versions("reviews")[other]
     crowned = {"champion": other, "champion_content": content, "reason": "to be served", "actor": "kim"}
     draft = ledger.Draft(model="reviews", action="promote", **crowned)
     ledger.append(draft, expected=ledger.head("reviews").number)

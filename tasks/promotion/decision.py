@@ -1,4 +1,4 @@
-"""How the gate comes to its word: from the ledger if it has spoken, else from both models on the same rows."""
+"""How the gate decides: from the ledger if it has spoken, else from both models on the same rows."""
 
 import contextlib
 from collections.abc import Callable, Generator, Iterator
