@@ -43,14 +43,14 @@ def write_classifier(folder: Path, texts: Path) -> Path:
     """Write a classifier's folder as the stage `register` does."""
     from benchmarks.prediction_contenders import build_classifier
     from rnnmodels.training.checkpoint import save_model
-    from tasks.contract.profile import Profile
-    from tasks.kinds.classify.classifier import complete_classifier
+    from tasks.contract.profile import Profile, write_profile
 
     classifier = build_classifier(texts, CELL)
     save_model(classifier.model, folder)
-    classifier.encoder.vocabulary.save(folder / "vocabulary.json")
+    classifier.vocabulary.save(folder / "vocabulary.json")
     (folder / "labels.json").write_text(json.dumps(classifier.labels))
-    complete_classifier(folder, classifier.serving, Profile.empty())
+    classifier.complete(folder, classifier.serving)
+    write_profile(folder, Profile.empty())
     return folder
 
 

@@ -16,13 +16,12 @@ from pydantic import Field, model_validator
 from rnnmodels.config import Settings
 from tasks.errors import InputError, plural, quoted
 from tasks.labelled.held_rows import HELD, ContentHash, HeldRows, describe_changes, follow_source
-from tasks.labelled.summaries import LabelledRowsSummary, LabelledSplitSummary
+from tasks.labelled.summaries import SPLITS, LabelledRowsSummary, LabelledSplitSummary
 from tasks.store.artefacts import Artefact
 from tasks.store.manifest import Summary
 
 # Of rows that repeat one another, the one in the earliest of these splits is kept.
 PRECEDENCE = pl.Enum(["test", "valid", "train", "undecided", "unlabelled"])
-LABELLED = ("train", "valid", "test")
 ROWS_FILE = "rows.parquet"
 NUM_EXAMPLES = 3
 
@@ -176,7 +175,7 @@ def read_labels(folder: Path, *, are_held: bool) -> list[str]:
 
     Raises InputError: E-DATA-002 for fewer than two labels, E-DATA-004 for one that training never sees.
     """
-    labels = {name: _distinct_labels(folder / f"{name}.parquet") for name in LABELLED}
+    labels = {name: _distinct_labels(folder / f"{name}.parquet") for name in SPLITS}
     if len(labels["train"]) < 2:  # noqa: PLR2004 - a choice takes two
         found = f"only the label {quoted(labels['train'][0])}" if labels["train"] else "no label"
         raise InputError(

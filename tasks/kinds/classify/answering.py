@@ -5,7 +5,7 @@ A batch is computed by one thread, so answers do not depend on the number of cor
 """
 
 import contextlib
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -15,8 +15,9 @@ from typing import TypeVar
 import numpy as np
 import polars as pl
 
-from tasks.kinds.classify.classifier import Reading, TextClassifier
+from tasks.kinds.classify.classifier import TextClassifier
 from tasks.kinds.classify.windows import Window
+from tasks.labelled.labeller import ReadRows
 from tasks.prediction.tally import Answers
 
 T = TypeVar("T")
@@ -27,7 +28,7 @@ class ReadWindow:
     """A window with its texts as the model reads them."""
 
     window: Window
-    reading: Reading
+    reading: ReadRows
 
 
 def read_window(classifier: TextClassifier, window: Window) -> ReadWindow:
@@ -37,48 +38,36 @@ def read_window(classifier: TextClassifier, window: Window) -> ReadWindow:
 
 def answer_window(classifier: TextClassifier, read: ReadWindow, *, model: str, cores: ThreadPoolExecutor) -> Answers:
     """Classify a window; columns row, label, one probability per class, model."""
-    probabilities = score_in_batches(classifier, read.reading, cores)
-    labels = np.array(classifier.labels, dtype=object)[probabilities.argmax(axis=1)]
+    probabilities = score_in_batches(classifier, read.reading.sequences, cores)
     rows = read.window.rows
-    columns = {f"probability_{label}": probabilities[:, index] for index, label in enumerate(classifier.labels)}
-    table = pl.DataFrame(
-        {
-            "row": rows["line"],
-            "label": pl.Series(labels, dtype=pl.String),
-            **columns,
-            "model": pl.repeat(model, rows.height, dtype=pl.String, eager=True),
-        }
-    )
+    named = pl.repeat(model, rows.height, dtype=pl.String, eager=True)
+    table = pl.DataFrame({"row": rows["line"], **classifier.tabulate(probabilities), "model": named})
     profile = classifier.profile(read.reading, probabilities, rows["label"].replace("", None).to_list())
     window = read.window
     counts = {"rows": rows.height + len(window.faults), "left_out": window.left_out, "blank_lines": window.blank_lines}
     return Answers(table=table, faults=window.faults, counts=counts, profile=profile)
 
 
-def score_in_batches(classifier: TextClassifier, reading: Reading, cores: ThreadPoolExecutor) -> np.ndarray:
+def score_in_batches(
+    classifier: TextClassifier, sequences: Sequence[np.ndarray], cores: ThreadPoolExecutor
+) -> np.ndarray:
     """Probabilities [n, classes] in the order of the texts."""
-    probabilities = np.empty((len(reading), len(classifier.labels)))
-    batches = list(batches_by_length(reading, classifier.serving.batch_tokens))
-    scored = cores.map(classifier.score, (take(reading, rows) for rows in batches))
+    probabilities = np.empty((len(sequences), len(classifier.labels)))
+    batches = list(batches_by_length(sequences, classifier.serving.batch_steps))
+    scored = cores.map(classifier.score, ([sequences[row] for row in rows] for rows in batches))
     for rows, of_batch in zip(batches, scored, strict=True):
         probabilities[rows] = of_batch
     return probabilities
 
 
-def batches_by_length(reading: Reading, batch_tokens: int) -> Iterator[np.ndarray]:
+def batches_by_length(sequences: Sequence[np.ndarray], batch_tokens: int) -> Iterator[np.ndarray]:
     """Yield the positions of texts in batches of similar length and at most `batch_tokens` padded tokens."""
-    lengths = np.fromiter(map(len, reading.sequences), dtype=np.int64, count=len(reading))
+    lengths = np.fromiter(map(len, sequences), dtype=np.int64, count=len(sequences))
     pending = np.argsort(-lengths, kind="stable")
     while pending.size:
         num_rows = max(1, batch_tokens // int(lengths[pending[0]]))
         yield pending[:num_rows]
         pending = pending[num_rows:]
-
-
-def take(reading: Reading, rows: np.ndarray) -> Reading:
-    """Select some of the texts that were read."""
-    sequences = [reading.sequences[row] for row in rows]
-    return Reading(sequences=sequences, length=reading.length[rows], oov_share=reading.oov_share[rows])
 
 
 @contextlib.contextmanager

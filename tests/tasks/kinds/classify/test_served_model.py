@@ -11,7 +11,8 @@ import pytest
 
 from rnnmodels.durable import sha256_of_file
 from tasks.errors import InputError, IntegrityError
-from tasks.kinds.classify.classifier import MAX_CHARACTERS, TextClassifier, calibrated_probabilities, check_texts
+from tasks.kinds.classify.classifier import MAX_CHARACTERS, TextClassifier, check_texts
+from tasks.labelled.calibration import calibrated_probabilities
 from tasks.promotion import named_models
 from tasks.registry import registered_model
 
