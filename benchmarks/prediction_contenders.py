@@ -114,8 +114,8 @@ def _batched(texts: list[str], num_rows: int) -> Iterator[list[str]]:
 
 
 def _texts_of(setup: Setup) -> list[str]:
-    from tasks.kinds.classify.windows import open_input, read_windows
     from tasks.prediction.job import Columns
+    from tasks.text.windows import open_input, read_windows
 
     source = open_input(setup.source, setup.classifier.serving, Columns(), {})
     return [text for window in read_windows(source) for text in window.rows["text"]]

@@ -9,7 +9,6 @@ import tasks.kinds.classify.predict
 import tasks.kinds.classify.register
 import tasks.kinds.classify.serve
 import tasks.kinds.classify.split
-import tasks.kinds.classify.warm_start
 import tasks.kinds.classify_series.baseline
 import tasks.kinds.classify_series.encode
 import tasks.kinds.classify_series.evaluate
@@ -55,6 +54,7 @@ import tasks.labelled.fit
 import tasks.labelled.profile
 import tasks.labelled.report
 import tasks.labelled.shard
+import tasks.text.warm_start
 from tasks.contract.services import MonitorModule, PredictModule, ServeModule
 from tasks.contract.stages import (
     BaselineModule,
@@ -99,7 +99,7 @@ classify_report: ReportModule = tasks.labelled.report
 classify_predict: PredictModule = tasks.kinds.classify.predict
 classify_serve: ServeModule = tasks.kinds.classify.serve.SERVICE
 classify_monitor: MonitorModule = tasks.labelled.profile
-classify_warm_start: WarmStartModule = tasks.kinds.classify.warm_start
+classify_warm_start: WarmStartModule = tasks.text.warm_start
 
 classify_series_ingest: IngestModule[SequenceSource] = tasks.kinds.classify_series.ingest
 classify_series_split: SplitModule[SequenceSplitSettings] = tasks.kinds.classify_series.split

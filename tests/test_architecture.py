@@ -32,10 +32,11 @@ ROOM_ORDER = (
     {"tasks.registry", "tasks.sources"},
     {"tasks.promotion"},
     {"tasks.contract"},
-    {"tasks.reporting", "tasks.text", "tasks.panel"},
+    {"tasks.reporting", "tasks.panel"},
     {"tasks.labelled"},
     {"tasks.monitoring"},
     {"tasks.prediction"},
+    {"tasks.text"},
     {"a kind", "tasks.kinds"},
     {"tasks.serving", "a stage"},
 )

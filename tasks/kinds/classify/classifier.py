@@ -3,7 +3,6 @@
 This module and all it reaches travel with the registered model, so it knows neither Prefect nor MLflow.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +10,13 @@ from typing import Any
 
 import polars as pl
 
-from tasks.errors import InputError, quoted
 from tasks.kinds.classify.source import SourceSettings
 from tasks.labelled.labeller import Labeller, LabellerServing, ReadRows
 from tasks.labelled.summaries import LABELS_FILE
+from tasks.text.readable import check_texts
 from tasks.text.vocabulary import UNKNOWN_ID, Vocabulary
 
 VOCABULARY_FILE = "vocabulary.json"
-MAX_CHARACTERS = 1_000_000
-SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,25 +74,3 @@ class TextClassifier(Labeller[Sequence[str]]):
         read = whole.select(sequence=self.cut(ids), length=length.cast(pl.Int64), oov_share=oov_share)
         values = {name: read[name].to_numpy() for name in ("length", "oov_share")}
         return ReadRows(sequences=[sequence.to_numpy() for sequence in read["sequence"]], values=values)
-
-
-def fault_of_text(text: object) -> str | None:
-    """Say why a value cannot be classified; None if it can."""
-    if not isinstance(text, str):
-        return "got null, expected a text" if text is None else f"got {type(text).__name__}, expected a text"
-    if len(text) > MAX_CHARACTERS:
-        return f"got {len(text):,} characters, expected at most {MAX_CHARACTERS:,}"
-    if SURROGATE.search(text):
-        return f"got half a surrogate pair in {quoted(text)}, expected valid Unicode"
-    return None
-
-
-def check_texts(texts: Sequence[object]) -> None:
-    """Refuse a list that holds anything but readable texts.
-
-    Raises InputError (E-TEXT-001) naming the first.
-    """
-    for index, text in enumerate(texts):
-        fault = fault_of_text(text)
-        if fault is not None:
-            raise InputError("E-TEXT-001", f"text {index}: {fault}.", fix="leave this text out or correct it.")

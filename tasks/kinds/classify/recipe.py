@@ -64,7 +64,7 @@ CLASSIFY = Kind(
     report=LazyModule("tasks.labelled.report"),
     predict=LazyModule("tasks.kinds.classify.predict"),
     served_model="tasks.text.served_model",
-    warm_start=LazyModule("tasks.kinds.classify.warm_start"),
+    warm_start=LazyModule("tasks.text.warm_start"),
     serve=LazyModule("tasks.kinds.classify.serve", "SERVICE"),
     monitor=LazyModule("tasks.labelled.profile"),
 )

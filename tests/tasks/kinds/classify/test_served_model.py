@@ -11,10 +11,11 @@ import pytest
 
 from rnnmodels.durable import sha256_of_file
 from tasks.errors import InputError, IntegrityError
-from tasks.kinds.classify.classifier import MAX_CHARACTERS, TextClassifier, check_texts
+from tasks.kinds.classify.classifier import TextClassifier
 from tasks.labelled.calibration import calibrated_probabilities
 from tasks.promotion import named_models
 from tasks.registry import registered_model
+from tasks.text.readable import MAX_CHARACTERS, check_texts
 
 TEXTS = ["a great and moving film", "dull, boring and flat", "", "   \n", "\U0001f600\U0001f600", "zzzz qqqq"]
 
