@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -52,9 +53,7 @@ class Window:
     blank_lines: int
 
 
-def open_input(
-    path: Path, serving: LabellerServing[TextSource], columns: Columns, changed: Mapping[str, object]
-) -> TextInput:
+def open_input(path: Path, serving: LabellerServing[Any], columns: Columns, changed: Mapping[str, object]) -> TextInput:
     """Say how a file is read: as the training rows were, except for what the caller names or has `changed`.
 
     The training's column of labels is read where the file has it. Raises InputError (E-SRC-003, E-SRC-011).

@@ -76,11 +76,7 @@ class TextWork:
         """Classify the windows of the file after the first `skip`; the next is read while one is classified."""
         source = open_input(self.job.source, self.classifier.serving, self.job.columns, self.job.order.source)
         windows = enumerate(read_windows(source))
-        ahead = prefetched(
-            (window, self.classifier.read(window.rows["text"].to_list()))
-            for number, window in windows
-            if number >= skip
-        )
+        ahead = prefetched((window, self._read(window)) for number, window in windows if number >= skip)
         with one_thread_per_batch() as cores:
             for window, read in ahead:
                 yield self._answer_window(window, read, cores)
@@ -106,6 +102,9 @@ class TextWork:
             "unlisted_rows": unlisted_rows,
             "accuracy": profile.hits / labelled_rows if labelled_rows else None,
         }
+
+    def _read(self, window: Window) -> ReadRows:
+        return self.classifier.read(self.classifier.take(window.rows))
 
     def _answer_window(self, window: Window, read: ReadRows, cores: ThreadPoolExecutor) -> Answers:
         """Classify a window; columns row, label, one probability per class, model."""
