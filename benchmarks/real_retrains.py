@@ -16,11 +16,11 @@ from rnnmodels.config import Architecture, Training
 from tasks.encode import encode
 from tasks.fit import fit
 from tasks.ingest import ingest
-from tasks.kinds.classify.classifier import calibrated_probabilities
 from tasks.kinds.classify.encode import EncodeSettings
 from tasks.kinds.classify.recipe import CLASSIFY, ShardSettings
 from tasks.kinds.classify.source import SourceSettings
 from tasks.kinds.classify.split import SplitSettings
+from tasks.labelled.calibration import calibrated_probabilities
 from tasks.labelled.fit import ClassifierCandidate
 from tasks.labelled.promotion import PromotionSettings
 from tasks.labelled.scoring import LabelledHoldout, Scores, log_losses
