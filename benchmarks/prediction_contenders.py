@@ -58,7 +58,7 @@ def build_classifier(source: Path, cell: str) -> "TextClassifier":
     from rnnmodels.classifiers.classifier import SequenceClassifier
     from rnnmodels.config import Architecture
     from tasks.kinds.classify.classifier import Serving, TextClassifier
-    from tasks.text.vocabulary import TextEncoder, Vocabulary, tokens_of_text
+    from tasks.text.vocabulary import Vocabulary, tokens_of_text
 
     cut = pl.scan_csv(source).select(token=tokens_of_text(pl.col("text"), tokenizer="word", lowercase=True))
     counts = cut.explode("token").group_by("token").len().sort("len", "token", descending=[True, False])
@@ -67,9 +67,9 @@ def build_classifier(source: Path, cell: str) -> "TextClassifier":
     architecture = Architecture(cell=cell, hidden_size=HIDDEN_SIZES[cell])
     return TextClassifier(
         model=SequenceClassifier(architecture, vocabulary_size=vocabulary.size, num_classes=len(LABELS)).eval(),
-        encoder=TextEncoder(vocabulary, MAX_LENGTH, "both"),
+        vocabulary=vocabulary,
         labels=LABELS,
-        serving=Serving(name="model", max_length=MAX_LENGTH, keep="both", temperature=1, batch_tokens=BATCH_TOKENS),
+        serving=Serving(name="model", max_length=MAX_LENGTH, keep="both", temperature=1, batch_steps=BATCH_TOKENS),
     )
 
 
@@ -95,7 +95,7 @@ def predict_in_row_order(setup: Setup, output: Path, *, num_batch_rows: int) -> 
     """Answer batch by batch in the order of the rows, each padded to its longest."""
     from rnnmodels.classifiers.inference import pad_sequences, score_batch
     from rnnmodels.training.evaluation import evaluating
-    from tasks.kinds.classify.classifier import calibrated_probabilities
+    from tasks.labelled.calibration import calibrated_probabilities
 
     classifier = setup.classifier
     with output.open("w", newline="") as file, evaluating(classifier.model):
@@ -114,8 +114,8 @@ def _batched(texts: list[str], num_rows: int) -> Iterator[list[str]]:
 
 
 def _texts_of(setup: Setup) -> list[str]:
-    from tasks.kinds.classify.windows import open_input, read_windows
     from tasks.prediction.job import Columns
+    from tasks.text.windows import open_input, read_windows
 
     source = open_input(setup.source, setup.classifier.serving, Columns(), {})
     return [text for window in read_windows(source) for text in window.rows["text"]]

@@ -16,16 +16,14 @@ from rnnmodels.config import Architecture, Training
 from tasks.encode import encode
 from tasks.fit import fit
 from tasks.ingest import ingest
-from tasks.kinds.classify.classifier import calibrated_probabilities
 from tasks.kinds.classify.encode import EncodeSettings
-from tasks.kinds.classify.gate import Holdout
-from tasks.kinds.classify.recipe import CLASSIFY
-from tasks.kinds.classify.shard import ShardSettings
+from tasks.kinds.classify.recipe import CLASSIFY, ShardSettings
 from tasks.kinds.classify.source import SourceSettings
 from tasks.kinds.classify.split import SplitSettings
+from tasks.labelled.calibration import calibrated_probabilities
 from tasks.labelled.fit import ClassifierCandidate
 from tasks.labelled.promotion import PromotionSettings
-from tasks.labelled.scoring import Scores, log_losses
+from tasks.labelled.scoring import LabelledHoldout, Scores, log_losses
 from tasks.shard import shard
 from tasks.split import split
 from tasks.statistics.paired_tests import mcnemar_p_value
@@ -36,14 +34,21 @@ TRAINING = {"epochs": 2, "learning_rate": 4e-3, "precision": "float32", "device"
 ORDERS = 200
 
 
-def fit_seeds(count: int) -> tuple[Holdout, list[Scores]]:
+def fit_seeds(count: int) -> tuple[LabelledHoldout, list[Scores]]:
     """Fit the candidate on the embedded reviews once per seed, and score each on the test rows."""
     splits = split.fn(CLASSIFY, ingest.fn(CLASSIFY, SourceSettings(dataset="reviews")), SplitSettings(seed=7))
     encoded = encode.fn(CLASSIFY, splits, EncodeSettings())
     shards = shard.fn(CLASSIFY, encoded, ShardSettings(max_length=100))
     labels = json.loads(encoded.file("labels.json").read_bytes())
     test = pl.read_parquet(splits.file("test.parquet")).sort("row")
-    holdout = Holdout(texts=test["text"], labels=test["label"], digest="rows")
+    holdout = LabelledHoldout(
+        kind=CLASSIFY.name,
+        questions=test["text"].to_list(),
+        lengths=test["text"].str.len_chars().to_numpy(),
+        length_unit="characters",
+        labels=test["label"],
+        digest="rows",
+    )
     models = [
         fit.fn(CLASSIFY, shards, ClassifierCandidate(name="gru", model=MODEL, training=Training(seed=seed, **TRAINING)))
         for seed in range(1, count + 1)
@@ -51,7 +56,7 @@ def fit_seeds(count: int) -> tuple[Holdout, list[Scores]]:
     return holdout, [read_scores(model, str(seed), labels, holdout) for seed, model in enumerate(models, start=1)]
 
 
-def read_scores(model: Artefact, version: str, labels: Sequence[str], holdout: Holdout) -> Scores:
+def read_scores(model: Artefact, version: str, labels: Sequence[str], holdout: LabelledHoldout) -> Scores:
     """Score the predictions that a fit stored."""
     stored = pl.read_parquet(model.file("predictions.parquet")).filter(split="test").sort("row")
     logits = np.array(stored["logits"].to_list())
@@ -61,7 +66,7 @@ def read_scores(model: Artefact, version: str, labels: Sequence[str], holdout: H
     return Scores(version=version, hits=hits, losses=losses, undefined=0, labels=tuple(labels))
 
 
-def count_promotions(holdout: Holdout, scores: Sequence[Scores]) -> int:
+def count_promotions(holdout: LabelledHoldout, scores: Sequence[Scores]) -> int:
     """Judge the models one after another by the gate, and count how often the champion changes."""
     world = World(np.random.default_rng(1), holdout.rows, PromotionSettings())
     world.holdout, world.scores = holdout, {one.version: one for one in scores}

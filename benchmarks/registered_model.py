@@ -17,9 +17,10 @@ def register_champion(home: Path, texts: Path) -> Path:
     """Register a model with random weights as champion; returns the folder that MLflow loads."""
     os.environ["RNNFLOW_HOME"] = str(home)
     from tasks.kinds.classify.recipe import CLASSIFY
-    from tasks.kinds.classify.register import PACKAGING
+    from tasks.kinds.classify.register import REGISTRATION
     from tasks.registry import registered_model
     from tasks.registry.identity import CHAMPION
+    from tasks.registry.packaging import Packaging
     from tasks.tracking import mlflow_client
     from tasks.tracking.runs import RunContext, open_run
 
@@ -28,7 +29,7 @@ def register_champion(home: Path, texts: Path) -> Path:
     model = registered_model.log_version(
         NAME,
         folder,
-        PACKAGING,
+        Packaging(model_type="classifier", input_example=list(REGISTRATION.texts)),
         module=CLASSIFY.served_model,
         run_id=run_id,
         fit_run_id=run_id,
@@ -43,14 +44,14 @@ def write_classifier(folder: Path, texts: Path) -> Path:
     """Write a classifier's folder as the stage `register` does."""
     from benchmarks.prediction_contenders import build_classifier
     from rnnmodels.training.checkpoint import save_model
-    from tasks.contract.profile import Profile
-    from tasks.kinds.classify.classifier import complete_classifier
+    from tasks.contract.profile import Profile, write_profile
 
     classifier = build_classifier(texts, CELL)
     save_model(classifier.model, folder)
-    classifier.encoder.vocabulary.save(folder / "vocabulary.json")
+    classifier.vocabulary.save(folder / "vocabulary.json")
     (folder / "labels.json").write_text(json.dumps(classifier.labels))
-    complete_classifier(folder, classifier.serving, Profile.empty())
+    classifier.complete(folder, classifier.serving)
+    write_profile(folder, Profile.empty())
     return folder
 
 

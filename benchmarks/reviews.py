@@ -50,8 +50,7 @@ def build_shards(home: Path) -> Path:
     from tasks.encode import encode
     from tasks.ingest import ingest
     from tasks.kinds.classify.encode import EncodeSettings
-    from tasks.kinds.classify.recipe import CLASSIFY
-    from tasks.kinds.classify.shard import ShardSettings
+    from tasks.kinds.classify.recipe import CLASSIFY, ShardSettings
     from tasks.kinds.classify.source import SourceSettings
     from tasks.kinds.classify.split import SplitSettings
     from tasks.shard import shard

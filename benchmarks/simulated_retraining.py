@@ -11,10 +11,9 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 import polars as pl
 
-from tasks.kinds.classify.gate import Holdout
 from tasks.labelled.gate import compare_scores
 from tasks.labelled.promotion import PromotionSettings
-from tasks.labelled.scoring import Scores
+from tasks.labelled.scoring import LabelledHoldout, Scores
 from tasks.promotion.comparison import Comparison
 from tasks.promotion.decision import crown_first, decide_on
 from tasks.promotion.ledger import Draft, Entry
@@ -39,9 +38,10 @@ class World:
     def __post_init__(self) -> None:
         self.difficulty = self.generator.normal(size=self.num_rows)
         lengths = self.generator.integers(5, 200, self.num_rows)
-        texts = pl.Series(["x" * length for length in lengths])
         labels = pl.Series(self.generator.choice(["neg", "pos"], self.num_rows))
-        self.holdout = Holdout(texts=texts, labels=labels, digest="rows")
+        self.holdout = LabelledHoldout(
+            kind="classify", questions=[], lengths=lengths, length_unit="characters", labels=labels, digest="rows"
+        )
 
     @property
     def champion(self) -> str:

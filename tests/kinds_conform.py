@@ -5,25 +5,21 @@ import tasks.kinds.classify.encode
 import tasks.kinds.classify.evaluate
 import tasks.kinds.classify.gate
 import tasks.kinds.classify.ingest
-import tasks.kinds.classify.monitor
 import tasks.kinds.classify.predict
 import tasks.kinds.classify.register
 import tasks.kinds.classify.serve
-import tasks.kinds.classify.shard
 import tasks.kinds.classify.split
-import tasks.kinds.classify.warm_start
 import tasks.kinds.classify_series.baseline
 import tasks.kinds.classify_series.encode
 import tasks.kinds.classify_series.evaluate
 import tasks.kinds.classify_series.fit
 import tasks.kinds.classify_series.gate
 import tasks.kinds.classify_series.ingest
-import tasks.kinds.classify_series.monitor
 import tasks.kinds.classify_series.predict
+import tasks.kinds.classify_series.profile
 import tasks.kinds.classify_series.register
 import tasks.kinds.classify_series.report
 import tasks.kinds.classify_series.serve
-import tasks.kinds.classify_series.shard
 import tasks.kinds.classify_series.split
 import tasks.kinds.classify_series.warm_start
 import tasks.kinds.detect.baseline
@@ -55,7 +51,10 @@ import tasks.kinds.forecast.shard
 import tasks.kinds.forecast.split
 import tasks.kinds.forecast.warm_start
 import tasks.labelled.fit
+import tasks.labelled.profile
 import tasks.labelled.report
+import tasks.labelled.shard
+import tasks.text.warm_start
 from tasks.contract.services import MonitorModule, PredictModule, ServeModule
 from tasks.contract.stages import (
     BaselineModule,
@@ -71,11 +70,11 @@ from tasks.contract.stages import (
     WarmStartModule,
 )
 from tasks.kinds.classify.encode import EncodeSettings
-from tasks.kinds.classify.shard import ShardSettings
+from tasks.kinds.classify.recipe import ShardSettings
 from tasks.kinds.classify.source import SourceSettings
 from tasks.kinds.classify.split import SplitSettings
 from tasks.kinds.classify_series.encode import SequenceScaleSettings
-from tasks.kinds.classify_series.shard import SequenceShardSettings
+from tasks.kinds.classify_series.recipe import SequenceShardSettings
 from tasks.kinds.classify_series.source import SequenceSource
 from tasks.kinds.classify_series.split import SequenceSplitSettings
 from tasks.kinds.detect.encode import LevelSettings
@@ -90,31 +89,31 @@ from tasks.panel.source import SeriesSource
 classify_ingest: IngestModule[SourceSettings] = tasks.kinds.classify.ingest
 classify_split: SplitModule[SplitSettings] = tasks.kinds.classify.split
 classify_encode: EncodeModule[EncodeSettings] = tasks.kinds.classify.encode
-classify_shard: ShardModule[ShardSettings] = tasks.kinds.classify.shard
+classify_shard: ShardModule[ShardSettings] = tasks.labelled.shard
 classify_fit: FitModule = tasks.labelled.fit
 classify_baseline: BaselineModule = tasks.kinds.classify.baseline
-classify_evaluate: EvaluateModule = tasks.kinds.classify.evaluate
-classify_register: RegisterModule = tasks.kinds.classify.register
-classify_gate: GateModule = tasks.kinds.classify.gate
+classify_evaluate: EvaluateModule = tasks.kinds.classify.evaluate.EVALUATION
+classify_register: RegisterModule = tasks.kinds.classify.register.REGISTRATION
+classify_gate: GateModule = tasks.kinds.classify.gate.GATE
 classify_report: ReportModule = tasks.labelled.report
 classify_predict: PredictModule = tasks.kinds.classify.predict
-classify_serve: ServeModule = tasks.kinds.classify.serve
-classify_monitor: MonitorModule = tasks.kinds.classify.monitor
-classify_warm_start: WarmStartModule = tasks.kinds.classify.warm_start
+classify_serve: ServeModule = tasks.kinds.classify.serve.SERVICE
+classify_monitor: MonitorModule = tasks.labelled.profile
+classify_warm_start: WarmStartModule = tasks.text.warm_start
 
 classify_series_ingest: IngestModule[SequenceSource] = tasks.kinds.classify_series.ingest
 classify_series_split: SplitModule[SequenceSplitSettings] = tasks.kinds.classify_series.split
 classify_series_encode: EncodeModule[SequenceScaleSettings] = tasks.kinds.classify_series.encode
-classify_series_shard: ShardModule[SequenceShardSettings] = tasks.kinds.classify_series.shard
+classify_series_shard: ShardModule[SequenceShardSettings] = tasks.labelled.shard
 classify_series_fit: FitModule = tasks.kinds.classify_series.fit
 classify_series_baseline: BaselineModule = tasks.kinds.classify_series.baseline
-classify_series_evaluate: EvaluateModule = tasks.kinds.classify_series.evaluate
-classify_series_register: RegisterModule = tasks.kinds.classify_series.register
-classify_series_gate: GateModule = tasks.kinds.classify_series.gate
+classify_series_evaluate: EvaluateModule = tasks.kinds.classify_series.evaluate.EVALUATION
+classify_series_register: RegisterModule = tasks.kinds.classify_series.register.REGISTRATION
+classify_series_gate: GateModule = tasks.kinds.classify_series.gate.GATE
 classify_series_report: ReportModule = tasks.kinds.classify_series.report
 classify_series_predict: PredictModule = tasks.kinds.classify_series.predict
 classify_series_warm_start: WarmStartModule = tasks.kinds.classify_series.warm_start
-classify_series_monitor: MonitorModule = tasks.kinds.classify_series.monitor
+classify_series_monitor: MonitorModule = tasks.kinds.classify_series.profile
 classify_series_serve: ServeModule = tasks.kinds.classify_series.serve
 
 forecast_ingest: IngestModule[SeriesSource] = tasks.kinds.forecast.ingest

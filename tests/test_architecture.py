@@ -21,8 +21,8 @@ FOREIGN_TO = {
     "rnnmodels": {"prefect", "mlflow", "polars", "pandas", "sklearn", "rich", "click"},
 }
 ONLY_THERE = {"mlflow": {"mlflow_client.py", "served_model.py"}}
-# Parts of kinds are loaded by name there, and keys count each by its name.
-BY_NAME = {"tasks/contract/kind.py"}
+# Parts of kinds are loaded by name there, and keys count each by its name; so is the class that a model is served by.
+BY_NAME = {"tasks/contract/kind.py", "tasks/registry/served_parts.py"}
 # The rooms of `tasks/`, from the ground up: a room imports those before it. Kinds use the machinery of the services
 # beside them; the services find a kind in the list, and know it by its contract.
 ROOM_ORDER = (
@@ -32,10 +32,11 @@ ROOM_ORDER = (
     {"tasks.registry", "tasks.sources"},
     {"tasks.promotion"},
     {"tasks.contract"},
-    {"tasks.reporting", "tasks.text", "tasks.panel"},
+    {"tasks.reporting", "tasks.panel"},
     {"tasks.labelled"},
     {"tasks.monitoring"},
     {"tasks.prediction"},
+    {"tasks.text"},
     {"a kind", "tasks.kinds"},
     {"tasks.serving", "a stage"},
 )

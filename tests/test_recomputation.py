@@ -31,7 +31,7 @@ from tasks.fit import fit
 from tasks.ingest import ingest
 from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.contract.lineage import Lineage
-from tasks.kinds.classify.shard import ShardSettings
+from tasks.kinds.classify.recipe import ShardSettings
 from tasks.shard import shard
 from tasks.kinds.classify.source import SourceSettings
 from tasks.kinds.classify.split import SplitSettings

@@ -38,9 +38,14 @@ class Question(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     @property
+    def items(self) -> list[Any]:
+        """The items, such as texts, that it asks about: its first field holds them."""
+        return getattr(self, next(iter(type(self).model_fields)))
+
+    @property
     def num_items(self) -> int:
-        """How many items, such as texts, it asks about: its first field holds them."""
-        return len(getattr(self, next(iter(type(self).model_fields))))
+        """How many items it asks about."""
+        return len(self.items)
 
     @abstractmethod
     def check(self, caps: Any, /) -> None:  # noqa: ANN401 (a kind's own caps)

@@ -26,13 +26,18 @@ ModuleT = TypeVar("ModuleT")
 
 @dataclass(frozen=True)
 class LazyModule(Generic[ModuleT]):
-    """A module that is imported when it is first used; keys of artefacts are made of its name and its code."""
+    """A module that is imported when it is first used; keys of artefacts are made of its name and its code.
+
+    Where it names an `attribute`, that does the work: an object that was made of what a kind says of itself.
+    """
 
     name: str
+    attribute: str = ""
 
     def load(self) -> ModuleT:
         """Import the module."""
-        return cast(ModuleT, importlib.import_module(self.name))
+        module = importlib.import_module(self.name)
+        return cast(ModuleT, getattr(module, self.attribute) if self.attribute else module)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,8 @@ how a person recognises one.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -220,6 +220,40 @@ def write_scores(
     # A baseline that learned nothing is not a fault of the run.
     told = problems if model.stage != "baseline" else []
     return EvaluationSummary(rows=rows, name=name, metrics=scores["metrics"], problems=told)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledEvaluation:
+    """How stage `evaluate` scores classifiers of a kind.
+
+    unit: of lengths. encoder: the setting that may be at fault if a model learned nothing. features: what is known of
+    encoded rows, at least their `length`. quote: how a person recognises a row, as a split has it. slice_further: what
+    rows are sliced by beyond label and length.
+    """
+
+    INPUTS: ClassVar[tuple[str, ...]] = ("encoded", "splits")
+
+    unit: str
+    encoder: str
+    features: Mapping[str, pl.Expr] = field(default_factory=lambda: {"length": pl.col("length")})
+    quote: pl.Expr = field(default_factory=lambda: pl.col("text"))
+    slice_further: Callable[[pl.DataFrame], Iterable[Slice]] = lambda _test: ()
+
+    def write_evaluation(
+        self, folder: Path, *, model: Artefact, encoded: Artefact, splits: Artefact, settings: ClassificationSettings
+    ) -> EvaluationSummary:
+        """Fill the artefact's folder: `metrics.json` and `mistakes.parquet`."""
+        labels = EncodedSummary.of(encoded).labels
+        valid, test = (self.read_predictions(model, encoded, split) for split in ("valid", "test"))
+        slices = [*slice_by_label(test, labels), *slice_by_length(test, self.unit), *self.slice_further(test)]
+        quotes = pl.scan_parquet(splits.file("test.parquet")).select("row", text=self.quote)
+        answers = Answers(valid=valid, test=test, slices=slices, quotes=quotes)
+        return write_scores(folder, answers, model=model, encoded=encoded, encoder=self.encoder, settings=settings)
+
+    def read_predictions(self, model: Artefact, encoded: Artefact, split: str) -> pl.DataFrame:
+        """Join predictions on one split with what is known of each row."""
+        rows = pl.scan_parquet(encoded.file(f"{split}.parquet")).select("row", **self.features)
+        return join_predictions(model, rows, split)
 
 
 def _accuracy(correct: np.ndarray, level: float) -> Interval:

@@ -1,16 +1,19 @@
 """How stage `gate` compares classifiers, whatever they read: which rows they can be compared on, and who is right."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from operator import itemgetter
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
 
+from tasks.contract.lineage import Lineage
 from tasks.errors import plural, quoted
 from tasks.labelled.evaluate import cut_in_quarters
+from tasks.labelled.labeller import Labeller
 from tasks.labelled.promotion import PromotionSettings
-from tasks.labelled.scoring import LabelledHoldout, Scores
+from tasks.labelled.scoring import LabelledHoldout, Scores, build_scores, trace_holdout
 from tasks.promotion import verdicts
 from tasks.promotion.comparison import Comparison, percent
 from tasks.promotion.decision import NotComparable, refuse_differences
@@ -19,6 +22,10 @@ from tasks.promotion.verdicts import Case
 from tasks.registry.registered_model import RegisteredModel
 from tasks.registry.served_parts import read_serving_fields
 from tasks.statistics.paired_tests import bootstrap_p_value, mcnemar_p_value
+from tasks.store.artefacts import Artefact
+from tasks.store.fingerprint import digest_of
+
+CONTENT = "content"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,3 +147,50 @@ def _find_other_kind(model: RegisteredModel, holdout: LabelledHoldout) -> Iterat
     kind = read_serving_fields(model.parts)["kind"]
     if kind != holdout.kind:
         yield f"is of kind {kind}", "set registry.model_name to an unused name"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledGate:
+    """What stage `gate` needs of classifiers of a kind: which test rows are equal, and how long one is.
+
+    labeller: how a registered model is read. content: what rows are equal by, of rows as a split has them.
+    length, length_unit: how long a row is, and in what. unit: what rows are called.
+    """
+
+    labeller: type[Labeller[Any]]
+    length: pl.Expr
+    length_unit: str
+    content: Callable[[pl.DataFrame], pl.Series] = itemgetter("text")
+    unit: str = "rows"
+
+    def read_holdout(self, lineage: Lineage) -> LabelledHoldout:
+        """Read the test rows of a split, ordered by content and label."""
+        rows, digest = self._read_rows(lineage.splits), self._digest_rows(lineage.splits)
+        return LabelledHoldout(
+            kind=self.labeller.kind,
+            unit=self.unit,
+            questions=self.labeller.take(rows),
+            lengths=rows.select(self.length).to_series().to_numpy(),
+            length_unit=self.length_unit,
+            labels=rows["label"],
+            digest=digest,
+            **trace_holdout(lineage.splits, digest, self._digest_rows),
+        )
+
+    def score_model(self, model: RegisteredModel, holdout: LabelledHoldout) -> Scores:
+        """Return a model's scores on a holdout, from the store if it was scored there before.
+
+        Raises IntegrityError (E-INT-001) if a file of the model is damaged.
+        """
+        return build_scores(model, holdout, self.labeller)
+
+    compare_scores = staticmethod(compare_scores)
+    refuse_incomparable = staticmethod(refuse_incomparable)
+
+    def _read_rows(self, splits: Artefact) -> pl.DataFrame:
+        rows = pl.read_parquet(splits.file("test.parquet"))
+        return rows.with_columns(self.content(rows).alias(CONTENT)).sort(CONTENT, "label")
+
+    def _digest_rows(self, splits: Artefact) -> str:
+        rows = self._read_rows(splits)
+        return digest_of([rows[CONTENT].to_list(), rows["label"].to_list()])

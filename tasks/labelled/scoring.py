@@ -4,18 +4,18 @@ Models are compared by the names of labels, so their lists may differ.
 """
 
 import logging
-from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from tasks.errors import IntegrityError, quoted
 from tasks.labelled.calibration import calibrated_probabilities
+from tasks.labelled.labeller import Labeller
 from tasks.labelled.summaries import Changes, LabelledSplitSummary
 from tasks.promotion import scoring
 from tasks.promotion.comparison import percent
@@ -37,39 +37,18 @@ class AnsweredSummary(scoring.ScoredSummary):
     labels: list[str]
 
 
-class Served(Protocol):
-    """How a model is served; `temperature` divides its logits."""
-
-    @property
-    def temperature(self) -> float:
-        """That which was fitted on validation."""
-
-
-class Labeller(Protocol):
-    """A classifier as it is served, whatever it reads."""
-
-    @property
-    def labels(self) -> Sequence[str]:
-        """Names of its classes."""
-
-    @property
-    def serving(self) -> Served:
-        """How it is served."""
-
-    def predict_logits(self, questions: Any, /) -> np.ndarray:  # noqa: ANN401
-        """Logits [n, classes] of what it is asked."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class LabelledHoldout(scoring.Holdout):
     """Test rows by content, in an order in which neither row numbers nor file formats matter.
 
-    `names` maps labels of earlier days to what the source calls them now.
+    questions: what a model of the `kind` is asked. lengths: of each row, in `length_unit`. names: what the source calls
+    labels of earlier days now.
     """
 
-    kind: ClassVar[str]
-    length_unit: ClassVar[str]
-
+    kind: str
+    questions: Any
+    lengths: np.ndarray
+    length_unit: str
     labels: pl.Series
     names: Mapping[str, str] = field(default_factory=dict)
 
@@ -77,16 +56,6 @@ class LabelledHoldout(scoring.Holdout):
     def rows(self) -> int:
         """Number of rows."""
         return len(self.labels)
-
-    @property
-    @abstractmethod
-    def questions(self) -> Any:  # noqa: ANN401 (a kind's own)
-        """What a model is asked, as its `predict_logits` takes it."""
-
-    @property
-    @abstractmethod
-    def lengths(self) -> np.ndarray:
-        """Length of each row, in `length_unit`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,17 +111,15 @@ def _notes(splits: Artefact, held: Changes) -> tuple[str]:
     return (f"The test rows changed with the source ({'; '.join([*said, *renamed])}): both models were scored again.",)
 
 
-def build_scores(
-    model: RegisteredModel, holdout: LabelledHoldout, *, load: Callable[[Path], Labeller], module: str
-) -> Scores:
-    """Have a model answer a holdout, unless it did under these names before; `load` reads its folder.
+def build_scores(model: RegisteredModel, holdout: LabelledHoldout, labeller: type[Labeller[Any]]) -> Scores:
+    """Have a model, read by its class, answer a holdout, unless it did under these names before.
 
-    `module` is where the code of the kind begins. Raises IntegrityError (E-INT-001) if a file of the model is damaged,
-    and what the model raises for rows that it cannot read.
+    Raises IntegrityError (E-INT-001) if a file of the model is damaged, and what it raises for rows that it cannot
+    read.
     """
-    write = partial(write_scores, load=load, parts=model.parts, holdout=holdout)
-    origin = {"names": digest_of(dict(holdout.names))}
-    return open_scores(scoring.build_scores(write, model, holdout, module=module, origin=origin), model, holdout)
+    write = partial(write_scores, labeller=labeller, parts=model.parts, holdout=holdout)
+    origin, modules = {"names": digest_of(dict(holdout.names))}, (__name__, labeller.__module__)
+    return open_scores(scoring.build_scores(write, model, holdout, module=modules, origin=origin), model, holdout)
 
 
 def open_scores(artefact: Artefact, model: RegisteredModel, holdout: LabelledHoldout) -> Scores:
@@ -168,13 +135,13 @@ def open_scores(artefact: Artefact, model: RegisteredModel, holdout: LabelledHol
 
 
 def write_scores(
-    folder: Path, *, load: Callable[[Path], Labeller], parts: Path, holdout: LabelledHoldout
+    folder: Path, *, labeller: type[Labeller[Any]], parts: Path, holdout: LabelledHoldout
 ) -> AnsweredSummary:
     """Fill the artefact's folder: `scores.parquet` with the predicted label and the log loss of each row."""
-    labeller = load(parts)
-    labels = name_classes(labeller.labels, holdout)
-    logits = labeller.predict_logits(holdout.questions)
-    scores, undefined = score_logits(logits, labels, labeller.serving.temperature, holdout.labels)
+    model = labeller.load(parts)
+    labels = name_classes(model.labels, holdout)
+    logits = model.predict_logits(holdout.questions)
+    scores, undefined = score_logits(logits, labels, model.serving.temperature, holdout.labels)
     scores.write_parquet(folder / "scores.parquet")
     return AnsweredSummary(rows=holdout.rows, undefined=undefined, labels=sorted(set(labels)))
 

@@ -1,4 +1,4 @@
-"""Encoded rows of many lengths to bucketed, padded Arrow files that a loader can map and slice.
+"""Stage `shard` for labelled rows: encoded, of many lengths, to bucketed, padded Arrow files to map and to slice.
 
 One file per split and bucket. Rows are stored in random order, so that a batch cut from any part of a file is a random
 sample even if the source was sorted by label. A step of a row is an id (column `tokens`) or some numbers (`values`).
@@ -17,7 +17,10 @@ from pydantic import Field
 
 from rnnmodels.config import Settings
 from tasks.labelled.buckets import choose_widths, fill_of
+from tasks.labelled.summaries import SPLITS, EncodedSummary
+from tasks.labelled.truncation import truncated
 from tasks.progress import Progress, emit
+from tasks.store.artefacts import Artefact
 from tasks.store.manifest import Summary
 
 RECORD_BATCH_ROWS = 4_096
@@ -46,6 +49,14 @@ class StepColumn:
     name: str
     kind: np.dtype
     size: int | None = None
+
+    @classmethod
+    def of(cls, encoded: pl.LazyFrame, num_channels: int) -> "StepColumn":
+        """The one list column of encoded rows."""
+        [(name, inner)] = [
+            (name, kind.inner) for name, kind in encoded.collect_schema().items() if isinstance(kind, pl.List)
+        ]
+        return cls(name=name, kind=pl.Series(dtype=inner).to_numpy().dtype, size=num_channels or None)
 
     @property
     def numbers_per_step(self) -> int:
@@ -158,10 +169,14 @@ def fit_widths(histograms: Mapping[str, Histogram], num_widths: int) -> list[int
     return [*widths[:-1], max(widths[-1], longest)]
 
 
-def write_buckets(
-    folder: Path, sequences: Mapping[str, pl.LazyFrame], column: StepColumn, *, settings: BucketSettings, sizes: dict
-) -> Summary:
-    """Write the shards of every split, and `shards.json` with the `sizes` of the model; returns what they come to."""
+def write_shards(folder: Path, *, encoded: Artefact, settings: BucketSettings) -> Summary:
+    """Fill the artefact's folder: Arrow files of each split, and `shards.json` that describes them."""
+    summary = EncodedSummary.of(encoded)
+    whole = {split: pl.scan_parquet(encoded.file(f"{split}.parquet")) for split in SPLITS}
+    column = StepColumn.of(whole["train"], len(summary.channels))
+    cut = {"max_length": settings.max_length, "keep": settings.keep}
+    steps = truncated(pl.col(column.name), **cut, size=column.numbers_per_step)
+    sequences = {split: frame.with_columns(steps) for split, frame in whole.items()}
     histograms = {split: column.count_lengths(frame) for split, frame in sequences.items()}
     widths = fit_widths(histograms, settings.num_widths)
     entries = [
@@ -169,14 +184,17 @@ def write_buckets(
         for split, frame in sequences.items()
         for entry in write_split(folder, split, frame, column, widths=widths, seed=settings.seed)
     ]
-    cut = {"max_length": settings.max_length, "keep": settings.keep}
-    layout = {"widths": widths, **sizes, **cut, "files": entries}
+    layout = {"widths": widths, **summary.sizes, **cut, "files": entries}
     (folder / "shards.json").write_text(json.dumps(layout, indent=1), encoding="utf-8")
+    longer = (column.count_steps() > settings.max_length).sum()
     return Summary(
         rows=sum(entry["rows"] for entry in entries),
         widths=widths,
         fill={split: round(fill_of(*histogram, widths), 4) for split, histogram in histograms.items()},
         lengths=np.column_stack(histograms["train"]).tolist(),
+        truncated={
+            split: int(frame.select(longer).collect(engine="streaming").item()) for split, frame in whole.items()
+        },
     )
 
 

@@ -2,51 +2,32 @@
 
 An official split is kept: its test rows all stay, and what repeats them elsewhere goes. Otherwise rows are drawn by
 label. Rows held from an earlier split are treated as an official one, so that models of different days can be compared;
-a label that none of them has is drawn as by a first split. Contents are compared by two hashes, which a kind of problem
-computes; `unit` is what it calls a row.
+a label that none of them has is drawn as by a first split.
 """
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
 
 import polars as pl
-from pydantic import Field, model_validator
 
-from rnnmodels.config import Settings
-from tasks.errors import InputError, plural, quoted
+from tasks.errors import InputError, quoted
+from tasks.labelled.division import Clustering, DivisionSettings, divide
 from tasks.labelled.held_rows import HELD, ContentHash, HeldRows, describe_changes, follow_source
-from tasks.labelled.summaries import LabelledRowsSummary, LabelledSplitSummary
+from tasks.labelled.summaries import SPLITS, LabelledRowsSummary, LabelledSplitSummary
 from tasks.store.artefacts import Artefact
 from tasks.store.manifest import Summary
 
-# Of rows that repeat one another, the one in the earliest of these splits is kept.
-PRECEDENCE = pl.Enum(["test", "valid", "train", "undecided", "unlabelled"])
-LABELLED = ("train", "valid", "test")
 ROWS_FILE = "rows.parquet"
 NUM_EXAMPLES = 3
 
 
-class DivisionSettings(Settings):
-    """How labelled rows are divided; the shares apply where the source has no official split."""
-
-    unit: ClassVar[str] = "row"
-
-    valid: float = Field(
-        0.1, gt=0, lt=1, description="Share of the labelled (or official training) rows for validation."
-    )
-    test: float = Field(0.1, gt=0, lt=1, description="Share of the labelled rows for testing.")
-    seed: int = Field(1, ge=0, lt=2**32, description="Seed of the random split.")
-
-    @model_validator(mode="after")
-    def _leave_training_rows(self) -> "DivisionSettings":
-        if self.valid + self.test >= 1:
-            raise ValueError(f"valid + test is {self.valid + self.test:g}, which leaves no training rows")
-        return self
-
-
 def write_division(
-    folder: Path, *, rows: Artefact, held: Artefact | None, settings: DivisionSettings, content: ContentHash
+    folder: Path,
+    *,
+    rows: Artefact,
+    held: Artefact | None,
+    settings: DivisionSettings,
+    content: ContentHash,
+    cluster: Clustering | None = None,
 ) -> LabelledSplitSummary:
     """Divide rows of which equal ones stay on one side: `split` for whatever can tell whether two rows are equal.
 
@@ -56,11 +37,9 @@ def write_division(
     frame = pl.scan_parquet(rows.file(ROWS_FILE))
     kept = None if held is None else follow_source(frame, held, rows.rows, content)
     frame = frame if kept is None else put_first(kept, frame, content)
-    identities = read_identities(frame, settings.seed, content)
-    dropped = find_exact_duplicates(identities, settings.unit).sort("row")
-    whole = identities.join(dropped, on="row", how="anti", maintain_order="left").with_columns(cluster="row")
-    drawn = draw_splits(whole, settings, () if kept is None else kept.changes.new_labels)
-    divided = write_parts(folder, frame, drawn, dropped, kept)
+    new_labels = () if kept is None else kept.changes.new_labels
+    assigned, dropped = divide(frame, settings, content, cluster, new_labels)
+    divided = write_parts(folder, frame, assigned, dropped, kept)
     warnings = [*Summary.of(rows).warnings, *describe_division(folder, dropped, rows.rows, kept)]
     return divided.model_copy(update={"warnings": warnings})
 
@@ -70,83 +49,6 @@ def put_first(held: HeldRows, rows: pl.LazyFrame, content: ContentHash) -> pl.La
     identity = {"a": content(0), "b": content(1)}
     others = rows.with_columns(**identity).join(held.kept.select(**identity), on=["a", "b"], how="anti")
     return pl.concat([held.kept, others.select(held.kept.collect_schema().names())])
-
-
-def read_identities(rows: pl.LazyFrame, seed: int, content: ContentHash) -> pl.DataFrame:
-    """What the split is decided on, without the contents: row, label, part, and two hashes of the content.
-
-    `part` is the official split, `undecided` where the source has none; `draw` orders contents at random by seed.
-    """
-    part = pl.coalesce("split", pl.when(pl.col("label").is_null()).then(pl.lit("unlabelled")), pl.lit("undecided"))
-    identities = rows.select(
-        "row",
-        "label",
-        part=part.cast(PRECEDENCE),
-        identity=pl.struct(a=content(0), b=content(1)),
-        draw=content(seed + 2),
-    )
-    return identities.collect(engine="streaming")
-
-
-def find_exact_duplicates(identities: pl.DataFrame, unit: str) -> pl.DataFrame:
-    """Rows to drop because another row has the same content: columns row, reason, of_row.
-
-    Where labels conflict no copy can be trusted, so all go; official test rows stay in any case.
-    """
-    ordered = identities.sort("part", "row")
-    same = ordered.with_columns(
-        of_row=pl.col("row").first().over("identity"),
-        copies=pl.len().over("identity"),
-        num_labels=pl.col("label").drop_nulls().n_unique().over("identity"),
-    ).filter((pl.col("copies") > 1) & (pl.col("part") != "test"))
-    conflicting = same.filter(pl.col("num_labels") > 1).with_columns(reason=pl.lit(f"same {unit}, other label"))
-    repeated = same.filter((pl.col("num_labels") <= 1) & (pl.col("row") != pl.col("of_row")))
-    return pl.concat([conflicting, repeated.with_columns(reason=pl.lit(f"same {unit}"))], how="diagonal").select(
-        "row", "reason", "of_row"
-    )
-
-
-def draw_splits(identities: pl.DataFrame, settings: DivisionSettings, new_labels: Sequence[str] = ()) -> pl.DataFrame:
-    """Decide the part of every undecided row, by label and by whole clusters; the result has columns row, part.
-
-    The draw depends on contents, labels and seed, never on the order of the rows. Rows of `new_labels`, which no held
-    row has, are drawn although validation and test rows are given.
-    Raises InputError (E-DATA-003) where a label has too few rows for its share of each split.
-    """
-    is_new = pl.col("label").is_in(new_labels)
-    shares = {}
-    for name, share in (("test", settings.test), ("valid", settings.valid)):
-        is_given = (identities["part"] == name).any()
-        shares[name] = pl.when(is_new | (not is_given)).then(share).otherwise(0.0)
-    takes_training = (pl.col("part") == "train") & ~is_new if (identities["part"] == "test").any() else pl.lit(False)
-    is_open = (pl.col("part") == "undecided") | takes_training
-    heads = identities.filter(is_open).sort("draw").group_by("cluster").agg(pl.col("label", "draw").first())
-    ranked = heads.with_columns(rank=pl.col("draw").rank("ordinal").over("label") - 1, number=pl.len().over("label"))
-    _refuse_rare_labels(ranked, shares, settings.unit)
-    part, bound = pl.lit("train"), pl.lit(0.0)
-    for name, share in shares.items():
-        # At least one row of each label in each split that is drawn.
-        least = pl.when(share > 0).then(1.0).otherwise(0.0)
-        lower, bound = bound, bound + pl.max_horizontal(pl.col("number") * share, least).round()
-        part = pl.when((pl.col("rank") >= lower) & (pl.col("rank") < bound)).then(pl.lit(name)).otherwise(part)
-    drawn = ranked.select("cluster", drawn=part.cast(PRECEDENCE))
-    decided = identities.join(drawn, on="cluster", how="left", maintain_order="left")
-    return decided.select("row", part=pl.when(is_open).then("drawn").otherwise("part"))
-
-
-def _refuse_rare_labels(ranked: pl.DataFrame, shares: Mapping[str, pl.Expr], unit: str) -> None:
-    needed = 1 + pl.sum_horizontal((share > 0).cast(pl.Int64) for share in shares.values())
-    counted = ranked.with_columns(needed=needed).group_by("label").agg(pl.len(), pl.col("needed").first())
-    rare = counted.filter(pl.col("len") < pl.col("needed")).sort("label")
-    if rare.height:
-        label, count, least = rare.row(0)
-        raise InputError(
-            "E-DATA-003",
-            f"label {quoted(label)} has {plural(count, f'distinct {unit}')}, expected at least {least}: one for each "
-            "split.",
-            fix="add rows with this label, or remove the label.",
-            column="label",
-        )
 
 
 def write_parts(
@@ -176,7 +78,7 @@ def read_labels(folder: Path, *, are_held: bool) -> list[str]:
 
     Raises InputError: E-DATA-002 for fewer than two labels, E-DATA-004 for one that training never sees.
     """
-    labels = {name: _distinct_labels(folder / f"{name}.parquet") for name in LABELLED}
+    labels = {name: _distinct_labels(folder / f"{name}.parquet") for name in SPLITS}
     if len(labels["train"]) < 2:  # noqa: PLR2004 - a choice takes two
         found = f"only the label {quoted(labels['train'][0])}" if labels["train"] else "no label"
         raise InputError(

@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass, field
 
+import polars as pl
 from pydantic import Field
 
 from tasks.contract.summaries import SplitSummary
 from tasks.store.manifest import Summary
+
+SPLITS = ("train", "valid", "test")
+LABELS_FILE = "labels.json"
 
 
 class LabelledRowsSummary(Summary):
@@ -43,8 +47,21 @@ class LabelledSplitSummary(SplitSummary):
     held: Changes | None = None
     names: dict[str, str] = Field(default_factory=dict)
 
+    @property
+    def target(self) -> pl.Expr:
+        """The number of a row's class: the index of its `label` among the sorted labels."""
+        return pl.col("label").cast(pl.Enum(self.labels)).to_physical().cast(pl.UInt16)
+
 
 class EncodedSummary(Summary):
-    """The classes, in the order of their numbers."""
+    """The classes, in the order of their numbers; how many ids there are, or the channels, where steps are numbers."""
 
     labels: list[str]
+    vocabulary_size: int = 0
+    channels: list[str] = Field(default_factory=list)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """What a model must know of the data to read and answer it."""
+        steps = {"num_channels": len(self.channels)} if self.channels else {"vocabulary_size": self.vocabulary_size}
+        return {**steps, "num_classes": len(self.labels)}

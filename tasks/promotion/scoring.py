@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from rnnmodels.durable import sha256_of_file
 from tasks.progress import Progress, emit
@@ -28,9 +28,8 @@ class Holdout(ABC):
     `origin` is the digest of the rows that these follow where the source's word on them changed, `notes` says how.
     """
 
-    unit: ClassVar[str] = "rows"
-
     digest: str
+    unit: str = "rows"
     origin: str = ""
     notes: tuple[str, ...] = ()
 
@@ -63,7 +62,7 @@ def build_scores(
     model: RegisteredModel,
     holdout: Holdout,
     *,
-    module: str,
+    module: artefacts.Modules,
     origin: artefacts.Inputs = {},
 ) -> Artefact:
     """Have `write` score a model on a holdout, unless it was scored there before; `origin` is what else decides."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from rnnmodels.durable import sha256_of_file
-from tasks.registry.served_parts import SERVING
+from tasks.registry.served_parts import SERVING, served_modules
 from tasks.store import fingerprint
 from tasks.tracking import mlflow_client
 
@@ -39,13 +39,14 @@ class Packaging:
 
 def content_of(parts: Path, module: str) -> str:
     """SHA-256 over a model's files, the code that serves them and its requirements."""
-    code = fingerprint.code_digest(module)
-    return fingerprint.digest_of([sha256_of_file(parts / SERVING), code, pip_requirements(module)])
+    modules = served_modules(parts, module)
+    code = fingerprint.code_digest(*modules)
+    return fingerprint.digest_of([sha256_of_file(parts / SERVING), code, pip_requirements(*modules)])
 
 
-def pip_requirements(module: str) -> list[str]:
+def pip_requirements(*modules: str) -> list[str]:
     """Exact versions of the libraries that the served code imports."""
-    versions = {**fingerprint.installed_versions(module), "pydantic": metadata.version("pydantic")}
+    versions = {**fingerprint.installed_versions(*modules), "pydantic": metadata.version("pydantic")}
     installed = {name: version for name, version in versions.items() if name != "python" and version != "absent"}
     # A build tag such as `+cpu` is not part of a release on a package index.
     return [f"{name}=={version.partition('+')[0]}" for name, version in sorted(installed.items())]
@@ -56,9 +57,9 @@ def package_model(parts: Path, folder: Path, packaging: Packaging, *, module: st
 
     `module` is what MLflow runs when the model is loaded.
     """
-    mlflow = mlflow_client.load_mlflow()
+    mlflow, modules = mlflow_client.load_mlflow(), served_modules(parts, module)
     with tempfile.TemporaryDirectory() as code:
-        packages = copy_served_code(module, Path(code))
+        packages = copy_served_code(Path(code), *modules)
         mlflow.pyfunc.save_model(
             folder,
             python_model=str(fingerprint.reached_modules(module)[module]),
@@ -67,7 +68,7 @@ def package_model(parts: Path, folder: Path, packaging: Packaging, *, module: st
             mlflow_model=mlflow.models.Model(**mlflow_model),
             input_example=packaging.input_example,
             signature=False if packaging.takes_table else None,
-            pip_requirements=pip_requirements(module),
+            pip_requirements=pip_requirements(*modules),
         )
 
 
@@ -80,12 +81,12 @@ def ask_for_table(served: "PyFuncModel", table: pl.DataFrame) -> pl.DataFrame:
     return pl.from_pandas(answers)
 
 
-def copy_served_code(module: str, folder: Path) -> list[Path]:
+def copy_served_code(folder: Path, *modules: str) -> list[Path]:
     """Copy the modules that the served model reaches, and no others; returns their packages.
 
     A package that is not reached itself, as ours are not, is there as an empty one.
     """
-    reached = fingerprint.reached_modules(module)
+    reached = fingerprint.reached_modules(*modules)
     for name, path in reached.items():
         target = folder.joinpath(*name.split("."))
         target = target / path.name if path.name == "__init__.py" else target.with_suffix(".py")

@@ -3,6 +3,7 @@
 This module travels with every registered model, so it knows neither Prefect nor MLflow.
 """
 
+import importlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,10 +16,16 @@ SERVING = "serving.json"
 SERVING_FORMAT = 3
 
 
-def write_serving(folder: Path, *, kind: str, serving: Mapping[str, object], parts: Iterable[str]) -> None:
-    """Complete a folder that holds `parts` with `serving.json`, which also says what it is and how it is used."""
+def write_serving(
+    folder: Path, *, kind: str, serving: Mapping[str, object], parts: Iterable[str], model: str = ""
+) -> None:
+    """Complete a folder that holds `parts` with `serving.json`, which also says what it is and how it is used.
+
+    `model` names the class that reads the folder, as `module:Class`, where a file of ours serves any such class.
+    """
     sha256 = {name: sha256_of_file(folder / name) for name in parts}
     fields = {"format": SERVING_FORMAT, "kind": kind, "serving": dict(serving), "sha256": sha256}
+    fields |= {"model": model} if model else {}
     (folder / SERVING).write_text(json.dumps(fields, indent=2, sort_keys=True), encoding="utf-8")
 
 
@@ -38,6 +45,18 @@ def read_serving(folder: Path) -> dict[str, Any]:
     for name, sha256 in fields["sha256"].items():
         check_part(folder / name, sha256)
     return fields["serving"]
+
+
+def served_modules(folder: Path, module: str) -> tuple[str, ...]:
+    """Where the code of a folder's model begins: the file that MLflow runs, and that of the class which it serves."""
+    named = read_serving_fields(folder).get("model", "")
+    return (module, named.partition(":")[0]) if named else (module,)
+
+
+def load_served(folder: Path) -> Any:  # noqa: ANN401 (a kind's own class)
+    """Read a folder by the class that its `serving.json` names; that class says what it raises."""
+    module, _, name = read_serving_fields(folder)["model"].partition(":")
+    return getattr(importlib.import_module(module), name).load(folder)
 
 
 def read_serving_fields(folder: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Counting n-grams of words into sparse rows: what scikit-learn's CountVectorizer counts, several times faster.
+"""Counting n-grams of words into sparse rows: what scikit-learn's CountVectorizer counts, in half the time.
 
 Polars splits the texts into words once; an n-gram is then a number made of two others, its first n-1 words and its
 last, so that counting is sorting. One that is rare cannot be part of a frequent longer one, which keeps them few.

@@ -33,16 +33,6 @@ def characters(text: pl.Expr) -> pl.Expr:
     return text.str.extract_all(CHARACTER_PATTERN)
 
 
-def truncated(tokens: pl.Expr, *, max_length: int, keep: str) -> pl.Expr:
-    """At most `max_length` tokens: the `head`, the `tail`, or half from `both` ends."""
-    if keep == "head":
-        return tokens.list.head(max_length)
-    if keep == "tail":
-        return tokens.list.tail(max_length)
-    head, tail = tokens.list.head(max_length // 2), tokens.list.tail(max_length - max_length // 2)
-    return pl.when(tokens.list.len() > max_length).then(pl.concat_list(head, tail)).otherwise(tokens)
-
-
 def _compose(texts: pl.Series) -> pl.Series:
     # Normalizing costs as much as all the rest, and ASCII needs none: touch the other texts only.
     beyond_ascii = texts.str.len_bytes() != texts.str.len_chars()

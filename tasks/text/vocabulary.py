@@ -1,11 +1,10 @@
-"""Tokens to ids: a vocabulary learned from training rows, and the encoder that serves with it.
+"""Tokens to ids: a vocabulary learned from training rows.
 
 Ids 0 and 1 are `<pad>` and `<unk>`. They are numbers, never strings: a token of the data that happens to be
 spelled `<pad>` gets an id of its own and cannot become padding.
 """
 
 import json
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from tasks.text.tokenizers import characters, normalized, truncated, words
+from tasks.text.tokenizers import characters, normalized, words
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -117,29 +116,3 @@ def never_empty(ids: pl.Expr, id_type: pl.DataType) -> pl.Expr:
         return lists.zip_with(filled, pl.Series([[UNKNOWN_ID]], dtype=pl.List(id_type)).new_from_index(0, len(lists)))
 
     return ids.map_batches(fill, return_dtype=pl.List(id_type), is_elementwise=True)
-
-
-@dataclass(frozen=True)
-class TextEncoder:
-    """Raw texts to id arrays, cut as the model was trained: all that a served model needs to read text."""
-
-    vocabulary: Vocabulary
-    max_length: int
-    keep: str
-
-    @classmethod
-    def load(cls, vocabulary_path: Path, *, max_length: int, keep: str) -> "TextEncoder":
-        """Read the vocabulary and bind the truncation rule."""
-        return cls(Vocabulary.load(vocabulary_path), max_length, keep)
-
-    @property
-    def vocabulary_size(self) -> int:
-        """Number of ids, specials included."""
-        return self.vocabulary.size
-
-    def encode(self, texts: Sequence[str] | Iterable[str]) -> list[np.ndarray]:
-        """Encode texts into one array of ids each, with at least one id and at most `max_length`."""
-        frame = pl.DataFrame({"text": pl.Series(texts, dtype=pl.String)})
-        whole = frame.select(ids=self.vocabulary.ids_of_text(pl.col("text")))
-        ids = truncated(pl.col("ids"), max_length=self.max_length, keep=self.keep)
-        return [row.to_numpy() for row in whole.select(ids)["ids"]]

@@ -11,8 +11,7 @@ from benchmarks import loss_curves, measure, reviews, text_contenders, text_prep
 from benchmarks.training_contenders import Meter, Setup, shuffled_batches
 from rnnmodels.classifiers.batches import Batch
 from rnnmodels.training import fitting
-from tasks.kinds.classify.recipe import CLASSIFY
-from tasks.kinds.classify.shard import ShardSettings
+from tasks.kinds.classify.recipe import CLASSIFY, ShardSettings
 from tasks.shard import shard
 from tasks.store import artefacts
 from tasks.store.manifest import Summary

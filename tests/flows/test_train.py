@@ -283,7 +283,7 @@ def test_a_failed_flow_leaves_no_run_open(first: Outcome, monkeypatch: pytest.Mo
     def fail(*_: object) -> None:
         raise RuntimeError("the machine caught fire")
 
-    monkeypatch.setattr("tasks.kinds.classify.proof.certify", fail)
+    monkeypatch.setattr("tasks.labelled.register.sample_rows", fail)
     with pytest.raises(RuntimeError, match="caught fire"):
         train(small_recipe("candidates=gru", "training.seed=3"))
 

@@ -20,20 +20,19 @@ NUMBERS = {"classify-series", "forecast", "detect"}
 
 # Which kinds' results a module shapes; one of each stage of each kind, and what kinds share.
 READERS_OF = {
-    **{f"tasks.kinds.classify.{name}": {"classify"} for name in ("ingest", "split", "encode", "shard")},
-    **{f"tasks.text.{name}": {"classify"} for name in ("tokenizers",)},
-    **{f"tasks.kinds.classify.{name}": {"classify"} for name in ("baseline", "evaluate", "register", "served_model")},
-    **{f"tasks.kinds.classify_series.{name}": {"classify-series"} for name in ("ingest", "split", "encode", "shard")},
+    **{f"tasks.kinds.classify.{name}": {"classify"} for name in ("ingest", "split", "encode", "classifier")},
+    **{f"tasks.text.{name}": {"classify"} for name in ("tokenizers", "served_model")},
+    **{f"tasks.kinds.classify.{name}": {"classify"} for name in ("baseline", "evaluate", "register")},
+    **{f"tasks.kinds.classify_series.{name}": {"classify-series"} for name in ("ingest", "split", "encode")},
     **{f"tasks.kinds.classify_series.{name}": {"classify-series"} for name in ("fit", "baseline", "evaluate")},
-    **{
-        f"tasks.kinds.classify_series.{name}": {"classify-series"}
-        for name in ("register", "served_model", "classifier")
-    },
+    **{f"tasks.kinds.classify_series.{name}": {"classify-series"} for name in ("register", "classifier")},
     **{f"tasks.kinds.forecast.{name}": {"forecast"} for name in ("split", "shard", "baseline", "evaluate")},
     **{f"tasks.kinds.forecast.{name}": {"forecast"} for name in ("register", "served_model", "forecaster")},
     **{f"tasks.kinds.detect.{name}": {"detect"} for name in ("ingest", "split", "encode", "shard", "fit")},
     **{f"tasks.kinds.detect.{name}": {"detect"} for name in ("baseline", "evaluate", "register", "served_model")},
     "tasks.labelled.fit": {"classify", "classify-series"},
+    "tasks.labelled.shard": {"classify", "classify-series"},
+    "tasks.labelled.labeller": {"classify", "classify-series"},
     "tasks.labelled.metrics": {"classify", "classify-series"},
     "tasks.kinds.forecast.fit": {"forecast", "detect"},
     "tasks.panel.timestamps": NUMBERS,

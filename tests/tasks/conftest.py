@@ -18,8 +18,7 @@ from tasks.fit import fit
 from tasks.gate import gate
 from tasks.kinds.classify.baseline import BaselineSettings
 from tasks.kinds.classify.encode import EncodeSettings
-from tasks.kinds.classify.recipe import CLASSIFY
-from tasks.kinds.classify.shard import ShardSettings
+from tasks.kinds.classify.recipe import CLASSIFY, ShardSettings
 from tasks.labelled.evaluate import ClassificationSettings
 from tasks.labelled.fit import ClassifierCandidate
 from tasks.labelled.promotion import PromotionSettings

@@ -46,12 +46,12 @@ def challenge(rivals, reviews):
 def set_hits(patch, hits_of):
     """Replace the scores of versions by the given numbers of right answers, the first rows of the holdout."""
 
-    def score(model, holdout):
+    def score(model, holdout, _labeller):
         hits = np.arange(holdout.rows) < hits_of[model.version]
         losses = np.where(hits, 0.1, 2.0)
         return scoring.Scores(version=model.version, hits=hits, losses=losses, undefined=0, labels=("neg", "pos"))
 
-    patch.setattr("tasks.kinds.classify.gate.score_model", score)
+    patch.setattr("tasks.labelled.gate.build_scores", score)
 
 
 def test_the_first_model_becomes_champion_and_anchors_later_ones(registered_home, reviews, monkeypatch):

@@ -11,11 +11,11 @@ import pytest
 
 from tasks.contract.registration import RegistrySettings
 from tasks.errors import IntegrityError, ServiceError
-from tasks.kinds.classify import register as text_registration
 from tasks.kinds.classify.classifier import TextClassifier
 from tasks.kinds.classify.recipe import CLASSIFY
-from tasks.kinds.classify.register import sample_texts
+from tasks.kinds.classify.register import REGISTRATION
 from tasks.labelled import proof
+from tasks.labelled.register import sample_rows
 from tasks.promotion import named_models
 from tasks.register import describe, flatten, register
 from tasks.registry import registered_model, registrations
@@ -165,12 +165,11 @@ def test_a_model_that_reads_texts_otherwise_gets_no_alias(mlflow_store, reviews,
 
     def skewed(cls, folder):
         classifier = load(cls, folder)
-        encoder = dataclasses.replace(classifier.encoder, max_length=3)
-        return dataclasses.replace(classifier, encoder=encoder)
+        return dataclasses.replace(classifier, serving=dataclasses.replace(classifier.serving, max_length=3))
 
     monkeypatch.setattr(TextClassifier, "load", classmethod(skewed))
 
-    with pytest.raises(IntegrityError, match=r"E-REG-005 row [0-9]+: the served model tokenizes its text differently"):
+    with pytest.raises(IntegrityError, match=r"E-REG-005 row [0-9]+: the served model encodes it differently"):
         register.fn(CLASSIFY, RUN, *reviews, SETTINGS)
 
     assert mlflow_client.connect().get_registered_model("reviews").aliases == {}
@@ -200,15 +199,15 @@ def test_nested_settings_become_dotted_names():
     assert flatten({"name": "a", "training": {"seed": 1}}) == {"name": "a", "training.seed": 1}
 
 
-def test_sampled_texts_are_spread_over_the_split(reviews):
+def test_sampled_rows_are_spread_over_the_split(reviews):
     path = reviews[0].splits.file("valid.parquet")
 
-    assert len(sample_texts(path, 8)) == 8
-    assert len(sample_texts(path, 1000)) == 40
+    assert sample_rows(path, 8)["row"].to_list() == [160 + 5 * index for index in range(8)]
+    assert sample_rows(path, 1000).height == 40
 
 
 def test_the_description_says_how_to_load_the_model(reviews):
-    lines = describe(reviews[1], text_registration, text_registration.PACKAGING, "reviews").splitlines()
+    lines = describe(reviews[1], REGISTRATION, REGISTRATION.choose_packaging(reviews[0]), "reviews").splitlines()
 
     assert lines[2:] == [
         "Set MLFLOW_TRACKING_URI to the address that `rnnflow up` prints, then run:",

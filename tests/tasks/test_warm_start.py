@@ -11,11 +11,11 @@ from tasks.contract.lineage import Lineage
 from tasks.errors import InputError
 from tasks.fit import find_fitted, find_tracked, fit
 from tasks.kinds.classify.recipe import CLASSIFY
-from tasks.kinds.classify.warm_start import match_tokens
 from tasks.labelled.fit import ClassifierCandidate
 from tasks.progress import Progress, listening
 from tasks.store import artefacts
 from tasks.text.vocabulary import Vocabulary
+from tasks.text.warm_start import match_tokens
 from tasks.warm_start import warm_start
 from tests.tasks.conftest import CANDIDATES
 

@@ -19,7 +19,7 @@ from rnnmodels.config import Settings
 from tasks.contract.summaries import ModelSummary
 from tasks.errors import plural
 from tasks.labelled.linear import write_regression
-from tasks.labelled.summaries import LabelledSplitSummary
+from tasks.labelled.summaries import SPLITS, LabelledSplitSummary
 from tasks.store.artefacts import Artefact
 from tasks.text.ngrams import CHARACTER, WORD, count_ngrams, learn_ngrams, split_words
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 NAME = "tfidf-logistic"
-SPLITS = ("train", "valid", "test")
 INPUTS = ("splits",)
 # Of the validation texts must hold an n-gram that is counted, lest the baseline compare with nothing.
 LEAST_SHARE = 0.5
@@ -91,19 +90,14 @@ def weigh(counts: Mapping[str, "csr_matrix"], settings: BaselineSettings) -> dic
 def write_baseline(folder: Path, *, splits: Artefact, settings: BaselineSettings) -> ModelSummary:
     """Fill the artefact's folder: predictions on validation and test, as for any model."""
     started = time.perf_counter()
-    rows = {split: read_rows(splits, split) for split in SPLITS}
+    target = LabelledSplitSummary.of(splits).target
+    files = {split: pl.scan_parquet(splits.file(f"{split}.parquet")) for split in SPLITS}
+    rows = {split: of_split.select("row", "text", target=target).collect() for split, of_split in files.items()}
     features = choose_features({split: frame["text"] for split, frame in rows.items()}, settings)
     written = write_regression(folder, NAME, rows, features.of_split, settings.c_grid, started_s=started)
     texts = plural(settings.min_count, "training text")
     warnings = [WARNINGS[features.counted].format(texts=texts)] if features.counted in WARNINGS else []
     return ModelSummary(**written.as_json(), counted=features.counted, warnings=warnings)
-
-
-def read_rows(splits: Artefact, split: str) -> pl.DataFrame:
-    """Read one split's rows with `target`, the index of their label among the sorted labels."""
-    target = pl.col("label").cast(pl.Enum(LabelledSplitSummary.of(splits).labels)).to_physical().cast(pl.UInt16)
-    rows = pl.scan_parquet(splits.file(f"{split}.parquet"))
-    return rows.select("row", "text", target=target).collect()
 
 
 def _most_frequent(counts: "csr_matrix", max_features: int) -> np.ndarray | slice:

@@ -13,14 +13,12 @@ from pydantic import Field
 
 from rnnmodels.config import Settings
 from tasks.errors import InputError
-from tasks.kinds.classify.summaries import EncodedTextsSummary
-from tasks.labelled.summaries import LabelledSplitSummary
+from tasks.labelled.summaries import LABELS_FILE, SPLITS, EncodedSummary, LabelledSplitSummary
 from tasks.progress import Progress, emit
 from tasks.store.artefacts import Artefact
 from tasks.text.subwords import learn_subwords
 from tasks.text.vocabulary import SPECIALS, UNKNOWN_ID, Vocabulary, tokens_of_text
 
-SPLITS = ("train", "valid", "test")
 # Of the words of a split may be unknown before it is a problem that the summary of a run begins with.
 MOST_UNKNOWN = 0.5
 UNITS = {"word": "words", "char": "characters", "subword": "subwords"}
@@ -133,23 +131,20 @@ def find_problems(measured: dict[str, dict], vocabulary: Vocabulary) -> list[str
     ][:1]
 
 
-def write_encoded(folder: Path, *, splits: Artefact, settings: EncodeSettings) -> EncodedTextsSummary:
+def write_encoded(folder: Path, *, splits: Artefact, settings: EncodeSettings) -> EncodedSummary:
     """Fill the artefact's folder: ids of each split, the vocabulary, the label names."""
     divided = LabelledSplitSummary.of(splits)
-    labels = divided.labels
-    target = pl.col("label").cast(pl.Enum(labels)).to_physical().cast(pl.UInt16)
-    texts = {
-        name: pl.scan_parquet(splits.file(f"{name}.parquet")).select("row", "text", target=target) for name in SPLITS
-    }
+    files = {name: pl.scan_parquet(splits.file(f"{name}.parquet")) for name in SPLITS}
+    texts = {name: rows.select("row", "text", target=divided.target) for name, rows in files.items()}
     write = encode_subwords if settings.tokenizer == "subword" else encode_words
     vocabulary = write(texts, settings, folder)
     vocabulary.save(folder / "vocabulary.json")
-    (folder / "labels.json").write_text(json.dumps(labels, ensure_ascii=False), encoding="utf-8")
+    (folder / LABELS_FILE).write_text(json.dumps(divided.labels, ensure_ascii=False), encoding="utf-8")
     measured = {name: measure_tokens(folder / f"{name}.parquet", vocabulary) for name in SPLITS}
-    return EncodedTextsSummary(
+    return EncodedSummary(
         rows=sum(divided.splits[name] for name in SPLITS),
         vocabulary_size=vocabulary.size,
-        labels=labels,
+        labels=divided.labels,
         num_tokens={name: figures["num_tokens"] for name, figures in measured.items()},
         oov_share={name: figures["oov_share"] for name, figures in measured.items()},
         problems=find_problems(measured, vocabulary),

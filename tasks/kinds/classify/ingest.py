@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.errors import InputError, ResourceError, quoted
-from tasks.kinds.classify.row_checks import check_rows
 from tasks.kinds.classify.source import SourceSettings
 from tasks.labelled.summaries import LabelledRowsSummary
 from tasks.progress import Progress, emit
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
 from tasks.sources.readers import read_files
+from tasks.sources.row_checks import Check, check_labelled, holds_nul, label_checks
 
 ROWS_FILE = "rows.parquet"
 SCHEMA = pa.schema(
@@ -30,6 +30,7 @@ SCHEMA = pa.schema(
         "split": pa.large_string(),
     }
 )
+ROW_COLUMNS = ("text", "label", "source", "split")
 MAX_LABELS = 1_000
 MIN_LABELS = 2
 
@@ -91,6 +92,31 @@ def write_rows(folder: Path, *, settings: SourceSettings, inputs: Inputs, digest
         **intake.account(inputs, digest),
         warnings=_warnings(census, intake, inputs),
     )
+
+
+def row_checks(settings: SourceSettings) -> list[Check]:
+    """List the checks in the order in which they speak."""
+    text, limit = pl.col("text"), settings.max_document_bytes
+    return [
+        Check("E-DATA-020", "text", text.is_null(), "got null, expected a text.", "fill the text in, or drop the row."),
+        Check("E-ENC-004", "text", holds_nul(text), "contains a NUL character.", "remove it."),
+        Check(
+            "E-DATA-008",
+            "text",
+            text.str.len_bytes() > limit,
+            f"is longer than {limit} bytes.",
+            "cut the document, or raise max_document_bytes.",
+        ),
+        *label_checks(settings),
+    ]
+
+
+def check_rows(raw: pl.DataFrame, intake: Intake[SourceSettings]) -> pl.DataFrame:
+    """Filter by `where`, refuse bad rows, and return the rest: text, label, source, split.
+
+    Labels of the split `unlabelled` are not read.
+    """
+    return check_labelled(raw, intake, row_checks(intake.settings)).select(ROW_COLUMNS)
 
 
 def _merge_labels(path: Path, merged: dict[str, str]) -> None:

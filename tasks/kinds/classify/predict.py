@@ -1,21 +1,25 @@
 """Batch prediction: a file of raw texts in, one line per text out, bad rows aside with their reasons."""
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from tasks.contract.profile import UNLISTED
 from tasks.errors import InputError, plural
-from tasks.kinds.classify.answering import answer_window, one_thread_per_batch, prefetched, read_window
 from tasks.kinds.classify.classifier import TextClassifier
-from tasks.kinds.classify.windows import open_input, read_windows
+from tasks.labelled.labeller import ReadRows
+from tasks.labelled.parallel_scoring import one_thread_per_batch, prefetched, score_in_batches
 from tasks.prediction.counts import AnsweredFile
 from tasks.prediction.job import Columns, Job, Target, check_job
 from tasks.prediction.resumable import answer_file
 from tasks.prediction.tally import Answers, Tally
 from tasks.prediction.unfinished import Unfinished
 from tasks.registry.registered_model import RegisteredModel
+from tasks.text.windows import Window, open_input, read_windows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,10 +76,10 @@ class TextWork:
         """Classify the windows of the file after the first `skip`; the next is read while one is classified."""
         source = open_input(self.job.source, self.classifier.serving, self.job.columns, self.job.order.source)
         windows = enumerate(read_windows(source))
-        ahead = prefetched(read_window(self.classifier, window) for number, window in windows if number >= skip)
+        ahead = prefetched((window, self._read(window)) for number, window in windows if number >= skip)
         with one_thread_per_batch() as cores:
-            for read in ahead:
-                yield answer_window(self.classifier, read, model=self.label, cores=cores)
+            for window, read in ahead:
+                yield self._answer_window(window, read, cores)
 
     def tell(self, total: Tally) -> dict[str, Any]:
         """How many rows were read, and how many labels were right.
@@ -98,6 +102,19 @@ class TextWork:
             "unlisted_rows": unlisted_rows,
             "accuracy": profile.hits / labelled_rows if labelled_rows else None,
         }
+
+    def _read(self, window: Window) -> ReadRows:
+        return self.classifier.read(self.classifier.take(window.rows))
+
+    def _answer_window(self, window: Window, read: ReadRows, cores: ThreadPoolExecutor) -> Answers:
+        """Classify a window; columns row, label, one probability per class, model."""
+        rows, probabilities = window.rows, score_in_batches(self.classifier, read.sequences, cores)
+        named = pl.repeat(self.label, rows.height, dtype=pl.String, eager=True)
+        table = pl.DataFrame({"row": rows["line"], **self.classifier.tabulate(probabilities), "model": named})
+        profile = self.classifier.profile(read, probabilities, rows["label"].replace("", None).to_list())
+        counts = {"left_out": window.left_out, "blank_lines": window.blank_lines}
+        counts["rows"] = rows.height + len(window.faults)
+        return Answers(table=table, faults=window.faults, counts=counts, profile=profile)
 
 
 def predict_file(

@@ -9,17 +9,23 @@ from tasks.contract.kind import Kind, LazyModule
 from tasks.contract.recipe import Recipe
 from tasks.kinds.classify.baseline import BASELINES, BaselineSettings
 from tasks.kinds.classify.encode import EncodeSettings
-from tasks.kinds.classify.shard import ShardSettings
 from tasks.kinds.classify.source import SourceSettings
 from tasks.kinds.classify.split import SplitSettings
 from tasks.labelled.evaluate import ClassificationSettings
 from tasks.labelled.fit import ClassifierCandidate
 from tasks.labelled.promotion import PromotionSettings
+from tasks.labelled.shard import BucketSettings
 
 RECURRENT_CLASSIFIERS = [
     ClassifierCandidate(name="gru", model=Architecture(cell="gru", bidirectional=True)),
     ClassifierCandidate(name="lstm", model=Architecture(cell="lstm", bidirectional=True)),
 ]
+
+
+class ShardSettings(BucketSettings):
+    """How sequences are cut, bucketed and padded."""
+
+    max_length: int = Field(400, ge=1, le=1_000_000, description="Maximum number of tokens kept of a sequence.")
 
 
 class ClassifyRecipe(Recipe):
@@ -49,16 +55,16 @@ CLASSIFY = Kind(
     ingest=LazyModule("tasks.kinds.classify.ingest"),
     split=LazyModule("tasks.kinds.classify.split"),
     encode=LazyModule("tasks.kinds.classify.encode"),
-    shard=LazyModule("tasks.kinds.classify.shard"),
+    shard=LazyModule("tasks.labelled.shard"),
     fit=LazyModule("tasks.labelled.fit"),
     baseline=LazyModule("tasks.kinds.classify.baseline"),
-    evaluate=LazyModule("tasks.kinds.classify.evaluate"),
-    register=LazyModule("tasks.kinds.classify.register"),
-    gate=LazyModule("tasks.kinds.classify.gate"),
+    evaluate=LazyModule("tasks.kinds.classify.evaluate", "EVALUATION"),
+    register=LazyModule("tasks.kinds.classify.register", "REGISTRATION"),
+    gate=LazyModule("tasks.kinds.classify.gate", "GATE"),
     report=LazyModule("tasks.labelled.report"),
     predict=LazyModule("tasks.kinds.classify.predict"),
-    served_model="tasks.kinds.classify.served_model",
-    warm_start=LazyModule("tasks.kinds.classify.warm_start"),
-    serve=LazyModule("tasks.kinds.classify.serve"),
-    monitor=LazyModule("tasks.kinds.classify.monitor"),
+    served_model="tasks.text.served_model",
+    warm_start=LazyModule("tasks.text.warm_start"),
+    serve=LazyModule("tasks.kinds.classify.serve", "SERVICE"),
+    monitor=LazyModule("tasks.labelled.profile"),
 )

@@ -1,19 +1,18 @@
 """Texts that come over HTTP: how they are asked about, what may be asked, and what is answered."""
 
 from collections.abc import Sequence
-from itertools import accumulate
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
 
 from tasks.contract import interface
-from tasks.contract.interface import Answer, Answered, FieldError, Interface, ModelState
-from tasks.kinds.classify.classifier import Reading, TextClassifier
+from tasks.contract.interface import Answer, FieldError, Interface
+from tasks.kinds.classify.classifier import TextClassifier
+from tasks.labelled import serve
+from tasks.labelled.labeller import Labeller, ReadRows
+from tasks.labelled.serve import LabelledService, LabelledState
 
 TEXTS: list[JsonValue] = ["One of the best films of the year.", "Dull from start to finish."]
-SMOKE_TEXTS = ["One of the best films of the year.", ""]
 PREDICTION: dict[str, JsonValue] = {
     "label": "pos",
     "probabilities": {"neg": 0.03, "pos": 0.97},
@@ -49,7 +48,7 @@ class Question(interface.Question):
                 raise FieldError(f"texts[{index}]", problem, "cut the text.")
 
 
-class Prediction(BaseModel):
+class Prediction(serve.Prediction):
     """The most probable label of a text and the probability of every label.
 
     `tokens` counts the text before it is cut for the model, `oov_share` the share of them that the model does not know.
@@ -57,8 +56,6 @@ class Prediction(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [PREDICTION]})
 
-    label: str
-    probabilities: dict[str, float]
     tokens: int
     truncated: bool
     oov_share: float
@@ -72,12 +69,25 @@ class PredictAnswer(Answer):
     predictions: list[Prediction]
 
 
-class ModelAnswer(ModelState):
-    """The version that answers, since when, and the alias it follows."""
+class TextService(LabelledService):
+    """How a text classifier answers requests; it also says how much of each text it could read."""
 
-    labels: list[str]
-    max_length: int
-    keep: str
+    def add(self, model: Labeller[Any], read: ReadRows) -> list[dict[str, Any]]:
+        """Tokens, whether the text was cut, and the share of unknown tokens."""
+        lengths, shares = (read.values[name].tolist() for name in ("length", "oov_share"))
+        limit = model.serving.max_length
+        return [
+            {"tokens": length, "truncated": length > limit, "oov_share": share}
+            for length, share in zip(lengths, shares, strict=True)
+        ]
+
+    def check(self, predictions: Sequence[dict[str, Any]], caps: Caps) -> FieldError | None:
+        """The first text beyond `max_tokens`."""
+        for index, prediction in enumerate(predictions):
+            if prediction["tokens"] > caps.max_tokens:
+                problem = f"got {prediction['tokens']} tokens, expected at most max_tokens = {caps.max_tokens}."
+                return FieldError(f"texts[{index}]", problem, "cut the text.")
+        return None
 
 
 INTERFACE = Interface(
@@ -89,66 +99,6 @@ INTERFACE = Interface(
     caps=Caps,
     question=Question,
     answer=PredictAnswer,
-    state=ModelAnswer,
+    state=LabelledState,
 )
-
-
-def load_model(parts: Path) -> TextClassifier:
-    """Read a registered classifier.
-
-    Raises IntegrityError (E-INT-001).
-    """
-    return TextClassifier.load(parts)
-
-
-def warm_up(classifier: TextClassifier) -> bool:
-    """Have a classifier answer once; tells whether its probabilities are finite."""
-    return bool(np.isfinite(classifier.predict_probabilities(SMOKE_TEXTS)).all())
-
-
-def describe_model(classifier: TextClassifier) -> dict[str, Any]:
-    """Labels, and how texts are cut."""
-    serving = classifier.serving
-    return {"labels": list(classifier.labels), "max_length": serving.max_length, "keep": serving.keep}
-
-
-def answer_questions(
-    classifier: TextClassifier,
-    questions: Sequence[Question],
-    caps: Caps,
-    *,
-    label: str,  # noqa: ARG001 (texts leave nothing to come back to)
-) -> Answered:
-    """Classify the texts of several questions at once; one with a text beyond `max_tokens` gets a fault."""
-    reading = classifier.read([text for question in questions for text in question.texts])
-    probabilities = classifier.score(reading)
-    predictions = describe_predictions(classifier, reading, probabilities)
-    ends = accumulate(question.num_items for question in questions)
-    parts = (predictions[end - asked.num_items : end] for end, asked in zip(ends, questions, strict=True))
-    profile = classifier.profile(reading, probabilities)
-    return Answered(answers=[_answer(part, caps) for part in parts], profiles=[profile])
-
-
-def describe_predictions(classifier: TextClassifier, reading: Reading, probabilities: np.ndarray) -> list[dict]:
-    """Lay out one prediction per text."""
-    labels, max_length = classifier.labels, classifier.serving.max_length
-    best = probabilities.argmax(axis=1).tolist()
-    rows = zip(best, probabilities.tolist(), reading.length.tolist(), reading.oov_share.tolist(), strict=True)
-    return [
-        {
-            "label": labels[index],
-            "probabilities": dict(zip(labels, row, strict=True)),
-            "tokens": length,
-            "truncated": length > max_length,
-            "oov_share": oov_share,
-        }
-        for index, row, length, oov_share in rows
-    ]
-
-
-def _answer(predictions: list[dict], caps: Caps) -> dict[str, Any] | FieldError:
-    for index, prediction in enumerate(predictions):
-        if prediction["tokens"] > caps.max_tokens:
-            problem = f"got {prediction['tokens']} tokens, expected at most max_tokens = {caps.max_tokens}."
-            return FieldError(f"texts[{index}]", problem, "cut the text.")
-    return {"predictions": predictions}
+SERVICE = TextService(INTERFACE=INTERFACE, labeller=TextClassifier, samples=["One of the best films of the year.", ""])

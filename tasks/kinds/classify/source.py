@@ -1,11 +1,11 @@
-"""Which texts to read: files of any form, folders with a class each, or a built-in data set."""
+"""Which texts to read: one's own files, or a built-in data set."""
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from tasks.sources.settings import LabelledSource
+from tasks.text.source import TextSource
 
 PRESETS = {
     "files": {},
@@ -15,33 +15,11 @@ PRESETS = {
 }
 
 
-class SourceSettings(LabelledSource):
+class SourceSettings(TextSource):
     """Which rows to read, and how text, label and official split are found in them."""
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = PRESETS
-    reads_documents: ClassVar[bool] = True
 
     dataset: Literal["reviews", "imdb", "files"] = Field(
         "files", description="`reviews` is in an installed package, `imdb` is downloaded, `files` are your own."
     )
-    format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "folder"] = Field(
-        "auto", description="How files are read; `auto` goes by the suffix, `folder` means one folder per class."
-    )
-    text_column: str = Field("text", min_length=1, max_length=256, description="Column that holds the text.")
-    include: str = Field("*.txt", min_length=1, max_length=256, description="Pattern of the documents in a folder.")
-
-    @model_validator(mode="after")
-    def _names_columns_once(self) -> Self:
-        columns = [self.text_column, self.label_column, self.split_column]
-        if len(set(columns)) < len(columns):
-            raise ValueError("text_column, label_column and split_column must differ")
-        return self
-
-    @property
-    def documents(self) -> str:
-        """Pattern of the documents in a folder or an archive."""
-        return self.include
-
-    def named_columns(self) -> dict[str, str]:
-        """The columns of text, label and, if there is one, official split."""
-        return {"text": self.text_column, **super().named_columns()}

@@ -13,10 +13,9 @@ from pydantic import Field, PositiveFloat
 
 from rnnmodels.config import Settings
 from tasks.contract.summaries import ModelSummary
-from tasks.kinds.classify_series.frames import SPLITS
 from tasks.kinds.classify_series.numbers import VALUES_COLUMN
-from tasks.kinds.classify_series.summaries import EncodedSequencesSummary
 from tasks.labelled.linear import write_regression
+from tasks.labelled.summaries import SPLITS, EncodedSummary
 from tasks.store.artefacts import Artefact
 
 NAME = "figures-logistic"
@@ -45,7 +44,7 @@ def measure_sequence(values: np.ndarray) -> np.ndarray:
 def read_figures(encoded: Artefact, split: str) -> tuple[pl.DataFrame, np.ndarray]:
     """Rows of a split (row, target), and their statistics [rows, statistics]."""
     rows = pl.read_parquet(encoded.file(f"{split}.parquet"))
-    shape = (-1, len(EncodedSequencesSummary.of(encoded).channels))
+    shape = (-1, len(EncodedSummary.of(encoded).channels))
     figures = [measure_sequence(values.to_numpy().reshape(shape).astype(np.float64)) for values in rows[VALUES_COLUMN]]
     return rows.select("row", "target"), np.stack(figures)
 

@@ -1,17 +1,14 @@
 """A fitted classifier of sequences as it is served: a raw table in, one label with probabilities per sequence out.
 
 This module and all it reaches travel with the registered model, so it knows neither Prefect nor MLflow.
-Its folder holds `model.safetensors`, `model.json`, `scaler.json`, `labels.json` and `serving.json`, which says how
-tables are read.
 """
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 import polars as pl
 
 from tasks.contract.notes import Notes
@@ -20,40 +17,30 @@ from tasks.contract.table_model import Refusal
 from tasks.errors import InputError
 from tasks.kinds.classify_series.frames import read_in_chunks
 from tasks.kinds.classify_series.ingest import write_sequences
-from tasks.kinds.classify_series.numbers import VALUES_COLUMN, encode_sequences, truncated_steps
+from tasks.kinds.classify_series.numbers import SCALER_FILE, VALUES_COLUMN, encode_sequences
 from tasks.kinds.classify_series.profile import WATCH, measure_sequences
 from tasks.kinds.classify_series.source import SequenceSource, SequenceTable, UnlabelledSource
-from tasks.labelled.calibration import calibrated_probabilities
-from tasks.labelled.profile import profile_rows
-from tasks.panel.frames import ROWS_FILE
+from tasks.labelled.labeller import Labeller, LabellerServing, ReadRows
+from tasks.labelled.summaries import LABELS_FILE
+from tasks.panel.frames import ROWS_FILE, bare_name
 from tasks.panel.refusals import refuse_missing_channels
 from tasks.panel.scaler import Scaler
 from tasks.panel.served_table import PanelModel
-from tasks.registry.served_parts import read_serving, write_serving
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
-from tasks.sources.served_source import LABELS_ASIDE, NAMES_FILES, ServedSource
+from tasks.sources.served_source import LABELS_ASIDE, NAMES_FILES
 
 if TYPE_CHECKING:
     from rnnmodels.classifiers.series_classifier import SeriesClassifier
 
-KIND = "classify-series"
-PARTS = ("model.safetensors", "model.json", "scaler.json", "labels.json")
 SEQUENCE = "sequence"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Serving(ServedSource[SequenceTable]):
-    """How a classifier reads sequences: the source's columns, the channels, the steps kept, softmax temperature."""
+class Serving(LabellerServing[SequenceTable]):
+    """How a classifier reads sequences."""
 
     not_obeyed: ClassVar[Mapping[str, str]] = NAMES_FILES | LABELS_ASIDE
-
-    name: str
-    channels: tuple[str, ...]
-    max_length: int
-    keep: str
-    temperature: float
-    batch_steps: int
 
     @classmethod
     def trained_as(cls) -> type[SequenceTable]:
@@ -72,31 +59,34 @@ class Serving(ServedSource[SequenceTable]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SequenceLabeller(PanelModel[SequenceTable]):
+class SequenceLabeller(Labeller[pl.DataFrame], PanelModel[SequenceTable]):
     """A model in evaluation mode with the scaler and the labels it was fitted with."""
 
-    model: "SeriesClassifier"
+    kind = "classify-series"
+    serving_type = Serving
+    encoder_files = (SCALER_FILE, LABELS_FILE)
+    watch = WATCH
+
     scaler: Scaler
-    labels: tuple[str, ...]
     serving: Serving
 
     @classmethod
-    def load(cls, folder: Path) -> "SequenceLabeller":
-        """Read a folder after checking the SHA-256 of each file.
-
-        Raises IntegrityError (E-INT-001).
-        """
+    def load_network(cls, folder: Path) -> "SeriesClassifier":
+        """Read a network of numbers."""
         from rnnmodels.classifiers.series_classifier import SeriesClassifier
         from rnnmodels.training.checkpoint import load_model
 
-        fields = read_serving(folder)
-        fields["channels"] = tuple(fields["channels"])
-        return cls(
-            model=load_model(SeriesClassifier, folder),
-            scaler=Scaler.from_dict(json.loads((folder / "scaler.json").read_bytes())),
-            labels=tuple(json.loads((folder / "labels.json").read_bytes())),
-            serving=Serving(**fields),
-        )
+        return load_model(SeriesClassifier, folder)
+
+    @classmethod
+    def load_encoder(cls, folder: Path) -> dict[str, Any]:
+        """Read the scaler."""
+        return {"scaler": Scaler.from_dict(json.loads((folder / SCALER_FILE).read_bytes()))}
+
+    @property
+    def channels(self) -> list[str]:
+        """The channels, in the order in which the network reads them."""
+        return [bare_name(name) for name in self.scaler.columns]
 
     def store_rows(
         self, folder: Path, inputs: Inputs, intake: Intake[SequenceTable], refusals: list[Refusal] | None
@@ -145,34 +135,25 @@ class SequenceLabeller(PanelModel[SequenceTable]):
 
         Raises InputError: E-SEQ-003 for a channel that is not there, E-SER-009, E-SER-010.
         """
-        encoded = self.encode(sequences)
-        probabilities = calibrated_probabilities(self._score(encoded), self.serving.temperature)
+        read = self.read(sequences)
+        probabilities = self.score(read.sequences)
         if profiles is not None:
-            values = measure_sequences(sequences, encoded, self.serving.channels)
             true_labels = sequences["label"].to_list() if "label" in sequences.columns else None
-            told = {"labels": self.labels, "true_labels": true_labels, "watch": WATCH}
-            profiles.append(profile_rows(values, probabilities=probabilities, **told))
-        answers = [self.labels[index] for index in probabilities.argmax(axis=1)]
-        columns = {f"probability_{label}": probabilities[:, index] for index, label in enumerate(self.labels)}
-        return pl.DataFrame({SEQUENCE: sequences["series"], "label": pl.Series(answers, dtype=pl.String), **columns})
+            profiles.append(self.profile(read, probabilities, true_labels))
+        return pl.DataFrame({SEQUENCE: sequences["series"], **self.tabulate(probabilities)})
 
-    def predict_logits(self, sequences: pl.DataFrame) -> np.ndarray:
-        """Logits [n, classes] of sequences, in their order."""
-        return self._score(self.encode(sequences))
+    @classmethod
+    def take(cls, rows: pl.DataFrame) -> pl.DataFrame:
+        """The sequences themselves."""
+        return rows
 
-    def _score(self, encoded: list[np.ndarray]) -> np.ndarray:
-        from rnnmodels.classifiers.inference import predict_sequences
-
-        return predict_sequences(self.model, encoded, batch_steps=self.serving.batch_steps)
-
-    def encode(self, sequences: pl.DataFrame) -> list[np.ndarray]:
+    def read(self, rows: pl.DataFrame) -> ReadRows:
         """Scale and cut sequences as in training: float32 [steps, channels] each."""
-        self._refuse_other_channels(sequences)
-        encoded = encode_sequences(sequences, self.scaler).to_frame()
-        size = len(self.serving.channels)
-        cut = {"max_length": self.serving.max_length, "keep": self.serving.keep, "size": size}
-        values = encoded.select(truncated_steps(pl.col(VALUES_COLUMN), **cut)).to_series()
-        return [numbers.to_numpy().reshape(-1, size) for numbers in values]
+        self._refuse_other_channels(rows)
+        size = len(self.channels)
+        cut = encode_sequences(rows, self.scaler).to_frame().select(self.cut(pl.col(VALUES_COLUMN), size)).to_series()
+        encoded = [numbers.to_numpy().reshape(-1, size) for numbers in cut]
+        return ReadRows(sequences=encoded, values=measure_sequences(rows, encoded, self.channels))
 
     def _part_readable(self, sequences: pl.DataFrame, refusals: list[Refusal]) -> pl.DataFrame:
         """Keep the sequences that can be scaled; halves are tried apart, so few bad ones among many are found soon.
@@ -188,7 +169,7 @@ class SequenceLabeller(PanelModel[SequenceTable]):
         if sequences.is_empty():
             return []
         try:
-            self.encode(sequences)
+            self.read(sequences)
         except InputError as error:
             if sequences.height == 1:
                 refusals.append(Refusal(sequences["series"][0], error))
@@ -200,9 +181,4 @@ class SequenceLabeller(PanelModel[SequenceTable]):
         return [part for half in halves for part in self._readable_parts(half, refusals)]
 
     def _refuse_other_channels(self, sequences: pl.DataFrame) -> None:
-        refuse_missing_channels("E-SEQ-003", sequences, self.serving.channels)
-
-
-def complete_labeller(folder: Path, serving: Serving) -> None:
-    """Complete a folder that holds model, scaler and labels with `serving.json`."""
-    write_serving(folder, kind=KIND, serving=asdict(serving), parts=PARTS)
+        refuse_missing_channels("E-SEQ-003", sequences, self.channels)

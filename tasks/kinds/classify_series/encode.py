@@ -13,17 +13,16 @@ from pydantic import Field
 
 from rnnmodels.config import Settings
 from tasks.errors import quoted
-from tasks.kinds.classify_series.frames import SPLITS, read_in_chunks, scatter_steps
-from tasks.kinds.classify_series.numbers import VALUES_COLUMN, encode_sequences
-from tasks.kinds.classify_series.summaries import EncodedSequencesSummary, SequenceSplitSummary
+from tasks.kinds.classify_series.frames import read_in_chunks, scatter_steps
+from tasks.kinds.classify_series.numbers import SCALER_FILE, VALUES_COLUMN, encode_sequences
+from tasks.kinds.classify_series.summaries import SequenceSplitSummary
+from tasks.labelled.summaries import LABELS_FILE, SPLITS, EncodedSummary
 from tasks.panel.frames import bare_name
 from tasks.panel.rounding import describe_rounded, find_rounded
 from tasks.panel.scaler import Scaler, fit_scale
 from tasks.progress import Progress, emit
 from tasks.store.artefacts import Artefact
 
-SCALER_FILE = "scaler.json"
-LABELS_FILE = "labels.json"
 # A share of sequences beyond which it matters that they rest where a channel's scale does not see them move.
 MANY = 0.01
 SCHEMA = pa.schema(
@@ -57,7 +56,7 @@ class SequenceScaleSettings(Settings):
     )
 
 
-def write_encoded(folder: Path, *, splits: Artefact, settings: SequenceScaleSettings) -> EncodedSequencesSummary:
+def write_encoded(folder: Path, *, splits: Artefact, settings: SequenceScaleSettings) -> EncodedSummary:
     """Write each split's scaled sequences, `scaler.json` and `labels.json`; returns counts and warnings.
 
     A file has the columns row, target, length and `values`: the numbers of a step after those of the step before.
@@ -68,12 +67,14 @@ def write_encoded(folder: Path, *, splits: Artefact, settings: SequenceScaleSett
     divided = SequenceSplitSummary.of(splits)
     labels, channels = divided.labels, divided.channels
     scaler = fit_scaler(files["train"], channels, settings)
-    written = {name: _write_scaled(folder / f"{name}.parquet", path, scaler, labels) for name, path in files.items()}
+    written = {
+        name: _write_scaled(folder / f"{name}.parquet", path, scaler, divided.target) for name, path in files.items()
+    }
     (folder / SCALER_FILE).write_text(json.dumps(scaler.to_dict(), indent=1), encoding="utf-8")
     (folder / LABELS_FILE).write_text(json.dumps(labels, ensure_ascii=False), encoding="utf-8")
     constant = [bare_name(name) for name, scale in scaler.columns.items() if scale.is_constant]
     shown = ", ".join(map(quoted, constant))
-    return EncodedSequencesSummary(
+    return EncodedSummary(
         rows=sum(divided.splits[name] for name in SPLITS),
         labels=labels,
         channels=channels,
@@ -105,14 +106,12 @@ def find_problems(split: str, written: Written, scaler: Scaler) -> Iterator[str]
             yield describe_rounded(found["series"], column=name, splits=[split], remedy=remedy)
 
 
-def _write_scaled(target: Path, source: Path, scaler: Scaler, labels: list[str]) -> Written:
+def _write_scaled(target: Path, source: Path, scaler: Scaler, number: pl.Expr) -> Written:
     """Write one split's scaled sequences."""
-    number_of = {label: index for index, label in enumerate(labels)}
     written = Written()
     with pq.ParquetWriter(target, SCHEMA, compression="lz4") as writer:
         for sequences in read_in_chunks(source):
-            target_number = pl.col("label").replace_strict(number_of, return_dtype=pl.UInt16).alias("target")
-            encoded = sequences.select("row", target_number, "length", encode_sequences(sequences, scaler))
+            encoded = sequences.select("row", number.alias("target"), "length", encode_sequences(sequences, scaler))
             writer.write_table(encoded.to_arrow().cast(SCHEMA))
             written.sequences += sequences.height
             written.steps += int(sequences["length"].sum())

@@ -8,7 +8,6 @@ import polars as pl
 from tasks.panel.frames import VALUES
 from tasks.panel.policies import Sheet
 
-SPLITS = ("train", "valid", "test")
 # Steps that are in memory at once while sequences are taken apart.
 CHUNK_STEPS = 200_000
 

@@ -5,13 +5,14 @@ memory once, while they are gathered.
 """
 
 import contextlib
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 
 from tasks.contract.table_model import Refusal
 from tasks.errors import InputError, quoted
-from tasks.kinds.classify_series.cells import LabelledRowParser
 from tasks.kinds.classify_series.frames import gather_sequences
 from tasks.kinds.classify_series.incomplete import describe_incomplete, find_incomplete, leave_out
 from tasks.kinds.classify_series.source import SequenceSource, SequenceTable
@@ -28,7 +29,7 @@ from tasks.progress import Progress, emit
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
 from tasks.sources.readers import read_files
-from tasks.sources.row_checks import count_names
+from tasks.sources.row_checks import Check, count_names, label_checks, renamed_label, with_label_and_split
 
 STEPS_FILE = "steps.parquet"
 # Few sequences are in memory at once where a file of them is read in parts.
@@ -36,6 +37,32 @@ GROUP_SEQUENCES = 1_000
 MAX_LABELS = 1_000
 LABELS = pl.Schema({"series": pl.String, "label": pl.String})
 MIN_LABELS = 2
+
+
+class LabelledRowParser(RowParser):
+    """Parses the batches of a source of labelled sequences."""
+
+    def __init__(self, settings: SequenceSource) -> None:
+        super().__init__(settings)
+        self._labels = settings
+
+    def __call__(self, raw: pl.DataFrame, intake: Intake) -> pl.DataFrame:
+        """Return the good rows, with the columns of `schema`.
+
+        Raises InputError: E-DATA-012, -013, -021, -022, E-ENC-004, and what `RowParser` raises.
+        """
+        rows = super().__call__(with_label_and_split(raw), intake)
+        intake.spellings.add(rows)
+        return rows.with_columns(label=renamed_label(self._labels))
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """Columns of a good row: those of every parser, then label and split."""
+        return pa.schema([*super().schema, ("label", pa.large_string()), ("split", pa.large_string())])
+
+    def checks(self) -> list[Check]:
+        """List what a row must be, in the order in which the checks speak."""
+        return [*super().checks(), *label_checks(self._labels)]
 
 
 def write_rows(folder: Path, *, settings: SequenceSource, inputs: Inputs, digest: str) -> StepsSummary:

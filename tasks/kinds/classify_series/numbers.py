@@ -12,6 +12,7 @@ from tasks.kinds.classify_series.frames import scatter_steps
 from tasks.panel.frames import bare_name
 from tasks.panel.scaler import Scaler
 
+SCALER_FILE = "scaler.json"
 VALUES_COLUMN = "values"
 
 
@@ -26,17 +27,6 @@ def encode_sequences(sequences: pl.DataFrame, scaler: Scaler) -> pl.Series:
     ends = np.cumsum(sequences["length"].to_numpy(), dtype=np.int64) * numbers.shape[1]
     lists = pa.LargeListArray.from_arrays(np.concatenate([[0], ends]), pa.array(numbers.reshape(-1)))
     return pl.Series(VALUES_COLUMN, lists)
-
-
-def truncated_steps(values: pl.Expr, *, max_length: int, keep: str, size: int) -> pl.Expr:
-    """At most `max_length` steps of `size` numbers each: the `head`, the `tail`, or half from `both` ends."""
-    if keep == "head":
-        return values.list.head(max_length * size)
-    if keep == "tail":
-        return values.list.tail(max_length * size)
-    num_head = max_length // 2
-    ends = pl.concat_list(values.list.head(num_head * size), values.list.tail((max_length - num_head) * size))
-    return pl.when(values.list.len() > max_length * size).then(ends).otherwise(values)
 
 
 def _refuse_infinite(steps: pl.DataFrame, names: list[str]) -> None:

@@ -11,16 +11,22 @@ from tasks.contract.recipe import Recipe
 from tasks.kinds.classify_series.baseline import BASELINES, SequenceBaselineSettings
 from tasks.kinds.classify_series.encode import SequenceScaleSettings
 from tasks.kinds.classify_series.fit import SequenceCandidate
-from tasks.kinds.classify_series.shard import SequenceShardSettings
 from tasks.kinds.classify_series.source import SequenceSource
 from tasks.kinds.classify_series.split import SequenceSplitSettings
 from tasks.labelled.evaluate import ClassificationSettings
 from tasks.labelled.promotion import PromotionSettings
+from tasks.labelled.shard import BucketSettings
 
 RECURRENT_SERIES_CLASSIFIERS = [
     SequenceCandidate(name="gru", model=SeriesArchitecture(cell="gru", bidirectional=True)),
     SequenceCandidate(name="lstm", model=SeriesArchitecture(cell="lstm", bidirectional=True)),
 ]
+
+
+class SequenceShardSettings(BucketSettings):
+    """How sequences are cut, bucketed and padded."""
+
+    num_widths: int = Field(8, ge=1, le=256, description="Maximum number of bucket widths.")
 
 
 class ClassifySeriesRecipe(Recipe):
@@ -52,16 +58,16 @@ CLASSIFY_SERIES = Kind(
     ingest=LazyModule("tasks.kinds.classify_series.ingest"),
     split=LazyModule("tasks.kinds.classify_series.split"),
     encode=LazyModule("tasks.kinds.classify_series.encode"),
-    shard=LazyModule("tasks.kinds.classify_series.shard"),
+    shard=LazyModule("tasks.labelled.shard"),
     fit=LazyModule("tasks.kinds.classify_series.fit"),
     baseline=LazyModule("tasks.kinds.classify_series.baseline"),
-    evaluate=LazyModule("tasks.kinds.classify_series.evaluate"),
-    register=LazyModule("tasks.kinds.classify_series.register"),
-    gate=LazyModule("tasks.kinds.classify_series.gate"),
+    evaluate=LazyModule("tasks.kinds.classify_series.evaluate", "EVALUATION"),
+    register=LazyModule("tasks.kinds.classify_series.register", "REGISTRATION"),
+    gate=LazyModule("tasks.kinds.classify_series.gate", "GATE"),
     report=LazyModule("tasks.kinds.classify_series.report"),
     predict=LazyModule("tasks.kinds.classify_series.predict"),
-    served_model="tasks.kinds.classify_series.served_model",
+    served_model="tasks.panel.served_model",
     warm_start=LazyModule("tasks.kinds.classify_series.warm_start"),
-    monitor=LazyModule("tasks.kinds.classify_series.monitor"),
+    monitor=LazyModule("tasks.kinds.classify_series.profile"),
     serve=LazyModule("tasks.kinds.classify_series.serve"),
 )

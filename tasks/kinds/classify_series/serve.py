@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from tasks.contract.interface import Answered, Interface
 from tasks.kinds.classify_series.classifier import SEQUENCE, SequenceLabeller
-from tasks.labelled.calibration import calibrated_probabilities
+from tasks.labelled.serve import describe_labeller
 from tasks.panel.served_table import ReadTable
 from tasks.prediction.asked_tables import (
     REFUSED,
@@ -83,22 +83,15 @@ load_model = SequenceLabeller.load
 
 def warm_up(labeller: SequenceLabeller) -> bool:
     """Have a classifier answer once; tells whether its probabilities are finite."""
-    from rnnmodels.classifiers.inference import predict_sequences
-
-    steps = [np.zeros((1, len(labeller.serving.channels)), np.float32)]
-    logits = predict_sequences(labeller.model, steps, batch_steps=1)
-    return bool(np.isfinite(calibrated_probabilities(logits, labeller.serving.temperature)).all())
+    return bool(np.isfinite(labeller.score([np.zeros((1, len(labeller.channels)), np.float32)])).all())
 
 
 def describe_model(labeller: SequenceLabeller) -> dict[str, Any]:
     """What it reads, its labels, and how sequences are cut."""
-    serving = labeller.serving
     return {
         "columns": describe_columns(labeller),
-        "channels": list(serving.channels),
-        "labels": list(labeller.labels),
-        "max_length": serving.max_length,
-        "keep": serving.keep,
+        "channels": labeller.channels,
+        **describe_labeller(labeller),
     }
 
 

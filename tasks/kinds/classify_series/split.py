@@ -7,7 +7,8 @@ import polars as pl
 
 from tasks.errors import InputError, quoted
 from tasks.kinds.classify_series.summaries import SequenceSplitSummary, StepsSummary
-from tasks.labelled.split import DivisionSettings, must_hold, write_division
+from tasks.labelled.division import DivisionSettings
+from tasks.labelled.split import must_hold, write_division
 from tasks.panel.frames import VALUES
 from tasks.store.artefacts import Artefact
 

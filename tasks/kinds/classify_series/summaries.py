@@ -1,6 +1,6 @@
 """What the stages read of one another about sequences, beyond what they read about all labelled rows."""
 
-from tasks.labelled.summaries import EncodedSummary, LabelledSplitSummary
+from tasks.labelled.summaries import LabelledSplitSummary
 from tasks.panel.summaries import OrderedSummary
 
 
@@ -13,11 +13,5 @@ class StepsSummary(OrderedSummary):
 
 class SequenceSplitSummary(LabelledSplitSummary):
     """Divided sequences."""
-
-    channels: list[str]
-
-
-class EncodedSequencesSummary(EncodedSummary):
-    """Scaled sequences."""
 
     channels: list[str]

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from tasks.contract.initial import match_channels, match_names, store_initial
-from tasks.kinds.classify_series.encode import LABELS_FILE, SCALER_FILE
-from tasks.labelled.summaries import EncodedSummary
+from tasks.kinds.classify_series.numbers import SCALER_FILE
+from tasks.labelled.summaries import LABELS_FILE, EncodedSummary
 from tasks.panel.scaler import ColumnScale, Scaler
 from tasks.registry.registered_model import RegisteredModel
 from tasks.store.artefacts import Artefact

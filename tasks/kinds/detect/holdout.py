@@ -33,7 +33,7 @@ class DetectionHoldout(Holdout):
     `stride` counts the rows of a series from one to the next. Errors are counted in levels of `scaler`.
     """
 
-    unit: ClassVar[str] = "windows"  # that end with the rows
+    unit: str = "windows"  # that end with the rows
     edges: ClassVar[NDArray[np.int64]] = np.array([0, 1])  # one row of the horizon is forecast, which is one part
 
     splits: Artefact

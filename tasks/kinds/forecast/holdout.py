@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -36,7 +36,7 @@ class ForecastHoldout(Holdout):
     `stride` counts the steps from one window to the next; errors are counted in the units of `scaler`.
     """
 
-    unit: ClassVar[str] = "windows"
+    unit: str = "windows"
 
     splits: Artefact
     origins: np.ndarray

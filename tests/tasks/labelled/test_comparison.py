@@ -4,15 +4,19 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks.kinds.classify.gate import Holdout
 from tasks.labelled.gate import compare_scores
 from tasks.labelled.promotion import PromotionSettings
-from tasks.labelled.scoring import Scores, log_losses
+from tasks.labelled.scoring import LabelledHoldout, Scores, log_losses
 from tasks.promotion.comparison import find_objections
 
 ROWS = 400
-HOLDOUT = Holdout(
-    texts=pl.Series(["x" * (1 + row // 4) for row in range(ROWS)]), labels=pl.Series(["neg", "pos"] * 200), digest="d"
+HOLDOUT = LabelledHoldout(
+    kind="classify",
+    questions=[],
+    lengths=1 + np.arange(ROWS) // 4,
+    length_unit="characters",
+    labels=pl.Series(["neg", "pos"] * 200),
+    digest="d",
 )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tasks.contract.lineage import Lineage
 from tasks.errors import InputError
-from tasks.kinds.classify.gate import read_holdout
+from tasks.kinds.classify.gate import GATE
 from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.labelled.scoring import score_logits
 from tasks.split import split
@@ -36,7 +36,7 @@ def warnings_of(splits: Artefact) -> list[str]:
 
 
 def holdout_of(splits: Artefact):
-    return read_holdout(Lineage(rows=splits, splits=splits, encoded=splits, shards=splits))
+    return GATE.read_holdout(Lineage(rows=splits, splits=splits, encoded=splits, shards=splits))
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from tasks.contract.profile import UNLISTED, Profile, read_profile
 from tasks.kinds.classify.classifier import TextClassifier
 from tasks.kinds.classify_series.profile import WATCH as SEQUENCES
 from tasks.labelled.profile import WATCH, profile_rows
+from tasks.labelled.truncation import truncated
 from tasks.panel.profile import WATCH as SERIES
 from tasks.promotion import named_models
 
@@ -137,40 +138,44 @@ def validation_rows(reviews):
 def test_reading_a_text_tells_what_truncation_would_hide(classifier):
     reading = classifier.read(["great film", "zzzz great qqqq film", "great film " * 30, ""])
 
-    assert reading.length.tolist() == [2, 4, 60, 1]
-    assert reading.oov_share.tolist() == [0, 0.5, 0, 1]
+    assert reading.values["length"].tolist() == [2, 4, 60, 1]
+    assert reading.values["oov_share"].tolist() == [0, 0.5, 0, 1]
     assert [len(sequence) for sequence in reading.sequences] == [2, 4, 20, 1]
     assert len(reading) == 4
 
 
 @pytest.mark.parametrize("keep", ["head", "tail", "both"])
-def test_what_is_read_is_what_the_encoder_reads(classifier, reviews, keep):
-    encoder = dataclasses.replace(classifier.encoder, keep=keep, max_length=7)
-    texts = validation_rows(reviews)["text"].to_list()
+def test_what_is_read_is_cut_as_in_training(classifier, reviews, keep):
+    serving = dataclasses.replace(classifier.serving, keep=keep, max_length=7)
+    rows = validation_rows(reviews)
 
-    reading = dataclasses.replace(classifier, encoder=encoder).read(texts)
+    reading = dataclasses.replace(classifier, serving=serving).read(rows["text"].to_list())
 
-    for sequence, expected in zip(reading.sequences, encoder.encode(texts), strict=True):
-        np.testing.assert_array_equal(sequence, expected)
+    ids = classifier.vocabulary.ids_of_text(pl.col("text"))
+    expected = rows.select(truncated(ids, max_length=7, keep=keep)).to_series().to_list()
+    assert [sequence.tolist() for sequence in reading.sequences] == expected
+    assert max(map(len, expected)) == 7
 
 
 def test_scoring_a_reading_is_predicting_its_texts(classifier):
     texts = ["a great and moving film", "dull, boring and flat"]
 
-    np.testing.assert_array_equal(classifier.score(classifier.read(texts)), classifier.predict_probabilities(texts))
+    np.testing.assert_array_equal(
+        classifier.score(classifier.read(texts).sequences), classifier.predict_probabilities(texts)
+    )
 
 
 def test_nothing_read_is_an_empty_profile(classifier):
     reading = classifier.read([])
 
-    assert classifier.score(reading).shape == (0, 2)
-    assert classifier.profile(reading, classifier.score(reading), []) == Profile.empty()
+    assert classifier.score(reading.sequences).shape == (0, 2)
+    assert classifier.profile(reading, classifier.score(reading.sequences), []) == Profile.empty()
 
 
 def test_the_reference_is_what_the_served_model_sees_in_the_validation_rows(folder, classifier, reviews):
     rows = validation_rows(reviews)
     reading = classifier.read(rows["text"].to_list())
-    seen = classifier.profile(reading, classifier.score(reading), rows["label"].to_list())
+    seen = classifier.profile(reading, classifier.score(reading.sequences), rows["label"].to_list())
 
     reference = read_profile(folder)
 

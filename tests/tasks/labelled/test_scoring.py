@@ -7,7 +7,7 @@ import pytest
 
 from tasks.contract.lineage import Lineage
 from tasks.kinds.classify.classifier import TextClassifier
-from tasks.kinds.classify.gate import read_holdout, score_model
+from tasks.kinds.classify.gate import GATE
 from tasks.promotion import named_models
 from tasks.store import artefacts
 from tasks.store.manifest import Summary
@@ -28,22 +28,22 @@ def test_test_rows_are_the_same_whatever_their_order_and_numbers():
     relabelled = rows.with_columns(label=pl.Series(["x", "x", "x"]))
 
     first, second, other = (
-        read_holdout(lineage_of(frame, key)) for key, frame in enumerate([rows, shuffled, relabelled])
+        GATE.read_holdout(lineage_of(frame, key)) for key, frame in enumerate([rows, shuffled, relabelled])
     )
 
     assert first.digest == second.digest != other.digest
-    assert (first.texts.to_list(), first.labels.to_list()) == (["a", "b", "c"], ["y", "x", "x"])
+    assert (first.questions, first.labels.to_list()) == (["a", "b", "c"], ["y", "x", "x"])
 
 
 def test_a_model_answers_the_same_rows_once(rivals, reviews, monkeypatch):
-    holdout = read_holdout(reviews[0])
-    scores = score_model(named_models.resolve_whole_model("reviews/2"), holdout)
+    holdout = GATE.read_holdout(reviews[0])
+    scores = GATE.score_model(named_models.resolve_whole_model("reviews/2"), holdout)
     monkeypatch.setattr(TextClassifier, "load", lambda folder: pytest.fail("scored twice"))
 
-    again = score_model(named_models.resolve_whole_model("reviews/2"), holdout)
+    again = GATE.score_model(named_models.resolve_whole_model("reviews/2"), holdout)
 
     assert (again.hits == scores.hits).all()
     assert scores.figures["loss"] > 0
     assert (again.version, again.undefined, holdout.rows) == ("2", 0, 40)
     with pytest.raises(pytest.fail.Exception, match="scored twice"):
-        score_model(named_models.resolve_whole_model("reviews/2"), dataclasses.replace(holdout, digest="other"))
+        GATE.score_model(named_models.resolve_whole_model("reviews/2"), dataclasses.replace(holdout, digest="other"))

@@ -19,9 +19,8 @@ from tasks.fit import fit
 from tasks.ingest import ingest
 from tasks.kinds.classify_series.encode import SequenceScaleSettings
 from tasks.kinds.classify_series.fit import SequenceCandidate
-from tasks.kinds.classify_series.recipe import CLASSIFY_SERIES
-from tasks.kinds.classify_series.register import assemble_parts
-from tasks.kinds.classify_series.shard import SequenceShardSettings
+from tasks.kinds.classify_series.recipe import CLASSIFY_SERIES, SequenceShardSettings
+from tasks.kinds.classify_series.register import REGISTRATION
 from tasks.kinds.classify_series.source import SequenceSource
 from tasks.kinds.classify_series.split import SequenceSplitSettings
 from tasks.kinds.forecast.forecaster import complete_forecaster
@@ -90,7 +89,7 @@ def make_labeller(folder: Path) -> tuple[pl.DataFrame, str]:
         model = fit.fn(CLASSIFY_SERIES, shards, candidate)
         lineage = Lineage(rows=rows, splits=splits, encoded=encoded, shards=shards)
         evaluated = evaluate.fn(CLASSIFY_SERIES, model, lineage, ClassificationSettings(resamples=100))
-        assemble_parts(folder, lineage, Scored(model=model, evaluation=evaluated))
+        REGISTRATION.assemble_parts(folder, lineage, Scored(model=model, evaluation=evaluated))
     return draw_table(5, seed=9).drop("label"), "predictions"
 
 

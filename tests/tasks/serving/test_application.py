@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from starlette.testclient import TestClient
 
-from tasks.kinds.classify import serve
+from tasks.kinds.classify.serve import TextService
 from tasks.monitoring import seen
 from tasks.serving.application import create_application
 from tasks.serving.champion import ModelFollower
@@ -104,13 +104,13 @@ def test_with_a_token_only_health_is_open(open_client):
 
 def test_more_requests_than_may_wait_are_told_when_to_come_back(open_client, monkeypatch: pytest.MonkeyPatch):
     release = threading.Event()
-    describe = serve.describe_predictions
+    describe = TextService.add
 
     def slowly(*arguments: object) -> list[dict]:
         release.wait(10)
         return describe(*arguments)
 
-    monkeypatch.setattr(serve, "describe_predictions", slowly)
+    monkeypatch.setattr(TextService, "add", slowly)
     client = open_client(max_requests=3)
     with ThreadPoolExecutor(8) as threads:
         asked = [threads.submit(client.post, "/v1/predict", json={"texts": ["a"]}) for _ in range(8)]
@@ -138,7 +138,7 @@ def test_a_failure_of_the_model_is_one_line_in_the_log_and_none_of_the_clients_b
     def fail(*_arguments: object) -> None:
         raise RuntimeError("secret\n\x1b[31m")
 
-    monkeypatch.setattr(serve, "describe_predictions", fail)
+    monkeypatch.setattr(TextService, "add", fail)
 
     answer = open_client().post("/v1/predict", json={"texts": ["a"]})
 

@@ -13,7 +13,7 @@ import pytest
 import zstandard
 
 from tasks.errors import InputError, IntegrityError, ResourceError, RnnflowError
-from tasks.kinds.classify.row_checks import check_rows
+from tasks.kinds.classify.ingest import check_rows
 from tasks.kinds.classify.source import SourceSettings
 from tasks.sources import archives
 from tasks.sources.archives import read_members

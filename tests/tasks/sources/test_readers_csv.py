@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from tasks.errors import InputError
-from tasks.kinds.classify.row_checks import check_rows
+from tasks.kinds.classify.ingest import check_rows
 from tasks.kinds.classify.source import SourceSettings
 from tasks.sources.inputs import find_inputs
 from tasks.sources.intake import Intake

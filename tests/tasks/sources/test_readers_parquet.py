@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.errors import InputError, IntegrityError, ResourceError, RnnflowError
-from tasks.kinds.classify.row_checks import check_rows
+from tasks.kinds.classify.ingest import check_rows
 from tasks.kinds.classify.source import SourceSettings
 from tasks.sources.inputs import find_inputs
 from tasks.sources.intake import BATCH_BYTES, Intake

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import InputError
-from tasks.kinds.classify.row_checks import check_rows
+from tasks.kinds.classify.ingest import check_rows
 from tasks.kinds.classify.source import SourceSettings
 from tasks.kinds.classify_series.source import SequenceSource
 from tasks.sources.inputs import find_inputs

@@ -15,7 +15,6 @@ from tasks.errors import InputError
 from tasks.kinds.classify.classifier import Serving as TextServing
 from tasks.kinds.classify.ingest import write_rows as write_texts
 from tasks.kinds.classify.source import SourceSettings
-from tasks.kinds.classify.windows import open_input, read_windows
 from tasks.kinds.classify_series.classifier import Serving as SequenceServing
 from tasks.kinds.classify_series.ingest import write_rows as write_sequences
 from tasks.kinds.classify_series.ingest import write_sequences as write_unlabelled
@@ -30,6 +29,7 @@ from tasks.prediction.job import Columns
 from tasks.sources.inputs import find_inputs
 from tasks.sources.intake import Intake
 from tasks.sources.served_source import ServedSource, reading_rules
+from tasks.text.windows import open_input, read_windows
 
 KINDS = [TextServing, ForecastServing, DetectorServing, SequenceServing]
 WANTED, OTHER = "indoors", "outdoors"

@@ -115,7 +115,7 @@ def test_every_library_that_others_import_counts(foreign: Path):
 
 
 def test_the_code_of_others_is_shipped_as_it_is(foreign: Path, tmp_path: Path):
-    packages = copy_served_code("rooms.stage", tmp_path / "shipped")
+    packages = copy_served_code(tmp_path / "shipped", "rooms.stage")
 
     assert [package.name for package in packages] == ["rooms", "tasks"]
     shipped = {path.relative_to(tmp_path / "shipped").as_posix() for path in (tmp_path / "shipped").rglob("*.py")}

@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 from pydantic import Field, PositiveFloat
 
-from rnnflow_bits.encode import SPLITS
 from rnnmodels.config import Settings
 from tasks.contract.summaries import ModelSummary
 from tasks.labelled.linear import write_regression
+from tasks.labelled.summaries import SPLITS
 from tasks.store.artefacts import Artefact
 
 NAME = "ones-logistic"

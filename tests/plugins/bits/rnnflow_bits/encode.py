@@ -2,17 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
 
 from rnnmodels.config import Settings
-from tasks.labelled.summaries import EncodedSummary, LabelledSplitSummary
+from tasks.labelled.summaries import LABELS_FILE, SPLITS, EncodedSummary, LabelledSplitSummary
+from tasks.store.artefacts import Artefact
 
-if TYPE_CHECKING:
-    from tasks.store.artefacts import Artefact
-
-SPLITS = ("train", "valid", "test")
 VOCABULARY_SIZE = 3
 
 
@@ -25,14 +21,15 @@ def ids_of(text: pl.Expr) -> pl.Expr:
     return text.str.extract_all(".").list.eval(pl.element().cast(pl.UInt8) + 1)
 
 
-def write_encoded(folder: Path, *, splits: "Artefact", settings: BitSettings) -> EncodedSummary:
+def write_encoded(folder: Path, *, splits: Artefact, settings: BitSettings) -> EncodedSummary:
     """Fill the artefact's folder: ids of each split (row, target, length, tokens), and `labels.json`."""
-    labels, text = LabelledSplitSummary.of(splits).labels, pl.col("text")
-    target = pl.col("label").cast(pl.Enum(labels)).to_physical().cast(pl.UInt16)
-    columns = {"target": target, "length": text.str.len_chars(), "tokens": ids_of(text)}
-    encoded = {split: pl.read_parquet(splits.file(f"{split}.parquet")).select("row", **columns) for split in SPLITS}
-    for split, lines in encoded.items():
+    divided, text = LabelledSplitSummary.of(splits), pl.col("text")
+    columns = {"target": divided.target, "length": text.str.len_chars(), "tokens": ids_of(text)}
+    steps = {}
+    for split in SPLITS:
+        lines = pl.read_parquet(splits.file(f"{split}.parquet")).select("row", **columns)
         lines.write_parquet(folder / f"{split}.parquet")
-    (folder / "labels.json").write_text(json.dumps(labels, ensure_ascii=False), encoding="utf-8")
-    steps = {split: int(lines["length"].sum()) for split, lines in encoded.items()}
-    return EncodedSummary(rows=sum(map(len, encoded.values())), labels=labels, steps=steps)
+        steps[split] = int(lines["length"].sum())
+    (folder / LABELS_FILE).write_text(json.dumps(divided.labels, ensure_ascii=False), encoding="utf-8")
+    rows = sum(divided.splits[split] for split in SPLITS)
+    return EncodedSummary(rows=rows, labels=divided.labels, vocabulary_size=VOCABULARY_SIZE, steps=steps)

@@ -1,14 +1,13 @@
 """Questions that come over HTTP: lines in, a label with probabilities per line out."""
 
 import re
-from collections.abc import Sequence
 
-import numpy as np
 from pydantic import Field
 
 from rnnflow_bits.ingest import BITS
 from rnnflow_bits.labeller import LineLabeller
-from tasks.contract.interface import Answer, Answered, Caps, FieldError, Interface, ModelState, Question
+from tasks.contract.interface import Caps, FieldError, Interface, Question
+from tasks.labelled.serve import LabelledAnswer, LabelledService, LabelledState
 
 
 class LineCaps(Caps):
@@ -31,13 +30,6 @@ class LineQuestion(Question):
                 raise FieldError(f"lines[{index}]", "is no line of 0s and 1s.", "correct it, or leave it out.")
 
 
-class LineAnswer(Answer):
-    """The most probable label of each line, and the probability of every label."""
-
-    labels: list[str]
-    probabilities: list[dict[str, float]]
-
-
 INTERFACE = Interface(
     purpose="Labels lines of 0s and 1s",
     summary="Label lines",
@@ -46,26 +38,7 @@ INTERFACE = Interface(
     sample='{"lines": ["0110"]}',
     caps=LineCaps,
     question=LineQuestion,
-    answer=LineAnswer,
-    state=ModelState,
+    answer=LabelledAnswer,
+    state=LabelledState,
 )
-
-load_model = LineLabeller.load
-
-
-def warm_up(labeller: LineLabeller) -> bool:
-    """Have a model label a line; tells whether its numbers are finite."""
-    return bool(np.isfinite(labeller.predict_logits(["01"])).all())
-
-
-def describe_model(_labeller: LineLabeller) -> dict:
-    """Nothing beyond what is said of every model."""
-    return {}
-
-
-def answer_questions(labeller: LineLabeller, questions: Sequence[LineQuestion], _caps: Caps, *, label: str) -> Answered:
-    """Label the lines of several questions at once."""
-    probabilities = labeller.predict_probabilities([line for question in questions for line in question.lines])
-    parts = np.split(probabilities, np.cumsum([len(question.lines) for question in questions])[:-1])
-    answers = [{"labels": labeller.name_best(part), "probabilities": labeller.by_label(part)} for part in parts]
-    return Answered(answers=answers)
+SERVICE = LabelledService(INTERFACE=INTERFACE, labeller=LineLabeller, samples=["01"])

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 import polars as pl
 
-from tasks.labelled.split import DivisionSettings, must_hold, write_division
+from tasks.labelled.division import DivisionSettings
+from tasks.labelled.split import must_hold, write_division
 
 __all__ = ["LineSplitSettings", "must_hold", "write_splits"]
 

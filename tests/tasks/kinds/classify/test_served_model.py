@@ -11,9 +11,11 @@ import pytest
 
 from rnnmodels.durable import sha256_of_file
 from tasks.errors import InputError, IntegrityError
-from tasks.kinds.classify.classifier import MAX_CHARACTERS, TextClassifier, calibrated_probabilities, check_texts
+from tasks.kinds.classify.classifier import TextClassifier
+from tasks.labelled.calibration import calibrated_probabilities
 from tasks.promotion import named_models
 from tasks.registry import registered_model
+from tasks.text.readable import MAX_CHARACTERS, check_texts
 
 TEXTS = ["a great and moving film", "dull, boring and flat", "", "   \n", "\U0001f600\U0001f600", "zzzz qqqq"]
 
@@ -99,6 +101,14 @@ def test_a_changed_file_is_refused_before_it_is_read(model, tmp_path, name):
         f"E-INT-001 {folder / name}: is not the file that was registered (its SHA-256 differs or it is missing).\n"
         "Fix: restore the file, or register the model again."
     )
+
+
+def test_a_model_that_was_registered_under_the_earlier_name_of_a_field_is_read(model, classifier, tmp_path):
+    folder = shutil.copytree(model.parts, tmp_path / "classifier")
+    path = folder / "serving.json"
+    path.write_text(path.read_text().replace('"batch_steps"', '"batch_tokens"'))
+
+    assert TextClassifier.load(folder).serving == classifier.serving
 
 
 def test_a_changed_list_of_files_is_refused(model, tmp_path):

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.kinds.classify.recipe import CLASSIFY
-from tasks.kinds.classify.shard import ShardSettings
+from tasks.kinds.classify.recipe import CLASSIFY, ShardSettings
 from tasks.labelled.buckets import choose_widths, fill_of
 from tasks.shard import shard
 from tasks.store import artefacts

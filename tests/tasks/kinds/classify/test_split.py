@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,8 @@ import pytest
 
 from tasks.errors import InputError
 from tasks.kinds.classify.recipe import CLASSIFY
-from tasks.kinds.classify.split import SplitSettings, divide
+from tasks.kinds.classify.split import SplitSettings, cluster_texts, hash_folded_text
+from tasks.labelled.division import divide
 from tasks.split import split
 from tasks.store import artefacts
 from tasks.store.manifest import Summary
@@ -41,8 +43,12 @@ def with_text(rows: pl.DataFrame, row: int, text: str, label: str | None = None)
 DEFAULTS = SplitSettings()
 
 
+def divided(rows: pl.DataFrame, settings: SplitSettings) -> tuple[pl.DataFrame, pl.DataFrame]:
+    return divide(rows.lazy(), settings, hash_folded_text, partial(cluster_texts, settings))
+
+
 def parts_of(rows: pl.DataFrame, settings: SplitSettings = DEFAULTS) -> dict[int, str]:
-    return dict(divide(rows.lazy(), settings)[0].rows())
+    return dict(divided(rows, settings)[0].rows())
 
 
 def test_shares_hold_for_each_label():
@@ -76,7 +82,7 @@ def test_of_equal_texts_one_is_kept_after_folding_case_and_white_space():
     text = rows["text"][0]
     rows = with_text(with_text(rows, 10, f"  {text.upper()} "), 20, text.replace(" ", "\n\t"))
 
-    assigned, dropped = divide(rows.lazy(), SplitSettings())
+    assigned, dropped = divided(rows, SplitSettings())
 
     assert dropped.rows() == [(10, "same text", 0), (20, "same text", 0)]
     assert assigned.height == 398
@@ -85,7 +91,7 @@ def test_of_equal_texts_one_is_kept_after_folding_case_and_white_space():
 def test_texts_that_differ_in_unicode_form_are_one():
     rows = with_text(with_text(make_rows(), 0, "caf\u00e9 au lait"), 10, "Cafe\u0301 au lait")
 
-    _, dropped = divide(rows.lazy(), SplitSettings())
+    _, dropped = divided(rows, SplitSettings())
 
     assert dropped.rows() == [(10, "same text", 0)]
 
@@ -102,7 +108,7 @@ def test_equal_texts_with_conflicting_labels_all_go():
     rows = make_rows()
     rows = with_text(rows, 11, rows["text"][0])  # row 0 is neg, row 11 is pos
 
-    _, dropped = divide(rows.lazy(), SplitSettings())
+    _, dropped = divided(rows, SplitSettings())
 
     assert dropped.rows() == [(0, "same text, other label", 0), (11, "same text, other label", 0)]
 
@@ -133,7 +139,7 @@ def test_official_test_rows_stay_and_their_copies_elsewhere_go():
     rows = with_text(rows, 310, rows["text"][254])
     rows = with_text(rows, 201, rows["text"][203])
 
-    assigned, dropped = divide(rows.lazy(), SplitSettings(valid=0.1))
+    assigned, dropped = divided(rows, SplitSettings(valid=0.1))
     counts = dict(assigned.group_by("part").len().rows())
 
     assert dropped.rows() == [(4, "same text", 250), (6, "near duplicate", 252), (310, "same text", 254)]
@@ -144,7 +150,7 @@ def test_a_label_with_too_few_texts_is_named():
     rows = make_rows(40).with_columns(label=pl.when(pl.col("row") < 2).then(pl.lit("rare")).otherwise("label"))
 
     with pytest.raises(InputError) as error:
-        divide(rows.lazy(), SplitSettings())
+        divided(rows, SplitSettings())
 
     assert str(error.value) == (
         'E-DATA-003 column "label": label "rare" has 2 distinct texts, expected at least 3: one for each split.\n'

@@ -15,7 +15,6 @@ import polars as pl
 import pytest
 
 from tasks.errors import InputError
-from tasks.kinds.classify import windows
 from tasks.kinds.classify.predict import PredictedFile, predict_file
 from tasks.monitoring import seen
 from tasks.progress import Progress, listening
@@ -23,6 +22,7 @@ from tasks.promotion import named_models
 from tasks.registry import registered_model
 from tasks.sources import intake
 from tasks.store import fingerprint
+from tasks.text import windows
 from tests.processes import Forked, Forker
 from tests.tasks.crashes import Crash, count_steps
 
@@ -36,7 +36,7 @@ from pathlib import Path
 from tasks.kinds.classify import predict
 from tasks.registry import registered_model
 from tasks.promotion import named_models
-from tasks.kinds.classify import windows
+from tasks.text import windows
 from tasks.sources import intake
 
 intake.BATCH_ROWS = windows.WINDOW_ROWS = {window_rows}

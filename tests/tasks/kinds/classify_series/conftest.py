@@ -11,8 +11,7 @@ from tasks.contract.lineage import Lineage
 from tasks.encode import encode
 from tasks.ingest import ingest
 from tasks.kinds.classify_series.encode import SequenceScaleSettings
-from tasks.kinds.classify_series.recipe import CLASSIFY_SERIES
-from tasks.kinds.classify_series.shard import SequenceShardSettings
+from tasks.kinds.classify_series.recipe import CLASSIFY_SERIES, SequenceShardSettings
 from tasks.kinds.classify_series.source import SequenceSource
 from tasks.kinds.classify_series.split import SequenceSplitSettings
 from tasks.shard import shard

@@ -16,15 +16,17 @@ from tasks.contract.profile import UNLISTED, read_profile
 from tasks.errors import InputError, IntegrityError
 from tasks.evaluate import evaluate
 from tasks.fit import fit
-from tasks.kinds.classify_series import predict, register
+from tasks.kinds.classify_series import predict
 from tasks.kinds.classify_series.classifier import SequenceLabeller
 from tasks.kinds.classify_series.fit import SequenceCandidate
-from tasks.kinds.classify_series.gate import read_holdout, score_model
+from tasks.kinds.classify_series.gate import GATE
 from tasks.kinds.classify_series.recipe import CLASSIFY_SERIES
+from tasks.kinds.classify_series.register import REGISTRATION
 from tasks.labelled.evaluate import ClassificationSettings
 from tasks.labelled.scoring import Scores
 from tasks.panel.served_table import read_table
 from tasks.registry.registered_model import RegisteredModel
+from tasks.registry.served_parts import served_modules
 from tasks.sources.inputs import find_inputs
 from tasks.store.fingerprint import reached_modules
 from tests.tasks.kinds.classify_series.conftest import draw_table
@@ -53,7 +55,7 @@ def served(home: Path, monkeypatch: pytest.MonkeyPatch, make_lineage) -> tuple[P
     parts = home / "model" / "artifacts" / "parts"
     if not parts.exists():
         parts.parent.mkdir(parents=True)
-        register.assemble_parts(parts, lineage, best)
+        REGISTRATION.assemble_parts(parts, lineage, best)
     return parts, lineage, best
 
 
@@ -103,10 +105,10 @@ def test_one_channel_is_enough(make_lineage, project, longest):
     best = Scored(
         model=model, evaluation=evaluate.fn(CLASSIFY_SERIES, model, lineage, ClassificationSettings(resamples=100))
     )
-    register.assemble_parts(project / "parts", lineage, best)
+    REGISTRATION.assemble_parts(project / "parts", lineage, best)
     labeller = SequenceLabeller.load(project / "parts")
 
-    register.prove_served(as_pyfunc(labeller), lineage, best)
+    REGISTRATION.prove_served(as_pyfunc(labeller), lineage, best)
     answers = labeller.answer_frame(table.drop("label"))
     assert answers["sequence"].to_list() == [str(number) for number in range(24)]
     assert answers["label"].to_list() == ["down", "up"] * 12
@@ -127,11 +129,11 @@ def test_what_is_served_is_bit_by_bit_what_was_evaluated_and_depends_on_the_sequ
     parts, lineage, best = served
     labeller = SequenceLabeller.load(parts)
 
-    figures = register.prove_served(as_pyfunc(labeller), lineage, best)
+    figures = REGISTRATION.prove_served(as_pyfunc(labeller), lineage, best)
 
     assert figures["bitwise"]
     assert figures["deviations"]["probabilities"] <= figures["tolerance"] == 1e-5
-    certificate = register.certify_parts(parts, lineage, 5)
+    certificate = REGISTRATION.certify_parts(parts, lineage, 5)
     assert certificate["passed"]
     assert certificate["num_sequences"] == 5
 
@@ -147,14 +149,14 @@ def test_another_scaler_or_other_weights_are_no_proof(served, file, code):
         labeller.scaler.columns[name] = type(scale)(scale.centre + 1, scale.scale, scale.mean, False)
 
     with pytest.raises(IntegrityError, match=code):
-        register.prove_served(as_pyfunc(labeller), lineage, best)
+        REGISTRATION.prove_served(as_pyfunc(labeller), lineage, best)
 
 
 def test_the_gate_scores_it_on_the_test_sequences(served):
     parts, lineage, best = served
-    holdout = read_holdout(lineage)
+    holdout = GATE.read_holdout(lineage)
 
-    scores = score_model(RegisteredModel(name="m", version="1", artifact_uri="", folder=parts.parents[1]), holdout)
+    scores = GATE.score_model(RegisteredModel(name="m", version="1", artifact_uri="", folder=parts.parents[1]), holdout)
 
     evaluated = json.loads(best.evaluation.file("metrics.json").read_bytes())["metrics"]["test"]
     assert isinstance(scores, Scores)
@@ -167,9 +169,9 @@ def test_a_file_is_predicted_from_and_labels_are_not_asked_for(served, tmp_path,
     parts, lineage, _ = served
     model = RegisteredModel(name="m", version="3", artifact_uri="", folder=parts.parents[1])
     monkeypatch.setattr("tasks.promotion.named_models.resolve_model", lambda name: model)
-    register.write_example(tmp_path / register.EXAMPLE, lineage)
+    REGISTRATION.write_example(tmp_path / REGISTRATION.EXAMPLE, lineage)
 
-    done = predict.predict_file("m", tmp_path / register.EXAMPLE, tmp_path / "answers.csv")
+    done = predict.predict_file("m", tmp_path / REGISTRATION.EXAMPLE, tmp_path / "answers.csv")
 
     answers = pl.read_csv(tmp_path / "answers.csv")
     expected = pl.read_parquet(lineage.splits.file("test.parquet")).head(2)["series"].to_list()
@@ -179,7 +181,7 @@ def test_a_file_is_predicted_from_and_labels_are_not_asked_for(served, tmp_path,
     with pytest.raises(InputError, match="E-OUT-004 this model reads numbers, but a column of texts"):
         predict.predict_file("m", tmp_path / "a.csv", tmp_path / "b.csv", text_column="body")
     with pytest.raises(InputError, match="E-OUT-001"):
-        predict.predict_file("m", tmp_path / register.EXAMPLE, tmp_path / "answers.csv")
+        predict.predict_file("m", tmp_path / REGISTRATION.EXAMPLE, tmp_path / "answers.csv")
 
 
 @pytest.mark.parametrize(
@@ -242,8 +244,8 @@ def test_a_missing_channel_is_named(served):
     )
 
 
-def test_the_served_code_knows_neither_the_flow_nor_the_store():
-    reached = set(reached_modules("tasks.kinds.classify_series.served_model"))
+def test_the_served_code_knows_neither_the_flow_nor_the_store(served):
+    reached = set(reached_modules(*served_modules(served[0], CLASSIFY_SERIES.served_model)))
 
     assert "tasks.kinds.classify_series.classifier" in reached
     assert not {name for name in reached if name.startswith("flows")} | reached & {

@@ -14,7 +14,7 @@ from tasks.evaluate import evaluate
 from tasks.fit import fit
 from tasks.kinds.classify_series.baseline import SequenceBaselineSettings, measure_sequence
 from tasks.kinds.classify_series.fit import SequenceCandidate
-from tasks.kinds.classify_series.gate import digest_contents, read_holdout
+from tasks.kinds.classify_series.gate import GATE, digest_contents
 from tasks.kinds.classify_series.recipe import CLASSIFY_SERIES
 from tasks.kinds.classify_series.split import SequenceSplitSettings
 from tasks.labelled.evaluate import ClassificationSettings
@@ -60,7 +60,7 @@ def test_held_sequences_follow_the_source_and_other_channels_are_refused(ingest_
     named = table.with_columns(label=pl.col("label").replace({"up": "rising"}))
 
     second = split.fn(CLASSIFY_SERIES, ingest_table(named), SequenceSplitSettings(), first)
-    holdout = read_holdout(Lineage(rows=second, splits=second, encoded=second, shards=second))
+    holdout = GATE.read_holdout(Lineage(rows=second, splits=second, encoded=second, shards=second))
 
     assert sorted(holdout.labels) == ["down"] * 2 + ["rising"] * 2
     assert holdout.names == {"up": "rising"}
@@ -227,7 +227,7 @@ def test_test_sequences_are_the_same_whatever_their_order_and_names(ingest_table
     def holdout(table):
         rows = ingest_table(table.with_columns(PART), split_column="part", unsorted="sort")
         splits = split.fn(CLASSIFY_SERIES, rows, SequenceSplitSettings())
-        return read_holdout(Lineage(rows=rows, splits=splits, encoded=splits, shards=splits))
+        return GATE.read_holdout(Lineage(rows=rows, splits=splits, encoded=splits, shards=splits))
 
     table = draw_table(40)
     first = holdout(table)

@@ -1,4 +1,4 @@
-"""The registered model's code: MLflow runs this file wherever the model is loaded, without this repository."""
+"""A registered classifier of texts: MLflow runs this file wherever the model is loaded, without this repository."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 from pydantic import BaseModel
 
-from tasks.kinds.classify.classifier import TextClassifier
+from tasks.registry.served_parts import load_served
 
 
 class Answer(BaseModel):
@@ -21,15 +21,12 @@ class ServedTextClassifier(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Read the classifier once, when MLflow loads the model."""
-        self.classifier = TextClassifier.load(Path(context.artifacts["parts"]))
+        self.labeller = load_served(Path(context.artifacts["parts"]))
 
     def predict(self, context: PythonModelContext, model_input: list[str]) -> list[Answer]:  # noqa: ARG002  # ty: ignore[incompatible-method-override] (MLflow needs no `params`)
-        """Classify texts; raises InputError (E-TEXT-001) naming the first that cannot be read."""
-        labels = self.classifier.labels
-        return [
-            Answer(label=labels[row.argmax()], probabilities=dict(zip(labels, row.tolist(), strict=True)))
-            for row in self.classifier.predict_probabilities(model_input)
-        ]
+        """Classify texts; raises InputError naming the first that cannot be read."""
+        probabilities = self.labeller.predict_probabilities(model_input)
+        return [Answer(**answer) for answer in self.labeller.to_answers(probabilities)]
 
 
 set_model(ServedTextClassifier())

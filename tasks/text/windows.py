@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from tasks.errors import InputError, quoted
-from tasks.kinds.classify.classifier import MAX_CHARACTERS, Serving, fault_of_text
-from tasks.kinds.classify.source import SourceSettings
+from tasks.labelled.labeller import LabellerServing
 from tasks.prediction.counts import describe_fault
 from tasks.prediction.job import Columns
 from tasks.prediction.remedies import naming_remedies
@@ -22,6 +22,8 @@ from tasks.sources.inputs import FORMATS, TABLE_FORMATS, InputFile, suffixes_of
 from tasks.sources.intake import Intake, RawRow, batched
 from tasks.sources.readers import TABLE_READERS
 from tasks.sources.row_checks import filter_rows, renamed_label
+from tasks.text.readable import MAX_CHARACTERS, fault_of_text
+from tasks.text.source import TextSource
 
 WINDOW_ROWS = 10_000
 WINDOW_BYTES = 16 * 2**20
@@ -34,7 +36,7 @@ class TextInput:
     """A file and how it is read; without `labels`, readers take the text for the label, too."""
 
     file: InputFile
-    settings: SourceSettings
+    settings: TextSource
     labels: bool
 
 
@@ -51,7 +53,7 @@ class Window:
     blank_lines: int
 
 
-def open_input(path: Path, serving: Serving, columns: Columns, changed: Mapping[str, object]) -> TextInput:
+def open_input(path: Path, serving: LabellerServing[Any], columns: Columns, changed: Mapping[str, object]) -> TextInput:
     """Say how a file is read: as the training rows were, except for what the caller names or has `changed`.
 
     The training's column of labels is read where the file has it. Raises InputError (E-SRC-003, E-SRC-011).
@@ -140,7 +142,7 @@ def _refuse_columns(path: Path, columns: Columns, changed: Mapping[str, object])
         )
 
 
-def _holds_labels(file: InputFile, settings: SourceSettings) -> bool:
+def _holds_labels(file: InputFile, settings: TextSource) -> bool:
     """Tell by its first rows whether a table has the column of labels, and labels in it."""
     if settings.label_column == settings.text_column:
         return False

@@ -1,0 +1,165 @@
+"""A fitted classifier as it is served, whatever it reads: rows in, a probability per class out.
+
+This module travels with every registered classifier, so it knows neither Prefect nor MLflow.
+"""
+
+import dataclasses
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+
+import numpy as np
+import polars as pl
+
+from tasks.contract.profile import Profile, Watch
+from tasks.labelled.calibration import calibrated_probabilities
+from tasks.labelled.profile import WATCH, profile_rows
+from tasks.labelled.summaries import LABELS_FILE
+from tasks.labelled.truncation import truncated
+from tasks.registry.served_parts import read_serving, write_serving
+from tasks.sources.served_source import ServedSource
+from tasks.sources.settings import FileSettings
+
+if TYPE_CHECKING:
+    from rnnmodels.classifiers.classifier import RecurrentClassifier
+
+NETWORK = ("model.safetensors", "model.json")
+# What models of earlier days call a field of `serving.json`.
+RENAMED = {"batch_tokens": "batch_steps"}
+
+RowsT = TypeVar("RowsT")
+SourceT = TypeVar("SourceT", bound=FileSettings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabellerServing(ServedSource[SourceT]):
+    """How a classifier reads rows: as its source did, steps kept, softmax temperature, padded steps per batch."""
+
+    name: str
+    max_length: int
+    keep: str
+    temperature: float
+    batch_steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadRows:
+    """Rows as a model reads them: `sequences` of steps, cut as in training, and what is watched, `values` [n] by name.
+
+    The values tell what truncation would hide.
+    """
+
+    sequences: list[np.ndarray]
+    values: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.sequences)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labeller(ABC, Generic[RowsT]):
+    """A model in evaluation mode with the labels it was fitted with; a kind says how it reads rows.
+
+    Its folder holds the network, the files of the stage `encode`, and `serving.json`. encoder_files: those files.
+    """
+
+    kind: ClassVar[str]
+    serving_type: ClassVar[type[LabellerServing[Any]]]
+    encoder_files: ClassVar[tuple[str, ...]] = (LABELS_FILE,)
+    watch: ClassVar[Watch] = WATCH
+
+    model: "RecurrentClassifier"
+    labels: tuple[str, ...]
+    serving: Any
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a folder after checking the SHA-256 of each file.
+
+        Raises IntegrityError (E-INT-001).
+        """
+        stored = {RENAMED.get(name, name): value for name, value in read_serving(folder).items()}
+        fields = {field.name for field in dataclasses.fields(cls.serving_type)} & stored.keys()
+        return cls(
+            model=cls.load_network(folder),
+            labels=tuple(json.loads((folder / LABELS_FILE).read_bytes())),
+            serving=cls.serving_type(**{name: stored[name] for name in fields}),
+            **cls.load_encoder(folder),
+        )
+
+    @classmethod
+    def load_network(cls, folder: Path) -> "RecurrentClassifier":
+        """Read the network: one of ids, unless a kind says otherwise."""
+        from rnnmodels.classifiers.classifier import SequenceClassifier
+        from rnnmodels.training.checkpoint import load_model
+
+        return load_model(SequenceClassifier, folder)
+
+    @classmethod
+    def load_encoder(cls, folder: Path) -> dict[str, Any]:  # noqa: ARG003 (nothing need be learned to encode)
+        """Read what rows are encoded by, as fields of the class."""
+        return {}
+
+    @classmethod
+    def complete(cls, folder: Path, serving: LabellerServing[Any]) -> None:
+        """Complete a folder that holds network and encoder with `serving.json`."""
+        model, parts = f"{cls.__module__}:{cls.__qualname__}", (*NETWORK, *cls.encoder_files)
+        write_serving(folder, kind=cls.kind, serving=dataclasses.asdict(serving), parts=parts, model=model)
+
+    @classmethod
+    @abstractmethod
+    def take(cls, rows: pl.DataFrame) -> RowsT:
+        """What a model reads of rows as a split has them."""
+
+    @abstractmethod
+    def read(self, rows: RowsT) -> ReadRows:
+        """Encode and cut rows, once for all that is asked of them; raises InputError for one that cannot be read."""
+
+    def cut(self, steps: pl.Expr, size: int = 1) -> pl.Expr:
+        """Cut lists of steps as in training."""
+        return truncated(steps, max_length=self.serving.max_length, keep=self.serving.keep, size=size)
+
+    def score(self, sequences: list[np.ndarray]) -> np.ndarray:
+        """Calibrated probabilities [n, classes] of rows that were read."""
+        return calibrated_probabilities(self._logits(sequences), self.serving.temperature)
+
+    def predict_logits(self, rows: RowsT) -> np.ndarray:
+        """Logits [n, classes] of rows, in their order; raises as `read` does."""
+        return self._logits(self.read(rows).sequences)
+
+    def predict_probabilities(self, rows: RowsT) -> np.ndarray:
+        """Calibrated probabilities [n, classes] of rows; raises as `read` does."""
+        return self.score(self.read(rows).sequences)
+
+    def profile(
+        self, read: ReadRows, probabilities: np.ndarray, true_labels: Sequence[str | None] | None = None
+    ) -> Profile:
+        """Count what was read and answered; a true label is None where it is unknown."""
+        told = {"labels": self.labels, "true_labels": true_labels, "watch": self.watch}
+        return profile_rows(read.values, probabilities=probabilities, **told)
+
+    def tabulate(self, probabilities: np.ndarray) -> dict[str, pl.Series]:
+        """Columns of answers: `label`, the most probable one, and `probability_<label>` for every label."""
+        best = pl.Series(self.name_best(probabilities), dtype=pl.String)
+        columns = zip(self.labels, probabilities.T, strict=True)
+        shares = {f"probability_{label}": pl.Series(column) for label, column in columns}
+        return {"label": best, **shares}
+
+    def to_answers(self, probabilities: np.ndarray) -> list[dict[str, Any]]:
+        """Answers one by one: `label`, the most probable one, and `probabilities` by label."""
+        shares = [dict(zip(self.labels, row, strict=True)) for row in probabilities.tolist()]
+        best = self.name_best(probabilities)
+        return [{"label": label, "probabilities": of_row} for label, of_row in zip(best, shares, strict=True)]
+
+    def name_best(self, probabilities: np.ndarray) -> list[str]:
+        """The most probable label of each row."""
+        return [self.labels[index] for index in probabilities.argmax(axis=1)]
+
+    def _logits(self, sequences: list[np.ndarray]) -> np.ndarray:
+        from rnnmodels.classifiers.inference import predict_sequences
+
+        return predict_sequences(self.model, sequences, batch_steps=self.serving.batch_steps)
