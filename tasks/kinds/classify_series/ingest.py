@@ -133,7 +133,7 @@ def park_and_gather(
     kept.sink_parquet(folder / STEPS_FILE, maintain_order=True, row_group_size=GROUP_SEQUENCES)
     if refusals is not None:
         refusals.extend(empty)
-    missing = count_missing(canonical)
+    missing = count_missing(pl.scan_parquet(canonical))
     canonical.unlink()
     return StepsSummary(
         rows=pl.scan_parquet(folder / STEPS_FILE).select(pl.len()).collect().item(),

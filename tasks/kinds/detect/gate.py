@@ -15,10 +15,9 @@ from tasks.kinds.detect.holdout import DetectionHoldout, read_holdout
 from tasks.kinds.detect.scoring import score_model
 from tasks.kinds.detect.served_detector import SeriesDetector
 from tasks.kinds.detect.serving import KIND
-from tasks.kinds.detect.split import TEST
 from tasks.kinds.detect.summaries import WarmUpSummary
 from tasks.kinds.forecast.gate import compare_scores
-from tasks.panel.frames import ROWS_FILE
+from tasks.panel.frames import ROWS_FILE, TEST
 from tasks.promotion.judging import refuse_differences
 from tasks.promotion.verdicts import Case
 from tasks.registry.registered_model import RegisteredModel

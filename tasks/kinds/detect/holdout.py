@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from tasks.contract.lineage import Lineage
 from tasks.kinds.detect.encode import SCALES_FILE
 from tasks.kinds.detect.levels import LevelScaler
-from tasks.kinds.detect.split import TEST
 from tasks.kinds.forecast.holdout import MAX_WINDOWS, digest_column, space_out
 from tasks.kinds.forecast.stored_windows import read_layout
-from tasks.panel.frames import ROWS_FILE, VALUES
+from tasks.panel.frames import ROWS_FILE, TEST, VALUES
 from tasks.promotion.scoring import Holdout
 from tasks.statistics.resampling import ResamplingPlan, plan_resampling
 from tasks.store.artefacts import Artefact

@@ -117,5 +117,5 @@ def _describe(path: Path, sheet: Sheet) -> dict:
         "last_time": sheet.show(found.pop("last")),
         **found,
         "labelled": found["labelled_rows"] > 0,
-        "missing": count_missing(path),
+        "missing": count_missing(rows),
     }

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from tasks.kinds.detect.forecasting import forecast_some
 from tasks.kinds.detect.holdout import DetectionHoldout
 from tasks.kinds.detect.served_detector import SeriesDetector
-from tasks.kinds.detect.split import TRAIN
 from tasks.kinds.forecast.scoring import ERRORS, ForecastScores, tabulate_errors
-from tasks.panel.frames import ROWS_FILE
+from tasks.panel.frames import ROWS_FILE, TRAIN
 from tasks.promotion import scoring
 from tasks.registry.registered_model import RegisteredModel
 

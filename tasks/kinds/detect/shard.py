@@ -18,7 +18,7 @@ from tasks.errors import InputError
 from tasks.kinds.detect.encode import LEVELS_FILE, SCALES_FILE
 from tasks.kinds.detect.levels import LevelScaler
 from tasks.kinds.detect.panel import LevelSeries, Stretch, write_stretches
-from tasks.kinds.detect.split import TEST, TRAIN, VALID
+from tasks.panel.frames import TEST, TRAIN, VALID
 from tasks.progress import Progress, emit
 from tasks.store.artefacts import Artefact
 from tasks.store.manifest import Summary

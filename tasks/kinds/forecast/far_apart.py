@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import polars as pl
 
@@ -21,13 +20,13 @@ class FarApart:
     large: str
 
 
-def find_far_apart(train: Path, column: str) -> FarApart | None:
+def find_far_apart(training: pl.LazyFrame, column: str) -> FarApart | None:
     """Measure the training rows of each series in one pass; None where one scale serves them all.
 
     Of a covariate only spreads count, and it must vary within most series: what tells series apart, such as the size
     of a shop, needs a shared scale to do so.
     """
-    figures = _measure(train, column)
+    figures = _measure(training, column)
     moving = figures.filter(~pl.col("is_still"), pl.col("spread") > ROUNDING * pl.col("level"))
     if moving.is_empty():
         return None
@@ -45,19 +44,15 @@ def find_far_apart(train: Path, column: str) -> FarApart | None:
     return max(far, key=lambda one: one.times, default=None)
 
 
-def _measure(train: Path, column: str) -> pl.DataFrame:
+def _measure(training: pl.LazyFrame, column: str) -> pl.DataFrame:
     """Mean size, mean and deviation of each series, and whether it stands still."""
     value = pl.col(column)
-    figures = (
-        pl.scan_parquet(train)
-        .group_by("series")
-        .agg(
-            count=value.count(),
-            level=value.abs().mean(),
-            mean=value.mean(),
-            spread=value.std(ddof=0),
-            is_still=value.min() == value.max(),
-        )
+    figures = training.group_by("series").agg(
+        count=value.count(),
+        level=value.abs().mean(),
+        mean=value.mean(),
+        spread=value.std(ddof=0),
+        is_still=value.min() == value.max(),
     )
     return figures.filter(pl.col("count") >= LEAST_NUMBERS).collect(engine="streaming").sort("series")
 

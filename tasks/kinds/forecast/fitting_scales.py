@@ -9,7 +9,7 @@ import polars as pl
 
 from tasks.errors import InputError, quoted
 from tasks.kinds.forecast.far_apart import FarApart, find_far_apart
-from tasks.panel.frames import bare_name, read_whole_series
+from tasks.panel.frames import TRAIN, bare_name, read_windows
 from tasks.panel.scaler import LEAST_NUMBERS, ColumnScale, OwnScales, fit_scale, measure_series
 
 ScaledBy = Literal["auto", "channel", "series"]
@@ -24,19 +24,19 @@ class FittedScales:
     far_apart: dict[str, FarApart]
 
 
-def fit_scales(train: Path, *, method: str, scaled_by: ScaledBy) -> FittedScales:
-    """Measure the training rows, one column in memory at a time, then some whole series at a time.
+def fit_scales(path: Path, *, method: str, scaled_by: ScaledBy) -> FittedScales:
+    """Measure the training rows of a table, one column in memory at a time, then some whole series at a time.
 
     Raises InputError: E-SER-008 for a column without numbers, E-SER-030 where no series has enough of them.
     """
-    columns = {}
-    for name in pl.read_parquet_schema(train):
+    columns, training = {}, pl.scan_parquet(path).filter(split=TRAIN)
+    for name in pl.read_parquet_schema(path):
         if name.startswith(("value.", "known.")):
-            numbers = pl.read_parquet(train, columns=[name])[name].fill_null(float("nan")).to_numpy()
+            numbers = training.select(name).collect()[name].fill_null(float("nan")).to_numpy()
             columns[name] = fit_scale(name, numbers, method)
-    far_apart = {name: found for name in columns if (found := find_far_apart(train, name))}
+    far_apart = {name: found for name in columns if (found := find_far_apart(training, name))}
     own = _choose_own(columns, far_apart, scaled_by) if method != "none" else []
-    return FittedScales(columns=columns, own=_fit_own_scales(train, own, method) if own else None, far_apart=far_apart)
+    return FittedScales(columns=columns, own=_fit_own_scales(path, own, method) if own else None, far_apart=far_apart)
 
 
 def _choose_own(names: Mapping[str, object], far_apart: Mapping[str, object], scaled_by: ScaledBy) -> list[str]:
@@ -49,10 +49,10 @@ def _choose_own(names: Mapping[str, object], far_apart: Mapping[str, object], sc
     return [name for name in names if chosen(name)]
 
 
-def _fit_own_scales(train: Path, columns: Sequence[str], method: str) -> OwnScales:
+def _fit_own_scales(path: Path, columns: Sequence[str], method: str) -> OwnScales:
     scales = {}
-    for rows in read_whole_series({"train": train}):
-        scales |= measure_series(rows, columns, method)
+    for rows in read_windows(path):
+        scales |= measure_series(rows.filter(split=TRAIN), columns, method)
     if not scales:
         raise InputError(
             "E-SER-030",

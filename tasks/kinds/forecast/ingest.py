@@ -110,7 +110,7 @@ def _arrange(folder: Path, sheet: Sheet[SeriesSource], zone: str | None) -> dict
         "unsorted_explained": unsorted.explained,
         "duplicates": duplicates.height,
         "gaps": describe_gaps(sheet, gaps),
-        "missing": count_missing(folder / ROWS_FILE),
+        "missing": count_missing(pl.scan_parquet(folder / ROWS_FILE)),
     }
 
 

@@ -15,7 +15,7 @@ import polars as pl
 
 from tasks.kinds.forecast.forecaster import SeriesForecaster
 from tasks.kinds.forecast.holdout import ForecastHoldout
-from tasks.panel.frames import SPLITS, VALUES, read_whole_series
+from tasks.panel.frames import ROWS_FILE, TRAIN, VALUES, read_windows
 from tasks.panel.scaler import Scaler
 from tasks.promotion import scoring
 from tasks.registry.registered_model import RegisteredModel
@@ -77,8 +77,8 @@ def score_model(model: RegisteredModel, holdout: ForecastHoldout) -> ForecastSco
 def write_errors(folder: Path, *, parts: Path, holdout: ForecastHoldout) -> scoring.ScoredSummary:
     """Fill the artefact's folder: `errors.parquet`, as in ERRORS; windows that do not fit the look-back are missing."""
     forecaster = SeriesForecaster.load(parts)
-    files = {name: holdout.splits.file(f"{name}.parquet") for name in SPLITS}
-    tables = [table for rows in read_whole_series(files) for table in measure_errors(forecaster, rows, holdout)]
+    whole = read_windows(holdout.splits.file(ROWS_FILE))
+    tables = [table for rows in whole for table in measure_errors(forecaster, rows, holdout)]
     errors = pl.concat([ERRORS.to_frame(), *tables])
     errors.write_parquet(folder / "errors.parquet")
     undefined = errors.filter(~pl.col("mse").is_finite())["row"].n_unique()
@@ -119,7 +119,7 @@ def cover_series(scaler: Scaler, rows: pl.DataFrame, holdout: ForecastHoldout) -
     So does a served model by the history it is given. Of a series with too few of them nothing can be forecast.
     """
     names = [name for name in rows["series"].unique(maintain_order=True) if holdout.scaler.knows(name)]
-    scaler = scaler.covering(names, rows.filter(pl.col("split") == SPLITS.index("train")))
+    scaler = scaler.covering(names, rows.filter(split=TRAIN))
     known = [name for name in names if scaler.knows(name)]
     return scaler, rows.filter(pl.col("series").is_in(known))
 

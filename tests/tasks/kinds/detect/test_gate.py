@@ -25,7 +25,7 @@ from tasks.kinds.detect.recipe import DETECT
 from tasks.kinds.detect.register import assemble_parts
 from tasks.kinds.detect.scoring import score_model
 from tasks.kinds.detect.shard import DetectionWindowSettings
-from tasks.kinds.detect.split import TEST
+from tasks.panel.frames import TEST
 from tasks.promotion import ledger, named_models
 from tasks.promotion.verdicts import Challenge, Verdict
 from tasks.registry import registrations
