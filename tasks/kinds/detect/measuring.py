@@ -1,6 +1,5 @@
 """How well detectors do on labelled series: the NAB score, AUC-PR and VUS-PR. Never point-adjusted F1."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,7 +7,7 @@ import numpy as np
 
 from tasks.kinds.detect.detection_metrics import average_precision, vus_pr
 from tasks.kinds.detect.events import Event, find_events, mark_alarms
-from tasks.kinds.detect.nab import OUTSIDE, PROFILES, LabelledScores, NabScore, Profile, score_corpus, score_file
+from tasks.kinds.detect.nab import OUTSIDE, PROFILES, LabelledScores, Profile, score_file
 
 BUFFER_ROWS = 100  # VUS-PR averages over buffers of up to this many rows around an anomaly
 
@@ -48,7 +47,7 @@ class LabelledSurprise:
     def alarm(self, threshold: float) -> LabelledScores:
         """One alarm for each event at a threshold."""
         alarms = mark_alarms(self.surprise, self.find_events(threshold))
-        return LabelledScores(name=self.name, scores=alarms, windows=self.windows, scored=self.is_scored)
+        return LabelledScores(name=self.name, scores=alarms, windows=self.windows, is_scored=self.is_scored)
 
 
 @dataclass(frozen=True)
@@ -86,18 +85,6 @@ def measure_ranking(series: LabelledSurprise, max_buffer: int = BUFFER_ROWS) -> 
     """Measure the scores themselves, whatever the threshold and the events."""
     surprise, labels = (column[series.is_scored] for column in (series.surprise, series.labels))
     return Ranking(average_precision(surprise, labels), vus_pr(surprise, labels, max_buffer=max_buffer))
-
-
-def score_alarms(corpus: Sequence[LabelledSurprise], threshold: float) -> dict[str, NabScore]:
-    """NAB scores by profile of the alarms at a given threshold."""
-    alarms = [series.alarm(threshold) for series in corpus]
-    return {name: score_corpus(alarms, profile, threshold=threshold) for name, profile in PROFILES.items()}
-
-
-def choose_by_labels(corpus: Sequence[LabelledSurprise], thresholds: Sequence[float]) -> dict[str, NabScore]:
-    """NAB scores at the threshold that is best for each profile, as in published results."""
-    scored = [score_alarms(corpus, threshold) for threshold in thresholds]
-    return {name: max((one[name] for one in scored), key=lambda one: one.score) for name in PROFILES}
 
 
 def expect_share(surprise: float, *, num_evidence: int, num_channels: int) -> float:

@@ -6,21 +6,6 @@ WINDOW_ROWS, STEP_ROWS = 6400, 100
 LEAST_DEVIATION = 1e-6
 
 
-def score_by_windowed_gaussian(
-    values: np.ndarray, *, window_rows: int = WINDOW_ROWS, step_rows: int = STEP_ROWS
-) -> np.ndarray:
-    """Score each value [rows] by the normal distribution of those before it: 0.5 at the mean, 1 far from it.
-
-    The first row, which has nothing before it, scores 0.
-    """
-    from scipy import special
-
-    distance, _ = measure_distance(values, window_rows=window_rows, step_rows=step_rows)
-    # Not ndtr(distance): the benchmark's own rounding decides which far values tie at 1.
-    scores = 1 - 0.5 * special.erfc(distance / np.sqrt(2))
-    return np.where(np.arange(len(values)) > 0, scores, 0.0)
-
-
 def measure_distance(
     values: np.ndarray, *, window_rows: int = WINDOW_ROWS, step_rows: int = STEP_ROWS
 ) -> tuple[np.ndarray, np.ndarray]:
