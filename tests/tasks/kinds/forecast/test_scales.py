@@ -325,4 +325,4 @@ def test_a_series_without_a_scale_from_training_is_named(forecaster):
 
     forecaster.forecast_rows(panel(shop=wave(0.4), new=wave(3.0)), notes=notes)
 
-    assert forecaster.describe(notes) == ['1 series new to the model, scaled by the history they bring: "new"']
+    assert forecaster.describe(notes) == ['1 series new to the model, scaled by the given history: "new"']

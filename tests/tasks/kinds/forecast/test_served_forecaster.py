@@ -176,7 +176,7 @@ def test_covariates_must_be_known_over_the_horizon(forecaster: SeriesForecaster,
 def test_times_may_be_texts_or_times(forecaster: SeriesForecaster, history: pl.DataFrame):
     typed = history.with_columns(pl.col("time").str.to_datetime(time_zone="UTC"))
 
-    assert forecaster.answer_frame(typed).equals(forecaster.forecast_frame(history))
+    assert forecaster.answer_frame(typed).equals(forecaster.answer_frame(history))
 
 
 def test_mlflow_serves_the_same_forecasts(
