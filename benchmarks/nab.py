@@ -29,7 +29,8 @@ from benchmarks.nab_scores import (
     score_corpus,
     score_rows,
 )
-from tasks.kinds.detect.detection_metrics import find_anomalies
+from tasks.kinds.detect.baseline import average_before
+from tasks.kinds.detect.detection_metrics import PROFILES, find_anomalies
 from tasks.kinds.detect.detector import judge_rows
 from tasks.kinds.detect.events import count_gap_rows, find_threshold
 from tasks.kinds.detect.likelihood import Evidence, choose_evidence
@@ -39,8 +40,6 @@ from tasks.kinds.detect.measuring import (
     measure_ranking,
     score_series,
 )
-from tasks.kinds.detect.moving_average import average_before
-from tasks.kinds.detect.nab import PROFILES
 from tasks.kinds.detect.plots import draw_detections
 from tasks.kinds.detect.recipe import DETECT
 from tasks.kinds.detect.settings import DetectorSettings

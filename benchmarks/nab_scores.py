@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tasks.kinds.detect.baseline import STEP_ROWS, WINDOW_ROWS, measure_distance
+from tasks.kinds.detect.detection_metrics import OUTSIDE, PROFILES, LabelledScores, Profile, score_file
 from tasks.kinds.detect.measuring import LabelledSurprise
-from tasks.kinds.detect.nab import OUTSIDE, PROFILES, LabelledScores, Profile, score_file
-from tasks.kinds.detect.windowed_gaussian import STEP_ROWS, WINDOW_ROWS, measure_distance
 
 PROBATION_SHARE = 0.15
 MAX_PROBATION_ROWS = 750

@@ -1,7 +1,8 @@
-"""Networks that read a series step by step, and forecast all steps at once or one after the other.
+"""Networks that read a series in whole segments, or step by step, and forecast all steps at once or one by one.
 
-Shapes: T = L + H steps, L look-back, H horizon, N sequences, K values per step of a sequence, D covariates,
-P numbers per value, F = K * P, U hidden units.
+Shapes: T = L + H steps, L look-back, H horizon, N = B * G sequences, B windows, G sequences of a window, K values per
+step of a sequence, D covariates, P numbers per value, F = K * P, U hidden units, S steps per segment, M segments, E
+embedding.
 """
 
 import torch
@@ -11,6 +12,7 @@ from torch.nn import functional
 from rnnmodels.forecasters.forecast_config import ForecastArchitecture
 from rnnmodels.forecasters.forecast_sequences import NetworkSizes, Sequences, StackedCells, build_zero_linear
 from rnnmodels.layers.row_parallel import State, as_tuple
+from rnnmodels.layers.shared_state_step import step_from_state
 
 
 class DirectNetwork(nn.Module):
@@ -90,3 +92,84 @@ class PointwiseNetwork(nn.Module):
         with torch.autocast(states_HNU.device.type, enabled=False):
             outputs_HNF = self.head(self.dropout(states_HNU.float()))
             return outputs_HNF.unflatten(-1, (self.sizes.num_values, self.sizes.num_outputs))
+
+
+class SegmentNetwork(nn.Module):
+    """Reads segments as tokens and decodes all output segments at once, each one step from the last state.
+
+    Lin et al. 2023, https://arxiv.org/abs/2308.11200 (SegRNN, parallel multi-step forecasting).
+    """
+
+    def __init__(self, architecture: ForecastArchitecture, sizes: NetworkSizes) -> None:
+        super().__init__()
+        self.sizes = sizes
+        self.length = _checked_length(architecture.segment_length, sizes.look_back)
+        self.num_segments = -(-sizes.horizon // self.length)
+        hidden_size = architecture.hidden_size
+        self.knows_channel = architecture.channel_embedding and sizes.num_sequences > 1
+        channel_size = hidden_size // 2 if self.knows_channel else 0
+        self.token = nn.Linear(self.length * sizes.num_values + sizes.num_covariates, hidden_size)
+        self.cells = StackedCells(architecture, hidden_size, dropout=architecture.locked_dropout)
+        self.position_ME = nn.Parameter(torch.randn(self.num_segments, hidden_size - channel_size))
+        if self.knows_channel:
+            self.channel_GE = nn.Parameter(torch.randn(sizes.num_sequences, channel_size))
+        if sizes.num_covariates:
+            self.covariates = nn.Linear(sizes.num_covariates, hidden_size, bias=False)
+        self.dropout = nn.Dropout(architecture.head_dropout)
+        self.head = build_zero_linear(hidden_size, self.length * sizes.num_values * sizes.num_outputs)
+
+    def forward(self, sequences: Sequences) -> Tensor:
+        """Return (H, N, K, P)."""
+        finals = self.cells(self._tokens(sequences))[1]
+        with torch.autocast(sequences.values.device.type, enabled=False):
+            states_MNU = self._decode(self._queries(sequences), finals)
+            return self._to_steps(self.head(self.dropout(states_MNU)))
+
+    def _tokens(self, sequences: Sequences) -> Tensor:
+        """Embed the segments of the history (M, N, U); steps before the first whole one are left out."""
+        surplus = self.sizes.look_back % self.length
+        values_MSNK = sequences.values[surplus:].unflatten(0, (-1, self.length))
+        token_MNF = values_MSNK.transpose(1, 2).flatten(2)
+        if self.sizes.num_covariates:
+            known_MND = self._pool(sequences.covariates[surplus : self.sizes.look_back])
+            token_MNF = torch.cat([token_MNF, known_MND], dim=-1)
+        return functional.relu(self.token(token_MNF))
+
+    def _queries(self, sequences: Sequences) -> Tensor:
+        """Say which segment of which sequence is asked for (M, B, G, U); B and G are 1 where all are asked alike."""
+        query_MGE = self.position_ME[:, None]
+        if self.knows_channel:
+            channel_MGE = self.channel_GE.expand(self.num_segments, -1, -1)
+            query_MGE = torch.cat([query_MGE.expand(-1, self.sizes.num_sequences, -1), channel_MGE], dim=-1)
+        query_MBGU = query_MGE[:, None]
+        if not self.sizes.num_covariates:
+            return query_MBGU
+        step = torch.arange(self.num_segments * self.length, device=query_MBGU.device)
+        known_TND = sequences.covariates[self.sizes.look_back + step.clamp(max=self.sizes.horizon - 1)]
+        return query_MBGU + self._by_window(self.covariates(self._pool(known_TND)))
+
+    def _decode(self, x_MBGU: Tensor, finals: list[State]) -> Tensor:
+        """Take one step from the last states into each segment of the horizon (M, N, U)."""
+        for cell, final in zip(self.cells.cells, finals, strict=True):
+            assert isinstance(cell, nn.RNNBase)
+            states_BGU = [self._by_window(state_1NU.float())[0] for state_1NU in as_tuple(final)]
+            x_MBGU = step_from_state(cell, x_MBGU, *states_BGU)
+        return x_MBGU.flatten(1, 2)
+
+    def _pool(self, known_TND: Tensor) -> Tensor:
+        """Average covariates over segments (M, N, D)."""
+        return known_TND.unflatten(0, (-1, self.length)).mean(dim=1)
+
+    def _by_window(self, x_MNF: Tensor) -> Tensor:
+        return x_MNF.unflatten(1, (-1, self.sizes.num_sequences))
+
+    def _to_steps(self, outputs_MNF: Tensor) -> Tensor:
+        """Lay segments out as steps (H, N, K, P)."""
+        shape = (self.length, self.sizes.num_values, self.sizes.num_outputs)
+        return outputs_MNF.unflatten(-1, shape).transpose(1, 2).flatten(0, 1)[: self.sizes.horizon]
+
+
+def _checked_length(segment_length: int, look_back: int) -> int:
+    if segment_length > look_back:
+        raise ValueError(f"segment_length: got {segment_length}, expected at most the look-back {look_back}")
+    return segment_length

@@ -32,9 +32,10 @@ def count_missing(rows: pl.LazyFrame) -> dict[str, int]:
     return {name: count for name, count in counts.row(0, named=True).items() if count}
 
 
-def count_splits(rows: pl.DataFrame) -> dict[str, int]:
+def count_splits(rows: pl.LazyFrame) -> dict[str, int]:
     """Rows of each split, by its name."""
-    return {name: int((rows["split"] == number).sum()) for number, name in enumerate(SPLITS)}
+    counts = dict(rows.group_by("split").len().collect(engine="streaming").iter_rows())
+    return {name: counts.get(number, 0) for number, name in enumerate(SPLITS)}
 
 
 def read_windows(path: Path, max_rows: int = CHUNK_ROWS) -> Iterator[pl.DataFrame]:
@@ -45,8 +46,8 @@ def read_windows(path: Path, max_rows: int = CHUNK_ROWS) -> Iterator[pl.DataFram
     held: list[pl.DataFrame] = []
     with pq.ParquetFile(path, pre_buffer=False) as parquet:
         for batch in parquet.iter_batches(max_rows):
-            held.append(pl.DataFrame(batch))
-            if sum(rows.height for rows in held) <= max_rows:
+            held += [pl.DataFrame(batch)] if batch.num_rows else []
+            if sum(rows.height for rows in held) <= max_rows or held[0]["series"][0] == held[-1]["series"][-1]:
                 continue
             rows = pl.concat(held)
             while rows.height > max_rows and (end := _find_end(rows["series"], max_rows)):

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from benchmarks.nab_scores import locate_windows, score_by_windowed_gaussian, score_corpus, score_rows
-from tasks.kinds.detect.nab import PROFILES, LabelledScores
+from tasks.kinds.detect.detection_metrics import PROFILES, LabelledScores
 
 ARCHIVE = os.environ.get("RNNFLOW_NAB", "")
 

@@ -13,8 +13,8 @@ from benchmarks.nab_scores import (
     score_corpus,
     score_rows,
 )
+from tasks.kinds.detect.detection_metrics import PROFILES, LabelledScores, score_file
 from tasks.kinds.detect.measuring import LabelledSurprise
-from tasks.kinds.detect.nab import PROFILES, LabelledScores, score_file
 
 STANDARD = PROFILES["standard"]
 NUM_ROWS, WINDOW = 100, (40, 49)  # the first 15 rows are not scored

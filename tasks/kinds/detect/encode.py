@@ -68,7 +68,7 @@ def write_encoded(folder: Path, *, splits: Artefact, settings: LevelSettings) ->
     emit(Progress(stage="encode", done=kept.height, total=rows.height, finished=True))
     return WarmUpSummary(
         rows=kept.height,
-        splits=count_splits(kept),
+        splits=count_splits(kept.lazy()),
         series=len(scaler.series),
         **found.model_dump(include={"channels", "labelled", "clock", "zone"}),
         warnings=_warnings(rows, scaler),

@@ -18,14 +18,13 @@ from pydantic import Field
 from tasks.contract.evaluation import EvaluationSettings, EvaluationSummary
 from tasks.contract.summaries import NamedSummary
 from tasks.errors import InputError
+from tasks.kinds.detect.detection_metrics import PROFILES
 from tasks.kinds.detect.judged_rows import Detector, JudgedSplit, Panel, judge_split
-from tasks.kinds.detect.measuring import BUFFER_ROWS, expect_share
-from tasks.kinds.detect.nab import PROFILES
-from tasks.kinds.detect.series_scores import Record, Yardstick, describe_series, measure_series
-from tasks.kinds.forecast.metrics import Bootstrap
+from tasks.kinds.detect.measuring import BUFFER_ROWS, Record, Yardstick, describe_series, expect_share, measure_series
 from tasks.kinds.forecast.stored_windows import SCORED_SPLITS, read_layout
 from tasks.progress import Progress, emit
 from tasks.statistics.intervals import Interval
+from tasks.statistics.resampling import Bootstrap
 from tasks.store.artefacts import Artefact
 
 INPUTS = ("shards", "encoded")
@@ -50,11 +49,6 @@ class DetectionEvaluationSettings(EvaluationSettings):
     profile: Literal["standard", "reward_low_FP", "reward_low_FN"] = Field(
         "standard", description="What the NAB score penalizes more: neither, false alarms, or missed anomalies."
     )
-
-    @property
-    def bootstrap(self) -> Bootstrap:
-        """How intervals are drawn."""
-        return Bootstrap(resamples=self.resamples, confidence=self.confidence, seed=self.seed)
 
     @property
     def yardstick(self) -> Yardstick:

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from tasks.errors import quoted
-from tasks.kinds.detect.holdout import DetectionHoldout, read_holdout
-from tasks.kinds.detect.scoring import score_model
+from tasks.kinds.detect.scoring import DetectionHoldout, read_holdout, score_model
 from tasks.kinds.detect.served_detector import SeriesDetector
 from tasks.kinds.detect.serving import KIND
 from tasks.kinds.detect.summaries import WarmUpSummary

@@ -59,7 +59,7 @@ def write_splits(
     """
     found = WatchedRowsSummary.of(rows)
     table = divide(pl.read_parquet(rows.file(ROWS_FILE)), settings)
-    counts = count_splits(table)
+    counts = count_splits(table.lazy())
     short = [name for name, count in counts.items() if not count]
     if short:
         longest = table.group_by("series").len().select(pl.col("len").max()).item()

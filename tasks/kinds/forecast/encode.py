@@ -112,7 +112,7 @@ def _write_scaled(path: Path, splits: Path, scaler: Scaler) -> Tally:
             scaled = scaler.transform(rows)
             _refuse_infinite(scaled)
             writer.write_table(scaled.to_arrow())
-            for name, count in count_splits(scaled).items():
+            for name, count in count_splits(scaled.lazy()).items():
                 tally.written[name] += count
             emit(Progress(stage="encode", done=tally.rows))
     return tally

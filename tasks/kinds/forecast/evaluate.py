@@ -17,24 +17,21 @@ from pydantic import Field
 from tasks.contract.evaluation import EvaluationSettings, EvaluationSummary
 from tasks.contract.summaries import NamedSummary
 from tasks.kinds.forecast.by_series import SeriesTally, describe_series, find_far_worse, find_nothing_learned
-from tasks.kinds.forecast.examples import describe_example, rank_examples
-from tasks.kinds.forecast.losses import LossScales, measure_seasonal_differences
+from tasks.kinds.forecast.examples import describe_example, describe_residuals, rank_examples
+from tasks.kinds.forecast.losses import LossScales, choose_season, measure_seasonal_differences, measure_training_means
 from tasks.kinds.forecast.metrics import (
-    Bootstrap,
     LossTally,
     in_original_units,
     measure_by_channel,
     measure_by_step,
     measure_overall,
 )
-from tasks.kinds.forecast.naive import choose_season, measure_training_means
-from tasks.kinds.forecast.residuals import describe_residuals
 from tasks.kinds.forecast.stored_windows import SCORED_SPLITS, TRAIN, open_split, read_layout
 from tasks.kinds.forecast.summaries import WindowsSummary
 from tasks.panel.scaler import Scaler, Units
 from tasks.panel.time_grid import TimeGrid, show_time
 from tasks.progress import Progress, emit
-from tasks.statistics.resampling import plan_resampling
+from tasks.statistics.resampling import Bootstrap, plan_resampling
 from tasks.store.artefacts import Artefact
 
 if TYPE_CHECKING:
@@ -49,11 +46,6 @@ class ForecastEvaluationSettings(EvaluationSettings):
     """How forecasts are scored and compared."""
 
     select_by: Literal["mse", "mae", "crps"] = Field("mse", description="Validation metric that picks the best model.")
-
-    @property
-    def bootstrap(self) -> Bootstrap:
-        """How intervals are drawn."""
-        return Bootstrap(resamples=self.resamples, confidence=self.confidence, seed=self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)

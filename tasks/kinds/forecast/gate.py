@@ -12,10 +12,11 @@ import numpy as np
 import polars as pl
 
 from tasks.errors import quoted
-from tasks.kinds.forecast.forecaster import KIND, SeriesForecaster, Serving
+from tasks.kinds.forecast.forecaster import SeriesForecaster
 from tasks.kinds.forecast.holdout import ForecastHoldout, read_holdout
 from tasks.kinds.forecast.promotion import ForecastPromotionSettings
 from tasks.kinds.forecast.scoring import LOSSES, ForecastScores, score_model
+from tasks.kinds.forecast.serving import KIND, Serving
 from tasks.kinds.forecast.split import read_cut
 from tasks.kinds.forecast.summaries import CutSummary
 from tasks.panel.frames import ROWS_FILE

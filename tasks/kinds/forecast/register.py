@@ -14,8 +14,9 @@ from tasks.contract.lineage import Lineage
 from tasks.contract.profile import write_profile
 from tasks.errors import IntegrityError
 from tasks.kinds.forecast.certificate import TOLERANCE, certify_forecasts
-from tasks.kinds.forecast.forecaster import POINT, SeriesForecaster, Serving, complete_forecaster
+from tasks.kinds.forecast.forecaster import POINT, SeriesForecaster
 from tasks.kinds.forecast.monitor import reference_profile
+from tasks.kinds.forecast.serving import Serving, complete_forecaster
 from tasks.kinds.forecast.stored_windows import open_split
 from tasks.kinds.forecast.summaries import CutSummary, SeriesRowsSummary
 from tasks.panel.frames import ROWS_FILE, TEST, VALUES
@@ -40,7 +41,7 @@ def assemble_parts(folder: Path, lineage: Lineage, best: Scored) -> None:
     serving = Serving(
         name=best.name,
         source=lineage.rows.manifest["config"],
-        grid=found.grid.to_dict(),
+        grid=found.grid,
         channels=tuple(found.channels),
         covariates=tuple(found.covariates),
         levels=tuple(json.loads(best.model.file("forecast.json").read_bytes())["quantiles"]),

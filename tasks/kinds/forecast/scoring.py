@@ -5,10 +5,11 @@ other policies for missing numbers, are compared in one unit and on the same tru
 N windows, L steps of look-back, H steps of the horizon, T = L + H, P parts of the horizon, C channels, D covariates.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import polars as pl
@@ -19,9 +20,11 @@ from tasks.panel.frames import ROWS_FILE, TRAIN, VALUES, read_windows
 from tasks.panel.scaler import Scaler
 from tasks.promotion import scoring
 from tasks.registry.registered_model import RegisteredModel
+from tasks.store.artefacts import Artefact
 
 WINDOWS_AT_ONCE = 256
 LOSSES = ("mse", "mae")
+ERRORS_FILE = "errors.parquet"
 # One record for each window (the row in which its history ends), part of the horizon and channel: at how many steps
 # the value is known, and the squared and absolute errors there, added up.
 ERRORS = pl.Schema(
@@ -45,6 +48,12 @@ class ForecastScores(scoring.Scores):
     errors: pl.DataFrame
     error_unit: Mapping[str, float | str]
 
+    @classmethod
+    def read(cls, artefact: Artefact, model: RegisteredModel, error_unit: Mapping[str, float | str]) -> Self:
+        """Read what was stored of a version."""
+        undefined, errors = scoring.ScoredSummary.of(artefact).undefined, pl.read_parquet(artefact.file(ERRORS_FILE))
+        return cls(version=model.version, undefined=undefined, errors=errors, error_unit=error_unit)
+
     @property
     def figures(self) -> dict:
         """Version, mean squared and mean absolute error, and their unit."""
@@ -66,12 +75,7 @@ def score_model(model: RegisteredModel, holdout: ForecastHoldout) -> ForecastSco
     write = partial(write_errors, parts=model.parts, holdout=holdout)
     origin = {"splits": holdout.splits, "windows": holdout.windows_digest}
     artefact = scoring.build_scores(write, model, holdout, module=__name__, origin=origin)
-    return ForecastScores(
-        version=model.version,
-        undefined=scoring.ScoredSummary.of(artefact).undefined,
-        errors=pl.read_parquet(artefact.file("errors.parquet")),
-        error_unit=holdout.error_unit,
-    )
+    return ForecastScores.read(artefact, model, holdout.error_unit)
 
 
 def write_errors(folder: Path, *, parts: Path, holdout: ForecastHoldout) -> scoring.ScoredSummary:
@@ -79,9 +83,14 @@ def write_errors(folder: Path, *, parts: Path, holdout: ForecastHoldout) -> scor
     forecaster = SeriesForecaster.load(parts)
     whole = read_windows(holdout.splits.file(ROWS_FILE))
     tables = [table for rows in whole for table in measure_errors(forecaster, rows, holdout)]
+    return store_errors(folder, tables, "mse")
+
+
+def store_errors(folder: Path, tables: Iterable[pl.DataFrame], metric: str) -> scoring.ScoredSummary:
+    """Write tables as in ERRORS into one; counts the windows, and those of which a metric is undefined."""
     errors = pl.concat([ERRORS.to_frame(), *tables])
-    errors.write_parquet(folder / "errors.parquet")
-    undefined = errors.filter(~pl.col("mse").is_finite())["row"].n_unique()
+    errors.write_parquet(folder / ERRORS_FILE)
+    undefined = errors.filter(~pl.col(metric).is_finite())["row"].n_unique()
     return scoring.ScoredSummary(rows=errors["row"].n_unique(), undefined=undefined)
 
 

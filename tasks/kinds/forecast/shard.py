@@ -18,6 +18,7 @@ from pydantic import Field
 
 from rnnmodels.config import Settings
 from tasks.errors import InputError, plural
+from tasks.kinds.forecast.stored_windows import as_segment
 from tasks.kinds.forecast.summaries import ScaledSummary, WindowsSummary
 from tasks.panel.frames import KNOWN, ROWS_FILE, SPLITS, VALUES, read_windows
 from tasks.panel.time_grid import TimeGrid
@@ -163,12 +164,7 @@ def _as_arrays(rows: pl.DataFrame, numbers: dict[str, int]) -> dict[str, np.ndar
 
 def _as_batch(columns: dict[str, np.ndarray], rows: slice) -> pa.RecordBatch:
     # A slice of an Arrow table would be padded in the file with the rows that follow it, be they of another split.
-    return pa.record_batch({name: _as_column(numbers[rows]) for name, numbers in columns.items()})
-
-
-def _as_column(numbers: np.ndarray) -> pa.Array:
-    flat = pa.array(numbers.reshape(-1))
-    return flat if numbers.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, numbers.shape[1])
+    return as_segment({name: numbers[rows] for name, numbers in columns.items()})
 
 
 def _describe(tallies: dict[str, Tally], settings: WindowSettings) -> dict:

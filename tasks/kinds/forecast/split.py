@@ -75,7 +75,7 @@ def write_splits(
     split = pl.when(time < cuts[0]).then(TRAIN).when(time < cuts[1]).then(VALID).when(_is_used(cuts[2])).then(TEST)
     cut = pl.scan_parquet(path).with_columns(split=split.cast(pl.UInt8)).filter(pl.col("split").is_not_null())
     cut.sink_parquet(folder / ROWS_FILE, compression="zstd", maintain_order=True)
-    counts = count_splits(pl.read_parquet(folder / ROWS_FILE, columns=["split"]))
+    counts = count_splits(pl.scan_parquet(folder / ROWS_FILE))
     for name, start, until in zip(SPLITS, (None, *cuts), cuts, strict=False):
         if not counts[name]:
             raise _no_rows(name, start, until, found)

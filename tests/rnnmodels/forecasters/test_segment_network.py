@@ -6,7 +6,7 @@ from torch import nn
 
 from rnnmodels.forecasters.forecast_config import ForecastArchitecture
 from rnnmodels.forecasters.forecast_sequences import NetworkSizes, Sequences
-from rnnmodels.forecasters.segment_network import SegmentNetwork
+from rnnmodels.forecasters.networks import SegmentNetwork
 
 pytestmark = pytest.mark.numeric
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from tasks.kinds.detect.detection_metrics import PROFILES
 from tasks.kinds.detect.measuring import FileScore, LabelledSurprise, measure_ranking, score_series
-from tasks.kinds.detect.nab import PROFILES
 
 NUM_ROWS, WARM_UP, WINDOW = 100, 15, (40, 49)
 

@@ -5,7 +5,7 @@ from math import exp
 import numpy as np
 import pytest
 
-from tasks.kinds.detect.nab import PROFILES, LabelledScores, score_file
+from tasks.kinds.detect.detection_metrics import PROFILES, LabelledScores, score_file
 
 STANDARD = PROFILES["standard"]
 NUM_ROWS, WINDOW = 100, (40, 49)  # the first 15 rows are not scored

@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 
 from tasks.kinds.forecast.metrics import (
-    Bootstrap,
     LossTally,
     in_original_units,
     measure_by_channel,
     measure_by_step,
     measure_overall,
 )
-from tasks.statistics.resampling import plan_resampling
+from tasks.statistics.resampling import Bootstrap, plan_resampling
 
 BOOTSTRAP = Bootstrap(resamples=200, confidence=0.9, seed=1)
 

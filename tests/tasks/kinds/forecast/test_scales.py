@@ -21,12 +21,13 @@ from rnnmodels.forecasters.windows import WindowShape
 from tasks.contract.notes import Notes
 from tasks.errors import InputError
 from tasks.kinds.forecast.encode import ScaleSettings, write_encoded
-from tasks.kinds.forecast.far_apart import find_far_apart
-from tasks.kinds.forecast.fitting_scales import fit_scales
-from tasks.kinds.forecast.forecaster import SeriesForecaster, Serving
+from tasks.kinds.forecast.fitting_scales import find_far_apart, fit_scales
+from tasks.kinds.forecast.forecaster import SeriesForecaster
+from tasks.kinds.forecast.serving import Serving
 from tasks.panel.frames import ROWS_FILE, SPLITS
 from tasks.panel.rounding import find_rounded
 from tasks.panel.scaler import Scaler, fit_scale
+from tasks.panel.time_grid import TimeGrid
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
 from tasks.store.manifest import Summary
@@ -261,7 +262,7 @@ def forecaster() -> SeriesForecaster:
     scaler = Scaler("standard", "error", (), None, fitted.columns, fitted.own)
     source = {"path": "x.csv", "id_column": "series", "time_unit": "step"}
     serving = Serving(
-        name="x", source=source, grid=GRID, channels=("x",), covariates=(), levels=(0.1, 0.9), cuts={}
+        name="x", source=source, grid=TimeGrid(**GRID), channels=("x",), covariates=(), levels=(0.1, 0.9), cuts={}
     )  # fmt: skip
     return SeriesForecaster(model=model, scaler=scaler, serving=serving)
 
