@@ -25,7 +25,6 @@ GRID_POINTS = 2049
 
 Floats = NDArray[np.float64]
 
-
 WEIGHTS = tuple(index / 10 for index in range(11))
 
 

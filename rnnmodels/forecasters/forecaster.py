@@ -16,9 +16,8 @@ from torch import Tensor, nn
 
 from rnnmodels.forecasters.forecast_config import ForecastArchitecture, ForecastTraining, resolve_loss
 from rnnmodels.forecasters.forecast_outputs import WEIGHTS, Forecast, average_forecasts, build_output, measure_weights
-from rnnmodels.forecasters.forecast_sequences import NetworkSizes, Sequences
 from rnnmodels.forecasters.line import build_views, fit_channel_lines, fit_line
-from rnnmodels.forecasters.networks import DirectNetwork, PointwiseNetwork, SegmentNetwork
+from rnnmodels.forecasters.networks import DirectNetwork, NetworkSizes, PointwiseNetwork, SegmentNetwork, Sequences
 from rnnmodels.forecasters.windows import WindowBatch, Windows, WindowShape
 from rnnmodels.training.evaluation import evaluating
 from rnnmodels.training.sequence_model import SequenceModel, Validation

@@ -20,7 +20,6 @@ from rnnmodels.forecasters.windows import WindowBatch, Windows
 
 RECENT_SEASONS = 7
 
-
 WINDOWS_PER_BATCH = 256
 
 

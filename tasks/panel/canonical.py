@@ -25,7 +25,6 @@ from tasks.sources.readers import read_files
 PARKED_FILE = "parked.parquet"
 MAX_SHOWN_NAMES = 5
 
-
 MAX_CHANNELS = 1024
 PREFIXES = ("value.", "known.")
 

@@ -30,7 +30,6 @@ from tasks.store.artefacts import Artefact
 
 INPUTS = ("shards", "encoded")
 
-
 WINDOW_ROWS, STEP_ROWS = 6400, 100
 LEAST_DEVIATION = 1e-6
 

@@ -14,7 +14,6 @@ import numpy as np
 
 NUM_THRESHOLDS = 250
 
-
 OUTSIDE = -1
 STEEPNESS = 5.0
 FAR_BEHIND = 3.0  # window widths after which a false alarm costs all of its weight

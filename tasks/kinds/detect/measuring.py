@@ -27,7 +27,6 @@ from tasks.statistics.resampling import Bootstrap, ResamplingPlan
 
 BUFFER_ROWS = 100  # VUS-PR averages over buffers of up to this many rows around an anomaly
 
-
 RANKINGS = ("auc_pr", "vus_pr")
 NAB = "nab"
 BY_SERIES = (*RANKINGS, NAB)

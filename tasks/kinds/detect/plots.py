@@ -29,12 +29,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-
 HEIGHT_INCHES = 3.9
 MAX_PIECES = 700  # of a line, each drawn by its lowest and its highest row: more would be narrower than a pixel
 MAX_TICKS, MAX_TITLE = 4, 70
 TRUE, FOUND, EXPECTED = PALETTE[2], PALETTE[1], PALETTE[4]
-
 
 MAX_PICTURES = 6
 

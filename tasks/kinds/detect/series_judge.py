@@ -27,7 +27,6 @@ from tasks.panel.profile import window_steps
 if TYPE_CHECKING:
     from rnnmodels.forecasters.forecaster import SequenceForecaster
 
-
 # What became of a row: judged anew, or before; not judged as part of a warm-up, or since it is no longer remembered.
 JUDGED, SEEN, WARM_UP, FORGOTTEN = "judged", "seen", "warm-up", "forgotten"
 

@@ -36,9 +36,7 @@ from tasks.sources.intake import Intake
 if TYPE_CHECKING:
     from rnnmodels.forecasters.forecaster import SequenceForecaster
 
-
 SERIES = "series"
-
 
 NEW, PAUSE = "new", "pause"
 

@@ -17,9 +17,7 @@ from tasks.panel.scaler import Units
 if TYPE_CHECKING:
     from rnnmodels.forecasters.windows import Windows
 
-
 HORIZONS_OF_HISTORY = 2
-
 
 MIN_LAGS, MAX_LAGS = 24, 200
 SEASONS_SHOWN = 2

@@ -17,7 +17,6 @@ from tasks.panel.scaler import LEAST_NUMBERS, ROUNDING, ColumnScale, OwnScales, 
 
 ScaledBy = Literal["auto", "channel", "series"]
 
-
 # From this ratio on, one scale no longer serves both.
 LIMIT = 100
 

@@ -20,7 +20,6 @@ from tasks.panel.time_grid import TimeGrid, describe_times, infer_grid
 
 INCOMPLETE, NUM_FILLED, LACKING, NEW = "incomplete", "filled", "lacking", "new"
 
-
 # Fewer rows do not show in which steps a series goes.
 FEWEST_STEPPING_ROWS = 3
 # Further from its centre, in scales, nothing was learned about a history.

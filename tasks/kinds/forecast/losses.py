@@ -25,7 +25,6 @@ from tasks.panel.scaler import Units
 if TYPE_CHECKING:
     from rnnmodels.forecasters.windows import Windows
 
-
 ROWS_AT_ONCE = 1 << 18
 SAME_LEVEL = 1e-6
 

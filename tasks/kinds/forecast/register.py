@@ -27,7 +27,6 @@ from tasks.registry.packaging import Packaging, ask_for_table
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
 
-
 EXAMPLE = "history.csv"
 
 
