@@ -21,6 +21,7 @@ from tasks.errors import InputError
 from tasks.kinds.detect.detection_metrics import PROFILES
 from tasks.kinds.detect.judged_rows import Detector, JudgedSplit, Panel, judge_split
 from tasks.kinds.detect.measuring import BUFFER_ROWS, Record, Yardstick, describe_series, expect_share, measure_series
+from tasks.kinds.forecast.metrics import tabulate_losses
 from tasks.kinds.forecast.stored_windows import SCORED_SPLITS, read_layout
 from tasks.progress import Progress, emit
 from tasks.statistics.intervals import Interval
@@ -72,7 +73,8 @@ def write_evaluation(
     if settings.select_by not in metrics["valid"]:
         raise _no_labels_to_choose_by(settings)
     test = splits["test"]
-    pl.concat(tabulate_losses(split, one) for split, one in splits.items()).write_parquet(folder / "losses.parquet")
+    losses = [tabulate_losses(split, one.plan, {"mae": one.plan.average(one.errors)}) for split, one in splits.items()]
+    pl.concat(losses).write_parquet(folder / "losses.parquet")
     test.tabulate_events().write_parquet(folder / "events.parquet")
     warnings = [sentence for split, one in splits.items() for sentence in find_warnings(split, one)]
     result = {
@@ -157,15 +159,6 @@ def find_problems(name: str, valid: JudgedSplit) -> list[str]:
         f"against {prior:.4g} levels), so its network adds nothing to the levels alone: raise training.epochs or "
         "shard.look_back, or lower shard.horizon"
     ]
-
-
-def tabulate_losses(name: str, split: JudgedSplit) -> pl.DataFrame:
-    """Mean error of each unit of resampling, in order: columns split, unit, windows (its rows) and mae."""
-    windows = np.bincount(split.plan.unit_of_window, minlength=split.plan.num_units)
-    units = np.arange(split.plan.num_units, dtype=np.uint32)
-    return pl.DataFrame({"unit": units, "windows": windows, "mae": split.plan.average(split.errors)}).select(
-        pl.lit(name).alias("split"), pl.all()
-    )
 
 
 def _no_labels_to_choose_by(settings: DetectionEvaluationSettings) -> InputError:

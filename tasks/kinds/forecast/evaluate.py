@@ -25,6 +25,7 @@ from tasks.kinds.forecast.metrics import (
     measure_by_channel,
     measure_by_step,
     measure_overall,
+    tabulate_losses,
 )
 from tasks.kinds.forecast.stored_windows import SCORED_SPLITS, TRAIN, open_split, read_layout
 from tasks.kinds.forecast.summaries import WindowsSummary
@@ -151,7 +152,8 @@ def write_evaluation(
     levels = json.loads(model.file("forecast.json").read_bytes())["quantiles"]
     scored = {split: score_split(split, model=model, data=data, levels=levels) for split in SCORED_SPLITS}
     metrics = {split: measure_split(one, data, settings.bootstrap) for split, one in scored.items()}
-    pl.concat(tabulate_losses(split, one) for split, one in scored.items()).write_parquet(folder / "losses.parquet")
+    losses = [tabulate_losses(split, one.tally.plan, one.tally.means(COMPARABLE)) for split, one in scored.items()]
+    pl.concat(losses).write_parquet(folder / "losses.parquet")
     warnings = find_warnings(scored, data)
     result = {
         "name": name,
@@ -219,13 +221,3 @@ def find_warnings(scored: dict[str, ScoredSplit], data: Data) -> list[str]:
     without_unit = int(np.isnan(data.seasonal).sum())
     pairs = f"{without_unit:,} of {data.seasonal.size:,} channels of series"
     return few + ([f"mase leaves out {pairs} that do not vary over a season of training."] if without_unit else [])
-
-
-def tabulate_losses(split: str, scored: ScoredSplit) -> pl.DataFrame:
-    """Mean losses of each unit of resampling, in order: columns split, unit, windows and one for each loss."""
-    tally = scored.tally
-    losses = {name: tally.sums[name].mean_by_unit for name in COMPARABLE}
-    units = np.arange(tally.plan.num_units, dtype=np.uint32)
-    return pl.DataFrame({"unit": units, "windows": tally.windows_by_unit, **losses}).select(
-        pl.lit(split).alias("split"), pl.all()
-    )

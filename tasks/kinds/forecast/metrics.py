@@ -7,7 +7,7 @@ U units, H steps of the horizon, C channels.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -81,10 +81,9 @@ class LossTally:
                 self.sums[name] = LossSums.zeros(self.plan.num_units, *loss_NHC.shape[1:])
             self.sums[name].add(loss_NHC, self.plan.unit_of_window[window_N])
 
-    @property
-    def windows_by_unit(self) -> np.ndarray:
-        """Windows of each unit: int64 [U]."""
-        return np.bincount(self.plan.unit_of_window, minlength=self.plan.num_units)
+    def means(self, names: Iterable[str]) -> dict[str, np.ndarray]:
+        """Mean of some losses by unit [U]."""
+        return {name: self.sums[name].mean_by_unit for name in names}
 
 
 def measure_overall(tally: LossTally, bootstrap: Bootstrap) -> dict[str, Interval]:
@@ -151,3 +150,12 @@ def measure_advantage(best: Artefact, other: Artefact, metric: str, bootstrap: B
 def read_test_losses(evaluation: Artefact) -> pl.DataFrame:
     """Read the mean test losses of each unit."""
     return pl.scan_parquet(evaluation.file("losses.parquet")).filter(split="test").collect()
+
+
+def tabulate_losses(split: str, plan: ResamplingPlan, losses: Mapping[str, np.ndarray]) -> pl.DataFrame:
+    """Mean losses of each unit of resampling, in order: columns split, unit, windows and one for each loss."""
+    windows, units = (
+        np.bincount(plan.unit_of_window, minlength=plan.num_units),
+        np.arange(plan.num_units, dtype=np.uint32),
+    )
+    return pl.DataFrame({"unit": units, "windows": windows, **losses}).select(pl.lit(split).alias("split"), pl.all())
