@@ -21,25 +21,29 @@ import polars as pl
 
 from benchmarks.forecast_quality import prepare_data
 from benchmarks.measure import describe_run, markdown_table, publish
-from tasks.kinds.detect.detection_metrics import find_anomalies
+from benchmarks.nab_scores import (
+    NabScore,
+    choose_by_labels,
+    score_alarms,
+    score_by_windowed_gaussian,
+    score_corpus,
+    score_rows,
+)
+from tasks.kinds.detect.baseline import average_before
+from tasks.kinds.detect.detection_metrics import PROFILES, find_anomalies
 from tasks.kinds.detect.detector import judge_rows
 from tasks.kinds.detect.events import count_gap_rows, find_threshold
 from tasks.kinds.detect.likelihood import Evidence, choose_evidence
 from tasks.kinds.detect.measuring import (
     LabelledSurprise,
     Ranking,
-    choose_by_labels,
     measure_ranking,
-    score_alarms,
     score_series,
 )
-from tasks.kinds.detect.moving_average import average_before
-from tasks.kinds.detect.nab import PROFILES, LabelledScores, NabScore, score_corpus
 from tasks.kinds.detect.plots import draw_detections
 from tasks.kinds.detect.recipe import DETECT
 from tasks.kinds.detect.settings import DetectorSettings
-from tasks.kinds.detect.split import TEST
-from tasks.kinds.detect.windowed_gaussian import score_by_windowed_gaussian
+from tasks.panel.frames import TEST
 from tasks.reporting.plots import write_png
 
 if TYPE_CHECKING:
@@ -152,7 +156,7 @@ def measure_rows(name: str, corpus: Sequence[WatchedFile], scores: Sequence[np.n
         LabelledSurprise(name=one.name, surprise=found, windows=one.windows, warm_up_rows=one.warm_up_rows, gap_rows=1)
         for one, found in zip(corpus, scores, strict=True)
     ]
-    labelled = [LabelledScores(name=one.name, scores=one.surprise, windows=one.windows) for one in rows]
+    labelled = [score_rows(one.name, one.surprise, one.windows) for one in rows]
     chosen = {profile: score_corpus(labelled, weights) for profile, weights in PROFILES.items()}
     return Results(name, None, chosen, [measure_ranking(one) for one in rows])
 

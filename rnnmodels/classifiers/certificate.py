@@ -14,6 +14,7 @@ from rnnmodels.classifiers.batches import Batch, Steps
 from rnnmodels.classifiers.classifier import AnyClassifier
 from rnnmodels.classifiers.inference import pad_sequences, score_batch
 from rnnmodels.classifiers.packed import packed_twin
+from rnnmodels.deviation import largest_deviation
 from rnnmodels.training.evaluation import evaluating
 
 TOLERANCE = 1e-5
@@ -51,7 +52,7 @@ def certify_invariance(model: AnyClassifier, sequences: Sequences, *, seed: int 
         alone = _score(model, [_alone(sequence) for sequence in sequences])
         logits = {name: _score(model, variation)[: len(sequences)] for name, variation in batches.items()}
         logits["packing"] = _score(packed_twin(model), [together])
-    deviations = {name: _largest_deviation(alone, varied) for name, varied in logits.items()}
+    deviations = {name: largest_deviation(varied, alone) for name, varied in logits.items()}
     passed = all(deviation <= TOLERANCE for deviation in deviations.values())
     return Certificate(deviations, TOLERANCE, passed, len(sequences))
 
@@ -77,7 +78,3 @@ def _with_random_padding(batch: Batch, model: AnyClassifier, generator: np.rando
 
 def _score(model: AnyClassifier, batches: Sequence[Batch]) -> Logits:
     return np.concatenate([score_batch(model, batch) for batch in batches])
-
-
-def _largest_deviation(expected: Logits, actual: Logits) -> float:
-    return float((np.abs(actual - expected) / np.maximum(1, np.abs(expected))).max())

@@ -14,14 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rnnmodels.forecasters.channel_line import fit_channel_lines
 from rnnmodels.forecasters.forecast_config import ForecastArchitecture, ForecastTraining, resolve_loss
-from rnnmodels.forecasters.forecast_outputs import Forecast, average_forecasts, build_output
-from rnnmodels.forecasters.forecast_sequences import NetworkSizes, Sequences
-from rnnmodels.forecasters.forecast_validation import WEIGHTS, measure_weights
-from rnnmodels.forecasters.line import build_views, fit_line
-from rnnmodels.forecasters.segment_network import SegmentNetwork
-from rnnmodels.forecasters.step_networks import DirectNetwork, PointwiseNetwork
+from rnnmodels.forecasters.forecast_outputs import WEIGHTS, Forecast, average_forecasts, build_output, measure_weights
+from rnnmodels.forecasters.line import build_views, fit_channel_lines, fit_line
+from rnnmodels.forecasters.networks import DirectNetwork, NetworkSizes, PointwiseNetwork, SegmentNetwork, Sequences
 from rnnmodels.forecasters.windows import WindowBatch, Windows, WindowShape
 from rnnmodels.training.evaluation import evaluating
 from rnnmodels.training.sequence_model import SequenceModel, Validation

@@ -2,12 +2,16 @@
 
 Each record batch of the file is one segment of one series, with the columns `row`, `series`, `time`, `values` and,
 where there are known covariates, `covariates`. A window is look-back + horizon consecutive rows of one segment.
+Windows are shuffled by a random order of any number of rows that is never held in memory. Black and Rogaway 2002,
+"Ciphers with Arbitrary Finite Domains": an alternating Feistel network over pairs (left, right) permutes a grid just
+larger than the range; numbers outside the range walk on until they fall inside.
 Shapes: B windows of a batch, N rows of a segment, T = look-back + horizon steps, L look-back, H horizon, C channels,
 D covariates.
 """
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +23,9 @@ from numpy.typing import NDArray
 
 from rnnmodels.durable import sha256_of_file
 from rnnmodels.forecasters.mapped_segments import Segments, map_segments
-from rnnmodels.forecasters.shuffling import Shuffle
+
+NUM_ROUNDS = 12
+LARGEST = 2**62
 
 
 @dataclass(frozen=True)
@@ -134,12 +140,6 @@ class Windows:
         time = self.segments.mapped(np.int64)[self.segments.time[segment] + last]
         return Origins(row, self.segments.series[segment], time)
 
-    def target_times(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Times of the steps to be forecast (B, H)."""
-        segment, offset = self.locate(ids)
-        first = self.segments.time[segment] + offset + self.shape.look_back
-        return self.segments.mapped(np.int64)[first[:, None] + np.arange(self.shape.horizon)]
-
     def view(self, segment: int) -> NDArray[np.float32]:
         """All windows of a segment (windows, T, C) as a strided view of the mapped file."""
         values_NC = self.segments.values_of(segment)
@@ -165,3 +165,41 @@ def _cut(num_rows: int, batch_size: int) -> Iterator[tuple[int, int]]:
     num_batches = -(-num_rows // batch_size)
     for index in range(num_batches):
         yield num_rows * index // num_batches, num_rows * (index + 1) // num_batches
+
+
+class Shuffle:
+    """A pseudo-random permutation of range(size), a function of (seed, epoch); any part of it costs its own size."""
+
+    def __init__(self, size: int, *, seed: int, epoch: int = 0) -> None:
+        if not 0 <= size <= LARGEST:
+            raise ValueError(f"size: got {size}, expected 0 to {LARGEST}")
+        self.size = size
+        self.num_left = math.isqrt(max(size, 1) - 1) + 1
+        self.num_right = -(-max(size, 1) // self.num_left)
+        generator = np.random.default_rng([seed, epoch])
+        self.keys = generator.integers(2**64, size=NUM_ROUNDS, dtype=np.uint64)
+
+    def take(self, start: int, stop: int) -> NDArray[np.int64]:
+        """Return the numbers at positions `start` to `stop` - 1."""
+        numbers = self._permute(np.arange(start, min(stop, self.size), dtype=np.uint64))
+        while (outside := np.flatnonzero(numbers >= self.size)).size:
+            numbers[outside] = self._permute(numbers[outside])
+        return numbers.astype(np.int64)
+
+    def _permute(self, numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """Permute the grid: each round adds a hash of one half to the other, which can be undone."""
+        left, right = np.divmod(numbers, np.uint64(self.num_right))
+        for first, second in self.keys.reshape(-1, 2):
+            left = (left + _mixed(right + first)) % np.uint64(self.num_left)
+            right = (right + _mixed(left + second)) % np.uint64(self.num_right)
+        return left * np.uint64(self.num_right) + right
+
+
+def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Hash 64 bits to 63, which leaves room for an addition: the finaliser of splitmix64.
+
+    Steele, Lea, Flood 2014, "Fast Splittable Pseudorandom Number Generators".
+    """
+    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return (numbers ^ (numbers >> np.uint64(31))) >> np.uint64(1)

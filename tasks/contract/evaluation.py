@@ -7,6 +7,7 @@ from pydantic import Field
 from rnnmodels.config import Settings
 from tasks.contract.summaries import NamedSummary
 from tasks.statistics.intervals import Interval
+from tasks.statistics.resampling import Bootstrap
 from tasks.store.artefacts import Artefact
 
 
@@ -25,6 +26,11 @@ class EvaluationSettings(Settings):
     resamples: int = Field(1000, ge=100, le=100_000, description="Bootstrap resamples for each interval.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of the intervals.")
     seed: int = Field(1, ge=0, lt=2**32, description="Seed of the bootstrap.")
+
+    @property
+    def bootstrap(self) -> Bootstrap:
+        """How intervals are drawn of sums over units."""
+        return Bootstrap(resamples=self.resamples, confidence=self.confidence, seed=self.seed)
 
     def penalty(self, evaluation: Artefact) -> float:
         """The metric on validation that picks the best model, with the sign that makes lower values better."""

@@ -1,7 +1,7 @@
 """A kind of sequence problem: its recipe, and for each stage the module that does the stage's work for it."""
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 if TYPE_CHECKING:
@@ -69,3 +69,9 @@ class Kind:
     serve: "LazyModule[ServeModule[Any]] | None" = None
     monitor: "LazyModule[MonitorModule] | None" = None
     package: str = ""
+
+
+def modules_in(room: str) -> dict[str, Any]:
+    """The modules of a kind that are all in one room, each named as the field of `Kind` that it is for."""
+    names = [one.name for one in fields(Kind) if one.name not in ("name", "recipe", "served_model", "package")]
+    return {"served_model": f"{room}.served_model", **{name: LazyModule(f"{room}.{name}") for name in names}}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from rnnmodels.deviation import largest_deviation
 from tasks.contract.contest import Scored
 from tasks.contract.lineage import Lineage
 from tasks.errors import IntegrityError
@@ -86,11 +87,6 @@ def prove_answers(
         _refuse_deviation(what, deviation, tolerance)
     bitwise = bool(np.array_equal(logits, expected))
     return {"rows": len(expected), "bitwise": bitwise, "tolerance": tolerance, "deviations": deviations}
-
-
-def largest_deviation(actual: np.ndarray, expected: np.ndarray) -> float:
-    """Largest |difference| / max(1, |expected|)."""
-    return float(np.max(np.abs(actual - expected) / np.maximum(1, np.abs(expected)), initial=0.0))
 
 
 def _refuse_other_steps(served: "Batch", evaluated: "Batch") -> None:

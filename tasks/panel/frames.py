@@ -1,9 +1,10 @@
 """Canonical frames on disk, read as whole series over all splits, so that a step may look back across a cut.
 
-Columns: `row`, `series`, `time`, `value.<channel>`, `known.<covariate>`; sorted by series and time.
+Columns: `row`, `series`, `time`, `value.<channel>`, `known.<covariate>`, and once it is cut `split`, a position in
+SPLITS (UInt8); sorted by series and time.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 
 ROWS_FILE = "rows.parquet"
 SPLITS = ("train", "valid", "test")
+TRAIN, VALID, TEST = range(len(SPLITS))
 # Many short series share a chunk; one longer series is a chunk of its own.
 CHUNK_ROWS = 200_000
 
@@ -24,13 +26,19 @@ def bare_name(column: str) -> str:
     return column.partition(".")[2]
 
 
-def count_missing(path: Path) -> dict[str, int]:
+def count_missing(rows: pl.LazyFrame) -> dict[str, int]:
     """Numbers that are missing in a canonical table, by column."""
-    counts = pl.scan_parquet(path).select(NUMBERS.null_count()).collect(engine="streaming")
+    counts = rows.select(NUMBERS.null_count()).collect(engine="streaming")
     return {name: count for name, count in counts.row(0, named=True).items() if count}
 
 
-def read_windows(path: Path, max_rows: int) -> Iterator[pl.DataFrame]:
+def count_splits(rows: pl.LazyFrame) -> dict[str, int]:
+    """Rows of each split, by its name."""
+    counts = dict(rows.group_by("split").len().collect(engine="streaming").iter_rows())
+    return {name: counts.get(number, 0) for number, name in enumerate(SPLITS)}
+
+
+def read_windows(path: Path, max_rows: int = CHUNK_ROWS) -> Iterator[pl.DataFrame]:
     """Yield whole series of a canonical table, as many as have at most `max_rows` rows together, or a longer one alone.
 
     The same table always gives the same windows.
@@ -38,8 +46,8 @@ def read_windows(path: Path, max_rows: int) -> Iterator[pl.DataFrame]:
     held: list[pl.DataFrame] = []
     with pq.ParquetFile(path, pre_buffer=False) as parquet:
         for batch in parquet.iter_batches(max_rows):
-            held.append(pl.DataFrame(batch))
-            if sum(rows.height for rows in held) <= max_rows:
+            held += [pl.DataFrame(batch)] if batch.num_rows else []
+            if sum(rows.height for rows in held) <= max_rows or held[0]["series"][0] == held[-1]["series"][-1]:
                 continue
             rows = pl.concat(held)
             while rows.height > max_rows and (end := _find_end(rows["series"], max_rows)):
@@ -57,42 +65,3 @@ def _find_end(series: pl.Series, max_rows: int) -> int:
         return start
     end = series.search_sorted(series[max_rows], side="right")
     return end if end < series.len() else 0
-
-
-def read_whole_series(files: Mapping[str, Path], *, chunk_rows: int = CHUNK_ROWS) -> Iterator[pl.DataFrame]:
-    """Yield frames of whole series, sorted by series and time, with the column `split`: 0, 1 or 2 as in SPLITS.
-
-    Memory depends on the longest series, not on their number: the split that lags in series is read on, and what
-    lies before all splits' last series is whole. `files` may name some of the splits only.
-    """
-    splits = {
-        number: _read_batches(files[name], number, chunk_rows // 4)
-        for number, name in enumerate(SPLITS)
-        if name in files
-    }
-    reached = dict.fromkeys(splits, "")
-    held: list[pl.DataFrame] = []
-    while splits:
-        slowest = min(splits, key=reached.__getitem__)
-        batch = next(splits[slowest], None)
-        if batch is None:
-            del splits[slowest]
-            continue
-        held.append(batch)
-        reached[slowest] = batch["series"][-1]
-        whole_before = min(reached[number] for number in splits)
-        is_enough = sum(rows.height for rows in held) >= chunk_rows
-        if is_enough and min(rows["series"][0] for rows in held) < whole_before:
-            rows = pl.concat(held).sort("series", "time")
-            end = rows["series"].search_sorted(whole_before, side="left")
-            yield rows[:end]
-            held = [rows[end:]]
-    if held:
-        yield pl.concat(held).sort("series", "time")
-
-
-def _read_batches(path: Path, split: int, batch_rows: int) -> Iterator[pl.DataFrame]:
-    with pq.ParquetFile(path, pre_buffer=False) as parquet:
-        for batch in parquet.iter_batches(batch_rows):
-            if batch.num_rows:
-                yield pl.DataFrame(batch).with_columns(split=pl.lit(split, pl.UInt8))

@@ -5,7 +5,7 @@ the clocks and calendars of the zone: a day may have 23 hours and a month 28 day
 """
 
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -110,15 +110,6 @@ class TimeGrid:
     def on_clocks(self, time: object) -> object:
         """A time of the type `dtype` as clocks in the zone show it."""
         return pl.Series([time], dtype=self.dtype).dt.convert_time_zone(self.zone)[0] if self.zone else time
-
-    def to_dict(self) -> dict:
-        """The grid as JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict) -> "TimeGrid":
-        """Rebuild a grid from `to_dict`."""
-        return cls(**values)
 
     def _anchor_time(self) -> pl.Series:
         return pl.Series([self.anchor], dtype=pl.Int64).cast(self.dtype)

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from tasks.statistics.intervals import RESAMPLES_AT_ONCE
+from tasks.statistics.intervals import RESAMPLES_AT_ONCE, Interval, percentile_interval
 
 # Bounds the memory of sums by unit and step; more origins are merged with their neighbours.
 MAX_UNITS = 1024
@@ -72,6 +72,27 @@ class ResamplingPlan:
         }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Bootstrap:
+    """How intervals are drawn."""
+
+    resamples: int
+    confidence: float
+    seed: int
+
+    def bound_ratios(self, total_UK: np.ndarray, count_UK: np.ndarray, plan: ResamplingPlan) -> list[Interval | None]:
+        """Bound K ratios of sums over units; None where nothing was counted. Counts may be those of all K: [U, 1]."""
+        resampled = [
+            _divide(total_UK.T @ weights_UR, count_UK.T @ weights_UR)
+            for weights_UR in plan.draw(self.resamples, self.seed)
+        ]
+        estimates = _divide(total_UK.sum(axis=0), count_UK.sum(axis=0))
+        return [
+            percentile_interval(value, draws, self.confidence) if np.isfinite(value) else None
+            for value, draws in zip(estimates, np.concatenate(resampled, axis=1), strict=True)
+        ]
+
+
 def plan_resampling(series: np.ndarray, origins: np.ndarray, *, horizon: int, stride: int) -> ResamplingPlan:
     """Choose units for windows, given the series and the time of the first target of each: int [windows].
 
@@ -117,3 +138,7 @@ def _cover(starts: np.ndarray, lengths: np.ndarray, num_units: int) -> np.ndarra
         changes[start + length, column] -= 1
     covered = np.cumsum(changes, axis=0)
     return covered[:num_units] + covered[num_units:-1]
+
+
+def _divide(total: np.ndarray, count: np.ndarray) -> np.ndarray:
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)

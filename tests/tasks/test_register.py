@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 
 from tasks.contract.registration import RegistrySettings
@@ -14,7 +13,6 @@ from tasks.errors import IntegrityError, ServiceError
 from tasks.kinds.classify.classifier import TextClassifier
 from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.kinds.classify.register import REGISTRATION
-from tasks.labelled import proof
 from tasks.labelled.register import sample_rows
 from tasks.promotion import named_models
 from tasks.register import describe, flatten, register
@@ -189,10 +187,6 @@ def test_a_model_with_other_weights_gets_no_alias(mlflow_store, reviews, monkeyp
         register.fn(CLASSIFY, RUN, *reviews, SETTINGS)
 
     assert mlflow_client.connect().get_registered_model("reviews").aliases == {}
-
-
-def test_deviation_is_relative_to_large_values_only():
-    assert proof.largest_deviation(np.array([101.0, 0.1]), np.array([100.0, 0.0])) == pytest.approx(0.1)
 
 
 def test_nested_settings_become_dotted_names():

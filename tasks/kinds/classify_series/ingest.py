@@ -17,13 +17,10 @@ from tasks.kinds.classify_series.frames import gather_sequences
 from tasks.kinds.classify_series.incomplete import describe_incomplete, find_incomplete, leave_out
 from tasks.kinds.classify_series.source import SequenceSource, SequenceTable
 from tasks.kinds.classify_series.summaries import StepsSummary
-from tasks.panel.account import describe_reading
-from tasks.panel.canonical import write_canonical
+from tasks.panel.canonical import PARKED_FILE, park_rows, write_canonical
 from tasks.panel.cells import RowParser
-from tasks.panel.duplicates import find_duplicates
 from tasks.panel.frames import ROWS_FILE, VALUES, count_missing
-from tasks.panel.ordering import sort_times
-from tasks.panel.parking import PARKED_FILE, park_rows
+from tasks.panel.ordering import describe_reading, find_duplicates, sort_times
 from tasks.panel.policies import Sheet
 from tasks.progress import Progress, emit
 from tasks.sources.inputs import Inputs
@@ -160,7 +157,7 @@ def park_and_gather(
     kept.sink_parquet(folder / STEPS_FILE, maintain_order=True, row_group_size=GROUP_SEQUENCES)
     if refusals is not None:
         refusals.extend(empty)
-    missing = count_missing(canonical)
+    missing = count_missing(pl.scan_parquet(canonical))
     canonical.unlink()
     return StepsSummary(
         rows=pl.scan_parquet(folder / STEPS_FILE).select(pl.len()).collect().item(),

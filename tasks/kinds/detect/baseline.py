@@ -13,24 +13,25 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from pydantic import Field
 
 from rnnmodels.config import Settings
-from tasks.kinds.detect.detector import judge_rows
+from tasks.kinds.detect.detector import Opinion, judge_rows, write_opinions
 from tasks.kinds.detect.encode import LEVELS_FILE, SCALES_FILE
 from tasks.kinds.detect.levels import LevelScaler
 from tasks.kinds.detect.likelihood import Evidence, choose_evidence
-from tasks.kinds.detect.moving_average import average_before
-from tasks.kinds.detect.opinions import Opinion, write_opinions
 from tasks.kinds.detect.settings import DetectorSettings
 from tasks.kinds.detect.summaries import DetectorSummary
-from tasks.kinds.detect.windowed_gaussian import measure_distance
 from tasks.kinds.forecast.stored_windows import read_layout
 from tasks.progress import Progress, emit
 from tasks.store.artefacts import Artefact
 
 INPUTS = ("shards", "encoded")
+
+WINDOW_ROWS, STEP_ROWS = 6400, 100
+LEAST_DEVIATION = 1e-6
 
 
 class DetectionBaselineSettings(Settings):
@@ -110,3 +111,32 @@ BASELINES = {
         "windowed-gaussian": watch_windowed_gaussian,
     }.items()
 }
+
+
+def average_before(values: np.ndarray, *, window_rows: int, lead: int = 1) -> np.ndarray:
+    """Mean of the `window_rows` values that end `lead` rows before each; the first value stands for earlier ones."""
+    padded = np.concatenate([np.repeat(values[:1], window_rows + lead - 1), values])
+    return sliding_window_view(padded[: len(values) + window_rows - 1], window_rows).mean(axis=1)
+
+
+def measure_distance(
+    values: np.ndarray, *, window_rows: int = WINDOW_ROWS, step_rows: int = STEP_ROWS
+) -> tuple[np.ndarray, np.ndarray]:
+    """How many deviations each value [rows] lies from the mean of those before it, and that mean; the first is its own.
+
+    The window grows with every row until it is full, then it moves on by `step_rows` at a time.
+    """
+    rows = np.arange(len(values))
+    steps_on = np.maximum(0, rows - window_rows) // step_rows * step_rows
+    mean, deviation = _describe_windows(values, steps_on, np.minimum(rows, window_rows + steps_on))
+    return np.abs(values - mean) / np.where(deviation > 0, deviation, LEAST_DEVIATION), mean
+
+
+def _describe_windows(values: np.ndarray, first: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of `values[first:stop]` for each pair, from running sums."""
+    centred = values - values[:1]
+    count = np.maximum(stop - first, 1)
+    sums, squares = (np.concatenate([[0.0], np.cumsum(power)]) for power in (centred, np.square(centred)))
+    mean = (sums[stop] - sums[first]) / count
+    variance = (squares[stop] - squares[first]) / count - np.square(mean)
+    return values[:1] + mean, np.sqrt(np.maximum(variance, 0.0))

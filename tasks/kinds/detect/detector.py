@@ -1,15 +1,17 @@
 """A detector of anomalies: over all rows of a series at once, or row by row as they arrive.
 
 Both take the same steps in the same order: level, error of the forecast made `horizon` rows before, score, event.
-The score of a row is the highest of its channels.
+The score of a row is the highest of its channels. Every model leaves its scores in the same files for later stages.
 Shapes: N rows, L look-back, H horizon, C channels, D features of the calendar.
 """
 
+import json
 import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +28,31 @@ from tasks.panel.time_grid import describe_times
 if TYPE_CHECKING:
     from rnnmodels.forecasters.forecaster import SequenceForecaster
     from tasks.kinds.detect.levels import LevelScaler
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """Forecasts of levels [rows, channels], the score of each row, and how many pieces of evidence it sums up."""
+
+    forecasts: NDArray[np.float32]
+    surprise: NDArray[np.float64]
+    num_evidence: int
+
+
+def write_opinions(folder: Path, opinions: Sequence[Opinion], settings: DetectorSettings) -> float:
+    """Store what is made of series in their order; returns the threshold.
+
+    Files `forecasts.npy`, `surprise.npy`, and `detector.json`: from which score on a row is anomalous, and which of
+    such rows are one event.
+    """
+    forecasts = np.concatenate([one.forecasts for one in opinions])
+    num_evidence = opinions[0].num_evidence
+    threshold = decide_threshold(settings, forecasts.shape[1], num_evidence)
+    np.save(folder / "forecasts.npy", forecasts)
+    np.save(folder / "surprise.npy", np.concatenate([one.surprise for one in opinions]))
+    told = {"threshold": threshold, "gap_share": settings.events.gap_share, "num_evidence": num_evidence}
+    (folder / "detector.json").write_text(json.dumps(told), encoding="utf-8")
+    return threshold
 
 
 def judge_rows(

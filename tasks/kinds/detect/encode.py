@@ -12,10 +12,9 @@ from pydantic import Field
 from rnnmodels.config import Settings
 from tasks.errors import InputError, plural, quoted
 from tasks.kinds.detect.levels import LevelScale, LevelScaler, fit_scales
-from tasks.kinds.detect.split import TRAIN
 from tasks.kinds.detect.summaries import WarmUpSummary
 from tasks.kinds.forecast.encode import CalendarFeature
-from tasks.panel.frames import ROWS_FILE, SPLITS, VALUES
+from tasks.panel.frames import ROWS_FILE, SPLITS, TRAIN, VALUES, count_splits
 from tasks.panel.rounding import describe_rounded, is_rounded
 from tasks.panel.scaler import FILLED
 from tasks.progress import Progress, emit
@@ -69,7 +68,7 @@ def write_encoded(folder: Path, *, splits: Artefact, settings: LevelSettings) ->
     emit(Progress(stage="encode", done=kept.height, total=rows.height, finished=True))
     return WarmUpSummary(
         rows=kept.height,
-        splits={name: int((kept["split"] == number).sum()) for number, name in enumerate(SPLITS)},
+        splits=count_splits(kept.lazy()),
         series=len(scaler.series),
         **found.model_dump(include={"channels", "labelled", "clock", "zone"}),
         warnings=_warnings(rows, scaler),

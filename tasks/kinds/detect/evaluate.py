@@ -18,14 +18,14 @@ from pydantic import Field
 from tasks.contract.evaluation import EvaluationSettings, EvaluationSummary
 from tasks.contract.summaries import NamedSummary
 from tasks.errors import InputError
+from tasks.kinds.detect.detection_metrics import PROFILES
 from tasks.kinds.detect.judged_rows import Detector, JudgedSplit, Panel, judge_split
-from tasks.kinds.detect.measuring import BUFFER_ROWS, expect_share
-from tasks.kinds.detect.nab import PROFILES
-from tasks.kinds.detect.series_scores import Record, Yardstick, describe_series, measure_series
-from tasks.kinds.forecast.metrics import Bootstrap
+from tasks.kinds.detect.measuring import BUFFER_ROWS, Record, Yardstick, describe_series, expect_share, measure_series
+from tasks.kinds.forecast.metrics import tabulate_losses
 from tasks.kinds.forecast.stored_windows import SCORED_SPLITS, read_layout
 from tasks.progress import Progress, emit
 from tasks.statistics.intervals import Interval
+from tasks.statistics.resampling import Bootstrap
 from tasks.store.artefacts import Artefact
 
 INPUTS = ("shards", "encoded")
@@ -52,11 +52,6 @@ class DetectionEvaluationSettings(EvaluationSettings):
     )
 
     @property
-    def bootstrap(self) -> Bootstrap:
-        """How intervals are drawn."""
-        return Bootstrap(resamples=self.resamples, confidence=self.confidence, seed=self.seed)
-
-    @property
     def yardstick(self) -> Yardstick:
         """What series with labels are measured by."""
         return Yardstick(profile=PROFILES[self.profile], buffer_rows=self.buffer_rows)
@@ -78,7 +73,8 @@ def write_evaluation(
     if settings.select_by not in metrics["valid"]:
         raise _no_labels_to_choose_by(settings)
     test = splits["test"]
-    pl.concat(tabulate_losses(split, one) for split, one in splits.items()).write_parquet(folder / "losses.parquet")
+    losses = [tabulate_losses(split, one.plan, {"mae": one.plan.average(one.errors)}) for split, one in splits.items()]
+    pl.concat(losses).write_parquet(folder / "losses.parquet")
     test.tabulate_events().write_parquet(folder / "events.parquet")
     warnings = [sentence for split, one in splits.items() for sentence in find_warnings(split, one)]
     result = {
@@ -163,15 +159,6 @@ def find_problems(name: str, valid: JudgedSplit) -> list[str]:
         f"against {prior:.4g} levels), so its network adds nothing to the levels alone: raise training.epochs or "
         "shard.look_back, or lower shard.horizon"
     ]
-
-
-def tabulate_losses(name: str, split: JudgedSplit) -> pl.DataFrame:
-    """Mean error of each unit of resampling, in order: columns split, unit, windows (its rows) and mae."""
-    windows = np.bincount(split.plan.unit_of_window, minlength=split.plan.num_units)
-    units = np.arange(split.plan.num_units, dtype=np.uint32)
-    return pl.DataFrame({"unit": units, "windows": windows, "mae": split.plan.average(split.errors)}).select(
-        pl.lit(name).alias("split"), pl.all()
-    )
 
 
 def _no_labels_to_choose_by(settings: DetectionEvaluationSettings) -> InputError:

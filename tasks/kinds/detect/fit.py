@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from tasks.kinds.detect.detector import judge_rows
+from tasks.kinds.detect.detector import Opinion, judge_rows, write_opinions
 from tasks.kinds.detect.likelihood import choose_evidence
-from tasks.kinds.detect.opinions import Opinion, write_opinions
 from tasks.kinds.detect.settings import DetectorArchitecture, DetectorSettings, DetectorTraining
 from tasks.kinds.forecast.fit import ForecastCandidate, create_model
 from tasks.kinds.forecast.stored_windows import TRAIN, open_split, read_layout

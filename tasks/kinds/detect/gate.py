@@ -11,14 +11,12 @@ from collections.abc import Iterator
 import polars as pl
 
 from tasks.errors import quoted
-from tasks.kinds.detect.holdout import DetectionHoldout, read_holdout
-from tasks.kinds.detect.scoring import score_model
+from tasks.kinds.detect.scoring import DetectionHoldout, read_holdout, score_model
 from tasks.kinds.detect.served_detector import SeriesDetector
 from tasks.kinds.detect.serving import KIND
-from tasks.kinds.detect.split import TEST
 from tasks.kinds.detect.summaries import WarmUpSummary
 from tasks.kinds.forecast.gate import compare_scores
-from tasks.panel.frames import ROWS_FILE
+from tasks.panel.frames import ROWS_FILE, TEST
 from tasks.promotion.decision import refuse_differences
 from tasks.promotion.verdicts import Case
 from tasks.registry.registered_model import RegisteredModel

@@ -1,28 +1,65 @@
 """Files of any supported kind to one table of series to monitor: what stage `ingest` does for detectors.
 
 Rows are parsed, put in order and cleared of duplicates as those of forecasts are, but need not lie on a regular grid:
-a row is a step, however much time lies between it and the next.
+a row is a step, however much time lies between it and the next. Each may say whether it is anomalous.
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 
 from tasks.errors import plural
-from tasks.kinds.detect.cells import LabelledRowParser, parse_label
 from tasks.kinds.detect.source import DetectionSource
 from tasks.kinds.detect.summaries import WatchedRowsSummary
-from tasks.panel.account import describe_reading
-from tasks.panel.canonical import write_canonical
-from tasks.panel.duplicates import NO_DUPLICATES, find_duplicates
+from tasks.panel.canonical import PARKED_FILE, describe_others, park_rows, write_canonical
+from tasks.panel.cells import MISSING, RowParser
 from tasks.panel.frames import ROWS_FILE, count_missing
-from tasks.panel.ordering import Unsorted, sort_times
-from tasks.panel.parking import PARKED_FILE, describe_others, park_rows
+from tasks.panel.ordering import NO_DUPLICATES, Unsorted, describe_reading, find_duplicates, sort_times
 from tasks.panel.policies import Sheet
 from tasks.progress import Progress, emit
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
+from tasks.sources.row_checks import Check
+
+LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
+UNKNOWN = dict.fromkeys(MISSING)
+
+
+class LabelledRowParser(RowParser):
+    """Parses the batches of a source of series; the column `label` is empty where nothing is known."""
+
+    def __call__(self, raw: pl.DataFrame, intake: Intake) -> pl.DataFrame:
+        """Return the good rows, with the columns of `schema`.
+
+        Raises InputError: E-DET-001, and what `RowParser` raises.
+        """
+        cell = pl.col("label").str.strip_chars() if "label" in raw.columns else pl.lit(None, pl.String)
+        known = pl.when(~cell.is_in(self._settings.missing_values)).then(cell)
+        return super().__call__(raw.with_columns(label=known.str.to_lowercase()), intake)
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """Columns of a good row: those of every parser, then the label."""
+        return pa.schema([*super().schema, ("label", pa.large_string())])
+
+    def checks(self) -> list[Check]:
+        """List what a row must be, in the order in which the checks speak."""
+        known = Check(
+            "E-DET-001",
+            "label",
+            ~pl.col("label").is_in([*LABELS, *UNKNOWN]).fill_null(value=True),
+            "got {value}, expected 0 or 1.",
+            "write 1 for an anomalous row, 0 for an ordinary one, and nothing where that is unknown.",
+        )
+        return [*super().checks(), known]
+
+
+def parse_label() -> pl.Expr:
+    """The column `label` as 1 (anomalous), 0 (ordinary) or null (unknown), UInt8."""
+    return pl.col("label").replace_strict({**LABELS, **UNKNOWN}, default=None, return_dtype=pl.UInt8)
 
 
 def write_rows(
@@ -117,5 +154,5 @@ def _describe(path: Path, sheet: Sheet) -> dict:
         "last_time": sheet.show(found.pop("last")),
         **found,
         "labelled": found["labelled_rows"] > 0,
-        "missing": count_missing(path),
+        "missing": count_missing(rows),
     }

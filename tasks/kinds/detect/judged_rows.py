@@ -16,7 +16,7 @@ from tasks.kinds.detect.detection_metrics import find_anomalies
 from tasks.kinds.detect.encode import LEVELS_FILE
 from tasks.kinds.detect.events import count_gap_rows
 from tasks.kinds.detect.measuring import LabelledSurprise
-from tasks.kinds.detect.split import TEST, TRAIN
+from tasks.panel.frames import TEST, TRAIN
 from tasks.statistics.resampling import ResamplingPlan, plan_resampling
 from tasks.store.artefacts import Artefact
 

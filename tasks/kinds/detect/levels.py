@@ -6,7 +6,7 @@ Shapes: N rows, C channels, D features of the calendar.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -15,7 +15,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tasks.errors import InputError, plural, quoted
-from tasks.kinds.detect import one_by_one
 from tasks.panel.calendar import calendar_angles
 from tasks.panel.frames import VALUES, bare_name
 
@@ -82,17 +81,17 @@ class LevelScaler:
     def levels(self, series: str, values_NC: NDArray[np.float64]) -> NDArray[np.float32]:
         """Levels of a series' rows (N, C)."""
         centre_C, deviation_C = self._scales(series)
-        return one_by_one.apply(math.asinh, (values_NC - centre_C) / deviation_C).astype(np.float32)
+        return one_by_one(math.asinh, (values_NC - centre_C) / deviation_C).astype(np.float32)
 
     def values(self, series: str, levels_NC: NDArray[np.float32]) -> NDArray[np.float64]:
         """What levels are in the units of the source (N, C)."""
         centre_C, deviation_C = self._scales(series)
-        return one_by_one.apply(one_by_one.sinh, levels_NC.astype(np.float64)) * deviation_C + centre_C
+        return one_by_one(sinh, levels_NC.astype(np.float64)) * deviation_C + centre_C
 
     def describe_times(self, times: pl.Series) -> NDArray[np.float32]:
         """Sine and cosine of where each time stands in each cycle of the calendar (N, D)."""
         angles_NA = pl.DataFrame({"time": times}).select(**calendar_angles(self.calendar, self.zone)).to_numpy()
-        waves_NA2 = [one_by_one.apply(wave, angles_NA) for wave in (math.sin, math.cos)]
+        waves_NA2 = [one_by_one(wave, angles_NA) for wave in (math.sin, math.cos)]
         return np.stack(waves_NA2, axis=-1).reshape(len(times), 2 * len(self.calendar)).astype(np.float32)
 
     def values_of(self, rows: pl.DataFrame) -> NDArray[np.float64]:
@@ -148,3 +147,21 @@ def _refuse_missing(rows: pl.DataFrame) -> None:
                 fix='fill it in, or set encode.missing to "forward".',
                 column=bare_name(column.name),
             )
+
+
+def one_by_one(function: Callable[[float], float], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The function of each number, in the shape of the array.
+
+    A vectorised sine or logarithm may round a number otherwise where it stands elsewhere in an array: in the last lanes
+    of a vector register, or in the remainder after them. What is said of a row would then depend on its neighbours.
+    Sums, products, quotients and square roots need no such care: IEEE 754 fixes their last bit.
+    """
+    return np.array([function(value) for value in values.ravel().tolist()], np.float64).reshape(values.shape)
+
+
+def sinh(value: float) -> float:
+    """The hyperbolic sine, infinite beyond the range of floats."""
+    try:
+        return math.sinh(value)
+    except OverflowError:
+        return math.copysign(math.inf, value)

@@ -1,16 +1,36 @@
-"""How well detectors do on labelled series: the NAB score, AUC-PR and VUS-PR. Never point-adjusted F1."""
+"""How well detectors do on labelled series: the NAB score, AUC-PR and VUS-PR. Never point-adjusted F1.
 
-from collections.abc import Sequence
+Each series is judged, then all of them together. Anomalies are few and the rows of one belong together, so intervals
+come from drawing whole series. S series.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tasks.kinds.detect.detection_metrics import average_precision, vus_pr
+from tasks.kinds.detect.detection_metrics import (
+    OUTSIDE,
+    PROFILES,
+    LabelledScores,
+    Profile,
+    average_precision,
+    score_file,
+    vus_pr,
+)
 from tasks.kinds.detect.events import Event, find_events, mark_alarms
-from tasks.kinds.detect.nab import OUTSIDE, PROFILES, LabelledScores, NabScore, Profile, score_corpus, score_file
+from tasks.statistics.intervals import Interval, share_with_interval
+from tasks.statistics.resampling import Bootstrap, ResamplingPlan
 
 BUFFER_ROWS = 100  # VUS-PR averages over buffers of up to this many rows around an anomaly
+
+RANKINGS = ("auc_pr", "vus_pr")
+NAB = "nab"
+BY_SERIES = (*RANKINGS, NAB)
+Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +68,7 @@ class LabelledSurprise:
     def alarm(self, threshold: float) -> LabelledScores:
         """One alarm for each event at a threshold."""
         alarms = mark_alarms(self.surprise, self.find_events(threshold))
-        return LabelledScores(name=self.name, scores=alarms, windows=self.windows, scored=self.is_scored)
+        return LabelledScores(name=self.name, scores=alarms, windows=self.windows, is_scored=self.is_scored)
 
 
 @dataclass(frozen=True)
@@ -88,18 +108,6 @@ def measure_ranking(series: LabelledSurprise, max_buffer: int = BUFFER_ROWS) -> 
     return Ranking(average_precision(surprise, labels), vus_pr(surprise, labels, max_buffer=max_buffer))
 
 
-def score_alarms(corpus: Sequence[LabelledSurprise], threshold: float) -> dict[str, NabScore]:
-    """NAB scores by profile of the alarms at a given threshold."""
-    alarms = [series.alarm(threshold) for series in corpus]
-    return {name: score_corpus(alarms, profile, threshold=threshold) for name, profile in PROFILES.items()}
-
-
-def choose_by_labels(corpus: Sequence[LabelledSurprise], thresholds: Sequence[float]) -> dict[str, NabScore]:
-    """NAB scores at the threshold that is best for each profile, as in published results."""
-    scored = [score_alarms(corpus, threshold) for threshold in thresholds]
-    return {name: max((one[name] for one in scored), key=lambda one: one.score) for name in PROFILES}
-
-
 def expect_share(surprise: float, *, num_evidence: int, num_channels: int) -> float:
     """Share of rows whose highest-scoring channel would reach as many decades by chance, were all evidence independent.
 
@@ -109,3 +117,75 @@ def expect_share(surprise: float, *, num_evidence: int, num_channels: int) -> fl
 
     tail = special.gammaincc(num_evidence, surprise * np.log(10))
     return float(-np.expm1(num_channels * np.log1p(-tail)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Yardstick:
+    """What series are measured by: the weights of the NAB score, and how near to an anomaly is near for VUS-PR."""
+
+    profile: Profile
+    buffer_rows: int
+
+
+def describe_series(series: LabelledSurprise, threshold: float, yardstick: Yardstick) -> dict:
+    """JSON value: rows, events and the highest score; what needs labels is None where no judged row has one."""
+    judged = series.surprise[series.warm_up_rows :]
+    record = {
+        "name": series.name,
+        "rows": len(series.surprise),
+        "judged": len(judged),
+        "events": len(series.find_events(threshold)),
+        "peak": float(judged.max()),
+        "labelled": int(series.is_scored.sum()),
+    }
+    names = ("windows", "found", "false_alarms", "raw", *RANKINGS)
+    if not record["labelled"]:
+        return record | dict.fromkeys(names)
+    score = score_series(series, threshold, yardstick.profile)
+    ranking = measure_ranking(series, yardstick.buffer_rows)
+    figures = [score.windows, score.found, score.false_alarms, score.raw, ranking.auc_pr, ranking.vus_pr]
+    return record | {name: None if np.isnan(one) else one for name, one in zip(names, figures, strict=True)}
+
+
+def measure_series(records: Sequence[Record], profile: Profile, bootstrap: Bootstrap) -> dict[str, Interval]:
+    """Means of AUC-PR and VUS-PR over the series with an anomaly, the NAB score, and the share of windows found.
+
+    A metric that the labels leave undefined is absent.
+    """
+    labelled = [record for record in records if record["labelled"]]
+    bounded = {metric: bound_series(*add_up(labelled, metric, profile), bootstrap) for metric in BY_SERIES}
+    found, windows = (sum(record[name] for record in labelled) for name in ("found", "windows"))
+    if windows:
+        bounded["found"] = share_with_interval(found, windows, bootstrap.confidence)
+    return {metric: interval for metric, interval in bounded.items() if interval is not None}
+
+
+def compare_series(
+    records: Sequence[Record], others: Sequence[Record], metric: str, *, profile: Profile, bootstrap: Bootstrap
+) -> Interval | None:
+    """How much higher a metric is than another detector's on the same series, drawn in pairs; None if undefined."""
+    total, count = add_up(records, metric, profile)
+    other_total, other_count = add_up(others, metric, profile)
+    names = [[record["name"] for record in some] for some in (records, others)]
+    assert names[0] == names[1], "evaluations of different series cannot be paired"
+    assert (count == other_count).all(), "evaluations of different labels cannot be paired"
+    return bound_series(total - other_total, count, bootstrap)
+
+
+def add_up(records: Sequence[Record], metric: str, profile: Profile) -> tuple[NDArray, NDArray]:
+    """What each series adds to the numerator and to the denominator of a metric: float64 [S] each."""
+    if metric != NAB:
+        values = np.array([np.nan if record[metric] is None else record[metric] for record in records], np.float64)
+        return np.nan_to_num(values), (~np.isnan(values)).astype(np.float64)
+    raw, windows = (np.array([record[name] or 0 for record in records], np.float64) for name in ("raw", "windows"))
+    # From 0 for detecting nothing to 100 for detecting all at once.
+    return 100 * (raw + profile.false_negative * windows), (1 + profile.false_negative) * windows
+
+
+def bound_series(total: NDArray, count: NDArray, bootstrap: Bootstrap) -> Interval | None:
+    """Bound a ratio of sums by drawing series; None where nothing counts."""
+    if not count.any():
+        return None
+    plan = ResamplingPlan(by="series", unit_of_window=np.arange(len(count)), num_units=len(count), overlap=0)
+    (interval,) = bootstrap.bound_ratios(total[:, None], count[:, None], plan)
+    return interval

@@ -8,9 +8,9 @@ from tasks.contract.lineage import Lineage
 from tasks.contract.profile import Profile
 from tasks.kinds.detect.encode import LEVELS_FILE
 from tasks.kinds.detect.seen_windows import tabulate_windows
-from tasks.kinds.detect.split import VALID
 from tasks.kinds.detect.summaries import DetectorSummary, WarmUpSummary
 from tasks.kinds.forecast.stored_windows import read_layout
+from tasks.panel.frames import VALID
 from tasks.panel.profile import WATCH, profile_windows, window_steps
 
 __all__ = ["WATCH", "reference_profile"]

@@ -5,22 +5,34 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from rnnmodels.config import Optimization
-from tasks.contract.kind import Kind, LazyModule
+from tasks.contract.kind import Kind, modules_in
 from tasks.contract.recipe import Recipe
 from tasks.kinds.detect.baseline import BASELINES, DetectionBaselineSettings
 from tasks.kinds.detect.encode import LevelSettings
 from tasks.kinds.detect.evaluate import DetectionEvaluationSettings
 from tasks.kinds.detect.fit import DetectorCandidate
-from tasks.kinds.detect.promotion import DetectionPromotionSettings
 from tasks.kinds.detect.settings import DetectorArchitecture, DetectorTraining
 from tasks.kinds.detect.shard import DetectionWindowSettings
 from tasks.kinds.detect.source import DetectionSource
 from tasks.kinds.detect.split import WarmUpSettings
+from tasks.kinds.forecast.promotion import ForecastPromotionSettings
 
 RECURRENT_DETECTORS = [
     DetectorCandidate(name="segment-gru", model=DetectorArchitecture(cell="gru")),
     DetectorCandidate(name="segment-lstm", model=DetectorArchitecture(cell="lstm")),
 ]
+
+
+class DetectionPromotionSettings(ForecastPromotionSettings):
+    """What a challenger must show on the newest test rows before it takes the champion's place."""
+
+    metric: Literal["mae"] = Field(
+        "mae", description="Deciding metric: absolute error of the forecast level (Diebold-Mariano test)."
+    )
+    min_slice_rows: int = Field(100, ge=1, le=10_000_000, description="Minimum rows of a channel that is checked.")
+    max_slice_drop: float = Field(
+        0.05, ge=0, le=100, description="Maximum relative growth of the error of any checked channel."
+    )
 
 
 class DetectRecipe(Recipe):
@@ -48,22 +60,4 @@ class DetectRecipe(Recipe):
     )
 
 
-DETECT = Kind(
-    name="detect",
-    recipe=DetectRecipe,
-    ingest=LazyModule("tasks.kinds.detect.ingest"),
-    split=LazyModule("tasks.kinds.detect.split"),
-    encode=LazyModule("tasks.kinds.detect.encode"),
-    shard=LazyModule("tasks.kinds.detect.shard"),
-    fit=LazyModule("tasks.kinds.detect.fit"),
-    baseline=LazyModule("tasks.kinds.detect.baseline"),
-    evaluate=LazyModule("tasks.kinds.detect.evaluate"),
-    register=LazyModule("tasks.kinds.detect.register"),
-    gate=LazyModule("tasks.kinds.detect.gate"),
-    report=LazyModule("tasks.kinds.detect.report"),
-    predict=LazyModule("tasks.kinds.detect.predict"),
-    served_model="tasks.kinds.detect.served_model",
-    warm_start=LazyModule("tasks.kinds.detect.warm_start"),
-    monitor=LazyModule("tasks.kinds.detect.monitor"),
-    serve=LazyModule("tasks.kinds.detect.serve"),
-)
+DETECT = Kind(name="detect", recipe=DetectRecipe, **modules_in("tasks.kinds.detect"))

@@ -17,11 +17,10 @@ from tasks.kinds.detect.monitor import reference_profile
 from tasks.kinds.detect.served_detector import SERIES, SeriesDetector
 from tasks.kinds.detect.serving import RECENT_FILE, SCALES_FILE, Learned, Serving, complete_detector
 from tasks.kinds.detect.source import DetectionSource
-from tasks.kinds.detect.split import TEST
 from tasks.kinds.detect.summaries import DetectorSummary, WarmUpSummary
 from tasks.kinds.forecast.certificate import TOLERANCE, certify_forecasts
 from tasks.kinds.forecast.stored_windows import open_split, read_layout
-from tasks.panel.frames import ROWS_FILE, VALUES
+from tasks.panel.frames import ROWS_FILE, TEST, VALUES
 from tasks.panel.source_tables import to_source_table, with_unwanted, write_source_table
 from tasks.registry.packaging import Packaging, ask_for_table
 

@@ -9,11 +9,10 @@ from tasks.contract.contest import Contest, Scored
 from tasks.contract.presentation import Presentation, ScoreColumn
 from tasks.contract.report_contents import ReportContents, read_json
 from tasks.kinds.detect.evaluate import DetectionEvaluationSettings
-from tasks.kinds.detect.pictures import take_pictures
-from tasks.kinds.detect.plots import draw_calibration
-from tasks.kinds.detect.series_scores import compare_series
+from tasks.kinds.detect.measuring import compare_series
+from tasks.kinds.detect.plots import draw_calibration, take_pictures
 from tasks.kinds.detect.summaries import WarmUpSummary
-from tasks.kinds.forecast.comparing import measure_advantage
+from tasks.kinds.forecast.metrics import measure_advantage
 from tasks.panel.time_grid import Clock, show_time
 from tasks.statistics.intervals import Interval
 from tasks.store.artefacts import Artefact

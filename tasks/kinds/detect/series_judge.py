@@ -18,8 +18,7 @@ from tasks.kinds.detect.events import count_gap_rows, find_events
 from tasks.kinds.detect.forecasting import forecast_rows
 from tasks.kinds.detect.levels import LevelScaler
 from tasks.kinds.detect.likelihood import MIN_ROWS
-from tasks.kinds.detect.memory import Memory, count_recent, forecasts_of
-from tasks.kinds.detect.overlap import Overlap
+from tasks.kinds.detect.memory import Memory, Overlap, count_recent, forecasts_of
 from tasks.kinds.detect.seen_windows import tabulate_windows
 from tasks.kinds.detect.serving import Learned, Serving
 from tasks.kinds.detect.split import count_training, count_warm_up
@@ -27,7 +26,6 @@ from tasks.panel.profile import window_steps
 
 if TYPE_CHECKING:
     from rnnmodels.forecasters.forecaster import SequenceForecaster
-
 
 # What became of a row: judged anew, or before; not judged as part of a warm-up, or since it is no longer remembered.
 JUDGED, SEEN, WARM_UP, FORGOTTEN = "judged", "seen", "warm-up", "forgotten"

@@ -2,28 +2,50 @@
 
 `train.arrow` and `valid.arrow` hold the warm-up of each series; in `judged.arrow` a window ends with every row, since
 the evidence on a row is weighed against the evidence on those before. Rows before a series' first are copies of it:
-before its first row a series is taken to have stood still.
+before its first row a series is taken to have stood still. Rows are steps, however much time lies between them: what a
+forecaster must know of time, it reads from the calendar.
+Shapes: N rows, C channels, D features of the calendar.
 """
 
 import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
 from pydantic import Field
 
 from rnnmodels.config import Settings
 from tasks.errors import InputError
 from tasks.kinds.detect.encode import LEVELS_FILE, SCALES_FILE
 from tasks.kinds.detect.levels import LevelScaler
-from tasks.kinds.detect.panel import LevelSeries, Stretch, write_stretches
-from tasks.kinds.detect.split import TEST, TRAIN, VALID
+from tasks.kinds.forecast.stored_windows import as_segment
+from tasks.panel.frames import TEST, TRAIN
 from tasks.progress import Progress, emit
 from tasks.store.artefacts import Artefact
 from tasks.store.manifest import Summary
 
 LAYOUT_FILE = "shards.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LevelSeries:
+    """A series' rows as segments have them, how many of them train, and how many are taken to be ordinary."""
+
+    name: str
+    columns: dict[str, NDArray]
+    num_rows: int
+    train_rows: int
+    warm_up_rows: int
+
+    def cut(self, start: int, stop: int) -> pa.RecordBatch:
+        """Rows `start` to before `stop`; rows before its first are copies of the first."""
+        rows = np.maximum(np.arange(start, stop), 0)
+        return as_segment({name: column[rows] for name, column in self.columns.items()})
 
 
 class DetectionWindowSettings(Settings):
@@ -47,24 +69,14 @@ def write_shards(folder: Path, *, encoded: Artefact, settings: DetectionWindowSe
     Raises InputError (E-SER-012) if no training or no validation window fits into a warm-up.
     """
     scaler = LevelScaler.from_dict(json.loads(encoded.file(SCALES_FILE).read_bytes()))
-    parts = pl.read_parquet(encoded.file(LEVELS_FILE)).partition_by("series", maintain_order=True)
-    panel = list(_read_panel(parts, scaler))
-    stretches = {name: list(_cut(panel, parts, name, settings)) for name in ("train", "valid", "judged")}
-    windows = {name: _count_windows(name, cut, settings) for name, cut in stretches.items()}
-    for name, count in windows.items():
-        if not count:
-            raise _too_short(name, panel, parts, settings)
-    for name, cut in stretches.items():
-        write_stretches(folder / f"{name}.arrow", cut)
+    panel = list(_read_panel(pl.read_parquet(encoded.file(LEVELS_FILE)), scaler))
+    windows = {name: _write_segments(folder, name, panel, settings) for name in ("train", "valid", "judged")}
     emit(Progress(stage="shard", done=windows["judged"], total=windows["judged"], finished=True))
     layout: dict[str, Any] = {
         **settings.model_dump(),
         "channels": list(scaler.channels),
-        "covariates": panel[0].calendar.shape[1],
-        "series": [
-            {"name": part["series"][0], "rows": one.num_rows, "warm_up": one.warm_up_rows}
-            for part, one in zip(parts, panel, strict=True)
-        ],
+        "covariates": 2 * len(scaler.calendar),
+        "series": [{"name": one.name, "rows": one.num_rows, "warm_up": one.warm_up_rows} for one in panel],
     }
     (folder / LAYOUT_FILE).write_text(json.dumps(layout, indent=1), encoding="utf-8")
     return Summary(
@@ -75,49 +87,52 @@ def write_shards(folder: Path, *, encoded: Artefact, settings: DetectionWindowSe
     )
 
 
-def _read_panel(parts: list[pl.DataFrame], scaler: LevelScaler) -> list[LevelSeries]:
-    first_rows = np.cumsum([0, *(part.height for part in parts)])
-    return [
-        LevelSeries(
-            number=number,
-            first_row=int(first_rows[number]),
-            times=part["time"].cast(pl.Int64).to_numpy(),
-            levels=part.select(f"level.{channel}" for channel in scaler.channels).to_numpy(order="c"),
-            calendar=scaler.describe_times(part["time"]),
+def _read_panel(rows: pl.DataFrame, scaler: LevelScaler) -> Iterator[LevelSeries]:
+    first_row = 0
+    for number, part in enumerate(rows.partition_by("series", maintain_order=True)):
+        columns = {
+            "row": np.arange(first_row, first_row + part.height, dtype=np.uint32),
+            "series": np.full(part.height, number, np.uint32),
+            "time": part["time"].cast(pl.Int64).to_numpy(),
+            "values": part.select(f"level.{channel}" for channel in scaler.channels).to_numpy(order="c"),
+        }
+        yield LevelSeries(
+            name=part["series"][0],
+            columns=columns | ({"covariates": scaler.describe_times(part["time"])} if scaler.calendar else {}),
+            num_rows=part.height,
+            train_rows=int((part["split"] == TRAIN).sum()),
             warm_up_rows=int((part["split"] != TEST).sum()),
         )
-        for number, part in enumerate(parts)
-    ]
+        first_row += part.height
 
 
-def _cut(
-    panel: list[LevelSeries], parts: list[pl.DataFrame], name: str, settings: DetectionWindowSettings
-) -> list[Stretch]:
-    """The stretch of each series that a file holds, if a window fits into it."""
-    stretches = []
-    for series, part in zip(panel, parts, strict=True):
-        cut = int((part["split"] == TRAIN).sum())
-        start, stop = {
-            "train": (-settings.look_back, cut),
-            "valid": (cut - settings.look_back, series.warm_up_rows),
-            "judged": (1 - settings.look_back - settings.horizon, series.num_rows),
-        }[name]
-        if stop - start >= settings.look_back + settings.horizon:
-            stretches.append(Stretch(series, start, stop))
-    return stretches
-
-
-def _count_windows(name: str, stretches: list[Stretch], settings: DetectionWindowSettings) -> int:
+def _write_segments(folder: Path, name: str, panel: Sequence[LevelSeries], settings: DetectionWindowSettings) -> int:
+    """Write the stretch of each series that a file holds, if a window fits into it; returns the number of windows."""
+    num_rows, look_back = settings.look_back + settings.horizon, settings.look_back
     stride = {"train": settings.stride, "valid": settings.evaluation_stride, "judged": 1}[name]
-    num_rows = settings.look_back + settings.horizon
-    return sum((cut.stop - cut.start - num_rows) // stride + 1 for cut in stretches)
+    num_windows, segments = 0, []
+    for series in panel:
+        start, stop = {
+            "train": (-look_back, series.train_rows),
+            "valid": (series.train_rows - look_back, series.warm_up_rows),
+            "judged": (1 - num_rows, series.num_rows),
+        }[name]
+        if stop - start >= num_rows:
+            segments.append(series.cut(start, stop))
+            num_windows += (stop - start - num_rows) // stride + 1
+    if not segments:
+        raise _too_short(name, panel, settings)
+    with pa.OSFile(str(folder / f"{name}.arrow"), "wb") as sink, pa.ipc.new_file(sink, segments[0].schema) as writer:
+        for segment in segments:
+            writer.write_batch(segment)
+    return num_windows
 
 
-def _too_short(
-    name: str, panel: list[LevelSeries], parts: list[pl.DataFrame], settings: DetectionWindowSettings
-) -> InputError:
+def _too_short(name: str, panel: Sequence[LevelSeries], settings: DetectionWindowSettings) -> InputError:
     longest = max(series.warm_up_rows for series in panel)
-    fitting = min(max(int((part["split"] == which).sum()) for part in parts) for which in (TRAIN, VALID))
+    fitting = min(
+        max(series.train_rows for series in panel), max(series.warm_up_rows - series.train_rows for series in panel)
+    )
     return InputError(
         "E-SER-012",
         f"no {name} window fits: it takes shard.horizon = {settings.horizon} rows of that part of a warm-up, and the "

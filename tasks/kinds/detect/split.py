@@ -12,11 +12,9 @@ from pydantic import Field
 from rnnmodels.config import Settings
 from tasks.errors import InputError
 from tasks.kinds.detect.summaries import WarmUpSummary, WatchedRowsSummary
-from tasks.panel.frames import ROWS_FILE, SPLITS
+from tasks.panel.frames import ROWS_FILE, TEST, TRAIN, VALID, count_splits
 from tasks.progress import Progress, emit
 from tasks.store.artefacts import Artefact
-
-TRAIN, VALID, TEST = range(3)  # positions in SPLITS
 
 
 class WarmUpSettings(Settings):
@@ -61,7 +59,7 @@ def write_splits(
     """
     found = WatchedRowsSummary.of(rows)
     table = divide(pl.read_parquet(rows.file(ROWS_FILE)), settings)
-    counts = {name: int((table["split"] == number).sum()) for number, name in enumerate(SPLITS)}
+    counts = count_splits(table.lazy())
     short = [name for name, count in counts.items() if not count]
     if short:
         longest = table.group_by("series").len().select(pl.col("len").max()).item()

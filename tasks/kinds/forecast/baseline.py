@@ -16,7 +16,7 @@ from pydantic import Field, NonNegativeFloat
 from rnnmodels.config import Settings
 from rnnmodels.forecasters.forecast_config import RIDGE_PENALTIES
 from tasks.contract.summaries import ModelSummary
-from tasks.kinds.forecast.naive import choose_season, name_naive, repeat_season
+from tasks.kinds.forecast.losses import choose_season, name_naive, repeat_season
 from tasks.kinds.forecast.stored_windows import SCORED_SPLITS, TRAIN, open_split, read_layout
 from tasks.progress import Progress, emit
 from tasks.store.artefacts import Artefact

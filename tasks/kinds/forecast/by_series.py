@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasks.errors import quoted
-from tasks.kinds.forecast.naive import name_naive, repeat_season
+from tasks.kinds.forecast.losses import name_naive, repeat_season
 from tasks.statistics.intervals import Interval
 
 SERIES_SHOWN = 20

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rnnmodels.deviation import largest_deviation
+
 if TYPE_CHECKING:
     from rnnmodels.forecasters.forecaster import SequenceForecaster
     from rnnmodels.forecasters.windows import Windows
@@ -35,8 +37,3 @@ def certify_forecasts(model: "SequenceForecaster", windows: "Windows", num_rows:
         "passed": passed,
         "num_sequences": len(batch.row),
     }
-
-
-def largest_deviation(actual: np.ndarray, expected: np.ndarray) -> float:
-    """Largest |difference| / max(1, |expected|)."""
-    return float(np.max(np.abs(actual - expected) / np.maximum(1, np.abs(expected)), initial=0.0))

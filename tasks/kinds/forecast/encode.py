@@ -3,7 +3,6 @@
 Whatever is fitted, scales as well as means that replace missing numbers, comes from the training rows.
 """
 
-import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from rnnmodels.config import Settings
 from tasks.errors import InputError, plural, quoted
 from tasks.kinds.forecast.fitting_scales import ScaledBy, describe_scales, fit_scales
 from tasks.kinds.forecast.summaries import CutSummary, ScaledSummary
-from tasks.panel.frames import NUMBERS, SPLITS, bare_name, count_missing, read_whole_series
+from tasks.panel.frames import NUMBERS, ROWS_FILE, SPLITS, bare_name, count_missing, count_splits, read_windows
 from tasks.panel.rounding import describe_rounded, find_rounded
 from tasks.panel.scaler import FILLED, LEAST_NUMBERS, Scaler
 from tasks.panel.time_grid import TimeGrid
@@ -74,19 +73,18 @@ class Tally:
 
 
 def write_encoded(folder: Path, *, splits: Artefact, settings: ScaleSettings) -> ScaledSummary:
-    """Write the scaled rows of each split and `scaler.json`; returns counts, covariates, warnings and problems.
+    """Write `rows.parquet`, the scaled rows, and `scaler.json`; returns counts, covariates, warnings and problems.
 
     Series that have no scale of their own, where each needs one, are left out. Raises InputError: E-SER-008 for a
     column without training numbers, E-SER-009 for missing numbers without a policy, E-SER-010 for numbers that leave
     the range of floats, E-SER-011 for a calendar without times, E-SER-030 where no series has a scale.
     """
-    files = {name: splits.file(f"{name}.parquet") for name in SPLITS}
-    found = CutSummary.of(splits)
+    path, found = splits.file(ROWS_FILE), CutSummary.of(splits)
     _refuse_calendar_of_steps(settings, found.grid)
-    missing = {name: count_missing(path) for name, path in files.items()}
-    scales = fit_scales(files["train"], method=settings.method, scaled_by=settings.scale)
+    missing = {name: count_missing(pl.scan_parquet(path).filter(split=part)) for part, name in enumerate(SPLITS)}
+    scales = fit_scales(path, method=settings.method, scaled_by=settings.scale)
     scaler = Scaler(settings.method, settings.missing, settings.calendar, found.grid.zone, scales.columns, scales.own)
-    tally = _write_scaled(folder, files, scaler)
+    tally = _write_scaled(folder / ROWS_FILE, path, scaler)
     (folder / SCALER_FILE).write_text(json.dumps(scaler.to_dict(), indent=None if scaler.own else 1), encoding="utf-8")
     dropped = splits.rows - tally.rows - sum(tally.unscaled.values())
     return ScaledSummary(
@@ -103,23 +101,19 @@ def write_encoded(folder: Path, *, splits: Artefact, settings: ScaleSettings) ->
     )
 
 
-def _write_scaled(folder: Path, files: Mapping[str, Path], scaler: Scaler) -> Tally:
+def _write_scaled(path: Path, splits: Path, scaler: Scaler) -> Tally:
     tally = Tally()
-    with contextlib.ExitStack() as stack:
-        writers: dict[str, pq.ParquetWriter] = {}
-        for whole in read_whole_series(files):
+    schema = scaler.transform(pl.read_parquet(splits, n_rows=0)).to_arrow().schema
+    with pq.ParquetWriter(path, schema, compression="lz4") as writer:
+        for whole in read_windows(splits):
             rows = _leave_out_unscaled(whole, scaler, tally)
             tally.series += rows["series"].n_unique()
             tally.rounded.append(find_rounded(rows, scaler, ["split", "series"]))
             scaled = scaler.transform(rows)
             _refuse_infinite(scaled)
-            for index, name in enumerate(SPLITS):
-                part = scaled.filter(pl.col("split") == index).drop("split").to_arrow()
-                if name not in writers:
-                    path = folder / f"{name}.parquet"
-                    writers[name] = stack.enter_context(pq.ParquetWriter(path, part.schema, compression="lz4"))
-                writers[name].write_table(part)
-                tally.written[name] += part.num_rows
+            writer.write_table(scaled.to_arrow())
+            for name, count in count_splits(scaled.lazy()).items():
+                tally.written[name] += count
             emit(Progress(stage="encode", done=tally.rows))
     return tally
 

@@ -17,24 +17,22 @@ from pydantic import Field
 from tasks.contract.evaluation import EvaluationSettings, EvaluationSummary
 from tasks.contract.summaries import NamedSummary
 from tasks.kinds.forecast.by_series import SeriesTally, describe_series, find_far_worse, find_nothing_learned
-from tasks.kinds.forecast.examples import describe_example, rank_examples
-from tasks.kinds.forecast.losses import LossScales, measure_seasonal_differences
+from tasks.kinds.forecast.examples import describe_example, describe_residuals, rank_examples
+from tasks.kinds.forecast.losses import LossScales, choose_season, measure_seasonal_differences, measure_training_means
 from tasks.kinds.forecast.metrics import (
-    Bootstrap,
     LossTally,
     in_original_units,
     measure_by_channel,
     measure_by_step,
     measure_overall,
+    tabulate_losses,
 )
-from tasks.kinds.forecast.naive import choose_season, measure_training_means
-from tasks.kinds.forecast.residuals import describe_residuals
 from tasks.kinds.forecast.stored_windows import SCORED_SPLITS, TRAIN, open_split, read_layout
 from tasks.kinds.forecast.summaries import WindowsSummary
 from tasks.panel.scaler import Scaler, Units
 from tasks.panel.time_grid import TimeGrid, show_time
 from tasks.progress import Progress, emit
-from tasks.statistics.resampling import plan_resampling
+from tasks.statistics.resampling import Bootstrap, plan_resampling
 from tasks.store.artefacts import Artefact
 
 if TYPE_CHECKING:
@@ -49,11 +47,6 @@ class ForecastEvaluationSettings(EvaluationSettings):
     """How forecasts are scored and compared."""
 
     select_by: Literal["mse", "mae", "crps"] = Field("mse", description="Validation metric that picks the best model.")
-
-    @property
-    def bootstrap(self) -> Bootstrap:
-        """How intervals are drawn."""
-        return Bootstrap(resamples=self.resamples, confidence=self.confidence, seed=self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +152,8 @@ def write_evaluation(
     levels = json.loads(model.file("forecast.json").read_bytes())["quantiles"]
     scored = {split: score_split(split, model=model, data=data, levels=levels) for split in SCORED_SPLITS}
     metrics = {split: measure_split(one, data, settings.bootstrap) for split, one in scored.items()}
-    pl.concat(tabulate_losses(split, one) for split, one in scored.items()).write_parquet(folder / "losses.parquet")
+    losses = [tabulate_losses(split, one.tally.plan, one.tally.means(COMPARABLE)) for split, one in scored.items()]
+    pl.concat(losses).write_parquet(folder / "losses.parquet")
     warnings = find_warnings(scored, data)
     result = {
         "name": name,
@@ -227,13 +221,3 @@ def find_warnings(scored: dict[str, ScoredSplit], data: Data) -> list[str]:
     without_unit = int(np.isnan(data.seasonal).sum())
     pairs = f"{without_unit:,} of {data.seasonal.size:,} channels of series"
     return few + ([f"mase leaves out {pairs} that do not vary over a season of training."] if without_unit else [])
-
-
-def tabulate_losses(split: str, scored: ScoredSplit) -> pl.DataFrame:
-    """Mean losses of each unit of resampling, in order: columns split, unit, windows and one for each loss."""
-    tally = scored.tally
-    losses = {name: tally.sums[name].mean_by_unit for name in COMPARABLE}
-    units = np.arange(tally.plan.num_units, dtype=np.uint32)
-    return pl.DataFrame({"unit": units, "windows": tally.windows_by_unit, **losses}).select(
-        pl.lit(split).alias("split"), pl.all()
-    )

@@ -7,10 +7,10 @@ L steps of look-back, H steps of the horizon, C channels, D covariates, O output
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import polars as pl
@@ -23,11 +23,9 @@ from tasks.kinds.forecast.histories import (
     describe_start,
     describe_starts,
     find_end,
+    find_scaler,
     look_ahead,
     note_start,
-)
-from tasks.kinds.forecast.history_checks import (
-    find_scaler,
     refuse_gaps,
     refuse_other_rows,
     refuse_rounded,
@@ -35,6 +33,7 @@ from tasks.kinds.forecast.history_checks import (
 )
 from tasks.kinds.forecast.ingest import write_history
 from tasks.kinds.forecast.seen_windows import count_windows, forecast_from, tabulate_windows
+from tasks.kinds.forecast.serving import Serving
 from tasks.panel.frames import ROWS_FILE, VALUES, read_windows
 from tasks.panel.profile import profile_windows, window_steps
 from tasks.panel.refusals import answer_each
@@ -42,42 +41,15 @@ from tasks.panel.scaler import Scaler, Units
 from tasks.panel.served_table import PanelModel
 from tasks.panel.source import SeriesSource
 from tasks.panel.time_grid import TimeGrid
-from tasks.registry.served_parts import read_serving, write_serving
+from tasks.registry.served_parts import read_serving
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
-from tasks.sources.served_source import ServedSource
 
 if TYPE_CHECKING:
     from rnnmodels.forecasters.forecaster import SequenceForecaster
 
-KIND = "forecast"
-PARTS = ("model.safetensors", "model.json", "scaler.json")
 SERIES_AT_ONCE = 256
 POINT = "forecast"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Serving(ServedSource[SeriesSource]):
-    """How a forecaster reads series: the source's columns, its grid, the channels, the covariates users must bring.
-
-    `cuts` are the times at which the rows were divided that it learned from, as stage `split` reports them.
-    """
-
-    name: str
-    grid: dict[str, Any]
-    channels: tuple[str, ...]
-    covariates: tuple[str, ...]
-    levels: tuple[float, ...]
-    cuts: dict[str, Any]
-
-    @classmethod
-    def trained_as(cls) -> type[SeriesSource]:
-        """Series to forecast."""
-        return SeriesSource
-
-    def learned(self) -> dict[str, object]:
-        """The step of the series."""
-        return {"frequency": TimeGrid.from_dict(self.grid).frequency}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,18 +69,17 @@ class SeriesForecaster(PanelModel[SeriesSource]):
         from rnnmodels.forecasters.forecaster import SequenceForecaster
         from rnnmodels.training.checkpoint import load_model
 
-        fields = read_serving(folder)
-        fields |= {name: tuple(fields[name]) for name in ("channels", "covariates", "levels")}
+        serving = Serving.from_dict(read_serving(folder))
         return cls(
             model=load_model(SequenceForecaster, folder),
             scaler=Scaler.from_dict(json.loads((folder / "scaler.json").read_bytes())),
-            serving=Serving(**fields),
+            serving=serving,
         )
 
     @property
     def grid(self) -> TimeGrid:
         """The grid of the training rows; a history continues in its steps, at its own phase."""
-        return TimeGrid.from_dict(self.serving.grid)
+        return self.serving.grid
 
     def store_rows(
         self,
@@ -248,8 +219,3 @@ class SeriesForecaster(PanelModel[SeriesSource]):
         table = pl.DataFrame(place).with_columns(channel=pl.lit(list(self.serving.channels))).explode("channel")
         numbers = outputs_BHCO.reshape(-1, len(names))
         return table.with_columns(pl.Series(name, numbers[:, index]) for index, name in enumerate(names))
-
-
-def complete_forecaster(folder: Path, serving: Serving) -> None:
-    """Complete a folder that holds model and scaler with `serving.json`."""
-    write_serving(folder, kind=KIND, serving=asdict(serving), parts=PARTS)

@@ -12,12 +12,14 @@ import numpy as np
 import polars as pl
 
 from tasks.errors import quoted
-from tasks.kinds.forecast.forecaster import KIND, SeriesForecaster, Serving
+from tasks.kinds.forecast.forecaster import SeriesForecaster
 from tasks.kinds.forecast.holdout import ForecastHoldout, read_holdout
 from tasks.kinds.forecast.promotion import ForecastPromotionSettings
 from tasks.kinds.forecast.scoring import LOSSES, ForecastScores, score_model
+from tasks.kinds.forecast.serving import KIND, Serving
 from tasks.kinds.forecast.split import read_cut
 from tasks.kinds.forecast.summaries import CutSummary
+from tasks.panel.frames import ROWS_FILE
 from tasks.panel.time_grid import TimeGrid
 from tasks.promotion.comparison import Comparison, percent
 from tasks.promotion.decision import NotComparable, refuse_differences
@@ -174,7 +176,7 @@ def _find_other_targets(champion: SeriesForecaster, holdout: ForecastHoldout) ->
 
 
 def _find_unfit_rows(served: Serving, holdout: ForecastHoldout) -> Iterator[tuple[str, str]]:
-    given = pl.read_parquet_schema(holdout.splits.file("test.parquet"))
+    given = pl.read_parquet_schema(holdout.splits.file(ROWS_FILE))
     unknown = [name for name in served.covariates if f"known.{name}" not in given]
     if unknown:
         names = ", ".join(map(quoted, unknown))

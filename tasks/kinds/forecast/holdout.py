@@ -5,7 +5,6 @@ import json
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +13,7 @@ import polars as pl
 from tasks.contract.lineage import Lineage
 from tasks.kinds.forecast.stored_windows import open_split, read_layout
 from tasks.kinds.forecast.summaries import CutSummary
+from tasks.panel.frames import ROWS_FILE, TEST
 from tasks.panel.scaler import OwnScales, Scaler
 from tasks.panel.time_grid import TimeGrid
 from tasks.promotion.scoring import Holdout
@@ -89,7 +89,7 @@ def read_holdout(lineage: Lineage) -> ForecastHoldout:
     layout, windows = read_layout(lineage.shards), open_split(lineage.shards, "test")
     stride = space_out(windows.num_rows, stride=windows.stride, season=layout["season"])
     scaler = Scaler.from_dict(json.loads(lineage.encoded.file("scaler.json").read_bytes()))
-    rows = digest_rows(lineage.splits.file("test.parquet"))
+    rows = digest_rows(pl.scan_parquet(lineage.splits.file(ROWS_FILE)).filter(split=TEST))
     return ForecastHoldout(
         digest=digest_of({"rows": rows, "horizon": layout["horizon"]}),
         splits=lineage.splits,
@@ -122,10 +122,10 @@ def choose_origins(windows: "Windows", grid: TimeGrid, stride: int) -> np.ndarra
     return np.sort(origins.row[chosen & (origins.series % every == 0)])
 
 
-def digest_rows(path: Path) -> str:
+def digest_rows(rows: pl.LazyFrame) -> str:
     """SHA-256 of rows in their order, whatever their numbers in the source and the layout of the file."""
-    names = [name for name in pl.read_parquet_schema(path) if name != "row"]
-    return digest_of({name: digest_column(pl.read_parquet(path, columns=[name])[name]) for name in names})
+    names = [name for name in rows.collect_schema() if name not in ("row", "split")]
+    return digest_of({name: digest_column(rows.select(name).collect()[name]) for name in names})
 
 
 def digest_column(column: pl.Series) -> str:

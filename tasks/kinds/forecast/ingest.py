@@ -12,13 +12,10 @@ import polars as pl
 
 from tasks.errors import InputError, plural
 from tasks.kinds.forecast.summaries import SeriesRowsSummary
-from tasks.panel.account import describe_changes, describe_reading
-from tasks.panel.canonical import write_canonical
+from tasks.panel.canonical import PARKED_FILE, describe_others, park_rows, write_canonical
 from tasks.panel.cells import RowParser
-from tasks.panel.duplicates import find_duplicates
 from tasks.panel.frames import ROWS_FILE, count_missing
-from tasks.panel.ordering import sort_times
-from tasks.panel.parking import PARKED_FILE, describe_others, park_rows
+from tasks.panel.ordering import describe_changes, describe_reading, find_duplicates, sort_times
 from tasks.panel.policies import (
     Sheet,
     describe_gaps,
@@ -110,7 +107,7 @@ def _arrange(folder: Path, sheet: Sheet[SeriesSource], zone: str | None) -> dict
         "unsorted_explained": unsorted.explained,
         "duplicates": duplicates.height,
         "gaps": describe_gaps(sheet, gaps),
-        "missing": count_missing(folder / ROWS_FILE),
+        "missing": count_missing(pl.scan_parquet(folder / ROWS_FILE)),
     }
 
 

@@ -1,4 +1,4 @@
-"""What each forecast value costs: elementwise losses of one batch of windows.
+"""What each forecast value costs, elementwise losses of one batch of windows, and the simplest forecasts to beat.
 
     mse, mae    squared and absolute error of the point forecast, in scaled units
     mase        absolute error over the mean absolute seasonal difference of the training rows, by series and channel
@@ -9,7 +9,9 @@
     coverage_P  share of values inside the central interval that should hold P percent of them
     width_P     width of that interval, in scaled units
 
-N windows, H steps of the horizon, C channels, O outputs: the point forecast, then one per quantile level.
+The simplest forecasts are the last season repeated and the mean of the training rows.
+N or B windows, L steps of look-back, H steps of the horizon, C channels, S series, O outputs: the point forecast, then
+one per quantile level.
 """
 
 from collections.abc import Sequence
@@ -103,3 +105,30 @@ def _interval_losses(truth: np.ndarray, quantiles: np.ndarray, levels: Sequence[
         losses[f"coverage_{percent}"] = ((low <= truth) & (truth <= high)).astype(np.float64)
         losses[f"width_{percent}"] = high - low
     return losses
+
+
+def choose_season(layout: dict) -> int:
+    """Steps of the season to repeat; a look-back that is shorter than one leaves its last value to repeat: 1."""
+    return layout["season"] if layout["season"] <= layout["look_back"] else 1
+
+
+def name_naive(season: int) -> str:
+    """Under which name forecasts that repeat a season are shown."""
+    return "seasonal-naive" if season > 1 else "last-value"
+
+
+def repeat_season(history_BLC: np.ndarray, *, horizon: int, season: int) -> np.ndarray:
+    """Forecast each step (B, H, C) as the value of its phase in the last season."""
+    phases = np.arange(horizon) % season
+    return history_BLC[:, history_BLC.shape[1] - season + phases]
+
+
+def measure_training_means(train: "Windows", *, num_series: int) -> np.ndarray:
+    """Mean of each series' training values: float64 (S, C); that of all series where one has none."""
+    total_SC, count_S1 = np.zeros((num_series, train.shape.num_channels)), np.zeros((num_series, 1))
+    for segment, series in enumerate(train.segments.series):
+        values = train.segments.values_of(segment)
+        total_SC[series] += values.sum(axis=0, dtype=np.float64)
+        count_S1[series] += len(values)
+    mean_of_all_C = total_SC.sum(axis=0) / count_S1.sum()
+    return np.where(count_S1 > 0, total_SC / np.maximum(count_S1, 1), mean_of_all_C)

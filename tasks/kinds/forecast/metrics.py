@@ -1,17 +1,22 @@
 """Metrics of a forecast with intervals: over all windows, by step of the horizon and by channel.
 
 Losses are summed by unit of resampling while the predictions are read once, so memory does not grow with the number
-of windows. A metric is the mean of its loss over every value for which it is defined.
+of windows. A metric is the mean of its loss over every value for which it is defined. Two forecasters are compared on
+the same windows, from the losses that their evaluations keep.
 U units, H steps of the horizon, C channels.
 """
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import polars as pl
 
-from tasks.statistics.intervals import Interval, percentile_interval, scaled_interval
-from tasks.statistics.resampling import ResamplingPlan
+from tasks.statistics.intervals import Interval, scaled_interval
+from tasks.statistics.paired_tests import diebold_mariano_p_value
+from tasks.statistics.resampling import Bootstrap, ResamplingPlan
+from tasks.store.artefacts import Artefact
 
 
 @dataclass(frozen=True)
@@ -76,31 +81,9 @@ class LossTally:
                 self.sums[name] = LossSums.zeros(self.plan.num_units, *loss_NHC.shape[1:])
             self.sums[name].add(loss_NHC, self.plan.unit_of_window[window_N])
 
-    @property
-    def windows_by_unit(self) -> np.ndarray:
-        """Windows of each unit: int64 [U]."""
-        return np.bincount(self.plan.unit_of_window, minlength=self.plan.num_units)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bootstrap:
-    """How intervals are drawn."""
-
-    resamples: int
-    confidence: float
-    seed: int
-
-    def bound_ratios(self, total_UK: np.ndarray, count_UK: np.ndarray, plan: ResamplingPlan) -> list[Interval | None]:
-        """Bound K ratios of sums over units; None where nothing was counted. Counts may be those of all K: [U, 1]."""
-        resampled = [
-            _divide(total_UK.T @ weights_UR, count_UK.T @ weights_UR)
-            for weights_UR in plan.draw(self.resamples, self.seed)
-        ]
-        estimates = _divide(total_UK.sum(axis=0), count_UK.sum(axis=0))
-        return [
-            percentile_interval(value, draws, self.confidence) if np.isfinite(value) else None
-            for value, draws in zip(estimates, np.concatenate(resampled, axis=1), strict=True)
-        ]
+    def means(self, names: Iterable[str]) -> dict[str, np.ndarray]:
+        """Mean of some losses by unit [U]."""
+        return {name: self.sums[name].mean_by_unit for name in names}
 
 
 def measure_overall(tally: LossTally, bootstrap: Bootstrap) -> dict[str, Interval]:
@@ -138,5 +121,41 @@ def _as_records(columns: Mapping[str, list[Interval | None]]) -> Iterator[dict[s
         yield {name: interval for name, interval in zip(columns, row, strict=True) if interval is not None}
 
 
-def _divide(total: np.ndarray, count: np.ndarray) -> np.ndarray:
-    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+@dataclass(frozen=True, kw_only=True)
+class Advantage:
+    """How much lower one forecaster's loss is than another's, and the chance that this is luck (Diebold-Mariano)."""
+
+    gain: Interval
+    p_value: float
+
+
+def measure_advantage(best: Artefact, other: Artefact, metric: str, bootstrap: Bootstrap) -> Advantage:
+    """Compare two evaluations on the test windows, unit by unit; the gain is positive where `best` is better."""
+    paired = read_test_losses(best).join(
+        read_test_losses(other), on=["unit", "windows"], validate="1:1", suffix="_other"
+    )
+    plan = json.loads(best.file("metrics.json").read_bytes())["resampling"]["test"]
+    assert paired.height == plan["units"], "evaluations of different windows cannot be paired"
+    paired = paired.sort("unit")
+    gains = (paired[f"{metric}_other"] - paired[metric]).to_numpy()
+    windows = paired["windows"].to_numpy().astype(np.float64)
+    units = ResamplingPlan(
+        by=plan["by"], unit_of_window=np.arange(len(gains)), num_units=len(gains), overlap=plan["overlap"]
+    )
+    (gain,) = bootstrap.bound_ratios((gains * windows)[:, None], windows[:, None], units)
+    assert gain is not None, "every unit has windows"
+    return Advantage(gain=gain, p_value=diebold_mariano_p_value(gains, overlap=plan["overlap"]))
+
+
+def read_test_losses(evaluation: Artefact) -> pl.DataFrame:
+    """Read the mean test losses of each unit."""
+    return pl.scan_parquet(evaluation.file("losses.parquet")).filter(split="test").collect()
+
+
+def tabulate_losses(split: str, plan: ResamplingPlan, losses: Mapping[str, np.ndarray]) -> pl.DataFrame:
+    """Mean losses of each unit of resampling, in order: columns split, unit, windows and one for each loss."""
+    windows, units = (
+        np.bincount(plan.unit_of_window, minlength=plan.num_units),
+        np.arange(plan.num_units, dtype=np.uint32),
+    )
+    return pl.DataFrame({"unit": units, "windows": windows, **losses}).select(pl.lit(split).alias("split"), pl.all())

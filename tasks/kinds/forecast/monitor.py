@@ -10,7 +10,7 @@ from tasks.contract.profile import Profile
 from tasks.errors import InputError
 from tasks.kinds.forecast.forecaster import SERIES_AT_ONCE, SeriesForecaster
 from tasks.kinds.forecast.seen_windows import count_windows, tabulate_windows
-from tasks.panel.frames import SPLITS, VALUES, read_whole_series
+from tasks.panel.frames import ROWS_FILE, TEST, VALID, VALUES, read_windows
 from tasks.panel.profile import WATCH, profile_windows
 
 __all__ = ["WATCH", "reference_profile"]
@@ -23,11 +23,11 @@ def reference_profile(forecaster: SeriesForecaster, lineage: Lineage) -> Profile
 
     A series that cannot be forecast there, as one with a gap near its end, has none.
     """
-    files = {name: lineage.splits.file(f"{name}.parquet") for name in ("train", "valid")}
     tables = []
-    for rows in read_whole_series(files):
+    for whole in read_windows(lineage.splits.file(ROWS_FILE)):
+        rows = whole.filter(pl.col("split") < TEST)
         with contextlib.suppress(InputError):
-            tables.append(tabulate_validation(forecaster, rows))
+            tables += [tabulate_validation(forecaster, rows)] if rows.height else []
     return profile_windows(pl.concat(tables), as_reference=True) if tables else Profile.empty()
 
 
@@ -36,7 +36,7 @@ def tabulate_validation(forecaster: SeriesForecaster, rows: pl.DataFrame) -> pl.
 
     Raises InputError if none of the series can be forecast.
     """
-    cuts = rows.filter(split=SPLITS.index("valid")).group_by("series").agg(first=pl.col("time").min().cast(pl.Int64))
+    cuts = rows.filter(split=VALID).group_by("series").agg(first=pl.col("time").min().cast(pl.Int64))
     if forecaster.serving.covariates:
         # What is known in advance of the last horizon is in the rows alone.
         is_past = pl.int_range(pl.len(), 0, -1).over("series") > forecaster.model.shape.horizon

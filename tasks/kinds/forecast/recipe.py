@@ -6,7 +6,7 @@ from pydantic import Field
 
 from rnnmodels.config import Optimization
 from rnnmodels.forecasters.forecast_config import ForecastArchitecture, ForecastTraining
-from tasks.contract.kind import Kind, LazyModule
+from tasks.contract.kind import Kind, modules_in
 from tasks.contract.recipe import Recipe
 from tasks.kinds.forecast.baseline import BASELINES, ForecastBaselineSettings
 from tasks.kinds.forecast.encode import ScaleSettings
@@ -46,22 +46,4 @@ class ForecastRecipe(Recipe):
     )
 
 
-FORECAST = Kind(
-    name="forecast",
-    recipe=ForecastRecipe,
-    ingest=LazyModule("tasks.kinds.forecast.ingest"),
-    split=LazyModule("tasks.kinds.forecast.split"),
-    encode=LazyModule("tasks.kinds.forecast.encode"),
-    shard=LazyModule("tasks.kinds.forecast.shard"),
-    fit=LazyModule("tasks.kinds.forecast.fit"),
-    baseline=LazyModule("tasks.kinds.forecast.baseline"),
-    evaluate=LazyModule("tasks.kinds.forecast.evaluate"),
-    register=LazyModule("tasks.kinds.forecast.register"),
-    gate=LazyModule("tasks.kinds.forecast.gate"),
-    report=LazyModule("tasks.kinds.forecast.report"),
-    predict=LazyModule("tasks.kinds.forecast.predict"),
-    served_model="tasks.kinds.forecast.served_model",
-    warm_start=LazyModule("tasks.kinds.forecast.warm_start"),
-    monitor=LazyModule("tasks.kinds.forecast.monitor"),
-    serve=LazyModule("tasks.kinds.forecast.serve"),
-)
+FORECAST = Kind(name="forecast", recipe=ForecastRecipe, **modules_in("tasks.kinds.forecast"))

@@ -14,18 +14,18 @@ from tasks.contract.lineage import Lineage
 from tasks.contract.profile import write_profile
 from tasks.errors import IntegrityError
 from tasks.kinds.forecast.certificate import TOLERANCE, certify_forecasts
-from tasks.kinds.forecast.forecaster import POINT, SeriesForecaster, Serving, complete_forecaster
+from tasks.kinds.forecast.forecaster import POINT, SeriesForecaster
 from tasks.kinds.forecast.monitor import reference_profile
+from tasks.kinds.forecast.serving import Serving, complete_forecaster
 from tasks.kinds.forecast.stored_windows import open_split
 from tasks.kinds.forecast.summaries import CutSummary, SeriesRowsSummary
-from tasks.panel.frames import ROWS_FILE, VALUES
+from tasks.panel.frames import ROWS_FILE, TEST, VALUES
 from tasks.panel.source import SeriesSource
 from tasks.panel.source_tables import to_source_table, with_unwanted, write_source_table
 from tasks.registry.packaging import Packaging, ask_for_table
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
-
 
 EXAMPLE = "history.csv"
 
@@ -40,7 +40,7 @@ def assemble_parts(folder: Path, lineage: Lineage, best: Scored) -> None:
     serving = Serving(
         name=best.name,
         source=lineage.rows.manifest["config"],
-        grid=found.grid.to_dict(),
+        grid=found.grid,
         channels=tuple(found.channels),
         covariates=tuple(found.covariates),
         levels=tuple(json.loads(best.model.file("forecast.json").read_bytes())["quantiles"]),
@@ -147,7 +147,7 @@ def write_example(path: Path, lineage: Lineage) -> None:
 
 def end_of_a_series(lineage: Lineage) -> pl.DataFrame:
     """The last steps of a series, as a user has them; the very last bring what is known in advance, if that matters."""
-    test = pl.scan_parquet(lineage.splits.file("test.parquet")).select("series").head(1).collect()
+    test = pl.scan_parquet(lineage.splits.file(ROWS_FILE)).filter(split=TEST).select("series").head(1).collect()
     series = pl.scan_parquet(lineage.rows.file(ROWS_FILE)).filter(series=test["series"][0]).collect()
     layout = json.loads(lineage.shards.file("shards.json").read_bytes())
     num_ahead = layout["horizon"] if SeriesRowsSummary.of(lineage.rows).covariates else 0

@@ -7,8 +7,8 @@ from tasks.contract.contest import Contest
 from tasks.contract.presentation import Presentation, ScoreColumn
 from tasks.contract.report_contents import ReportContents, read_json
 from tasks.kinds.forecast import plots
-from tasks.kinds.forecast.comparing import measure_advantage
 from tasks.kinds.forecast.evaluate import ForecastEvaluationSettings
+from tasks.kinds.forecast.metrics import measure_advantage
 from tasks.kinds.forecast.summaries import ScaledSummary, WindowsSummary
 from tasks.statistics.intervals import Interval
 

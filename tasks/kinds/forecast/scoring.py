@@ -5,23 +5,26 @@ other policies for missing numbers, are compared in one unit and on the same tru
 N windows, L steps of look-back, H steps of the horizon, T = L + H, P parts of the horizon, C channels, D covariates.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import polars as pl
 
 from tasks.kinds.forecast.forecaster import SeriesForecaster
 from tasks.kinds.forecast.holdout import ForecastHoldout
-from tasks.panel.frames import SPLITS, VALUES, read_whole_series
+from tasks.panel.frames import ROWS_FILE, TRAIN, VALUES, read_windows
 from tasks.panel.scaler import Scaler
 from tasks.promotion import scoring
 from tasks.registry.registered_model import RegisteredModel
+from tasks.store.artefacts import Artefact
 
 WINDOWS_AT_ONCE = 256
 LOSSES = ("mse", "mae")
+ERRORS_FILE = "errors.parquet"
 # One record for each window (the row in which its history ends), part of the horizon and channel: at how many steps
 # the value is known, and the squared and absolute errors there, added up.
 ERRORS = pl.Schema(
@@ -45,6 +48,12 @@ class ForecastScores(scoring.Scores):
     errors: pl.DataFrame
     error_unit: Mapping[str, float | str]
 
+    @classmethod
+    def read(cls, artefact: Artefact, model: RegisteredModel, error_unit: Mapping[str, float | str]) -> Self:
+        """Read what was stored of a version."""
+        undefined, errors = scoring.ScoredSummary.of(artefact).undefined, pl.read_parquet(artefact.file(ERRORS_FILE))
+        return cls(version=model.version, undefined=undefined, errors=errors, error_unit=error_unit)
+
     @property
     def figures(self) -> dict:
         """Version, mean squared and mean absolute error, and their unit."""
@@ -66,22 +75,22 @@ def score_model(model: RegisteredModel, holdout: ForecastHoldout) -> ForecastSco
     write = partial(write_errors, parts=model.parts, holdout=holdout)
     origin = {"splits": holdout.splits, "windows": holdout.windows_digest}
     artefact = scoring.build_scores(write, model, holdout, module=__name__, origin=origin)
-    return ForecastScores(
-        version=model.version,
-        undefined=scoring.ScoredSummary.of(artefact).undefined,
-        errors=pl.read_parquet(artefact.file("errors.parquet")),
-        error_unit=holdout.error_unit,
-    )
+    return ForecastScores.read(artefact, model, holdout.error_unit)
 
 
 def write_errors(folder: Path, *, parts: Path, holdout: ForecastHoldout) -> scoring.ScoredSummary:
     """Fill the artefact's folder: `errors.parquet`, as in ERRORS; windows that do not fit the look-back are missing."""
     forecaster = SeriesForecaster.load(parts)
-    files = {name: holdout.splits.file(f"{name}.parquet") for name in SPLITS}
-    tables = [table for rows in read_whole_series(files) for table in measure_errors(forecaster, rows, holdout)]
+    whole = read_windows(holdout.splits.file(ROWS_FILE))
+    tables = [table for rows in whole for table in measure_errors(forecaster, rows, holdout)]
+    return store_errors(folder, tables, "mse")
+
+
+def store_errors(folder: Path, tables: Iterable[pl.DataFrame], metric: str) -> scoring.ScoredSummary:
+    """Write tables as in ERRORS into one; counts the windows, and those of which a metric is undefined."""
     errors = pl.concat([ERRORS.to_frame(), *tables])
-    errors.write_parquet(folder / "errors.parquet")
-    undefined = errors.filter(~pl.col("mse").is_finite())["row"].n_unique()
+    errors.write_parquet(folder / ERRORS_FILE)
+    undefined = errors.filter(~pl.col(metric).is_finite())["row"].n_unique()
     return scoring.ScoredSummary(rows=errors["row"].n_unique(), undefined=undefined)
 
 
@@ -119,7 +128,7 @@ def cover_series(scaler: Scaler, rows: pl.DataFrame, holdout: ForecastHoldout) -
     So does a served model by the history it is given. Of a series with too few of them nothing can be forecast.
     """
     names = [name for name in rows["series"].unique(maintain_order=True) if holdout.scaler.knows(name)]
-    scaler = scaler.covering(names, rows.filter(pl.col("split") == SPLITS.index("train")))
+    scaler = scaler.covering(names, rows.filter(split=TRAIN))
     known = [name for name in names if scaler.knows(name)]
     return scaler, rows.filter(pl.col("series").is_in(known))
 

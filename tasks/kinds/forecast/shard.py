@@ -18,8 +18,9 @@ from pydantic import Field
 
 from rnnmodels.config import Settings
 from tasks.errors import InputError, plural
+from tasks.kinds.forecast.stored_windows import as_segment
 from tasks.kinds.forecast.summaries import ScaledSummary, WindowsSummary
-from tasks.panel.frames import KNOWN, SPLITS, VALUES, read_whole_series
+from tasks.panel.frames import KNOWN, ROWS_FILE, SPLITS, VALUES, read_windows
 from tasks.panel.time_grid import TimeGrid
 from tasks.progress import Progress, emit
 from tasks.store.artefacts import Artefact
@@ -70,14 +71,12 @@ def write_shards(folder: Path, *, encoded: Artefact, settings: WindowSettings) -
 
     Raises InputError (E-SER-012) for a split in which no window fits.
     """
-    files = {name: encoded.file(f"{name}.parquet") for name in SPLITS}
-    found = ScaledSummary.of(encoded)
-    grid = found.grid
-    ids = list_series(files)
-    tallies = _write_segments(folder, files, settings, grid, ids)
+    path, found = encoded.file(ROWS_FILE), ScaledSummary.of(encoded)
+    grid, ids = found.grid, list_series(path)
+    tallies = _write_segments(folder, path, settings, grid, ids)
     for split, tally in tallies.items():
         if not tally.windows:
-            raise _too_short(split, tally, settings, fitting=_find_fitting(files, grid, settings))
+            raise _too_short(split, tally, settings, fitting=_find_fitting(path, grid, settings))
     layout: dict[str, Any] = _describe(tallies, settings) | {
         "channels": found.channels,
         "covariates": found.covariates,
@@ -97,16 +96,13 @@ def write_shards(folder: Path, *, encoded: Artefact, settings: WindowSettings) -
     )
 
 
-def list_series(files: dict[str, Path]) -> list[str]:
+def list_series(path: Path) -> list[str]:
     """Ids of all series: those of the training rows in order, then those that begin later.
 
     So series that appear after the cut do not renumber those before.
     """
-    ids: dict[str, None] = {}
-    for path in files.values():
-        found = pl.scan_parquet(path).select(pl.col("series").unique().sort()).collect(engine="streaming")
-        ids |= dict.fromkeys(found["series"])
-    return list(ids)
+    begins = pl.scan_parquet(path).group_by("series").agg(pl.col("split").min()).collect(engine="streaming")
+    return begins.sort("split", "series")["series"].to_list()
 
 
 def find_segments(rows: pl.DataFrame, positions: np.ndarray, look_back: int) -> Iterator[Segment]:
@@ -124,13 +120,13 @@ def find_segments(rows: pl.DataFrame, positions: np.ndarray, look_back: int) -> 
 
 
 def _write_segments(
-    folder: Path, files: dict[str, Path], settings: WindowSettings, grid: TimeGrid, ids: list[str]
+    folder: Path, path: Path, settings: WindowSettings, grid: TimeGrid, ids: list[str]
 ) -> dict[str, Tally]:
     tallies = {name: Tally() for name in SPLITS}
     numbers = {name: number for number, name in enumerate(ids)}
     with contextlib.ExitStack() as stack:
         writers: dict[str, pa.ipc.RecordBatchFileWriter] = {}
-        for rows in read_whole_series(files):
+        for rows in read_windows(path):
             columns = _as_arrays(rows, numbers)
             for name in SPLITS if not writers else ():
                 sink = stack.enter_context(pa.OSFile(str(folder / f"{name}.arrow"), "wb"))
@@ -168,12 +164,7 @@ def _as_arrays(rows: pl.DataFrame, numbers: dict[str, int]) -> dict[str, np.ndar
 
 def _as_batch(columns: dict[str, np.ndarray], rows: slice) -> pa.RecordBatch:
     # A slice of an Arrow table would be padded in the file with the rows that follow it, be they of another split.
-    return pa.record_batch({name: _as_column(numbers[rows]) for name, numbers in columns.items()})
-
-
-def _as_column(numbers: np.ndarray) -> pa.Array:
-    flat = pa.array(numbers.reshape(-1))
-    return flat if numbers.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, numbers.shape[1])
+    return as_segment({name: numbers[rows] for name, numbers in columns.items()})
 
 
 def _describe(tallies: dict[str, Tally], settings: WindowSettings) -> dict:
@@ -186,22 +177,22 @@ def _describe(tallies: dict[str, Tally], settings: WindowSettings) -> dict:
     return {name: getattr(settings, name) for name in lengths} | {"files": files}
 
 
-def _find_fitting(files: dict[str, Path], grid: TimeGrid, settings: WindowSettings) -> WindowSettings | None:
+def _find_fitting(path: Path, grid: TimeGrid, settings: WindowSettings) -> WindowSettings | None:
     """Shorter windows of which every split holds one; None where no two steps of it hang together."""
-    longest = _measure_longest(files, grid, look_back=0)
+    longest = _measure_longest(path, grid, look_back=0)
     horizon = min(settings.horizon, max(1, longest["train"] // 3), longest["valid"], longest["test"])
     look_back = min(settings.look_back, longest["train"] - horizon)
     if min(horizon, look_back) < 1:
         return None
     fitting = settings.model_copy(update={"look_back": look_back, "horizon": horizon})
-    within = _measure_longest(files, grid, look_back=look_back)
+    within = _measure_longest(path, grid, look_back=look_back)
     return fitting if min(within.values()) >= fitting.num_rows else None
 
 
-def _measure_longest(files: dict[str, Path], grid: TimeGrid, *, look_back: int) -> dict[str, int]:
+def _measure_longest(path: Path, grid: TimeGrid, *, look_back: int) -> dict[str, int]:
     """Rows of the longest segment of each split, with the rows that its first window looks back on."""
     longest = dict.fromkeys(SPLITS, 0)
-    for rows in read_whole_series(files):
+    for rows in read_windows(path):
         for segment in find_segments(rows, grid.positions(rows["time"]).to_numpy(), look_back):
             name = SPLITS[segment.split]
             longest[name] = max(longest[name], segment.stop - segment.start)

@@ -16,7 +16,7 @@ from pydantic import Field, field_validator, model_validator
 from rnnmodels.config import Settings
 from tasks.errors import InputError, plural, quoted
 from tasks.kinds.forecast.summaries import CutSummary, SeriesRowsSummary
-from tasks.panel.frames import ROWS_FILE, SPLITS
+from tasks.panel.frames import ROWS_FILE, SPLITS, TEST, TRAIN, VALID, count_splits
 from tasks.panel.time_grid import TimeGrid, show_time
 from tasks.progress import Progress, emit
 from tasks.store.artefacts import Artefact
@@ -64,22 +64,22 @@ def write_splits(
     settings: TimeSplitSettings,
     held: Artefact | None = None,  # noqa: ARG001
 ) -> CutSummary:
-    """Write `train.parquet`, `valid.parquet` and `test.parquet`; returns the rows of each and the times of the cuts.
+    """Write `rows.parquet` with the column `split`; returns the rows of each split and the times of the cuts.
 
     Raises InputError: E-SER-006 for a split without rows, E-SER-007 for a cut that does not fit the series.
     """
     found, path = SeriesRowsSummary.of(rows), rows.file(ROWS_FILE)
     grid = found.grid
     cuts = find_cuts(path, settings, grid)
-    counts, start = {}, None
-    for name, until in zip(SPLITS, cuts, strict=True):
-        part = pl.scan_parquet(path).filter(_between(start, until))
-        part.sink_parquet(folder / f"{name}.parquet", compression="zstd", maintain_order=True)
-        counts[name] = pl.scan_parquet(folder / f"{name}.parquet").select(pl.len()).collect().item()
+    time = pl.col("time").cast(pl.Int64)
+    split = pl.when(time < cuts[0]).then(TRAIN).when(time < cuts[1]).then(VALID).when(_is_used(cuts[2])).then(TEST)
+    cut = pl.scan_parquet(path).with_columns(split=split.cast(pl.UInt8)).filter(pl.col("split").is_not_null())
+    cut.sink_parquet(folder / ROWS_FILE, compression="zstd", maintain_order=True)
+    counts = count_splits(pl.scan_parquet(folder / ROWS_FILE))
+    for name, start, until in zip(SPLITS, (None, *cuts), cuts, strict=False):
         if not counts[name]:
             raise _no_rows(name, start, until, found)
         emit(Progress(stage="split", note=f"{name}: {counts[name]} rows"))
-        start = until
     num_unused = rows.rows - sum(counts.values())
     return CutSummary(
         rows=sum(counts.values()),
@@ -87,7 +87,7 @@ def write_splits(
         unused=num_unused,
         cuts={name: _shown(cut, grid) for name, cut in zip(CUTS, cuts, strict=True)},
         **found.model_dump(include={"channels", "covariates", "grid"}),
-        warnings=_warnings(folder, num_unused),
+        warnings=_warnings(pl.scan_parquet(folder / ROWS_FILE), num_unused),
     )
 
 
@@ -97,7 +97,7 @@ def find_cuts(path: Path, settings: TimeSplitSettings, grid: TimeGrid) -> tuple[
     if settings.train_until is not None and settings.valid_until is not None:
         given = [read_cut(getattr(settings, name), name, grid) for name in CUTS[:2]]
         return given[0], given[1], test_until
-    used = pl.scan_parquet(path).filter(_between(None, test_until)).select(pl.col("time").cast(pl.Int64))
+    used = pl.scan_parquet(path).filter(_is_used(test_until)).select(pl.col("time").cast(pl.Int64))
     times = used.sort("time").collect()["time"]
     if times.is_empty():
         raise _bad_cut("test_until", settings.test_until, "a time after the first row")
@@ -130,20 +130,17 @@ def read_cut(cut: str | int, name: str, grid: TimeGrid) -> int:
     return (time - UNIX_EPOCH) // datetime.timedelta(microseconds=1)
 
 
-def _between(start: int | None, until: int | None) -> pl.Expr:
-    time = pl.col("time").cast(pl.Int64)
-    after = pl.lit(True) if start is None else time >= start
-    return after & (pl.lit(True) if until is None else time < until)
+def _is_used(test_until: int | None) -> pl.Expr:
+    return pl.lit(True) if test_until is None else pl.col("time").cast(pl.Int64) < test_until
 
 
 def _shown(cut: int | None, grid: TimeGrid) -> str | None:
     return None if cut is None else show_time(cut, grid.clock)
 
 
-def _warnings(folder: Path, num_unused: int) -> list[str]:
-    series = [pl.scan_parquet(folder / f"{name}.parquet").select(pl.col("series").unique()) for name in SPLITS]
-    later = pl.concat(series[1:]).unique().join(series[0], on="series", how="anti")
-    num_new = later.select(pl.len()).collect(engine="streaming").item()
+def _warnings(rows: pl.LazyFrame, num_unused: int) -> list[str]:
+    begins = rows.group_by("series").agg(pl.col("split").min())
+    num_new = begins.select((pl.col("split") > TRAIN).sum()).collect(engine="streaming").item()
     counted = {
         f"{plural(num_unused, 'row')} after test_until, not used": num_unused,
         f"{num_new} series without training rows": num_new,

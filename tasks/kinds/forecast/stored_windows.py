@@ -1,7 +1,11 @@
 """The windows of a stored shard set, opened the way its description says."""
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
 
 from tasks.store.artefacts import Artefact
 
@@ -26,3 +30,13 @@ def open_split(shards: Artefact, split: str) -> "Windows":
     return open_windows(
         shards.file(f"{split}.arrow"), look_back=layout["look_back"], horizon=layout["horizon"], stride=stride
     )
+
+
+def as_segment(columns: Mapping[str, np.ndarray]) -> pa.RecordBatch:
+    """One segment of a file of windows, given the columns of its rows: numbers, or as many of them for each row."""
+    return pa.record_batch({name: _as_column(numbers) for name, numbers in columns.items()})
+
+
+def _as_column(numbers: np.ndarray) -> pa.Array:
+    flat = pa.array(numbers.reshape(-1))
+    return flat if numbers.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, numbers.shape[1])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge as SklearnRidge
 
-from rnnmodels.forecasters.channel_line import fit_channel_lines
+from rnnmodels.forecasters.line import fit_channel_lines
 from rnnmodels.forecasters.ridge import fit_ridge
 
 LOOK_BACK, HORIZON, STEPS = 12, 6, 5
@@ -55,7 +55,7 @@ def test_a_penalty_without_bound_leaves_the_line_alone(splits):
 def test_results_do_not_depend_on_how_windows_are_batched(splits, monkeypatch):
     line = fit_ridge(*splits, [0.1])
     whole = fit_channel_lines(*splits, line.weights, STEPS, 0.5)
-    monkeypatch.setattr("rnnmodels.forecasters.channel_line.WINDOWS_PER_BATCH", 7)
+    monkeypatch.setattr("rnnmodels.forecasters.line.WINDOWS_PER_BATCH", 7)
     parts = fit_channel_lines(*splits, line.weights, STEPS, 0.5)
     np.testing.assert_allclose(parts.weights, whole.weights, atol=1e-6)
     assert parts.valid_mse == pytest.approx(whole.valid_mse)

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from rnnmodels.forecasters.channel_line import fit_channel_lines
 from rnnmodels.forecasters.forecast_config import ForecastArchitecture, ForecastTraining
 from rnnmodels.forecasters.forecaster import SequenceForecaster
-from rnnmodels.forecasters.line import build_views, fit_line
+from rnnmodels.forecasters.line import build_views, fit_channel_lines, fit_line
 from rnnmodels.forecasters.ridge import fit_ridge
 from rnnmodels.forecasters.windows import WindowBatch, WindowShape
 from rnnmodels.training.checkpoint import load_model, save_model

@@ -5,8 +5,7 @@ import torch
 from torch import nn
 
 from rnnmodels.forecasters.forecast_config import ForecastArchitecture
-from rnnmodels.forecasters.forecast_sequences import NetworkSizes, Sequences
-from rnnmodels.forecasters.segment_network import SegmentNetwork
+from rnnmodels.forecasters.networks import NetworkSizes, SegmentNetwork, Sequences
 
 pytestmark = pytest.mark.numeric
 

@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from rnnmodels.forecasters.shuffling import Shuffle
+from rnnmodels.forecasters.windows import Shuffle
 
 
 def order_of(size, **options):

@@ -111,13 +111,12 @@ def test_a_sample_holds_other_windows_in_each_epoch_and_leaves_the_stored_order_
 def test_a_window_knows_its_origin_in_the_source_and_in_time(make_windows, stride):
     windows, lengths = make_windows(SEGMENTS, stride=stride), [len(segment) for segment in SEGMENTS]
     ids = np.arange(windows.num_rows)[::-1].copy()
-    origins, times = windows.origins(ids), windows.target_times(ids)
+    origins = windows.origins(ids)
     for position, window in enumerate(ids):
         series, start, _ = windows_of(SEGMENTS, stride=stride)[window]
         last_row = sum(lengths[:series]) + start + LOOK_BACK - 1
         assert (origins.row[position], origins.series[position]) == (last_row, series)
         assert origins.time[position] == 60_000_000 * last_row
-        assert times[position].tolist() == [60_000_000 * (last_row + step) for step in (1, 2, 3, 4)]
 
 
 def test_segments_too_short_for_a_window_have_none(make_windows):

@@ -113,12 +113,6 @@ def test_without_two_times_in_a_series_there_is_no_grid():
     assert infer_grid(frame, clock="step", zone=None) is None
 
 
-def test_a_grid_survives_json():
-    grid = TimeGrid("1d", "utc", "Europe/Paris", 5)
-
-    assert TimeGrid.from_dict(grid.to_dict()) == grid
-
-
 @pytest.mark.parametrize(
     ("time", "clock", "shown"),
     [(7, "step", "7"), (0, "utc", "1970-01-01T00:00:00Z"), (1_500_000, "naive", "1970-01-01T00:00:01.500000")],

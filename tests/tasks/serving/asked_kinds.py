@@ -23,7 +23,7 @@ from tasks.kinds.classify_series.recipe import CLASSIFY_SERIES, SequenceShardSet
 from tasks.kinds.classify_series.register import REGISTRATION
 from tasks.kinds.classify_series.source import SequenceSource
 from tasks.kinds.classify_series.split import SequenceSplitSettings
-from tasks.kinds.forecast.forecaster import complete_forecaster
+from tasks.kinds.forecast.serving import complete_forecaster
 from tasks.labelled.evaluate import ClassificationSettings
 from tasks.registry.registered_model import RegisteredModel
 from tasks.shard import shard

@@ -22,8 +22,8 @@ from tasks.kinds.classify_series.source import SequenceSource
 from tasks.kinds.detect.ingest import write_rows as write_watched
 from tasks.kinds.detect.serving import Serving as DetectorServing
 from tasks.kinds.detect.source import DetectionSource
-from tasks.kinds.forecast.forecaster import Serving as ForecastServing
 from tasks.kinds.forecast.ingest import write_rows as write_series
+from tasks.kinds.forecast.serving import Serving as ForecastServing
 from tasks.panel.source_tables import with_unwanted
 from tasks.prediction.job import Columns
 from tasks.sources.inputs import find_inputs
@@ -132,7 +132,7 @@ def read_forecast(folder: Path, trained: object, path: Path) -> tuple[pl.DataFra
     inputs = find_inputs(trained)
     summary = write_series(folder, settings=trained, inputs=inputs, digest=inputs.digest())
     ingested = pl.read_parquet(folder / "rows.parquet")
-    serving = serve_as(ForecastServing, trained, grid=summary.grid.to_dict())
+    serving = serve_as(ForecastServing, trained, grid=summary.grid)
     return ingested, read_again(folder, serving, path, write_series)
 
 

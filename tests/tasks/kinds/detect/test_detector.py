@@ -9,11 +9,11 @@ import pytest
 from rnnmodels.forecasters.forecaster import SequenceForecaster
 from rnnmodels.training.checkpoint import load_model
 from tasks.contract.lineage import Lineage
+from tasks.kinds.detect.baseline import average_before
 from tasks.kinds.detect.detector import StreamingDetector, decide_threshold, judge_rows
 from tasks.kinds.detect.events import count_gap_rows, find_events, find_threshold
 from tasks.kinds.detect.forecasting import forecast_rows
 from tasks.kinds.detect.levels import LevelScaler
-from tasks.kinds.detect.moving_average import average_before
 from tasks.kinds.detect.settings import DetectorSettings
 from tasks.store.artefacts import Artefact
 from tests.tasks.kinds.detect.conftest import CANDIDATE, SPIKE, WARM_UP, WINDOWS

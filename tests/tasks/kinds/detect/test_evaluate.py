@@ -13,10 +13,9 @@ from tasks.contract.lineage import Lineage
 from tasks.errors import InputError
 from tasks.evaluate import evaluate
 from tasks.kinds.detect.evaluate import DetectionEvaluationSettings, calibrate
-from tasks.kinds.detect.measuring import expect_share
+from tasks.kinds.detect.measuring import compare_series, expect_share
 from tasks.kinds.detect.recipe import DETECT
-from tasks.kinds.detect.series_scores import compare_series
-from tasks.kinds.forecast.comparing import measure_advantage
+from tasks.kinds.forecast.metrics import measure_advantage
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
 from tasks.store.manifest import Summary

@@ -15,17 +15,15 @@ from tasks import gate
 from tasks.contract.contest import Scored
 from tasks.contract.lineage import Lineage
 from tasks.contract.summaries import FittedSummary
-from tasks.kinds.detect import holdout as holdouts
+from tasks.kinds.detect import scoring
 from tasks.kinds.detect.encode import LevelSettings
 from tasks.kinds.detect.fit import DetectorCandidate, create_model, finish_model, open_data
 from tasks.kinds.detect.gate import find_differences
-from tasks.kinds.detect.holdout import DetectionHoldout, choose_origins, read_holdout
-from tasks.kinds.detect.promotion import DetectionPromotionSettings
-from tasks.kinds.detect.recipe import DETECT
+from tasks.kinds.detect.recipe import DETECT, DetectionPromotionSettings
 from tasks.kinds.detect.register import assemble_parts
-from tasks.kinds.detect.scoring import score_model
+from tasks.kinds.detect.scoring import DetectionHoldout, choose_origins, read_holdout, score_model
 from tasks.kinds.detect.shard import DetectionWindowSettings
-from tasks.kinds.detect.split import TEST
+from tasks.panel.frames import TEST
 from tasks.promotion import ledger, named_models
 from tasks.promotion.verdicts import Challenge, Verdict
 from tasks.registry import registrations
@@ -311,7 +309,7 @@ def test_of_very_many_series_some_are_taken(monkeypatch):
     test = pl.DataFrame(
         {"series": [f"{number:03}" for number in range(100)], "row": pl.Series(range(100), dtype=pl.UInt32)}
     )
-    monkeypatch.setattr(holdouts, "MAX_WINDOWS", 20)
+    monkeypatch.setattr(scoring, "MAX_WINDOWS", 20)
 
     assert choose_origins(test, 101).tolist() == list(range(0, 100, 5))
 

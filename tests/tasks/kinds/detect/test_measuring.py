@@ -5,15 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from tasks.kinds.detect.measuring import (
-    FileScore,
-    LabelledSurprise,
-    choose_by_labels,
-    measure_ranking,
-    score_alarms,
-    score_series,
-)
-from tasks.kinds.detect.nab import PROFILES
+from tasks.kinds.detect.detection_metrics import PROFILES
+from tasks.kinds.detect.measuring import FileScore, LabelledSurprise, measure_ranking, score_series
 
 NUM_ROWS, WARM_UP, WINDOW = 100, 15, (40, 49)
 
@@ -22,15 +15,6 @@ def surprised_at(rows: dict[int, float], *, windows=(WINDOW,), name: str = "one"
     surprise = np.zeros(NUM_ROWS)
     surprise[list(rows)] = list(rows.values())
     return LabelledSurprise(name=name, surprise=surprise, windows=windows, warm_up_rows=WARM_UP, gap_rows=5)
-
-
-def test_an_event_is_one_alarm_and_rings_once():
-    scores = score_alarms([surprised_at(dict.fromkeys([3, 40, 42, 46, 60, 65, 70], 8.0))], 7.0)
-
-    # Rows 60 to 70 are one false alarm, and the warm-up is silent.
-    assert (scores["standard"].detected_windows, scores["standard"].false_alarms) == (1, 1)
-    assert scores["reward_low_FP"].score < scores["standard"].score < 100
-    assert score_alarms([surprised_at({40: 8.0})], 7.0)["standard"].score == pytest.approx(100)
 
 
 def test_a_series_is_scored_alone_even_if_it_has_no_window():
@@ -74,15 +58,6 @@ def test_a_profile_weighs_what_was_missed():
 
     assert score_series(missed, 7.0, PROFILES["reward_low_FN"]).raw == pytest.approx(-2 - 0.11)
     assert score_series(missed, 7.0, PROFILES["reward_low_FP"]).raw == pytest.approx(-1 - 0.22)
-
-
-def test_labels_choose_the_threshold_that_scores_best_for_each_profile():
-    corpus = [surprised_at({40: 9.0, 20: 8.0}), surprised_at({41: 7.5}, name="other")]
-    chosen = choose_by_labels(corpus, [6.0, 7.0, 8.5, 9.5])
-
-    assert chosen["standard"].threshold == 6.0
-    assert all(chosen["standard"].score >= score_alarms(corpus, t)["standard"].score for t in (6.0, 7.0, 8.5, 9.5))
-    assert choose_by_labels([surprised_at({20: 8.0})], [7.0, 9.0])["standard"].score == 0
 
 
 def test_ranking_takes_surprise_itself_and_leaves_out_the_warm_up():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tasks.kinds.detect.moving_average import average_before
+from tasks.kinds.detect.baseline import average_before
 
 VALUES = np.array([1.0, 2.0, 6.0, 3.0])
 

@@ -17,7 +17,7 @@ from tasks.evaluate import evaluate
 from tasks.fit import fit
 from tasks.kinds.detect.baseline import DetectionBaselineSettings
 from tasks.kinds.detect.evaluate import DetectionEvaluationSettings
-from tasks.kinds.detect.pictures import take_pictures
+from tasks.kinds.detect.plots import take_pictures
 from tasks.kinds.detect.recipe import DETECT
 from tasks.kinds.detect.report import (
     PRESENTATION,

@@ -15,7 +15,8 @@ from tasks.kinds.detect.fit import DetectorCandidate, JudgedRows, open_data
 from tasks.kinds.detect.levels import LevelScale, LevelScaler
 from tasks.kinds.detect.recipe import DETECT
 from tasks.kinds.detect.shard import DetectionWindowSettings
-from tasks.kinds.detect.split import TRAIN, WarmUpSettings, count_training, count_warm_up, divide
+from tasks.kinds.detect.split import WarmUpSettings, count_training, count_warm_up, divide
+from tasks.panel.frames import TRAIN
 from tests.tasks.kinds.detect.conftest import CANDIDATE, NUM_ROWS, SPIKE, WARM_UP, WINDOWS, draw_panel
 
 Take = Callable[..., Lineage]

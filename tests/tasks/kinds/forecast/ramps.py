@@ -10,7 +10,8 @@ import torch
 from rnnmodels.forecasters.forecast_config import ForecastArchitecture
 from rnnmodels.forecasters.forecaster import SequenceForecaster
 from rnnmodels.forecasters.windows import WindowShape
-from tasks.kinds.forecast.forecaster import SeriesForecaster, Serving
+from tasks.kinds.forecast.forecaster import SeriesForecaster
+from tasks.kinds.forecast.serving import Serving
 from tasks.panel.scaler import ColumnScale, Scaler
 from tasks.panel.source import SeriesSource
 from tasks.panel.time_grid import TimeGrid
@@ -76,7 +77,7 @@ def exact_forecaster(
         serving=Serving(
             name="exact",
             source=settings.model_dump(),
-            grid=steps.grid.to_dict(),
+            grid=steps.grid,
             channels=CHANNELS,
             covariates=covariates,
             levels=(),

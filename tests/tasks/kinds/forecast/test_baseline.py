@@ -14,7 +14,7 @@ from tasks.kinds.forecast.baseline import (
     write_ridge,
     write_seasonal_naive,
 )
-from tasks.kinds.forecast.naive import repeat_season
+from tasks.kinds.forecast.losses import repeat_season
 
 SETTINGS = ForecastBaselineSettings()
 

@@ -11,10 +11,10 @@ import polars as pl
 import pytest
 
 from tasks.kinds.forecast import evaluate as evaluating
-from tasks.kinds.forecast.comparing import measure_advantage
 from tasks.kinds.forecast.evaluate import Data, ForecastEvaluationSettings, score_split, write_evaluation
-from tasks.kinds.forecast.metrics import Bootstrap
+from tasks.kinds.forecast.metrics import measure_advantage
 from tasks.panel.scaler import ColumnScale, Scaler
+from tasks.statistics.resampling import Bootstrap
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
 

@@ -16,17 +16,18 @@ from rnnmodels.training.checkpoint import save_model
 from tasks import gate
 from tasks.contract.lineage import Lineage
 from tasks.kinds.forecast.encode import ScaleSettings, write_encoded
-from tasks.kinds.forecast.forecaster import SeriesForecaster, Serving, complete_forecaster
+from tasks.kinds.forecast.forecaster import SeriesForecaster
 from tasks.kinds.forecast.gate import find_differences
 from tasks.kinds.forecast.holdout import MAX_WINDOWS, choose_origins, digest_rows, read_holdout, space_out
 from tasks.kinds.forecast.promotion import ForecastPromotionSettings
 from tasks.kinds.forecast.recipe import FORECAST
 from tasks.kinds.forecast.scoring import measure_errors, score_model
+from tasks.kinds.forecast.serving import Serving, complete_forecaster
 from tasks.kinds.forecast.shard import WindowSettings, write_shards
 from tasks.kinds.forecast.split import TimeSplitSettings, write_splits
 from tasks.kinds.forecast.stored_windows import open_split
 from tasks.kinds.forecast.summaries import SeriesRowsSummary
-from tasks.panel.frames import SPLITS, read_whole_series
+from tasks.panel.frames import ROWS_FILE
 from tasks.panel.time_grid import TimeGrid
 from tasks.promotion import ledger, named_models
 from tasks.promotion.verdicts import Challenge, Verdict
@@ -115,7 +116,8 @@ def register(
         torch.nn.init.constant_(model.line_LH, weights)
     save_model(model, parts)
     (parts / "scaler.json").write_bytes(lineage.encoded.file("scaler.json").read_bytes())
-    served = {"name": "line", "source": {}, "covariates": (), "levels": (), "channels": ("c0", "c1"), "grid": GRID}
+    served = {"name": "line", "source": {}, "covariates": (), "levels": (), "channels": ("c0", "c1")}
+    served["grid"] = TimeGrid(**GRID)
     complete_forecaster(parts, Serving(**served | {"cuts": lineage.splits.summary["cuts"]} | serving))
     return version
 
@@ -329,9 +331,12 @@ def test_a_champion_that_has_seen_the_test_period_is_refused(lineage):
         ({}, []),
         ({"channels": ("c1", "c0")}, []),
         ({"channels": ("c0", "c9")}, ['forecasts "c0", "c9", and the challenger "c0", "c1"']),
-        ({"grid": GRID | {"frequency": "2"}}, ["has steps of 2 (step), and the challenger has steps of 1 (step)"]),
         (
-            {"grid": GRID | {"frequency": "1h", "clock": "utc"}},
+            {"grid": TimeGrid(**GRID | {"frequency": "2"})},
+            ["has steps of 2 (step), and the challenger has steps of 1 (step)"],
+        ),
+        (
+            {"grid": TimeGrid(**GRID | {"frequency": "1h", "clock": "utc"})},
             ["has steps of 1h (utc), and the challenger has steps of 1 (step)"],
         ),
         ({"covariates": ("price",)}, ['reads "price", which the test rows do not have']),
@@ -364,7 +369,7 @@ def test_test_rows_are_the_same_whatever_their_numbers(tmp_path):
     digests = []
     for name, column in {"same": pl.col("row"), **changed}.items():
         waves(20).with_columns(column).write_parquet(tmp_path / name)
-        digests.append(digest_rows(tmp_path / name))
+        digests.append(digest_rows(pl.scan_parquet(tmp_path / name)))
 
     assert digests[0] == digests[1] != digests[2]
 
@@ -382,7 +387,7 @@ def test_few_windows_are_taken_of_many_and_not_always_at_the_same_hour(lineage, 
 
 def test_of_very_many_series_some_are_taken(lineage, monkeypatch):
     windows = open_split(lineage.shards, "test")
-    grid, origins = TimeGrid.from_dict(GRID), windows.origins(np.arange(windows.num_rows))
+    grid, origins = TimeGrid(**GRID), windows.origins(np.arange(windows.num_rows))
     many = replace(origins, series=np.arange(windows.num_rows) % 10)
     monkeypatch.setattr("tasks.kinds.forecast.holdout.MAX_WINDOWS", 20)
     monkeypatch.setattr(type(windows), "origins", lambda *_: many)
@@ -404,7 +409,7 @@ def test_the_gate_measures_each_forecast_against_the_value_of_its_time(project: 
     forecaster.model.line_LH[-2] = -torch.arange(1.0, 5)
     holdout = read_holdout(lineage)
 
-    [whole] = read_whole_series({name: holdout.splits.file(f"{name}.parquet") for name in SPLITS})
+    whole = pl.read_parquet(holdout.splits.file(ROWS_FILE))
     errors = pl.concat(measure_errors(forecaster, whole, holdout))
 
     assert errors["row"].n_unique() == holdout.rows > 60

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from tasks.kinds.forecast.metrics import (
-    Bootstrap,
     LossTally,
     in_original_units,
     measure_by_channel,
     measure_by_step,
     measure_overall,
+    tabulate_losses,
 )
-from tasks.statistics.resampling import plan_resampling
+from tasks.statistics.resampling import Bootstrap, plan_resampling
 
 BOOTSTRAP = Bootstrap(resamples=200, confidence=0.9, seed=1)
 
@@ -77,7 +77,7 @@ def test_channels_that_leave_a_loss_undefined_do_not_count(losses):
 def test_mean_losses_by_unit_weigh_up_to_the_metric(losses):
     tally = tally_of({"mse": losses})
 
-    assert tally.windows_by_unit.tolist() == [1] * 60
+    assert tabulate_losses("test", tally.plan, tally.means(["mse"]))["windows"].to_list() == [1] * 60
     assert tally.sums["mse"].mean_by_unit == pytest.approx(losses.mean(axis=(1, 2)))
 
 

@@ -11,7 +11,7 @@ from tasks.contract.profile import read_profile
 from tasks.kinds.forecast.forecaster import SeriesForecaster
 from tasks.kinds.forecast.monitor import tabulate_validation
 from tasks.kinds.forecast.seen_windows import tabulate_windows
-from tasks.panel.frames import read_whole_series
+from tasks.panel.frames import ROWS_FILE, TEST
 from tasks.promotion import named_models
 
 LOOK_BACK, HORIZON = 24, 6
@@ -27,8 +27,7 @@ def parts(loads_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def rows(loads: tuple[Lineage, object]) -> pl.DataFrame:
     """Training and validation rows of both stations."""
     splits = loads[0].splits
-    [rows] = read_whole_series({name: splits.file(f"{name}.parquet") for name in ("train", "valid")})
-    return rows
+    return pl.read_parquet(splits.file(ROWS_FILE)).filter(pl.col("split") < TEST)
 
 
 def test_the_reference_has_the_windows_of_the_validation_rows_alone(parts: Path, rows: pl.DataFrame):

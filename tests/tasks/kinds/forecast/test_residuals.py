@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tasks.kinds.forecast.residuals import correlate_at_lag, describe_residuals
+from tasks.kinds.forecast.examples import correlate_at_lag, describe_residuals
 
 
 def test_the_autocorrelation_is_what_is_computed_by_hand():

@@ -21,12 +21,13 @@ from rnnmodels.forecasters.windows import WindowShape
 from tasks.contract.notes import Notes
 from tasks.errors import InputError
 from tasks.kinds.forecast.encode import ScaleSettings, write_encoded
-from tasks.kinds.forecast.far_apart import find_far_apart
-from tasks.kinds.forecast.fitting_scales import fit_scales
-from tasks.kinds.forecast.forecaster import SeriesForecaster, Serving
-from tasks.panel.frames import SPLITS
+from tasks.kinds.forecast.fitting_scales import find_far_apart, fit_scales
+from tasks.kinds.forecast.forecaster import SeriesForecaster
+from tasks.kinds.forecast.serving import Serving
+from tasks.panel.frames import ROWS_FILE, SPLITS
 from tasks.panel.rounding import find_rounded
 from tasks.panel.scaler import Scaler, fit_scale
+from tasks.panel.time_grid import TimeGrid
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
 from tasks.store.manifest import Summary
@@ -58,11 +59,8 @@ def encode(project: Path) -> Callable[..., Artefact]:
 
     def run(rows: pl.DataFrame, **scale: object) -> Artefact:
         def split(folder: Path) -> dict:
-            cuts = [0, 0.6 * STEPS, 0.8 * STEPS, STEPS]
-            for index, name in enumerate(SPLITS):
-                rows.filter(pl.col("time").is_between(*cuts[index : index + 2], closed="left")).write_parquet(
-                    folder / f"{name}.parquet"
-                )
+            split = (pl.col("time") >= 0.6 * STEPS).cast(pl.UInt8) + (pl.col("time") >= 0.8 * STEPS)
+            rows.with_columns(split=split).write_parquet(folder / ROWS_FILE)
             found = {"channels": ["x"], "covariates": [], "cuts": {}, "splits": {}, "grid": GRID}
             return Summary.model_validate({"rows": rows.height, **found})
 
@@ -76,7 +74,8 @@ def encode(project: Path) -> Callable[..., Artefact]:
 
 
 def scaled(encoded: Artefact, series: str, split: str = "train") -> np.ndarray:
-    return pl.read_parquet(encoded.file(f"{split}.parquet")).filter(series=series)["value.x"].to_numpy()
+    rows = pl.read_parquet(encoded.file(ROWS_FILE)).filter(series=series, split=SPLITS.index(split))
+    return rows["value.x"].to_numpy()
 
 
 def scaler_of(encoded: Artefact) -> Scaler:
@@ -120,8 +119,8 @@ def test_the_unit_and_the_level_of_a_series_are_no_matter_of_the_others(exponent
     def scale(changed: np.ndarray) -> pl.DataFrame:
         rows = panel(a=wave(2.0, seed=seed + 1), b=changed).with_columns(split=pl.lit(0))
         with tempfile.TemporaryDirectory() as folder:
-            rows.drop("split").write_parquet(train := Path(folder) / "train.parquet")
-            fitted = fit_scales(train, method=method, scaled_by="series")
+            rows.write_parquet(path := Path(folder) / ROWS_FILE)
+            fitted = fit_scales(path, method=method, scaled_by="series")
         return Scaler(method, "error", (), None, fitted.columns, fitted.own).transform(rows)
 
     before, grown, moved = scale(numbers), scale(numbers * 2.0**exponent), scale(numbers + shift)
@@ -232,9 +231,8 @@ def test_missing_numbers_take_the_mean_of_their_own_series(encode):
 )
 def test_a_covariate_keeps_a_shared_scale_unless_most_series_swing_below_it(tmp_path, known, is_far_apart):
     rows = pl.concat([panel(**{name: values.astype(float)}) for name, values in known.items()])
-    rows.rename({"value.x": "known.x"}).write_parquet(tmp_path / "train.parquet")
 
-    assert (find_far_apart(tmp_path / "train.parquet", "known.x") is not None) == is_far_apart
+    assert (find_far_apart(rows.lazy().rename({"value.x": "known.x"}), "known.x") is not None) == is_far_apart
 
 
 def test_a_scaler_without_scales_of_series_reads_as_it_was_written():
@@ -259,12 +257,12 @@ def forecaster() -> SeriesForecaster:
             weights.normal_(std=0.3)
     with tempfile.TemporaryDirectory() as folder:
         rows = panel(portal=wave(1e7, seed=2), shop=wave(0.4))
-        rows.write_parquet(train := Path(folder) / "train.parquet")
-        fitted = fit_scales(train, method="standard", scaled_by="auto")
+        rows.with_columns(split=pl.lit(0)).write_parquet(path := Path(folder) / ROWS_FILE)
+        fitted = fit_scales(path, method="standard", scaled_by="auto")
     scaler = Scaler("standard", "error", (), None, fitted.columns, fitted.own)
     source = {"path": "x.csv", "id_column": "series", "time_unit": "step"}
     serving = Serving(
-        name="x", source=source, grid=GRID, channels=("x",), covariates=(), levels=(0.1, 0.9), cuts={}
+        name="x", source=source, grid=TimeGrid(**GRID), channels=("x",), covariates=(), levels=(0.1, 0.9), cuts={}
     )  # fmt: skip
     return SeriesForecaster(model=model, scaler=scaler, serving=serving)
 

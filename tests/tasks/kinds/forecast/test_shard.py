@@ -19,8 +19,7 @@ from tasks.kinds.forecast.encode import ScaleSettings, write_encoded
 from tasks.kinds.forecast.shard import WindowSettings, write_shards
 from tasks.kinds.forecast.split import TimeSplitSettings, must_hold, write_splits
 from tasks.kinds.forecast.summaries import SeriesRowsSummary
-from tasks.panel import frames
-from tasks.panel.frames import SPLITS, read_whole_series
+from tasks.panel.frames import CHUNK_ROWS, ROWS_FILE, SPLITS, VALID, read_windows
 from tasks.panel.time_grid import TimeGrid, show_time
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
@@ -98,12 +97,13 @@ def test_shares_are_cut_at_one_time_for_all_series(make):
 
     splits = make(rows, split={"valid": 0.2, "test": 0.25})[1]
 
-    parts = {name: pl.read_parquet(splits.file(f"{name}.parquet")) for name in SPLITS}
+    cut = pl.read_parquet(splits.file(ROWS_FILE))
+    parts = {name: cut.filter(split=number) for number, name in enumerate(SPLITS)}
     assert parts["train"]["time"].max() < parts["valid"]["time"].min()
     assert parts["valid"]["time"].max() < parts["test"]["time"].min()
     assert parts["test"]["series"].unique().to_list() == ["a"]
     assert splits.summary["splits"] == {"train": 88, "valid": 32, "test": 40}
-    assert pl.concat(parts.values()).sort("row").equals(rows)
+    assert cut.drop("split").equals(rows)
 
 
 def test_cuts_at_given_times_are_exclusive_and_leave_later_rows_unused(make):
@@ -305,20 +305,21 @@ def test_appended_rows_leave_training_shards_as_they_were(make):
     after = make(pl.concat([late, rows_of({"b": wave(80)})]), split=cuts)
 
     assert json.loads((after[3].path / "shards.json").read_text())["series"] == ["b", "a"]
-    for stage, name in ((1, "valid.parquet"), (2, "scaler.json"), (3, "train.arrow"), (3, "valid.arrow")):
+    valid = [pl.read_parquet(one[1].file(ROWS_FILE)).filter(split=VALID) for one in (before, after)]
+    assert valid[0].equals(valid[1])
+    for stage, name in ((2, "scaler.json"), (3, "train.arrow"), (3, "valid.arrow")):
         assert (before[stage].path / name).read_bytes() == (after[stage].path / name).read_bytes()
     assert before[3].digest != after[3].digest
 
 
-def test_whole_series_are_the_same_in_chunks_of_any_size(make, monkeypatch):
+def test_whole_series_are_the_same_in_chunks_of_any_size(make):
     rows = rows_of({f"s{i:02}": wave(20 + 7 * i % 31) for i in range(40)})
     splits = make(rows)[1]
-    files = {name: splits.file(f"{name}.parquet") for name in SPLITS}
 
-    chunks = list(read_whole_series(files, chunk_rows=60))
+    chunks = list(read_windows(splits.file(ROWS_FILE), 60))
 
     assert len(chunks) > 10
     assert all(not set(one["series"]) & set(other["series"]) for i, one in enumerate(chunks) for other in chunks[:i])
-    assert pl.concat(chunks).equals(next(read_whole_series(files)))
+    assert pl.concat(chunks).equals(next(read_windows(splits.file(ROWS_FILE))))
     assert pl.concat(chunks).drop("split").equals(rows)
-    assert rows.height < frames.CHUNK_ROWS
+    assert rows.height < CHUNK_ROWS

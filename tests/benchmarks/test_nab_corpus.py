@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks.kinds.detect.nab import PROFILES, LabelledScores, locate_windows, score_corpus
-from tasks.kinds.detect.windowed_gaussian import score_by_windowed_gaussian
+from benchmarks.nab_scores import locate_windows, score_by_windowed_gaussian, score_corpus, score_rows
+from tasks.kinds.detect.detection_metrics import PROFILES, LabelledScores
 
 ARCHIVE = os.environ.get("RNNFLOW_NAB", "")
 
@@ -34,10 +34,7 @@ def score_files() -> Callable[[Detector], list[LabelledScores]]:
     }
 
     def run(detector: Detector) -> list[LabelledScores]:
-        return [
-            LabelledScores(name=name, scores=detector(table["value"].to_numpy()), windows=windows[name])
-            for name, table in tables.items()
-        ]
+        return [score_rows(name, detector(table["value"].to_numpy()), windows[name]) for name, table in tables.items()]
 
     return run
 
@@ -70,10 +67,8 @@ def test_random_scores_come_out_as_published_on_average(score_files):
 def test_the_first_rows_of_all_windows_score_100_and_constant_scores_0(score_files):
     constant = score_files(lambda values: np.full(len(values), 0.5))
     perfect = [
-        LabelledScores(
-            name=file.name,
-            scores=np.isin(np.arange(len(file.scores)), [first for first, _ in file.windows]) * 1.0,
-            windows=file.windows,
+        score_rows(
+            file.name, np.isin(np.arange(len(file.scores)), [first for first, _ in file.windows]) * 1.0, file.windows
         )
         for file in constant
     ]

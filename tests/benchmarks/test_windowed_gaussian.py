@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tasks.kinds.detect.windowed_gaussian import score_by_windowed_gaussian
+from benchmarks.nab_scores import score_by_windowed_gaussian
 
 
 def score_one_by_one(values: np.ndarray, window_rows: int, step_rows: int) -> list[float]:
