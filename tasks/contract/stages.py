@@ -85,7 +85,7 @@ class FitModule(Protocol[CandidateT_contra, DataT, ModelT]):
     def finish_model(
         self, folder: Path, model: ModelT, data: DataT, candidate: CandidateT_contra
     ) -> Mapping[str, float]:
-        """Store what the fitted model predicts for validation and test; returns figures of its summary, with `rows`."""
+        """Store what the fitted model predicts for validation and test; returns metrics of its summary, with `rows`."""
 
 
 class BaselineModule(Protocol):

@@ -63,7 +63,7 @@ class TableModel(ABC, Generic[SourceT]):
         """
 
     def read_windows(self, path: Path, max_rows: int) -> Iterator[pl.DataFrame]:
-        """Yield stored rows in parts that can be answered apart, of about so many rows: here each row can."""
+        """Yield stored rows in parts that can be answered apart, of about `max_rows` rows: here each row can."""
         return pl.read_parquet(path).iter_slices(max_rows)
 
     def describe(self, notes: Notes) -> list[str]:  # noqa: ARG002 (a kind may note something)

@@ -25,7 +25,7 @@ def profile_validation(
     """Count the validation rows of an evaluated model, from the `predictions` it stored and the `values` of its rows.
 
     Not the training rows: a model has seen them, so it is surer of them, and finds hardly a token of a text unknown;
-    any new row would look like drift. Not the test rows: they decide promotions and are not worn for anything else.
+    any new row would look like drift. Not the test rows: they decide promotions and are not used for anything else.
     Choosing the epoch by validation flatters the accuracy there a little, which `tasks.monitoring.drift` allows for.
     """
     labels = np.array(EncodedSummary.of(lineage.encoded).labels, dtype=object)

@@ -31,7 +31,7 @@ def count_missing(path: Path) -> dict[str, int]:
 
 
 def read_windows(path: Path, max_rows: int) -> Iterator[pl.DataFrame]:
-    """Yield whole series of a canonical table, as many as have at most so many rows together, or a longer one alone.
+    """Yield whole series of a canonical table, as many as have at most `max_rows` together, or a longer one alone.
 
     The same table always gives the same windows.
     """

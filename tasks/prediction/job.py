@@ -59,7 +59,7 @@ class Target:
         """Raise InputError (E-OUT-001) if a file is there and must stay."""
         is_input = path.exists() and self.source.exists() and path.samefile(self.source)
         if path.exists() and (is_input or not self.overwrite):
-            raise InputError("E-OUT-001", "exists already.", fix="name another output, or use --overwrite.", file=path)
+            raise InputError("E-OUT-001", "already exists.", fix="name another output, or use --overwrite.", file=path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ class Job:
             raise IntegrityError(
                 "E-INT-003",
                 "changed while it was read.",
-                fix="run again when nothing writes to the file any more.",
+                fix="run again once nothing writes to the file.",
                 file=self.source,
             )
 
@@ -96,7 +96,7 @@ def refuse_unwritable(output: Path) -> None:
             file=output,
         )
     if not output.parent.is_dir():
-        raise InputError("E-OUT-002", "lies in a folder that does not exist.", fix="create the folder.", file=output)
+        raise InputError("E-OUT-002", "is in a folder that does not exist.", fix="create the folder.", file=output)
 
 
 def check_job(model: str, target: Target, *, columns: Columns, source: Mapping[str, object], code: str) -> Job:

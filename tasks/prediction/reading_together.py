@@ -1,7 +1,7 @@
-"""Several tables read as one, each of whose rows is then as if it had been read alone.
+"""Several tables read as one, with each row as if its table had been read alone.
 
 A column before those of the ids tells the tables apart. What is done to rows may depend on all that are read, but where
-nothing was done, nothing refused and nothing is to be said, every row stands for itself.
+nothing was done, nothing refused and there is nothing to report, each row is independent.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ MAX_ID_COLUMNS = 8
 
 
 def read_together(model: PanelModel, tables: Sequence[pl.DataFrame]) -> list[Callable[[], ReadTable]] | None:
-    """Read tables in one go; None where they differ in their columns, or where anything is to be said of their rows."""
+    """Read tables in one go; None if their columns differ, or if there is anything to report about their rows."""
     settings = model.serving.settings_for(Path("table.parquet"), **model.table_layout)
     ids = settings.id_columns
     are_alike = len({tuple(table.schema.items()) for table in tables}) == 1
@@ -32,7 +32,7 @@ def read_together(model: PanelModel, tables: Sequence[pl.DataFrame]) -> list[Cal
         read = read_some(model, pl.concat(marked), id_columns=(TABLE, *ids))
     except RnnflowError:
         return None
-    # A name with a mark in it would be another one alone.
+    # A name that contains an escape would be spelled differently alone.
     if read.said or read.refused or read.refusals or read.rows["series"].str.contains("\\", literal=True).any():
         return None
     return [partial(_take, read, str(number), bool(ids)) for number in range(len(tables))]

@@ -1,4 +1,4 @@
-"""Errors of the readers in the words of a prediction, whose file is read by the record of training."""
+"""Errors of the readers in terms of a prediction, whose file is read with the settings of training."""
 
 import contextlib
 import re
@@ -15,7 +15,7 @@ ASSIGNMENT = re.compile(r'(set )?(?<![\w.])([a-z_]+) = ("[^"]*"|\[[^\]]*\]|true|
 
 @contextlib.contextmanager
 def naming_remedies(settings: FileSettings) -> Generator[None]:
-    """Have errors say what can be done about them where there is no recipe to change."""
+    """Give errors remedies that work without a recipe to change."""
     try:
         yield
     except InputError as error:
@@ -53,7 +53,7 @@ def _as_options(fix: str, settings: FileSettings) -> str:
 
 
 def in_words_of_training(fix: str, settings: FileSettings) -> str:
-    """A remedy whose settings of the source can be changed by training again alone."""
+    """A remedy whose settings of the source can only be changed by training again."""
 
     def as_training(found: re.Match) -> str:
         verb, name, value = found.groups()
@@ -70,7 +70,7 @@ def refuse_all(first: InputError, number: int) -> InputError:
     """The error of a file of which nothing can be answered: the first refusal's, with the number of all."""
     if number == 1:
         return first
-    problem = f"{first.problem} Nothing of the file can be answered; {number:,} such faults were found."
+    problem = f"{first.problem} Nothing in the file can be answered; {number:,} such faults were found."
     return InputError(first.code, problem, fix=first.fix, file=first.file, row=first.row, column=first.column)
 
 

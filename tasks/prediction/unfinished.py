@@ -1,4 +1,4 @@
-"""A prediction under way, in the hidden folder `.<output>.partial`, so that a killed one goes on where it was.
+"""A prediction under way, in the hidden folder `.<output>.partial`, so that a killed one continues where it stopped.
 
 - `lock` is held by the process that works here; the kernel frees it on any death.
 - `order.json` says what was asked, and which model version answers.

@@ -18,14 +18,14 @@ from tasks.errors import ServiceError
 from tasks.store.artefacts import home
 from tasks.tracking.mlflow_client import check_name
 
-TAKE_LIMIT_S = 1.0  # whoever asks whether a lease is held locks it for an instant
+TAKE_LIMIT_S = 1.0  # a check of whether a lease is held locks it for an instant
 POLL_S = 0.02
 
 _held: dict[Path, IO[str]] = {}
 
 
 def hold(flow_run_id: str) -> None:
-    """Hold a flow run's lease until `release`, at the latest until this process ends; holding it again is nothing.
+    """Hold a flow run's lease until `release`, at the latest until this process ends; holding it again does nothing.
 
     Raises ServiceError (E-SVC-021) if another process holds it.
     """
@@ -129,5 +129,5 @@ def _taken(path: Path) -> ServiceError:
     return ServiceError(
         "E-SVC-021",
         f"flow run {path.name} is already being run, by process {holder.get('pid', '?')} on {holder.get('host', '?')}.",
-        fix="let that process end, or stop it; then run this again.",
+        fix="let that process finish, or stop it; then run this again.",
     )

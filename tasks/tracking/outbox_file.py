@@ -1,9 +1,9 @@
-"""Files of the outbox: what MLflow must learn of each flow run, written down durably before anything is sent.
+"""Files of the outbox: the records of each flow run for MLflow, stored durably before anything is sent.
 
 One file of JSON lines per flow run and store, `mlruns/outbox/<store>/<flow run id>.jsonl`, to which lines are only ever
 added. A record is `open` (the run's context), `metrics` (points of a candidate) or `end` (a status); lines `sent` count
 the records that MLflow holds. Sending a record again does no harm, so the count may lag. A file exists as long as
-MLflow is owed anything, if only the end of the run.
+anything is pending for MLflow, even if only the end of the run.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ class OutboxFile:
         return self.path.stem
 
     def exists(self) -> bool:
-        """Tell whether MLflow is owed anything of this flow run."""
+        """Tell whether anything of this flow run is pending for MLflow."""
         return self.path.exists()
 
     def begin(self, context: Mapping[str, str]) -> None:
@@ -54,7 +54,7 @@ class OutboxFile:
     def append(self, record: Mapping[str, object]) -> None:
         """Add a record; it is on the disk when this returns.
 
-        It begins with the end of a line, which closes one that a killed process left torn.
+        It begins with a newline, which ends a line that a killed process left torn.
         """
         with _locked(self.path, "ab") as file:
             file.write(b"\n" + json.dumps(record).encode())
@@ -62,7 +62,7 @@ class OutboxFile:
             os.fsync(file.fileno())
 
     def read(self) -> list[dict[str, Any]]:
-        """All records in order, sent or not; a line that its writer's death left torn is none."""
+        """All records in order, sent or not; a line that its writer's death left torn is skipped."""
         records, _ = self._read()
         return records
 
@@ -88,7 +88,7 @@ class OutboxFile:
                 sole_sender.unlink()
 
     def mark_sent(self, num_records: int) -> None:
-        """Note that MLflow holds so many more of the records; for whoever is `sending`."""
+        """Note that MLflow holds `num_records` more of the records; for whoever is `sending`."""
         self.append({"kind": SENT, "records": num_records})
 
     def _read(self) -> tuple[list[dict[str, Any]], int]:

@@ -39,7 +39,7 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateRecord:
-    """What is known of one fitted model: flat parameters, one dict of figures per epoch, final metrics, tags."""
+    """What is known of one fitted model: flat parameters, one dict of metrics per epoch, final metrics, tags."""
 
     name: str
     params: Mapping[str, object] = field(default_factory=dict)
@@ -103,7 +103,7 @@ def record_candidate(parent_id: str, record: CandidateRecord) -> str:
 def record_settings(
     run_id: str, *, params: Mapping[str, object] | None = None, tags: Mapping[str, str] | None = None
 ) -> None:
-    """Write parameters, which MLflow lets nobody change, and tags.
+    """Write parameters, which MLflow makes immutable, and tags.
 
     Raises ServiceError (E-SVC-004).
     """
@@ -181,7 +181,7 @@ def list_runs(limit: int = 100) -> list[TrackedRun]:
 
 
 def epoch_points(history: Iterable[Mapping[str, float]]) -> list[Point]:
-    """Curves of a fit: one point per figure and epoch."""
+    """Curves of a fit: one point per metric and epoch."""
     return [
         Point(f"fit/{name}", int(figures["epoch"]), float(value))
         for figures in history

@@ -126,7 +126,7 @@ def test_the_run_shows_its_finding_in_words_and_figures(server, champion):
 
     state = monitor("reviews", return_state=True)
 
-    assert state.message == ("reviews/3 saw 600 rows in 30 days: they are like its validation rows, within the limits.")
+    assert state.message == ("reviews/3 saw 600 rows in 30 days: they resemble its validation rows, within the limits.")
     run_id = str(state.state_details.flow_run_id)
     artifacts = {one["key"]: one for one in ask(server, "artifacts/filter") if one["flow_run_id"] == run_id}
     table = json.loads(artifacts["drift-reviews-table"]["data"])
@@ -139,7 +139,7 @@ def test_few_rows_end_without_a_table(server):
     state = monitor("reviews", return_state=True)
 
     assert state.is_completed()
-    assert state.message == "reviews/3 saw 0 rows in 30 days: too few yet to tell, at least 500 are needed."
+    assert state.message == "reviews/3 saw 0 rows in 30 days: too few to judge, at least 500 are needed."
 
 
 @pytest.mark.parametrize("parameter", ["window_days", "min_rows", "psi_limit", "model"])

@@ -1,4 +1,4 @@
-"""What is watched of texts: their length, unknown tokens, confidence and labels."""
+"""What is monitored of texts: their length, unknown tokens, confidence and labels."""
 
 from tasks.contract.contest import Scored
 from tasks.contract.lineage import Lineage

@@ -1,4 +1,4 @@
-"""Texts that come over HTTP: how they are asked about, what may be asked, and what is answered."""
+"""Texts sent over HTTP: the shapes of questions and answers, and caps."""
 
 from collections.abc import Sequence
 from itertools import accumulate
@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, Field, JsonValue
 
 from tasks.contract import interface
-from tasks.contract.interface import Answer, Answered, FieldError, Interface, ModelState
+from tasks.contract.interface import Answer, Answered, Interface, ModelState, RequestError, with_example
 from tasks.kinds.classify.classifier import Reading, TextClassifier
 
 TEXTS: list[JsonValue] = ["One of the best films of the year.", "Dull from start to finish."]
+SHORTEN = "shorten the text."
 SMOKE_TEXTS = ["One of the best films of the year.", ""]
 PREDICTION: dict[str, JsonValue] = {
     "label": "pos",
@@ -34,28 +35,24 @@ class Caps(interface.Caps):
 class Question(interface.Question):
     """Texts to classify."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"texts": TEXTS}]})
+    model_config = with_example({"texts": TEXTS})
 
     texts: list[str] = Field(min_length=1, description="Raw texts; an empty one counts as one unknown token.")
 
     def check(self, caps: Caps) -> None:
-        """Raise FieldError naming what is beyond a cap; tokens are counted when the texts are read."""
-        if len(self.texts) > caps.max_texts:
-            problem = f"got {len(self.texts)} texts, expected at most max_texts = {caps.max_texts}."
-            raise FieldError("texts", problem, "send fewer at once.")
+        """Raise RequestError naming what is over a cap; tokens are counted when the texts are read."""
+        caps.check("max_texts", len(self.texts), "texts", place="texts")
         for index, text in enumerate(self.texts):
-            if len(text) > caps.max_characters:
-                problem = f"got {len(text)} characters, expected at most max_characters = {caps.max_characters}."
-                raise FieldError(f"texts[{index}]", problem, "cut the text.")
+            caps.check("max_characters", len(text), "characters", place=f"texts[{index}]", fix=SHORTEN)
 
 
 class Prediction(BaseModel):
     """The most probable label of a text and the probability of every label.
 
-    `tokens` counts the text before it is cut for the model, `oov_share` the share of them that the model does not know.
+    `tokens` counts those of the text before it is cut for the model; `oov_share` is the share that it does not know.
     """
 
-    model_config = ConfigDict(json_schema_extra={"examples": [PREDICTION]})
+    model_config = with_example(PREDICTION)
 
     label: str
     probabilities: dict[str, float]
@@ -67,7 +64,7 @@ class Prediction(BaseModel):
 class PredictAnswer(Answer):
     """One prediction per text, in their order, all by the version `model`."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"model": "reviews/3", "predictions": [PREDICTION]}]})
+    model_config = with_example({"model": "reviews/3", "predictions": [PREDICTION]})
 
     predictions: list[Prediction]
 
@@ -102,7 +99,7 @@ def load_model(parts: Path) -> TextClassifier:
 
 
 def warm_up(classifier: TextClassifier) -> bool:
-    """Have a classifier answer once; tells whether its probabilities are finite."""
+    """Have a classifier answer once; returns whether its probabilities are finite."""
     return bool(np.isfinite(classifier.predict_probabilities(SMOKE_TEXTS)).all())
 
 
@@ -117,9 +114,9 @@ def answer_questions(
     questions: Sequence[Question],
     caps: Caps,
     *,
-    label: str,  # noqa: ARG001 (texts leave nothing to come back to)
+    label: str,  # noqa: ARG001 (nothing of a text is kept)
 ) -> Answered:
-    """Classify the texts of several questions at once; one with a text beyond `max_tokens` gets a fault."""
+    """Classify the texts of several questions at once; one with a text over `max_tokens` gets an error."""
     reading = classifier.read([text for question in questions for text in question.texts])
     probabilities = classifier.score(reading)
     predictions = describe_predictions(classifier, reading, probabilities)
@@ -146,9 +143,10 @@ def describe_predictions(classifier: TextClassifier, reading: Reading, probabili
     ]
 
 
-def _answer(predictions: list[dict], caps: Caps) -> dict[str, Any] | FieldError:
-    for index, prediction in enumerate(predictions):
-        if prediction["tokens"] > caps.max_tokens:
-            problem = f"got {prediction['tokens']} tokens, expected at most max_tokens = {caps.max_tokens}."
-            return FieldError(f"texts[{index}]", problem, "cut the text.")
+def _answer(predictions: list[dict], caps: Caps) -> dict[str, Any] | RequestError:
+    try:
+        for index, prediction in enumerate(predictions):
+            caps.check("max_tokens", prediction["tokens"], "tokens", place=f"texts[{index}]", fix=SHORTEN)
+    except RequestError as error:
+        return error
     return {"predictions": predictions}

@@ -110,7 +110,7 @@ class SequenceLabeller(PanelModel[SequenceTable]):
         return folder / ROWS_FILE
 
     def read_windows(self, path: Path, max_rows: int) -> Iterator[pl.DataFrame]:
-        """Yield stored sequences with about so many steps together."""
+        """Yield stored sequences with about `max_rows` steps together."""
         return read_in_chunks(path, max_rows)
 
     def answer_window(

@@ -28,7 +28,7 @@ def scatter_steps(sequences: pl.DataFrame) -> pl.DataFrame:
 
 
 def read_in_chunks(path: Path, chunk_steps: int = CHUNK_STEPS) -> Iterator[pl.DataFrame]:
-    """Yield whole sequences of a file, about so many steps at a time."""
+    """Yield whole sequences of a file, about `chunk_steps` steps at a time."""
     lengths = pl.read_parquet(path, columns=["length"])["length"].cast(pl.Int64)
     sizes = (lengths.cum_sum() // chunk_steps).rle().struct.field("len")
     start = 0

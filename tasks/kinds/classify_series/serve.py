@@ -1,25 +1,26 @@
-"""Sequences of numbers that come over HTTP: how they are asked about, and what is answered."""
+"""Sequences of numbers sent over HTTP: the shapes of questions and answers."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, JsonValue
 
-from tasks.contract.interface import Answered, Interface
+from tasks.contract.interface import Answered, with_example
 from tasks.kinds.classify_series.classifier import SEQUENCE, SequenceLabeller
 from tasks.labelled.calibration import calibrated_probabilities
 from tasks.panel.served_table import ReadTable
 from tasks.prediction.asked_tables import (
-    REFUSED,
     TableAnswer,
     TableCaps,
+    TableInterface,
     TableQuestion,
     TableState,
     answer_tables,
     describe_columns,
     to_records,
+    with_answer,
 )
 
 ROWS: list[JsonValue] = [
@@ -30,15 +31,15 @@ PREDICTION: dict[str, JsonValue] = {"sequence": "r1", "label": "up", "probabilit
 
 
 class Question(TableQuestion):
-    """Sequences, a row per sequence and step, with the columns of the training rows, the label aside."""
+    """Sequences, a row per sequence and step, with the columns of the training rows except the label."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"rows": ROWS}]})
+    model_config = with_example({"rows": ROWS})
 
 
 class Prediction(BaseModel):
     """The most probable label of a sequence and the probability of every label."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [PREDICTION]})
+    model_config = with_example(PREDICTION)
 
     sequence: str
     label: str
@@ -48,17 +49,13 @@ class Prediction(BaseModel):
 class PredictAnswer(TableAnswer):
     """One prediction per sequence, in the order in which they first appear, all by the version `model`."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"model": "tones/3", "predictions": [PREDICTION], "refused": [REFUSED], "notes": []}]
-        }
-    )
+    model_config = with_answer("predictions", PREDICTION)
 
     predictions: list[Prediction]
 
 
 class ModelAnswer(TableState):
-    """The version that answers, since when, the alias it follows, what it reads and says, and how it cuts sequences."""
+    """The version that answers, since when, the alias it follows, its channels and labels, and how it cuts."""
 
     channels: list[str]
     labels: list[str]
@@ -66,13 +63,10 @@ class ModelAnswer(TableState):
     keep: str
 
 
-INTERFACE = Interface(
+INTERFACE = TableInterface(
     purpose="Classifies sequences of numbers",
     summary="Classify sequences",
     description="Return a prediction per sequence, and the model version that made them.",
-    items="rows",
-    sample='{"rows": [{"time": "...", ...}, ...]}',
-    caps=TableCaps,
     question=Question,
     answer=PredictAnswer,
     state=ModelAnswer,
@@ -82,7 +76,7 @@ load_model = SequenceLabeller.load
 
 
 def warm_up(labeller: SequenceLabeller) -> bool:
-    """Have a classifier answer once; tells whether its probabilities are finite."""
+    """Have a classifier answer once; returns whether its probabilities are finite."""
     from rnnmodels.classifiers.inference import predict_sequences
 
     steps = [np.zeros((1, len(labeller.serving.channels)), np.float32)]

@@ -16,7 +16,7 @@ from tasks.panel.profile import PLACE, window_steps
 if TYPE_CHECKING:
     from rnnmodels.forecasters.forecaster import SequenceForecaster
 
-# About so many windows of all histories are looked at, and one forecast of each that came true.
+# About this many windows of all histories are examined, and one forecast of each that came true.
 MOST_WINDOWS = 64
 WINDOWS_AT_ONCE = 256
 

@@ -80,8 +80,8 @@ def serving(home: Path, *caps: str) -> Iterator[Server]:
         line = process.stdout.readline()
         server = Server(process, int(line.partition("127.0.0.1:")[2].partition("/")[0]), log)
         assert line == (
-            f"Answering with reviews/1 at http://127.0.0.1:{server.port}/v1/predict; "
-            f"how to ask: http://127.0.0.1:{server.port}/docs\n"
+            f"Serving reviews/1 at http://127.0.0.1:{server.port}/v1/predict; "
+            f"documentation at http://127.0.0.1:{server.port}/docs\n"
         )
         wait_until_alive(server)
         yield server
@@ -321,8 +321,8 @@ def test_a_port_that_is_taken_costs_no_model():
             bind("127.0.0.1", port)
 
     assert str(caught.value) == (
-        f'E-SRV-002 cannot listen at "127.0.0.1", port {port} (Address already in use).\n'
-        "Fix: stop what listens there, or choose another --port; --port 0 takes a free one."
+        f'E-SRV-002 cannot listen on "127.0.0.1", port {port} (Address already in use).\n'
+        "Fix: stop the process that listens there, or choose another --port; --port 0 picks a free one."
     )
 
 
@@ -332,8 +332,8 @@ def test_beyond_loopback_a_token_is_needed(host: str):
         check_access(host, "")
 
     assert str(caught.value) == (
-        f'E-SRV-001 got host "{host}" without a token: anyone who reaches this machine could ask.\n'
-        'Fix: export RNNFLOW_SERVE_TOKEN="$(openssl rand -hex 24)" and give clients that token, or leave --host out.'
+        f'E-SRV-001 got host "{host}" without a token: anyone who can reach this machine could send requests.\n'
+        'Fix: export RNNFLOW_SERVE_TOKEN="$(openssl rand -hex 24)" and give clients that token, or omit --host.'
     )
     assert check_access(host, "0123456789abcdef") == "0123456789abcdef"
 
@@ -355,7 +355,7 @@ def test_a_token_that_can_be_guessed_or_not_be_sent_is_refused(token: str):
         (
             {"max_text": 3},
             'E-SRV-004 --set max_text: got "3": Extra inputs are not permitted.\n'
-            'Fix: for models of the kind "classify", set one of',
+            'Fix: for models of kind "classify", set one of',
         ),
         ({"max_rows": 3}, 'E-SRV-004 --set max_rows: got "3": Extra inputs are not permitted.\nFix: for models of'),
         ({"max_texts": 0}, 'E-SRV-004 --set max_texts: got "0": Input should be greater than or equal to 1.\nFix: for'),
