@@ -73,12 +73,25 @@ class PanelModel(TableModel[StampedT]):
         return answers
 
 
-def read_table(model: PanelModel[StampedT], table: "pl.DataFrame | pd.DataFrame") -> ReadTable[StampedT]:
-    """Read a table with the columns of a model's source.
+def read_table(
+    model: PanelModel[StampedT],
+    table: "pl.DataFrame | pd.DataFrame",
+    *,
+    refused: list[InputError] | None = None,
+    refusals: list[Refusal] | None = None,
+    **changed: object,
+) -> ReadTable[StampedT]:
+    """Read a table with the columns of a model's source, except for `changed` settings.
 
+    Without the lists `refused` and `refusals`, for rows and series that are left out, the first of these is raised.
     Raises what the reading of the training rows raises, and as `stored_table`.
     """
-    return _read(model, table, model.table_layout)
+    serving, layout = model.serving, {**model.table_layout, **changed}
+    with stored_table(table, serving.settings_for(Path("table.parquet"), **layout)) as (inputs, time):
+        settings = serving.settings_for(inputs.files[0].path, **{**layout, **model.time_rules(time)})
+        intake = Intake(settings, refused=refused)
+        rows = model.read_files(inputs, intake, refusals)
+    return ReadTable(rows=rows, settings=settings, said=intake.warnings, refused=refused or [], refusals=refusals or [])
 
 
 def read_some(model: PanelModel[StampedT], table: pl.DataFrame, **changed: object) -> ReadTable[StampedT]:
@@ -88,26 +101,11 @@ def read_some(model: PanelModel[StampedT], table: pl.DataFrame, **changed: objec
     """
     refused: list[InputError] = []
     try:
-        return _read(model, table, {**model.table_layout, **changed}, refused, [])
+        return read_table(model, table, refused=refused, refusals=[], **changed)
     except InputError as error:
         if error.code == NO_ROWS and refused:
             raise refused[0] from None
         raise
-
-
-def _read(
-    model: PanelModel[StampedT],
-    table: "pl.DataFrame | pd.DataFrame",
-    layout: Mapping[str, object],
-    refused: list[InputError] | None = None,
-    refusals: list[Refusal] | None = None,
-) -> ReadTable[StampedT]:
-    serving = model.serving
-    with stored_table(table, serving.settings_for(Path("table.parquet"), **layout)) as (inputs, time):
-        settings = serving.settings_for(inputs.files[0].path, **{**layout, **model.time_rules(time)})
-        intake = Intake(settings, refused=refused)
-        rows = model.read_files(inputs, intake, refusals)
-    return ReadTable(rows=rows, settings=settings, said=intake.warnings, refused=refused or [], refusals=refusals or [])
 
 
 @contextlib.contextmanager

@@ -7,9 +7,10 @@ separately, since a network rounds by the size of its batch.
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import polars as pl
 from polars import selectors
@@ -20,15 +21,19 @@ from tasks.contract.interface import Answered, Interface, RequestError, with_exa
 from tasks.contract.notes import Notes
 from tasks.contract.profile import Profile
 from tasks.errors import InputError, ResourceError, RnnflowError
+from tasks.panel.cells import ONLY_SERIES
 from tasks.panel.served_table import PanelModel, ReadTable, read_some
-from tasks.prediction.reading_together import read_together
 from tasks.prediction.remedies import in_words_of_training
 from tasks.prediction.tables import with_iso_times
 
-QuestionT = TypeVar("QuestionT", bound="TableQuestion")
+AnswerTable = Callable[[Any, Any, ReadTable[Any], dict[str, Any], str], dict[str, Any]]
 Cell = str | bool | int | Annotated[float, AllowInfNan(False)] | None
 # Larger whole numbers are written as text, which readers of numbers accept too.
 INT64 = range(-(2**63), 2**63)
+# A column of these numbers, before those of the ids, tells tables that are read together apart.
+TABLE = "\0table"
+SEPARATOR = "/"
+MAX_ID_COLUMNS = 8
 REFUSED: dict[str, JsonValue] = {
     "series": "b",
     "row": None,
@@ -120,48 +125,66 @@ def to_column(name: str, cells: list[Cell]) -> pl.Series:
     return pl.Series(name, [cell if isinstance(cell, str | None) else json.dumps(cell) for cell in cells], pl.String)
 
 
-def answer_tables(
-    model: PanelModel,
-    questions: Sequence[QuestionT],
-    caps: TableCaps,
-    answer: Callable[[QuestionT, ReadTable[Any], dict[str, Any]], dict[str, Any]],
-) -> Answered:
-    """Answer questions that wait together.
+def read_together(model: PanelModel, tables: Sequence[pl.DataFrame]) -> list[Callable[[], ReadTable]] | None:
+    """Read tables in one go; None if their columns differ, or if there is anything to report about their rows.
 
-    `answer` returns the fields that a kind adds to its answer, given a question, the table that was read, and the
-    options of `TableModel.answer_window`; it raises InputError where nothing is left, and RequestError.
+    What is done to rows may depend on all that are read, but where nothing was done and nothing refused, each row is as
+    if its table had been read alone.
+    """
+    settings = model.serving.settings_for(Path("table.parquet"), **model.table_layout)
+    ids = settings.id_columns
+    are_alike = len({tuple(table.schema.items()) for table in tables}) == 1
+    if len(tables) == 1 or not are_alike or settings.one_series_per_file or len(ids) >= MAX_ID_COLUMNS:
+        return None
+    marked = (table.with_columns(pl.lit(str(number)).alias(TABLE)) for number, table in enumerate(tables))
+    try:
+        read = read_some(model, pl.concat(marked), id_columns=(TABLE, *ids))
+    except RnnflowError:
+        return None
+    # A name that contains an escape would be spelled differently alone.
+    if read.said or read.refused or read.refusals or read.rows["series"].str.contains("\\", literal=True).any():
+        return None
+    return [partial(_take, read, str(number), bool(ids)) for number in range(len(tables))]
+
+
+def _take(read: ReadTable, number: str, has_ids: bool) -> ReadTable:
+    """The rows of a table, their series named as in it."""
+    prefix, name = f"{number}{SEPARATOR}", pl.col("series")
+    own = read.rows.filter(name.str.starts_with(prefix) if has_ids else name == number)
+    named = own.with_columns(series=name.str.strip_prefix(prefix) if has_ids else pl.lit(ONLY_SERIES))
+    return replace(read, rows=named)
+
+
+def answer_tables(
+    model: PanelModel, questions: Sequence[TableQuestion], caps: TableCaps, *, label: str, answer: AnswerTable
+) -> Answered:
+    """Answer questions that wait together; `label` names the model's version.
+
+    `answer` returns the fields that a kind adds to its answer, given a question, the table that was read, the options
+    of `TableModel.answer_window`, and the label; it raises InputError where nothing is left, and RequestError.
     """
     tables = [question.table() for question in questions]
     together = read_together(model, tables) or [partial(read_some, model, table) for table in tables]
     profiles: list[Profile] = []
-    pairs = zip(questions, together, strict=True)
-    answers = [
-        _answer_table(model, question, read, caps=caps, answer=answer, profiles=profiles) for question, read in pairs
-    ]
+    answers = []
+    for question, read_table in zip(questions, together, strict=True):
+        notes, settings = Notes(), model.serving.settings
+        try:
+            read = read_table()
+            caps.check("max_series", read.rows["series"].n_unique(), "series", place="rows")
+            options = {"refusals": read.refusals, "notes": notes, "profiles": profiles}
+            fields = answer(model, question, read, options, label)
+        except RequestError as error:
+            answers.append(error)
+        except (InputError, ResourceError) as error:
+            fix = _remedy(error, settings)
+            answers.append(RequestError(_place_of(error), error.problem, fix, error.code))
+        else:
+            refused = sorted(read.refused, key=lambda error: error.row or 0)
+            parts = [_describe_refused(error, settings) for error in refused]
+            parts += [_describe_refused(refusal.error, settings, refusal.series) for refusal in read.refusals]
+            answers.append({**fields, "refused": parts, "notes": [*read.said, *model.describe(notes)]})
     return Answered(answers=answers, profiles=profiles)
-
-
-def _answer_table(
-    model: PanelModel,
-    question: QuestionT,
-    read_table: Callable[[], ReadTable],
-    *,
-    caps: TableCaps,
-    answer: Callable,
-    profiles: list[Profile],
-) -> dict | RequestError:
-    settings, notes = model.serving.settings, Notes()
-    try:
-        read = read_table()
-        caps.check("max_series", read.rows["series"].n_unique(), "series", place="rows")
-        fields = answer(question, read, {"refusals": read.refusals, "notes": notes, "profiles": profiles})
-    except RequestError as error:
-        return error
-    except (InputError, ResourceError) as error:
-        return RequestError(_place_of(error), error.problem, _remedy(error, settings), error.code)
-    parts = [_describe_refused(error, settings) for error in sorted(read.refused, key=lambda error: error.row or 0)]
-    parts += [_describe_refused(refusal.error, settings, refusal.series) for refusal in read.refusals]
-    return {**fields, "refused": parts, "notes": [*read.said, *model.describe(notes)]}
 
 
 def _describe_refused(error: InputError, settings: Any, series: str | None = None) -> dict[str, Any]:  # noqa: ANN401

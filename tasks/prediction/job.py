@@ -31,8 +31,7 @@ class Order:
 
     model: str
     input_sha256: str
-    text_column: str | None
-    label_column: str | None
+    columns: Columns
     source: Mapping[str, object]
     code: str
 
@@ -66,7 +65,6 @@ class Target:
 class Job:
     """A prediction whose files have been checked."""
 
-    columns: Columns
     order: Order
     target: Target
 
@@ -107,15 +105,9 @@ def check_job(model: str, target: Target, *, columns: Columns, source: Mapping[s
     named_models.parse_reference(model)
     input_sha256 = digest_input(target.source)
     refuse_unwritable(target.output)
-    order = Order(
-        model=model,
-        input_sha256=input_sha256,
-        text_column=columns.text,
-        label_column=columns.label,
-        source=source,
-        code=fingerprint.digest_of([fingerprint.code_digest(code), fingerprint.installed_versions(code)]),
-    )
-    return Job(columns=columns, order=order, target=target)
+    digest = fingerprint.digest_of([fingerprint.code_digest(code), fingerprint.installed_versions(code)])
+    order = Order(model=model, input_sha256=input_sha256, columns=columns, source=source, code=digest)
+    return Job(order=order, target=target)
 
 
 def digest_input(path: Path) -> str:

@@ -3,7 +3,7 @@
 import contextlib
 import re
 import shlex
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 from tasks.errors import InputError, quoted
 from tasks.sources.settings import FileSettings
@@ -42,28 +42,22 @@ def _find_column(error: InputError, settings: FileSettings) -> str:
 def _as_options(fix: str, settings: FileSettings) -> str:
     """A remedy whose settings of the source are options of the command."""
 
-    def as_option(found: re.Match) -> str:
-        verb, name, value = found.groups()
-        if name not in type(settings).model_fields:
-            return found[0]
+    def as_option(verb: str, name: str, value: str) -> str:
         option = f"--set {shlex.quote(f'source.{name}={value.strip(chr(34))}')}"
         return f"pass {option}" if verb else option
 
-    return ASSIGNMENT.sub(as_option, fix)
+    return _rewrite(fix, settings, as_option)
 
 
 def in_words_of_training(fix: str, settings: FileSettings) -> str:
     """A remedy whose settings of the source can only be changed by training again."""
+    return _rewrite(fix, settings, lambda verb, *parts: f"{verb and 'train with '}source.{' = '.join(parts)}")
 
-    def as_training(found: re.Match) -> str:
-        verb, name, value = found.groups()
-        return (
-            f"{'train with ' if verb else ''}source.{name} = {value}"
-            if name in type(settings).model_fields
-            else found[0]
-        )
 
-    return ASSIGNMENT.sub(as_training, fix)
+def _rewrite(fix: str, settings: FileSettings, write: Callable[[str, str, str], str]) -> str:
+    """Write the assignments of a remedy to settings of the source in other words."""
+    names = type(settings).model_fields
+    return ASSIGNMENT.sub(lambda found: write(*found.groups("")) if found[2] in names else found[0], fix)
 
 
 def refuse_all(first: InputError, number: int) -> InputError:

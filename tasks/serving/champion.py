@@ -4,7 +4,7 @@ import asyncio
 import datetime
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -136,14 +136,8 @@ def remember(reference: ModelReference, model: RegisteredModel) -> None:
     """Record on this machine where the files of the version are that a reference names."""
     path = _memory(reference)
     path.parent.mkdir(parents=True, exist_ok=True)
-    fields = {
-        "name": model.name,
-        "version": model.version,
-        "artifact_uri": model.artifact_uri,
-        "content": model.content,
-        "folder": str(model.folder.relative_to(home())),
-        "files_sha256": sha256_of_file(model.parts / SERVING),
-    }
+    places = {"folder": str(model.folder.relative_to(home())), "files_sha256": sha256_of_file(model.parts / SERVING)}
+    fields = asdict(model) | places
     write_durably(path, json.dumps(fields, indent=1).encode())
 
 
@@ -154,9 +148,8 @@ def recall(reference: ModelReference) -> RegisteredModel | None:
         return None
     fields = json.loads(path.read_bytes())
     files_sha256 = fields.pop("files_sha256")
-    return registered_model.checked_model(
-        RegisteredModel(**{**fields, "folder": home() / fields["folder"]}), files_sha256
-    )
+    model = RegisteredModel(**fields | {"folder": home() / fields["folder"]})
+    return registered_model.checked_model(model, files_sha256)
 
 
 def _memory(reference: ModelReference) -> Path:

@@ -10,10 +10,10 @@ from collections.abc import Callable
 import uvicorn
 
 from tasks.errors import InputError, ResourceError, quoted
+from tasks.registry import registrations
 from tasks.serving.application import create_application
 from tasks.serving.champion import start_following
 from tasks.serving.settings import settings_for
-from tasks.tracking import mlflow_client
 
 TOKEN = "RNNFLOW_SERVE_TOKEN"  # noqa: S105 (the name of a variable)
 MIN_TOKEN_CHARACTERS = 16
@@ -96,10 +96,7 @@ def sole_model() -> str:
 
     Raises InputError (E-SRV-006) if there are several, or none; ServiceError (E-SVC-004).
     """
-    names: list[str] = []
-    if not mlflow_client.is_absent():
-        with mlflow_client.answering():
-            names = [model.name for model in mlflow_client.connect().search_registered_models()]
+    names = registrations.list_registered()
     if len(names) != 1:
         raise InputError(
             "E-SRV-006",

@@ -25,7 +25,7 @@ from rnnmodels.durable import sha256_of_file, sync, write_durably
 from tasks.errors import InputError, IntegrityError, quoted
 from tasks.store import fingerprint
 from tasks.store.manifest import Manifest, Origin, Summary
-from tasks.store.sole_builder import sole_builder
+from tasks.store.sole_holder import sole_holder
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ def build(
     started = time.perf_counter()
     origin = _origin(stage, module, config, inputs)
     folder = _folder_of(origin)
-    with sole_builder(folder):
+    with sole_holder(folder.with_name(f"{folder.name}.lock")):
         cached = not _refresh.get() and _is_whole(folder)
         if not cached:
             _compute(folder, write, origin, resume=resume)

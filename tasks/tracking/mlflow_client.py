@@ -26,7 +26,7 @@ from tasks.errors import InputError, IntegrityError, ServiceError, quoted
 from tasks.store.artefacts import home
 from tasks.store.fingerprint import digest_of
 from tasks.store.names import NAME_PATTERN
-from tasks.store.sole_builder import sole_builder
+from tasks.store.sole_holder import sole_holder
 from tasks.tracking.database import ARTIFACT_SCHEME, DATABASE, create_store
 from tasks.tracking.store_failures import does_not_answer, is_refusal, refuses
 
@@ -206,7 +206,7 @@ def fetch_artifacts(uri: str) -> Path:
         return local_artifact(uri, artifacts_folder())
     target = home() / "data" / "models" / digest_of([store_name(), uri])[:24]
     if not target.exists():
-        with sole_builder(target):
+        with sole_holder(target.with_name(f"{target.name}.lock")):
             _download(uri, target)
     return target
 

@@ -7,15 +7,15 @@ anything is pending for MLflow, even if only the end of the run.
 """
 
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from tasks.store.fingerprint import digest_of
+from tasks.store.sole_holder import lock_file
 from tasks.tracking import mlflow_client
 
 OPEN, METRICS, END, SENT = "open", "metrics", "end", "sent"
@@ -56,8 +56,8 @@ class OutboxFile:
 
         It begins with a newline, which ends a line that a killed process left torn.
         """
-        with _locked(self.path, "ab") as file:
-            file.write(b"\n" + json.dumps(record).encode())
+        with lock_file(self.path, waits=True) as file:
+            file.write("\n" + json.dumps(record))
             file.flush()
             os.fsync(file.fileno())
 
@@ -79,11 +79,12 @@ class OutboxFile:
     def sending(self) -> Generator[None]:
         """Be the only one who sends from this file; at the end of the block one that is done is deleted."""
         sole_sender = self.path.with_suffix(".lock")
-        with _locked(sole_sender, "ab"):
+        with lock_file(sole_sender, waits=True):
             yield
-            with contextlib.suppress(FileNotFoundError), _locked(self.path, "r+b"):
-                if self.is_ended() and not self.owed():
-                    self.path.unlink()
+            if self.exists():
+                with lock_file(self.path, waits=True):
+                    if self.is_ended() and not self.owed():
+                        self.path.unlink()
             if not self.exists():
                 sole_sender.unlink()
 
@@ -114,18 +115,6 @@ def list_files() -> list[OutboxFile]:
 def folder() -> Path:
     """The folder of what waits for the store in use."""
     return mlflow_client.mlruns() / "outbox" / digest_of(mlflow_client.store_name())[:12]
-
-
-@contextlib.contextmanager
-def _locked(path: Path, mode: str) -> Generator[IO[bytes]]:
-    """Open a file under its lock; one that is deleted while it is awaited is opened anew."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    while True:
-        with path.open(mode) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if os.fstat(file.fileno()).st_nlink:
-                yield file
-                return
 
 
 def _parse(line: bytes) -> dict[str, Any]:

@@ -70,7 +70,8 @@ class TextWork:
 
     def answer(self, skip: int) -> Iterator[Answers]:
         """Classify the windows of the file after the first `skip`; the next is read while one is classified."""
-        source = open_input(self.job.source, self.classifier.serving, self.job.columns, self.job.order.source)
+        order = self.job.order
+        source = open_input(self.job.source, self.classifier.serving, order.columns, order.source)
         windows = enumerate(read_windows(source))
         ahead = prefetched(read_window(self.classifier, window) for number, window in windows if number >= skip)
         with one_thread_per_batch() as cores:

@@ -1,19 +1,18 @@
 """Sequences of numbers sent over HTTP: the shapes of questions and answers."""
 
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
 from pydantic import BaseModel, JsonValue
 
-from tasks.contract.interface import Answered, with_example
+from tasks.contract.interface import with_example
 from tasks.kinds.classify_series.classifier import SEQUENCE, SequenceLabeller
 from tasks.labelled.calibration import calibrated_probabilities
 from tasks.panel.served_table import ReadTable
 from tasks.prediction.asked_tables import (
     TableAnswer,
-    TableCaps,
     TableInterface,
     TableQuestion,
     TableState,
@@ -96,18 +95,13 @@ def describe_model(labeller: SequenceLabeller) -> dict[str, Any]:
     }
 
 
-def answer_questions(
-    labeller: SequenceLabeller,
-    questions: Sequence[Question],
-    caps: TableCaps,
-    *,
-    label: str,  # noqa: ARG001 (a sequence is sent whole, and nothing of it is kept)
-) -> Answered:
-    """Label the sequences of each question."""
+def answer(
+    labeller: SequenceLabeller, _question: Question, read: ReadTable, options: dict[str, Any], _label: str
+) -> dict[str, Any]:
+    """Label the sequences of a question."""
+    probabilities = pl.struct(pl.col(f"probability_{name}").alias(name) for name in labeller.labels)
+    answers = labeller.answer_window(read.rows, read.settings, **options)
+    return {"predictions": to_records(answers.select(SEQUENCE, "label", probabilities=probabilities))}
 
-    def answer(_question: Question, read: ReadTable, told: dict[str, Any]) -> dict[str, Any]:
-        probabilities = pl.struct(pl.col(f"probability_{name}").alias(name) for name in labeller.labels)
-        answers = labeller.answer_window(read.rows, read.settings, **told)
-        return {"predictions": to_records(answers.select(SEQUENCE, "label", probabilities=probabilities))}
 
-    return answer_tables(labeller, questions, caps, answer)
+answer_questions = partial(answer_tables, answer=answer)

@@ -1,12 +1,12 @@
 """Rows of series sent over HTTP: the shape of questions, and the anomaly score of each row."""
 
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from tasks.contract.interface import Answered, with_example
+from tasks.contract.interface import with_example
 from tasks.kinds.detect.sent_memory import SeriesState, receive_memories, send_memory
 from tasks.kinds.detect.served_detector import SeriesDetector
 from tasks.panel.served_table import ReadTable
@@ -125,17 +125,16 @@ def describe_model(detector: SeriesDetector) -> dict[str, Any]:
     }
 
 
-def answer_questions(
-    detector: SeriesDetector, questions: Sequence[Question], caps: TableCaps, *, label: str
-) -> Answered:
-    """Judge the rows of each question; `label` names the version in states."""
+def answer(
+    detector: SeriesDetector, question: Question, read: ReadTable, options: dict[str, Any], label: str
+) -> dict[str, Any]:
+    """Judge the rows of a question; `label` names the version in states."""
+    memories = receive_memories(question.state, detector, label)
+    answers = {"rows": to_records(detector.answer_rows(read.rows, **options, memories=memories))}
+    if not question.return_state:
+        return answers
+    states = [send_memory(memory, series, detector, label) for series, memory in memories.items()]
+    return {**answers, "state": states}
 
-    def answer(question: Question, read: ReadTable, told: dict[str, Any]) -> dict[str, Any]:
-        memories = receive_memories(question.state, detector, label)
-        answers = {"rows": to_records(detector.answer_rows(read.rows, **told, memories=memories))}
-        if not question.return_state:
-            return answers
-        states = [send_memory(memory, series, detector, label) for series, memory in memories.items()]
-        return {**answers, "state": states}
 
-    return answer_tables(detector, questions, caps, answer)
+answer_questions = partial(answer_tables, answer=answer)

@@ -1,17 +1,16 @@
 """Histories sent over HTTP: the shape of questions, and the forecasts."""
 
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from tasks.contract.interface import Answered, with_example
+from tasks.contract.interface import with_example
 from tasks.kinds.forecast.forecaster import SeriesForecaster
 from tasks.panel.served_table import ReadTable
 from tasks.prediction.asked_tables import (
     TableAnswer,
-    TableCaps,
     TableInterface,
     TableQuestion,
     TableState,
@@ -107,16 +106,11 @@ def describe_model(forecaster: SeriesForecaster) -> dict[str, Any]:
     }
 
 
-def answer_questions(
-    forecaster: SeriesForecaster,
-    questions: Sequence[Question],
-    caps: TableCaps,
-    *,
-    label: str,  # noqa: ARG001 (a history is sent whole, and nothing of it is kept)
-) -> Answered:
-    """Forecast the series of each question."""
+def answer(
+    forecaster: SeriesForecaster, _question: Question, read: ReadTable, options: dict[str, Any], _label: str
+) -> dict[str, Any]:
+    """Forecast the series of a question."""
+    return {"forecasts": to_records(forecaster.answer_window(read.rows, read.settings, **options))}
 
-    def answer(_question: Question, read: ReadTable, told: dict[str, Any]) -> dict[str, Any]:
-        return {"forecasts": to_records(forecaster.answer_window(read.rows, read.settings, **told))}
 
-    return answer_tables(forecaster, questions, caps, answer)
+answer_questions = partial(answer_tables, answer=answer)
