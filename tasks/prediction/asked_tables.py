@@ -102,9 +102,10 @@ class TableAnswer(interface.Answer):
 
 
 class TableState(interface.ModelState):
-    """The version that answers, since when, the alias it follows, and what each column of a row is."""
+    """The version that answers, since when, the alias it follows, what each column of a row is, and its channels."""
 
     columns: dict[str, str]
+    channels: list[str]
 
 
 TableInterface = partial(Interface, items="rows", sample='{"rows": [{"time": "...", ...}, ...]}', caps=TableCaps)
@@ -214,7 +215,8 @@ def to_records(answers: pl.DataFrame) -> list[dict[str, Any]]:
     return shown.to_dicts()
 
 
-def describe_columns(model: PanelModel) -> dict[str, str]:
-    """What each column of a row is: `id`, `time`, `value` and so on."""
+def describe_table(model: PanelModel, channels: Sequence[str]) -> dict[str, Any]:
+    """What each column of a row is (`id`, `time`, `value` and so on), and the channels."""
     settings = model.serving.settings_for(Path("table.parquet"), **model.table_layout)
-    return {column: role.partition(" ")[0] for role, column in settings.wanted_columns().items()}
+    columns = {column: role.partition(" ")[0] for role, column in settings.wanted_columns().items()}
+    return {"columns": columns, "channels": list(channels)}

@@ -172,7 +172,7 @@ def test_a_drift_of_series_is_shown_and_alarmed_once_as_that_of_texts_is(server,
     assert [state.result()["alarmed"] for state in states] == [True, False]
     sentence = (
         "loads/2 saw 60 windows in 30 days that differ from its validation rows: "
-        'mean level of "load" from -0.03 to +1.99.'
+        'mean level of "load" from +0.01 to +2.05.'
     )
     assert states[0].message == sentence
     run_id = str(states[0].state_details.flow_run_id)

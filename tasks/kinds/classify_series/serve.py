@@ -17,7 +17,7 @@ from tasks.prediction.asked_tables import (
     TableQuestion,
     TableState,
     answer_tables,
-    describe_columns,
+    describe_table,
     to_records,
     with_answer,
 )
@@ -56,7 +56,6 @@ class PredictAnswer(TableAnswer):
 class ModelAnswer(TableState):
     """The version that answers, since when, the alias it follows, its channels and labels, and how it cuts."""
 
-    channels: list[str]
     labels: list[str]
     max_length: int
     keep: str
@@ -87,8 +86,7 @@ def describe_model(labeller: SequenceLabeller) -> dict[str, Any]:
     """What it reads, its labels, and how sequences are cut."""
     serving = labeller.serving
     return {
-        "columns": describe_columns(labeller),
-        "channels": list(serving.channels),
+        **describe_table(labeller, serving.channels),
         "labels": list(labeller.labels),
         "max_length": serving.max_length,
         "keep": serving.keep,

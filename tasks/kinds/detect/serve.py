@@ -17,7 +17,7 @@ from tasks.prediction.asked_tables import (
     TableQuestion,
     TableState,
     answer_tables,
-    describe_columns,
+    describe_table,
     to_records,
     with_answer,
 )
@@ -83,7 +83,6 @@ class ModelAnswer(TableState):
     `series` counts those that were in training.
     """
 
-    channels: list[str]
     threshold: float
     look_back: int
     horizon: int
@@ -116,8 +115,7 @@ def describe_model(detector: SeriesDetector) -> dict[str, Any]:
     """What it reads, how far it looks, the score from which it alarms, and how many series were in training."""
     shape, serving = detector.model.shape, detector.serving
     return {
-        "columns": describe_columns(detector),
-        "channels": list(serving.channels),
+        **describe_table(detector, serving.channels),
         "threshold": serving.threshold,
         "look_back": shape.look_back,
         "horizon": shape.horizon,

@@ -15,7 +15,7 @@ from tasks.prediction.asked_tables import (
     TableQuestion,
     TableState,
     answer_tables,
-    describe_columns,
+    describe_table,
     to_records,
     with_answer,
 )
@@ -62,7 +62,6 @@ class ForecastAnswer(TableAnswer):
 class ModelAnswer(TableState):
     """The version that answers, since when, the alias it follows, and what it reads and forecasts."""
 
-    channels: list[str]
     covariates: list[str]
     frequency: str
     look_back: int
@@ -96,8 +95,7 @@ def describe_model(forecaster: SeriesForecaster) -> dict[str, Any]:
     """What it reads, how far it looks back and ahead, and its quantiles."""
     shape, serving = forecaster.model.shape, forecaster.serving
     return {
-        "columns": describe_columns(forecaster),
-        "channels": list(serving.channels),
+        **describe_table(forecaster, serving.channels),
         "covariates": list(serving.covariates),
         "frequency": forecaster.grid.frequency,
         "look_back": shape.look_back,

@@ -172,6 +172,17 @@ def test_what_is_no_table_is_refused_and_named(client: TestClient, question: dic
     assert refused["fix"]
 
 
+def test_remedies_for_tables_are_what_helps_over_http(asked: Asked, client: TestClient):
+    id_column = next(name for name, role in client.get("/v1/model").json()["columns"].items() if role == "id")
+
+    nameless = refusal(client, {"rows": [{"at": 1}]})
+    huge = refusal(client, {"rows": [row | {id_column: 1e300} for row in asked.rows]})
+
+    assert (nameless["code"], nameless["fix"]) == ("E-REG-012", "send each row with the columns that /v1/model lists.")
+    assert (huge["code"], huge["fix"]) == ("E-REG-014", "send the cells of this column as strings.")
+    assert huge["field"] == f"rows.{id_column}"
+
+
 def test_a_number_beyond_all_floats_is_refused(client: TestClient):
     answer = client.post(
         "/v1/predict", content=b'{"rows": [{"a": 1e999}]}', headers={"Content-Type": "application/json"}
