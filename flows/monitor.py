@@ -1,4 +1,4 @@
-"""The flow that monitors whether a model still receives what it was validated on."""
+"""The flow that monitors whether a model still receives data like its validation rows."""
 
 from typing import Annotated
 
@@ -21,11 +21,11 @@ def monitor(
     min_rows: Annotated[int, Field(ge=0)] = 0,
     psi_limit: Annotated[float, Field(gt=0, le=10)] = 0.2,
 ) -> State:
-    """Compare what a model saw lately with its validation rows; a drift emits the event `rnnflow.drift` once.
+    """Compare what a model received recently with its validation rows; a drift emits the event `rnnflow.drift` once.
 
     Args:
         model: NAME (its champion), NAME@alias or NAME/3.
-        window_days: Days of predictions to look at.
+        window_days: Days of requests and predictions to examine.
         min_rows: Fewer rows (or sequences, or windows) are not judged; 0 takes 500 texts, 100 sequences or 20 windows.
         psi_limit: Population stability index above which a feature has drifted.
     """
@@ -42,7 +42,7 @@ def monitor(
 
 
 def show_drift(report: DriftReport) -> None:
-    """Attach the metrics as a table, and the finding with what to make of it in Markdown."""
+    """Attach the comparisons as a table, and the finding with its rule in Markdown."""
     key = artifact_key(f"drift-{report.name}")
     if report.comparisons:
         create_table_artifact(report.table(), key=f"{key}-table", description=report.sentence)

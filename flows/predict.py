@@ -35,8 +35,8 @@ def predict(
 ) -> Predicted:
     """Classify the texts or sequences of a file, forecast what follows its series, or detect anomalies in them.
 
-    Models of other kinds answer as the packages that bring these say. The file is read as the training rows were. A
-    crashed run goes on where it was.
+    Models of other kinds answer as the packages that provide them document. The file is read as the training rows
+    were. A crashed run continues where it stopped.
 
     Args:
         model: NAME for its champion, NAME@alias or NAME/3.
@@ -44,7 +44,7 @@ def predict(
         output_path: CSV, JSON Lines or Parquet by its suffix; relative to the project folder.
         text_column: Column of a table that holds the text; that of training by default.
         label_column: Column of the true label, for the accuracy; that of training by default, if the table has it.
-        settings: Changes for a file of another form than the training rows, such as source.encoding=utf-8.
+        settings: Changes for a file in a format other than the training rows, such as source.encoding=utf-8.
         overwrite: Replace an output that exists.
     """
     predicted = predict_from_file(
@@ -68,5 +68,5 @@ def describe(predicted: Predicted) -> str:
 
 
 def _code(path: Path) -> str:
-    """Show a name as it is, whatever characters it has."""
+    """Show a name as it is, whatever characters it contains."""
     return f"`{printable(str(path)).replace('|', '&#124;').replace('`', '&#96;')}`"

@@ -1,4 +1,4 @@
-"""The command that looks whether a model still sees what it was validated on."""
+"""The command that checks whether a model still receives data like its validation rows."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @click.argument("model")
-@click.option("--window-days", type=click.IntRange(1, 3650), default=30, show_default=True, help="Days to look at.")
+@click.option(
+    "--window-days",
+    type=click.IntRange(1, 3650),
+    default=30,
+    show_default=True,
+    help="Days of requests and predictions to examine.",
+)
 @click.option(
     "--min-rows",
     type=click.IntRange(0),
@@ -31,7 +37,7 @@ if TYPE_CHECKING:
 )
 @as_json_option
 def monitor(as_json: bool, **options: Any) -> None:  # noqa: ANN401 (the options above)
-    """Compare what MODEL received recently with its validation rows. The deployment `monitor` also alarms."""
+    """Compare what MODEL received recently with its validation rows. The deployment `monitor` also sends an alert."""
     from tasks.monitoring.examination import examine_drift
 
     report = examine_drift(**options)

@@ -1,4 +1,4 @@
-"""Commands that ask a registered model: for a file, or for whoever comes."""
+"""Commands that query a registered model: for a file, or over HTTP."""
 
 import json
 import logging
@@ -51,16 +51,18 @@ def predict(ctx: click.Context, skip_bad: bool, as_json: bool, **options: Any) -
 
 @click.command(cls=Command)
 @click.argument("model", required=False)
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 picks a free one.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Beyond loopback needs RNNFLOW_SERVE_TOKEN.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 picks a free port.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Addresses beyond loopback need RNNFLOW_SERVE_TOKEN."
+)
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a limit, as in max_requests=8.")
 @click.pass_context
 def serve(ctx: click.Context, model: str | None, host: str, port: int, settings: tuple[str, ...]) -> None:
-    """Answer requests with a registered model. MODEL is NAME, NAME@alias or NAME/3; one that is alone needs no name.
+    """Answer requests with a registered model. MODEL is NAME, NAME@alias or NAME/3, and optional if there is only one.
 
-    Requests hold texts, or for models of numbers a table, and get what `rnnflow predict` writes to a file. An alias, of
-    which NAME alone means the champion, is followed: a newly promoted version takes over within seconds. The page /docs
-    says how to ask, /v1/model shows the columns of a table and the caps.
+    Requests contain texts or, for models of numbers, a table; they get what `rnnflow predict` writes to a file. An
+    alias is followed (NAME alone means the champion): a newly promoted version takes over within seconds. The page
+    /docs documents requests and answers, /v1/model shows the columns of a table and the caps.
     """
     log_to_stderr(verbose=ctx.meta["debug"])
     from flows.recipes.recipe_file import parse_assignment
@@ -71,7 +73,7 @@ def serve(ctx: click.Context, model: str | None, host: str, port: int, settings:
 
 
 class PrintableFormatter(logging.Formatter):
-    """Escapes what a client can bring into a log line: one record is one line, and acts on no terminal."""
+    """Escapes what a client can bring into a log line: one record is one line and cannot control a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Write the line."""
@@ -79,7 +81,7 @@ class PrintableFormatter(logging.Formatter):
 
 
 def log_to_stderr(*, verbose: bool) -> None:
-    """Show our own lines, or all with `verbose`, with their time."""
+    """Show our own log lines, or with `verbose` all, with their time."""
     handler = logging.StreamHandler()
     handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()

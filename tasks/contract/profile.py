@@ -29,7 +29,7 @@ class Feature:
     """A number that is counted of each row: what its mean is called, how that is written, the bounds of the bins.
 
     A bin holds what is above its lower and at most its upper bound, the outer bins also what lies beyond. Of a feature
-    that `rises` when things get worse, a fall is not drift.
+    that `rises` when things get worse, a fall does not count as drift.
     """
 
     title: str

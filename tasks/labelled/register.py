@@ -127,7 +127,7 @@ def profile_validation(labeller: Labeller[Any], lineage: Lineage, best: Scored) 
     """Count the validation rows of an evaluated model: as the served one reads them, with the answers that were stored.
 
     Not the training rows: a model has seen them, so it is surer of them, and finds hardly a token of a text unknown;
-    any new row would look like drift. Not the test rows: they decide promotions and are not worn for anything else.
+    any new row would look like drift. Not the test rows: they decide promotions and are not used for anything else.
     Choosing the epoch by validation flatters the accuracy there a little, which `tasks.monitoring.drift` allows for.
     """
     rows = pl.read_parquet(lineage.splits.file("valid.parquet")).sort("row")

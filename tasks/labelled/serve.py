@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from tasks.contract.interface import Answer, Answered, FieldError, Interface, ModelState
+from tasks.contract.interface import Answer, Answered, Interface, ModelState, RequestError
 from tasks.labelled.labeller import Labeller, ReadRows
 
 
@@ -53,7 +53,7 @@ class LabelledService:
         return self.labeller.load(parts)
 
     def warm_up(self, model: Labeller[Sequence[str]], /) -> bool:
-        """Have a classifier answer once; tells whether its probabilities are finite."""
+        """Have a classifier answer once; returns whether its probabilities are finite."""
         return bool(np.isfinite(model.predict_probabilities(self.samples)).all())
 
     def describe_model(self, model: Labeller[Any], /) -> dict[str, Any]:
@@ -77,16 +77,22 @@ class LabelledService:
         ]
         ends = accumulate(question.num_items for question in questions)
         parts = (predictions[end - asked.num_items : end] for end, asked in zip(ends, questions, strict=True))
-        answers = [self.check(part, caps) or {"predictions": part} for part in parts]
+        answers = [self._answer(part, caps) for part in parts]
         return Answered(answers=answers, profiles=[model.profile(read, probabilities)])
 
     def add(self, model: Labeller[Any], read: ReadRows) -> Sequence[dict[str, Any]]:  # noqa: ARG002 (a kind may know more)
         """What a kind says of each text beyond its label."""
         return [{}] * len(read)
 
-    def check(self, predictions: Sequence[dict[str, Any]], caps: Any) -> FieldError | None:  # noqa: ANN401, ARG002
-        """The fault of a question of which a text is beyond a cap, as is known only when it was read."""
-        return None
+    def check(self, predictions: Sequence[dict[str, Any]], caps: Any) -> None:  # noqa: ANN401
+        """Raise RequestError if a text is over a cap that is known only when it was read."""
+
+    def _answer(self, predictions: list[dict[str, Any]], caps: Any) -> dict[str, Any] | RequestError:  # noqa: ANN401
+        try:
+            self.check(predictions, caps)
+        except RequestError as error:
+            return error
+        return {"predictions": predictions}
 
 
 def describe_labeller(labeller: Labeller[Any]) -> dict[str, Any]:

@@ -4,19 +4,17 @@
 a monitor killed in between sends the same event again, and Prefect acts on an id once.
 """
 
-import contextlib
 import datetime
-import fcntl
 import json
 import logging
 import uuid
-from collections.abc import Generator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from rnnmodels.durable import write_durably
 from tasks.monitoring.examination import DriftReport
 from tasks.monitoring.seen import seen_folder
+from tasks.store.locks import sole_holder
 from tasks.tracking import events
 
 logger = logging.getLogger(__name__)
@@ -45,8 +43,7 @@ def alarm_once(report: DriftReport) -> bool:
     The alarm is forgotten when the drift has ended; a window with too few rows does not show that.
     """
     path = seen_folder(report.name) / "alarm.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(path.with_suffix(".lock")):
+    with sole_holder(path.with_suffix(".lock")):
         if report.status == "stable":
             path.unlink(missing_ok=True)
         if report.status != "drifted":
@@ -86,11 +83,3 @@ def _standing_alarm(path: Path, report: DriftReport) -> Alarm:
 
 def _write(path: Path, alarm: Alarm) -> None:
     write_durably(path, json.dumps(asdict(alarm)).encode())
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Generator[None]:
-    """Let one monitor at a time decide; the kernel frees the lock on any death of its holder."""
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

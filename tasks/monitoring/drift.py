@@ -25,15 +25,15 @@ from tasks.statistics.intervals import share_with_interval
 
 ALPHA = 0.01
 MAX_GROUPS = 10
-LEAST_EXPECTED = 5  # independent reference rows per group, below which chi-square is no guide
-SMOOTHING = 0.5  # rows added to each group, so that one that nobody falls into stays finite
+LEAST_EXPECTED = 5  # independent reference rows per group, below which chi-square is unreliable
+SMOOTHING = 0.5  # rows added to each group, so that an empty group stays finite
 LEAST_FALL = 0.02  # of accuracy: choosing a model by the reference rows flatters it there by less
 LABELS = {"predicted": "share of predicted label", "true": "share of label"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """One feature of what was seen beside the reference; `chance` is the PSI that sampling alone hardly exceeds.
+    """One feature of what was seen and of the reference; `chance` is the PSI that sampling alone rarely exceeds.
 
     `before` and `now` are the means of the feature, or the shares of the label that moved most; `title` says which, and
     `shown` has both with their units.
@@ -51,9 +51,9 @@ class Comparison:
     ks: float | None = None
 
     def describe(self) -> str:
-        """Say what moved from what to what; a mean may well stay where it was."""
+        """Say what moved from what to what; a mean may stay where it was."""
         if self.shown[0] == self.shown[1]:
-            return f"{self.title} {self.shown[1]} as before, but distributed otherwise"
+            return f"{self.title} still {self.shown[1]}, but differently distributed"
         return f"{self.title} from {self.shown[0]} to {self.shown[1]}"
 
 

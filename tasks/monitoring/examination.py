@@ -1,4 +1,4 @@
-"""What a registered model saw lately beside its reference: a report in figures, in a table and in one sentence."""
+"""What a registered model saw recently, compared with its reference: as numbers, as a table and in one sentence."""
 
 import dataclasses
 import datetime
@@ -52,9 +52,9 @@ class DriftReport:
         unit = self.unit.removesuffix("s") if self.rows == 1 else self.unit
         saw = f"{self.model} saw {self.rows:,} {unit} in {self.window_days} days"
         if self.status == "too few rows":
-            return f"{saw}: too few yet to tell, at least {self.min_rows:,} are needed."
+            return f"{saw}: too few to judge, at least {self.min_rows:,} are needed."
         if self.status == "stable":
-            return f"{saw}: they are like its validation rows, within the limits."
+            return f"{saw}: they resemble its validation rows, within the limits."
         said = [one.describe() for one in self.moved[:MAX_SAID]]
         said += [f"{len(self.moved) - MAX_SAID} more"] * (len(self.moved) > MAX_SAID)
         return f"{saw} that differ from its validation rows: {'; '.join(said)}."
@@ -82,9 +82,9 @@ class DriftReport:
 
 
 def examine_drift(model: str, *, window_days: int, min_rows: int, psi_limit: float) -> DriftReport:
-    """Compare what a model saw in the last days with its reference; `parse_reference` tells what names a model.
+    """Compare what a model saw in the last days with its reference; `parse_reference` says what names a model.
 
-    Fewer than `min_rows` are not judged; 0 takes what its kind says.
+    Fewer than `min_rows` are not judged; 0 takes the default of its kind.
 
     Raises InputError (E-MON-001) if the model has no reference, IntegrityError (E-MON-002) for a damaged record, and
     what `resolve_model` raises.
@@ -116,16 +116,16 @@ def find_reference(registered: RegisteredModel) -> tuple[Watch, Profile]:
     if kind.monitor is None:
         raise InputError(
             "E-MON-001",
-            f"model {registered.label} is of kind {kind.name}, which does not say what to watch.",
+            f"model {registered.label} is of kind {kind.name}, which defines nothing to monitor.",
             fix="name a model of another kind, or give the kind a `monitor`.",
         )
     reference = read_profile(registered.parts)
     if reference is None:
         raise InputError(
             "E-MON-001",
-            f"model {registered.label} was registered without a profile of its validation rows, or by a release whose "
-            "profiles are others.",
-            fix="train it again; what it sees is counted from then on.",
+            f"model {registered.label} was registered without a profile of its validation rows, or by a "
+            "release with another format of profiles.",
+            fix="train it again; what it receives is counted from then on.",
         )
     watch = kind.monitor.load().WATCH
     if reference.rows < LEAST_EXPECTED:

@@ -43,9 +43,9 @@ def record_seen(model: str, profile: Profile, *, source: Source, batch: str) -> 
 
 
 def sum_seen(model: str, *, since: datetime.datetime) -> Profile:
-    """Add up what a version saw since a moment; of profiles of the same stretch of the same series the latest counts.
+    """Add up what a version saw since a moment; of profiles of the same stretch of the same series, the latest counts.
 
-    Raises IntegrityError (E-MON-002) naming a file that cannot be read, or that has other bins than the ones after it.
+    Raises IntegrityError (E-MON-002) naming a file that cannot be read, or that has different bins from later ones.
     """
     total, stretches = Profile.empty(), []
     records = [(*_read(path), path) for path in seen_folder(model).glob("*.json")]

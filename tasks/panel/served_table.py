@@ -1,4 +1,4 @@
-"""A table that someone hands to a registered model, as the reader of files takes it: whatever types pandas gave it.
+"""A table passed to a registered model, in the form that the reader of files accepts: whatever types pandas gave it.
 
 The training rows may have been text; pandas makes numbers of ids, whole numbers of values, and times or dates of times.
 This module travels with every registered model that takes a table, so it knows neither Prefect nor MLflow.
@@ -53,18 +53,18 @@ class PanelModel(TableModel[StampedT]):
 
     @property
     def table_layout(self) -> Mapping[str, object]:
-        """Settings of the source that are other for a table, which has no file's name."""
+        """Settings of the source that differ for a table, which has no file name."""
         return {}
 
     def time_rules(self, time: pl.DataType) -> Mapping[str, object]:
-        """Settings of the source that are other where the type of the times tells what they are."""
+        """Settings of the source that differ where the type of the times says what they are."""
         return TIMES_AS_THEY_ARE if time.is_temporal() else {}
 
     def answer_frame(self, table: "pl.DataFrame | pd.DataFrame", *, notes: list[str] | None = None) -> pl.DataFrame:
         """Answer a table with the columns of the source, as `answer_files` does.
 
-        What is to be known of the rows is appended to `notes`. Raises InputError also for a table that cannot be read
-        (E-REG-012 to -014).
+        What a caller should know about the rows is appended to `notes`. Raises InputError also for a table that cannot
+        be read (E-REG-012 to -014).
         """
         read, noted = read_table(self, table), Notes()
         answers = self.answer_window(read.rows, read.settings, refusals=None, notes=noted)
@@ -73,41 +73,39 @@ class PanelModel(TableModel[StampedT]):
         return answers
 
 
-def read_table(model: PanelModel[StampedT], table: "pl.DataFrame | pd.DataFrame") -> ReadTable[StampedT]:
-    """Read a table with the columns of a model's source.
-
-    Raises what the reading of the training rows raises, and as `stored_table`.
-    """
-    return _read(model, table, model.table_layout)
-
-
-def read_some(model: PanelModel[StampedT], table: pl.DataFrame, **changed: object) -> ReadTable[StampedT]:
-    """Read what can be read of a table, as a prediction reads a file, but for `changed` settings.
-
-    Raises the first InputError if it is nothing.
-    """
-    refused: list[InputError] = []
-    try:
-        return _read(model, table, {**model.table_layout, **changed}, refused, [])
-    except InputError as error:
-        if error.code == NO_ROWS and refused:
-            raise refused[0] from None
-        raise
-
-
-def _read(
+def read_table(
     model: PanelModel[StampedT],
     table: "pl.DataFrame | pd.DataFrame",
-    layout: Mapping[str, object],
+    *,
     refused: list[InputError] | None = None,
     refusals: list[Refusal] | None = None,
+    **changed: object,
 ) -> ReadTable[StampedT]:
-    serving = model.serving
+    """Read a table with the columns of a model's source, except for `changed` settings.
+
+    Without the lists `refused` and `refusals`, for rows and series that are left out, the first of these is raised.
+    Raises what the reading of the training rows raises, and as `stored_table`.
+    """
+    serving, layout = model.serving, {**model.table_layout, **changed}
     with stored_table(table, serving.settings_for(Path("table.parquet"), **layout)) as (inputs, time):
         settings = serving.settings_for(inputs.files[0].path, **{**layout, **model.time_rules(time)})
         intake = Intake(settings, refused=refused)
         rows = model.read_files(inputs, intake, refusals)
     return ReadTable(rows=rows, settings=settings, said=intake.warnings, refused=refused or [], refusals=refusals or [])
+
+
+def read_some(model: PanelModel[StampedT], table: pl.DataFrame, **changed: object) -> ReadTable[StampedT]:
+    """Read what can be read of a table, as a prediction reads a file, except for `changed` settings.
+
+    Raises the first InputError if there is nothing.
+    """
+    refused: list[InputError] = []
+    try:
+        return read_table(model, table, refused=refused, refusals=[], **changed)
+    except InputError as error:
+        if error.code == NO_ROWS and refused:
+            raise refused[0] from None
+        raise
 
 
 @contextlib.contextmanager
@@ -127,20 +125,20 @@ def stored_table(table: "pl.DataFrame | pd.DataFrame", source: StampedSource) ->
 def read_cells(table: "pl.DataFrame | pd.DataFrame", columns: Mapping[str, str]) -> pl.DataFrame:
     """A table in types that the reader of Parquet takes; `columns` are those it needs, by role.
 
-    What else is plain goes along, for it may explain what is wrong with a row. Raises as `stored_table`.
+    Other plain columns are kept, since they may explain what is wrong with a row. Raises as `stored_table`.
     """
     present = list(table.columns)
     for column in columns.values():
         if present.count(column) != 1:
             raise InputError(
                 "E-REG-012",
-                f"is {'missing' if column not in present else 'there twice'}; the table has "
+                f"is {'missing' if column not in present else 'repeated'}; the table has "
                 f"{', '.join(quoted(name) for name in present)}.",
                 fix=f"give the table the columns {', '.join(columns.values())}.",
                 column=column,
             )
     if not len(table):
-        raise InputError("E-SRC-004", "the table has no rows.", fix="leave it out, or fill it.")
+        raise InputError("E-SRC-004", "the table has no rows.", fix="pass at least one row.")
     cells = {column: _convert(role, _to_polars(table[column]), column) for role, column in columns.items()}
     others = [name for name in present if name not in cells and isinstance(name, str) and present.count(name) == 1]
     plain = {name: other for name in others if _is_plain(other := _to_polars(table[name]))}
@@ -169,7 +167,7 @@ def _extension_type() -> type:
 
 
 def _is_missing(cell: object) -> bool:
-    """None, NaN, NaT and NA: what is not equal to itself, or does not say."""
+    """None, NaN, NaT and NA: what is not equal to itself, or cannot be compared."""
     try:
         return cell is None or bool(cell != cell)  # noqa: PLR0124 (so NaN and NaT are known)
     except TypeError:

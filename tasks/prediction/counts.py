@@ -1,4 +1,4 @@
-"""What became of the rows of a file: counted for every kind of model, and always said."""
+"""What became of the rows of a file: counted for every kind of model, and always reported."""
 
 import dataclasses
 import json
@@ -13,14 +13,14 @@ from tasks.errors import InputError, plural, quoted
 
 @dataclass(frozen=True, kw_only=True)
 class AnsweredFile(ABC):
-    """What became of a file: `rows` of answers by `model` in `output`, why there are no others in `errors`.
+    """What became of a file: `rows` of answers by `model` in `output`, and in `errors` why others are missing.
 
-    `kept_rows` were answered by an earlier call that was cut off, all others at `rows_per_s`. Of the `rows_read` all
-    are answered, or used in an answer, but those counted here: `bad` ones cannot be read or answered, `left_out` ones
-    are other than `where` asks for, `blank_lines` hold nothing, `merged` ones repeat the time of a row and count as one
-    with it, `foreign` ones are of channels that the model never learned. Among the bad ones are `refused_items`: what
-    takes several rows, named by `items`, and has no answer as a whole. `first_fault` says why the first bad one is bad,
-    and `warnings` what was done to the rows that are used.
+    `kept_rows` were answered by an earlier, interrupted call, all others at `rows_per_s`. Of the `rows_read` all are
+    answered, or used in an answer, except those counted here: `bad` ones cannot be read or answered, `left_out` ones do
+    not match `where`, `blank_lines` are empty, `merged` ones repeat the time of a row and count as one with it,
+    `foreign` ones are of channels unknown to the model. The bad ones include `refused_items`: what takes several rows,
+    named by `items`, and has no answer as a whole. `first_fault` says why the first bad one is bad, and `warnings` what
+    was done to the rows that are used.
     """
 
     items: ClassVar[str] = "items"
@@ -52,13 +52,13 @@ class AnsweredFile(ABC):
 
     @property
     def refused_rows(self) -> int:
-        """Rows that are bad each by itself."""
+        """Rows that are bad individually."""
         return self.bad - self.refused_items
 
     @property
     def pace(self) -> str:
-        """How long it took, and how much was there already."""
-        kept = f", {self.kept_rows:,} rows of it in an earlier call" if self.kept_rows else ""
+        """How long it took, and how much had been done before."""
+        kept = f", {self.kept_rows:,} rows in an earlier call" if self.kept_rows else ""
         return f"({self.wall_s:.1f} s{kept})"
 
     def as_json(self) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class AnsweredFile(ABC):
             f"{self.left_out:,} left out by `where`": self.left_out,
             f"{self.blank_lines:,} blank": self.blank_lines,
             f"{self.foreign:,} of channels that the model never learned": self.foreign,
-            f"{self.merged:,} merged with another of their time": self.merged,
+            f"{self.merged:,} merged with another row of the same time": self.merged,
             f"{self.refused_rows:,} refused": self.refused_rows,
         }
         parts = [part for part, count in counted.items() if count]
@@ -100,7 +100,7 @@ class AnsweredFile(ABC):
             "rows left out by where": self.left_out,
             "blank lines": self.blank_lines,
             "rows of other channels": self.foreign,
-            "rows merged with another of their time": self.merged,
+            "rows merged with another row of the same time": self.merged,
             "rows refused": self.refused_rows,
             **({f"{self.items} refused": self.refused_items} if self.refused_items else {}),
         }
@@ -116,13 +116,13 @@ class AnsweredFile(ABC):
 
 
 def describe_fault(error: InputError, **place: object) -> dict[str, object]:
-    """A line of a file of errors: the `row` or `series`, the code, the column if it is one's, and the reason."""
+    """A line of a file of errors: the `row` or `series`, the code, the column if there is one, and the reason."""
     column = {} if error.column is None else {"column": error.column}
     return {**place, "code": error.code, **column, "reason": error.problem}
 
 
 def read_first_fault(errors: Path | None) -> str | None:
-    """The first fault that a file of errors tells, in a line; None without such a file."""
+    """The first fault in a file of errors, as one line; None without such a file."""
     if errors is None:
         return None
     with errors.open(encoding="utf-8") as lines:

@@ -1,11 +1,10 @@
-"""Prediction by whatever kind of model answers to a name."""
+"""Prediction by a registered model of any kind."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.kinds import find_kind
+from tasks.kinds import kind_of_model
 from tasks.promotion import named_models
-from tasks.registry.served_parts import read_serving_fields
 
 if TYPE_CHECKING:
     from tasks.contract.services import Predicted
@@ -17,5 +16,5 @@ def predict_file(model: str, input_path: Path, output_path: Path, **options: obj
     Raises InputError (E-NAME-001, E-REG-001, E-REG-002, E-CFG-018), IntegrityError (E-REG-003), and what the kind
     raises.
     """
-    kind = find_kind(read_serving_fields(named_models.resolve_model(model).parts)["kind"])
+    kind = kind_of_model(named_models.resolve_model(model).parts)
     return kind.predict.load().predict_file(model, input_path, output_path, **options)

@@ -31,8 +31,7 @@ class Order:
 
     model: str
     input_sha256: str
-    text_column: str | None
-    label_column: str | None
+    columns: Columns
     source: Mapping[str, object]
     code: str
 
@@ -59,14 +58,13 @@ class Target:
         """Raise InputError (E-OUT-001) if a file is there and must stay."""
         is_input = path.exists() and self.source.exists() and path.samefile(self.source)
         if path.exists() and (is_input or not self.overwrite):
-            raise InputError("E-OUT-001", "exists already.", fix="name another output, or use --overwrite.", file=path)
+            raise InputError("E-OUT-001", "already exists.", fix="name another output, or use --overwrite.", file=path)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """A prediction whose files have been checked."""
 
-    columns: Columns
     order: Order
     target: Target
 
@@ -81,7 +79,7 @@ class Job:
             raise IntegrityError(
                 "E-INT-003",
                 "changed while it was read.",
-                fix="run again when nothing writes to the file any more.",
+                fix="run again once nothing writes to the file.",
                 file=self.source,
             )
 
@@ -96,7 +94,7 @@ def refuse_unwritable(output: Path) -> None:
             file=output,
         )
     if not output.parent.is_dir():
-        raise InputError("E-OUT-002", "lies in a folder that does not exist.", fix="create the folder.", file=output)
+        raise InputError("E-OUT-002", "is in a folder that does not exist.", fix="create the folder.", file=output)
 
 
 def check_job(model: str, target: Target, *, columns: Columns, source: Mapping[str, object], code: str) -> Job:
@@ -107,15 +105,9 @@ def check_job(model: str, target: Target, *, columns: Columns, source: Mapping[s
     named_models.parse_reference(model)
     input_sha256 = digest_input(target.source)
     refuse_unwritable(target.output)
-    order = Order(
-        model=model,
-        input_sha256=input_sha256,
-        text_column=columns.text,
-        label_column=columns.label,
-        source=source,
-        code=fingerprint.digest_of([fingerprint.code_digest(code), fingerprint.installed_versions(code)]),
-    )
-    return Job(columns=columns, order=order, target=target)
+    digest = fingerprint.digest_of([fingerprint.code_digest(code), fingerprint.installed_versions(code)])
+    order = Order(model=model, input_sha256=input_sha256, columns=columns, source=source, code=digest)
+    return Job(order=order, target=target)
 
 
 def digest_input(path: Path) -> str:

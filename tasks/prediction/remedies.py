@@ -1,9 +1,9 @@
-"""Errors of the readers in the words of a prediction, whose file is read by the record of training."""
+"""Errors of the readers in terms of a prediction, whose file is read with the settings of training."""
 
 import contextlib
 import re
 import shlex
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 from tasks.errors import InputError, quoted
 from tasks.sources.settings import FileSettings
@@ -15,7 +15,7 @@ ASSIGNMENT = re.compile(r'(set )?(?<![\w.])([a-z_]+) = ("[^"]*"|\[[^\]]*\]|true|
 
 @contextlib.contextmanager
 def naming_remedies(settings: FileSettings) -> Generator[None]:
-    """Have errors say what can be done about them where there is no recipe to change."""
+    """Give errors remedies that work without a recipe to change."""
     try:
         yield
     except InputError as error:
@@ -42,35 +42,29 @@ def _find_column(error: InputError, settings: FileSettings) -> str:
 def _as_options(fix: str, settings: FileSettings) -> str:
     """A remedy whose settings of the source are options of the command."""
 
-    def as_option(found: re.Match) -> str:
-        verb, name, value = found.groups()
-        if name not in type(settings).model_fields:
-            return found[0]
+    def as_option(verb: str, name: str, value: str) -> str:
         option = f"--set {shlex.quote(f'source.{name}={value.strip(chr(34))}')}"
         return f"pass {option}" if verb else option
 
-    return ASSIGNMENT.sub(as_option, fix)
+    return _rewrite(fix, settings, as_option)
 
 
 def in_words_of_training(fix: str, settings: FileSettings) -> str:
-    """A remedy whose settings of the source can be changed by training again alone."""
+    """A remedy whose settings of the source can only be changed by training again."""
+    return _rewrite(fix, settings, lambda verb, *parts: f"{verb and 'train with '}source.{' = '.join(parts)}")
 
-    def as_training(found: re.Match) -> str:
-        verb, name, value = found.groups()
-        return (
-            f"{'train with ' if verb else ''}source.{name} = {value}"
-            if name in type(settings).model_fields
-            else found[0]
-        )
 
-    return ASSIGNMENT.sub(as_training, fix)
+def _rewrite(fix: str, settings: FileSettings, write: Callable[[str, str, str], str]) -> str:
+    """Write the assignments of a remedy to settings of the source in other words."""
+    names = type(settings).model_fields
+    return ASSIGNMENT.sub(lambda found: write(*found.groups("")) if found[2] in names else found[0], fix)
 
 
 def refuse_all(first: InputError, number: int) -> InputError:
     """The error of a file of which nothing can be answered: the first refusal's, with the number of all."""
     if number == 1:
         return first
-    problem = f"{first.problem} Nothing of the file can be answered; {number:,} such faults were found."
+    problem = f"{first.problem} Nothing in the file can be answered; {number:,} such faults were found."
     return InputError(first.code, problem, fix=first.fix, file=first.file, row=first.row, column=first.column)
 
 

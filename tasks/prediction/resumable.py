@@ -1,4 +1,4 @@
-"""A file answered window by window, whatever its rows mean: a killed call goes on after its last finished window.
+"""A file answered window by window, whatever its rows mean: a killed call continues after its last finished window.
 
 Rows stream through in windows, so memory does not grow with the answers. The same command, run again, keeps the model
 version it began with. The result appears under its name only when it is complete.
@@ -74,7 +74,9 @@ def choose_version(order: Order, unfinished: Unfinished) -> RegisteredModel:
         model = _find_again(begun["label"])
         if model is not None and _describe(model) == begun:
             return model
-        logger.warning("Version %s, which answered so far, is gone: all rows are answered anew.", begun["label"])
+        logger.warning(
+            "Version %s, which answered so far, no longer exists: all rows are answered again.", begun["label"]
+        )
     model = named_models.resolve_model(order.model)
     unfinished.begin(order, _describe(model))
     return model
@@ -97,7 +99,7 @@ def join_windows(unfinished: Unfinished, num_windows: int) -> None:
 
 
 def _complete(job: Job, unfinished: Unfinished, begin: Begin) -> dict[str, Any]:
-    """Answer what is not answered yet and join all windows; bad input leaves nothing behind."""
+    """Answer what is not answered yet and join all windows; bad input leaves no files."""
     job.target.refuse_existing()
     model = choose_version(job.order, unfinished)
     kept = unfinished.count_done()

@@ -150,7 +150,7 @@ def predict_table(
 ) -> AnsweredTable:
     """Answer a table with a registered model; see `parse_reference` for what names one.
 
-    The input is a table with the columns that the model was trained on, the label aside, read as the training rows
+    The input is a table with the columns that the model was trained on, except the label, read as the training rows
     were but for the settings of their `source` that are other for this file. The output is CSV, JSON Lines or Parquet
     by its suffix: the columns of the kind's answers, and `model`. Rows that cannot be read, and what a row belongs to
     and cannot be answered as a whole, go to `<output>.errors.jsonl`.
@@ -200,6 +200,6 @@ def refuse_columns_of_texts(text_column: str | None, label_column: str | None) -
     if text_column is not None or label_column is not None:
         raise InputError(
             "E-OUT-004",
-            "this model reads numbers, but a column of texts or labels is named.",
-            fix="leave --text-column and --label-column out; the columns are those that the model was trained on.",
+            "this model reads numbers, but a text or label column is named.",
+            fix="omit --text-column and --label-column; the columns are those that the model was trained on.",
         )

@@ -1,4 +1,4 @@
-"""A prediction under way, in the hidden folder `.<output>.partial`, so that a killed one goes on where it was.
+"""A prediction under way, in the hidden folder `.<output>.partial`, so that a killed one continues where it stopped.
 
 - `lock` is held by the process that works here; the kernel frees it on any death.
 - `order.json` says what was asked, and which model version answers.
@@ -8,23 +8,22 @@
 """
 
 import contextlib
-import fcntl
 import json
-import os
 import shutil
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from rnnmodels.durable import sha256_of_file, sync, write_durably
 from tasks.errors import InputError
 from tasks.prediction.job import Order, Target
 from tasks.prediction.tables import write_faults, write_table
 from tasks.prediction.tally import NOTHING_DONE, Answers, Tally
+from tasks.store.locks import lock_file, read_holder, write_holder
 
 LOCK, ORDER, FINISHED = "lock", "order.json", "finished.json"
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +150,17 @@ def claimed(output: Path) -> Generator[Unfinished]:
     Raises InputError (E-OUT-003) while another process has it.
     """
     folder = output.with_name(f".{output.name}.partial")
-    with _locked(folder, output):
+    try:
+        lock = lock_file(folder / LOCK, waits=False)
+    except BlockingIOError:
+        raise InputError(
+            "E-OUT-003",
+            f"is being written by another prediction (process {read_holder(folder / LOCK)}).",
+            fix="wait for it to end, or name another output.",
+            file=output,
+        ) from None
+    with lock:
+        write_holder(lock)
         shutil.rmtree(_remains(folder), ignore_errors=True)
         try:
             yield Unfinished(folder=folder, suffix=output.suffix)
@@ -168,40 +177,3 @@ def _discard(folder: Path) -> None:
 
 def _remains(folder: Path) -> Path:
     return folder.with_suffix(".discarded")
-
-
-@contextlib.contextmanager
-def _locked(folder: Path, output: Path) -> Generator[None]:
-    lock = None
-    while lock is None:
-        lock = _lock_of(folder, output)
-    with lock:
-        yield
-
-
-def _lock_of(folder: Path, output: Path) -> IO[str] | None:
-    """Lock a folder; None if it was discarded while we did."""
-    folder.mkdir(exist_ok=True)
-    with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as stack:
-        lock = stack.enter_context((folder / LOCK).open("a+", encoding="utf-8"))
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise _occupied(output, lock) from None
-        if os.path.samestat(os.fstat(lock.fileno()), (folder / LOCK).stat()):
-            lock.truncate(0)
-            lock.write(str(os.getpid()))
-            lock.flush()
-            stack.pop_all()
-            return lock
-    return None
-
-
-def _occupied(output: Path, lock: IO[str]) -> InputError:
-    lock.seek(0)
-    return InputError(
-        "E-OUT-003",
-        f"is being written by another prediction (process {lock.read() or 'unknown'}).",
-        fix="wait for it to end, or name another output.",
-        file=output,
-    )

@@ -1,15 +1,14 @@
-"""What a client gets of any model: the shapes of states and refusals, and how questions become answers."""
+"""What clients receive from any model: the shapes of states and errors, and how questions become answers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, JsonValue
 from starlette.responses import JSONResponse
 
-from tasks.contract.interface import Caps, FieldError
+from tasks.contract.interface import Caps, RequestError, with_example
 from tasks.serving.champion import ModelFollower
-from tasks.serving.faults import RequestError, bad_field
 from tasks.serving.seen_inputs import SeenInputs
 
 ERROR: dict[str, JsonValue] = {
@@ -21,7 +20,7 @@ ERROR: dict[str, JsonValue] = {
 
 
 class ReadyAnswer(BaseModel):
-    """`degraded` means that an older version goes on answering, because of `problem`."""
+    """`degraded` means that an older version still answers, because of `problem`."""
 
     status: str
     model: str
@@ -29,7 +28,7 @@ class ReadyAnswer(BaseModel):
 
 
 class ErrorDetails(BaseModel):
-    """What was refused, and how to mend it."""
+    """What was refused, and how to correct it."""
 
     code: str
     field: str | None
@@ -40,7 +39,7 @@ class ErrorDetails(BaseModel):
 class ErrorAnswer(BaseModel):
     """A refused request."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"error": ERROR}]})
+    model_config = with_example({"error": ERROR})
 
     error: ErrorDetails
 
@@ -54,12 +53,12 @@ class Answerer:
     caps: Caps
 
     def __call__(self, questions: Sequence[Any]) -> list[JSONResponse | RequestError]:
-        """Return a response, or a fault, for each question; raises what a kind's code raises."""
+        """Return a response, or an error, for each question; raises what a kind's code raises."""
         served = self.follower.current
         answered = served.module.answer_questions(served.model, questions, self.caps, label=served.label)
         for profile in answered.profiles:
             self.seen.add(served.label, profile)
         return [
-            bad_field(answer) if isinstance(answer, FieldError) else JSONResponse({"model": served.label, **answer})
+            answer if isinstance(answer, RequestError) else JSONResponse({"model": served.label, **answer})
             for _, answer in zip(questions, answered.answers, strict=True)
         ]

@@ -1,9 +1,8 @@
-"""The REST service: addresses, what they answer, and what runs beside them."""
+"""The REST service: its addresses, their answers and its background tasks."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -11,14 +10,13 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from tasks.contract.interface import ModelState
+from tasks.contract.interface import ModelState, RequestError
 from tasks.contract.services import ServeModule
+from tasks.serving.admission import Admission
 from tasks.serving.answers import Answerer, ErrorAnswer, ReadyAnswer
 from tasks.serving.batching import MicroBatcher
-from tasks.serving.bodies import read_body, refuse
+from tasks.serving.bodies import read_body, refuse, respond
 from tasks.serving.champion import ModelFollower
-from tasks.serving.faults import RequestError, failed_answer, unknown_address
-from tasks.serving.gate import Gate
 from tasks.serving.questions import parse_question
 from tasks.serving.seen_inputs import SeenInputs
 from tasks.serving.settings import ServingSettings
@@ -29,14 +27,17 @@ REFUSALS = {
     408: "The body did not arrive in time.",
     413: "The body is too large.",
     415: "The body is not announced as JSON.",
-    422: "A field is missing, unknown, of another type, beyond a cap, or nothing that the model can answer.",
-    503: "Too many requests at once; repeat after the seconds in Retry-After.",
+    422: "A field is missing, unknown, of the wrong type, over a cap, or cannot be answered by the model.",
+    503: "Too many requests at once; retry after the number of seconds in Retry-After.",
 }
-CLIENT_GONE = 499  # as nginx has it; nobody is there to read it
+UNKNOWN = {404: "this address does not exist.", 405: "this address does not accept this method."}
+# What failed is in the log; a client is not told.
+INTERNAL_ERROR = RequestError(None, "the model failed on this request.", "see the server's log.", "E-BUG-001", 500)
+CLIENT_GONE = 499  # nginx's status; nobody is left to read it
 
 
-def create_application(follower: ModelFollower, settings: ServingSettings, *, token: str = "") -> Gate:
-    """Build the service around a loaded model; with a token, all but `/health` asks for it."""
+def create_application(follower: ModelFollower, settings: ServingSettings, *, token: str = "") -> Admission:
+    """Build the service around a loaded model; with a token, every address but `/health` requires it."""
     seen = SeenInputs()
     batcher = MicroBatcher(Answerer(follower=follower, seen=seen, caps=settings), max_items=settings.batch_items)
 
@@ -44,19 +45,19 @@ def create_application(follower: ModelFollower, settings: ServingSettings, *, to
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
         async with batcher.running():
             periodic = (follower.follow(settings.poll_s), _flush(seen, settings.flush_s))
-            beside = [asyncio.create_task(work) for work in periodic]
+            background = [asyncio.create_task(work) for work in periodic]
             yield
-            for task in beside:
+            for task in background:
                 task.cancel()
         seen.flush()
 
     purpose = follower.current.module.INTERFACE.purpose
-    description = f"{purpose} with the champion of the registry and follows its changes."
+    description = f"{purpose} with the champion of the registry, and follows its changes."
     app = FastAPI(title="rnnflow", description=description, lifespan=lifespan)
     app.add_exception_handler(HTTPException, _answer_unknown_address)
     _add_predictions(app, follower.current.module, batcher, settings)
     _add_state(app, follower, settings)
-    return Gate(app, token, settings.max_requests)
+    return Admission(app, token, settings.max_requests)
 
 
 def _add_predictions(
@@ -79,21 +80,21 @@ def _add_predictions(
         """Answer a question."""
         try:
             body = await read_body(request, settings, items=interface.items)
-        except RequestError as fault:
-            return refuse(fault)
+        except RequestError as error:
+            return refuse(error)
         except ClientDisconnect:
             return Response(status_code=CLIENT_GONE)
         try:
             return await batcher.submit(parse_question(module.INTERFACE, body, settings))
-        except RequestError as fault:
-            return fault.as_response()
+        except RequestError as error:
+            return respond(error)
         except Exception:  # noqa: BLE001 (logged where it happened; a client gets no traceback)
-            return failed_answer().as_response()
+            return respond(INTERNAL_ERROR)
 
     describe = app.openapi
 
     def describe_with_parts() -> dict[str, Any]:
-        """The page of the interface, with the shapes that questions are made of."""
+        """The OpenAPI page, with the schemas that questions are made of."""
         page = describe()
         page["components"]["schemas"] = parts | page["components"]["schemas"]
         return page
@@ -107,9 +108,9 @@ def _add_state(app: FastAPI, follower: ModelFollower, settings: ServingSettings)
         """Answer as long as the process does."""
         return {"status": "alive"}
 
-    @app.get("/ready", summary="Does a model answer, and is it the one that should?")
+    @app.get("/ready", summary="Does a model answer, and is it the current one?")
     async def ready() -> ReadyAnswer:
-        """Say which version answers, and why it is not the newest, if it is not."""
+        """Say which version answers and, if it is not the newest, why."""
         status = "degraded" if follower.problem else "ready"
         return ReadyAnswer(status=status, model=follower.current.label, problem=follower.problem or None)
 
@@ -136,7 +137,9 @@ async def _flush(seen: SeenInputs, period_s: float) -> None:
 
 async def _answer_unknown_address(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    problem = UNKNOWN.get(error.status_code)
+    if problem is None:
+        return respond(INTERNAL_ERROR)
     headers = dict(error.headers or {})
-    if error.status_code not in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
-        return failed_answer().as_response()
-    return refuse(unknown_address(error.status_code, headers))
+    fix = "GET /openapi.json lists the addresses."
+    return refuse(RequestError(None, problem, fix, "E-SRV-017", error.status_code, headers))

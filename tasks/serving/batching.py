@@ -1,4 +1,4 @@
-"""Requests that wait at the same time are answered together: the model takes a batch hardly longer than an item.
+"""Requests waiting at the same time are answered together: a batch takes the model hardly longer than one item.
 
 Nobody waits for a batch to fill: while one is being scored, the next gathers.
 """
@@ -28,7 +28,7 @@ class _Waiting(Generic[Answer]):
 
 @dataclass
 class MicroBatcher(Generic[Answer]):
-    """Gives questions to `answer_all`, several at once, in one thread beside the event loop.
+    """Gives questions to `answer_all`, several at once, in one thread outside the event loop.
 
     `answer_all` returns an answer for each question; together they ask about at most `max_items`.
     """
@@ -62,7 +62,7 @@ class MicroBatcher(Generic[Answer]):
             batch = self._next_batch()
             answers = await loop.run_in_executor(thread, self._answer_each, [entry.question for entry in batch])
             for entry, answer in zip(batch, answers, strict=True):
-                if entry.answer.done():  # the client went away
+                if entry.answer.done():  # the client has gone
                     continue
                 if isinstance(answer, Exception):
                     entry.answer.set_exception(answer)
@@ -81,10 +81,10 @@ class MicroBatcher(Generic[Answer]):
         return batch
 
     def _answer_each(self, questions: list[Question]) -> Sequence[Answer | Exception]:
-        """Answer questions together; if that fails, one by one, so that none fails for another."""
+        """Answer questions together; if that fails, one by one, so that none fails because of another."""
         try:
             return self.answer_all(questions)
-        except BaseException as error:  # noqa: BLE001 (a panic of Polars is no Exception; handed to whoever asked)
+        except BaseException as error:  # noqa: BLE001 (a panic of Polars is not an Exception; passed on to its client)
             if len(questions) == 1:
                 logger.warning("A request failed: %s %s", type(error).__name__, quoted(error))
                 return [error if isinstance(error, Exception) else RuntimeError(str(error))]

@@ -1,4 +1,4 @@
-"""A request's body under caps: counted while it streams in, given up in time, and never kept beyond the cap."""
+"""Request bodies under caps: counted while they stream in, abandoned after a timeout, never kept beyond the cap."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from tasks.serving.faults import RequestError, not_json_media, too_large, too_slow
+from tasks.contract.interface import RequestError
 from tasks.serving.settings import ServingSettings
 
 LINGER_S = 2
@@ -21,34 +21,40 @@ async def read_body(request: Request, settings: ServingSettings, *, items: str) 
     """
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json":
-        raise not_json_media()
+        problem, fix = "the body is not announced as JSON.", "send the header `Content-Type: application/json`."
+        raise RequestError("Content-Type", problem, fix, "E-SRV-016", 415)
+    max_bytes, limit_s = settings.max_body_bytes, settings.body_timeout_s
     announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > settings.max_body_bytes:
-        raise too_large(settings.max_body_bytes, items)
-    try:
-        async with asyncio.timeout(settings.body_timeout_s):
-            return await _read_within(request, settings.max_body_bytes, items)
-    except TimeoutError:
-        raise too_slow(settings.body_timeout_s) from None
-
-
-async def _read_within(request: Request, max_bytes: int, items: str) -> bytes:
+    too_large = RequestError(
+        None,
+        f"the body has more than max_body_bytes = {max_bytes} bytes.",
+        f"send fewer {items} per request.",
+        "E-SRV-010",
+        413,
+    )
+    if announced.isdigit() and int(announced) > max_bytes:
+        raise too_large
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > max_bytes:
-            raise too_large(max_bytes, items)
+    try:
+        async with asyncio.timeout(limit_s):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > max_bytes:
+                    raise too_large
+    except TimeoutError:
+        problem = f"the body did not arrive within body_timeout_s = {limit_s:g} s."
+        raise RequestError(None, problem, "send it without pauses.", "E-SRV-011", 408) from None
     return bytes(body)
 
 
 class ClosingResponse(JSONResponse):
-    """An answer after which the connection ends, once what the client is still sending was thrown away.
+    """A response that closes the connection, after discarding what the client is still sending.
 
-    A connection closed while bytes arrive is reset, and the client would never see the answer.
+    A connection closed while bytes arrive is reset, and the client would never see the response.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 (ASGI has three)
-        """Send the answer, then read on for a while."""
+        """Send the response, then read on for a while."""
         self.headers["Connection"] = "close"
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body, "more_body": True})
@@ -59,6 +65,11 @@ class ClosingResponse(JSONResponse):
         await send({"type": "http.response.body", "body": b""})
 
 
-def refuse(fault: RequestError) -> ClosingResponse:
-    """Answer a request whose body has not been read, or not to its end."""
-    return ClosingResponse(fault.as_json(), fault.status, fault.headers)
+def respond(error: RequestError) -> JSONResponse:
+    """The response to a request whose body has been read."""
+    return JSONResponse(error.as_json(), error.status, error.headers)
+
+
+def refuse(error: RequestError) -> ClosingResponse:
+    """The response to a request whose body has not been read, or not to its end."""
+    return ClosingResponse(error.as_json(), error.status, error.headers)

@@ -1,10 +1,10 @@
-"""The model that answers, and what follows its alias: a new champion takes over between two requests, or never."""
+"""The model that answers, and how it follows its alias: a new champion takes over between requests or not at all."""
 
 import asyncio
 import datetime
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ServedModel:
-    """A version in memory that has answered once, and its kind's module, which asks it."""
+    """A version in memory that has answered once, with its kind's module, which queries it."""
 
     registered: RegisteredModel
     kind: Kind
@@ -42,13 +42,13 @@ class ServedModel:
 def load_served(registered: RegisteredModel) -> ServedModel:
     """Read a version and have it answer, so that the first request finds it warm.
 
-    Raises InputError (E-SRV-007) for a model whose kind serves none, IntegrityError (E-INT-001, E-SRV-005).
+    Raises InputError (E-SRV-007) for a model whose kind cannot be served, IntegrityError (E-INT-001, E-SRV-005).
     """
     kind = kind_of_model(registered.parts)
     if kind.serve is None:
         raise InputError(
             "E-SRV-007",
-            f"model {registered.label} is of the kind {quoted(kind.name)}, whose models answer no requests.",
+            f"model {registered.label} is of kind {quoted(kind.name)}, whose models cannot be served.",
             fix="use `rnnflow predict`, or MLflow's server: mlflow models serve -m "
             f"models:/{registered.label} --env-manager local",
         )
@@ -57,7 +57,7 @@ def load_served(registered: RegisteredModel) -> ServedModel:
     if not module.warm_up(model):
         raise IntegrityError(
             "E-SRV-005",
-            f"model {registered.label} answers with numbers that are not finite.",
+            f"model {registered.label} returns numbers that are not finite.",
             fix="promote another version.",
         )
     loaded = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -65,7 +65,7 @@ def load_served(registered: RegisteredModel) -> ServedModel:
 
 
 def refuse_other_kind(found: RegisteredModel, served: ServedModel) -> None:
-    """Refuse a version that would answer other questions than the one before it.
+    """Refuse a version that would answer different questions from the one before it.
 
     Raises InputError (E-SRV-008).
     """
@@ -73,8 +73,8 @@ def refuse_other_kind(found: RegisteredModel, served: ServedModel) -> None:
     if kind != served.kind:
         raise InputError(
             "E-SRV-008",
-            f"model {found.label} is of the kind {quoted(kind.name)}, and clients ask {quoted(served.kind.name)}.",
-            fix="start the server again, or promote a version of the kind that it began with.",
+            f"model {found.label} is of kind {quoted(kind.name)}, but clients query kind {quoted(served.kind.name)}.",
+            fix="restart the server, or promote a version of the kind that it serves.",
         )
 
 
@@ -93,7 +93,7 @@ class ModelFollower:
             await asyncio.to_thread(self.look)
 
     def look(self) -> None:
-        """Take over the version that the alias names now, unless it cannot be had or does not work."""
+        """Switch to the version that the alias names now, unless it is unavailable or broken."""
         served, problem = self.current, ""
         try:
             found = named_models.resolve_model(str(self.reference))
@@ -103,15 +103,17 @@ class ModelFollower:
                 remember(self.reference, found)
         except RnnflowError as error:
             problem = str(error).partition("\n")[0]
-        except Exception as error:  # noqa: BLE001 (whatever a broken model does, the old one goes on)
+        except Exception as error:  # noqa: BLE001 (whatever a broken model does, the old one still answers)
             problem = f"unexpected {type(error).__name__}: {quoted(error)}"
         if (served, problem) != (self.current, self.problem):
-            logger.warning("Answering with %s%s", served.label, f", still: {problem}" if problem else " now.")
+            logger.warning(
+                "%s", f"Still serving {served.label}: {problem}" if problem else f"Now serving {served.label}."
+            )
         self.current, self.problem = served, problem
 
 
 def start_following(text: str) -> ModelFollower:
-    """Load the model that a reference names; if it cannot be had, the one that it named last on this machine.
+    """Load the model that a reference names or, if it is unavailable, the one that it named last on this machine.
 
     Raises InputError (E-NAME-001, E-REG-001, E-REG-002), IntegrityError or ServiceError if there is neither.
     """
@@ -124,24 +126,18 @@ def start_following(text: str) -> ModelFollower:
         if known is None:
             raise
         problem = str(error).partition("\n")[0]
-        logger.warning("Answering with %s from this machine: %s", known.label, problem)
+        logger.warning("Serving %s as remembered on this machine: %s", known.label, problem)
         return ModelFollower(reference, load_served(known), problem)
     remember(reference, found)
     return ModelFollower(reference, served)
 
 
 def remember(reference: ModelReference, model: RegisteredModel) -> None:
-    """Note on this machine where the files of the version lie that a reference names."""
+    """Record on this machine where the files of the version are that a reference names."""
     path = _memory(reference)
     path.parent.mkdir(parents=True, exist_ok=True)
-    fields = {
-        "name": model.name,
-        "version": model.version,
-        "artifact_uri": model.artifact_uri,
-        "content": model.content,
-        "folder": str(model.folder.relative_to(home())),
-        "files_sha256": sha256_of_file(model.parts / SERVING),
-    }
+    places = {"folder": str(model.folder.relative_to(home())), "files_sha256": sha256_of_file(model.parts / SERVING)}
+    fields = asdict(model) | places
     write_durably(path, json.dumps(fields, indent=1).encode())
 
 
@@ -152,9 +148,8 @@ def recall(reference: ModelReference) -> RegisteredModel | None:
         return None
     fields = json.loads(path.read_bytes())
     files_sha256 = fields.pop("files_sha256")
-    return registered_model.checked_model(
-        RegisteredModel(**{**fields, "folder": home() / fields["folder"]}), files_sha256
-    )
+    model = RegisteredModel(**fields | {"folder": home() / fields["folder"]})
+    return registered_model.checked_model(model, files_sha256)
 
 
 def _memory(reference: ModelReference) -> Path:

@@ -1,4 +1,4 @@
-"""A request's body to a question: strict JSON in the shape of a kind's questions, or a fault that names its place."""
+"""From a request's body to a question: strict JSON in the shape of a kind's questions, or an error that says where."""
 
 import json
 import re
@@ -8,11 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from tasks.contract.interface import JSON_TYPES, Caps, FieldError, Interface, Question
+from tasks.contract.interface import JSON_TYPES, Caps, Interface, Question, RequestError
 from tasks.errors import quoted
-from tasks.serving.faults import bad_field, not_json
 
-# How JSON spells a code unit that may be one half of a character; most bodies have none.
+# A JSON escape that may be half of a surrogate pair; most bodies have none.
 HALF = re.compile(r"\\u[dD][89a-fA-F]")
 EXPECTED = {
     "bool_type": "a boolean",
@@ -27,7 +26,7 @@ EXPECTED = {
 
 
 class OddJsonError(Exception):
-    """JSON that the standard does not have, or about which it says nothing."""
+    """JSON that the standard forbids or does not define."""
 
 
 def parse_question(interface: Interface, body: bytes, caps: Caps) -> Question:
@@ -40,60 +39,62 @@ def parse_question(interface: Interface, body: bytes, caps: Caps) -> Question:
         question = interface.question.model_validate(value)
         question.check(caps)
     except ValidationError as error:
-        # A field that is missing often has another name there.
+        # A missing field was often sent under another name.
         faults = sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
-        raise bad_field(describe_fault(faults[0], value, interface)) from None
-    except FieldError as fault:
-        raise bad_field(fault) from None
+        raise describe_fault(faults[0], value, interface) from None
     return question
 
 
 def parse_object(body: bytes, sample: str) -> dict[str, Any]:
-    """Read one JSON object as the standard has it: UTF-8, no repeated key, no NaN, no half character, nothing after it.
+    """Read one strict JSON object: UTF-8, no repeated key, no NaN, no half of a surrogate pair, nothing after it.
 
     Raises RequestError (400) that shows a sample.
     """
+
+    def refusal(problem: str) -> RequestError:
+        return RequestError(None, f"the body {problem}.", f"send one JSON object such as {sample}.", "E-SRV-012", 400)
+
     try:
         text = body.decode()
         value = DECODER.decode(text)
         if HALF.search(text):
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
-        raise not_json(f"is not UTF-8 (at byte {error.start})", sample) from None
+        raise refusal(f"is not UTF-8 (at byte {error.start})") from None
     except UnicodeEncodeError:
-        raise not_json("holds half a surrogate pair", sample) from None
+        raise refusal("contains half of a surrogate pair") from None
     except RecursionError:
-        raise not_json("is nested too deeply", sample) from None
+        raise refusal("is nested too deeply") from None
     except OddJsonError as error:
-        raise not_json(str(error), sample) from None
+        raise refusal(str(error)) from None
     except json.JSONDecodeError as error:
-        raise not_json(f"is not JSON ({error.msg} at character {error.pos + 1})", sample) from None
+        raise refusal(f"is not valid JSON ({error.msg} at character {error.pos + 1})") from None
     except ValueError:  # a whole number of thousands of digits
-        raise not_json("holds a number that is too long", sample) from None
+        raise refusal("contains a number with too many digits") from None
     if not isinstance(value, dict):
-        raise not_json(f"is {JSON_TYPES[type(value)]}, expected an object", sample)
+        raise refusal(f"is {JSON_TYPES[type(value)]}, expected an object")
     return value
 
 
-def describe_fault(error: ErrorDetails, value: dict[str, Any], interface: Interface) -> FieldError:
-    """The first fault that pydantic found, in words of JSON."""
+def describe_fault(error: ErrorDetails, value: dict[str, Any], interface: Interface) -> RequestError:
+    """A fault that pydantic found, in terms of JSON."""
     kind, location, got = error["type"], error["loc"], error["input"]
     if kind == "missing":
-        return FieldError(show_place(location), "is missing.", f"send {interface.sample}.")
+        return RequestError(show_place(location), "is missing.", f"send {interface.sample}.")
     if kind == "extra_forbidden":
         known = ", ".join(map(quoted, interface.question.model_fields))
         problem = f"got an unknown field {quoted(location[-1])}."
-        return FieldError(show_place(location), problem, f"leave it out; a question has {known}.")
+        return RequestError(show_place(location), problem, f"leave it out; the fields are {known}.")
     place = location[: count_steps(location, value)]
-    # Of several types that a value may have, pydantic names one after another.
+    # For a value that may have several types, pydantic reports each of them.
     scalar = "a string, a finite number, a boolean or null"
     expected = scalar if len(place) < len(location) else EXPECTED.get(kind, error["msg"])
-    shown = {"inf": "a number beyond all floats", "[]": "an empty array"}.get(str(got), JSON_TYPES[type(got)])
-    return FieldError(show_place(place), f"got {shown}, expected {expected}.", f"send {interface.sample}.")
+    shown = {"inf": "a number too large for a float", "[]": "an empty array"}.get(str(got), JSON_TYPES[type(got)])
+    return RequestError(show_place(place), f"got {shown}, expected {expected}.", f"send {interface.sample}.")
 
 
 def count_steps(location: Sequence[int | str], value: Any) -> int:  # noqa: ANN401
-    """How many steps of a location are within a JSON value; others name a type that it might have had."""
+    """How many steps of a location lead into a JSON value; further ones name a type that pydantic tried."""
     for number, step in enumerate(location):
         try:
             value = value[step]
@@ -112,12 +113,12 @@ def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
     value = dict(pairs)
     if len(value) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise OddJsonError(f"has the key {quoted(next(key for key in keys if keys.count(key) > 1))} twice")
+        raise OddJsonError(f"contains the key {quoted(next(key for key in keys if keys.count(key) > 1))} twice")
     return value
 
 
 def _refuse_constant(name: str) -> None:
-    raise OddJsonError(f"holds {name}, which JSON does not have")
+    raise OddJsonError(f"contains {name}, which JSON does not allow")
 
 
 DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)

@@ -1,4 +1,4 @@
-"""What the served models saw, as one running profile per version and hour, recorded now and then."""
+"""What the served models saw, as one running profile per version and hour, saved periodically."""
 
 import datetime
 import logging
@@ -19,7 +19,7 @@ MAX_STRETCHES = 100_000  # series that are remembered
 class SeenInputs:
     """Running profiles of this process, by model version; a batch name stands for the hour they belong to.
 
-    stretches: what was counted last of each series, since a client that asks again and again sends the same steps.
+    stretches: what was counted last of each series, since a client that asks repeatedly sends the same steps again.
     """
 
     batch: str = ""
@@ -59,6 +59,6 @@ class SeenInputs:
             for model, profile in self.profiles.items():
                 seen.record_seen(model, profile, source="serve", batch=self.batch)
         except OSError as error:
-            logger.warning("What the model saw could not be recorded: %s", error.strerror)
+            logger.warning("The profile of the requests could not be saved: %s", error.strerror)
             return False
         return True

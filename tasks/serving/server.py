@@ -1,4 +1,4 @@
-"""One process that serves: checked before it starts, bound before it loads, stopped without losing a request."""
+"""The serving process: checked before it starts, bound before it loads, stopped without losing a request."""
 
 import asyncio
 import ipaddress
@@ -10,10 +10,10 @@ from collections.abc import Callable
 import uvicorn
 
 from tasks.errors import InputError, ResourceError, quoted
+from tasks.registry import registrations
 from tasks.serving.application import create_application
 from tasks.serving.champion import start_following
 from tasks.serving.settings import settings_for
-from tasks.tracking import mlflow_client
 
 TOKEN = "RNNFLOW_SERVE_TOKEN"  # noqa: S105 (the name of a variable)
 MIN_TOKEN_CHARACTERS = 16
@@ -28,7 +28,7 @@ def serve_model(
     """Answer requests until SIGTERM or SIGINT under `changed` settings; `announce` gets the line that says where.
 
     Raises InputError (E-SRV-001, E-SRV-003, E-SRV-004, E-NAME-001, E-REG-001, E-REG-002), ResourceError (E-SRV-002),
-    IntegrityError and ServiceError if the model cannot be had.
+    IntegrityError and ServiceError if the model is unavailable.
     """
     token = check_access(host, os.environ.get(TOKEN, ""))
     with bind(host, port) as listener:
@@ -50,13 +50,13 @@ def serve_model(
             )
         )
         address = f"http://{_authority(listener)}"
-        announce(f"Answering with {follower.current.label} at {address}/v1/predict; how to ask: {address}/docs")
+        announce(f"Serving {follower.current.label} at {address}/v1/predict; documentation at {address}/docs")
         _leave_signals_to_uvicorn()
         asyncio.run(server.serve(sockets=[listener]))
 
 
 def check_access(host: str, token: str) -> str:
-    """Return the token that clients must show, empty for none.
+    """Return the token that clients must send, empty for none.
 
     Raises InputError: E-SRV-001 for a host beyond loopback without a token, E-SRV-003 for a token that can be guessed.
     """
@@ -64,19 +64,19 @@ def check_access(host: str, token: str) -> str:
         raise InputError(
             "E-SRV-003",
             f"{TOKEN} is not at least {MIN_TOKEN_CHARACTERS} printable ASCII characters.",
-            fix=f'make one: export {TOKEN}="$(openssl rand -hex 24)"',
+            fix=f'create one: export {TOKEN}="$(openssl rand -hex 24)"',
         )
     if not token and not _is_loopback(host):
         raise InputError(
             "E-SRV-001",
-            f"got host {quoted(host)} without a token: anyone who reaches this machine could ask.",
-            fix=f'export {TOKEN}="$(openssl rand -hex 24)" and give clients that token, or leave --host out.',
+            f"got host {quoted(host)} without a token: anyone who can reach this machine could send requests.",
+            fix=f'export {TOKEN}="$(openssl rand -hex 24)" and give clients that token, or omit --host.',
         )
     return token
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Listen on a port, before the seconds are spent that a model takes.
+    """Listen on a port, before spending the seconds that loading a model takes.
 
     Raises ResourceError (E-SRV-002).
     """
@@ -86,20 +86,17 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise ResourceError(
             "E-SRV-002",
-            f"cannot listen at {quoted(host)}, port {port} ({os.strerror(error.errno or 0)}).",
-            fix="stop what listens there, or choose another --port; --port 0 takes a free one.",
+            f"cannot listen on {quoted(host)}, port {port} ({os.strerror(error.errno or 0)}).",
+            fix="stop the process that listens there, or choose another --port; --port 0 picks a free one.",
         ) from error
 
 
 def sole_model() -> str:
-    """Name the one registered model.
+    """Name the only registered model.
 
     Raises InputError (E-SRV-006) if there are several, or none; ServiceError (E-SVC-004).
     """
-    names: list[str] = []
-    if not mlflow_client.is_absent():
-        with mlflow_client.answering():
-            names = [model.name for model in mlflow_client.connect().search_registered_models()]
+    names = registrations.list_registered()
     if len(names) != 1:
         raise InputError(
             "E-SRV-006",
@@ -122,6 +119,6 @@ def _authority(listener: socket.socket) -> str:
 
 
 def _leave_signals_to_uvicorn() -> None:
-    """Uvicorn ends on these signals, then raises them again for whoever was there before it: nobody."""
+    """Uvicorn exits on these signals, then raises them again for earlier handlers, of which there are none."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)

@@ -1,4 +1,4 @@
-"""What a server of predictions allows: every cap has a name, a bound and a default."""
+"""Settings of the prediction server: every cap has a name, a bound and a default."""
 
 from typing import cast
 
@@ -10,22 +10,22 @@ from tasks.errors import InputError, quoted
 
 
 class ServingSettings(Caps):
-    """Caps and periods of `rnnflow serve`; an error that a cap causes names it. Those of a kind come on top."""
+    """Caps and periods of `rnnflow serve`; an error that a cap causes names it. A kind adds its own."""
 
     max_body_bytes: int = Field(4 * 2**20, ge=2, le=2**30, description="Bytes of a request's body.")
     body_timeout_s: float = Field(10, gt=0, le=3600, description="Seconds in which a request's body must arrive.")
     max_requests: int = Field(
-        64, ge=1, le=10_000, description="Requests in work or waiting at once; more are refused with status 503."
+        64, ge=1, le=10_000, description="Requests queued or running at once; more are refused with status 503."
     )
-    poll_s: float = Field(5, gt=0, le=3600, description="Seconds between looks at which version the alias names.")
-    flush_s: float = Field(60, gt=0, le=3600, description="Seconds between records of what the model saw.")
-    drain_s: float = Field(5, gt=0, le=3600, description="Seconds that requests in work get when the server stops.")
+    poll_s: float = Field(5, gt=0, le=3600, description="Seconds between checks of which version the alias names.")
+    flush_s: float = Field(60, gt=0, le=3600, description="Seconds between saves of the profile of the requests.")
+    drain_s: float = Field(5, gt=0, le=3600, description="Seconds that running requests get when the server stops.")
 
 
 def settings_for(kind: Kind, values: dict[str, object]) -> ServingSettings:
     """Build the settings of a server of a kind's models, which include the kind's caps.
 
-    Raises InputError (E-SRV-004) naming the first that is unknown, of another kind or out of bounds.
+    Raises InputError (E-SRV-004) naming the first that is unknown, belongs to another kind or is out of bounds.
     """
     assert kind.serve is not None, "only models of kinds that are served get this far"
     caps = kind.serve.load().INTERFACE.caps
@@ -39,5 +39,5 @@ def settings_for(kind: Kind, values: dict[str, object]) -> ServingSettings:
         raise InputError(
             "E-SRV-004",
             f"--set {name}: got {quoted(first['input'])}: {first['msg']}.",
-            fix=f"for models of the kind {quoted(kind.name)}, set one of {known} within its bounds.",
+            fix=f"for models of kind {quoted(kind.name)}, set one of {known} within its bounds.",
         ) from error

@@ -1,4 +1,4 @@
-"""What Prefect's dashboard shows of a run: live progress of each fit, the results, and the way to MLflow.
+"""What Prefect's dashboard shows of a run: live progress of each fit, the results, and the link to MLflow.
 
 Outside a Prefect run nothing is shown, so stages and tests work without a server.
 """
@@ -80,7 +80,7 @@ def progress_bars() -> Listener:
 def show_results(table: Sequence[dict], *, summary: str, verdict: str, mlflow_run: str, mlflow_page: str) -> None:
     """Attach results, summary, verdict and the link to MLflow; tag the flow run with the MLflow run.
 
-    The dashboard shows descriptions before anybody opens an artifact, so they say what matters most.
+    The dashboard shows descriptions before an artifact is opened, so they say what matters most.
     """
     if not flow_run_id():
         return

@@ -17,7 +17,7 @@ def create_store(folder: Path, open_store: Callable[[str], object]) -> None:
     """Create the database, unless it exists, in a folder of its own, and move it into place whole.
 
     MLflow makes its tables in many transactions when `open_store` opens the address it is given: a kill among them
-    would leave a database that opens no more, and two processes that make them at once break each other.
+    would leave a database that cannot be opened, and two processes doing so at once break each other's work.
     """
     database, draft = folder / DATABASE, folder / "creating"
     with sole_holder(folder / "mlflow.lock"):

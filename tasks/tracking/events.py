@@ -11,7 +11,7 @@ SEND_LIMIT_S = 15
 
 
 def send_event(name: str, *, resource: Mapping[str, str], payload: Mapping[str, Any], event_id: str) -> bool:
-    """Send an event and wait until it is on its way; tells whether it is. Prefect acts on an id once."""
+    """Send an event and wait until it is on its way; returns whether it is. Prefect acts on an id once."""
     event = emit_event(event=name, resource=dict(resource), payload=dict(payload), id=uuid.UUID(event_id))
     drained = EventsWorker.drain_all(timeout=SEND_LIMIT_S, at_exit=False)
     assert isinstance(drained, tuple), "outside an event loop it waits"

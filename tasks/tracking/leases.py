@@ -16,16 +16,17 @@ from typing import IO
 
 from tasks.errors import ServiceError
 from tasks.store.artefacts import home
+from tasks.store.locks import lock_file
 from tasks.tracking.mlflow_client import check_name
 
-TAKE_LIMIT_S = 1.0  # whoever asks whether a lease is held locks it for an instant
+TAKE_LIMIT_S = 1.0  # a check of whether a lease is held locks it for an instant
 POLL_S = 0.02
 
 _held: dict[Path, IO[str]] = {}
 
 
 def hold(flow_run_id: str) -> None:
-    """Hold a flow run's lease until `release`, at the latest until this process ends; holding it again is nothing.
+    """Hold a flow run's lease until `release`, at the latest until this process ends; holding it again does nothing.
 
     Raises ServiceError (E-SVC-021) if another process holds it.
     """
@@ -102,19 +103,12 @@ def _is_locked(path: Path) -> bool | None:
 
 
 def _lock(path: Path) -> IO[str]:
-    """Open and lock the file that lies at the path, which `discard` may delete in between."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + TAKE_LIMIT_S
-    while True:
-        file = path.open("a+")
+    while time.monotonic() < deadline:
         with contextlib.suppress(BlockingIOError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(file.fileno()).st_nlink:
-                return file
-        file.close()
-        if time.monotonic() > deadline:
-            raise _taken(path)
+            return lock_file(path, waits=False)
         time.sleep(POLL_S)
+    raise _taken(path)
 
 
 def _read(path: Path) -> dict:
@@ -129,5 +123,5 @@ def _taken(path: Path) -> ServiceError:
     return ServiceError(
         "E-SVC-021",
         f"flow run {path.name} is already being run, by process {holder.get('pid', '?')} on {holder.get('host', '?')}.",
-        fix="let that process end, or stop it; then run this again.",
+        fix="let that process finish, or stop it; then run this again.",
     )

@@ -1,4 +1,4 @@
-"""The door to MLflow: where its store is, how it is opened, what its failures mean.
+"""Access to MLflow: where its store is, how it is opened, and what its failures mean.
 
 All state lies under `mlruns/`: `mlflow.db`, and `artifacts/` under addresses (`mlflow-artifacts:/...`) that hold no
 path, so the folder can be moved and `mlflow server` reads what was written without one. With MLFLOW_TRACKING_URI
@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING
 from tasks.errors import InputError, IntegrityError, ServiceError, quoted
 from tasks.store.artefacts import home
 from tasks.store.fingerprint import digest_of
-from tasks.store.locks import sole_builder
 from tasks.store.names import NAME_PATTERN
 from tasks.tracking.database import ARTIFACT_SCHEME, DATABASE, create_store
 from tasks.tracking.store_failures import does_not_answer, is_refusal, refuses
@@ -94,7 +93,7 @@ def server_address() -> str:
 
 
 def is_own_store() -> bool:
-    """Tell whether runs go to `mlruns/`, be it directly or through the server that `rnnflow up` runs over it."""
+    """Tell whether runs go to `mlruns/`, directly or through the server that `rnnflow up` runs over it."""
     return store_uri() == local_store_uri() or store_uri().rstrip("/") == server_address()
 
 
@@ -120,14 +119,14 @@ def is_absent() -> bool:
 def local_artifact(uri: str, artifacts: Path) -> Path:
     """Path of an artifact of the project's own store.
 
-    Raises IntegrityError (E-REG-004) for an address that leads out of the folder `artifacts`.
+    Raises IntegrityError (E-REG-004) for an address that points outside the folder `artifacts`.
     """
     parts = urllib.parse.urlsplit(uri)
     path = (artifacts / urllib.parse.unquote(parts.path).lstrip("/")).resolve()
     if parts.scheme != ARTIFACT_SCHEME or parts.netloc or not path.is_relative_to(artifacts.resolve()):
         raise IntegrityError(
             "E-REG-004",
-            f"artifact address {quoted(uri)} leads out of {artifacts}.",
+            f"artifact address {quoted(uri)} points outside {artifacts}.",
             fix="register the model again; only files of the project's own store are loaded.",
         )
     return path
@@ -137,7 +136,7 @@ def load_mlflow() -> ModuleType:
     """Import MLflow, with bounded waits and with artifacts of the project's own store read and written directly."""
     for name, value in CLIENT_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # its retries end in an error that is told
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # its retries end in an error that is reported
     import mlflow
     from mlflow.store.artifact import artifact_repository_registry
 
@@ -229,7 +228,7 @@ def _wait_limit_s() -> float:
         if 0 <= float(text) < math.inf:
             return float(text)
     raise InputError(
-        "E-SVC-022", f"{WAIT_SETTING}: got {quoted(text)}, expected seconds.", fix="write 30, or unset it."
+        "E-SVC-022", f"{WAIT_SETTING}: got {quoted(text)}, expected a number of seconds.", fix="write 30, or unset it."
     )
 
 

@@ -1,4 +1,4 @@
-"""The outbox: training writes down what MLflow must learn, a thread sends it, and nobody waits.
+"""The outbox: training writes down records for MLflow, a thread sends them, and nobody waits.
 
 While MLflow is down, slow or failing, records stay on disk (`tasks.tracking.outbox_file`) and are sent later: by the
 thread, which tries again at growing intervals, by the next process that replays, or by `rnnflow sync`. Sending again

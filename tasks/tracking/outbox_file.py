@@ -1,21 +1,21 @@
-"""Files of the outbox: what MLflow must learn of each flow run, written down durably before anything is sent.
+"""Files of the outbox: the records of each flow run for MLflow, stored durably before anything is sent.
 
 One file of JSON lines per flow run and store, `mlruns/outbox/<store>/<flow run id>.jsonl`, to which lines are only ever
 added. A record is `open` (the run's context), `metrics` (points of a candidate) or `end` (a status); lines `sent` count
 the records that MLflow holds. Sending a record again does no harm, so the count may lag. A file exists as long as
-MLflow is owed anything, if only the end of the run.
+anything is pending for MLflow, even if only the end of the run.
 """
 
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from tasks.store.fingerprint import digest_of
+from tasks.store.locks import lock_file
 from tasks.tracking import mlflow_client
 
 OPEN, METRICS, END, SENT = "open", "metrics", "end", "sent"
@@ -33,7 +33,7 @@ class OutboxFile:
         return self.path.stem
 
     def exists(self) -> bool:
-        """Tell whether MLflow is owed anything of this flow run."""
+        """Tell whether anything of this flow run is pending for MLflow."""
         return self.path.exists()
 
     def begin(self, context: Mapping[str, str]) -> None:
@@ -54,15 +54,15 @@ class OutboxFile:
     def append(self, record: Mapping[str, object]) -> None:
         """Add a record; it is on the disk when this returns.
 
-        It begins with the end of a line, which closes one that a killed process left torn.
+        It begins with a newline, which ends a line that a killed process left torn.
         """
-        with _locked(self.path, "ab") as file:
-            file.write(b"\n" + json.dumps(record).encode())
+        with lock_file(self.path, waits=True) as file:
+            file.write("\n" + json.dumps(record))
             file.flush()
             os.fsync(file.fileno())
 
     def read(self) -> list[dict[str, Any]]:
-        """All records in order, sent or not; a line that its writer's death left torn is none."""
+        """All records in order, sent or not; a line that its writer's death left torn is skipped."""
         records, _ = self._read()
         return records
 
@@ -79,16 +79,17 @@ class OutboxFile:
     def sending(self) -> Generator[None]:
         """Be the only one who sends from this file; at the end of the block one that is done is deleted."""
         sole_sender = self.path.with_suffix(".lock")
-        with _locked(sole_sender, "ab"):
+        with lock_file(sole_sender, waits=True):
             yield
-            with contextlib.suppress(FileNotFoundError), _locked(self.path, "r+b"):
-                if self.is_ended() and not self.owed():
-                    self.path.unlink()
+            if self.exists():
+                with lock_file(self.path, waits=True):
+                    if self.is_ended() and not self.owed():
+                        self.path.unlink()
             if not self.exists():
                 sole_sender.unlink()
 
     def mark_sent(self, num_records: int) -> None:
-        """Note that MLflow holds so many more of the records; for whoever is `sending`."""
+        """Note that MLflow holds `num_records` more of the records; for whoever is `sending`."""
         self.append({"kind": SENT, "records": num_records})
 
     def _read(self) -> tuple[list[dict[str, Any]], int]:
@@ -114,18 +115,6 @@ def list_files() -> list[OutboxFile]:
 def folder() -> Path:
     """The folder of what waits for the store in use."""
     return mlflow_client.mlruns() / "outbox" / digest_of(mlflow_client.store_name())[:12]
-
-
-@contextlib.contextmanager
-def _locked(path: Path, mode: str) -> Generator[IO[bytes]]:
-    """Open a file under its lock; one that is deleted while it is awaited is opened anew."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    while True:
-        with path.open(mode) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if os.fstat(file.fileno()).st_nlink:
-                yield file
-                return
 
 
 def _parse(line: bytes) -> dict[str, Any]:

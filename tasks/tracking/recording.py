@@ -1,7 +1,8 @@
 """What MLflow's runs hold: each candidate's settings, curves and metrics, and the data they came from.
 
 Recording is a projection of artefacts on disk: it may be repeated and adds only what is missing. So epochs lost
-with a server while fitting are completed when the model is registered.
+with a server while fitting are completed when the model is registered. Every function that writes or lists raises
+ServiceError (E-SVC-004) if MLflow fails.
 """
 
 import datetime
@@ -39,7 +40,7 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateRecord:
-    """What is known of one fitted model: flat parameters, one dict of figures per epoch, final metrics, tags."""
+    """What is known of one fitted model: flat parameters, one dict of metrics per epoch, final metrics, tags."""
 
     name: str
     params: Mapping[str, object] = field(default_factory=dict)
@@ -71,7 +72,6 @@ def open_child_run(parent_id: str, name: str, *, fitted_by: RunContext | None = 
     """Return the id of the child run of that name, creating it at the first call.
 
     A new one leads to the flow run that fits the candidate, `fitted_by`; with `reopen` an old one does, and runs again.
-    Raises ServiceError (E-SVC-004).
     """
     condition = f"tags.{PARENT_RUN} = '{parent_id}' AND attributes.run_name = '{check_name(name, what='candidate')}'"
     tags = {} if fitted_by is None else {FITTED_BY: fitted_by.flow_run_id, **link_tags(fitted_by)}
@@ -88,10 +88,7 @@ def open_child_run(parent_id: str, name: str, *, fitted_by: RunContext | None = 
 
 
 def record_candidate(parent_id: str, record: CandidateRecord) -> str:
-    """Write a fitted model into its child run, end that run and return its id; repeating it changes nothing.
-
-    Raises ServiceError (E-SVC-004).
-    """
+    """Write a fitted model into its child run, end that run and return its id; repeating it changes nothing."""
     run_id = open_child_run(parent_id, record.name)
     record_settings(run_id, params=record.params, tags=record.tags)
     record_metrics(run_id, [*epoch_points(record.history), *final_points(record.metrics)])
@@ -103,10 +100,7 @@ def record_candidate(parent_id: str, record: CandidateRecord) -> str:
 def record_settings(
     run_id: str, *, params: Mapping[str, object] | None = None, tags: Mapping[str, str] | None = None
 ) -> None:
-    """Write parameters, which MLflow lets nobody change, and tags.
-
-    Raises ServiceError (E-SVC-004).
-    """
+    """Write parameters, which MLflow makes immutable, and tags."""
     with mlflow_client.answering():
         entities = mlflow_client.load_mlflow().entities
         mlflow_client.connect().log_batch(
@@ -117,10 +111,7 @@ def record_settings(
 
 
 def record_metrics(run_id: str, points: Iterable[tuple]) -> None:
-    """Write the points (see `Point`) the run does not hold; what is not finite becomes a tag, as MLflow distorts it.
-
-    Raises ServiceError (E-SVC-004).
-    """
+    """Write the points (see `Point`) the run does not hold; what is not finite becomes a tag, as MLflow distorts it."""
     points = [Point(*point) for point in points]
     finite = [point for point in points if math.isfinite(point.value)]
     distorted = [point for point in points if not math.isfinite(point.value)]
@@ -137,39 +128,27 @@ def record_metrics(run_id: str, points: Iterable[tuple]) -> None:
 
 
 def record_lineage(run_id: str, data: Mapping[str, Artefact]) -> None:
-    """Name the artefacts a run was computed from as MLflow data sets, under the digest of their content.
-
-    Raises ServiceError (E-SVC-004).
-    """
+    """Name the artefacts a run was computed from as MLflow data sets, under the digest of their content."""
     with mlflow_client.answering():
         datasets = [_dataset_input(context, artefact) for context, artefact in data.items()]
         mlflow_client.connect().log_inputs(run_id, datasets=datasets)
 
 
 def record_json(run_id: str, file: str, value: dict) -> None:
-    """Write a JSON file among a run's artifacts.
-
-    Raises ServiceError (E-SVC-004).
-    """
+    """Write a JSON file among a run's artifacts."""
     with mlflow_client.answering():
         mlflow_client.connect().log_dict(run_id, value, file)
 
 
 def record_files(run_id: str, files: Iterable[Path], folder: str) -> None:
-    """Copy files into a folder of a run's artifacts.
-
-    Raises ServiceError (E-SVC-004).
-    """
+    """Copy files into a folder of a run's artifacts."""
     with mlflow_client.answering():
         for file in files:
             mlflow_client.connect().log_artifact(run_id, str(file), folder)
 
 
 def list_runs(limit: int = 100) -> list[TrackedRun]:
-    """List flow runs of all recipes, newest first; a project without a store has none.
-
-    Raises ServiceError (E-SVC-004).
-    """
+    """List flow runs of all recipes, newest first; a project without a store has none."""
     if mlflow_client.is_absent():
         return []
     with mlflow_client.answering():
@@ -181,7 +160,7 @@ def list_runs(limit: int = 100) -> list[TrackedRun]:
 
 
 def epoch_points(history: Iterable[Mapping[str, float]]) -> list[Point]:
-    """Curves of a fit: one point per figure and epoch."""
+    """Curves of a fit: one point per metric and epoch."""
     return [
         Point(f"fit/{name}", int(figures["epoch"]), float(value))
         for figures in history

@@ -1,6 +1,6 @@
 """One MLflow run per flow run, with a child per candidate; none stays open after its flow run.
 
-A flow run's MLflow run is found by tag, so that a retried flow run goes on with its own; one that resumes the work of
+A flow run's MLflow run is found by tag, so that a retried flow run continues its own; one that resumes the work of
 an earlier flow run takes over that one's. Whoever opens a run has noted it before (`tasks.tracking.outbox_file`), so
 that a death at any instant leaves a note of what must be closed.
 """
@@ -181,8 +181,8 @@ def _host_run(client: "MlflowClient", guest: RunContext) -> str:
     if run is None:
         raise ServiceError(
             "E-SVC-023",
-            f"flow run {guest.parent_flow_run_id} has no MLflow run yet, below which its candidates belong.",
-            fix="let it go on; `rnnflow sync` sends what waits for it.",
+            f"flow run {guest.parent_flow_run_id} has no MLflow run yet that could hold its candidates' runs.",
+            fix="let it continue; `rnnflow sync` sends what is pending.",
         )
     return run.info.run_id
 

@@ -1,11 +1,11 @@
-"""What a failure of MLflow's store means: it may pass, and what is owed is sent later, or it would fail again."""
+"""What a failure of MLflow's store means: it may pass (pending records are sent later) or would recur."""
 
 import contextlib
 from collections.abc import Generator
 
 from tasks.errors import ServiceError, printable, quoted
 
-# MLflow's codes for what a repetition does not mend.
+# MLflow's codes for failures that a retry does not fix.
 REFUSALS = frozenset(
     {
         *("UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED", "PERMISSION_DENIED"),
@@ -21,7 +21,7 @@ def does_not_answer(store: str, problem: str) -> ServiceError:
     return ServiceError(
         SILENCE,
         f'MLflow\'s store {quoted(store)} failed: "{_in_one_line(problem)}".',
-        fix="see that it runs and is writable, then run the same command again: finished stages are kept.",
+        fix="make sure that it runs and is writable, then run the same command again: finished stages are kept.",
     )
 
 
@@ -36,20 +36,20 @@ def passing_over_silence() -> Generator[None]:
 
 
 def refuses(store: str, problem: str) -> ServiceError:
-    """A failure that would come again (E-SVC-028)."""
+    """A failure that would recur (E-SVC-028)."""
     return ServiceError(
         "E-SVC-028",
         f'MLflow\'s store {quoted(store)} refused: "{_in_one_line(problem)}".',
-        fix="do what it says, or see MLFLOW_TRACKING_URI, MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD; then "
-        "run the same command again: finished stages are kept.",
+        fix="follow its message, or check MLFLOW_TRACKING_URI, MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD; "
+        "then run the same command again: finished stages are kept.",
     )
 
 
 def is_refusal(error_code: str, *, is_server: bool) -> bool:
-    """Tell whether an MLflow error would come again; without a server between, that is all but a busy database."""
+    """Tell whether an MLflow error would recur; without a server in between, only a busy database would not."""
     return error_code in REFUSALS or (error_code == "INTERNAL_ERROR" and not is_server)
 
 
 def _in_one_line(problem: str) -> str:
-    """A message with its remedy, which often comes last; only a page in place of a message is cut."""
+    """A message with its remedy, which often comes last; only an HTML page instead of a message is cut."""
     return printable(" ".join(problem.split()))[:LONGEST_MESSAGE]

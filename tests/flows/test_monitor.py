@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import polars as pl
 import pytest
 from click.testing import CliRunner
 from prefect import flow
@@ -24,6 +25,7 @@ from tasks.contract.profile import Profile
 from tasks.errors import InputError
 from tasks.labelled.profile import profile_rows
 from tasks.monitoring.seen import record_seen
+from tasks.panel.profile import profile_windows
 from tasks.promotion import named_models
 from tasks.registry.registered_model import RegisteredModel
 
@@ -43,15 +45,37 @@ def rows(num_rows: int, *, length: float) -> Profile:
     )
 
 
+def windows(num_windows: int, *, level: float, begin: int = 0, as_reference: bool = False) -> Profile:
+    """Windows of a day of one series, counted as a forecaster of it counts them."""
+    rng = np.random.default_rng(num_windows)
+    days = begin + np.arange(num_windows)
+    numbers = {"level.load": rng.normal(level, 0.3, num_windows), "error.load": rng.lognormal(-1, 0.3, num_windows)}
+    places = {"series": ["north"] * num_windows, "begin": 24 * days, "end": 24 * days + 23}
+    return profile_windows(pl.DataFrame(places | numbers), as_reference=as_reference)
+
+
+def registered(model: RegisteredModel, kind: str, reference: Profile) -> RegisteredModel:
+    """A registered version, of which the monitor needs the reference alone."""
+    model.parts.mkdir(parents=True)
+    path = model.parts / "profile.json"
+    path.write_text(json.dumps(reference.as_json()))
+    serving = {"format": 2, "kind": kind, "sha256": {"profile.json": sha256_of_file(path)}}
+    (model.parts / "serving.json").write_text(json.dumps(serving))
+    return model
+
+
 @pytest.fixture(autouse=True)
 def champion(project: Path, monkeypatch: pytest.MonkeyPatch) -> RegisteredModel:
-    """A registered version, of which the monitor needs the reference alone."""
     model = RegisteredModel(name="reviews", version="3", artifact_uri="", folder=project / "model")
-    model.parts.mkdir(parents=True)
-    reference = model.parts / "profile.json"
-    reference.write_text(json.dumps(rows(1000, length=100).as_json()))
-    serving = {"format": 2, "kind": "classify", "sha256": {"profile.json": sha256_of_file(reference)}}
-    (model.parts / "serving.json").write_text(json.dumps(serving))
+    registered(model, "classify", rows(1000, length=100))
+    monkeypatch.setattr(named_models, "resolve_model", lambda _: model)
+    return model
+
+
+@pytest.fixture
+def forecaster(champion: RegisteredModel, project: Path, monkeypatch: pytest.MonkeyPatch) -> RegisteredModel:
+    model = RegisteredModel(name="loads", version="2", artifact_uri="", folder=project / "forecaster")
+    registered(model, "forecast", windows(100, level=0, as_reference=True))
     monkeypatch.setattr(named_models, "resolve_model", lambda _: model)
     return model
 
@@ -65,6 +89,12 @@ def wait_until(happens: Callable[[], object], *, limit_s: float) -> None:
 
 def ask(url: str, path: str, **body: object) -> dict | list:
     return httpx.post(f"{url}/{path}", json=body, trust_env=False).raise_for_status().json()
+
+
+def drifts(url: str, name: str) -> list[dict]:
+    """The events of drifts of a model."""
+    events = ask(url, "events/filter", filter={"event": {"name": ["rnnflow.drift"]}})["events"]
+    return [event for event in events if event["resource"]["prefect.resource.id"] == f"rnnflow.model.{name}"]
 
 
 @flow(name="retrain")
@@ -113,8 +143,7 @@ def test_a_drift_starts_one_training_within_seconds_however_often_it_is_seen(ser
     assert [one["drifted"] for one in found] == [True, True]
     monitor("reviews")
     assert len(started()) == 1
-    [event] = ask(server, "events/filter", filter={"event": {"name": ["rnnflow.drift"]}})["events"]
-    assert event["resource"]["prefect.resource.id"] == "rnnflow.model.reviews"
+    [event] = drifts(server, "reviews")
     assert event["payload"]["sentence"] == (
         "reviews/3 saw 600 rows in 30 days that differ from its validation rows: "
         "mean length in tokens from 105.2 to 207.0."
@@ -126,7 +155,7 @@ def test_the_run_shows_its_finding_in_words_and_figures(server, champion):
 
     state = monitor("reviews", return_state=True)
 
-    assert state.message == ("reviews/3 saw 600 rows in 30 days: they are like its validation rows, within the limits.")
+    assert state.message == ("reviews/3 saw 600 rows in 30 days: they resemble its validation rows, within the limits.")
     run_id = str(state.state_details.flow_run_id)
     artifacts = {one["key"]: one for one in ask(server, "artifacts/filter") if one["flow_run_id"] == run_id}
     table = json.loads(artifacts["drift-reviews-table"]["data"])
@@ -135,11 +164,35 @@ def test_the_run_shows_its_finding_in_words_and_figures(server, champion):
     assert artifacts["drift-reviews"]["data"].startswith("# reviews/3: stable\n\nreviews/3 saw 600 rows")
 
 
+def test_a_drift_of_series_is_shown_and_alarmed_once_as_that_of_texts_is(server, forecaster):
+    record_seen(forecaster.label, windows(60, level=2, begin=200), source="serve", batch="a")
+
+    states = [monitor("loads", return_state=True) for _ in range(2)]
+
+    assert [state.result()["alarmed"] for state in states] == [True, False]
+    sentence = (
+        "loads/2 saw 60 windows in 30 days that differ from its validation rows: "
+        'mean level of "load" from +0.01 to +2.05.'
+    )
+    assert states[0].message == sentence
+    run_id = str(states[0].state_details.flow_run_id)
+    artifacts = {one["key"]: one for one in ask(server, "artifacts/filter") if one["flow_run_id"] == run_id}
+    table = json.loads(artifacts["drift-loads-table"]["data"])
+    assert {row["what"]: row["drifted"] for row in table} == {
+        'mean level of "load"': "yes",
+        'mean forecast error of "load"': "no",
+    }
+    assert artifacts["drift-loads"]["data"].startswith(f"# loads/2: drifted\n\n{sentence}\n\n0 of the windows")
+    wait_until(lambda: drifts(server, "loads"), limit_s=REACTION_LIMIT_S)
+    [event] = drifts(server, "loads")
+    assert (event["payload"]["sentence"], event["payload"]["unit"]) == (sentence, "windows")
+
+
 def test_few_rows_end_without_a_table(server):
     state = monitor("reviews", return_state=True)
 
     assert state.is_completed()
-    assert state.message == "reviews/3 saw 0 rows in 30 days: too few yet to tell, at least 500 are needed."
+    assert state.message == "reviews/3 saw 0 rows in 30 days: too few to judge, at least 500 are needed."
 
 
 @pytest.mark.parametrize("parameter", ["window_days", "min_rows", "psi_limit", "model"])

@@ -1,4 +1,4 @@
-"""Batch prediction: a file of raw texts in, one line per text out, bad rows aside with their reasons."""
+"""Batch prediction: a file of raw texts in, one line per text out; bad rows go to a separate file with reasons."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -24,10 +24,10 @@ from tasks.text.windows import Window, open_input, read_windows
 
 @dataclass(frozen=True, kw_only=True)
 class PredictedFile(AnsweredFile):
-    """What became of a file: of the `rows` that `where` asks for `bad` ones are in `errors`, all others in `output`.
+    """What became of a file: of the `rows` that match `where`, `bad` ones are in `errors`, all others in `output`.
 
-    Of the `labelled_rows`, whose true label the model knows, the share `accuracy` was answered right; `unlisted_rows`
-    have another label.
+    Of the `labelled_rows`, whose true label the model knows, the share `accuracy` was answered correctly;
+    `unlisted_rows` have another label.
     """
 
     labelled_rows: int
@@ -41,7 +41,7 @@ class PredictedFile(AnsweredFile):
         return f"{self.output}: {answered} classified by {self.model} ({self.rows_per_s:,.0f} rows/s{kept})."
 
     def counts(self) -> dict[str, int]:
-        """Texts that have a label now."""
+        """Texts that were given a label."""
         return {"rows classified": self.rows - self.bad}
 
     def describe(self) -> str:
@@ -66,7 +66,7 @@ class PredictedFile(AnsweredFile):
 
 @dataclass(frozen=True, kw_only=True)
 class TextWork:
-    """A classifier at a file of texts."""
+    """A classifier and a file of texts that it answers."""
 
     job: Job
     classifier: TextClassifier
@@ -74,7 +74,8 @@ class TextWork:
 
     def answer(self, skip: int) -> Iterator[Answers]:
         """Classify the windows of the file after the first `skip`; the next is read while one is classified."""
-        source = open_input(self.job.source, self.classifier.serving, self.job.columns, self.job.order.source)
+        order = self.job.order
+        source = open_input(self.job.source, self.classifier.serving, order.columns, order.source)
         windows = enumerate(read_windows(source))
         ahead = prefetched((window, self._read(window)) for number, window in windows if number >= skip)
         with one_thread_per_batch() as cores:
@@ -84,7 +85,7 @@ class TextWork:
     def tell(self, total: Tally) -> dict[str, Any]:
         """How many rows were read, and how many labels were right.
 
-        Raises InputError (E-OUT-006) if every row is other than those that the model learned from.
+        Raises InputError (E-OUT-006) if `where` leaves out every row.
         """
         left_out, profile = total.counts["left_out"], total.profile
         assert profile is not None, "a window of texts has a profile"
@@ -130,11 +131,11 @@ def predict_file(
     """Classify every text of a file with a registered model; see `parse_reference` for what names one.
 
     The input is text with one document a line, or CSV, TSV, JSON Lines or Parquet with a column of texts; it is read as
-    the training rows were, but for the columns that are named here and the settings of their `source` that are other
+    the training rows were, except for the columns that are named here and the settings of their `source` that differ
     for this file. The output is CSV, JSON Lines or Parquet by its suffix, with the columns `row` (line of the input, or
     number of a Parquet row from 1), `label`, `probability_<class>` and `model`. Bad rows go to `<output>.errors.jsonl`.
 
-    Raises what `check_job` and `answer_file` do; InputError also for a file that is none of texts (E-SRC-003,
+    Raises what `check_job` and `answer_file` do; InputError also for a file that does not hold texts (E-SRC-003,
     E-SRC-011), for what the readers raise, and where no row is wanted (E-OUT-006).
     """
     if input_path.exists() and not input_path.is_file():

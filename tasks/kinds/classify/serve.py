@@ -1,18 +1,19 @@
-"""Texts that come over HTTP: how they are asked about, what may be asked, and what is answered."""
+"""Texts sent over HTTP: the shapes of questions and answers, and caps."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import Field, JsonValue
 
 from tasks.contract import interface
-from tasks.contract.interface import Answer, FieldError, Interface
+from tasks.contract.interface import Answer, Interface, with_example
 from tasks.kinds.classify.classifier import TextClassifier
 from tasks.labelled import serve
 from tasks.labelled.labeller import Labeller, ReadRows
 from tasks.labelled.serve import LabelledService, LabelledState
 
 TEXTS: list[JsonValue] = ["One of the best films of the year.", "Dull from start to finish."]
+SHORTEN = "shorten the text."
 PREDICTION: dict[str, JsonValue] = {
     "label": "pos",
     "probabilities": {"neg": 0.03, "pos": 0.97},
@@ -33,28 +34,24 @@ class Caps(interface.Caps):
 class Question(interface.Question):
     """Texts to classify."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"texts": TEXTS}]})
+    model_config = with_example({"texts": TEXTS})
 
     texts: list[str] = Field(min_length=1, description="Raw texts; an empty one counts as one unknown token.")
 
     def check(self, caps: Caps) -> None:
-        """Raise FieldError naming what is beyond a cap; tokens are counted when the texts are read."""
-        if len(self.texts) > caps.max_texts:
-            problem = f"got {len(self.texts)} texts, expected at most max_texts = {caps.max_texts}."
-            raise FieldError("texts", problem, "send fewer at once.")
+        """Raise RequestError naming what is over a cap; tokens are counted when the texts are read."""
+        caps.check("max_texts", len(self.texts), "texts", place="texts")
         for index, text in enumerate(self.texts):
-            if len(text) > caps.max_characters:
-                problem = f"got {len(text)} characters, expected at most max_characters = {caps.max_characters}."
-                raise FieldError(f"texts[{index}]", problem, "cut the text.")
+            caps.check("max_characters", len(text), "characters", place=f"texts[{index}]", fix=SHORTEN)
 
 
 class Prediction(serve.Prediction):
     """The most probable label of a text and the probability of every label.
 
-    `tokens` counts the text before it is cut for the model, `oov_share` the share of them that the model does not know.
+    `tokens` counts those of the text before it is cut for the model; `oov_share` is the share that it does not know.
     """
 
-    model_config = ConfigDict(json_schema_extra={"examples": [PREDICTION]})
+    model_config = with_example(PREDICTION)
 
     tokens: int
     truncated: bool
@@ -64,7 +61,7 @@ class Prediction(serve.Prediction):
 class PredictAnswer(Answer):
     """One prediction per text, in their order, all by the version `model`."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"model": "reviews/3", "predictions": [PREDICTION]}]})
+    model_config = with_example({"model": "reviews/3", "predictions": [PREDICTION]})
 
     predictions: list[Prediction]
 
@@ -81,13 +78,10 @@ class TextService(LabelledService):
             for length, share in zip(lengths, shares, strict=True)
         ]
 
-    def check(self, predictions: Sequence[dict[str, Any]], caps: Caps) -> FieldError | None:
-        """The first text beyond `max_tokens`."""
+    def check(self, predictions: Sequence[dict[str, Any]], caps: Caps) -> None:
+        """Raise RequestError naming the first text over `max_tokens`."""
         for index, prediction in enumerate(predictions):
-            if prediction["tokens"] > caps.max_tokens:
-                problem = f"got {prediction['tokens']} tokens, expected at most max_tokens = {caps.max_tokens}."
-                return FieldError(f"texts[{index}]", problem, "cut the text.")
-        return None
+            caps.check("max_tokens", prediction["tokens"], "tokens", place=f"texts[{index}]", fix=SHORTEN)
 
 
 INTERFACE = Interface(

@@ -1,6 +1,6 @@
 """Prediction for sequences: a file with a row per sequence and step in, a label with probabilities per sequence out.
 
-Beside E-OUT and E-REG a channel that is not there (E-SEQ-003) and missing numbers (E-SER-009) are refused.
+Besides E-OUT and E-REG, a missing channel (E-SEQ-003) and missing numbers (E-SER-009) are refused.
 """
 
 from dataclasses import dataclass

@@ -1,25 +1,25 @@
-"""Sequences of numbers that come over HTTP: how they are asked about, and what is answered."""
+"""Sequences of numbers sent over HTTP: the shapes of questions and answers."""
 
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, JsonValue
 
-from tasks.contract.interface import Answered, Interface
+from tasks.contract.interface import with_example
 from tasks.kinds.classify_series.classifier import SEQUENCE, SequenceLabeller
 from tasks.labelled.serve import describe_labeller
 from tasks.panel.served_table import ReadTable
 from tasks.prediction.asked_tables import (
-    REFUSED,
     TableAnswer,
-    TableCaps,
+    TableInterface,
     TableQuestion,
     TableState,
     answer_tables,
-    describe_columns,
+    describe_table,
     to_records,
+    with_answer,
 )
 
 ROWS: list[JsonValue] = [
@@ -30,15 +30,15 @@ PREDICTION: dict[str, JsonValue] = {"sequence": "r1", "label": "up", "probabilit
 
 
 class Question(TableQuestion):
-    """Sequences, a row per sequence and step, with the columns of the training rows, the label aside."""
+    """Sequences, a row per sequence and step, with the columns of the training rows except the label."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"rows": ROWS}]})
+    model_config = with_example({"rows": ROWS})
 
 
 class Prediction(BaseModel):
     """The most probable label of a sequence and the probability of every label."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [PREDICTION]})
+    model_config = with_example(PREDICTION)
 
     sequence: str
     label: str
@@ -48,31 +48,23 @@ class Prediction(BaseModel):
 class PredictAnswer(TableAnswer):
     """One prediction per sequence, in the order in which they first appear, all by the version `model`."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"model": "tones/3", "predictions": [PREDICTION], "refused": [REFUSED], "notes": []}]
-        }
-    )
+    model_config = with_answer("predictions", PREDICTION)
 
     predictions: list[Prediction]
 
 
 class ModelAnswer(TableState):
-    """The version that answers, since when, the alias it follows, what it reads and says, and how it cuts sequences."""
+    """The version that answers, since when, the alias it follows, its channels and labels, and how it cuts."""
 
-    channels: list[str]
     labels: list[str]
     max_length: int
     keep: str
 
 
-INTERFACE = Interface(
+INTERFACE = TableInterface(
     purpose="Classifies sequences of numbers",
     summary="Classify sequences",
     description="Return a prediction per sequence, and the model version that made them.",
-    items="rows",
-    sample='{"rows": [{"time": "...", ...}, ...]}',
-    caps=TableCaps,
     question=Question,
     answer=PredictAnswer,
     state=ModelAnswer,
@@ -82,31 +74,25 @@ load_model = SequenceLabeller.load
 
 
 def warm_up(labeller: SequenceLabeller) -> bool:
-    """Have a classifier answer once; tells whether its probabilities are finite."""
+    """Have a classifier answer once; returns whether its probabilities are finite."""
     return bool(np.isfinite(labeller.score([np.zeros((1, len(labeller.channels)), np.float32)])).all())
 
 
 def describe_model(labeller: SequenceLabeller) -> dict[str, Any]:
     """What it reads, its labels, and how sequences are cut."""
     return {
-        "columns": describe_columns(labeller),
-        "channels": labeller.channels,
+        **describe_table(labeller, labeller.channels),
         **describe_labeller(labeller),
     }
 
 
-def answer_questions(
-    labeller: SequenceLabeller,
-    questions: Sequence[Question],
-    caps: TableCaps,
-    *,
-    label: str,  # noqa: ARG001 (a sequence is sent whole, and nothing of it is kept)
-) -> Answered:
-    """Label the sequences of each question."""
+def answer(
+    labeller: SequenceLabeller, _question: Question, read: ReadTable, options: dict[str, Any], _label: str
+) -> dict[str, Any]:
+    """Label the sequences of a question."""
+    probabilities = pl.struct(pl.col(f"probability_{name}").alias(name) for name in labeller.labels)
+    answers = labeller.answer_window(read.rows, read.settings, **options)
+    return {"predictions": to_records(answers.select(SEQUENCE, "label", probabilities=probabilities))}
 
-    def answer(_question: Question, read: ReadTable, told: dict[str, Any]) -> dict[str, Any]:
-        probabilities = pl.struct(pl.col(f"probability_{name}").alias(name) for name in labeller.labels)
-        answers = labeller.answer_window(read.rows, read.settings, **told)
-        return {"predictions": to_records(answers.select(SEQUENCE, "label", probabilities=probabilities))}
 
-    return answer_tables(labeller, questions, caps, answer)
+answer_questions = partial(answer_tables, answer=answer)

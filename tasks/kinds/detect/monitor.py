@@ -1,4 +1,4 @@
-"""What is watched of series to judge: windows of their levels, the errors of forecasts, and alarms."""
+"""What is monitored of series to judge: windows of their levels, the errors of forecasts, and alarms."""
 
 import numpy as np
 import polars as pl

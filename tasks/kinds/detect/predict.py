@@ -1,6 +1,6 @@
-"""Prediction for detectors: a file of series in, how surprising each of their rows is out.
+"""Prediction for detectors: a file of series in, the anomaly score of each of their rows out.
 
-Beside E-OUT and E-REG a series without rows behind its warm-up is refused (E-DET-020), as are times of another kind
+Besides E-OUT and E-REG, a series without rows after its warm-up is refused (E-DET-020), as are times of another type
 (E-DET-021), a missing channel (E-DET-022), and rows that contradict those seen in training (E-DET-023, E-DET-024).
 """
 
@@ -20,7 +20,7 @@ from tasks.prediction.tables_of_numbers import AnsweredTable, predict_table
 class JudgedFile(AnsweredTable):
     """What became of a file of series.
 
-    Of its `rows`, `warm_up` are not judged, nor are `forgotten` ones, which lie before those remembered; `alarms` begin
+    Of its `rows`, `warm_up` are not judged, nor are `forgotten` ones, which precede those remembered; `alarms` begin
     an event. Of the rows judged, `seen` were seen in training, with `seen_alarms`.
     """
 
@@ -49,7 +49,7 @@ class JudgedFile(AnsweredTable):
 
     @property
     def judged(self) -> int:
-        """Rows with a surprise."""
+        """Rows with an anomaly score."""
         return self.rows - self.warm_up - self.forgotten
 
     def describe_answers(self) -> str:

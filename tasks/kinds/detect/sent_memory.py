@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.contract.interface import FieldError
+from tasks.contract.interface import RequestError
 from tasks.errors import quoted
 from tasks.kinds.detect.levels import LevelScale
 from tasks.kinds.detect.memory import Memory, count_recent
@@ -88,16 +88,16 @@ def send_memory(memory: Memory, series: str, detector: SeriesDetector, label: st
 def receive_memories(states: Sequence[SeriesState], detector: SeriesDetector, label: str) -> dict[str, Memory]:
     """The memories of series that states hold.
 
-    Raises FieldError for the first state that is of another version, or not as the model sent it.
+    Raises RequestError for the first state that is of another version, or not as the model sent it.
     """
     trained = detector.recall([state.series for state in states])
     memories: dict[str, Memory] = {}
     for index, state in enumerate(states):
         place = f"state[{index}]"
         if state.model != label:
-            raise FieldError(f"{place}.model", f"got a state of {quoted(state.model)}, and {label} answers.", AGAIN)
+            raise RequestError(f"{place}.model", f"got a state of {quoted(state.model)}, and {label} answers.", AGAIN)
         if state.series in memories:
-            raise FieldError(f"{place}.series", "is there twice.", "send one state per series.")
+            raise RequestError(f"{place}.series", "occurs twice.", "send one state per series.")
         memories[state.series] = _receive(state, trained.get(state.series), detector, place)
     return memories
 
@@ -118,7 +118,7 @@ def _receive(state: SeriesState, trained: Memory | None, detector: SeriesDetecto
         "has times that do not rise": not detector.is_ordered or all(one < next_ for one, next_ in pairwise(times)),
     }
     for fault in (fault for fault, is_fine in is_sound.items() if not is_fine):
-        raise FieldError(place, f"{fault}.", f"send it back as it came, or {AGAIN}")
+        raise RequestError(place, f"{fault}.", f"send it back as it came, or {AGAIN}")
     numbers = {f"{role}.{name}": getattr(state, role)[name] for role in ("value", "forecast") for name in channels}
     named_rows = {"series": [state.series] * len(state.time), "time": state.time, "surprise": state.surprise}
     kinds = before.past.schema

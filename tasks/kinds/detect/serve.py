@@ -1,24 +1,25 @@
-"""Rows of series that come over HTTP: how they are asked about, and how surprising each of them is."""
+"""Rows of series sent over HTTP: the shape of questions, and the anomaly score of each row."""
 
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from tasks.contract.interface import Answered, FieldError, Interface
+from tasks.contract.interface import with_example
 from tasks.kinds.detect.sent_memory import SeriesState, receive_memories, send_memory
 from tasks.kinds.detect.served_detector import SeriesDetector
 from tasks.panel.served_table import ReadTable
 from tasks.prediction.asked_tables import (
-    REFUSED,
     TableAnswer,
     TableCaps,
+    TableInterface,
     TableQuestion,
     TableState,
     answer_tables,
-    describe_columns,
+    describe_table,
     to_records,
+    with_answer,
 )
 
 ROWS: list[JsonValue] = [
@@ -32,33 +33,31 @@ JUDGED: dict[str, JsonValue] = {
 
 
 class Question(TableQuestion):
-    """Rows of series in the order of their times, with the columns of the training rows, the label aside.
+    """Rows of series in the order of their times, with the columns of the training rows except the label.
 
-    A series that was there in training goes on from its last row there. With `return_state` the answer holds a state
-    for each series; sent along with the next rows, these are judged as if all had been sent at once.
+    A series that was in training continues from its last row there. With `return_state` the answer holds a state for
+    each series; if it is sent with the next rows, these are judged as if all had been sent at once.
     """
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"rows": ROWS}]})
+    model_config = with_example({"rows": ROWS})
 
-    return_state: bool = Field(False, description="Return what must be sent along to go on from here.")
-    state: list[SeriesState] = Field([], description="The `state` of an earlier answer, as it came.")
+    return_state: bool = Field(False, description="Return the states with which the next request continues from here.")
+    state: list[SeriesState] = Field([], description="The `state` of an earlier answer, unchanged.")
 
     def check(self, caps: TableCaps) -> None:
-        """Raise FieldError naming what is beyond a cap."""
+        """Raise RequestError naming what is over a cap."""
         super().check(caps)
-        if len(self.state) > caps.max_series:
-            problem = f"got {len(self.state)} states, expected at most max_series = {caps.max_series}."
-            raise FieldError("state", problem, "send fewer series at once.")
+        caps.check("max_series", len(self.state), "states", place="state", fix="send fewer series per request.")
 
 
 class Judged(BaseModel):
-    """How surprising a row is, in decades, what was expected in its place, and whether an event begins with it.
+    """A row's anomaly score `surprise` (-log10 of its probability), the expected value, and whether an event begins.
 
-    Of several channels there are one `value.<channel>` and one `expected.<channel>` each. `status` is `judged`, `seen`
-    (in training), `warm-up` or `forgotten`; rows of the last two have no surprise. Events are numbered in the answer.
+    With several channels there are `value.<channel>` and `expected.<channel>` for each. `status` is `judged`, `seen`
+    (in training), `warm-up` or `forgotten`; rows of the last two have no score. Events are numbered within the answer.
     """
 
-    model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [JUDGED]})
+    model_config = ConfigDict(extra="allow") | with_example(JUDGED)
 
     series: str
     time: str | int
@@ -70,36 +69,30 @@ class Judged(BaseModel):
 
 
 class JudgedAnswer(TableAnswer):
-    """One entry per row, series by series, all by the version `model`; `state` only where it was asked for."""
+    """One entry per row, series by series, all by the version `model`; `state` only if it was requested."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"model": "pumps/3", "rows": [JUDGED], "refused": [REFUSED], "notes": []}]}
-    )
+    model_config = with_answer("rows", JUDGED)
 
     rows: list[Judged]
     state: list[SeriesState] | None = None
 
 
 class ModelAnswer(TableState):
-    """The version that answers, since when, the alias it follows, what it reads, and from which surprise on it alarms.
+    """The version that answers, since when, the alias it follows, what it reads, and the score from which it alarms.
 
-    `series` counts those that were there in training.
+    `series` counts those that were in training.
     """
 
-    channels: list[str]
     threshold: float
     look_back: int
     horizon: int
     series: int
 
 
-INTERFACE = Interface(
+INTERFACE = TableInterface(
     purpose="Watches series",
     summary="Judge rows of series",
-    description="Return how surprising each row is, and the model version that judged them.",
-    items="rows",
-    sample='{"rows": [{"time": "...", ...}, ...]}',
-    caps=TableCaps,
+    description="Return the anomaly score of each row, and the model version that judged them.",
     question=Question,
     answer=JudgedAnswer,
     state=ModelAnswer,
@@ -109,7 +102,7 @@ load_model = SeriesDetector.load
 
 
 def warm_up(detector: SeriesDetector) -> bool:
-    """Have a detector forecast a row; tells whether its numbers are finite."""
+    """Have a detector forecast a row; returns whether its numbers are finite."""
     from tasks.kinds.detect.forecasting import forecast_row
 
     shape, scaler = detector.model.shape, detector.scaler
@@ -119,11 +112,10 @@ def warm_up(detector: SeriesDetector) -> bool:
 
 
 def describe_model(detector: SeriesDetector) -> dict[str, Any]:
-    """What it reads, how far it looks, from which surprise on it alarms, and how many series there were in training."""
+    """What it reads, how far it looks, the score from which it alarms, and how many series were in training."""
     shape, serving = detector.model.shape, detector.serving
     return {
-        "columns": describe_columns(detector),
-        "channels": list(serving.channels),
+        **describe_table(detector, serving.channels),
         "threshold": serving.threshold,
         "look_back": shape.look_back,
         "horizon": shape.horizon,
@@ -131,17 +123,16 @@ def describe_model(detector: SeriesDetector) -> dict[str, Any]:
     }
 
 
-def answer_questions(
-    detector: SeriesDetector, questions: Sequence[Question], caps: TableCaps, *, label: str
-) -> Answered:
-    """Judge the rows of each question; `label` names the version in states."""
+def answer(
+    detector: SeriesDetector, question: Question, read: ReadTable, options: dict[str, Any], label: str
+) -> dict[str, Any]:
+    """Judge the rows of a question; `label` names the version in states."""
+    memories = receive_memories(question.state, detector, label)
+    answers = {"rows": to_records(detector.answer_rows(read.rows, **options, memories=memories))}
+    if not question.return_state:
+        return answers
+    states = [send_memory(memory, series, detector, label) for series, memory in memories.items()]
+    return {**answers, "state": states}
 
-    def answer(question: Question, read: ReadTable, told: dict[str, Any]) -> dict[str, Any]:
-        memories = receive_memories(question.state, detector, label)
-        answers = {"rows": to_records(detector.answer_rows(read.rows, **told, memories=memories))}
-        if not question.return_state:
-            return answers
-        states = [send_memory(memory, series, detector, label) for series, memory in memories.items()]
-        return {**answers, "state": states}
 
-    return answer_tables(detector, questions, caps, answer)
+answer_questions = partial(answer_tables, answer=answer)

@@ -1,4 +1,4 @@
-"""What is watched of series to forecast: windows of their histories, and how far off earlier forecasts were."""
+"""What is monitored of series to forecast: windows of their histories, and the errors of earlier forecasts."""
 
 import contextlib
 from itertools import islice

@@ -1,8 +1,8 @@
 """Prediction for series: a file of histories in, a table of forecasts out.
 
-Rows after a series' last value bring the covariates known in advance. Beside E-OUT and E-REG a series is refused whose
-history is too short (E-FOR-001), lacks a covariate (E-FOR-002) or goes in other steps than in training (E-FOR-005), and
-a file with times of another kind (E-FOR-003) or without a channel (E-FOR-004).
+Rows after a series' last value hold the covariates known in advance. Besides E-OUT and E-REG, a series is refused if
+its history is too short (E-FOR-001), lacks a covariate (E-FOR-002) or has other steps than in training (E-FOR-005), as
+is a file with times of another type (E-FOR-003) or without a channel (E-FOR-004).
 """
 
 from dataclasses import dataclass

@@ -1,23 +1,23 @@
-"""Histories that come over HTTP: how series are asked about, and what is forecast of them."""
+"""Histories sent over HTTP: the shape of questions, and the forecasts."""
 
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from tasks.contract.interface import Answered, Interface
+from tasks.contract.interface import with_example
 from tasks.kinds.forecast.forecaster import SeriesForecaster
 from tasks.panel.served_table import ReadTable
 from tasks.prediction.asked_tables import (
-    REFUSED,
     TableAnswer,
-    TableCaps,
+    TableInterface,
     TableQuestion,
     TableState,
     answer_tables,
-    describe_columns,
+    describe_table,
     to_records,
+    with_answer,
 )
 
 ROWS: list[JsonValue] = [
@@ -33,16 +33,16 @@ FORECAST: dict[str, JsonValue] = {
 class Question(TableQuestion):
     """The history of series, a row per series and step, with the columns of the training rows.
 
-    Rows after the last value of a series bring covariates that are known in advance.
+    Rows after the last value of a series hold covariates that are known in advance.
     """
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"rows": ROWS}]})
+    model_config = with_example({"rows": ROWS})
 
 
 class Forecast(BaseModel):
-    """What is forecast of a channel of a series so many steps after its last row; quantiles are named as in `q0.1`."""
+    """The forecast of a channel of a series, `step` steps after its last row; quantiles are named as in `q0.1`."""
 
-    model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [FORECAST]})
+    model_config = ConfigDict(extra="allow") | with_example(FORECAST)
 
     series: str
     time: str | int
@@ -54,19 +54,14 @@ class Forecast(BaseModel):
 class ForecastAnswer(TableAnswer):
     """The steps ahead of each series, all by the version `model`."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"model": "sales/3", "forecasts": [FORECAST], "refused": [REFUSED], "notes": []}]
-        }
-    )
+    model_config = with_answer("forecasts", FORECAST)
 
     forecasts: list[Forecast]
 
 
 class ModelAnswer(TableState):
-    """The version that answers, since when, the alias it follows, and what it reads and says."""
+    """The version that answers, since when, the alias it follows, and what it reads and forecasts."""
 
-    channels: list[str]
     covariates: list[str]
     frequency: str
     look_back: int
@@ -74,13 +69,10 @@ class ModelAnswer(TableState):
     quantiles: list[float]
 
 
-INTERFACE = Interface(
+INTERFACE = TableInterface(
     purpose="Forecasts series",
     summary="Forecast series",
     description="Return the steps that follow the history of each series, and the model version that forecast them.",
-    items="rows",
-    sample='{"rows": [{"time": "...", ...}, ...]}',
-    caps=TableCaps,
     question=Question,
     answer=ForecastAnswer,
     state=ModelAnswer,
@@ -90,7 +82,7 @@ load_model = SeriesForecaster.load
 
 
 def warm_up(forecaster: SeriesForecaster) -> bool:
-    """Have a forecaster look ahead once; tells whether its numbers are finite."""
+    """Have a forecaster answer once; returns whether its numbers are finite."""
     from rnnmodels.forecasters.forecasts import forecast_arrays
 
     shape = forecaster.model.shape
@@ -100,11 +92,10 @@ def warm_up(forecaster: SeriesForecaster) -> bool:
 
 
 def describe_model(forecaster: SeriesForecaster) -> dict[str, Any]:
-    """What it reads, how far it looks back and ahead, and what it says."""
+    """What it reads, how far it looks back and ahead, and its quantiles."""
     shape, serving = forecaster.model.shape, forecaster.serving
     return {
-        "columns": describe_columns(forecaster),
-        "channels": list(serving.channels),
+        **describe_table(forecaster, serving.channels),
         "covariates": list(serving.covariates),
         "frequency": forecaster.grid.frequency,
         "look_back": shape.look_back,
@@ -113,16 +104,11 @@ def describe_model(forecaster: SeriesForecaster) -> dict[str, Any]:
     }
 
 
-def answer_questions(
-    forecaster: SeriesForecaster,
-    questions: Sequence[Question],
-    caps: TableCaps,
-    *,
-    label: str,  # noqa: ARG001 (a history is sent whole, and nothing of it is kept)
-) -> Answered:
-    """Forecast the series of each question."""
+def answer(
+    forecaster: SeriesForecaster, _question: Question, read: ReadTable, options: dict[str, Any], _label: str
+) -> dict[str, Any]:
+    """Forecast the series of a question."""
+    return {"forecasts": to_records(forecaster.answer_window(read.rows, read.settings, **options))}
 
-    def answer(_question: Question, read: ReadTable, told: dict[str, Any]) -> dict[str, Any]:
-        return {"forecasts": to_records(forecaster.answer_window(read.rows, read.settings, **told))}
 
-    return answer_tables(forecaster, questions, caps, answer)
+answer_questions = partial(answer_tables, answer=answer)

@@ -54,7 +54,7 @@ def test_texts_like_the_validation_rows_raise_no_alarm(registered):
     report = examine_drift("reviews/1", **SETTINGS)
 
     assert (report.status, report.moved, report.rows, report.labelled_rows) == ("stable", (), 600, 600)
-    assert report.sentence == "reviews/1 saw 600 rows in 30 days: they are like its validation rows, within the limits."
+    assert report.sentence == "reviews/1 saw 600 rows in 30 days: they resemble its validation rows, within the limits."
     assert len(report.table()) == 6
 
 
@@ -104,9 +104,7 @@ def test_few_rows_are_not_judged(registered, num_rows):
     report = examine_drift("reviews/1", **SETTINGS)
 
     assert (report.status, report.comparisons, report.table()) == ("too few rows", (), [])
-    assert report.sentence == (
-        f"reviews/1 saw {num_rows} rows in 30 days: too few yet to tell, at least 500 are needed."
-    )
+    assert report.sentence == (f"reviews/1 saw {num_rows} rows in 30 days: too few to judge, at least 500 are needed.")
 
 
 @pytest.fixture
@@ -131,8 +129,8 @@ def test_a_model_without_a_reference_predicts_and_the_monitor_says_how_to_get_on
         examine_drift("reviews", **SETTINGS)
 
     assert str(caught.value) == (
-        "E-MON-001 model reviews/1 was registered without a profile of its validation rows, or by a release whose "
-        "profiles are others.\nFix: train it again; what it sees is counted from then on."
+        "E-MON-001 model reviews/1 was registered without a profile of its validation rows, or by a "
+        "release with another format of profiles.\nFix: train it again; what it receives is counted from then on."
     )
 
 
@@ -146,9 +144,7 @@ def test_a_reference_of_next_to_nothing_is_none(registered, monkeypatch):
 def test_a_kind_that_watches_nothing_says_so(registered, monkeypatch):
     monkeypatch.setattr(examination, "kind_of_model", lambda _: dataclasses.replace(CLASSIFY, monitor=None))
 
-    with pytest.raises(
-        InputError, match=r"E-MON-001 model reviews/1 is of kind classify, which does not say what to w"
-    ):
+    with pytest.raises(InputError, match=r"E-MON-001 model reviews/1 is of kind classify, which defines nothing to m"):
         examine_drift("reviews/1", **SETTINGS)
 
 

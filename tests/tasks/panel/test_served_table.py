@@ -89,7 +89,7 @@ def test_a_missing_or_repeated_column_is_named_with_those_there_are():
         'E-REG-012 column "count": is missing; the table has "station", "day", "Count".\n'
         "Fix: give the table the columns station, day, count."
     )
-    with pytest.raises(InputError, match='E-REG-012 column "day": is there twice'):
+    with pytest.raises(InputError, match='E-REG-012 column "day": is repeated'):
         read_cells(pandas.concat([table, table["day"]], axis=1), COLUMNS)
     with pytest.raises(InputError, match="E-SRC-004 the table has no rows"):
         read_cells(pandas.DataFrame({"station": [], "day": [], "count": []}), COLUMNS)

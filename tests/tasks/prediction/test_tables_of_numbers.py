@@ -164,7 +164,7 @@ def test_every_row_is_counted_once(tmp_path: Path):
     assert used == 6
     assert predicted.describe().splitlines()[:2] == [
         "1 sums",
-        "10 rows read: 2 left out by `where`, 1 blank, 1 merged with another of their time, 1 refused.",
+        "10 rows read: 2 left out by `where`, 1 blank, 1 merged with another row of the same time, 1 refused.",
     ]
     assert json.loads(json.dumps(dataclasses.asdict(predicted), default=str))["left_out"] == 2
     assert predicted.table()["series refused"] == "3"
@@ -187,11 +187,11 @@ def test_a_table_without_faults_leaves_no_file_of_errors(tmp_path: Path):
         ("id,time,kind,value\nshort,0,a,1\n", "E-FOR-001 short has 1.\nFix: give more."),
         (
             "id,time,kind,value\ns,0,a,1\nt,0,a,1\n",
-            "E-FOR-001 s has 1. Nothing of the file can be answered; 2 such faults were found.\nFix: give more.",
+            "E-FOR-001 s has 1. Nothing in the file can be answered; 2 such faults were found.\nFix: give more.",
         ),
         (
             "id,time,kind,value\ns,0,a,oops\ns,1,a,no\n",
-            'E-SER-001 {file}:2 column "value": got "oops", expected a number. Nothing of the file can be answered; 2 '
+            'E-SER-001 {file}:2 column "value": got "oops", expected a number. Nothing in the file can be answered; 2 '
             "such faults were found.\nFix: if it means a missing value, list it: "
             "--set 'source.missing_values=[\"oops\"]';",
         ),

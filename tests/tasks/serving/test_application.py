@@ -58,7 +58,7 @@ def test_a_text_of_a_million_tokens_is_answered_or_refused_as_the_cap_says(open_
         "code": "E-SRV-013",
         "field": "texts[1]",
         "problem": "got 1000000 tokens, expected at most max_tokens = 1000.",
-        "fix": "cut the text.",
+        "fix": "shorten the text.",
     }
 
 
@@ -120,7 +120,7 @@ def test_more_requests_than_may_wait_are_told_when_to_come_back(open_client, mon
         answered = [one.result() for one in asked]
 
     assert [(one.status_code, one.headers["retry-after"]) for one in refused] == [(503, "1")] * 5
-    assert refused[0].json()["error"]["problem"] == "max_requests = 3 requests are in work or waiting."
+    assert refused[0].json()["error"]["problem"] == "max_requests = 3 requests are already queued or running."
     assert [one.status_code for one in answered] == [200] * 3
 
 

@@ -172,13 +172,24 @@ def test_what_is_no_table_is_refused_and_named(client: TestClient, question: dic
     assert refused["fix"]
 
 
+def test_remedies_for_tables_are_what_helps_over_http(asked: Asked, client: TestClient):
+    id_column = next(name for name, role in client.get("/v1/model").json()["columns"].items() if role == "id")
+
+    nameless = refusal(client, {"rows": [{"at": 1}]})
+    huge = refusal(client, {"rows": [row | {id_column: 1e300} for row in asked.rows]})
+
+    assert (nameless["code"], nameless["fix"]) == ("E-REG-012", "send each row with the columns that /v1/model lists.")
+    assert (huge["code"], huge["fix"]) == ("E-REG-014", "send the cells of this column as strings.")
+    assert huge["field"] == f"rows.{id_column}"
+
+
 def test_a_number_beyond_all_floats_is_refused(client: TestClient):
     answer = client.post(
         "/v1/predict", content=b'{"rows": [{"a": 1e999}]}', headers={"Content-Type": "application/json"}
     )
 
     assert answer.status_code == 422
-    assert answer.json()["error"]["problem"].startswith("got a number beyond all floats, expected")
+    assert answer.json()["error"]["problem"].startswith("got a number too large for a float, expected")
 
 
 @pytest.mark.parametrize(
@@ -201,7 +212,7 @@ def test_a_cap_of_another_kind_is_refused(follower: ModelFollower):
     ) as caught:
         settings_for(kind, {"max_texts": 3})
 
-    assert f'of the kind "{kind.name}"' in caught.value.fix
+    assert f'of kind "{kind.name}"' in caught.value.fix
     assert "max_rows" in caught.value.fix
     assert settings_for(kind, {}).max_rows == settings_for(kind, {}).batch_items == 10_000
 
@@ -240,7 +251,7 @@ def test_a_champion_of_another_kind_does_not_take_over(small_models: dict[str, A
             if other == kind:
                 refuse_other_kind(rival.model, served)
             else:
-                with pytest.raises(InputError, match=f'E-SRV-008 model small/1 is of the kind "{other}", and clients'):
+                with pytest.raises(InputError, match=f'E-SRV-008 model small/1 is of kind "{other}", but clients'):
                     refuse_other_kind(rival.model, served)
 
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from tasks.contract.interface import RequestError
 from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.kinds.classify.serve import INTERFACE
-from tasks.serving.faults import RequestError
 from tasks.serving.questions import parse_question
 from tasks.serving.settings import settings_for
 
@@ -30,22 +30,22 @@ def test_texts_come_out_as_they_were_sent():
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        (b"", "the body is not JSON (Expecting value at character 1)."),
+        (b"", "the body is not valid JSON (Expecting value at character 1)."),
         (b'{"texts": ["\xff"]}', "the body is not UTF-8 (at byte 12)."),
         ('{"texts": ["a"]}'.encode("utf-16"), "the body is not UTF-8 (at byte 0)."),
-        ('{"texts": ["a"]}'.encode("utf-8-sig"), "the body is not JSON (Expecting value at character 1)."),
-        (b'{"texts": NaN}', "the body holds NaN, which JSON does not have."),
-        (b'{"texts": [-Infinity]}', "the body holds -Infinity, which JSON does not have."),
-        (b'{"texts": ["a"], "texts": ["b"]}', 'the body has the key "texts" twice.'),
-        (b'{"texts": ["a"]} {}', "the body is not JSON (Extra data at character 18)."),
-        (b'{"texts": ["a\nb"]}', "the body is not JSON (Invalid control character at at character 14)."),
+        ('{"texts": ["a"]}'.encode("utf-8-sig"), "the body is not valid JSON (Expecting value at character 1)."),
+        (b'{"texts": NaN}', "the body contains NaN, which JSON does not allow."),
+        (b'{"texts": [-Infinity]}', "the body contains -Infinity, which JSON does not allow."),
+        (b'{"texts": ["a"], "texts": ["b"]}', 'the body contains the key "texts" twice.'),
+        (b'{"texts": ["a"]} {}', "the body is not valid JSON (Extra data at character 18)."),
+        (b'{"texts": ["a\nb"]}', "the body is not valid JSON (Invalid control character at at character 14)."),
         (b"[" * 200_000, "the body is nested too deeply."),
         (b'{"texts": ' + b"[" * 200_000 + b"]" * 200_000 + b"}", "the body is nested too deeply."),
-        (b"9" * 5_000, "the body holds a number that is too long."),
+        (b"9" * 5_000, "the body contains a number with too many digits."),
         (b'["a"]', "the body is an array, expected an object."),
         (b"null", "the body is null, expected an object."),
-        (b'{"texts": ["\\ud800"]}', "the body holds half a surrogate pair."),
-        (b'{"\\uDC00": 1}', "the body holds half a surrogate pair."),
+        (b'{"texts": ["\\ud800"]}', "the body contains half of a surrogate pair."),
+        (b'{"\\uDC00": 1}', "the body contains half of a surrogate pair."),
     ],
 )
 def test_what_is_no_strict_json_is_refused_with_400(body: bytes, problem: str):

@@ -82,4 +82,4 @@ def test_what_could_not_be_written_is_kept(project: Path, hour: list[int], caplo
     inputs.flush()
 
     assert rows_seen(project, "m/1") == 2
-    assert "What the model saw could not be recorded: Not a directory" in caplog.text
+    assert "The profile of the requests could not be saved: Not a directory" in caplog.text

@@ -3,19 +3,15 @@
 import contextlib
 import http.client
 import json
-import os
 import random
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -30,31 +26,9 @@ from tasks.serving.server import bind, check_access, sole_model
 from tasks.serving.settings import settings_for
 from tasks.tracking import mlflow_client
 from tests.tasks.serving.hostile import hostile_bodies
+from tests.tasks.serving.running import JSON, Server, serving, wait_for_version, wait_until_alive
 
-ROOT = Path(__file__).parents[3]
-JSON = {"Content-Type": "application/json"}
 CAPS = ("poll_s=0.3", "body_timeout_s=1", "max_body_bytes=1000000", "max_texts=50", "max_requests=40", "drain_s=5")
-
-
-@dataclass
-class Server:
-    process: subprocess.Popen
-    port: int
-    log: Path
-
-    def connect(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-
-    def ask(self, body: bytes, *, path: str = "/v1/predict", method: str = "POST", headers: dict = JSON) -> tuple:
-        with contextlib.closing(self.connect()) as connection:
-            connection.request(method, path, body, headers)
-            response = connection.getresponse()
-            return response.status, json.loads(response.read()), dict(response.getheaders())
-
-    def send_raw(self, request: bytes) -> bytes:
-        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as raw:
-            raw.sendall(request)
-            return b"".join(iter(lambda: raw.recv(65536), b""))
 
 
 def read_answer(raw: socket.socket) -> tuple[int, dict]:
@@ -63,42 +37,9 @@ def read_answer(raw: socket.socket) -> tuple[int, dict]:
     return response.status, json.loads(response.read())["error"]
 
 
-@contextlib.contextmanager
-def serving(home: Path, *caps: str) -> Iterator[Server]:
-    command = [sys.executable, "-m", "flows.commands.cli", "serve", "--port", "0"]
-    log = home / "serve.log"
-    with log.open("wb") as stderr:
-        process = subprocess.Popen(
-            [*command, *(part for cap in caps for part in ("--set", cap))],
-            cwd=ROOT,
-            env={**os.environ, "RNNFLOW_HOME": str(home), "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-        )
-    try:
-        line = process.stdout.readline()
-        server = Server(process, int(line.partition("127.0.0.1:")[2].partition("/")[0]), log)
-        assert line == (
-            f"Answering with reviews/1 at http://127.0.0.1:{server.port}/v1/predict; "
-            f"how to ask: http://127.0.0.1:{server.port}/docs\n"
-        )
-        wait_until_alive(server)
-        yield server
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
-def wait_until_alive(server: Server) -> None:
-    """The socket listens before the service does; what arrives meanwhile waits in its queue."""
-    assert server.ask(b"", path="/health", method="GET")[0] == 200
-
-
 @pytest.fixture(scope="module")
 def server(own_home: Path) -> Iterator[Server]:
-    with serving(own_home, *CAPS) as running:
+    with serving(own_home, "reviews/1", *CAPS) as running:
         yield running
 
 
@@ -107,7 +48,7 @@ def lone_server(rivals_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """A server of the test's own, over a project of its own, for what other tests could not go on with."""
     home = shutil.copytree(rivals_home, tmp_path / "home")
     monkeypatch.setenv("RNNFLOW_HOME", str(home))
-    with serving(home, *CAPS) as running:
+    with serving(home, "reviews/1", *CAPS) as running:
         yield running
 
 
@@ -265,13 +206,6 @@ def test_no_request_fails_while_the_champion_changes(lone_server: Server):
     assert min(answers.values()) > 10
 
 
-def wait_for_version(server: Server, label: str) -> None:
-    deadline = time.monotonic() + 20
-    while server.ask(b"", path="/ready", method="GET")[1] != {"status": "ready", "model": label, "problem": None}:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def test_a_champion_that_is_damaged_on_disk_is_not_taken_and_ready_says_why(lone_server: Server):
     now = lone_server.ask(b"", path="/ready", method="GET")[1]["model"].partition("/")[2]
     other = "1" if now == "2" else "2"
@@ -321,8 +255,8 @@ def test_a_port_that_is_taken_costs_no_model():
             bind("127.0.0.1", port)
 
     assert str(caught.value) == (
-        f'E-SRV-002 cannot listen at "127.0.0.1", port {port} (Address already in use).\n'
-        "Fix: stop what listens there, or choose another --port; --port 0 takes a free one."
+        f'E-SRV-002 cannot listen on "127.0.0.1", port {port} (Address already in use).\n'
+        "Fix: stop the process that listens there, or choose another --port; --port 0 picks a free one."
     )
 
 
@@ -332,8 +266,8 @@ def test_beyond_loopback_a_token_is_needed(host: str):
         check_access(host, "")
 
     assert str(caught.value) == (
-        f'E-SRV-001 got host "{host}" without a token: anyone who reaches this machine could ask.\n'
-        'Fix: export RNNFLOW_SERVE_TOKEN="$(openssl rand -hex 24)" and give clients that token, or leave --host out.'
+        f'E-SRV-001 got host "{host}" without a token: anyone who can reach this machine could send requests.\n'
+        'Fix: export RNNFLOW_SERVE_TOKEN="$(openssl rand -hex 24)" and give clients that token, or omit --host.'
     )
     assert check_access(host, "0123456789abcdef") == "0123456789abcdef"
 
@@ -355,7 +289,7 @@ def test_a_token_that_can_be_guessed_or_not_be_sent_is_refused(token: str):
         (
             {"max_text": 3},
             'E-SRV-004 --set max_text: got "3": Extra inputs are not permitted.\n'
-            'Fix: for models of the kind "classify", set one of',
+            'Fix: for models of kind "classify", set one of',
         ),
         ({"max_rows": 3}, 'E-SRV-004 --set max_rows: got "3": Extra inputs are not permitted.\nFix: for models of'),
         ({"max_texts": 0}, 'E-SRV-004 --set max_texts: got "0": Input should be greater than or equal to 1.\nFix: for'),

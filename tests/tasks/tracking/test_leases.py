@@ -72,7 +72,7 @@ def test_a_flow_run_that_another_process_runs_is_refused(project):
     owner = json.loads(lease(project, "a").read_text())
     assert str(caught.value) == (
         f"E-SVC-021 flow run a is already being run, by process {holder.pid} on {owner['host']}.\n"
-        "Fix: let that process end, or stop it; then run this again."
+        "Fix: let that process finish, or stop it; then run this again."
     )
 
 

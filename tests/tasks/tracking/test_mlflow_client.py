@@ -56,7 +56,7 @@ def test_an_artifact_address_that_leads_elsewhere_is_refused(tmp_path, uri):
         mlflow_client.local_artifact(uri, tmp_path)
 
     assert str(caught.value) == (
-        f'E-REG-004 artifact address "{uri}" leads out of {tmp_path}.\n'
+        f'E-REG-004 artifact address "{uri}" points outside {tmp_path}.\n'
         "Fix: register the model again; only files of the project's own store are loaded."
     )
 

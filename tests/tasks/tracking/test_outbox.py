@@ -306,7 +306,7 @@ def test_a_wait_that_is_no_number_is_refused(project, monkeypatch):
         mlflow_client.wait_until_answering()
 
     assert str(caught.value) == (
-        'E-SVC-022 RNNFLOW_MLFLOW_WAIT_S: got "long", expected seconds.\nFix: write 30, or unset it.'
+        'E-SVC-022 RNNFLOW_MLFLOW_WAIT_S: got "long", expected a number of seconds.\nFix: write 30, or unset it.'
     )
 
 

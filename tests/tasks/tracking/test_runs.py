@@ -167,8 +167,8 @@ def test_a_guest_without_a_run_above_it_waits(mlflow_store):
         runs.open_run(GUEST)
 
     assert str(caught.value) == (
-        "E-SVC-023 flow run flow-1 has no MLflow run yet, below which its candidates belong.\n"
-        "Fix: let it go on; `rnnflow sync` sends what waits for it."
+        "E-SVC-023 flow run flow-1 has no MLflow run yet that could hold its candidates' runs.\n"
+        "Fix: let it continue; `rnnflow sync` sends what is pending."
     )
 
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from rnnflow_bits.ingest import BITS
 from rnnflow_bits.labeller import LineLabeller
-from tasks.contract.interface import Caps, FieldError, Interface, Question
+from tasks.contract.interface import Caps, Interface, Question, RequestError
 from tasks.labelled.serve import LabelledAnswer, LabelledService, LabelledState
 
 
@@ -22,12 +22,12 @@ class LineQuestion(Question):
     lines: list[str] = Field(min_length=1)
 
     def check(self, caps: LineCaps) -> None:
-        """Raise FieldError naming the first line that is one too many, or is none."""
+        """Raise RequestError naming the first line that is one too many, or is none."""
         for index, line in enumerate(self.lines):
             if index == caps.max_lines:
-                raise FieldError("lines", f"got more than max_lines = {caps.max_lines} lines.", "send fewer at once.")
+                raise RequestError("lines", f"got more than max_lines = {caps.max_lines} lines.", "send fewer at once.")
             if not re.fullmatch(BITS, line):
-                raise FieldError(f"lines[{index}]", "is no line of 0s and 1s.", "correct it, or leave it out.")
+                raise RequestError(f"lines[{index}]", "is no line of 0s and 1s.", "correct it, or leave it out.")
 
 
 INTERFACE = Interface(

@@ -131,7 +131,7 @@ def test_an_existing_output_is_kept_unless_asked(tmp_path):
     with pytest.raises(InputError) as caught:
         predict_file("reviews", source, output)
 
-    assert str(caught.value) == (f"E-OUT-001 {output}: exists already.\nFix: name another output, or use --overwrite.")
+    assert str(caught.value) == (f"E-OUT-001 {output}: already exists.\nFix: name another output, or use --overwrite.")
     assert output.read_text() == "precious"
     predict_file("reviews", source, output, overwrite=True)
     assert read_output(output).height == 3

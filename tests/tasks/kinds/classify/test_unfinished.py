@@ -162,7 +162,7 @@ def test_a_version_that_is_gone_is_replaced_for_all_rows(
 
     assert (result.model, result.kept_rows) == ("reviews/2", 0)
     assert set(pl.read_csv(tmp_path / "out.csv")["model"]) == {"reviews/2"}
-    assert "Version reviews/1, which answered so far, is gone: all rows are answered anew." in caplog.text
+    assert "Version reviews/1, which answered so far, no longer exists: all rows are answered again." in caplog.text
 
 
 @pytest.mark.parametrize("change", ["input", "model", "column"])

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tasks.contract.interface import RequestError
 from tasks.kinds.detect import serve
 from tasks.kinds.detect.recipe import DETECT
 from tasks.kinds.detect.served_detector import SeriesDetector
-from tasks.serving.faults import RequestError
 from tasks.serving.questions import parse_question
 from tasks.serving.settings import settings_for
 from tests.tasks.kinds.detect.conftest import MORE, WARM_UP, draw_more, unlabelled
@@ -119,8 +119,8 @@ def test_rows_that_were_judged_before_are_seen_and_may_not_change(detector):
     assert refusal(detector, changed, state).code == "E-DET-023"
 
 
-def refusal(detector: SeriesDetector, table: pl.DataFrame, state: list[dict]) -> serve.FieldError:
-    with pytest.raises(serve.FieldError) as caught:
+def refusal(detector: SeriesDetector, table: pl.DataFrame, state: list[dict]) -> RequestError:
+    with pytest.raises(RequestError) as caught:
         ask(detector, table, state=state, return_state=True)
     return caught.value
 
@@ -187,5 +187,5 @@ def test_whatever_a_state_holds_it_is_answered_or_refused(detector, draw, known:
             holder = holder[place]
         holder[place] = draw.draw(ODD)
 
-    with contextlib.suppress(RequestError, serve.FieldError):
+    with contextlib.suppress(RequestError):
         assert ask(detector, table[-1:], state=state, return_state=True)["rows"]

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from tasks.panel.served_table import read_some
-from tasks.prediction.reading_together import read_together
+from tasks.prediction.asked_tables import read_together
 from tests.tasks.kinds.forecast.ramps import Steps, exact_forecaster, ramp
 
 HOURS = Steps(frequency="1h")
