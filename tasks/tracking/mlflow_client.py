@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from tasks.errors import InputError, IntegrityError, ServiceError, quoted
 from tasks.store.artefacts import home
 from tasks.store.fingerprint import digest_of
+from tasks.store.locks import sole_builder
 from tasks.store.names import NAME_PATTERN
 from tasks.tracking.database import ARTIFACT_SCHEME, DATABASE, create_store
 from tasks.tracking.store_failures import does_not_answer, is_refusal, refuses
