@@ -54,7 +54,6 @@ def labels(_: Path) -> Case:
         serving=series_classifier.Serving(
             name="gru",
             source=SequenceSource(path="in.csv", **COLUMNS).model_dump(),
-            channels=("x", "y"),
             max_length=8,
             keep="both",
             temperature=1.0,

@@ -73,7 +73,7 @@ def wait_until_alive(server: Server) -> None:
 
 
 def wait_for_version(server: Server, label: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while server.ask(b"", path="/ready", method="GET")[1] != {"status": "ready", "model": label, "problem": None}:
         assert time.monotonic() < deadline
         time.sleep(0.05)

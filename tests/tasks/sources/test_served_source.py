@@ -75,7 +75,7 @@ def test_the_columns_by_which_rows_of_a_built_in_file_are_chosen_are_not_asked_o
 
 
 def test_models_that_were_registered_without_the_record_read_as_sources_do_by_default():
-    serving = TextServing(name="m", max_length=8, keep="head", temperature=1.0, batch_tokens=100)
+    serving = TextServing(name="m", max_length=8, keep="head", temperature=1.0, batch_steps=100)
 
     assert "source" in dataclasses.asdict(serving)
     assert serving.settings_for(Path("a.csv")).model_dump() == SourceSettings(path="a.csv").model_dump()

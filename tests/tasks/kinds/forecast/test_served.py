@@ -94,18 +94,20 @@ def test_no_request_fails_while_the_champion_changes(home: Path, history: pl.Dat
         connection.close()
 
     with serving(home, "loads/1", *CAPS) as server:
-        threads = [threading.Thread(target=ask_on, args=(server,)) for _ in range(3)]
+        threads = [threading.Thread(target=ask_on, args=(server,)) for _ in range(2)]
         for thread in threads:
             thread.start()
         for version in ("2", "1"):
             promote(f"loads/{version}", reason="to be served")
             wait_for_version(server, f"loads/{version}")
+            assert server.ask(body)[1]["model"] == f"loads/{version}"
         stop.set()
         for thread in threads:
             thread.join()
 
     assert failures == []
-    assert set(answers) == {"loads/1", "loads/2"}
+    assert answers
+    assert answers.keys() <= {"loads/1", "loads/2"}
 
 
 def test_without_mlflow_the_last_champion_of_this_machine_answers(home: Path, history: pl.DataFrame):
