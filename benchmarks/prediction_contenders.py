@@ -39,7 +39,7 @@ class Setup:
     @property
     def num_batch_rows(self) -> int:
         """Rows of a batch that holds, on average, as many real tokens as one of rnnflow's."""
-        lengths = self.classifier.read(_texts_of(self)).length.clip(max=MAX_LENGTH)
+        lengths = self.classifier.read(_texts_of(self)).values["length"].clip(max=MAX_LENGTH)
         return max(1, round(BATCH_TOKENS / lengths.mean()))
 
 

@@ -27,7 +27,7 @@ def does_not_answer(store: str, problem: str) -> ServiceError:
 
 @contextlib.contextmanager
 def passing_over_silence() -> Generator[None]:
-    """End a block early where the store does not answer; what is owed to it is sent later."""
+    """End a block early where the store does not answer; what it missed is sent later."""
     try:
         yield
     except ServiceError as error:

@@ -181,8 +181,8 @@ def test_alpha_shrinks_with_every_decision_on_the_same_rows(challenge, monkeypat
     for number in range(2, 5):
         earlier = {"action": "kept", "challenger": str(number + 10), "reason": "earlier", "actor": "gate"}
         rows = {"holdout": first.holdout, "splits": first.splits, "verdict": first.verdict}
-        draft = ledger.Draft(model="reviews", champion="1", **earlier, **rows)
-        ledger.append(draft, expected=number - 1)
+        who = {"champion": "1", "champion_content": first.champion_content}
+        ledger.append(ledger.Draft(model="reviews", **who, **earlier, **rows), expected=number - 1)
 
     verdict = challenge(PromotionSettings(max_decisions=3)).summary
 

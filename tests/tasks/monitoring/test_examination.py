@@ -39,8 +39,8 @@ def generated_texts(num_rows, *, longest=30, unknown=False, positive=0.5):
 
 def show_texts(registered, texts, labels=None, *, batch="a"):
     classifier = TextClassifier.load(registered.parts)
-    reading = classifier.read(texts)
-    profile = classifier.profile(reading, classifier.score(reading), labels)
+    read = classifier.read(texts)
+    profile = classifier.profile(read, classifier.score(read.sequences), labels)
     record_seen(registered.label, profile, source="predict", batch=batch)
 
 

@@ -178,7 +178,7 @@ def test_a_file_is_predicted_from_and_labels_are_not_asked_for(served, tmp_path,
     assert answers["sequence"].to_list() == expected
     assert answers["model"].to_list() == ["m/3"] * 2
     assert done.describe().startswith(f"{tmp_path / 'answers.csv'}: 2 sequences classified by m/3 (")
-    with pytest.raises(InputError, match="E-OUT-004 this model reads numbers, but a column of texts"):
+    with pytest.raises(InputError, match="E-OUT-004 this model reads numbers, but a text or label column"):
         predict.predict_file("m", tmp_path / "a.csv", tmp_path / "b.csv", text_column="body")
     with pytest.raises(InputError, match="E-OUT-001"):
         predict.predict_file("m", tmp_path / REGISTRATION.EXAMPLE, tmp_path / "answers.csv")
