@@ -92,7 +92,7 @@ def test_its_artifacts_say_what_came_out(page: Page, place: Place, run: str):
     pages.open_run(page, place.prefect, RUN)
     page.get_by_role("tab", name="Artifacts").click()
 
-    expect(pages.artifact_card(page, "verdict")).to_contain_text("first: no champion yet")
+    expect(pages.artifact_card(page, "verdict")).to_contain_text("first: becomes champion")
     expect(pages.artifact_card(page, "summary")).to_contain_text("was registered as tickets version 1")
     pages.artifact_card(page, "verdict").scroll_into_view_if_needed()
     take_screen(page, "artifacts")
@@ -113,6 +113,7 @@ def test_a_link_leads_from_the_run_to_its_metrics_and_plots_in_mlflow(page: Page
     pages.close_assistant(page)
     expect(page.get_by_text("Finished", exact=True)).to_be_visible()
     assert 0 < pages.metric_of(page, "test/accuracy") <= 1
+    expect(page.get_by_role("link", name="tickets", exact=True).last).to_be_visible()
     take_screen(page, "mlflow-run")
 
     width, height = pages.open_plot(page, "losses.png")
@@ -139,7 +140,7 @@ def test_the_registered_model_is_champion_in_mlflow(page: Page, place: Place, ru
     page.get_by_role("link", name="Version 1").click()
     expect(page.get_by_text('load_model("models:/tickets@champion")')).to_be_visible()
     take_screen(page, "mlflow-model")
-    page.get_by_role("link", name=re.compile("^(gru|lstm)$")).first.click()
+    page.get_by_role("link", name=RUN, exact=True).first.click()
     expect(page.get_by_text("Prefect flow run")).to_be_visible()
 
 
