@@ -260,6 +260,13 @@ def test_a_port_that_is_taken_costs_no_model():
     )
 
 
+def test_parts_of_an_answer_are_sent_without_waiting_for_one_another():
+    with bind("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org", ""])
 def test_beyond_loopback_a_token_is_needed(host: str):
     with pytest.raises(InputError) as caught:
