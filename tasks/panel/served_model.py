@@ -1,5 +1,6 @@
 """A registered model that takes a table: MLflow runs this file wherever it is loaded, without this repository."""
 
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -19,9 +20,13 @@ class ServedPanelModel(PythonModel):
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame) -> pd.DataFrame:  # noqa: ARG002  # ty: ignore[incompatible-method-override] (MLflow needs no `params`)
         """Answer a table with the columns that the model was trained on, the label aside.
 
-        Raises InputError, as the reading of the training rows did.
+        What was done to its rows is said by warnings. Raises InputError, as the reading of the training rows did.
         """
-        return self.labeller.answer_frame(model_input).to_pandas()
+        notes: list[str] = []
+        answers = self.labeller.answer_frame(model_input, notes=notes)
+        for note in notes:
+            warnings.warn(note, stacklevel=2)
+        return answers.to_pandas()
 
 
 set_model(ServedPanelModel())

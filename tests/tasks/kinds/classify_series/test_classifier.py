@@ -1,5 +1,6 @@
 """The served classifier: raw tables in, one answer per sequence out, equal to what was evaluated."""
 
+import dataclasses
 import json
 import types
 from pathlib import Path
@@ -65,6 +66,20 @@ def as_pyfunc(labeller: SequenceLabeller) -> types.SimpleNamespace:
         unwrap_python_model=lambda: types.SimpleNamespace(labeller=labeller),
         predict=lambda table: labeller.answer_frame(pl.from_pandas(table)).to_pandas(),
     )
+
+
+def test_what_is_done_to_rows_is_said_by_warnings_where_mlflow_serves(served):
+    from tasks.panel.served_model import ServedPanelModel
+
+    labeller, model = SequenceLabeller.load(served[0]), ServedPanelModel()
+    sorting = dataclasses.replace(labeller.serving, source={**labeller.serving.source, "unsorted": "sort"})
+    model.labeller = dataclasses.replace(labeller, serving=sorting)
+    table = draw_table(4).drop("label")
+
+    with pytest.warns(UserWarning, match="sorted"):
+        answers = model.predict(None, table.reverse().to_pandas())
+
+    assert pl.from_pandas(answers).reverse().equals(labeller.answer_frame(table))
 
 
 def test_a_raw_table_gets_one_answer_per_sequence_in_its_order(served):
