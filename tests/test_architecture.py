@@ -30,6 +30,7 @@ ROOM_ORDER = (
     {"tasks.store", "tasks.statistics"},
     {"tasks.tracking"},
     {"tasks.registry", "tasks.sources"},
+    {"tasks.discovery"},
     {"tasks.promotion"},
     {"tasks.contract"},
     {"tasks.reporting", "tasks.panel"},

@@ -10,6 +10,8 @@ from typing import Any, Protocol, TypeVar
 
 from tasks.contract.interface import Answered, Interface
 from tasks.contract.profile import Watch
+from tasks.discovery.draft import Draft
+from tasks.discovery.seen import Seen
 
 ModelT = TypeVar("ModelT")
 
@@ -80,3 +82,10 @@ class MonitorModule(Protocol):
     @property
     def WATCH(self) -> Watch:  # noqa: N802
         """What is counted, and under which words."""
+
+
+class DraftsModule(Protocol):
+    """What was seen of some files to a recipe."""
+
+    def draft(self, seen: Seen) -> Draft:
+        """Propose a recipe, or say what the files lack for one of this kind."""

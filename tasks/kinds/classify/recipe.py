@@ -67,4 +67,5 @@ CLASSIFY = Kind(
     warm_start=LazyModule("tasks.text.warm_start"),
     serve=LazyModule("tasks.kinds.classify.serve", "SERVICE"),
     monitor=LazyModule("tasks.labelled.profile"),
+    drafts=LazyModule("tasks.kinds.classify.drafts"),
 )

@@ -70,4 +70,5 @@ CLASSIFY_SERIES = Kind(
     warm_start=LazyModule("tasks.kinds.classify_series.warm_start"),
     monitor=LazyModule("tasks.kinds.classify_series.profile"),
     serve=LazyModule("tasks.kinds.classify_series.serve"),
+    drafts=LazyModule("tasks.kinds.classify_series.drafts"),
 )

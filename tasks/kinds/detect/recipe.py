@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from rnnmodels.config import Optimization
-from tasks.contract.kind import Kind, modules_in
+from tasks.contract.kind import Kind, LazyModule, modules_in
 from tasks.contract.recipe import Recipe
 from tasks.kinds.detect.baseline import BASELINES, DetectionBaselineSettings
 from tasks.kinds.detect.encode import LevelSettings
@@ -60,4 +60,9 @@ class DetectRecipe(Recipe):
     )
 
 
-DETECT = Kind(name="detect", recipe=DetectRecipe, **modules_in("tasks.kinds.detect"))
+DETECT = Kind(
+    name="detect",
+    recipe=DetectRecipe,
+    drafts=LazyModule("tasks.kinds.detect.drafts"),
+    **modules_in("tasks.kinds.detect"),
+)

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from rnnmodels.config import Optimization
 from rnnmodels.forecasters.forecast_config import ForecastArchitecture, ForecastTraining
-from tasks.contract.kind import Kind, modules_in
+from tasks.contract.kind import Kind, LazyModule, modules_in
 from tasks.contract.recipe import Recipe
 from tasks.kinds.forecast.baseline import BASELINES, ForecastBaselineSettings
 from tasks.kinds.forecast.encode import ScaleSettings
@@ -46,4 +46,9 @@ class ForecastRecipe(Recipe):
     )
 
 
-FORECAST = Kind(name="forecast", recipe=ForecastRecipe, **modules_in("tasks.kinds.forecast"))
+FORECAST = Kind(
+    name="forecast",
+    recipe=ForecastRecipe,
+    drafts=LazyModule("tasks.kinds.forecast.drafts"),
+    **modules_in("tasks.kinds.forecast"),
+)

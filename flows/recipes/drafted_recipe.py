@@ -1,0 +1,114 @@
+"""A recipe from a look at some files: the kind that fits best drafts it, and answers are worked in one by one."""
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.recipes.recipe_file import assign
+from tasks.discovery.draft import Choice, Draft, Question, Setting
+from tasks.discovery.files import find
+from tasks.discovery.seen import Seen, look
+from tasks.errors import InputError, quoted
+from tasks.kinds import DEFAULT, all_kinds
+from tasks.sources.inputs import suffixes_of
+
+ANSWERED = "as you said"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drafted:
+    """A draft of the best kind, what was seen, and the kinds that would fit as well, the best first."""
+
+    name: str
+    path: str
+    seen: Seen
+    draft: Draft
+    others: tuple[Draft, ...]
+
+    @property
+    def questions(self) -> list[Question]:
+        """What is still to be answered."""
+        return list(self.draft.questions)
+
+    def as_table(self) -> dict:
+        """The recipe as TOML has it; of a question that is open the likeliest answer."""
+        table: dict = {"name": self.name, "kind": self.draft.kind}
+        for key, value in self.settings():
+            assign(table, tuple(key.split(".")), value)
+        return table
+
+    def settings(self) -> Iterator[tuple[str, object]]:
+        """Keys and values; of an open question the likeliest answer."""
+        if not any(one.key == "source.dataset" for one in self.draft.settings):
+            yield "source.dataset", "files"
+        yield "source.path", self.path
+        for finding in self.draft.findings:
+            found = finding.choices[0].settings if isinstance(finding, Question) else {finding.key: finding.value}
+            yield from ((key, value) for key, value in found.items() if key and value is not None)
+
+
+def draft_recipe(location: str, *, given: Mapping[str, object], kind: str = "", name: str = "") -> Drafted:
+    """Look at files and draft a recipe of the kind that fits best, or of the given one.
+
+    `given` are settings by key, such as `source.label_column`; None leaves one out. Raises InputError: E-NEW-001 for
+    files of no kind, and what `find` and `look` raise.
+    """
+    found = find(location)
+    seen = look(found, given)
+    drafts = [one.drafts.load().draft(seen) for one in all_kinds().values() if one.drafts is not None]
+    fitting = sorted((one for one in drafts if not one.lacks), key=lambda one: -one.fit)
+    chosen = [one for one in fitting if not kind or one.kind == kind]
+    if not chosen:
+        raise _of_no_kind(location, seen, [one for one in drafts if not kind or one.kind == kind])
+    draft = dataclasses.replace(chosen[0], findings=tuple(_with_given(chosen[0], given)))
+    others = tuple(one for one in fitting if one.kind != draft.kind)
+    return Drafted(name=name or name_of(location), path=found.location, seen=seen, draft=draft, others=others)
+
+
+def answered(given: Mapping[str, object], choice: Choice) -> dict[str, object]:
+    """The given settings with those of an answer."""
+    return {**given, **choice.settings}
+
+
+def name_of(location: str) -> str:
+    """A recipe's name after its file, or after the folder of several."""
+    parts = [part for part in re.split(r"[/\\]", location.split("?")[0]) if part and not re.search(r"[*?\[]", part)]
+    last = parts[-1] if parts else DEFAULT
+    ending = "".join(suffixes_of(last))
+    stem = last[: len(last) - len(ending)] if ending and not Path(last).is_dir() else last
+    plain = re.sub(r"[^\w.-]+", "-", stem, flags=re.ASCII).strip("-._")
+    return (plain or "data")[:64]
+
+
+def _with_given(draft: Draft, given: Mapping[str, object]) -> Iterator[Setting | Question]:
+    used: set[str] = set()
+    for finding in draft.findings:
+        keys = [key for choice in finding.choices for key in choice.settings] if isinstance(finding, Question) else [finding.key]
+        said = [key for key in dict.fromkeys(keys) if key in given]
+        if not said:
+            yield finding
+        yield from (_said(key, given[key]) for key in said if key not in used and given[key] is not None)
+        used |= set(said)
+    yield from (_said(key, value) for key, value in given.items() if key not in used and value is not None)
+
+
+def _said(key: str, value: object) -> Setting:
+    return Setting(key=key, value=value, why=ANSWERED)
+
+
+def _of_no_kind(location: str, seen: Seen, drafts: list[Draft]) -> InputError:
+    what = f"is {seen.what}" if seen.what else f"has the columns {_listed(seen)}" if seen.columns else "holds no table"
+    lacks = "; ".join(f"{one.kind}: {one.lacks}" for one in drafts)
+    fix = (
+        "name what is meant, as in --set source.text_columns=body --set source.label_column=queue."
+        if seen.columns
+        else "give a table, or a folder of texts for each class."
+    )
+    return InputError("E-NEW-001", f"{what}, which fits no kind of problem. {lacks}.", fix=fix, file=location)
+
+
+def _listed(seen: Seen) -> str:
+    names = [quoted(name) for name in seen.columns]
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")  # noqa: PLR2004

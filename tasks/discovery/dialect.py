@@ -1,0 +1,210 @@
+"""How the text of a table is written: its encoding, what separates fields, whether there are quotes and a header.
+
+A reading must hold for nearly all lines and leave cells that make sense; where two do, both are told.
+"""
+
+import codecs
+import csv
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tasks.discovery.draft import Choice, Question, Setting
+from tasks.errors import InputError, printable, quoted
+from tasks.sources.decoding import BYTE_ORDER_MARKS
+from tasks.sources.encodings import SAMPLE_BYTES, propose_encodings
+
+DELIMITERS = (",", ";", "\t", "|")
+NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+SNIFFED_CHARS = 400_000
+SNIFFED_RECORDS = 4_000
+# Of the lines must have as many fields as most have.
+ALIKE = 0.95
+# Of the cells may look cut at a wrong place.
+MOST_ODD = 0.05
+SHOWN = 40
+MAX_NAME_CHARS = 80
+
+NUMBER = re.compile(r"[+-]?(\d[\d .,'’]*|[.,]\d+)([eE][+-]?\d+)?%?")
+TIME = re.compile(r"\d{1,4}[-/.:]\d{1,2}([-/.:]\d{1,4})?([T ]\d{1,2}:\d{2}.*)?|.*\d{1,2}:\d{2}(:\d{2})?.*")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How lines are cut: the delimiter, whether quotes are marks, and the lines that begin with `comment` left out."""
+
+    delimiter: str
+    is_quoted: bool = True
+    comment: str = ""
+    records: list[list[str]] = field(default_factory=list, compare=False)
+    findings: tuple[Setting | Question, ...] = field(default=(), compare=False)
+
+
+def decode_head(head: bytes, place: str) -> tuple[str, list[Setting | Question]]:
+    """The text of a file's beginning, and its encoding where it is another than UTF-8.
+
+    Raises InputError (E-NEW-003) for what is no text.
+    """
+    mark = next((name for mark, name in BYTE_ORDER_MARKS if head.startswith(mark)), None)
+    if mark == "UTF-16":
+        return codecs.getincrementaldecoder("utf-16")().decode(head), [Setting(key="source.encoding", value="utf-16")]
+    if b"\0" in head[:SAMPLE_BYTES]:
+        raise InputError(
+            "E-NEW-003", "is neither a text nor a table.", fix="write CSV, JSON Lines or Parquet.", file=place
+        )
+    try:
+        return codecs.getincrementaldecoder("utf-8-sig")().decode(head), []
+    except UnicodeDecodeError as error:
+        sample = head[max(0, error.start - SAMPLE_BYTES // 2) :][:SAMPLE_BYTES]
+        proposed = propose_encodings(sample) or propose_encodings(head)
+    if not proposed or proposed[0] == "utf-8":
+        fix = "clean the file, or convert it to UTF-8 and look again."
+        raise InputError("E-NEW-003", "is in an encoding that cannot be told.", fix=fix, file=place)
+    texts = {name: head.decode(name, "replace") for name in proposed}
+    if len(proposed) == 1 or len(set(texts.values())) == 1:
+        return texts[proposed[0]], [Setting(key="source.encoding", value=proposed[0], why="not UTF-8")]
+    at = next(i for i, pair in enumerate(zip(*texts.values(), strict=False)) if len(set(pair)) > 1)
+    choices = tuple(
+        Choice(settings={"source.encoding": name}, means=_excerpt(text, at)) for name, text in texts.items()
+    )
+    return texts[proposed[0]], [Question(text="which of these is spelled right?", choices=choices)]
+
+
+def find_dialect(text: str, *, given: str | None, is_whole: bool) -> Dialect:
+    """How a table is cut into fields; `given` is a delimiter that is known."""
+    sample = text[:SNIFFED_CHARS]
+    if len(sample) < len(text) or not is_whole:
+        sample = sample[: sample.rfind("\n") + 1]
+    lines = sample.splitlines(keepends=True)
+    comment = next((mark for mark in "#%" if lines and lines[0].startswith(mark)), "")
+    lines = [line for line in lines if not (comment and line.startswith(comment))]
+    readings = [
+        dialect
+        for delimiter in ((given,) if given else DELIMITERS)
+        if (dialect := _read_as(lines, delimiter, comment)) is not None
+    ]
+    scored = [(dialect, *_judge(dialect.records)) for dialect in readings]
+    fitting = [one for one in scored if one[1] > 1 and one[2] >= ALIKE]
+    plausible = [one for one in fitting if one[3] <= MOST_ODD]
+    if len(plausible) > 1 and min(one[3] for one in plausible) == 0:
+        plausible = [one for one in plausible if one[3] == 0]
+    best = sorted(plausible or fitting, key=lambda one: (one[3], -one[1]))
+    if not best:
+        return _single_column(readings, comment)
+    chosen, others = best[0][0], [one[0] for one in best[1:] if one in plausible]
+    findings: list[Setting | Question] = []
+    if others:
+        findings.append(_delimiter_question([chosen, *others]))
+    return Dialect(chosen.delimiter, chosen.is_quoted, comment, chosen.records, tuple(findings))
+
+
+def find_header(records: Sequence[Sequence[str]]) -> bool | None:
+    """Whether the first record names columns; None where that cannot be told."""
+    first, rest = records[0], records[1:]
+    cells = [cell.strip() for cell in first]
+    if not rest:
+        return None
+    if _counts_up(cells):
+        return True
+    if any(NUMBER.fullmatch(cell) or TIME.fullmatch(cell) for cell in cells):
+        return False
+    columns = list(zip(*(row for row in rest if len(row) == len(first)), strict=True))
+    recurs = any(cell and len(set(column)) < len(column) and cell in column for cell, column in zip(cells, columns, strict=False))
+    if recurs:
+        return False
+    if any(_is_measured(column) for column in columns):
+        return True
+    if any(len(cell) > MAX_NAME_CHARS or cell.count(" ") > 4 for cell in cells):  # noqa: PLR2004 (a sentence)
+        return False
+    named = [cell for cell in cells if cell]
+    looks_like_names = len(set(named)) == len(named) and all(re.fullmatch(r"[\w .\-/()%°\[\]]+", cell) for cell in named)
+    lengths = sum(len(cell) for row in rest for cell in row) / max(1, sum(len(row) for row in rest))
+    return True if looks_like_names and lengths > 2 * max(len(cell) for cell in cells) else _knows(cells)
+
+
+def _knows(cells: Sequence[str]) -> bool | None:
+    from tasks.discovery.words import is_known
+
+    return True if any(is_known(cell) for cell in cells) else None
+
+
+def _counts_up(cells: Sequence[str]) -> bool:
+    """Whether a line holds years or steps one after another, as a header of a table with a series per row does."""
+    digits = [int(cell) for cell in cells if cell.isdecimal()]
+    steps = {after - before for before, after in zip(digits, digits[1:], strict=False)}
+    return len(digits) >= 4 and len(digits) >= len(cells) - 5 and steps == {1}  # noqa: PLR2004
+
+
+def _is_measured(column: Sequence[str]) -> bool:
+    filled = [cell.strip() for cell in column if cell.strip()]
+    found = sum(bool(NUMBER.fullmatch(cell) or TIME.fullmatch(cell)) for cell in filled)
+    return bool(filled) and found >= ALIKE * len(filled)
+
+
+def _read_as(lines: Sequence[str], delimiter: str, comment: str) -> Dialect | None:
+    unquoted = [line.rstrip("\r\n").split(delimiter) for line in lines[:SNIFFED_RECORDS] if line.strip()]
+    quoted_records = _quoted(lines, delimiter)
+    if quoted_records is None:
+        return Dialect(delimiter, False, comment, unquoted) if unquoted else None
+    num_fields, alike, _ = _judge(unquoted)
+    # Quotes that join lines, each of which is whole by itself, are marks of speech.
+    joins = any("\n" in cell for row in quoted_records for cell in row)
+    if joins and num_fields > 1 and alike == 1 and any('"' in cell for row in unquoted for cell in row):
+        return Dialect(delimiter, False, comment, unquoted)
+    return Dialect(delimiter, True, comment, quoted_records)
+
+
+def _quoted(lines: Sequence[str], delimiter: str) -> list[list[str]] | None:
+    """Records as the reader of the house has them; None where quotes are not those of CSV."""
+    records = []
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    try:
+        for record in reader:
+            if any(cell.strip() for cell in record):
+                records.append(record)
+            if len(records) == SNIFFED_RECORDS:
+                break
+    except csv.Error as error:
+        # The last record of a sample may be cut.
+        is_cut = str(error).startswith("unexpected end of data") and len(lines) - reader.line_num < 1
+        return records if is_cut and len(records) > len(lines) // 2 else None
+    return records
+
+
+def _judge(records: Sequence[Sequence[str]]) -> tuple[int, float, float]:
+    """Fields of most records, the share of records that have as many, and the share of cells that look cut wrongly."""
+    if not records:
+        return 1, 0.0, 1.0
+    counts = Counter(len(record) for record in records)
+    num_fields, num_alike = counts.most_common(1)[0]
+    alike = num_alike / len(records) if len(records[0]) == num_fields else 0.0
+    cells = [cell for record in records for cell in record if cell]
+    odd = sum(bool(re.search(r"\S[;|\t]\S|\d[;|\t]|[;|\t]\d", cell)) or _is_torn(cell) for cell in cells)
+    return num_fields, alike, odd / max(1, len(cells))
+
+
+def _is_torn(cell: str) -> bool:
+    """Whether commas without a space after them join what are not digits of one number."""
+    return cell.count(",") > 0 and NUMBER.fullmatch(cell) is None and re.search(r"[\d:],[\d\-.]|^\d+,\w", cell) is not None
+
+
+def _single_column(readings: Sequence[Dialect], comment: str) -> Dialect:
+    records = next((one.records for one in readings if one.delimiter == "|"), readings[0].records if readings else [])
+    return Dialect(",", True, comment, records)
+
+
+def _delimiter_question(dialects: Sequence[Dialect]) -> Question:
+    choices = tuple(
+        Choice(
+            settings={"source.delimiter": one.delimiter},
+            means=f"{NAMES[one.delimiter]}: {' | '.join(printable(cell) for cell in one.records[-1])[:SHOWN]}",
+        )
+        for one in dialects
+    )
+    return Question(text="what separates the fields?", choices=choices)
+
+
+def _excerpt(text: str, at: int) -> str:
+    around = text[max(0, at - SHOWN // 2) : at + SHOWN // 2]
+    return quoted(" ".join(around.split()))

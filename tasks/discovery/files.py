@@ -1,0 +1,238 @@
+"""What a path leads to: one table, several of one form, or documents in folders; and the first bytes of a table."""
+
+import glob
+import os
+import posixpath
+import tarfile
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from tasks.errors import InputError, quoted
+from tasks.sources.decoding import DECOMPRESSORS, parsing
+from tasks.sources.inputs import COMPRESSIONS, SHORT_SUFFIXES, is_hidden, suffixes_of
+
+MIB = 2**20
+# A table up to this size is looked at as a whole, of a larger one its beginning.
+WHOLE_BYTES = 32 * MIB
+HEAD_BYTES = 8 * MIB
+MAX_NAMES = 200_000
+MAX_DOCUMENTS = 500
+DOCUMENT_BYTES = 20_000
+ARCHIVES = (".zip", ".tar")
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".ts", ".json", ".tab", ".dat", ".data")
+UNREADABLE = {
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "a spreadsheet; save the sheet as CSV"),
+    **dict.fromkeys((".feather", ".arrow", ".orc", ".avro"), "a table in a form that is not read; write Parquet"),
+    **dict.fromkeys((".db", ".sqlite", ".sql"), "a database; export the table as CSV"),
+    **dict.fromkeys((".mat", ".npy", ".npz", ".pkl", ".h5"), "an array; write CSV or Parquet"),
+    **dict.fromkeys((".rar", ".7z"), "an archive that is not opened; unpack it"),
+    ".arff": "ARFF; write CSV",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Files that are looked at.
+
+    location: what a recipe names. names: of all files or members, folders included. name: that of the file whose
+    beginning is `head`. num_bytes: of all tables together, without compression. documents: some, by their names.
+    """
+
+    location: str
+    names: tuple[str, ...]
+    name: str = ""
+    path: Path | None = None
+    head: bytes = b""
+    is_whole: bool = True
+    num_bytes: int = 0
+    num_tables: int = 0
+    documents: tuple[tuple[str, bytes], ...] = ()
+
+
+def find(location: str) -> Found:
+    """Look at what a location names.
+
+    Raises InputError: E-SRC-001 for nothing, E-NEW-003 for what no setting reads, E-SRC-006 for a folder of neither.
+    """
+    path = Path(location).expanduser()
+    if path.is_dir():
+        return _in_folder(location, path)
+    if path.is_file():
+        suffix = suffixes_of(path.name)[0]
+        return _in_archive(location, path) if suffix in ARCHIVES else _single(location, path)
+    if glob.has_magic(location):
+        paths = [Path(name) for name in sorted(glob.glob(location, recursive=True)) if not is_hidden(Path(name).name)]
+        files = [one for one in paths if one.is_file()]
+        if files:
+            return _tables(location, files)
+        if paths:
+            return _documents(location, paths[0].parent, paths)
+    raise InputError("E-SRC-001", "does not exist.", fix="check the path.", file=location)
+
+
+def _single(location: str, path: Path) -> Found:
+    _refuse_unreadable(path.name, path)
+    head, is_whole, num_bytes = read_head(path)
+    return Found(
+        location=location,
+        names=(path.name,),
+        name=path.name,
+        path=path,
+        head=head,
+        is_whole=is_whole,
+        num_bytes=num_bytes,
+        num_tables=1,
+    )
+
+
+def read_head(path: Path) -> tuple[bytes, bool, int]:
+    """The beginning of a file without its compression, whether that is all, and how many bytes there are in about."""
+    compression = suffixes_of(path.name)[1]
+    with parsing(path, code="E-ARC-006", what="is damaged or cut off"), path.open("rb") as file:
+        stream = DECOMPRESSORS[compression](file)
+        head = stream.read(WHOLE_BYTES + 1)
+        if len(head) <= WHOLE_BYTES:
+            return head, True, len(head)
+        consumed = file.tell()
+    size = path.stat().st_size
+    return head[:HEAD_BYTES], False, size if not compression else size * len(head) // max(1, consumed)
+
+
+def _in_folder(location: str, folder: Path) -> Found:
+    names = []
+    for parent, _, files in os.walk(folder):
+        here = Path(parent).relative_to(folder).as_posix().removeprefix(".")
+        names += [posixpath.join(here, name) for name in files if not is_hidden(posixpath.join(here, name))]
+        if len(names) > MAX_NAMES:
+            break
+    tables = _of_commonest_form(names)
+    if len(tables) * 2 > len(names):
+        suffix = "".join(suffixes_of(tables[0]))
+        depths = {name.count("/") for name in tables}
+        pattern = "/".join(["*"] * min(depths)) if len(depths) == 1 else "**"
+        pattern = posixpath.join(location, pattern, f"*{suffix}")
+        return _tables(pattern, sorted(folder / name for name in tables))
+    return _documents(location, folder, [folder / name for name in sorted(names)])
+
+
+def _tables(location: str, files: Sequence[Path]) -> Found:
+    _refuse_unreadable(files[0].name, files[0])
+    head, is_whole, num_bytes = read_head(files[0])
+    others = sum(one.stat().st_size for one in files[1:])
+    scale = num_bytes / max(1, files[0].stat().st_size)
+    return Found(
+        location=location,
+        names=tuple(one.name for one in files),
+        name=files[0].name,
+        path=files[0],
+        head=head,
+        is_whole=is_whole and len(files) == 1,
+        num_bytes=num_bytes + round(others * scale),
+        num_tables=len(files),
+    )
+
+
+def _documents(location: str, folder: Path, paths: Sequence[Path]) -> Found:
+    files = [one for path in paths for one in ([path] if path.is_file() else sorted(path.rglob("*"))) if one.is_file()]
+    if not files:
+        raise InputError("E-SRC-006", "holds no file.", fix="name a folder of files.", file=location)
+    names = tuple(one.relative_to(folder).as_posix() for one in files)
+    sample = files[:: max(1, len(files) // MAX_DOCUMENTS)]
+    texts = tuple((one.relative_to(folder).as_posix(), _beginning(one)) for one in sample)
+    num_bytes = sum(one.stat().st_size for one in files)
+    return Found(location=location, names=names, documents=texts, num_bytes=num_bytes, path=folder)
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return DECOMPRESSORS.get(suffixes_of(path.name)[1], DECOMPRESSORS[""])(file).read(DOCUMENT_BYTES)
+
+
+def _in_archive(location: str, path: Path) -> Found:
+    with parsing(path, code="E-ARC-006", what="is not an archive, or damaged"):
+        members = _zip_members(path) if suffixes_of(path.name)[0] == ".zip" else _tar_members(path)
+        names, sizes, documents, is_whole = [], {}, [], True
+        for name, num_bytes, data in members:
+            if name is None:
+                is_whole = False
+                break
+            names.append(name)
+            sizes[name] = num_bytes
+            if data is not None:
+                documents.append((name, data))
+    tables = _of_commonest_form(names)
+    if not tables or len(tables) * 2 <= len(names):
+        return Found(
+            location=location,
+            names=tuple(names),
+            documents=tuple(documents[:: max(1, len(documents) // MAX_DOCUMENTS)]),
+            num_bytes=sum(sizes.values()),
+            path=path,
+            is_whole=is_whole,
+        )
+    head = next((data for name, data in documents if name == tables[0]), b"")
+    return Found(
+        location=location,
+        names=tuple(names),
+        name=tables[0],
+        path=path,
+        head=head,
+        is_whole=len(head) == sizes[tables[0]] and len(tables) == 1,
+        num_bytes=sum(sizes[name] for name in tables),
+        num_tables=len(tables),
+    )
+
+
+def _zip_members(path: Path) -> Iterator[tuple[str | None, int, bytes | None]]:
+    """Name, size and beginning of each member; of the last ones the beginning is not read."""
+    left = WHOLE_BYTES
+    with zipfile.ZipFile(path) as archive:
+        entries = [one for one in archive.infolist() if not one.is_dir() and not is_hidden(one.filename)]
+        for entry in islice(entries, MAX_NAMES):
+            data = None
+            if left > 0 and not entry.flag_bits & 1:
+                with archive.open(entry) as opened:
+                    data = opened.read(left)
+                left -= len(data)
+            yield entry.filename, entry.file_size, data
+
+
+def _tar_members(path: Path) -> Iterator[tuple[str | None, int, bytes | None]]:
+    """As for a zip; None ends what is looked at of a large archive."""
+    compression = suffixes_of(path.name)[1]
+    left = WHOLE_BYTES
+    with path.open("rb") as file, tarfile.open(fileobj=DECOMPRESSORS[compression](file), mode="r|") as archive:
+        for entry in archive:
+            opened = archive.extractfile(entry) if entry.isfile() and not is_hidden(entry.name) else None
+            if opened is None:
+                continue
+            data = opened.read(left)
+            left -= len(data)
+            yield posixpath.normpath(entry.name), entry.size, data
+            if left <= 0:
+                yield None, 0, None
+                return
+
+
+def _of_commonest_form(names: Sequence[str]) -> list[str]:
+    """The tables among some names that have the most frequent suffix."""
+    forms = Counter("".join(suffixes_of(name)) for name in names if suffixes_of(name)[0] in TABLES)
+    if not forms:
+        return []
+    commonest = forms.most_common(1)[0][0]
+    return sorted(name for name in names if "".join(suffixes_of(name)) == commonest)
+
+
+def _refuse_unreadable(name: str, path: Path) -> None:
+    suffix, compression = suffixes_of(name)
+    last = compression or suffix
+    what = UNREADABLE.get(suffix) or UNREADABLE.get(last)
+    if what is not None or last in SHORT_SUFFIXES:
+        described, _, remedy = (what or "an archive").partition("; ")
+        raise InputError("E-NEW-003", f"is {described}.", fix=f"{remedy or 'unpack it'}, then look at that.", file=path)
+    if last in COMPRESSIONS and path.stat().st_size == 0:
+        raise InputError("E-SRC-004", f"{quoted(name)} is empty.", fix="fill it.", file=path)

@@ -1,0 +1,73 @@
+"""Which column of a table holds the class of a row, and which its official split."""
+
+from collections.abc import Iterator, Sequence
+
+from tasks.discovery.columns import Column
+from tasks.discovery.draft import Choice, Question, Setting
+from tasks.discovery.seen import Seen
+from tasks.discovery.times import is_clock, read_times
+from tasks.discovery.words import IDS, LABELS, SPLITS, is_named
+from tasks.errors import quoted
+from tasks.sources.label_names import look_of, plain_label
+from tasks.sources.row_checks import SPLIT_NAMES
+
+MAX_NUMBERS = 20
+MIN_ROWS = 4
+SHOWN = 6
+
+
+def find_labels(seen: Seen, *, aside: Sequence[Column], is_wide: bool = False) -> list[Column]:
+    """Columns of classes: those that are called so, or all; `is_wide` finds all whatever they are called."""
+    names = {one.name for one in aside}
+    split = find_split(seen, aside=aside)
+    candidates = [
+        one
+        for one in seen.columns.values()
+        if one.name not in names and one is not split and _may_be_class(one, seen.height)
+    ]
+    called = [one for one in candidates if is_named(one.name, LABELS)]
+    if is_wide or not called:
+        return candidates
+    exactly = [one for one in called if one.name.casefold() in ("label", "labels", "class", "target", "category", "sentiment")]
+    return exactly if len(exactly) == 1 else called
+
+
+def find_split(seen: Seen, *, aside: Sequence[Column]) -> Column | None:
+    """The column of the official split: train, test and the like, and nothing else."""
+    names = {one.name for one in aside}
+    for one in seen.columns.values():
+        contents = {str(value).casefold() for value in one.counts}
+        is_split = {"train", "test"} <= {SPLIT_NAMES.get(value) for value in contents} and contents <= set(SPLIT_NAMES)
+        if one.name not in names and is_split and (is_named(one.name, SPLITS) or len(contents) > 1):
+            return one
+    return None
+
+
+def describe_classes(label: Column, *, is_asked: bool = False) -> Iterator[Setting | Question]:
+    """The classes and their numbers of rows as a comment, and a question where two of them look alike."""
+    if is_asked:
+        return
+    shown = ", ".join(f"{quoted(name)} {count:,}" for name, count in list(label.counts.items())[:SHOWN])
+    more = ", ..." if label.distinct > SHOWN else ""
+    yield Setting(key="", value=None, why=f"{label.distinct} classes: {shown}{more}")
+    looks: dict[str, list[str]] = {}
+    for name in dict.fromkeys(map(plain_label, map(str, label.counts))):
+        looks.setdefault(look_of(name), []).append(name)
+    alike = next((names for names in looks.values() if len(names) > 1), None)
+    if alike:
+        yield Question(
+            text=f"are {' and '.join(map(quoted, alike[:2]))} one class?",
+            choices=(
+                Choice(settings={"source.similar_labels": "merge"}, means="one, and so are others that look alike"),
+                Choice(settings={"source.similar_labels": "keep"}, means="different classes"),
+            ),
+        )
+
+
+def _may_be_class(column: Column, num_rows: int) -> bool:
+    if not column.is_class or num_rows < MIN_ROWS:
+        return False
+    if column.is_number:
+        return column.is_whole and column.distinct <= MAX_NUMBERS
+    is_id = is_named(column.name, IDS) and column.distinct > MAX_NUMBERS
+    return not is_id and not read_times(column) and not is_clock(column)

@@ -1,0 +1,35 @@
+"""Names for the columns of a table without a header line, by what they hold."""
+
+from collections import Counter
+
+import polars as pl
+
+from tasks.discovery.columns import Column, Notation, as_column
+from tasks.discovery.times import is_clock, is_date, read_times
+
+
+def name_columns(frame: pl.DataFrame) -> list[str]:
+    """A name for each column; those that hold the same are numbered."""
+    kinds = [_kind_of(as_column(column.name, column, Notation())) for column in frame.iter_columns()]
+    totals, so_far = Counter(kinds), Counter[str]()
+    names = []
+    for kind in kinds:
+        so_far[kind] += 1
+        names.append(kind if totals[kind] == 1 else f"{kind}_{so_far[kind]}")
+    return names
+
+
+def _kind_of(column: Column) -> str:
+    if column.filled.is_empty():
+        return "empty"
+    if column.is_text:
+        return "text"
+    if is_clock(column):
+        return "clock"
+    if is_date(column):
+        return "date"
+    if column.is_class:
+        return "label"
+    if read_times(column):
+        return "time"
+    return "value" if column.is_number else "name"

@@ -1,0 +1,62 @@
+"""What columns are called, by what they hold; a name is a hint where contents leave a choice, and no proof."""
+
+import re
+
+TEXTS = frozenset(
+    "text body content contents message msg review reviewtext review_text comment comments sentence tweet title headline "
+    "summary description question answer document utterance post abstract subject query phrase article news email "
+    "narrative complaint feedback verbatim".split()
+)
+LABELS = frozenset(
+    "label labels class classes category categories target sentiment y intent polarity topic queue department rating "
+    "overall stars star score emotion type tag language lang outcome stance verdict spam airline_sentiment "
+    "class_index label_text".split()
+)
+TIMES = frozenset(
+    "time timestamp datetime date_time date day ds ts stamp when month year zeit datum dteday fecha quarter week period "
+    "observed_at measured_at created_at utc_timestamp utc time_utc index".split()
+)
+STEPS = frozenset("step steps t time index tick cycle frame instant timestep time_step n no".split())
+IDS = frozenset(
+    "id ids series item_id store item sensor device station site unit machine patient subject sku product shop customer "
+    "meter sequence series_id unique_id name symbol ticker asset pump plant location region".split()
+)
+CHANNELS = frozenset("channel variable metric parameter measure measurement quantity attribute feature signal".split())
+ANOMALIES = frozenset(
+    "anomaly anomalies is_anomaly is_anomalous anomalous outlier is_outlier fault faulty attack label labels failure".split()
+)
+SPLITS = frozenset("split fold set subset partition part dataset".split())
+KNOWN_AHEAD = frozenset(
+    "holiday is_holiday holidays workingday working_day is_working_day weekend is_weekend promo promotion onpromotion "
+    "school_holiday stateholiday schoolholiday event event_flag open".split()
+)
+PARTS = {
+    "year": frozenset("year yr yyyy jahr".split()),
+    "month": frozenset("month mon mnth mm monat".split()),
+    "day": frozenset("day dd dom day_of_month tag".split()),
+    "hour": frozenset("hour hr hh h stunde".split()),
+    "minute": frozenset("minute min mi".split()),
+}
+# Parts of the calendar that a model derives from the time itself.
+CALENDAR = frozenset("season weekday dayofweek day_of_week dow week weekofyear quarter dayofyear doy".split()).union(
+    *PARTS.values()
+)
+ALL = frozenset().union(TEXTS, LABELS, TIMES, STEPS, IDS, CHANNELS, ANOMALIES, SPLITS, KNOWN_AHEAD, CALENDAR, {"value", "values", "v"})
+
+
+def folded(name: str) -> str:
+    """A name as the lists above have it: `Review Text` and `review-text` are `review_text`."""
+    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.strip())
+    return re.sub(r"[^\w]+", "_", parted).strip("_").casefold()
+
+
+def is_named(name: str, words: frozenset[str]) -> bool:
+    """Whether a column is called by one of some words, or by several of which the first or the last is one."""
+    plain = folded(name)
+    parts = plain.split("_")
+    return plain in words or plain.replace("_", "") in words or parts[-1] in words or parts[0] in words
+
+
+def is_known(name: str) -> bool:
+    """Whether a cell is a word by which columns are called."""
+    return is_named(name, ALL)

@@ -1,0 +1,72 @@
+"""Recipes for labelled sequences of numbers, from a look at a table with a row per sequence and step."""
+
+from tasks.discovery.columns import Column
+from tasks.discovery.draft import Draft, Question, Setting
+from tasks.discovery.labels import describe_classes, find_labels, find_split
+from tasks.discovery.seen import Seen
+from tasks.discovery.words import LABELS, is_named
+from tasks.errors import quoted
+from tasks.panel.drafting import see_series
+
+import polars as pl
+
+KIND = "classify-series"
+# Numbers that both default models read in a second on two cores.
+RATE = 100_000
+MIN_PER_CLASS = 3
+
+
+def draft(seen: Seen) -> Draft:
+    """Propose a recipe for labelled sequences."""
+    if seen.format == "ts":
+        return _of_ts_files(seen)
+    if not seen.columns:
+        return Draft(kind=KIND, lacks=f"a table ({seen.what or 'not one'})")
+    for label in seen.chosen("source.label_column") or find_labels(seen, aside=(), is_wide=True):
+        series = see_series(seen, label=label)
+        if series is None or not series.ids or any(one is label for one in series.ids):
+            continue
+        sequences = pl.DataFrame([one.cells for one in series.ids]).with_columns(label.cells.alias("\0label"))
+        names = [one.name for one in series.ids]
+        per_sequence = sequences.group_by(names).agg(pl.col("\0label").n_unique().alias("labels"), pl.col("\0label").first())
+        if per_sequence["labels"].max() != 1 or per_sequence.height < MIN_PER_CLASS * label.distinct:
+            continue
+        split = find_split(seen, aside=(label,))
+        values = [one for one in series.values if one is not label]
+        is_relative = series.reading is not None and series.reading.is_steps
+        called = is_named(label.name, LABELS)
+        counted = Column(label.name, per_sequence["\0label"])
+        findings: tuple[Setting | Question, ...] = (
+            *series.findings,
+            Setting(key="source.label_column", value=label.name, why="one for each sequence"),
+            *([Setting(key="source.split_column", value=split.name)] if split else []),
+            *describe_classes(counted),
+        )
+        return Draft(
+            kind=KIND,
+            fit=0.85 if is_relative and called else 0.75 if called else 0.3,
+            reason=f"{per_sequence.height:,} sequences of numbers, each of one class in {quoted(label.name)}",
+            findings=findings,
+            values=seen.num_rows * len(values),
+            rate=RATE,
+        )
+    return Draft(kind=KIND, lacks="no column holds one class for each sequence of rows")
+
+
+def _of_ts_files(seen: Seen) -> Draft:
+    """Files of the time series classification archive; their channels are numbered."""
+    num_channels = _count_channels(seen.found.head.decode("utf-8", "replace"))
+    keys = {"format": "ts", "id_columns": ["sequence"], "time_columns": ["step"], "time_unit": "step"}
+    keys |= {"value_columns": [f"channel_{number}" for number in range(1, num_channels + 1)]}
+    keys |= {"split_column": "split"} if _names_a_split(seen) else {}
+    found = tuple(Setting(key=f"source.{key}", value=value) for key, value in keys.items())
+    return Draft(kind=KIND, fit=0.9, reason="sequences in .ts files, a class for each", findings=found)
+
+
+def _names_a_split(seen: Seen) -> bool:
+    return any("_train" in name.lower() for name in seen.found.names) and len(seen.found.names) > 1
+
+
+def _count_channels(text: str) -> int:
+    row = next((line for line in text.splitlines() if line.strip() and line.strip()[0] not in "#@%"), "")
+    return max(1, row.count(":"))

@@ -1,0 +1,81 @@
+"""Recipes for anomaly detection, from a look at a table of series or at the archive of a benchmark."""
+
+from collections.abc import Iterator, Sequence
+
+from tasks.discovery.columns import Column
+from tasks.discovery.draft import Draft, Question, Setting
+from tasks.discovery.seen import Seen
+from tasks.discovery.words import ANOMALIES, is_named
+from tasks.errors import plural, quoted
+from tasks.kinds.detect.ingest import LABELS
+from tasks.panel.drafting import Series, see_series
+
+KIND = "detect"
+# Numbers that both default models read in a second on two cores.
+RATE = 60_000
+MIN_ROWS = 60
+MOST_ANOMALOUS = 0.35
+NAB = "labels/combined_windows.json"
+MAX_WINDOW, WARM_UP, TRAIN_SHARE = 144, 0.3, 0.6
+
+
+def draft(seen: Seen) -> Draft:
+    """Propose a recipe for anomaly detection."""
+    if any(name.endswith(NAB) for name in seen.found.names):
+        setting = Setting(key="source.dataset", value="nab", why="the Numenta Anomaly Benchmark")
+        return Draft(kind=KIND, fit=1.0, reason="the archive of the Numenta Anomaly Benchmark", findings=(setting,))
+    label = _find_label(seen)
+    series = see_series(seen, label=label) if seen.columns else None
+    if series is None:
+        return Draft(kind=KIND, lacks="no column holds times, and rows do not look like steps in their order")
+    length = int(series.lengths.max() or 0)  # ty: ignore[invalid-argument-type]
+    if length < MIN_ROWS:
+        return Draft(kind=KIND, lacks=f"the longest series has {plural(length, 'row')}")
+    labelled = f"anomalies in {quoted(label.name)}" if label else "without labels"
+    return Draft(
+        kind=KIND,
+        fit=0.8 if label is not None else 0.4,
+        reason=f"{plural(len(series.values), 'number')} over time in {series.rows['series'].n_unique():,} series, {labelled}",
+        findings=(*series.findings, *_label_settings(label), *_windows(series, seen, length), *_missing(series)),
+        values=seen.num_rows * len(series.values),
+        rate=RATE,
+    )
+
+
+def _find_label(seen: Seen) -> Column | None:
+    """A column of 0 and 1, mostly 0, that is called as labels of anomalies are."""
+    chosen = seen.chosen("source.label_column")
+    columns: Sequence[Column] = chosen or [one for one in seen.columns.values() if is_named(one.name, ANOMALIES)]
+    for one in columns:
+        contents = {str(value).casefold() for value in one.counts}
+        if contents and contents <= {*LABELS} and (chosen or _share(one) <= MOST_ANOMALOUS):
+            return one
+    return None
+
+
+def _share(label: Column) -> float:
+    return sum(count for value, count in label.counts.items() if LABELS[str(value).casefold()]) / label.filled.len()
+
+
+def _label_settings(label: Column | None) -> Iterator[Setting | Question]:
+    if label is not None:
+        why = f"{_share(label):.1%} of the rows are anomalous; for scoring only"
+        yield Setting(key="source.label_column", value=label.name, why=why)
+
+
+def _windows(series: Series, seen: Seen, length: int) -> Iterator[Setting | Question]:
+    """A warm-up, and windows that fit into it."""
+    if not seen.is_whole and series.rows["series"].n_unique() == 1:
+        length = seen.num_rows
+    training = int(WARM_UP * length * TRAIN_SHARE)
+    window = max(1, min(MAX_WINDOW, training // 3))
+    yield Setting(key="split.warm_up", value=WARM_UP, why="share of each series, from its beginning, taken to be ordinary")
+    yield Setting(key="shard.look_back", value=window, why=f"fits {length:,} rows")
+    yield Setting(key="shard.horizon", value=window, why="rows from a forecast to the row that is judged by it")
+
+
+def _missing(series: Series) -> Iterator[Setting | Question]:
+    number, share = series.missing
+    if number:
+        why = f"{plural(number, 'number')} missing ({share:.1%}); a filled row is as ordinary as the one before"
+        yield Setting(key="encode.missing", value="forward", why=why)

@@ -1,0 +1,111 @@
+"""Recipes for forecasts, from a look at a table of series."""
+
+from collections.abc import Iterator
+
+from tasks.discovery.draft import Choice, Draft, Question, Setting
+from tasks.discovery.seen import Seen
+from tasks.errors import plural
+from tasks.panel.drafting import Series, see_series
+from tasks.panel.time_grid import FOLLOWS_IN_SERIES
+
+import polars as pl
+
+KIND = "forecast"
+# Numbers that both default models read in a second on two cores, windows and epochs included.
+RATE = 200_000
+MIN_ROWS = 12
+MOST_OFF_GRID = 0.02
+MONDAY_TO_FRIDAY = 5
+FEW_MISSING = 0.05
+MAX_LOOK_BACK, MAX_HORIZON = 336, 48
+
+
+def draft(seen: Seen) -> Draft:
+    """Propose a recipe for forecasts."""
+    series = see_series(seen) if seen.columns else None
+    if series is None or series.grid is None:
+        return Draft(kind=KIND, lacks="no column holds times, and rows do not look like steps in their order")
+    if series.lengths.max() < MIN_ROWS:  # ty: ignore[unsupported-operator] (there are rows)
+        return Draft(kind=KIND, lacks=f"the longest series has {plural(int(series.lengths.max() or 0), 'row')}")  # ty: ignore[invalid-argument-type]
+    if series.off_grid > MOST_OFF_GRID:
+        return Draft(kind=KIND, lacks=f"{series.off_grid:.0%} of the times are between steps of {series.grid.frequency}")
+    findings: list[Setting | Question] = [*series.findings, *_grid_settings(series), *_windows(series, seen), *_missing(series)]
+    number = series.rows["series"].n_unique()
+    reason = f"{plural(len(series.values), 'number')} over time in {number:,} series of steps of {series.grid.frequency}"
+    return Draft(
+        kind=KIND,
+        fit=0.7 if series.reading is not None else 0.5,
+        reason=reason,
+        findings=tuple(findings),
+        values=seen.num_rows * len(series.values),
+        rate=RATE,
+    )
+
+
+def _grid_settings(series: Series) -> Iterator[Setting | Question]:
+    assert series.grid is not None, "checked by the caller"
+    frequency, holes = series.grid.frequency, _count_holes(series)
+    if _skips_weekends(series):
+        yield Setting(key="source.frequency", value="1bd", why="no Saturdays and Sundays")
+        holidays = _count_business_holes(series)
+        if holidays:
+            yield Setting(key="source.gaps", value="span", why=f'{plural(holidays, "day")} missing; "cut" lets no window span them')
+        return
+    if series.reading is not None and not series.reading.is_steps:
+        yield Setting(key="source.frequency", value=frequency, why=f"the commonest step; {plural(holes, 'step')} missing" if holes else "")
+
+
+def _count_holes(series: Series) -> int:
+    assert series.grid is not None, "checked by the caller"
+    positions = series.grid.positions(series.rows["time"].cast(series.grid.dtype))
+    steps = series.rows.select(pl.when(FOLLOWS_IN_SERIES).then(positions.diff() - 1)).to_series()
+    return int(steps.sum() or 0)
+
+
+def _skips_weekends(series: Series) -> bool:
+    if series.grid is None or series.grid.frequency != "1d" or series.grid.clock == "step":
+        return False
+    weekdays = series.rows["time"].cast(series.grid.dtype).dt.weekday()
+    return series.rows.height >= 2 * MONDAY_TO_FRIDAY and bool((weekdays <= MONDAY_TO_FRIDAY).all())
+
+
+def _count_business_holes(series: Series) -> int:
+    assert series.grid is not None, "checked by the caller"
+    days = series.rows["time"].cast(series.grid.dtype).dt.date()
+    between = pl.select(pl.business_day_count(days.shift(), days)).to_series() - 1
+    return int(series.rows.select(pl.when(FOLLOWS_IN_SERIES).then(between)).to_series().sum() or 0)
+
+
+def _windows(series: Series, seen: Seen) -> Iterator[Setting | Question]:
+    """A horizon and a look-back that fit the lengths."""
+    assert series.grid is not None, "checked by the caller"
+    length = int(series.lengths.median() or 0)  # ty: ignore[invalid-argument-type]
+    if not seen.is_whole and series.rows["series"].n_unique() == 1:
+        length = seen.num_rows
+    season = 5 if _skips_weekends(series) else series.grid.season
+    horizon = max(1, min(season if season > 1 else length // 20, length // 10, MAX_HORIZON))
+    look_back = max(1, min(3 * max(season, horizon), length // 3, MAX_LOOK_BACK))
+    yield Setting(key="split.valid", value=0.1)
+    yield Setting(key="split.test", value=0.2, why="the latest rows")
+    yield Setting(key="shard.look_back", value=look_back, why=f"fits {length:,} steps")
+    yield Setting(key="shard.horizon", value=horizon, why="how many steps are forecast: change it to your need")
+    if season > 1:
+        yield Setting(key="shard.season", value=season, why=f"steps of {series.grid.frequency}")
+
+
+def _missing(series: Series) -> Iterator[Setting | Question]:
+    number, share = series.missing
+    if not number or series.layout == "series_per_row":
+        return
+    if share <= FEW_MISSING:
+        why = f'{plural(number, "number")} missing ({share:.1%}); or "cut"'
+        yield Setting(key="encode.missing", value="forward", why=why)
+        return
+    yield Question(
+        text=f"{share:.0%} of the numbers are missing: what becomes of them?",
+        choices=(
+            Choice(settings={"encode.missing": "cut"}, means="their rows are left out"),
+            Choice(settings={"encode.missing": "forward"}, means="the last number is repeated"),
+            Choice(settings={"encode.missing": "mean"}, means="the mean takes their place"),
+        ),
+    )
