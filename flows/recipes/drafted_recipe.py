@@ -13,8 +13,11 @@ from tasks.discovery.seen import Seen, look
 from tasks.errors import InputError, quoted
 from tasks.kinds import DEFAULT, all_kinds
 from tasks.sources.inputs import suffixes_of
+from tasks.sources.settings import GIB
+from tasks.store import artefacts
 
 ANSWERED = "as you said"
+MAX_DOWNLOAD_BYTES = 4 * GIB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +70,19 @@ def draft_recipe(location: str, *, given: Mapping[str, object], kind: str = "", 
     return Drafted(name=name or name_of(location), path=found.location, seen=seen, draft=draft, others=others)
 
 
+def fetch(location: str) -> str:
+    """The path of a location; what an address names is downloaded into the project first.
+
+    Raises what `download` raises, E-INT-001 aside: its content is not known in advance.
+    """
+    if not location.startswith(("http://", "https://")):
+        return location
+    from tasks.sources.downloads import download_unpinned
+
+    path = download_unpinned(location, artefacts.home() / "data" / "downloads", max_bytes=MAX_DOWNLOAD_BYTES)
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
 def answered(given: Mapping[str, object], choice: Choice) -> dict[str, object]:
     """The given settings with those of an answer."""
     return {**given, **choice.settings}
@@ -74,7 +90,11 @@ def answered(given: Mapping[str, object], choice: Choice) -> dict[str, object]:
 
 def name_of(location: str) -> str:
     """A recipe's name after its file, or after the folder of several."""
-    parts = [part for part in re.split(r"[/\\]", location.split("?")[0]) if part and not re.search(r"[*?\[]", part)]
+    parts = [
+        part
+        for part in re.split(r"[/\\]", location.split("?", maxsplit=1)[0])
+        if part and not re.search(r"[*?\[]", part)
+    ]
     last = parts[-1] if parts else DEFAULT
     ending = "".join(suffixes_of(last))
     stem = last[: len(last) - len(ending)] if ending and not Path(last).is_dir() else last
@@ -85,7 +105,11 @@ def name_of(location: str) -> str:
 def _with_given(draft: Draft, given: Mapping[str, object]) -> Iterator[Setting | Question]:
     used: set[str] = set()
     for finding in draft.findings:
-        keys = [key for choice in finding.choices for key in choice.settings] if isinstance(finding, Question) else [finding.key]
+        keys = (
+            [key for choice in finding.choices for key in choice.settings]
+            if isinstance(finding, Question)
+            else [finding.key]
+        )
         said = [key for key in dict.fromkeys(keys) if key in given]
         if not said:
             yield finding

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from flows.recipes.open_questions import refuse_open_questions
 from flows.recipes.recipe_errors import Origin, explain
 from flows.recipes.recipe_file import assign, locate_recipe, parse_assignment, read_table, suggestion
 from rnnmodels.config import Settings
@@ -39,7 +40,7 @@ def build_recipe(
     """Validate a raw recipe after changing the named fields; to `notes` is added which values have no effect.
 
     A value of the shared training that is given for this run wins over what candidates state in the file.
-    Raises InputError (E-CFG-003, E-CFG-004, E-CFG-006, E-CFG-015, E-NAME-001).
+    Raises InputError (E-CFG-003, E-CFG-004, E-CFG-006, E-CFG-015, E-CFG-019, E-NAME-001).
     """
     kind = _kind_of(table, Origin(path=path))
     defaults = kind.model_fields["candidates"].get_default()
@@ -58,6 +59,7 @@ def build_recipe(
             for own, field in itertools.product(_own_trainings(raw["candidates"]), fields):
                 own.pop(field, None)  # what candidates state themselves
         assign(raw, keys, value)
+    refuse_open_questions(path, raw)
     origin = Origin(path=path, changed={".".join(keys) for keys, _ in assignments})
     shared = raw.pop(SHARED, {})
     validated(kind.training, shared, origin, section=SHARED)

@@ -4,8 +4,10 @@ Needs the standard library only, so that a mistyped name is reported before anyt
 """
 
 import difflib
+import glob
 import itertools
 import re
+import shlex
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +17,10 @@ from tasks.errors import InputError, quoted
 
 SHIPPED = Path(__file__).parent
 MAX_BYTES = 1_000_000
+DATA = frozenset(
+    (*(".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet", ".ts", ".dat", ".data", ".xlsx"),)
+    + (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst")
+)
 
 
 def shipped_recipes() -> dict[str, Path]:
@@ -32,11 +38,14 @@ def describe_recipe(path: Path) -> str:
 def locate_recipe(recipe: str) -> Path:
     """Return the file of a shipped name or of a path.
 
-    Raises InputError (E-CFG-001).
+    Raises InputError: E-CFG-001, and E-CFG-020 for data in place of a recipe.
     """
     if recipe in shipped_recipes():
         return shipped_recipes()[recipe]
     path = Path(recipe)
+    if _holds_data(path, recipe):
+        remedy = f"run: rnnflow new {shlex.quote(recipe)}, then rnnflow train with the recipe that it writes."
+        raise InputError("E-CFG-020", "is data, expected a recipe.", fix=remedy, file=recipe)
     if path.is_file():
         return path
     if path.suffix == ".toml" or len(path.parts) > 1:
@@ -46,6 +55,12 @@ def locate_recipe(recipe: str) -> Path:
         f"no recipe is named {quoted(recipe)}.",
         fix=f"{suggestion(recipe, shipped_recipes(), 'choose one of')}, or give the path of a TOML file.",
     )
+
+
+def _holds_data(path: Path, recipe: str) -> bool:
+    """Tell whether an argument names data rather than a recipe: by its suffix, as a folder, a pattern or an address."""
+    is_data_file = path.is_file() and not DATA.isdisjoint(suffix.lower() for suffix in path.suffixes)
+    return is_data_file or path.is_dir() or glob.has_magic(recipe) or recipe.startswith(("http://", "https://"))
 
 
 def read_table(path: Path) -> dict:

@@ -39,7 +39,9 @@ def as_toml(value: object) -> str:
 
 def describe_choice(choice: Choice) -> str:
     """What to write for an answer, and what it means."""
-    settings = [f"{key.rpartition('.')[2]} = {as_toml(value)}" for key, value in choice.settings.items() if value is not None]
+    settings = [
+        f"{key.rpartition('.')[2]} = {as_toml(value)}" for key, value in choice.settings.items() if value is not None
+    ]
     return f"{' and '.join(settings) or 'remove the line'}: {printable(choice.means)}"
 
 

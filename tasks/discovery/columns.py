@@ -53,8 +53,8 @@ class Column:
     @cached_property
     def counts(self) -> dict[str, int]:
         """How often each content occurs, the most frequent first."""
-        counted = self.filled.value_counts(sort=True)
-        return dict(zip(counted[self.filled.name], counted["count"], strict=True))
+        counted = self.filled.alias("cell").value_counts(sort=True)
+        return dict(zip(counted["cell"], counted["count"], strict=True))
 
     @property
     def distinct(self) -> int:
@@ -111,7 +111,11 @@ class Column:
         """Whether most of it is in a script that puts no spaces between words."""
         sample = self.filled.head(2_000)
         letters = sample.str.len_chars().sum()
-        return bool(letters) and sample.str.count_matches(CJK).sum() > letters / 3 and sample.str.count_matches(r"\s").sum() < letters / 8
+        return (
+            bool(letters)
+            and sample.str.count_matches(CJK).sum() > letters / 3
+            and sample.str.count_matches(r"\s").sum() < letters / 8
+        )
 
     @property
     def is_text(self) -> bool:
@@ -149,7 +153,9 @@ def find_notation(columns: Iterable[pl.Series], *, delimiter: str) -> tuple[Nota
     comma_groups = [one for one in marks if one.comma_groups]
     point_groups = [one for one in marks if one.point_groups]
     if has_comma or any(one.point_groups_and_comma for one in marks):
-        notation = Notation(",", "." if any(one.point_groups_and_comma or one.many_points or one.point_groups for one in marks) else "")
+        notation = Notation(
+            ",", "." if any(one.point_groups_and_comma or one.many_points or one.point_groups for one in marks) else ""
+        )
         return notation, _written(notation, marks)
     if any(one.many_commas or one.comma_groups_and_point for one in comma_groups) or (
         comma_groups and any(one.point_decimals for one in marks)
@@ -182,7 +188,9 @@ class _Marks:
         self.many_points = self._any(digits, r"^[+-]?\d{1,3}[.]\d{3}[.]\d{3}")
         self.point_groups = self._any(digits, r"^[+-]?[1-9]\d{0,2}([.]\d{3})+$")
         is_group = digits.str.contains(GROUPS.format(",", "[.]"))
-        self.comma_decimals = bool((digits.str.contains(DECIMAL_COMMA) & ~is_group).any()) or self._any(digits, r"^[+-]?0,\d+$")
+        self.comma_decimals = bool((digits.str.contains(DECIMAL_COMMA) & ~is_group).any()) or self._any(
+            digits, r"^[+-]?0,\d+$"
+        )
         self.point_decimals = self._any(digits, r"^[+-]?\d*[.]\d+$")
         points = digits.filter(digits.str.contains(r"[.]"))
         self.only_threes = points.len() > 0 and bool(points.str.contains(THREE).all())
@@ -210,9 +218,15 @@ def _written(notation: Notation, marks: Sequence[_Marks]) -> list[Setting | Ques
 def _ask(example: str, mark: str, first: Notation, second: Notation) -> Question:
     def choice(notation: Notation) -> Choice:
         groups = notation.thousands == mark
-        settings: Mapping[str, object] = {"source.thousands": notation.thousands or None, "source.decimal": notation.decimal}
+        settings: Mapping[str, object] = {
+            "source.thousands": notation.thousands or None,
+            "source.decimal": notation.decimal,
+        }
         shown = example.replace(mark, "" if groups else ".")
-        return Choice(settings=settings, means=f"the number {shown}, {mark!r} {'parts thousands' if groups else 'is the decimal mark'}")
+        return Choice(
+            settings=settings,
+            means=f"the number {shown}, {mark!r} {'parts thousands' if groups else 'is the decimal mark'}",
+        )
 
     return Question(text=f"which number is {quoted(example)}?", choices=(choice(first), choice(second)))
 

@@ -110,7 +110,9 @@ def find_header(records: Sequence[Sequence[str]]) -> bool | None:
     if any(NUMBER.fullmatch(cell) or TIME.fullmatch(cell) for cell in cells):
         return False
     columns = list(zip(*(row for row in rest if len(row) == len(first)), strict=True))
-    recurs = any(cell and len(set(column)) < len(column) and cell in column for cell, column in zip(cells, columns, strict=False))
+    recurs = any(
+        cell and len(set(column)) < len(column) and cell in column for cell, column in zip(cells, columns, strict=False)
+    )
     if recurs:
         return False
     if any(_is_measured(column) for column in columns):
@@ -118,7 +120,9 @@ def find_header(records: Sequence[Sequence[str]]) -> bool | None:
     if any(len(cell) > MAX_NAME_CHARS or cell.count(" ") > 4 for cell in cells):  # noqa: PLR2004 (a sentence)
         return False
     named = [cell for cell in cells if cell]
-    looks_like_names = len(set(named)) == len(named) and all(re.fullmatch(r"[\w .\-/()%°\[\]]+", cell) for cell in named)
+    looks_like_names = len(set(named)) == len(named) and all(
+        re.fullmatch(r"[\w .\-/()%°\[\]]+", cell) for cell in named
+    )
     lengths = sum(len(cell) for row in rest for cell in row) / max(1, sum(len(row) for row in rest))
     return True if looks_like_names and lengths > 2 * max(len(cell) for cell in cells) else _knows(cells)
 
@@ -186,7 +190,9 @@ def _judge(records: Sequence[Sequence[str]]) -> tuple[int, float, float]:
 
 def _is_torn(cell: str) -> bool:
     """Whether commas without a space after them join what are not digits of one number."""
-    return cell.count(",") > 0 and NUMBER.fullmatch(cell) is None and re.search(r"[\d:],[\d\-.]|^\d+,\w", cell) is not None
+    return (
+        cell.count(",") > 0 and NUMBER.fullmatch(cell) is None and re.search(r"[\d:],[\d\-.]|^\d+,\w", cell) is not None
+    )
 
 
 def _single_column(readings: Sequence[Dialect], comment: str) -> Dialect:

@@ -204,7 +204,7 @@ def _zip_members(path: Path) -> Iterator[tuple[str | None, int, bytes | None]]:
 def _tar_members(path: Path) -> Iterator[tuple[str | None, int, bytes | None]]:
     """As for a zip; None ends what is looked at of a large archive."""
     compression = suffixes_of(path.name)[1]
-    left = WHOLE_BYTES
+    left = HEAD_BYTES
     with path.open("rb") as file, tarfile.open(fileobj=DECOMPRESSORS[compression](file), mode="r|") as archive:
         for entry in archive:
             opened = archive.extractfile(entry) if entry.isfile() and not is_hidden(entry.name) else None

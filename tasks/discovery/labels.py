@@ -1,5 +1,6 @@
 """Which column of a table holds the class of a row, and which its official split."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from tasks.discovery.columns import Column
@@ -28,7 +29,9 @@ def find_labels(seen: Seen, *, aside: Sequence[Column], is_wide: bool = False) -
     called = [one for one in candidates if is_named(one.name, LABELS)]
     if is_wide or not called:
         return candidates
-    exactly = [one for one in called if one.name.casefold() in ("label", "labels", "class", "target", "category", "sentiment")]
+    exactly = [
+        one for one in called if one.name.casefold() in ("label", "labels", "class", "target", "category", "sentiment")
+    ]
     return exactly if len(exactly) == 1 else called
 
 
@@ -47,11 +50,14 @@ def describe_classes(label: Column, *, is_asked: bool = False) -> Iterator[Setti
     """The classes and their numbers of rows as a comment, and a question where two of them look alike."""
     if is_asked:
         return
-    shown = ", ".join(f"{quoted(name)} {count:,}" for name, count in list(label.counts.items())[:SHOWN])
-    more = ", ..." if label.distinct > SHOWN else ""
-    yield Setting(key="", value=None, why=f"{label.distinct} classes: {shown}{more}")
+    counts = Counter[str]()
+    for name, count in label.counts.items():
+        counts[plain_label(name)] += count
+    shown = ", ".join(f"{quoted(name)} {count:,}" for name, count in counts.most_common(SHOWN))
+    more = ", ..." if len(counts) > SHOWN else ""
+    yield Setting(key="", value=None, why=f"{len(counts)} classes: {shown}{more}")
     looks: dict[str, list[str]] = {}
-    for name in dict.fromkeys(map(plain_label, map(str, label.counts))):
+    for name in counts:
         looks.setdefault(look_of(name), []).append(name)
     alike = next((names for names in looks.values() if len(names) > 1), None)
     if alike:

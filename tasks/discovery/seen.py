@@ -77,7 +77,9 @@ def look(found: Found, given: Mapping[str, object]) -> Seen:
     if file_format == "jsonl":
         frame = _read_jsonl(text, found)
         stated = [*_stated_format(found, "jsonl"), *findings]
-        return _table(found, "jsonl", frame, stated, num_rows=_scaled(frame.height, text, found), delimiter="", given=given)
+        return _table(
+            found, "jsonl", frame, stated, num_rows=_scaled(frame.height, text, found), delimiter="", given=given
+        )
     if what := _describe_plain(text):
         return Seen(found=found, format="", what=what, given=given)
     return _look_at_fields(text, found, file_format or "csv", findings, given)
@@ -103,12 +105,16 @@ def _look_at_fields(
     if has_header is False:
         names = list(map(str, given["source.columns"])) if "source.columns" in given else name_columns(frame)  # ty: ignore[invalid-argument-type] (a list, or validation says so)
         if "source.columns" not in given:
-            stated.append(Setting(key="source.columns", value=names, why="the table has no header line; name them as you like"))
+            stated.append(
+                Setting(key="source.columns", value=names, why="the table has no header line; name them as you like")
+            )
     elif has_header is None:
         stated.append(_header_question(names, frame))
     frame.columns = _unique(names)[: frame.width]
     num_rows = _scaled(frame.height, text, found)
-    return _table(found, file_format, frame.head(MAX_ROWS), stated, num_rows=num_rows, delimiter=dialect.delimiter, given=given)
+    return _table(
+        found, file_format, frame.head(MAX_ROWS), stated, num_rows=num_rows, delimiter=dialect.delimiter, given=given
+    )
 
 
 def _table(
@@ -215,7 +221,9 @@ def _read_parquet(found: Found) -> tuple[pl.DataFrame, int]:
     schema = table.collect_schema()
     flat = [name for name, kind in schema.items() if not kind.is_nested() and kind != pl.Binary]
     shown = [
-        pl.col(name).dt.to_string("iso:strict") if kind.is_temporal() and kind != pl.Duration else pl.col(name).cast(pl.String)
+        pl.col(name).dt.to_string("iso:strict")
+        if kind.is_temporal() and kind != pl.Duration
+        else pl.col(name).cast(pl.String)
         for name, kind in schema.items()
         if name in flat
     ]
@@ -254,10 +262,10 @@ def _describe_plain(text: str) -> str:
     filled = [line for line in lines if line.strip()]
     tags = [re.split(r"[ \t]+", line.strip())[-1] for line in filled if re.search(r"[ \t]", line.strip())]
     tagged = sum(tag == "O" or re.match(r"[BIES]-", tag) is not None for tag in tags)
-    if len(filled) >= MIN_TAGGED and tagged > 0.8 * len(filled):  # noqa: PLR2004
+    if len(filled) >= MIN_TAGGED and tagged > 0.8 * len(filled):
         return "text with a tag for each token (CoNLL)"
     cut = {mark: sum(mark in line for line in filled) for mark in dialects.DELIMITERS}
-    if max(cut.values(), default=0) < 0.9 * len(filled) and _is_prose(filled):  # noqa: PLR2004
+    if max(cut.values(), default=0) < 0.9 * len(filled) and _is_prose(filled):
         return "plain text, without fields or labels"
     return ""
 
@@ -265,4 +273,3 @@ def _describe_plain(text: str) -> str:
 def _is_prose(lines: Sequence[str]) -> bool:
     words = [len(line.split()) for line in lines[1:] or lines]
     return bool(words) and sum(words) / len(words) > 2 and not any(line.count('"') for line in lines[:1])  # noqa: PLR2004
-

@@ -10,9 +10,7 @@ import polars as pl
 from tasks.discovery.columns import Column
 from tasks.discovery.words import PARTS, STEPS, TIMES, folded, is_named
 
-ISO_8601 = (
-    r"^\d{4}-\d{2}(-\d{2})?([T ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?)? ?(Z|UTC|[+-]\d{2}(:?\d{2})?)?$"
-)
+ISO_8601 = r"^\d{4}-\d{2}(-\d{2})?([T ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?)? ?(Z|UTC|[+-]\d{2}(:?\d{2})?)?$"
 OFFSET = r"(Z|UTC|[+-]\d{2}(:?\d{2})?)$"
 CLOCK = r"^\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[AaPp][Mm])?$"
 DATE_ONLY = r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}$|^\d{8}$"
@@ -172,7 +170,7 @@ def _is_plausible(times: pl.Series, shape: str) -> bool:
     low, high = years.min(), years.max()
     assert isinstance(low, int)
     assert isinstance(high, int)
-    return "%m%d" not in shape and "%Y%m" not in shape or (1700 <= low and high <= 2100)  # noqa: PLR2004
+    return ("%m%d" not in shape and "%Y%m" not in shape) or (low >= 1700 and high <= 2100)  # noqa: PLR2004
 
 
 def _parse_iso(cells: pl.Series) -> pl.Series:

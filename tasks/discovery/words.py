@@ -2,46 +2,53 @@
 
 import re
 
-TEXTS = frozenset(
+
+def _listed(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+TEXTS = _listed(
     "text body content contents message msg review reviewtext review_text comment comments sentence tweet title headline "
     "summary description question answer document utterance post abstract subject query phrase article news email "
-    "narrative complaint feedback verbatim".split()
+    "narrative complaint feedback verbatim"
 )
-LABELS = frozenset(
+LABELS = _listed(
     "label labels class classes category categories target sentiment y intent polarity topic queue department rating "
     "overall stars star score emotion type tag language lang outcome stance verdict spam airline_sentiment "
-    "class_index label_text".split()
+    "class_index label_text"
 )
-TIMES = frozenset(
+TIMES = _listed(
     "time timestamp datetime date_time date day ds ts stamp when month year zeit datum dteday fecha quarter week period "
-    "observed_at measured_at created_at utc_timestamp utc time_utc index".split()
+    "observed_at measured_at created_at utc_timestamp utc time_utc index"
 )
-STEPS = frozenset("step steps t time index tick cycle frame instant timestep time_step n no".split())
-IDS = frozenset(
+STEPS = _listed("step steps t time index tick cycle frame instant timestep time_step n no")
+IDS = _listed(
     "id ids series item_id store item sensor device station site unit machine patient subject sku product shop customer "
-    "meter sequence series_id unique_id name symbol ticker asset pump plant location region".split()
+    "meter sequence series_id unique_id name symbol ticker asset pump plant location region"
 )
-CHANNELS = frozenset("channel variable metric parameter measure measurement quantity attribute feature signal".split())
-ANOMALIES = frozenset(
-    "anomaly anomalies is_anomaly is_anomalous anomalous outlier is_outlier fault faulty attack label labels failure".split()
+CHANNELS = _listed("channel ch variable metric parameter measure measurement quantity attribute feature signal")
+ANOMALIES = _listed(
+    "anomaly anomalies is_anomaly is_anomalous anomalous outlier is_outlier fault faulty attack label labels failure"
 )
-SPLITS = frozenset("split fold set subset partition part dataset".split())
-KNOWN_AHEAD = frozenset(
+SPLITS = _listed("split fold set subset partition part dataset")
+KNOWN_AHEAD = _listed(
     "holiday is_holiday holidays workingday working_day is_working_day weekend is_weekend promo promotion onpromotion "
-    "school_holiday stateholiday schoolholiday event event_flag open".split()
+    "school_holiday stateholiday schoolholiday event event_flag open"
 )
 PARTS = {
-    "year": frozenset("year yr yyyy jahr".split()),
-    "month": frozenset("month mon mnth mm monat".split()),
-    "day": frozenset("day dd dom day_of_month tag".split()),
-    "hour": frozenset("hour hr hh h stunde".split()),
-    "minute": frozenset("minute min mi".split()),
+    "year": _listed("year yr yyyy jahr"),
+    "month": _listed("month mon mnth mm monat"),
+    "day": _listed("day dd dom day_of_month tag"),
+    "hour": _listed("hour hr hh h stunde"),
+    "minute": _listed("minute min mi"),
 }
 # Parts of the calendar that a model derives from the time itself.
-CALENDAR = frozenset("season weekday dayofweek day_of_week dow week weekofyear quarter dayofyear doy".split()).union(
+CALENDAR = _listed("season weekday dayofweek day_of_week dow week weekofyear quarter dayofyear doy").union(
     *PARTS.values()
 )
-ALL = frozenset().union(TEXTS, LABELS, TIMES, STEPS, IDS, CHANNELS, ANOMALIES, SPLITS, KNOWN_AHEAD, CALENDAR, {"value", "values", "v"})
+ALL = frozenset().union(
+    TEXTS, LABELS, TIMES, STEPS, IDS, CHANNELS, ANOMALIES, SPLITS, KNOWN_AHEAD, CALENDAR, {"value", "values", "v"}
+)
 
 
 def folded(name: str) -> str:

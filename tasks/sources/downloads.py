@@ -74,6 +74,18 @@ def download(remote: RemoteFile, folder: Path, *, patience: Patience = PATIENCE)
     return target
 
 
+def download_unpinned(url: str, folder: Path, *, max_bytes: int, patience: Patience = PATIENCE) -> Path:
+    """Return the path of what an address holds now, whose content nobody knows in advance; raises as `download`."""
+    remote = RemoteFile(url=url, sha256="", max_bytes=max_bytes)
+    target = folder / (remote.name or "download")
+    part = target.with_name(f"{target.name}.part")
+    with sole_holder(part.with_name(f"{part.name}.lock")):
+        part.unlink(missing_ok=True)  # of another content, perhaps
+        _Transfer(remote, part, patience).fetch()
+        part.replace(target)
+    return target
+
+
 def _is_right(path: Path, remote: RemoteFile) -> bool:
     return path.is_file() and sha256_of_file(path) == remote.sha256
 

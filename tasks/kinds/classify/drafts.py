@@ -19,7 +19,7 @@ from tasks.sources.row_checks import SPLIT_NAMES
 KIND = "classify"
 # Tokens that both default models read in a second, forwards and back, on two cores.
 RATE = 30_000
-IMDB = "aclImdb/train/pos/"
+IMDB = "aclImdb/t"
 SMALL, SMALL_SHARE = 300, 0.2
 
 
@@ -78,7 +78,11 @@ def _may_be_text(column: Column) -> bool:
 def _text_setting(seen: Seen, texts: Sequence[Column]) -> Setting:
     names = [text.name for text in texts]
     others = [one.name for one in seen.columns.values() if one.is_text and one.name not in names]
-    why = f"joined, or one of them alone; {plural(round(sum(t.words for t in texts)), 'word')} on average" if len(names) > 1 else ""
+    why = (
+        f"joined, or one of them alone; {plural(round(sum(t.words for t in texts)), 'word')} on average"
+        if len(names) > 1
+        else ""
+    )
     if not why and others:
         why = f"or {quoted(others[0])}"
     return Setting(key="source.text_columns", value=names, why=why)
@@ -90,7 +94,10 @@ def _label_setting(seen: Seen, labels: Sequence[Column], texts: Sequence[Column]
         why = f"or {', '.join(quoted(one.name) for one in rest[:3])}" if rest else ""
         return [Setting(key="source.label_column", value=labels[0].name, why=why)]
     choices = tuple(
-        Choice(settings={"source.label_column": one.name}, means=f"{one.distinct} classes: {', '.join(map(quoted, itertools.islice(one.counts, 3)))}")
+        Choice(
+            settings={"source.label_column": one.name},
+            means=f"{one.distinct} classes: {', '.join(map(quoted, itertools.islice(one.counts, 3)))}",
+        )
         for one in labels
     )
     return [Question(text="which column is to be predicted?", choices=choices)]
@@ -162,7 +169,11 @@ def _pattern(names: Sequence[str]) -> tuple[str, str]:
     (depth, suffix), _ = forms.most_common(1)[0]
     ending = f"*{suffix}" if suffix and not suffix[1:].isdigit() else "*"
     pattern = "/".join(["*"] * min(depth, 2) + [ending])
-    plain = ending if all(name.count("/") == depth for name in names if fnmatch.fnmatch(posixpath.basename(name), ending)) else pattern
+    plain = (
+        ending
+        if all(name.count("/") == depth for name in names if fnmatch.fnmatch(posixpath.basename(name), ending))
+        else pattern
+    )
     left = sum(not fnmatch.fnmatch(name, "*" + ending) for name in names)
     return plain, f"{plural(left, 'other file')} left aside" if left else ""
 

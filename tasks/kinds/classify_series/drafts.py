@@ -1,5 +1,7 @@
 """Recipes for labelled sequences of numbers, from a look at a table with a row per sequence and step."""
 
+import polars as pl
+
 from tasks.discovery.columns import Column
 from tasks.discovery.draft import Draft, Question, Setting
 from tasks.discovery.labels import describe_classes, find_labels, find_split
@@ -7,8 +9,6 @@ from tasks.discovery.seen import Seen
 from tasks.discovery.words import LABELS, is_named
 from tasks.errors import quoted
 from tasks.panel.drafting import see_series
-
-import polars as pl
 
 KIND = "classify-series"
 # Numbers that both default models read in a second on two cores.
@@ -28,7 +28,9 @@ def draft(seen: Seen) -> Draft:
             continue
         sequences = pl.DataFrame([one.cells for one in series.ids]).with_columns(label.cells.alias("\0label"))
         names = [one.name for one in series.ids]
-        per_sequence = sequences.group_by(names).agg(pl.col("\0label").n_unique().alias("labels"), pl.col("\0label").first())
+        per_sequence = sequences.group_by(names).agg(
+            pl.col("\0label").n_unique().alias("labels"), pl.col("\0label").first()
+        )
         if per_sequence["labels"].max() != 1 or per_sequence.height < MIN_PER_CLASS * label.distinct:
             continue
         split = find_split(seen, aside=(label,))

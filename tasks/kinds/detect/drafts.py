@@ -22,8 +22,9 @@ MAX_WINDOW, WARM_UP, TRAIN_SHARE = 144, 0.3, 0.6
 def draft(seen: Seen) -> Draft:
     """Propose a recipe for anomaly detection."""
     if any(name.endswith(NAB) for name in seen.found.names):
-        setting = Setting(key="source.dataset", value="nab", why="the Numenta Anomaly Benchmark")
-        return Draft(kind=KIND, fit=1.0, reason="the archive of the Numenta Anomaly Benchmark", findings=(setting,))
+        return Draft(
+            kind=KIND, fit=1.0, reason="the archive of the Numenta Anomaly Benchmark", findings=tuple(_of_nab())
+        )
     label = _find_label(seen)
     series = see_series(seen, label=label) if seen.columns else None
     if series is None:
@@ -40,6 +41,15 @@ def draft(seen: Seen) -> Draft:
         values=seen.num_rows * len(series.values),
         rate=RATE,
     )
+
+
+def _of_nab() -> Iterator[Setting]:
+    yield Setting(key="source.dataset", value="nab")
+    yield Setting(key="source.unsorted", value="keep", why="a logger's clock was set back once")
+    yield Setting(key="source.duplicates", value="keep")
+    yield Setting(key="source.sentinels", value=[])
+    yield Setting(key="split.warm_up", value=0.15, why="rows that the benchmark does not score")
+    yield Setting(key="split.max_warm_up_rows", value=750)
 
 
 def _find_label(seen: Seen) -> Column | None:
@@ -69,7 +79,9 @@ def _windows(series: Series, seen: Seen, length: int) -> Iterator[Setting | Ques
         length = seen.num_rows
     training = int(WARM_UP * length * TRAIN_SHARE)
     window = max(1, min(MAX_WINDOW, training // 3))
-    yield Setting(key="split.warm_up", value=WARM_UP, why="share of each series, from its beginning, taken to be ordinary")
+    yield Setting(
+        key="split.warm_up", value=WARM_UP, why="share of each series, from its beginning, taken to be ordinary"
+    )
     yield Setting(key="shard.look_back", value=window, why=f"fits {length:,} rows")
     yield Setting(key="shard.horizon", value=window, why="rows from a forecast to the row that is judged by it")
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 
+import polars as pl
+
 from tasks.discovery.draft import Choice, Draft, Question, Setting
 from tasks.discovery.seen import Seen
 from tasks.errors import plural
+from tasks.panel.drafted_rows import see_series_in_rows
 from tasks.panel.drafting import Series, see_series
 from tasks.panel.time_grid import FOLLOWS_IN_SERIES
-
-import polars as pl
 
 KIND = "forecast"
 # Numbers that both default models read in a second on two cores, windows and epochs included.
@@ -22,16 +23,25 @@ MAX_LOOK_BACK, MAX_HORIZON = 336, 48
 
 def draft(seen: Seen) -> Draft:
     """Propose a recipe for forecasts."""
-    series = see_series(seen) if seen.columns else None
+    series = (see_series_in_rows(seen) or see_series(seen, covariates=True)) if seen.columns else None
     if series is None or series.grid is None:
         return Draft(kind=KIND, lacks="no column holds times, and rows do not look like steps in their order")
     if series.lengths.max() < MIN_ROWS:  # ty: ignore[unsupported-operator] (there are rows)
         return Draft(kind=KIND, lacks=f"the longest series has {plural(int(series.lengths.max() or 0), 'row')}")  # ty: ignore[invalid-argument-type]
     if series.off_grid > MOST_OFF_GRID:
-        return Draft(kind=KIND, lacks=f"{series.off_grid:.0%} of the times are between steps of {series.grid.frequency}")
-    findings: list[Setting | Question] = [*series.findings, *_grid_settings(series), *_windows(series, seen), *_missing(series)]
+        return Draft(
+            kind=KIND, lacks=f"{series.off_grid:.0%} of the times are between steps of {series.grid.frequency}"
+        )
+    findings: list[Setting | Question] = [
+        *series.findings,
+        *_grid_settings(series),
+        *_windows(series, seen),
+        *_missing(series),
+    ]
     number = series.rows["series"].n_unique()
-    reason = f"{plural(len(series.values), 'number')} over time in {number:,} series of steps of {series.grid.frequency}"
+    reason = (
+        f"{plural(len(series.values), 'number')} over time in {number:,} series of steps of {series.grid.frequency}"
+    )
     return Draft(
         kind=KIND,
         fit=0.7 if series.reading is not None else 0.5,
@@ -49,10 +59,18 @@ def _grid_settings(series: Series) -> Iterator[Setting | Question]:
         yield Setting(key="source.frequency", value="1bd", why="no Saturdays and Sundays")
         holidays = _count_business_holes(series)
         if holidays:
-            yield Setting(key="source.gaps", value="span", why=f'{plural(holidays, "day")} missing; "cut" lets no window span them')
+            yield Setting(
+                key="source.gaps",
+                value="span",
+                why=f'{plural(holidays, "day")} missing; "cut" lets no window span them',
+            )
         return
     if series.reading is not None and not series.reading.is_steps:
-        yield Setting(key="source.frequency", value=frequency, why=f"the commonest step; {plural(holes, 'step')} missing" if holes else "")
+        yield Setting(
+            key="source.frequency",
+            value=frequency,
+            why=f"the commonest step; {plural(holes, 'step')} missing" if holes else "",
+        )
 
 
 def _count_holes(series: Series) -> int:

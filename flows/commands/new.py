@@ -1,0 +1,166 @@
+"""The command that turns a file into a recipe."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from flows.commands.base import Command, as_json_option, print_json
+from tasks.errors import InputError, plural, printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from flows.recipes.drafted_recipe import Drafted
+    from flows.recipes.tried_recipe import Tried
+    from tasks.discovery.draft import Question
+
+MAX_COLUMNS = 6
+MINUTE_S = 60
+GIB = 2**30
+
+
+@click.command(cls=Command)
+@click.argument("location", metavar="FILE")
+@click.option("--kind", default="", metavar="KIND", help="Kind of problem, where several fit.")
+@click.option("--name", default="", help="Name of the recipe; without it that of the file.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="As in source.label_column=queue.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to write it; NAME.toml here.")
+@click.option("--yes", is_flag=True, help="Take the first answer to every question.")
+@click.option("--force", is_flag=True, help="Write over an existing recipe.")
+@as_json_option
+def new(
+    location: str,
+    kind: str,
+    name: str,
+    settings: tuple[str, ...],
+    output: Path | None,
+    yes: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Look at data and write a recipe for them. FILE is a file, folder, pattern such as "data/*.csv", or address."""
+    from rich.console import Console
+
+    from flows.recipes.drafted_recipe import answered, draft_recipe, fetch, name_of
+    from flows.recipes.recipe_file import parse_assignment
+    from flows.recipes.tried_recipe import try_recipe
+    from flows.recipes.written_recipe import write_recipe
+
+    path = output or Path(f"{name or name_of(location)}.toml")
+    if path.exists() and not force:
+        raise InputError("E-NEW-002", "exists already.", fix="give --output another name, or --force.", file=path)
+    given: dict[str, object] = {".".join(keys): value for keys, value in map(parse_assignment, settings)}
+    kind = kind or str(given.pop("kind", ""))
+    console = Console(stderr=as_json)
+    location = fetch(location)
+    drafted = draft_recipe(location, given=given, kind=kind, name=name)
+    show_look(drafted, console)
+    is_asked = sys.stdin.isatty() and sys.stdout.isatty() and not as_json
+    while drafted.questions and (yes or is_asked):
+        question = drafted.questions[0]
+        choice = question.choices[0] if yes else question.choices[ask(question, console)]
+        given = answered(given, choice)
+        drafted = draft_recipe(location, given=given, kind=kind, name=name)
+    tried = try_recipe(drafted)
+    path.write_text(write_recipe(drafted), encoding="utf-8")
+    if as_json:
+        print_json({"recipe": path, **describe(drafted, tried)})
+    else:
+        show_recipe(path, drafted, tried, console)
+
+
+def describe(drafted: "Drafted", tried: "Tried") -> dict:
+    """What was found, in JSON values."""
+    return {
+        "kind": drafted.draft.kind,
+        "reason": drafted.draft.reason,
+        "others": [one.kind for one in drafted.others],
+        "rows": drafted.seen.num_rows,
+        "questions": [
+            {
+                "key": one.key,
+                "question": one.text,
+                "choices": [{"settings": dict(choice.settings), "means": choice.means} for choice in one.choices],
+            }
+            for one in drafted.questions
+        ],
+        "settings": dict(drafted.settings()),
+        "seconds": round(tried.seconds),
+    }
+
+
+def show_look(drafted: "Drafted", console: "Console") -> None:
+    """Say what the files are."""
+    from rich.text import Text
+
+    about = "" if drafted.seen.is_whole else "about "
+    counted = plural(drafted.seen.num_rows, "document" if drafted.seen.format == "folder" else "row")
+    console.print(Text(f"{printable(drafted.path)}: {about}{counted}", style="bold"), soft_wrap=True)
+    console.print(Text(f"{drafted.draft.kind}: {printable(drafted.draft.reason)}"))
+    for other in drafted.others:
+        console.print(Text(f"or --kind {other.kind}: {printable(other.reason)}", style="dim"))
+
+
+def ask(question: "Question", console: "Console") -> int:
+    """Ask in the terminal; returns the number of the choice."""
+    console.print()
+    console.print(printable(question.text).capitalize(), style="bold", markup=False)
+    for number, choice in enumerate(question.choices, start=1):
+        console.print(f"  {number}  {printable(choice.means)}", markup=False, highlight=False)
+    number = click.prompt("Answer", type=click.IntRange(1, len(question.choices)), default=1)
+    return number - 1
+
+
+def show_recipe(path: Path, drafted: "Drafted", tried: "Tried", console: "Console") -> None:
+    """Show the first rows as they are read, what is still open, and what comes next."""
+    console.print()
+    if tried.rows.height:
+        console.print(preview(tried, drafted, console.width))
+    console.print(f"Wrote {path}. {cost(tried)}", markup=False, highlight=False, soft_wrap=True)
+    for question in drafted.questions:
+        first = " or ".join(printable(choice.means) for choice in question.choices)
+        console.print(f"  ? {question.key}: {printable(question.text)} {first}", style="yellow", markup=False)
+    if drafted.questions:
+        count = plural(len(drafted.questions), "question")
+        console.print(f"{count} left: answer in {path}, or run again with --yes to take the first answers.", markup=False)
+    console.print(f"Next: rnnflow train {path}", markup=False, highlight=False, soft_wrap=True)
+
+
+def preview(tried: "Tried", drafted: "Drafted", width: int) -> "Table":
+    """The first rows as training reads them."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    names = [name for name in tried.rows.columns if tried.rows[name].dtype.base_type() is not list]
+    if "series" in names and tried.rows["series"].n_unique() == 1 and not any(
+        one.key == "source.id_columns" for one in drafted.draft.settings
+    ):
+        names.remove("series")
+    shown = names[:MAX_COLUMNS]
+    for name in shown:
+        is_number = tried.rows[name].dtype.is_numeric()
+        table.add_column(printable(name.partition(".")[2] or name), justify="right" if is_number else "left", no_wrap=True)
+    longest = max(12, (width - 4 * len(shown)) // max(1, min(len(shown), 2)) - 8)
+    for row in tried.rows.select(shown).rows():
+        table.add_row(*(shorten(cell, longest) for cell in row))
+    if len(names) > len(shown):
+        table.caption = f"and {len(names) - len(shown)} more columns"
+    return table
+
+
+def shorten(cell: object, longest: int) -> str:
+    """A cell on one line."""
+    text = printable("" if cell is None else f"{cell:g}" if isinstance(cell, float) else " ".join(str(cell).split()))
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def cost(tried: "Tried") -> str:
+    """What training takes, as roughly as it is known."""
+    low, high = (tried.seconds * factor for factor in (0.5, 2))
+    unit, size = ("min", MINUTE_S) if high > 2 * MINUTE_S else ("s", 1)
+    memory = max(1, round(tried.num_bytes / GIB))
+    return f"Training takes about {max(1, round(low / size))} to {round(high / size)} {unit} on 2 cores, and {memory} to {2 * memory} GB."

@@ -1,0 +1,206 @@
+"""Which columns tell series apart, and which hold their numbers."""
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+
+import polars as pl
+
+from tasks.discovery.columns import Column, find_sentinels
+from tasks.discovery.draft import Choice, Question, Setting
+from tasks.discovery.seen import Seen
+from tasks.discovery.times import Reading, is_clock, read_times
+from tasks.discovery.words import ANOMALIES, CALENDAR, CHANNELS, IDS, KNOWN_AHEAD, STEPS, TIMES, is_named
+from tasks.errors import plural
+
+MAX_IDS = 3
+MAX_CANDIDATES = 8
+MAX_LISTED = 1024
+
+
+def find_ids(
+    seen: Seen, reading: Reading | None, rest: Sequence[Column]
+) -> tuple[list[Column], Column | None, pl.DataFrame]:
+    """The columns that tell series apart, the one that names channels, and the rows with their series."""
+    height = seen.height
+    time = reading.times.cast(pl.Int64) if reading else pl.select(pl.int_range(height)).to_series()
+    frame = pl.DataFrame({"time": time, "place": pl.select(pl.int_range(height)).to_series()})
+    categories = [one for one in rest if _may_be_id(one, height)][:MAX_CANDIDATES]
+    cells = frame.with_columns(pl.Series(f"id {one.name}", one.cells) for one in categories)
+    chosen = list(seen.chosen("source.id_columns", "source.id_column"))
+    if not chosen and categories and reading is not None:
+        chosen = _telling(cells, categories)
+    names = [f"id {one.name}" for one in chosen]
+    missing = [f"id {one.name}" for one in chosen if f"id {one.name}" not in cells.columns]
+    cells = cells.with_columns(pl.Series(name, seen.columns[name.removeprefix("id ")].cells) for name in missing)
+    series = pl.concat_str(names, separator="/", ignore_nulls=True) if names else pl.lit("series")
+    rows = cells.select("time", "place", series=series).filter(pl.col("time").is_not_null())
+    channels = [one for one in chosen if is_named(one.name, CHANNELS)]
+    if channels and len(chosen) >= 1 and not seen.chosen("source.id_columns"):
+        return [one for one in chosen if one is not channels[0]], channels[0], rows
+    return chosen, None, rows
+
+
+def _telling(cells: pl.DataFrame, categories: Sequence[Column]) -> list[Column]:
+    """The fewest columns that leave each time once in a series; of as many those called ids, then the first."""
+    num_rows, alone = cells.height, cells["time"].n_unique()
+    if alone == num_rows:
+        ids = [one for one in categories if is_named(one.name, IDS) and one.distinct > 1]
+        is_sorted = cells["time"].is_sorted()
+        return ids[:1] if ids and not is_sorted and _sorted_within(cells, ids[0]) else []
+    best: tuple[int, list[Column]] = (alone, [])
+    for size in range(1, MAX_IDS + 1):
+        sets = sorted(
+            itertools.combinations(categories, size),
+            key=lambda columns: (
+                -sum(is_named(one.name, IDS) for one in columns),
+                max(one.distinct for one in columns),
+            ),
+        )
+        for columns in sets:
+            told = cells.select("time", *(f"id {one.name}" for one in columns)).n_unique()
+            if told == num_rows:
+                return list(columns)
+            if told > max(best[0], num_rows * 0.5) and size <= max(1, len(best[1])):
+                best = (told, list(columns))
+    return best[1]
+
+
+def _sorted_within(cells: pl.DataFrame, column: Column) -> bool:
+    back = (pl.col("time").diff() < 0).over(f"id {column.name}")
+    return not bool(cells.select(back.any()).item())
+
+
+def _may_be_id(column: Column, num_rows: int) -> bool:
+    if column.filled.is_empty() or column.distinct >= num_rows or column.distinct < 2 or column.cells.null_count():  # noqa: PLR2004
+        return False
+    if column.is_number:
+        return column.is_whole and is_named(column.name, IDS)
+    return column.words < 4 and not is_clock(column) and not read_times(column)  # noqa: PLR2004
+
+
+def find_values(
+    seen: Seen, rest: Sequence[Column], reading: Reading | None, *, covariates: bool
+) -> tuple[list[Column], list[Column], dict[str, str]]:
+    """Columns to model, those known in advance, and those left aside with the reason."""
+    chosen, ahead = list(seen.chosen("source.value_columns")), list(seen.chosen("source.covariate_columns"))
+    values: list[Column] = []
+    known: list[Column] = []
+    left: dict[str, str] = {}
+    for one in rest:
+        if not one.is_number:
+            if not one.filled.is_empty():
+                left[one.name] = "text"
+        elif one.distinct < 2:  # noqa: PLR2004
+            left[one.name] = "constant"
+        elif _is_counter(one):
+            left[one.name] = "a counter of rows"
+        elif is_named(one.name, KNOWN_AHEAD) and one.is_whole:
+            known.append(one)
+        elif reading is not None and is_named(one.name, CALENDAR) and one.is_whole and one.distinct < 400:  # noqa: PLR2004
+            left[one.name] = "follows from the time"
+        elif _marks_anomalies(one):
+            left[one.name] = "a label"
+        else:
+            values.append(one)
+    if chosen:
+        left |= {one.name: "not chosen" for one in values if one not in chosen}
+        values = chosen
+    if not covariates:
+        left |= {one.name: "known in advance" for one in known}
+        return values, [], left
+    flags = [one for one in values if set(one.counts) <= {"0", "1"}]
+    if ahead or "source.covariate_columns" in seen.given:
+        known = ahead
+        left |= {one.name: "not chosen" for one in flags if one not in ahead}
+    elif len(flags) < len(values) and not chosen:
+        known += flags
+    values = [one for one in values if one not in known and one.name not in left]
+    return values, known, left
+
+
+def _marks_anomalies(column: Column) -> bool:
+    return is_named(column.name, ANOMALIES) and set(column.counts) <= {"0", "1", "0.0", "1.0"}
+
+
+def _is_counter(column: Column) -> bool:
+    if (
+        not column.is_whole
+        or column.numbers.null_count()
+        or not (column.name == "" or is_named(column.name, STEPS | IDS | TIMES))
+    ):
+        return False
+    return column.cells.len() > 2 and bool((column.numbers.diff().drop_nulls() == 1).all())  # noqa: PLR2004
+
+
+def are_alike(values: Sequence[Column]) -> bool:
+    """Whether columns are named one like the other but for a number, as meters or shops are."""
+    stems = {one.name.rstrip("0123456789") for one in values}
+    return len(stems) <= max(1, len(values) // 10)
+
+
+def id_settings(
+    seen: Seen, ids: Sequence[Column], channel: Column | None, values: Sequence[Column], *, is_wide: bool
+) -> Iterator[Setting | Question]:
+    if is_wide:
+        why = f'each of {len(values)} columns is a series; "table" makes them channels of one'
+        yield Setting(key="source.layout", value="series_per_column", why=why)
+    if ids:
+        why = f"{_product(ids):,} series" if len(ids) == 1 else "together they tell rows of one time apart"
+        yield Setting(key="source.id_columns", value=[one.name for one in ids], why=why)
+    elif seen.found.num_tables > 1 and channel is None:
+        yield Setting(key="source.one_series_per_file", value=True, why=plural(seen.found.num_tables, "file"))
+    if channel is not None:
+        yield Setting(
+            key="source.channel_column", value=channel.name, why="a row per channel; or name it in id_columns"
+        )
+
+
+def _product(ids: Sequence[Column]) -> int:
+    return ids[0].distinct
+
+
+def value_settings(
+    values: Sequence[Column], known: Sequence[Column], left: dict[str, str], *, is_wide: bool
+) -> Iterator[Setting | Question]:
+    if not is_wide:
+        yield Setting(key="source.value_columns", value=[one.name for one in values][:MAX_LISTED])
+    if known and all(is_named(one.name, KNOWN_AHEAD) for one in known):
+        yield Setting(key="source.covariate_columns", value=[one.name for one in known], why="by their names")
+    elif known:
+        names = [one.name for one in known]
+        yield Question(
+            text=f"are {' and '.join(map(quoted, names))} known in advance, as holidays are?",
+            choices=(
+                Choice(settings={"source.covariate_columns": names}, means="known for the time that is forecast"),
+                Choice(settings={"source.covariate_columns": None}, means="not used"),
+            ),
+        )
+    for reason, group in itertools.groupby(sorted(left, key=left.__getitem__), key=left.__getitem__):
+        yield Setting(key="", value=None, why=f"left out, {reason}: {', '.join(group)}")
+
+
+def number_settings(values: Sequence[Column]) -> Iterator[Setting | Question]:
+    markers = sorted({marker for one in values for marker in one.markers or ()})
+    if markers:
+        yield Setting(key="source.missing_values", value=markers, why="in columns of numbers")
+    sentinels = find_sentinels(values)
+    if sentinels is not None:
+        yield sentinels
+
+
+def order_settings(
+    rows: pl.DataFrame, num_repeated: int, findings: Iterable[Setting | Question]
+) -> Iterator[Setting | Question]:
+    zoned = any(isinstance(one, Question) and one.key == "source.time_zone" for one in findings)
+    if num_repeated and not zoned:
+        choices = [("mean", "their mean"), ("first", "the first of them"), ("last", "the last of them")]
+        yield Question(
+            text=f"{plural(num_repeated, 'row')} repeat a time of their series: which is kept?",
+            choices=tuple(
+                Choice(settings={"source.duplicates": name, "source.expect_merged": True}, means=means)
+                for name, means in choices
+            ),
+        )
+    back = rows.select((pl.col("time").diff() < 0).over("series").sum()).item()
+    if back and not zoned:
+        yield Setting(key="source.unsorted", value="sort", why=f"{plural(back, 'row')} go back in time")

@@ -1,0 +1,200 @@
+"""Which columns hold the times of rows, and how they are read; what cells leave open is asked."""
+
+import datetime
+import zoneinfo
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+
+from tasks.discovery.columns import Column
+from tasks.discovery.draft import Choice, Question, Setting
+from tasks.discovery.seen import Seen
+from tasks.discovery.times import (
+    Reading,
+    is_clock,
+    is_date,
+    rank,
+    read_hours,
+    read_parts,
+    read_steps,
+    read_times,
+    read_together,
+)
+from tasks.discovery.words import STEPS, TIMES, is_named
+from tasks.errors import quoted
+from tasks.panel.clocks import ZONES, zone_that_repeats
+from tasks.panel.time_grid import FOLLOWS_IN_SERIES, Clock
+
+DAY_US = 86_400 * 10**6
+REGULAR = 0.8
+SMOOTH, VERY_SMOOTH = 0.5, 0.8
+
+
+def find_readings(seen: Seen, *, aside: Sequence[Column] = ()) -> list[Reading]:
+    """The readings of the columns that are most likely the time; several where the cells do not decide."""
+    names = {one.name for one in aside}
+    columns = {one.name: one for one in seen.columns.values() if one.name not in names}
+    chosen = seen.chosen("source.time_columns", "source.time_column")
+    if seen.given.get("source.time_unit") == "order":
+        return []
+    if len(chosen) > 1:
+        return read_together(chosen) or [one for one in [read_parts({c.name: c for c in chosen})] if one]
+    if chosen:
+        return read_times(chosen[0]) or [one for one in [read_steps(chosen[0])] if one]
+    candidates = [readings for one in columns.values() if (readings := read_times(one))]
+    clocks = [one for one in columns.values() if is_clock(one)]
+    if (parts := read_parts(columns)) is not None and _adds(parts, candidates):
+        candidates.append([parts])
+    for date in [one for one in columns.values() if is_date(one)]:
+        if clocks and (joined := read_together([date, clocks[0]])):
+            candidates.append(joined)
+        plain = read_times(date)
+        if plain and not clocks and date.distinct < date.filled.len() and (hours := read_hours(plain[0], columns)):
+            candidates.append([hours])
+    steps = [read_steps(one) for one in columns.values() if is_named(one.name, TIMES | STEPS)]
+    candidates += [[one] for one in steps if one is not None and _counts(one)]
+    return max(candidates, key=lambda readings: rank(readings[0]), default=[])
+
+
+def _adds(parts: Reading, candidates: Sequence[Sequence[Reading]]) -> bool:
+    """Whether times from parts tell more rows apart than any other column does."""
+    return all(parts.times.n_unique() > readings[0].times.n_unique() for readings in candidates)
+
+
+def _counts(steps: Reading) -> bool:
+    """Whether whole numbers go on one by one, or start again for another series."""
+    differences = steps.times.diff().drop_nulls()
+    forward = differences.filter(differences > 0)
+    return not forward.is_empty() and float((forward == forward.mode().min()).mean() or 0) > REGULAR
+
+
+def is_in_order(seen: Seen, aside: Sequence[Column]) -> bool:
+    """Whether rows without a time are nothing but numbers, one much like the one before."""
+    names = {one.name for one in aside}
+    rest = [one for one in seen.columns.values() if one.name not in names]
+    if seen.given.get("source.time_unit") == "order":
+        return True
+    return bool(rest) and all(one.is_number for one in rest) and any(smoothness(one) > SMOOTH for one in rest)
+
+
+def smoothness(column: Column) -> float:
+    """How much of a number its predecessor tells: the correlation of neighbours."""
+    numbers = column.numbers.drop_nulls()
+    if numbers.len() < 20 or numbers.n_unique() < 3:  # noqa: PLR2004
+        return 0.0
+    pair = pl.select(pl.corr(numbers[1:], numbers[:-1])).item()
+    return float(pair) if pair is not None and pair == pair else 0.0  # noqa: PLR0124 (not a number)
+
+
+def time_settings(
+    seen: Seen, reading: Reading | None, readings: Sequence[Reading], rows: pl.DataFrame, clock: Clock
+) -> Iterator[Setting | Question]:
+    if reading is None:
+        columns = [one for one in seen.columns.values() if one.is_number]
+        choice = Choice(settings={"source.time_unit": "order"}, means="each row is a step, in the order of the file")
+        if seen.given.get("source.time_unit") == "order" or max(map(smoothness, columns), default=0) > VERY_SMOOTH:
+            yield Setting(
+                key="source.time_unit", value="order", why="no column holds times: rows are steps in their order"
+            )
+        else:
+            yield Question(text="no column holds times; are the rows steps in their order?", choices=(choice,))
+        return
+    others = [one for one in seen.columns.values() if one.name not in reading.columns and read_times(one)]
+    why = f"or {quoted(others[0].name)}" if others else ""
+    yield Setting(key="source.time_columns", value=list(reading.columns), why=why)
+    shapes = {one.shape: one for one in readings if one.columns == reading.columns}
+    if len(shapes) > 1:
+        example = _example(seen, reading)
+        yield Question(
+            text=f"which day is {quoted(example)}?",
+            choices=tuple(
+                Choice(settings={"source.time_format": shape}, means=one.shown) for shape, one in shapes.items()
+            ),
+        )
+    elif reading.format is not None and "%y" in reading.format and _has_two_centuries(reading):
+        raise_century = _example(seen, reading)
+        yield Setting(key="source.time_format", value=reading.format, why=f"{raise_century} is {reading.shown}")
+    elif reading.format is not None:
+        yield Setting(
+            key="source.time_format", value=reading.format, why=f"{_example(seen, reading)} is {reading.shown}"
+        )
+    if reading.unit != "text":
+        why = f"{_example(seen, reading)} is {reading.shown}" if not reading.is_steps else "plain numbers"
+        yield Setting(key="source.time_unit", value=reading.unit, why=why)
+    yield from _zone_settings(seen, reading, rows, clock)
+
+
+def _has_two_centuries(reading: Reading) -> bool:
+    years = reading.times.dt.year()
+    return bool((years.diff().abs() > 50).any())  # noqa: PLR2004
+
+
+def _example(seen: Seen, reading: Reading) -> str:
+    cells = [seen.columns[name].cells for name in reading.columns]
+    place = next((i for i in range(cells[0].len()) if all(one[i] is not None for one in cells)), 0)
+    return " ".join(str(one[place]) for one in cells)
+
+
+def _zone_settings(seen: Seen, reading: Reading, rows: pl.DataFrame, clock: Clock) -> Iterator[Setting | Question]:
+    """Ask for the zone where clocks were changed, or where offsets are several."""
+    if clock == "utc" and reading.unit == "text":
+        cells = seen.columns[reading.columns[-1]].filled
+        offsets = cells.str.extract(r"(Z|UTC|[+-]\d{2}:?\d{2})$").unique().drop_nulls()
+        if offsets.len() > 1:
+            zones = [zone for zone in ZONES if set(offsets) <= _offsets_of(zone)]
+            choices = tuple(
+                Choice(settings={"source.time_zone": zone}, means=f"on clocks in {zone}") for zone in (*zones, "UTC")
+            )
+            yield Question(
+                text=f"the offsets are {', '.join(offsets.sort())}: on which clocks are days counted?", choices=choices
+            )
+        return
+    if clock != "naive":
+        return
+    zone = _zone_of_changes(rows, reading)
+    if zone is not None:
+        yield Question(
+            text=f"hours are missing or twice where clocks change in {zone}: whose clocks are these?",
+            choices=(
+                Choice(
+                    settings={"source.time_zone": zone, "source.ambiguous_times": "order"},
+                    means="clocks that change; of an hour shown twice the first row is the earlier",
+                ),
+                Choice(
+                    settings={"source.time_zone": None},
+                    means="clocks that never change; those rows are gaps or repeated",
+                ),
+            ),
+        )
+
+
+def _zone_of_changes(rows: pl.DataFrame, reading: Reading) -> str | None:
+    """The zone whose changes of clocks explain times that repeat, or all that are skipped in spring."""
+    local = reading.times.drop_nulls().cast(pl.Int64)
+    ordered = rows.sort("series", "time")
+    steps = ordered.select(pl.when(FOLLOWS_IN_SERIES).then(pl.col("time").diff())).to_series().drop_nulls()
+    if steps.is_empty() or int(steps.mode().min() or 0) >= DAY_US:  # ty: ignore[invalid-argument-type]
+        return None
+    counts = local.value_counts()
+    typical = counts["count"].mode().min()
+    repeated = counts.filter(pl.col("count") > typical)[local.name] if local.name in counts.columns else local[:0]
+    if repeated.len() and repeated.len() < local.len() / 100 and (zone := zone_that_repeats(repeated)):
+        return zone
+    distinct = local.unique().sort().cast(pl.Datetime("us"))
+    first, last = distinct[0], distinct[-1]
+    whole = pl.datetime_range(first, last, interval="1h", eager=True) if (last - first).days < 3_660 else distinct[:0]  # noqa: PLR2004
+    present = set(distinct.dt.truncate("1h").to_list())
+    for zone in ZONES:
+        skipped = whole.filter(whole.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").is_null())
+        hours = skipped.dt.truncate("1h").to_list()
+        absent = [hour for hour in hours if hour not in present]
+        around = whole.len() and len(present) > 0.9 * whole.len()
+        if hours and around and len(absent) == len(hours):
+            return zone
+    return None
+
+
+def _offsets_of(zone: str) -> set[str]:
+    """The offsets that clocks in a zone have in a year, as times show them."""
+    days = (datetime.datetime(2024, month, 1, tzinfo=zoneinfo.ZoneInfo(zone)) for month in (1, 7))
+    return {shape for day in days for shape in (f"{day:%z}", f"{day:%z}"[:3] + ":" + f"{day:%z}"[3:])}
