@@ -42,4 +42,6 @@ def new(path: str, kind: str = "", settings: list[str] | None = None) -> State:
         description=drafted.draft.reason,
     )
     left = plural(len(drafted.questions), "question")
-    return Completed(message=f"recipe for {drafted.draft.kind}: {drafted.draft.reason}; {left} left", data=drafted.as_table())
+    return Completed(
+        message=f"recipe for {drafted.draft.kind}: {drafted.draft.reason}; {left} left", data=drafted.as_table()
+    )

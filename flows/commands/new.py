@@ -125,7 +125,9 @@ def show_recipe(path: Path, drafted: "Drafted", tried: "Tried", console: "Consol
         console.print(f"  ? {question.key}: {printable(question.text)} {first}", style="yellow", markup=False)
     if drafted.questions:
         count = plural(len(drafted.questions), "question")
-        console.print(f"{count} left: answer in {path}, or run again with --yes to take the first answers.", markup=False)
+        console.print(
+            f"{count} left: answer in {path}, or run again with --yes to take the first answers.", markup=False
+        )
     console.print(f"Next: rnnflow train {path}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -136,14 +138,18 @@ def preview(tried: "Tried", drafted: "Drafted", width: int) -> "Table":
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     names = [name for name in tried.rows.columns if tried.rows[name].dtype.base_type() is not list]
-    if "series" in names and tried.rows["series"].n_unique() == 1 and not any(
-        one.key == "source.id_columns" for one in drafted.draft.settings
+    if (
+        "series" in names
+        and tried.rows["series"].n_unique() == 1
+        and not any(one.key == "source.id_columns" for one in drafted.draft.settings)
     ):
         names.remove("series")
     shown = names[:MAX_COLUMNS]
     for name in shown:
         is_number = tried.rows[name].dtype.is_numeric()
-        table.add_column(printable(name.partition(".")[2] or name), justify="right" if is_number else "left", no_wrap=True)
+        table.add_column(
+            printable(name.partition(".")[2] or name), justify="right" if is_number else "left", no_wrap=True
+        )
     longest = max(12, (width - 4 * len(shown)) // max(1, min(len(shown), 2)) - 8)
     for row in tried.rows.select(shown).rows():
         table.add_row(*(shorten(cell, longest) for cell in row))

@@ -123,14 +123,18 @@ def _said(key: str, value: object) -> Setting:
 
 
 def _of_no_kind(location: str, seen: Seen, drafts: list[Draft]) -> InputError:
-    what = f"is {seen.what}" if seen.what else f"has the columns {_listed(seen)}" if seen.columns else "holds no table"
-    lacks = "; ".join(f"{one.kind}: {one.lacks}" for one in drafts)
-    fix = (
-        "name what is meant, as in --set source.text_columns=body --set source.label_column=queue."
-        if seen.columns
-        else "give a table, or a folder of texts for each class."
+    if not seen.columns:
+        what = seen.what or "documents without folders named after classes"
+        problem = f"holds {what}: nothing that is learned from by any kind of problem ({', '.join(all_kinds())})."
+        return InputError("E-NEW-001", problem, fix="give a table, or a folder of texts for each class.", file=location)
+    lacks: dict[str, list[str]] = {}
+    for one in drafts:
+        lacks.setdefault(one.lacks, []).append(one.kind)
+    reasons = "; ".join(f"for {' and '.join(kinds)} {lack}" for lack, kinds in lacks.items())
+    fix = "name the columns, as in --set source.text_columns=body --set source.label_column=queue, or --set source.time_columns=day."
+    return InputError(
+        "E-NEW-001", f"fits no kind of problem: {reasons}; it has {_listed(seen)}.", fix=fix, file=location
     )
-    return InputError("E-NEW-001", f"{what}, which fits no kind of problem. {lacks}.", fix=fix, file=location)
 
 
 def _listed(seen: Seen) -> str:

@@ -31,7 +31,9 @@ def _unanswered(path: Path, keys: tuple[str, ...]) -> InputError:
     return InputError(
         "E-CFG-019",
         f'{".".join(keys)} = "?": {question}',
-        fix=f"write {written.removeprefix('write ')}." if choices else f"write a value, or --set {'.'.join(keys)}=VALUE.",
+        fix=f"write {written.removeprefix('write ')}."
+        if choices
+        else f"write a value, or --set {'.'.join(keys)}=VALUE.",
         file=path,
         row=row,
     )

@@ -1,5 +1,6 @@
 """What the columns of a table hold: numbers and how they are written, few names, or texts."""
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ CODE = r"^0\d+$"
 THREE = r"^[+-]?[1-9]\d{0,2}[.]\d{3}$"
 # A column of numbers may hold so many other words, for missing values, in so large a share of its rows.
 MAX_MARKERS = 3
+MAX_EXAMINED_COLUMNS = 100
 MOST_MARKED = 0.5
 MIN_NUMBERS = 2
 FAR = 1.0
@@ -62,10 +64,18 @@ class Column:
         return len(self.counts)
 
     @cached_property
+    def is_flag(self) -> bool:
+        """Whether cells say yes or no: 1 and 0, true and false."""
+        contents = {str(cell).casefold() for cell in self.counts}
+        return bool(contents) and (contents <= {"0", "1"} or contents <= {"true", "false"})
+
+    @cached_property
     def markers(self) -> tuple[str, ...] | None:
         """Words that stand for missing values among numbers; None if this is no column of numbers."""
         if self.filled.is_empty() or self.filled.str.contains(CODE).any():
             return None
+        if self.is_flag:
+            return ()
         others = {cell: count for cell, count in self.counts.items() if not self._is_number(cell)}
         num_numbers = self.filled.len() - sum(others.values())
         is_column = (
@@ -80,6 +90,8 @@ class Column:
     def numbers(self) -> pl.Series:
         """The cells as numbers, null where they are none."""
         cells = self.cells
+        if self.is_flag:
+            cells = cells.str.to_lowercase().replace({"true": "1", "false": "0"})
         if self.notation.thousands:
             cells = cells.str.replace_all(self.notation.thousands, "", literal=True)
         if self.notation.decimal == ",":
@@ -143,33 +155,32 @@ def as_column(name: str, cells: pl.Series, notation: Notation) -> Column:
 
 def find_notation(columns: Iterable[pl.Series], *, delimiter: str) -> tuple[Notation, list[Setting | Question]]:
     """How the numbers of a table are written, by all columns that could be numbers; a question where two ways fit."""
-    seen = [_Marks(cells) for cells in columns]
-    marks = [one for one in seen if one.is_number]
-    has_comma = any(one.comma_decimals for one in marks)
-    grouped_by = next((one.spaces for one in marks if one.spaces), "")
-    if grouped_by:
-        decimal = "," if has_comma else "."
-        return Notation(decimal, grouped_by), _written(Notation(decimal, grouped_by), marks)
-    comma_groups = [one for one in marks if one.comma_groups]
-    point_groups = [one for one in marks if one.point_groups]
-    if has_comma or any(one.point_groups_and_comma for one in marks):
-        notation = Notation(
-            ",", "." if any(one.point_groups_and_comma or one.many_points or one.point_groups for one in marks) else ""
-        )
+    marks = [one for one in map(_Marks, itertools.islice(columns, MAX_EXAMINED_COLUMNS)) if one.is_number]
+    notation = _find_certain(marks)
+    if notation is not None:
         return notation, _written(notation, marks)
-    if any(one.many_commas or one.comma_groups_and_point for one in comma_groups) or (
-        comma_groups and any(one.point_decimals for one in marks)
-    ):
-        return Notation(".", ","), _written(Notation(".", ","), marks)
-    if any(one.many_points for one in point_groups):
-        return Notation(",", "."), _written(Notation(",", "."), marks)
-    if comma_groups:
-        example = comma_groups[0].example
-        return Notation(".", ","), [_ask(example, ",", Notation(".", ","), Notation(",", ""))]
-    suspicious = [one for one in marks if one.only_threes]
-    if delimiter == ";" and suspicious and len(suspicious) == sum(bool(one.point_decimals) for one in marks):
-        return Notation(), [_ask(suspicious[0].example, ".", Notation(), Notation(",", "."))]
+    commas = next((one.examples[","] for one in marks if one.comma_groups), "")
+    if commas:
+        return Notation(".", ","), [_ask(commas, ",", Notation(".", ","), Notation(",", ""))]
+    # In files with semicolons points may be between thousands.
+    threes = [one for one in marks if one.only_threes]
+    if delimiter == ";" and threes and len(threes) == sum(one.point_decimals for one in marks):
+        return Notation(), [_ask(threes[0].examples["."], ".", Notation(), Notation(",", "."))]
     return Notation(), []
+
+
+def _find_certain(marks: Sequence["_Marks"]) -> Notation | None:
+    """What no other notation reads; None where there are no marks or two ways to read them."""
+    has_comma = any(one.comma_decimals for one in marks)
+    spaces = next((one.spaces for one in marks if one.spaces), "")
+    if spaces:
+        return Notation("," if has_comma else ".", spaces)
+    mixed = any(one.point_groups_and_comma for one in marks)
+    if has_comma or mixed or any(one.many_points for one in marks):
+        return Notation(",", "." if any(one.point_groups or one.point_groups_and_comma for one in marks) else "")
+    groups = any(one.comma_groups or one.comma_groups_and_point for one in marks)
+    clear = any(one.many_commas or one.comma_groups_and_point or one.point_decimals for one in marks)
+    return Notation(".", ",") if groups and clear else None
 
 
 class _Marks:
@@ -196,22 +207,29 @@ class _Marks:
         self.only_threes = points.len() > 0 and bool(points.str.contains(THREE).all())
         spaced = next((mark for mark in SPACES if self._any(digits, GROUPS.format(mark, "[.,]"))), "")
         self.spaces = spaced
-        marked = digits.filter(digits.str.contains("[,]" if self.comma_groups else "[.]"))
-        self.example = marked[0] if marked.len() else ""
+        self.examples = {mark: _first(digits, mark) for mark in f".,{SPACES}"}
 
     @staticmethod
     def _any(cells: pl.Series, pattern: str) -> bool:
         return bool(cells.str.contains(pattern).any())
 
 
+def _first(cells: pl.Series, mark: str) -> str:
+    """The first cell with a mark that is no date."""
+    marked = cells.filter(cells.str.contains(mark, literal=True) & ~cells.str.contains(r"^\d+[.]\d+[.]\d+$"))
+    return marked[0] if marked.len() else ""
+
+
 def _written(notation: Notation, marks: Sequence[_Marks]) -> list[Setting | Question]:
-    example = next((one.example for one in marks if one.example and one.example[-1].isdigit()), "")
-    why = f"as in {quoted(example)}" if example else ""
+    def why(mark: str) -> str:
+        example = next((one.examples[mark] for one in marks if one.examples[mark]), "")
+        return f"as in {quoted(example)}" if example else ""
+
     found: list[Setting | Question] = []
     if notation.decimal != ".":
-        found.append(Setting(key="source.decimal", value=notation.decimal, why=why))
+        found.append(Setting(key="source.decimal", value=notation.decimal, why=why(notation.decimal)))
     if notation.thousands:
-        found.append(Setting(key="source.thousands", value=notation.thousands, why=why))
+        found.append(Setting(key="source.thousands", value=notation.thousands, why=why(notation.thousands)))
     return found
 
 

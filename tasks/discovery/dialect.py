@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from tasks.discovery.draft import Choice, Question, Setting
 from tasks.errors import InputError, printable, quoted
 from tasks.sources.decoding import BYTE_ORDER_MARKS
-from tasks.sources.encodings import SAMPLE_BYTES, propose_encodings
+from tasks.sources.encodings import SAMPLE_BYTES, WESTERN, propose_encodings
 
 DELIMITERS = (",", ";", "\t", "|")
 NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -62,6 +62,11 @@ def decode_head(head: bytes, place: str) -> tuple[str, list[Setting | Question]]
         fix = "clean the file, or convert it to UTF-8 and look again."
         raise InputError("E-NEW-003", "is in an encoding that cannot be told.", fix=fix, file=place)
     texts = {name: head.decode(name, "replace") for name in proposed}
+    # Many of one family agree on the letters that occur; the commonest is then written.
+    if head.decode(WESTERN, "replace") in texts.values():
+        text = texts.setdefault(WESTERN, head.decode(WESTERN, "replace"))
+        texts = {WESTERN: text} | {name: other for name, other in texts.items() if other != text}
+        proposed = list(texts)
     if len(proposed) == 1 or len(set(texts.values())) == 1:
         return texts[proposed[0]], [Setting(key="source.encoding", value=proposed[0], why="not UTF-8")]
     at = next(i for i, pair in enumerate(zip(*texts.values(), strict=False)) if len(set(pair)) > 1)

@@ -1,11 +1,13 @@
 """A look at some files: how they are read, and what their columns hold. Recipes are drafted from it."""
 
+import csv
 import io
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 
 import polars as pl
 
@@ -77,10 +79,8 @@ def look(found: Found, given: Mapping[str, object]) -> Seen:
     if file_format == "jsonl":
         frame = _read_jsonl(text, found)
         stated = [*_stated_format(found, "jsonl"), *findings]
-        return _table(
-            found, "jsonl", frame, stated, num_rows=_scaled(frame.height, text, found), delimiter="", given=given
-        )
-    if what := _describe_plain(text):
+        return _table(found, "jsonl", frame, stated, num_rows=_scaled(frame.height, found), delimiter="", given=given)
+    if suffixes_of(found.name)[0] not in (".csv", ".tsv") and (what := _describe_plain(text)):
         return Seen(found=found, format="", what=what, given=given)
     return _look_at_fields(text, found, file_format or "csv", findings, given)
 
@@ -101,7 +101,7 @@ def _look_at_fields(
         raise InputError("E-SRC-004", "has no rows.", fix="remove the file, or fill it.", file=found.location)
     has_header = not given["source.columns"] if "source.columns" in given else find_header(dialect.records)
     names = [cell.strip().removeprefix("\ufeff") for cell in dialect.records[0]]
-    frame = _read_fields(text, dialect, skip=has_header is not False, width=len(names))
+    frame, share = _read_fields(text, dialect, skip=has_header is not False, width=len(names))
     if has_header is False:
         names = list(map(str, given["source.columns"])) if "source.columns" in given else name_columns(frame)  # ty: ignore[invalid-argument-type] (a list, or validation says so)
         if "source.columns" not in given:
@@ -111,7 +111,7 @@ def _look_at_fields(
     elif has_header is None:
         stated.append(_header_question(names, frame))
     frame.columns = _unique(names)[: frame.width]
-    num_rows = _scaled(frame.height, text, found)
+    num_rows = _scaled(round(frame.height / share), found)
     return _table(
         found, file_format, frame.head(MAX_ROWS), stated, num_rows=num_rows, delimiter=dialect.delimiter, given=given
     )
@@ -175,21 +175,18 @@ def _stated_format(found: Found, file_format: str) -> list[Setting | Question]:
     return [] if BY_SUFFIX.get(suffix) == file_format else [Setting(key="source.format", value=file_format)]
 
 
-def _read_fields(text: str, dialect: Dialect, *, skip: bool, width: int) -> pl.DataFrame:
-    body = text.removeprefix("\ufeff")
-    frame = pl.read_csv(
-        io.BytesIO(body.encode("utf-8", "replace")),
-        has_header=False,
-        separator=dialect.delimiter,
-        quote_char='"' if dialect.is_quoted else None,
-        comment_prefix=dialect.comment or None,
-        schema={f"column_{number}": pl.String for number in range(1, width + 1)},
-        truncate_ragged_lines=True,
-        ignore_errors=True,
-        n_rows=MAX_ROWS * 5,
-    )
-    filled = frame.filter(~pl.all_horizontal(pl.all().fill_null("").str.strip_chars() == ""))
-    return filled[1:] if skip else filled
+def _read_fields(text: str, dialect: Dialect, *, skip: bool, width: int) -> tuple[pl.DataFrame, float]:
+    """The rows as texts, and the share of the text that they are."""
+    lines = io.StringIO(text)
+    counted = (line for line in lines if not (dialect.comment and line.startswith(dialect.comment)))
+    quoting = csv.QUOTE_MINIMAL if dialect.is_quoted else csv.QUOTE_NONE
+    records = csv.reader(counted, delimiter=dialect.delimiter, quoting=quoting)
+    filled = (record for record in records if any(cell.strip() for cell in record))
+    kept = list(islice((record for record in filled if len(record) == width), MAX_ROWS + 1))[1 if skip else 0 :]
+    columns = {f"column_{number}": cells for number, cells in enumerate(zip(*kept, strict=True), start=1)}
+    names = [f"column_{number}" for number in range(1, width + 1)]
+    frame = pl.DataFrame([pl.Series(name, columns.get(name, ()), dtype=pl.String) for name in names])
+    return frame, lines.tell() / max(1, len(text)) if frame.height >= MAX_ROWS else 1.0
 
 
 def _read_jsonl(text: str, found: Found) -> pl.DataFrame:
@@ -230,7 +227,7 @@ def _read_parquet(found: Found) -> tuple[pl.DataFrame, int]:
     return table.select(shown).head(MAX_ROWS).collect(), num_rows
 
 
-def _scaled(height: int, text: str, found: Found) -> int:
+def _scaled(height: int, found: Found) -> int:
     share = found.num_bytes / max(1, len(found.head))
     return height if found.is_whole else round(height * share)
 

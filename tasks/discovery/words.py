@@ -58,10 +58,9 @@ def folded(name: str) -> str:
 
 
 def is_named(name: str, words: frozenset[str]) -> bool:
-    """Whether a column is called by one of some words, or by several of which the first or the last is one."""
-    plain = folded(name)
-    parts = plain.split("_")
-    return plain in words or plain.replace("_", "") in words or parts[-1] in words or parts[0] in words
+    """Whether a column is called by one of some words, perhaps with a number after it or with others before it."""
+    plain = re.sub(r"_?\d+$", "", folded(name))
+    return plain in words or plain.replace("_", "") in words or plain.rpartition("_")[2] in words
 
 
 def is_known(name: str) -> bool:

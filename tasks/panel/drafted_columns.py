@@ -10,11 +10,13 @@ from tasks.discovery.draft import Choice, Question, Setting
 from tasks.discovery.seen import Seen
 from tasks.discovery.times import Reading, is_clock, read_times
 from tasks.discovery.words import ANOMALIES, CALENDAR, CHANNELS, IDS, KNOWN_AHEAD, STEPS, TIMES, is_named
-from tasks.errors import plural
+from tasks.errors import plural, quoted
 
 MAX_IDS = 3
 MAX_CANDIDATES = 8
 MAX_LISTED = 1024
+# Rows of a series, on average; of fewer, columns tell times apart by chance.
+MIN_STEPS = 3
 
 
 def find_ids(
@@ -53,11 +55,15 @@ def _telling(cells: pl.DataFrame, categories: Sequence[Column]) -> list[Column]:
             itertools.combinations(categories, size),
             key=lambda columns: (
                 -sum(is_named(one.name, IDS) for one in columns),
+                sum(one.is_number for one in columns),
                 max(one.distinct for one in columns),
             ),
         )
         for columns in sets:
-            told = cells.select("time", *(f"id {one.name}" for one in columns)).n_unique()
+            names = [f"id {one.name}" for one in columns]
+            if cells.select(names).n_unique() * MIN_STEPS > num_rows:
+                continue
+            told = cells.select("time", *names).n_unique()
             if told == num_rows:
                 return list(columns)
             if told > max(best[0], num_rows * 0.5) and size <= max(1, len(best[1])):
@@ -74,7 +80,8 @@ def _may_be_id(column: Column, num_rows: int) -> bool:
     if column.filled.is_empty() or column.distinct >= num_rows or column.distinct < 2 or column.cells.null_count():  # noqa: PLR2004
         return False
     if column.is_number:
-        return column.is_whole and is_named(column.name, IDS)
+        few = column.distinct <= num_rows / 10 and not is_named(column.name, CALENDAR | KNOWN_AHEAD)
+        return column.is_whole and not column.is_flag and (few or is_named(column.name, IDS))
     return column.words < 4 and not is_clock(column) and not read_times(column)  # noqa: PLR2004
 
 
@@ -108,7 +115,7 @@ def find_values(
     if not covariates:
         left |= {one.name: "known in advance" for one in known}
         return values, [], left
-    flags = [one for one in values if set(one.counts) <= {"0", "1"}]
+    flags = [one for one in values if one.is_flag]
     if ahead or "source.covariate_columns" in seen.given:
         known = ahead
         left |= {one.name: "not chosen" for one in flags if one not in ahead}
@@ -119,7 +126,7 @@ def find_values(
 
 
 def _marks_anomalies(column: Column) -> bool:
-    return is_named(column.name, ANOMALIES) and set(column.counts) <= {"0", "1", "0.0", "1.0"}
+    return is_named(column.name, ANOMALIES) and (column.is_flag or set(column.counts) <= {"0.0", "1.0"})
 
 
 def _is_counter(column: Column) -> bool:

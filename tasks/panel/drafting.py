@@ -8,6 +8,7 @@ from tasks.discovery.columns import Column
 from tasks.discovery.draft import Question, Setting
 from tasks.discovery.seen import Seen
 from tasks.discovery.times import Reading
+from tasks.errors import plural, quoted
 from tasks.panel.drafted_columns import (
     are_alike,
     find_ids,
@@ -104,3 +105,13 @@ def see_series(seen: Seen, *, label: Column | None = None, covariates: bool = Fa
         grid=infer_grid(typed.sort("series", "time"), clock=clock, zone="UTC" if clock == "utc" else None),
         num_repeated=num_repeated,
     )
+
+
+def describe_series(series: Series) -> str:
+    """What series there are: `"load" over time`, `3 channels over time, 12 series`."""
+    number = series.rows["series"].n_unique()
+    is_table = series.layout == "table"
+    what = quoted(series.values[0].name) if len(series.values) == 1 else plural(len(series.values), "channel")
+    total = number if is_table or series.layout == "series_per_row" else len(series.values)
+    parts = [f"{what} over time" if is_table else "numbers over time"] + ([f"{total:,} series"] if total > 1 else [])
+    return ", ".join(parts)

@@ -77,7 +77,7 @@ def _may_be_text(column: Column) -> bool:
 
 def _text_setting(seen: Seen, texts: Sequence[Column]) -> Setting:
     names = [text.name for text in texts]
-    others = [one.name for one in seen.columns.values() if one.is_text and one.name not in names]
+    others = [one.name for one in seen.columns.values() if _may_be_text(one) and one.name not in names]
     why = (
         f"joined, or one of them alone; {plural(round(sum(t.words for t in texts)), 'word')} on average"
         if len(names) > 1

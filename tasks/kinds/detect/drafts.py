@@ -8,7 +8,7 @@ from tasks.discovery.seen import Seen
 from tasks.discovery.words import ANOMALIES, is_named
 from tasks.errors import plural, quoted
 from tasks.kinds.detect.ingest import LABELS
-from tasks.panel.drafting import Series, see_series
+from tasks.panel.drafting import Series, describe_series, see_series
 
 KIND = "detect"
 # Numbers that both default models read in a second on two cores.
@@ -36,7 +36,7 @@ def draft(seen: Seen) -> Draft:
     return Draft(
         kind=KIND,
         fit=0.8 if label is not None else 0.4,
-        reason=f"{plural(len(series.values), 'number')} over time in {series.rows['series'].n_unique():,} series, {labelled}",
+        reason=f"{describe_series(series)}, {labelled}",
         findings=(*series.findings, *_label_settings(label), *_windows(series, seen, length), *_missing(series)),
         values=seen.num_rows * len(series.values),
         rate=RATE,
