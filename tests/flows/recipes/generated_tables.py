@@ -132,3 +132,61 @@ def written(names: list[str] | None, rows: list[list[str]], delimiter: str) -> s
     writer = csv.writer(out, delimiter=delimiter, lineterminator="\n")
     writer.writerows([names, *rows] if names else rows)
     return out.getvalue()
+
+
+@st.composite
+def other_tables(draw: st.DrawFn) -> Table:
+    """Labelled anomalies, labelled sequences, times in parts or since 1970, tables without a header."""
+    rng = random.Random(draw(st.integers(0, 2**32)))
+    shape = draw(st.sampled_from(["anomalies", "sequences", "parts", "epoch", "order", "no header", "month", "long"]))
+    length = draw(st.integers(80, 240))
+    start = datetime.datetime(2022, 1, 1) + datetime.timedelta(days=draw(st.integers(0, 300)))
+    times = [start + row * datetime.timedelta(hours=1) for row in range(length)]
+    curve = [f"{50 + 20 * math.sin(row / 7) + rng.random():.2f}" for row in range(length)]
+    odd = set(rng.sample(range(length), 3))
+    marks = [str(int(row in odd)) for row in range(length)]
+    iso = [f"{time:%Y-%m-%d %H:%M:%S}" for time in times]
+    if shape == "anomalies":
+        label = draw(st.sampled_from(["label", "is_anomaly", "anomaly", "outlier"]))
+        truth: dict[str, object] = {"source.time_columns": ["timestamp"], "source.value_columns": ["value"]}
+        truth |= {"source.label_column": label}
+        return _table("detect", ["timestamp", "value", label], zip(iso, curve, marks, strict=True), truth, times)
+    if shape == "sequences":
+        steps, names = draw(st.integers(5, 20)), ["rec", "step", "x", "y", "label"]
+        rows = [
+            [f"r{number}", str(step), f"{rng.gauss(number % 2, 1):.3f}", f"{rng.random():.3f}", "ab"[number % 2]]
+            for number in range(30)
+            for step in range(steps)
+        ]
+        truth = {"source.id_columns": ["rec"], "source.time_columns": ["step"], "source.time_unit": "step"}
+        truth |= {"source.label_column": "label", "source.value_columns": ["x", "y"]}
+        return _table("classify-series", names, rows, truth)
+    if shape == "parts":
+        rows = [[t.year, t.month, t.day, t.hour, value] for t, value in zip(times, curve, strict=True)]
+        truth = {"source.time_columns": ["year", "month", "day", "hour"], "source.value_columns": ["pm2.5"]}
+        return _table("forecast", ["year", "month", "day", "hour", "pm2.5"], rows, truth, times)
+    if shape == "epoch":
+        unit = draw(st.sampled_from(["s", "ms"]))
+        size = {"s": 1, "ms": 1000}[unit]
+        since = [int(t.replace(tzinfo=datetime.UTC).timestamp()) * size for t in times]
+        truth = {"source.time_columns": ["timestamp"], "source.time_unit": unit, "source.value_columns": ["cpu"]}
+        return _table("forecast", ["timestamp", "cpu"], zip(since, curve, strict=True), truth, times)
+    if shape == "order":
+        truth = {"source.time_unit": "order", "source.value_columns": ["Data"], "source.label_column": "Label"}
+        return _table("detect", ["Data", "Label"], zip(curve, marks, strict=True), truth)
+    if shape == "no header":
+        truth = {"source.columns": ["time", "value"]}
+        return _table("forecast", None, zip(iso, curve, strict=True), truth, times)
+    if shape == "month":
+        months = [datetime.datetime(1990 + row // 12, row % 12 + 1, 1) for row in range(length)]
+        truth = {"source.time_columns": ["Month"], "source.value_columns": ["Passengers"], "source.frequency": "1mo"}
+        rows = [[f"{month:%Y-%m}", value] for month, value in zip(months, curve, strict=True)]
+        return _table("forecast", ["Month", "Passengers"], rows, truth, months)
+    rows = [[text, sensor, value] for sensor in ("a", "b", "c") for text, value in zip(iso, curve, strict=True)]
+    truth = {"source.time_columns": ["time"], "source.id_columns": ["sensor"], "source.value_columns": ["value"]}
+    return _table("forecast", ["time", "sensor", "value"], rows, truth, times * 3)
+
+
+def _table(kind, names, rows, truth, times=()) -> Table:
+    content = written(names, [list(map(str, row)) for row in rows], ",")
+    return Table(content.encode(), kind, truth, times=list(times))
