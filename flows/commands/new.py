@@ -116,18 +116,18 @@ def ask(question: "Question", console: "Console") -> int:
 
 def show_recipe(path: Path, drafted: "Drafted", tried: "Tried", console: "Console") -> None:
     """Show the first rows as they are read, what is still open, and what comes next."""
+    from flows.recipes.written_recipe import describe_choice
+
     console.print()
     if tried.rows.height:
         console.print(preview(tried, drafted, console.width))
     console.print(f"Wrote {path}. {cost(tried)}", markup=False, highlight=False, soft_wrap=True)
     for question in drafted.questions:
-        first = " or ".join(printable(choice.means) for choice in question.choices)
-        console.print(f"  ? {question.key}: {printable(question.text)} {first}", style="yellow", markup=False)
+        console.print(f"? {printable(question.text)}", style="yellow", markup=False, highlight=False)
+        for choice in question.choices:
+            console.print(f"    {describe_choice(choice)}", markup=False, highlight=False)
     if drafted.questions:
-        count = plural(len(drafted.questions), "question")
-        console.print(
-            f"{count} left: answer in {path}, or run again with --yes to take the first answers.", markup=False
-        )
+        console.print(f"Write the answers into {path}, or run this again with --yes, which takes the first ones.")
     console.print(f"Next: rnnflow train {path}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -160,7 +160,8 @@ def preview(tried: "Tried", drafted: "Drafted", width: int) -> "Table":
 
 def shorten(cell: object, longest: int) -> str:
     """A cell on one line."""
-    text = printable("" if cell is None else f"{cell:g}" if isinstance(cell, float) else " ".join(str(cell).split()))
+    shown = "" if cell is None else f"{cell:g}" if isinstance(cell, float) else " ".join(str(cell).split())
+    text = printable(shown.removesuffix("+00:00").removesuffix(" 00:00:00"))
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 

@@ -1,5 +1,6 @@
 """How the cells of columns may be read as times: every format that reads all of them, so that none is guessed."""
 
+import datetime
 import itertools
 import re
 from collections.abc import Iterator, Sequence
@@ -56,13 +57,13 @@ class Reading:
     format: str | None = None
     unit: str = "text"
     has_offset: bool = False
-    century: int | None = None
 
-    @property
-    def shown(self) -> str:
-        """The first time, as it is read."""
-        first = self.times.drop_nulls()[0]
-        return str(first) if isinstance(first, int) else f"{first:%-d %B %Y %H:%M}".removesuffix(" 00:00")
+    def show(self, row: int = 0) -> str:
+        """A time as it is read."""
+        time = self.times[row]
+        return (
+            str(time) if not isinstance(time, datetime.datetime) else f"{time:%-d %B %Y %H:%M}".removesuffix(" 00:00")
+        )
 
     @property
     def shape(self) -> str:

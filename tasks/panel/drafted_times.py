@@ -104,35 +104,32 @@ def time_settings(
     yield Setting(key="source.time_columns", value=list(reading.columns), why=why)
     shapes = {one.shape: one for one in readings if one.columns == reading.columns}
     if len(shapes) > 1:
-        example = _example(seen, reading)
+        place = _where_they_differ(list(shapes.values()))
         yield Question(
-            text=f"which day is {quoted(example)}?",
+            text=f"which day is {quoted(_example(seen, reading, place))}?",
             choices=tuple(
-                Choice(settings={"source.time_format": shape}, means=one.shown) for shape, one in shapes.items()
+                Choice(settings={"source.time_format": shape}, means=one.show(place)) for shape, one in shapes.items()
             ),
         )
-    elif reading.format is not None and "%y" in reading.format and _has_two_centuries(reading):
-        raise_century = _example(seen, reading)
-        yield Setting(key="source.time_format", value=reading.format, why=f"{raise_century} is {reading.shown}")
     elif reading.format is not None:
         yield Setting(
-            key="source.time_format", value=reading.format, why=f"{_example(seen, reading)} is {reading.shown}"
+            key="source.time_format", value=reading.format, why=f"{_example(seen, reading)} is {reading.show()}"
         )
     if reading.unit != "text":
-        why = f"{_example(seen, reading)} is {reading.shown}" if not reading.is_steps else "plain numbers"
+        why = f"{_example(seen, reading)} is {reading.show()}" if not reading.is_steps else "plain numbers"
         yield Setting(key="source.time_unit", value=reading.unit, why=why)
     yield from _zone_settings(seen, reading, rows, clock)
 
 
-def _has_two_centuries(reading: Reading) -> bool:
-    years = reading.times.dt.year()
-    return bool((years.diff().abs() > 50).any())  # noqa: PLR2004
+def _where_they_differ(readings: Sequence[Reading]) -> int:
+    """The first row in which two readings are not one time."""
+    first, *others = (one.times for one in readings)
+    differ = pl.select((first != others[0]).arg_true()).to_series() if others else first[:0]
+    return int(differ[0]) if differ.len() else 0
 
 
-def _example(seen: Seen, reading: Reading) -> str:
-    cells = [seen.columns[name].cells for name in reading.columns]
-    place = next((i for i in range(cells[0].len()) if all(one[i] is not None for one in cells)), 0)
-    return " ".join(str(one[place]) for one in cells)
+def _example(seen: Seen, reading: Reading, place: int = 0) -> str:
+    return " ".join(str(seen.columns[name].cells[place]) for name in reading.columns)
 
 
 def _zone_settings(seen: Seen, reading: Reading, rows: pl.DataFrame, clock: Clock) -> Iterator[Setting | Question]:

@@ -7,8 +7,10 @@ import polars as pl
 from tasks.discovery.draft import Choice, Draft, Question, Setting
 from tasks.discovery.seen import Seen
 from tasks.errors import plural
+from tasks.kinds.forecast.fitting_windows import propose_windows
+from tasks.kinds.forecast.split import TimeSplitSettings
 from tasks.panel.drafted_rows import see_series_in_rows
-from tasks.panel.drafting import Series, see_series
+from tasks.panel.drafting import Series, describe_series, see_series
 from tasks.panel.time_grid import FOLLOWS_IN_SERIES
 
 KIND = "forecast"
@@ -38,10 +40,7 @@ def draft(seen: Seen) -> Draft:
         *_windows(series, seen),
         *_missing(series),
     ]
-    number = series.rows["series"].n_unique()
-    reason = (
-        f"{plural(len(series.values), 'number')} over time in {number:,} series of steps of {series.grid.frequency}"
-    )
+    reason = f"{describe_series(series)}, in steps of {series.grid.frequency}"
     return Draft(
         kind=KIND,
         fit=0.7 if series.reading is not None else 0.5,
@@ -95,20 +94,36 @@ def _count_business_holes(series: Series) -> int:
 
 
 def _windows(series: Series, seen: Seen) -> Iterator[Setting | Question]:
-    """A horizon and a look-back that fit the lengths."""
+    """A horizon and a look-back that fit the lengths between gaps."""
     assert series.grid is not None, "checked by the caller"
-    length = int(series.lengths.median() or 0)  # ty: ignore[invalid-argument-type]
-    if not seen.is_whole and series.rows["series"].n_unique() == 1:
-        length = seen.num_rows
-    season = 5 if _skips_weekends(series) else series.grid.season
-    horizon = max(1, min(season if season > 1 else length // 20, length // 10, MAX_HORIZON))
-    look_back = max(1, min(3 * max(season, horizon), length // 3, MAX_LOOK_BACK))
+    season = MONDAY_TO_FRIDAY if _skips_weekends(series) else series.grid.season
+    runs = [[one.len() for one in times] for times in _runs(series)]
+    if not seen.is_whole and len(runs) == 1 and len(runs[0]) == 1:
+        runs = [[seen.num_rows]]
+    length = max(map(sum, runs))
+    # Of shorter series a season is too much of the test rows.
+    horizon = max(1, min(season if season > 1 else length // 20, length // 20, MAX_HORIZON))
+    horizon = max(horizon, min(season, length // 12) if season <= MAX_HORIZON else 1)
+    wanted = max(1, min(3 * max(season, horizon), length // 3, MAX_LOOK_BACK))
+    fitting = propose_windows(runs, look_back=wanted, horizon=horizon, split=TimeSplitSettings())
+    look_back, horizon = fitting or (1, 1)
     yield Setting(key="split.valid", value=0.1)
     yield Setting(key="split.test", value=0.2, why="the latest rows")
-    yield Setting(key="shard.look_back", value=look_back, why=f"fits {length:,} steps")
+    why = f"fits {length:,} steps" if len(runs) == 1 else f"fits series of up to {length:,} steps"
+    yield Setting(key="shard.look_back", value=look_back, why=why)
     yield Setting(key="shard.horizon", value=horizon, why="how many steps are forecast: change it to your need")
     if season > 1:
         yield Setting(key="shard.season", value=season, why=f"steps of {series.grid.frequency}")
+
+
+def _runs(series: Series) -> list[list[pl.Series]]:
+    """The times of each series, cut at its gaps unless windows may span them."""
+    assert series.grid is not None, "checked by the caller"
+    positions = series.grid.positions(series.rows["time"].cast(series.grid.dtype))
+    is_cut = pl.lit(value=False) if _skips_weekends(series) else (positions.diff() != 1).fill_null(value=True)
+    numbered = series.rows.with_columns(run=pl.when(FOLLOWS_IN_SERIES).then(is_cut).fill_null(value=True).cum_sum())
+    by_run = numbered.group_by("series", "run", maintain_order=True).agg("time")
+    return [list(one["time"]) for one in by_run.partition_by("series", maintain_order=True)]
 
 
 def _missing(series: Series) -> Iterator[Setting | Question]:

@@ -90,7 +90,9 @@ def series_tables(draw: st.DrawFn) -> Table:
     apart = draw(st.booleans()) and shown not in ("iso-T",)
     missing = draw(st.sampled_from(["", "", "?", "NA", "-"]))
     sentinel = draw(st.sampled_from([None, None, -999]))
-    step = draw(st.sampled_from([datetime.timedelta(hours=1), datetime.timedelta(days=1), datetime.timedelta(minutes=15)]))
+    step = draw(
+        st.sampled_from([datetime.timedelta(hours=1), datetime.timedelta(days=1), datetime.timedelta(minutes=15)])
+    )
     start = datetime.datetime(2023, 1, 1) + datetime.timedelta(days=draw(st.integers(0, 300)))
     length = draw(st.integers(60, 200))
     pattern = TIME_FORMATS[shown]
@@ -118,7 +120,11 @@ def series_tables(draw: st.DrawFn) -> Table:
             rows.append([*parts, *place[: len(ids)], *numbers])
             times.append(time)
     content = written(names, rows, delimiter)
-    truth: dict[str, object] = {"source.time_columns": stamps, "source.value_columns": values, "source.delimiter": delimiter}
+    truth: dict[str, object] = {
+        "source.time_columns": stamps,
+        "source.value_columns": values,
+        "source.delimiter": delimiter,
+    }
     truth |= {"source.id_columns": ids} if ids else {}
     has_marks = digits > 0 or bool(thousands)
     truth |= {"source.decimal": decimal, "source.thousands": thousands} if has_marks else {}

@@ -6,11 +6,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from flows.recipes.drafted_recipe import Drafted, draft_recipe
-from tasks.errors import InputError
-from tests.flows.recipes.generated_tables import Table, series_tables, text_tables
+from tasks.panel.drafted_times import find_readings
+from tests.flows.recipes.generated_tables import Table, other_tables, series_tables, text_tables
 
 DEFAULTS = {"source.delimiter": ",", "source.encoding": "utf-8", "source.decimal": ".", "source.thousands": ""}
-MANY = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+MANY = settings(
+    max_examples=70, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 def draft(table: Table, folder: Path) -> Drafted:
@@ -21,26 +23,49 @@ def draft(table: Table, folder: Path) -> Drafted:
 
 def wrong_and_silent(table: Table, drafted: Drafted) -> dict[str, tuple[object, object]]:
     """Settings that are neither true nor asked for: what was drafted and what is true."""
-    found = {one.key: one.value for one in drafted.draft.settings if one.key}
-    asked = {key: [choice.settings.get(key) or DEFAULTS.get(key) for choice in one.choices] for one in drafted.questions for key in one.choices[0].settings}
-    wrong = {}
-    for key, truth in table.truth.items():
-        if key == "source.columns":
-            if key in asked:
-                continue
-            if len(found.get(key, ())) != len(truth): wrong[key] = (found.get(key), truth)
-            continue
-        if key in ("source.text_columns", "source.label_column") and "source.columns" in table.truth:
-            names = found.get("source.columns") or []
-            real = dict(zip(names, table.truth["source.columns"]))
-            got = found.get(key)
-            got = [real.get(g, g) for g in got] if isinstance(got, list) else real.get(got, got)
-            if "source.columns" in asked or key in asked: continue
-            if sorted(got or []) != sorted(truth): wrong[key] = (got, truth)
-            continue
-        if key in asked:
-            if truth not in asked[key]: wrong[key] = (asked[key], truth)
-            continue
-        if found.get(key, DEFAULTS.get(key)) != truth:
-            wrong[key] = (found.get(key), truth)
-    return wrong
+    found = DEFAULTS | {one.key: one.value for one in drafted.draft.settings}
+    answers = {
+        key: [choice.settings.get(key) or DEFAULTS.get(key) for choice in one.choices]
+        for one in drafted.questions
+        for key in one.choices[0].settings
+    }
+    if "source.columns" in table.truth:  # the names are ours
+        ours = dict(zip(found.get("source.columns", ()), table.truth["source.columns"], strict=True))
+        found = {key: renamed(value, ours) for key, value in found.items()}
+    return {
+        key: (found.get(key), truth)
+        for key, truth in table.truth.items()
+        if (truth not in answers[key] if key in answers else found.get(key) != truth)
+    }
+
+
+def renamed(value: object, names: dict[str, str]) -> object:
+    if isinstance(value, list):
+        return [names.get(one, one) for one in value]
+    return names.get(value, value) if isinstance(value, str) else value
+
+
+def test_tables_of_texts_are_read_as_they_were_written(tmp_path: Path):
+    @MANY
+    @given(text_tables())
+    def check(table: Table) -> None:
+        drafted = draft(table, tmp_path)
+        assert drafted.draft.kind == table.kind
+        assert wrong_and_silent(table, drafted) == {}
+
+    check()
+
+
+@pytest.mark.parametrize("tables", [series_tables, other_tables])
+def test_tables_of_series_are_read_as_they_were_written(tables, tmp_path: Path):
+    @MANY
+    @given(tables())
+    def check(table: Table) -> None:
+        drafted = draft(table, tmp_path)
+        readings = [reading.times.to_list() for reading in find_readings(drafted.seen)]
+        assert drafted.draft.kind == table.kind
+        assert wrong_and_silent(table, drafted) == {}
+        assert not table.times or table.times in readings
+        assert len(readings) < 2 or any(one.key == "source.time_format" for one in drafted.questions)
+
+    check()
