@@ -17,7 +17,7 @@ A recipe is a TOML file; every field but `name`, `kind` and `source` has a defau
 defaults to `classify`. This page is generated from the code
 (`python -m flows.recipes.recipe_page > docs/recipes.md`), and a test compares the two.
 
-Your own data take ten lines:
+`rnnflow new FILE` writes a recipe from a look at your data. By hand, ten lines do:
 
 ```toml
 name = "tickets"            # the experiment and the registered model
@@ -25,7 +25,7 @@ name = "tickets"            # the experiment and the registered model
 [source]
 dataset = "files"
 path = "tickets/*.csv"      # CSV, TSV, JSONL, Parquet, folders of text files; compressed too
-text_column = "body"
+text_columns = ["body"]
 label_column = "queue"
 
 [training]                  # shared by all candidates

@@ -25,7 +25,10 @@ def write_recipe(drafted: Drafted, *, is_open: bool = True) -> str:
     for section in SECTIONS:
         body = list(_section(drafted, section))
         lines += ["", f"[{section}]", *body] if body else []
-    return "\n".join(lines) + "\n"
+    for finding in draft.settings:
+        if finding.key == "candidates" and isinstance(finding.value, list):
+            lines += ["", f"# {finding.why}", *(line for one in finding.value for line in _candidate(one))]
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def as_toml(value: object) -> str:
@@ -33,7 +36,7 @@ def as_toml(value: object) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(as_toml, value))}]"
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{as_toml(str(key))} = {as_toml(one)}" for key, one in value.items()) + " }"
+        return "{ " + ", ".join(f"{key} = {as_toml(one)}" for key, one in value.items()) + " }"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
@@ -66,6 +69,10 @@ def _lines_of(finding: Setting | Question) -> Iterator[str]:
         yield from (f"# {line}" for line in _wrapped(printable(finding.why)))
     else:
         yield _line(_field(finding.key), finding.value, printable(finding.why))
+
+
+def _candidate(candidate: Mapping[str, object]) -> list[str]:
+    return ["[[candidates]]", *(f"{key} = {as_toml(value)}" for key, value in candidate.items()), ""]
 
 
 def _field(key: str) -> str:

@@ -1,9 +1,11 @@
 """What a table says of series: times, ids, numbers and how regular they are. The kinds of series draft from it."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
 
+from tasks.contract.candidate import Candidate
 from tasks.discovery.columns import Column
 from tasks.discovery.draft import Question, Setting
 from tasks.discovery.seen import Seen
@@ -115,3 +117,13 @@ def describe_series(series: Series) -> str:
     total = number if is_table or series.layout == "series_per_row" else len(series.values)
     parts = [f"{what} over time" if is_table else "numbers over time"] + ([f"{total:,} series"] if total > 1 else [])
     return ", ".join(parts)
+
+
+def shorter_segments(candidates: Sequence[Candidate], look_back: int) -> Iterator[Setting]:
+    """The candidates of a recipe with segments that fit into a short look-back, where the default ones do not."""
+    stated = [one.model_dump(mode="json", exclude_defaults=True) for one in candidates]
+    too_long = [getattr(one.model, "segment_length", 1) > look_back for one in candidates]
+    if any(too_long):
+        for one in stated:
+            one["model"] = {**one.get("model", {}), "segment_length": look_back}
+        yield Setting(key="candidates", value=stated, why="segments are at most as long as the look-back")

@@ -8,7 +8,8 @@ from tasks.discovery.seen import Seen
 from tasks.discovery.words import ANOMALIES, is_named
 from tasks.errors import plural, quoted
 from tasks.kinds.detect.ingest import LABELS
-from tasks.panel.drafting import Series, describe_series, see_series
+from tasks.kinds.detect.recipe import RECURRENT_DETECTORS
+from tasks.panel.drafting import Series, describe_series, see_series, shorter_segments
 
 KIND = "detect"
 # Numbers that both default models read in a second on two cores.
@@ -84,6 +85,7 @@ def _windows(series: Series, seen: Seen, length: int) -> Iterator[Setting | Ques
     )
     yield Setting(key="shard.look_back", value=window, why=f"fits {length:,} rows")
     yield Setting(key="shard.horizon", value=window, why="rows from a forecast to the row that is judged by it")
+    yield from shorter_segments(RECURRENT_DETECTORS, window)
 
 
 def _missing(series: Series) -> Iterator[Setting | Question]:

@@ -8,9 +8,10 @@ from tasks.discovery.draft import Choice, Draft, Question, Setting
 from tasks.discovery.seen import Seen
 from tasks.errors import plural
 from tasks.kinds.forecast.fitting_windows import propose_windows
+from tasks.kinds.forecast.recipe import RECURRENT_FORECASTERS
 from tasks.kinds.forecast.split import TimeSplitSettings
 from tasks.panel.drafted_rows import see_series_in_rows
-from tasks.panel.drafting import Series, describe_series, see_series
+from tasks.panel.drafting import Series, describe_series, see_series, shorter_segments
 from tasks.panel.time_grid import FOLLOWS_IN_SERIES
 
 KIND = "forecast"
@@ -21,6 +22,8 @@ MOST_OFF_GRID = 0.02
 MONDAY_TO_FRIDAY = 5
 FEW_MISSING = 0.05
 MAX_LOOK_BACK, MAX_HORIZON = 336, 48
+# The default network reads a day of hours at once.
+SEGMENT = 24
 
 
 def draft(seen: Seen) -> Draft:
@@ -104,7 +107,7 @@ def _windows(series: Series, seen: Seen) -> Iterator[Setting | Question]:
     # Of shorter series a season is too much of the test rows.
     horizon = max(1, min(season if season > 1 else length // 20, length // 20, MAX_HORIZON))
     horizon = max(horizon, min(season, length // 12) if season <= MAX_HORIZON else 1)
-    wanted = max(1, min(3 * max(season, horizon), length // 3, MAX_LOOK_BACK))
+    wanted = max(1, min(max(3 * season, 3 * horizon, SEGMENT), length // 3, MAX_LOOK_BACK))
     fitting = propose_windows(runs, look_back=wanted, horizon=horizon, split=TimeSplitSettings())
     look_back, horizon = fitting or (1, 1)
     yield Setting(key="split.valid", value=0.1)
@@ -114,6 +117,7 @@ def _windows(series: Series, seen: Seen) -> Iterator[Setting | Question]:
     yield Setting(key="shard.horizon", value=horizon, why="how many steps are forecast: change it to your need")
     if season > 1:
         yield Setting(key="shard.season", value=season, why=f"steps of {series.grid.frequency}")
+    yield from shorter_segments(RECURRENT_FORECASTERS, look_back)
 
 
 def _runs(series: Series) -> list[list[pl.Series]]:
