@@ -48,6 +48,7 @@ def test_prefect_reads_the_file_as_it_is_meant():
         "fit": {"name": "gpu", "work_queue_name": "fits"},
         "retrain": {"name": "cpu"},
         "backtest": {"name": "cpu"},
+        "new": {"name": "cpu"},
         "predict": {"name": "cpu"},
         "monitor": {"name": "cpu"},
         "tidy": {"name": "cpu"},
