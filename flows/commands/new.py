@@ -31,7 +31,7 @@ GIB = 2**30
 @click.option("--yes", is_flag=True, help="Take the first answer to every question.")
 @click.option("--force", is_flag=True, help="Write over an existing recipe.")
 @as_json_option
-def new(
+def new(  # noqa: PLR0917 (the options above)
     location: str,
     kind: str,
     name: str,
@@ -170,4 +170,5 @@ def cost(tried: "Tried") -> str:
     low, high = (tried.seconds * factor for factor in (0.5, 2))
     unit, size = ("min", MINUTE_S) if high > 2 * MINUTE_S else ("s", 1)
     memory = max(1, round(tried.num_bytes / GIB))
-    return f"Training takes about {max(1, round(low / size))} to {round(high / size)} {unit} on 2 cores, and {memory} to {2 * memory} GB."
+    span = f"{max(1, round(low / size))} to {round(high / size)} {unit}"
+    return f"Training takes about {span} on 2 cores, and {memory} to {2 * memory} GB."

@@ -131,7 +131,8 @@ def _of_no_kind(location: str, seen: Seen, drafts: list[Draft]) -> InputError:
     for one in drafts:
         lacks.setdefault(one.lacks, []).append(one.kind)
     reasons = "; ".join(f"for {' and '.join(kinds)} {lack}" for lack, kinds in lacks.items())
-    fix = "name the columns, as in --set source.text_columns=body --set source.label_column=queue, or --set source.time_columns=day."
+    columns = ("source.text_columns=body", "source.label_column=queue", "source.time_columns=day")
+    fix = f"name the columns that are meant, as in {' '.join(f'--set {one}' for one in columns)}."
     return InputError(
         "E-NEW-001", f"fits no kind of problem: {reasons}; it has {_listed(seen)}.", fix=fix, file=location
     )

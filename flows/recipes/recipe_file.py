@@ -18,8 +18,10 @@ from tasks.errors import InputError, quoted
 SHIPPED = Path(__file__).parent
 MAX_BYTES = 1_000_000
 DATA = frozenset(
-    (*(".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet", ".ts", ".dat", ".data", ".xlsx"),)
-    + (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst")
+    {
+        *(".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet", ".ts", ".dat", ".data", ".xlsx"),
+        *(".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst"),
+    }
 )
 
 

@@ -46,9 +46,9 @@ class Kind:
 
     name: what recipes call it. recipe: its settings, a section for each stage.
     predict, serve and monitor: its part of the services; without `serve` its models answer no requests, without
-    `monitor` nobody watches what they see. drafts: proposes a recipe from a look at some files; without it `rnnflow new`
-    knows nothing of the kind. served_model: name of the module that MLflow runs when a registered model is
-    loaded. warm_start: None where weights say nothing about other data.
+    `monitor` nobody watches what they see. drafts: proposes a recipe from a look at some files, for `rnnflow new`.
+    served_model: name of the module that MLflow runs when a registered model is loaded.
+    warm_start: None where weights say nothing about other data.
     package: which installed distribution brings the kind, with its version; `tasks.kinds` says so, and of ours nothing.
     """
 

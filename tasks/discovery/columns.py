@@ -116,7 +116,7 @@ class Column:
             return 0.0
         sample = self.filled.head(5_000)
         counted = sample.str.count_matches(r"\S+").cast(pl.Float64) + sample.str.count_matches(CJK) / 2
-        return float(counted.mean() or 0)
+        return float(counted.sum()) / counted.len()
 
     @cached_property
     def is_unparted(self) -> bool:

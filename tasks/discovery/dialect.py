@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from tasks.discovery.draft import Choice, Question, Setting
 from tasks.errors import InputError, printable, quoted
@@ -24,9 +25,10 @@ ALIKE = 0.95
 # Of the cells may look cut at a wrong place.
 MOST_ODD = 0.05
 SHOWN = 40
-MAX_NAME_CHARS = 80
+MAX_NAME_CHARS, MAX_NAME_SPACES = 80, 4
+NAME = re.compile(r"[\w .\-/()%°\[\]]+")
 
-NUMBER = re.compile(r"[+-]?(\d[\d .,'’]*|[.,]\d+)([eE][+-]?\d+)?%?")
+NUMBER = re.compile(r"[+-]?(\d[\d .,'\u2019]*|[.,]\d+)([eE][+-]?\d+)?%?")
 TIME = re.compile(r"\d{1,4}[-/.:]\d{1,2}([-/.:]\d{1,4})?([T ]\d{1,2}:\d{2}.*)?|.*\d{1,2}:\d{2}(:\d{2})?.*")
 
 
@@ -106,30 +108,21 @@ def find_dialect(text: str, *, given: str | None, is_whole: bool) -> Dialect:
 
 def find_header(records: Sequence[Sequence[str]]) -> bool | None:
     """Whether the first record names columns; None where that cannot be told."""
-    first, rest = records[0], records[1:]
-    cells = [cell.strip() for cell in first]
-    if not rest:
-        return None
+    cells, rest = [cell.strip() for cell in records[0]], records[1:]
     if _counts_up(cells):
         return True
-    if any(NUMBER.fullmatch(cell) or TIME.fullmatch(cell) for cell in cells):
-        return False
-    columns = list(zip(*(row for row in rest if len(row) == len(first)), strict=True))
-    recurs = any(
-        cell and len(set(column)) < len(column) and cell in column for cell, column in zip(cells, columns, strict=False)
-    )
-    if recurs:
+    columns = list(zip(*(row for row in rest if len(row) == len(cells)), strict=True))
+    is_value = any(NUMBER.fullmatch(cell) or TIME.fullmatch(cell) for cell in cells)
+    if is_value or any(cell and cell in column for cell, column in zip(cells, columns, strict=False)):
         return False
     if any(_is_measured(column) for column in columns):
         return True
-    if any(len(cell) > MAX_NAME_CHARS or cell.count(" ") > 4 for cell in cells):  # noqa: PLR2004 (a sentence)
+    if any(len(cell) > MAX_NAME_CHARS or cell.count(" ") > MAX_NAME_SPACES for cell in cells):
         return False
     named = [cell for cell in cells if cell]
-    looks_like_names = len(set(named)) == len(named) and all(
-        re.fullmatch(r"[\w .\-/()%°\[\]]+", cell) for cell in named
-    )
-    lengths = sum(len(cell) for row in rest for cell in row) / max(1, sum(len(row) for row in rest))
-    return True if looks_like_names and lengths > 2 * max(len(cell) for cell in cells) else _knows(cells)
+    looks_like_names = len(set(named)) == len(named) and all(NAME.fullmatch(cell) for cell in named)
+    length = sum(len(cell) for row in rest for cell in row) / max(1, sum(len(row) for row in rest))
+    return True if looks_like_names and length > 2 * max(map(len, cells)) else _knows(cells)
 
 
 def _knows(cells: Sequence[str]) -> bool | None:
@@ -141,7 +134,7 @@ def _knows(cells: Sequence[str]) -> bool | None:
 def _counts_up(cells: Sequence[str]) -> bool:
     """Whether a line holds years or steps one after another, as a header of a table with a series per row does."""
     digits = [int(cell) for cell in cells if cell.isdecimal()]
-    steps = {after - before for before, after in zip(digits, digits[1:], strict=False)}
+    steps = {after - before for before, after in pairwise(digits)}
     return len(digits) >= 4 and len(digits) >= len(cells) - 5 and steps == {1}  # noqa: PLR2004
 
 

@@ -65,7 +65,8 @@ def find(location: str) -> Found:
         suffix = suffixes_of(path.name)[0]
         return _in_archive(location, path) if suffix in ARCHIVES else _single(location, path)
     if glob.has_magic(location):
-        paths = [Path(name) for name in sorted(glob.glob(location, recursive=True)) if not is_hidden(Path(name).name)]
+        names = sorted(glob.glob(location, recursive=True))  # noqa: PTH207 (a pattern with a root of its own)
+        paths = [Path(name) for name in names if not is_hidden(Path(name).name)]
         files = [one for one in paths if one.is_file()]
         if files:
             return _tables(location, files)

@@ -20,16 +20,13 @@ def name_columns(frame: pl.DataFrame) -> list[str]:
 
 
 def _kind_of(column: Column) -> str:
-    if column.filled.is_empty():
-        return "empty"
-    if column.is_text:
-        return "text"
-    if is_clock(column):
-        return "clock"
-    if is_date(column):
-        return "date"
-    if column.is_class:
-        return "label"
-    if read_times(column):
-        return "time"
-    return "value" if column.is_number else "name"
+    tests = {
+        "empty": column.filled.is_empty,
+        "text": lambda: column.is_text,
+        "clock": lambda: is_clock(column),
+        "date": lambda: is_date(column),
+        "label": lambda: column.is_class,
+        "time": lambda: bool(read_times(column)),
+        "value": lambda: column.is_number,
+    }
+    return next((kind for kind, holds in tests.items() if holds()), "name")

@@ -120,8 +120,7 @@ def read_hours(date: Reading, columns: dict[str, Column]) -> Reading | None:
     hours = [one for one in columns.values() if folded(one.name) in PARTS["hour"] and one.is_whole]
     if not hours or not 0 <= _smallest(hours[0]) <= _largest(hours[0]) < HOURS_PER_DAY:
         return None
-    numbers = hours[0].numbers.cast(pl.Int64)
-    times = pl.select(date.times + pl.duration(hours=numbers)).to_series()
+    times = pl.select(date.times + hours[0].numbers.cast(pl.Int64) * pl.duration(hours=1)).to_series()
     return Reading((*date.columns, hours[0].name), times, f"{date.format or '%Y-%m-%d'} %H")
 
 

@@ -94,21 +94,11 @@ def find_values(
     known: list[Column] = []
     left: dict[str, str] = {}
     for one in rest:
-        if not one.is_number:
-            if not one.filled.is_empty():
-                left[one.name] = "text"
-        elif one.distinct < 2:  # noqa: PLR2004
-            left[one.name] = "constant"
-        elif _is_counter(one):
-            left[one.name] = "a counter of rows"
-        elif is_named(one.name, KNOWN_AHEAD) and one.is_whole:
-            known.append(one)
-        elif reading is not None and is_named(one.name, CALENDAR) and one.is_whole and one.distinct < 400:  # noqa: PLR2004
-            left[one.name] = "follows from the time"
-        elif _marks_anomalies(one):
-            left[one.name] = "a label"
-        else:
-            values.append(one)
+        reason = _why_left_out(one, reading)
+        if reason:
+            left[one.name] = reason
+        elif one.is_number:
+            (known if is_named(one.name, KNOWN_AHEAD) and one.is_whole else values).append(one)
     if chosen:
         left |= {one.name: "not chosen" for one in values if one not in chosen}
         values = chosen
@@ -123,6 +113,22 @@ def find_values(
         known += flags
     values = [one for one in values if one not in known and one.name not in left]
     return values, known, left
+
+
+def _why_left_out(column: Column, reading: Reading | None) -> str:
+    """Why a column is not modelled; nothing where it may be."""
+    is_ahead = is_named(column.name, KNOWN_AHEAD)
+    reasons = {
+        "text": not column.is_number and not column.filled.is_empty(),
+        "constant": column.is_number and column.distinct < 2,  # noqa: PLR2004
+        "a counter of rows": _is_counter(column),
+        "follows from the time": reading is not None
+        and not is_ahead
+        and is_named(column.name, CALENDAR)
+        and column.is_whole,
+        "a label": _marks_anomalies(column),
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
 
 
 def _marks_anomalies(column: Column) -> bool:
@@ -148,6 +154,7 @@ def are_alike(values: Sequence[Column]) -> bool:
 def id_settings(
     seen: Seen, ids: Sequence[Column], channel: Column | None, values: Sequence[Column], *, is_wide: bool
 ) -> Iterator[Setting | Question]:
+    """The layout, and the columns that name series or channels."""
     if is_wide:
         why = f'each of {len(values)} columns is a series; "table" makes them channels of one'
         yield Setting(key="source.layout", value="series_per_column", why=why)
@@ -169,6 +176,7 @@ def _product(ids: Sequence[Column]) -> int:
 def value_settings(
     values: Sequence[Column], known: Sequence[Column], left: dict[str, str], *, is_wide: bool
 ) -> Iterator[Setting | Question]:
+    """The columns of numbers, what is known in advance, and what was left out."""
     if not is_wide:
         yield Setting(key="source.value_columns", value=[one.name for one in values][:MAX_LISTED])
     if known and all(is_named(one.name, KNOWN_AHEAD) for one in known):
@@ -187,6 +195,7 @@ def value_settings(
 
 
 def number_settings(values: Sequence[Column]) -> Iterator[Setting | Question]:
+    """What stands for missing numbers."""
     markers = sorted({marker for one in values for marker in one.markers or ()})
     if markers:
         yield Setting(key="source.missing_values", value=markers, why="in columns of numbers")
@@ -198,6 +207,7 @@ def number_settings(values: Sequence[Column]) -> Iterator[Setting | Question]:
 def order_settings(
     rows: pl.DataFrame, num_repeated: int, findings: Iterable[Setting | Question]
 ) -> Iterator[Setting | Question]:
+    """What is done about rows that repeat a time or go back."""
     zoned = any(isinstance(one, Question) and one.key == "source.time_zone" for one in findings)
     if num_repeated and not zoned:
         choices = [("mean", "their mean"), ("first", "the first of them"), ("last", "the last of them")]

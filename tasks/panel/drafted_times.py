@@ -65,7 +65,7 @@ def _counts(steps: Reading) -> bool:
     """Whether whole numbers go on one by one, or start again for another series."""
     differences = steps.times.diff().drop_nulls()
     forward = differences.filter(differences > 0)
-    return not forward.is_empty() and float((forward == forward.mode().min()).mean() or 0) > REGULAR
+    return not forward.is_empty() and share_of(forward == forward.mode().min()) > REGULAR
 
 
 def is_in_order(seen: Seen, aside: Sequence[Column]) -> bool:
@@ -75,6 +75,11 @@ def is_in_order(seen: Seen, aside: Sequence[Column]) -> bool:
     if seen.given.get("source.time_unit") == "order":
         return True
     return bool(rest) and all(one.is_number for one in rest) and any(smoothness(one) > SMOOTH for one in rest)
+
+
+def share_of(flags: pl.Series) -> float:
+    """The share of rows that are true."""
+    return int(flags.sum()) / max(1, flags.len())
 
 
 def smoothness(column: Column) -> float:
@@ -89,6 +94,7 @@ def smoothness(column: Column) -> float:
 def time_settings(
     seen: Seen, reading: Reading | None, readings: Sequence[Reading], rows: pl.DataFrame, clock: Clock
 ) -> Iterator[Setting | Question]:
+    """The columns of times, and how they are read; what cells leave open is asked."""
     if reading is None:
         columns = [one for one in seen.columns.values() if one.is_number]
         choice = Choice(settings={"source.time_unit": "order"}, means="each row is a step, in the order of the file")

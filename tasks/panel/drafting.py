@@ -20,7 +20,7 @@ from tasks.panel.drafted_columns import (
     order_settings,
     value_settings,
 )
-from tasks.panel.drafted_times import find_readings, is_in_order, time_settings
+from tasks.panel.drafted_times import find_readings, is_in_order, share_of, time_settings
 from tasks.panel.time_grid import DTYPES, Clock, TimeGrid, infer_grid
 
 MANY_COLUMNS = 12
@@ -62,7 +62,7 @@ class Series:
         """The share of rows that lie between two steps."""
         if self.grid is None:
             return 1.0
-        return float(self.grid.find_irregular(self.rows["time"].cast(self.grid.dtype)).mean() or 0)
+        return share_of(self.grid.find_irregular(self.rows["time"].cast(self.grid.dtype)))
 
 
 def see_series(seen: Seen, *, label: Column | None = None, covariates: bool = False) -> Series | None:

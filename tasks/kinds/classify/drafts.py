@@ -123,7 +123,7 @@ def _listed(columns: Sequence[Column]) -> str:
 def _of_documents(seen: Seen) -> Draft:
     found = seen.found
     if any(IMDB in name for name in found.names) and found.path is not None and found.path.is_file():
-        return _of_imdb(seen)
+        return _of_imdb()
     folders = Counter(posixpath.dirname(name) for name in found.names)
     parents = {posixpath.basename(folder) for folder in folders if folder}
     classes = {name for name in parents if name not in SPLIT_NAMES}
@@ -151,7 +151,7 @@ def _of_documents(seen: Seen) -> Draft:
     )
 
 
-def _of_imdb(seen: Seen) -> Draft:
+def _of_imdb() -> Draft:
     findings = (Setting(key="source.dataset", value="imdb", why="the archive of the Large Movie Review Dataset"),)
     return Draft(
         kind=KIND,

@@ -1,4 +1,4 @@
-"""Recipes of tables whose true reading is known: each setting is the true one, or a question with it among the answers."""
+"""Recipes of tables whose true reading is known: each setting is the true one, or a question that names it."""
 
 from pathlib import Path
 
