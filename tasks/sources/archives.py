@@ -89,7 +89,7 @@ def _is_wanted(member: Member, file: InputFile, intake: Intake, known: dict[str,
             fix='unpack it yourself, or leave it out with on_bad_rows = "skip".',
             file=f"{file.path}!{name}",
         )
-    is_read = is_document(name, intake.settings.documents)
+    is_read = is_document(name, intake.settings.include)
     if not is_read:
         intake.ignore(name)
     return is_read

@@ -113,7 +113,7 @@ def is_hidden(name: str) -> bool:
 def _nothing_found(location: str, ignored: list[str], settings: FileSettings) -> InputError:
     such_as = f", only {len(ignored)} others such as {quoted(ignored[0])}" if ignored else ""
     if settings.reads_documents:
-        missed, fix = f" that matches include = {quoted(settings.documents)}", "set include, or name tables with a glob"
+        missed, fix = f" that matches include = {quoted(settings.include)}", "set include, or name tables with a glob"
     else:
         missed, fix = " that is a table", "name tables with a glob"
     return InputError(
@@ -176,7 +176,7 @@ def _documents_below(folder: Path, root: Path, settings: FileSettings) -> Iterat
     paths = (path for path in paths if not is_hidden(path.relative_to(folder).as_posix()))
     for path in _sorted_within_cap(paths, folder, settings):
         name = path.relative_to(root).as_posix()
-        kind = "document" if is_document(name, settings.documents) else ""
+        kind = "document" if is_document(name, settings.include) else ""
         yield InputFile(path, name, kind, suffixes_of(name)[1])
 
 

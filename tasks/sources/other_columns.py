@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from tasks.errors import InputError
-from tasks.sources.decoding import Lines, open_decompressed, parsing
+from tasks.sources.decoding import Lines, open_text, parsing
 from tasks.sources.inputs import InputFile
 from tasks.sources.intake import BATCH_ROWS, Intake
 from tasks.sources.reading_csv import read_records
@@ -45,7 +45,7 @@ def _csv_records(file: InputFile, intake: Intake, lines: frozenset[int]) -> Iter
 
 
 def _json_records(file: InputFile, intake: Intake, lines: frozenset[int]) -> Iterator[Record]:
-    with open_decompressed(file, intake) as stream:
+    with open_text(file, intake) as stream:
         numbered = Lines(stream, file, intake)
         for line in numbered:
             if numbered.number in lines:

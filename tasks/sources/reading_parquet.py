@@ -26,6 +26,7 @@ TypeTest = Callable[[pa.DataType], bool]
 TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
 TEXTS_OR_INTEGERS = (*TEXTS, pa.types.is_integer)
 NUMBERS = (*TEXTS_OR_INTEGERS, pa.types.is_floating, pa.types.is_decimal)
+NUMBERS_OR_TRUTH = (*NUMBERS, pa.types.is_boolean)
 TIMES = (*NUMBERS, pa.types.is_temporal)
 # What can be shown as one text: numbers, texts, times, truth.
 PLAIN = (*TIMES, pa.types.is_boolean)
@@ -34,9 +35,10 @@ ACCEPTED: dict[str, tuple[Sequence[TypeTest], str]] = {
     "text": (TEXTS, "strings"),
     "split": (TEXTS, "strings"),
     "time": (TIMES, "timestamps, strings or numbers"),
-    "value": (NUMBERS, "numbers"),
-    "known": (NUMBERS, "numbers"),
-    "where": ((*NUMBERS, pa.types.is_boolean), "strings, numbers or booleans"),
+    "label": (NUMBERS_OR_TRUTH, "strings or integers"),
+    "value": (NUMBERS_OR_TRUTH, "numbers"),
+    "known": (NUMBERS_OR_TRUTH, "numbers"),
+    "where": (NUMBERS_OR_TRUTH, "strings, numbers or booleans"),
 }
 
 

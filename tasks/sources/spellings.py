@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from tasks.errors import InputError, plural
-from tasks.sources.label_names import look_of, plain_label, spelled_out
+from tasks.sources.label_names import label_name, look_of, plain_label, spelled_out
 from tasks.sources.settings import LabelledSource
 
 NUM_EXAMPLES = 3
@@ -56,8 +56,8 @@ class Spellings:
 
     def _named(self, settings: LabelledSource) -> dict[str, str]:
         """The name of its class for each label, as the source gives it."""
-        given = {plain_label(label): plain_label(name) for label, name in settings.labels.items()}
-        return {label: given.get(plain_label(label), plain_label(label)) for label in self.rows}
+        given = {label_name(label): plain_label(name) for label, name in settings.labels.items()}
+        return {label: given.get(label_name(label), label_name(label)) for label in self.rows}
 
     def _count(self, named: dict[str, str]) -> Counter[str]:
         rows: Counter[str] = Counter()

@@ -17,11 +17,12 @@ from tasks.labelled.labeller import LabellerServing
 from tasks.prediction.counts import describe_fault
 from tasks.prediction.job import Columns
 from tasks.prediction.remedies import naming_remedies
-from tasks.sources.decoding import Lines, open_decompressed
+from tasks.sources.decoding import Lines, open_text
 from tasks.sources.inputs import FORMATS, TABLE_FORMATS, InputFile, suffixes_of
 from tasks.sources.intake import Intake, RawRow, batched
-from tasks.sources.readers import TABLE_READERS
+from tasks.sources.readers import read_table
 from tasks.sources.row_checks import filter_rows, renamed_label
+from tasks.text.joined import with_text
 from tasks.text.readable import MAX_CHARACTERS, fault_of_text
 from tasks.text.source import TextSource
 
@@ -63,11 +64,12 @@ def open_input(path: Path, serving: LabellerServing[Any], columns: Columns, chan
     if file.kind == "document":
         _refuse_columns(path, columns, changed)
         return TextInput(file=file, settings=settings.model_copy(update={"where": {}}), labels=False)
-    text, label = columns.text or settings.text_column, columns.label or settings.label_column
-    read = settings.model_copy(update={"text_column": text, "label_column": label})
+    texts = (columns.text,) if columns.text else settings.text_columns
+    label = columns.label or settings.label_column
+    read = settings.model_copy(update={"text_columns": texts, "label_column": label})
     if columns.label is not None or (serving.source is not None and _holds_labels(file, read)):
         return TextInput(file=file, settings=read, labels=True)
-    return TextInput(file=file, settings=read.model_copy(update={"label_column": text}), labels=False)
+    return TextInput(file=file, settings=read.model_copy(update={"label_column": texts[0]}), labels=False)
 
 
 def name_input(path: Path, stated: str) -> InputFile:
@@ -91,10 +93,11 @@ def name_input(path: Path, stated: str) -> InputFile:
 def read_windows(source: TextInput) -> Iterator[Window]:
     """Yield the windows of a file, at least one; what a reader finds wrong with a row is among the faults."""
     intake = Intake(source.settings, refused=[])
-    reader = _read_lines if source.file.kind == "document" else TABLE_READERS[source.file.kind]
+    reader = _read_lines if source.file.kind == "document" else read_table
     label = renamed_label(source.settings) if source.labels else pl.lit(None, dtype=pl.String)
     with naming_remedies(source.settings):
-        frames = (filter_rows(frame, intake) for frame in reader(source.file, intake))
+        raw = (with_text(frame, source.settings) for frame in reader(source.file, intake))
+        frames = (filter_rows(frame, intake) for frame in raw)
         for frame in gather(frame.select("line", "text", label.alias("label")) for frame in frames):
             yield _part_readable(frame, intake)
 
@@ -144,12 +147,12 @@ def _refuse_columns(path: Path, columns: Columns, changed: Mapping[str, object])
 
 def _holds_labels(file: InputFile, settings: TextSource) -> bool:
     """Tell by its first rows whether a table has the column of labels, and labels in it."""
-    if settings.label_column == settings.text_column:
+    if settings.label_column in settings.text_columns:
         return False
     intake = Intake(settings.model_copy(update={"on_bad_rows": "error"}))
     try:
         # When a reader fails, the rows before the fault come first.
-        for _ in islice(TABLE_READERS[file.kind](file, intake), 2):
+        for _ in islice(read_table(file, intake), 2):
             pass
     except InputError as error:
         return error.column != settings.label_column
@@ -162,7 +165,7 @@ def _read_lines(source: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
 
 
 def _line_rows(source: InputFile, intake: Intake) -> Iterator[RawRow]:
-    with open_decompressed(source, intake) as stream:
+    with open_text(source, intake) as stream:
         lines = Lines(stream, source, intake)
         for line in lines:
             fault = lines.take_fault()
