@@ -1,9 +1,10 @@
-"""Documents of tar and zip archives, streamed member by member.
+"""Members of tar and zip archives, streamed one by one.
 
 Nothing is written to disk under a member's name, and no member is read before its name, its type and the caps
 allow it: hostile archives exploit unpackers that resolve links or trust announced sizes.
 """
 
+import contextlib
 import posixpath
 import re
 import stat
@@ -11,7 +12,7 @@ import struct
 import tarfile
 import unicodedata
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple, Self
@@ -53,46 +54,73 @@ def read_members(file: InputFile, intake: Intake) -> Iterator[tuple[str, bytes]]
     Raises IntegrityError: E-ARC-001 to -003, -006, -009; InputError: E-ARC-008, E-DATA-008;
     ResourceError: E-ARC-004, E-ARC-007, E-SRC-009.
     """
+    for name, member in _trusted_members(file, intake):
+        try:
+            data = _read_document(member, file, intake) if _is_wanted(name, file, intake) else None
+        except InputError as error:
+            intake.reject(error)
+            continue
+        if data is not None:
+            yield name, data
+
+
+def list_members(file: InputFile, intake: Intake) -> list[str]:
+    """Name each plain file of an archive, in the archive's order; raises what `read_members` does of trust and caps."""
+    return [name for name, _ in _trusted_members(file, intake)]
+
+
+@contextlib.contextmanager
+def open_member(archive: InputFile, name: str, intake: Intake) -> Generator[IO[bytes]]:
+    """Open one plain file of an archive under the same guards."""
+    for found, member in _trusted_members(archive, intake):
+        if found == name and member.open is not None:
+            with parsing(f"{archive.path}!{name}", code="E-ARC-006", what="is damaged or cut off"):
+                opened = member.open()
+            yield opened
+            return
+    raise InputError("E-SRC-001", "does not exist.", fix="run again.", file=f"{archive.path}!{name}")
+
+
+def _trusted_members(file: InputFile, intake: Intake) -> Iterator[tuple[str, Member]]:
+    """Yield each plain file of an archive, with its normalized name, once name, type and caps allow it."""
     members = _zip_members if suffixes_of(file.name)[0] == ".zip" else _tar_members
     known: dict[str, str] = {}
     for number, member in enumerate(members(file, intake), start=1):
         if number > intake.settings.max_members:
             raise _too_many_members(file, intake)
-        try:
-            data = _read_document(member, file, intake) if _is_wanted(member, file, intake, known) else None
-        except InputError as error:
-            intake.reject(error)
+        for fault, has_fault in NAME_FAULTS.items():
+            if has_fault(member.name):
+                raise _hostile("E-ARC-001", f"has {fault}: {quoted(member.name)}.", file)
+        if member.open is None:
             continue
-        if data is not None:
-            yield _normalized(member.name), data
+        name = _normalized(member.name)
+        folded = unicodedata.normalize("NFC", name).casefold()
+        if folded in known:
+            both = f"{quoted(known[folded])} and {quoted(name)}"
+            raise _hostile("E-ARC-009", f"has two members that many systems take for one: {both}.", file)
+        known[folded] = name
+        yield name, member
 
 
-def _is_wanted(member: Member, file: InputFile, intake: Intake, known: dict[str, str]) -> bool:
-    """Tell whether a member is a document to read; `known` holds the names of those before, to which its own comes."""
-    for fault, has_fault in NAME_FAULTS.items():
-        if has_fault(member.name):
-            raise _hostile("E-ARC-001", f"has {fault}: {quoted(member.name)}.", file)
-    if member.open is None:
-        return False
-    name = _normalized(member.name)
-    folded = unicodedata.normalize("NFC", name).casefold()
-    if folded in known:
-        both = f"{quoted(known[folded])} and {quoted(name)}"
-        raise _hostile("E-ARC-009", f"has two members that many systems take for one: {both}.", file)
-    known[folded] = name
-    if is_hidden(name):
-        return False
-    if not {*suffixes_of(name)}.isdisjoint(NESTED):
-        raise InputError(
-            "E-ARC-008",
-            "is an archive or a compressed file inside an archive, which is not opened.",
-            fix='unpack it yourself, or leave it out with on_bad_rows = "skip".',
-            file=f"{file.path}!{name}",
-        )
-    is_read = is_document(name, intake.settings.include)
+def _is_wanted(name: str, file: InputFile, intake: Intake) -> bool:
+    """Tell whether a member is a document to read."""
+    is_read = not is_hidden(name)
+    if is_read and not NESTED.isdisjoint(suffixes_of(name)):
+        raise nested_archive(file, name)
+    is_read = is_read and is_document(name, intake.settings.include)
     if not is_read:
         intake.ignore(name)
     return is_read
+
+
+def nested_archive(file: InputFile, name: str) -> InputError:
+    """Describe a member that is an archive or compressed itself."""
+    return InputError(
+        "E-ARC-008",
+        "is an archive or a compressed file inside an archive, which is not opened.",
+        fix='unpack it yourself, or leave it out with on_bad_rows = "skip".',
+        file=f"{file.path}!{name}",
+    )
 
 
 def _normalized(name: str) -> str:

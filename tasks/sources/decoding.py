@@ -11,7 +11,7 @@ import io
 import lzma
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import polars as pl
 
@@ -198,9 +198,10 @@ class _CappedStream(io.RawIOBase):
 
     def __init__(self, file: InputFile, intake: Intake) -> None:
         self._file, self._intake, self._num_bytes = file, intake, 0
+        self._opened = contextlib.ExitStack()
         with parsing(file.path, code="E-ARC-006", what="is damaged or cut off"):
-            self._compressed = file.path.open("rb")
-            self._source = DECOMPRESSORS[file.compression](self._compressed)
+            self._compressed = self._opened.enter_context(file.stored.path.open("rb"))
+            self._source = self._open_member() if file.archive else DECOMPRESSORS[file.compression](self._compressed)
 
     def readable(self) -> bool:
         return True
@@ -212,11 +213,19 @@ class _CappedStream(io.RawIOBase):
             num_bytes = self._source.readinto(buffer)
         self._num_bytes += num_bytes
         self._intake.count_bytes(num_bytes, file=self._file)
-        self._intake.check_ratio(self._num_bytes, self._compressed.tell(), file=self._file)
+        # The members of an archive are read out of order, so all of it counts for each.
+        num_compressed = self._compressed.seek(0, io.SEEK_END) if self._file.archive else self._compressed.tell()
+        self._intake.check_ratio(self._num_bytes, num_compressed, file=self._file)
         return num_bytes
 
+    def _open_member(self) -> IO[bytes]:
+        from tasks.sources.archives import open_member
+
+        archive = self._file.stored
+        return self._opened.enter_context(open_member(archive, self._file.member, Intake(self._intake.settings)))
+
     def close(self) -> None:
-        self._compressed.close()
+        self._opened.close()
         super().close()
 
 

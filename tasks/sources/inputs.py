@@ -9,10 +9,11 @@ import itertools
 import os
 import posixpath
 import stat
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 from rnnmodels.durable import sha256_of_file
 from tasks.errors import InputError, IntegrityError, ResourceError, quoted
@@ -43,12 +44,22 @@ ETTH1_SHA256 = "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A file to read: `name` is relative to the source's folder, `kind` says which reader takes it."""
+    """A file to read: `name` is relative to the source's folder, `kind` says which reader takes it.
+
+    A `member` of an archive is read as a file whose path, `archive!member`, stands in messages alone.
+    """
 
     path: Path
     name: str
     kind: str
     compression: str = ""
+    archive: Self | None = None
+    member: str = ""
+
+    @property
+    def stored(self) -> Self:
+        """The file on disk that holds it."""
+        return self.archive or self
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +74,8 @@ class Inputs:
 
         Raises InputError (E-SRC-002) for what is not a readable regular file.
         """
-        return fingerprint.digest_of({file.name: _sha256(file.path) for file in self.files})
+        stored = {file.stored.name: file.stored.path for file in self.files}
+        return fingerprint.digest_of({name: _sha256(path) for name, path in stored.items()})
 
     def refuse_changed(self, digest: str) -> None:
         """Raise IntegrityError (E-INT-003) if the files are no longer what they were under this digest."""
@@ -72,7 +84,7 @@ class Inputs:
                 "E-INT-003",
                 "an input file changed while it was read.",
                 fix="run again when nothing writes to the files any more.",
-                file=self.files[0].path.parent,
+                file=self.files[0].stored.path.parent,
             )
 
 
@@ -84,11 +96,26 @@ def find_inputs(settings: FileSettings) -> Inputs:
     settings = settings.with_preset()
     location = settings.path or str(BUILT_IN[settings.dataset](settings))
     with _readable(Path(location)):
-        found = list(_located(location, settings))
+        named = list(_located(location, settings))
+        found = [opened for file in named for opened in _opened(file, settings, is_only_file=len(named) == 1)]
     inputs = Inputs([file for file in found if file.kind], [file.name for file in found if not file.kind])
     if not inputs.files:
         raise _nothing_found(location, inputs.ignored, settings)
     return inputs
+
+
+def _opened(file: InputFile, settings: FileSettings, *, is_only_file: bool) -> list[InputFile]:
+    """The tables of an archive in place of it, unless it holds documents."""
+    if file.kind != "archive" or settings.format == "folder":
+        return [file]
+    from tasks.sources.packed_tables import open_archive
+
+    return open_archive(file, settings, is_only_file=is_only_file)
+
+
+def formats_of(settings: FileSettings) -> dict[str, str]:
+    """How a source reads files, by their suffix; one that reads no documents takes texts for tables."""
+    return {**FORMATS, **({} if settings.reads_documents else {".txt": "csv"}), **settings.own_formats}
 
 
 def suffixes_of(name: str) -> tuple[str, str]:
@@ -115,7 +142,7 @@ def _nothing_found(location: str, ignored: list[str], settings: FileSettings) ->
     if settings.reads_documents:
         missed, fix = f" that matches include = {quoted(settings.include)}", "set include, or name tables with a glob"
     else:
-        missed, fix = " that is a table", "name tables with a glob"
+        missed, fix = " that is a table", "set include, or name tables with a glob"
     return InputError(
         "E-SRC-006", f"holds no file{missed}{such_as}.", fix=f"{fix} such as folder/*.csv.", file=location
     )
@@ -173,22 +200,36 @@ def _located(location: str, settings: FileSettings) -> Iterator[InputFile]:
 def _documents_below(folder: Path, root: Path, settings: FileSettings) -> Iterator[InputFile]:
     walk = os.walk(folder, onerror=_raise)  # the default leaves out folders that cannot be read
     paths = (Path(parent, name) for parent, _, names in walk for name in names)
-    paths = (path for path in paths if not is_hidden(path.relative_to(folder).as_posix()))
-    for path in _sorted_within_cap(paths, folder, settings):
+    hidden: list[Path] = []
+    seen = _without(hidden, paths, lambda path: is_hidden(path.relative_to(folder).as_posix()))
+    for path in _sorted_within_cap(seen, folder, settings):
         name = path.relative_to(root).as_posix()
         kind = "document" if is_document(name, settings.include) else ""
         yield InputFile(path, name, kind, suffixes_of(name)[1])
+    yield from (InputFile(path, path.relative_to(root).as_posix(), "") for path in hidden)
+
+
+def _without(hidden: list[Path], paths: Iterable[Path], is_one: Callable[[Path], bool]) -> Iterator[Path]:
+    """Put aside the paths of what systems hide among a user's files; no cap counts them."""
+    for path in paths:
+        if is_one(path):
+            hidden.append(path)
+        else:
+            yield path
 
 
 def _matches(pattern: Path, settings: FileSettings) -> Iterator[InputFile]:
     first_magic = next(index for index, part in enumerate(pattern.parts) if glob.has_magic(part))
     root = Path(*pattern.parts[:first_magic])
-    found = (path for path in root.glob(str(Path(*pattern.parts[first_magic:]))) if _is_asked_for(path, pattern))
+    hidden: list[Path] = []
+    paths = root.glob(str(Path(*pattern.parts[first_magic:])))
+    found = _without(hidden, paths, lambda path: not _is_asked_for(path, pattern))
     for path in _sorted_within_cap(found, pattern, settings):
         if not path.is_dir():
             yield _named_file(path, path.relative_to(root).as_posix(), settings)
         elif settings.reads_documents and "**" not in pattern.parts:  # which names the files below a folder itself
             yield from _documents_below(path, root, settings)
+    yield from (InputFile(path, path.relative_to(root).as_posix(), "") for path in hidden)
 
 
 def _is_asked_for(path: Path, pattern: Path) -> bool:
@@ -210,17 +251,17 @@ def _sorted_within_cap(paths: Iterator[Path], place: Path, settings: FileSetting
 
 def _named_file(path: Path, name: str, settings: FileSettings) -> InputFile:
     suffix, compression = suffixes_of(name)
-    formats = {**(FORMATS if settings.reads_documents else TABLE_FORMATS), **settings.own_formats}
+    formats = formats_of(settings)
     kind = formats.get(suffix, "")
     if settings.format == "folder":
         kind = kind if kind in ("archive", "document") else ""
-    elif settings.format != "auto":
+    elif settings.format != "auto" and (kind != "archive" or settings.format not in formats.values()):
         kind = settings.format
     if not kind or (compression and (kind == "parquet" or suffix == ".zip")):
         raise InputError(
             "E-SRC-003",
             f"has the suffix {quoted(suffix + compression)}, expected one of {', '.join(formats)}.",
-            fix='set format ("csv" for a text table, with delimiter if no comma separates its fields), or convert it.',
+            fix='set format ("csv" for a text table, whatever separates its fields), or convert it.',
             file=path,
         )
     return InputFile(path, name, kind, compression)

@@ -15,7 +15,7 @@ from tasks.sources.decoding import Lines, open_text, parsing
 from tasks.sources.inputs import InputFile
 from tasks.sources.intake import BATCH_ROWS, Intake
 from tasks.sources.reading_csv import read_records
-from tasks.sources.reading_parquet import PLAIN, as_strings, holds
+from tasks.sources.reading_parquet import PLAIN, as_strings, holds, stored_table
 from tasks.sources.settings import FileSettings
 
 CELL = "cell "
@@ -52,9 +52,13 @@ def _json_records(file: InputFile, intake: Intake, lines: frozenset[int]) -> Ite
                 yield numbered.number, {key: _plain_text(value) for key, value in json.loads(line).items()}
 
 
-def _parquet_records(file: InputFile, _intake: Intake, lines: frozenset[int]) -> Iterator[Record]:
+def _parquet_records(file: InputFile, intake: Intake, lines: frozenset[int]) -> Iterator[Record]:
     first_row = 1
-    with parsing(file.path, code="E-PQ-004", what="is damaged"), pq.ParquetFile(file.path) as parquet:
+    with (
+        parsing(file.path, code="E-PQ-004", what="is damaged"),
+        stored_table(file, intake) as stored,
+        pq.ParquetFile(stored) as parquet,
+    ):
         schema = parquet.schema_arrow
         names = [
             name for name in schema.names if schema.names.count(name) == 1 and holds(schema.field(name).type, PLAIN)

@@ -18,7 +18,7 @@ from tasks.prediction.counts import describe_fault
 from tasks.prediction.job import Columns
 from tasks.prediction.remedies import naming_remedies
 from tasks.sources.decoding import Lines, open_text
-from tasks.sources.inputs import FORMATS, TABLE_FORMATS, InputFile, suffixes_of
+from tasks.sources.inputs import FORMATS, TABLE_FORMATS, InputFile, find_inputs, suffixes_of
 from tasks.sources.intake import Intake, RawRow, batched
 from tasks.sources.readers import read_table
 from tasks.sources.row_checks import filter_rows, renamed_label
@@ -60,7 +60,7 @@ def open_input(path: Path, serving: LabellerServing[Any], columns: Columns, chan
     The training's column of labels is read where the file has it. Raises InputError (E-SRC-003, E-SRC-011).
     """
     settings = serving.settings_for(path, **changed)
-    file = name_input(path, settings.format)
+    file = name_input(path, settings)
     if file.kind == "document":
         _refuse_columns(path, columns, changed)
         return TextInput(file=file, settings=settings.model_copy(update={"where": {}}), labels=False)
@@ -72,22 +72,35 @@ def open_input(path: Path, serving: LabellerServing[Any], columns: Columns, chan
     return TextInput(file=file, settings=read.model_copy(update={"label_column": texts[0]}), labels=False)
 
 
-def name_input(path: Path, stated: str) -> InputFile:
-    """Tell by the format that is stated, else by its suffix, how a file is read.
+def name_input(path: Path, settings: TextSource) -> InputFile:
+    """Tell by the format that is stated, else by its suffix, how a file is read; an archive is its only table.
 
-    Raises InputError (E-SRC-003).
+    Raises InputError (E-SRC-003), and what `find_inputs` does for an archive.
     """
     suffix, compression = suffixes_of(path.name)
-    kind = stated if stated in TABLE_FORMATS.values() else FORMATS.get(suffix, "")
-    if kind in ("", "archive"):
-        suffixes = ", ".join(suffix for suffix, kind in FORMATS.items() if kind != "archive")
+    stated = settings.format if settings.format in TABLE_FORMATS.values() else ""
+    by_suffix = FORMATS.get(suffix, "")
+    kind = stated or by_suffix
+    if by_suffix == "archive":
+        return _only_table(path, settings)
+    if not kind:
         raise InputError(
             "E-SRC-003",
-            f"got {quoted(path.suffix)}, expected a file that ends in one of {suffixes}.",
+            f"got {quoted(path.suffix)}, expected a file that ends in one of {', '.join(FORMATS)}.",
             fix="convert the file, or state its format, as in --set source.format=csv.",
             file=path,
         )
     return InputFile(path, path.name, kind, compression)
+
+
+def _only_table(path: Path, settings: TextSource) -> InputFile:
+    found = find_inputs(settings).files
+    if len(found) == 1 and found[0].kind != "archive":
+        return found[0]
+    held = "documents" if found[0].kind == "archive" else f"{len(found)} tables, such as {quoted(found[0].name)}"
+    raise InputError(
+        "E-SRC-003", f"holds {held}, expected one table.", fix="unpack it, and name one of its files.", file=path
+    )
 
 
 def read_windows(source: TextInput) -> Iterator[Window]:

@@ -164,7 +164,7 @@ def _warnings(census: Census, intake: Intake[SourceSettings], inputs: Inputs) ->
         f"blank lines skipped: {intake.blank_lines:,}": intake.blank_lines,
         f"comment lines skipped: {intake.comment_lines:,}": intake.comment_lines,
         f"blank texts: {census.blank_texts:,}": census.blank_texts,
-        f"{num_ignored} files are not documents and were ignored, such as {quoted(first_ignored)}": num_ignored,
+        f"{num_ignored} other files were ignored, such as {quoted(first_ignored)}": num_ignored,
     }
     found = [warning for warning, count in counted.items() if count]
     return [*found, *intake.spellings.warnings(intake.settings)]
