@@ -11,7 +11,7 @@ import io
 import lzma
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import polars as pl
 
@@ -218,11 +218,11 @@ class _CappedStream(io.RawIOBase):
         self._intake.check_ratio(self._num_bytes, num_compressed, file=self._file)
         return num_bytes
 
-    def _open_member(self) -> IO[bytes]:
+    def _open_member(self) -> io.BufferedIOBase:
         from tasks.sources.archives import open_member
 
-        archive = self._file.stored
-        return self._opened.enter_context(open_member(archive, self._file.member, Intake(self._intake.settings)))
+        member = open_member(self._file.stored, self._file.member, Intake(self._intake.settings))
+        return cast("io.BufferedIOBase", self._opened.enter_context(member))
 
     def close(self) -> None:
         self._opened.close()
