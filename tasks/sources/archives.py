@@ -5,6 +5,7 @@ allow it: hostile archives exploit unpackers that resolve links or trust announc
 """
 
 import contextlib
+import io
 import posixpath
 import re
 import stat
@@ -15,11 +16,11 @@ import zipfile
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from pathlib import Path
-from typing import IO, NamedTuple, Self
+from typing import IO, NamedTuple, Self, cast
 
 from tasks.errors import InputError, IntegrityError, ResourceError, quoted
-from tasks.sources.decoding import BUFFER_BYTES, document_too_large, open_decompressed, parsing
-from tasks.sources.inputs import COMPRESSIONS, FORMATS, InputFile, is_document, is_hidden, suffixes_of
+from tasks.sources.decompression import BUFFER_BYTES, document_too_large, open_capped, open_stored, parsing
+from tasks.sources.input_files import COMPRESSIONS, FORMATS, InputFile, is_document, is_hidden, suffixes_of
 from tasks.sources.intake import Intake
 
 MAX_NAME_CHARS = 1024
@@ -69,19 +70,21 @@ def list_members(file: InputFile, intake: Intake) -> list[str]:
     return [name for name, _ in _trusted_members(file, intake)]
 
 
-@contextlib.contextmanager
-def open_member(archive: InputFile, name: str, intake: Intake) -> Generator[IO[bytes]]:
-    """Open one plain file of an archive under the same guards."""
-    for found, member in _trusted_members(archive, intake):
-        if found == name and member.open is not None:
-            with parsing(f"{archive.path}!{name}", code="E-ARC-006", what="is damaged or cut off"):
-                opened = member.open()
-            yield opened
-            return
-    raise InputError("E-SRC-001", "does not exist.", fix="run again.", file=f"{archive.path}!{name}")
+def open_packed(file: InputFile, intake: Intake) -> contextlib.AbstractContextManager[io.BufferedReader]:
+    """Open a file that is a member of an archive, under the same guards as if all were read."""
+    archive, opened = file.stored, contextlib.ExitStack()
+    members = opened.enter_context(contextlib.closing(_trusted_members(archive, Intake(intake.settings))))
+    member = next((member for name, member in members if name == file.member), None)
+    if member is None or member.open is None:
+        raise InputError("E-SRC-001", "does not exist any more.", fix="run again.", file=file.path)
+    with parsing(file.path, code="E-ARC-006", what="is damaged or cut off"):
+        source = cast("io.BufferedIOBase", opened.enter_context(member.open()))
+    # Members are read out of order, so the bytes of the whole archive count for each.
+    num_compressed = archive.path.stat().st_size
+    return open_capped(file, intake, source, lambda: num_compressed, opened)
 
 
-def _trusted_members(file: InputFile, intake: Intake) -> Iterator[tuple[str, Member]]:
+def _trusted_members(file: InputFile, intake: Intake) -> Generator[tuple[str, Member]]:
     """Yield each plain file of an archive, with its normalized name, once name, type and caps allow it."""
     members = _zip_members if suffixes_of(file.name)[0] == ".zip" else _tar_members
     known: dict[str, str] = {}
@@ -138,7 +141,7 @@ def _read_document(member: Member, file: InputFile, intake: Intake) -> bytes:
 
 
 def _tar_members(file: InputFile, intake: Intake) -> Iterator[Member]:
-    with open_decompressed(file, intake) as stream:
+    with open_stored(file, intake) as stream:
         with parsing(file.path, code="E-ARC-006", what="is not a tar archive, or damaged at its start"):
             tar = tarfile.open(fileobj=stream, mode="r|", tarinfo=_strict_header(file))  # noqa: SIM115 (holds no file)
         while (member := _next_member(tar, file)) is not None:

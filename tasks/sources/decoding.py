@@ -1,37 +1,33 @@
-"""Bytes to text: files decompressed under caps, and lines that know where they stand.
+"""Bytes to text: lines that know where they stand.
 
-Damage, wrong encodings and bombs are found here, before any parser sees the text.
+Wrong encodings are found here, before any parser sees the text.
 """
 
-import bz2
 import codecs
 import contextlib
-import gzip
 import io
-import lzma
-from collections.abc import Callable, Generator, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
-import polars as pl
-
-from tasks.errors import InputError, IntegrityError, RnnflowError, printable
+from tasks.errors import InputError
+from tasks.sources.archives import open_packed
+from tasks.sources.decompression import BUFFER_BYTES, document_too_large, open_stored
 from tasks.sources.encodings import propose_encodings, refuse_other_width, refuse_utf8_read_otherwise, remedy_for
-from tasks.sources.inputs import InputFile
+from tasks.sources.input_files import InputFile
 from tasks.sources.intake import MAX_EXAMPLES, Intake
 from tasks.sources.settings import is_wide
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-BUFFER_BYTES = 2**18
-MAX_REASON_CHARS = 200
-
 
 def open_decompressed(file: InputFile, intake: Intake) -> contextlib.AbstractContextManager[io.BufferedReader]:
-    """Open a file's decompressed bytes; reading raises ResourceError at a cap, IntegrityError (E-ARC-006) at damage."""
-    stream: io.BufferedReader = io.BufferedReader(_CappedStream(file, intake), BUFFER_BYTES)
-    return contextlib.closing(stream)
+    """Open the decompressed bytes of a file or a member of an archive.
+
+    Reading raises ResourceError at a cap, IntegrityError (E-ARC-006) at damage, and for a member what the guards of
+    its archive raise.
+    """
+    return open_packed(file, intake) if file.archive else open_stored(file, intake)
 
 
 def open_text(file: InputFile, intake: Intake) -> contextlib.AbstractContextManager[io.BufferedReader]:
@@ -43,23 +39,6 @@ def open_text(file: InputFile, intake: Intake) -> contextlib.AbstractContextMana
         return open_decompressed(file, intake)
     stream: io.BufferedReader = io.BufferedReader(_NarrowedStream(file, intake), BUFFER_BYTES)
     return contextlib.closing(stream)
-
-
-@contextlib.contextmanager
-def parsing(place: str | Path, *, code: str, what: str) -> Generator[None]:
-    """Turn whatever a library raises on hostile bytes, panics included, into IntegrityError."""
-    try:
-        yield
-    except RnnflowError:
-        raise
-    except (Exception, pl.exceptions.PanicException) as error:
-        reason = printable(str(error).partition("\n")[0])[:MAX_REASON_CHARS]
-        raise IntegrityError(
-            code,
-            f"{what} ({type(error).__name__}: {reason}).",
-            fix="fetch or write the file again.",
-            file=place,
-        ) from error
 
 
 def decode(data: bytes, encoding: str, *, place: str, line: int, offset: int, sample: Callable[[], bytes]) -> str:
@@ -151,17 +130,6 @@ class Lines(Iterator[str]):
         raise document_too_large(self._limit, place=self._place, line=self.number)
 
 
-def document_too_large(limit: int, *, place: str, line: int | None = None) -> InputError:
-    """Describe a document, or a line of a table, beyond `max_document_bytes`."""
-    return InputError(
-        "E-DATA-008",
-        f"is longer than {limit} bytes.",
-        fix="cut the document, or raise max_document_bytes.",
-        file=place,
-        row=line,
-    )
-
-
 def _refuse_empty(head: bytes, place: str) -> None:
     if not head:
         raise InputError("E-SRC-004", "is empty.", fix="remove the file, or fill it.", file=place)
@@ -177,64 +145,13 @@ def _refuse_lone_returns(head: bytes, place: str) -> None:
         )
 
 
-def _open_zstd(file: io.BufferedReader) -> io.BufferedIOBase:
-    # The stream reader of `zstandard` takes a truncated file for a whole one; Arrow's does not.
-    import pyarrow as pa
-
-    return pa.CompressedInputStream(file, "zstd")
-
-
-DECOMPRESSORS: dict[str, Callable[[io.BufferedReader], io.BufferedIOBase]] = {
-    "": lambda file: file,
-    ".gz": lambda file: gzip.GzipFile(fileobj=file),
-    ".bz2": bz2.BZ2File,
-    ".xz": lzma.LZMAFile,
-    ".zst": _open_zstd,
-}
-
-
-class _CappedStream(io.RawIOBase):
-    """The decompressed bytes of one file, counted against the caps of the source."""
-
-    def __init__(self, file: InputFile, intake: Intake) -> None:
-        self._file, self._intake, self._num_bytes = file, intake, 0
-        self._opened = contextlib.ExitStack()
-        with parsing(file.path, code="E-ARC-006", what="is damaged or cut off"):
-            self._compressed = self._opened.enter_context(file.stored.path.open("rb"))
-            self._source = self._open_member() if file.archive else DECOMPRESSORS[file.compression](self._compressed)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "WriteableBuffer") -> int:
-        with parsing(
-            self._file.path, code="E-ARC-006", what=f"is damaged or cut off after {self._num_bytes} bytes of data"
-        ):
-            num_bytes = self._source.readinto(buffer)
-        self._num_bytes += num_bytes
-        self._intake.count_bytes(num_bytes, file=self._file)
-        # The members of an archive are read out of order, so all of it counts for each.
-        num_compressed = self._compressed.seek(0, io.SEEK_END) if self._file.archive else self._compressed.tell()
-        self._intake.check_ratio(self._num_bytes, num_compressed, file=self._file)
-        return num_bytes
-
-    def _open_member(self) -> io.BufferedIOBase:
-        from tasks.sources.archives import open_member
-
-        member = open_member(self._file.stored, self._file.member, Intake(self._intake.settings))
-        return cast("io.BufferedIOBase", self._opened.enter_context(member))
-
-    def close(self) -> None:
-        self._opened.close()
-        super().close()
-
-
 class _NarrowedStream(io.RawIOBase):
     """Text of a wide encoding as bytes of UTF-8, which have the line ends that the readers look for."""
 
     def __init__(self, file: InputFile, intake: Intake) -> None:
         self._place, encoding = str(file.path), intake.settings.encoding
-        self._stream = io.BufferedReader(_CappedStream(file, intake), BUFFER_BYTES)
+        self._opened = contextlib.ExitStack()
+        self._stream = self._opened.enter_context(open_decompressed(file, intake))
         head = self._stream.peek()
         if head:
             refuse_other_width(head, encoding, self._place)
@@ -270,5 +187,5 @@ class _NarrowedStream(io.RawIOBase):
         return text.encode()
 
     def close(self) -> None:
-        self._stream.close()
+        self._opened.close()
         super().close()

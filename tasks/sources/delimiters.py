@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from itertools import islice
 
 from tasks.errors import InputError
-from tasks.sources.inputs import InputFile
+from tasks.sources.input_files import InputFile
 from tasks.sources.intake import listed
 from tasks.sources.settings import FileSettings
 

@@ -1,91 +1,22 @@
-"""Which files a source names: found in a fixed order, classed by suffix, hashed before and after they are read."""
+"""Which files a source names: found in a fixed order, classed by suffix, archives of tables opened."""
 
-import contextlib
-import errno
-import fnmatch
 import glob
 import importlib.util
 import itertools
 import os
-import posixpath
-import stat
-from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Self
 
-from rnnmodels.durable import sha256_of_file
-from tasks.errors import InputError, IntegrityError, ResourceError, quoted
+from tasks.errors import InputError, ResourceError, quoted
+from tasks.sources.input_files import InputFile, Inputs, formats_of, is_document, is_hidden, readable, suffixes_of
 from tasks.sources.settings import GIB, FileSettings
-from tasks.store import artefacts, fingerprint
-
-TABLE_FORMATS = {
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".parquet": "parquet",
-}
-FORMATS = TABLE_FORMATS | {".txt": "document", ".tar": "archive", ".zip": "archive"}
-COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
-SHORT_SUFFIXES = {
-    ".tgz": (".tar", ".gz"),
-    ".tbz2": (".tar", ".bz2"),
-    ".txz": (".tar", ".xz"),
-    ".tzst": (".tar", ".zst"),
-}
+from tasks.store import artefacts
 
 IMDB_URL = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
 IMDB_SHA256 = "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe"
 ETTH1_URL = "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/ETTh1.csv"
 ETTH1_SHA256 = "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066"
-
-
-@dataclass(frozen=True, slots=True)
-class InputFile:
-    """A file to read: `name` is relative to the source's folder, `kind` says which reader takes it.
-
-    A `member` of an archive is read as a file whose path, `archive!member`, stands in messages alone.
-    """
-
-    path: Path
-    name: str
-    kind: str
-    compression: str = ""
-    archive: Self | None = None
-    member: str = ""
-
-    @property
-    def stored(self) -> Self:
-        """The file on disk that holds it."""
-        return self.archive or self
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """The files of a source in a fixed order, and the names of those left aside."""
-
-    files: list[InputFile]
-    ignored: list[str]
-
-    def digest(self) -> str:
-        """SHA-256 over the names and contents of all files that are read.
-
-        Raises InputError (E-SRC-002) for what is not a readable regular file.
-        """
-        stored = {file.stored.name: file.stored.path for file in self.files}
-        return fingerprint.digest_of({name: _sha256(path) for name, path in stored.items()})
-
-    def refuse_changed(self, digest: str) -> None:
-        """Raise IntegrityError (E-INT-003) if the files are no longer what they were under this digest."""
-        if self.digest() != digest:
-            raise IntegrityError(
-                "E-INT-003",
-                "an input file changed while it was read.",
-                fix="run again when nothing writes to the files any more.",
-                file=self.files[0].stored.path.parent,
-            )
 
 
 def find_inputs(settings: FileSettings) -> Inputs:
@@ -95,7 +26,7 @@ def find_inputs(settings: FileSettings) -> Inputs:
     """
     settings = settings.with_preset()
     location = settings.path or str(BUILT_IN[settings.dataset](settings))
-    with _readable(Path(location)):
+    with readable(Path(location)):
         named = list(_located(location, settings))
         found = [opened for file in named for opened in _opened(file, settings, is_only_file=len(named) == 1)]
     inputs = Inputs([file for file in found if file.kind], [file.name for file in found if not file.kind])
@@ -111,30 +42,6 @@ def _opened(file: InputFile, settings: FileSettings, *, is_only_file: bool) -> l
     from tasks.sources.packed_tables import open_archive
 
     return open_archive(file, settings, is_only_file=is_only_file)
-
-
-def formats_of(settings: FileSettings) -> dict[str, str]:
-    """How a source reads files, by their suffix; one that reads no documents takes texts for tables."""
-    return {**FORMATS, **({} if settings.reads_documents else {".txt": "csv"}), **settings.own_formats}
-
-
-def suffixes_of(name: str) -> tuple[str, str]:
-    """Split a name's end into the suffix of its format and that of its compression, both in lower case."""
-    stem, suffix = posixpath.splitext(name.lower())
-    suffix, compression = SHORT_SUFFIXES.get(suffix, (suffix, ""))
-    return (posixpath.splitext(stem)[1], suffix) if suffix in COMPRESSIONS else (suffix, compression)
-
-
-def is_document(name: str, include: str) -> bool:
-    """Tell whether a name, without the suffix of its compression, matches the pattern, read from the right."""
-    plain_name = name[: len(name) - len(suffixes_of(name)[1])]
-    last_parts = plain_name.split("/")[-1 - include.count("/") :]
-    return fnmatch.fnmatchcase("/".join(last_parts), include)
-
-
-def is_hidden(name: str) -> bool:
-    """Tell whether a path leads to what systems put among a user's files: hidden ones, and forks of macOS."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
 
 
 def _nothing_found(location: str, ignored: list[str], settings: FileSettings) -> InputError:
@@ -265,26 +172,6 @@ def _named_file(path: Path, name: str, settings: FileSettings) -> InputFile:
             file=path,
         )
     return InputFile(path, name, kind, compression)
-
-
-def _sha256(path: Path) -> str:
-    with _readable(path):
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a named pipe would wait for its writer
-            raise OSError(errno.EINVAL, "not a regular file")
-        return sha256_of_file(path)
-
-
-@contextlib.contextmanager
-def _readable(path: Path) -> Generator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            "E-SRC-002",
-            f"cannot be read ({error.strerror}).",
-            fix="check the file and its permissions.",
-            file=error.filename or path,
-        ) from error
 
 
 def _raise(error: OSError) -> None:

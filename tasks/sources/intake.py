@@ -10,7 +10,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import polars as pl
 
 from tasks.errors import InputError, ResourceError, RnnflowError, quoted
-from tasks.sources.inputs import InputFile, Inputs
+from tasks.sources.input_files import InputFile, Inputs
 from tasks.sources.settings import FileSettings
 from tasks.sources.spellings import Spellings
 
@@ -166,11 +166,12 @@ def missing_column(
     by_folded_name = {name.strip().casefold(): name for name in found if name not in others}
     closest = difflib.get_close_matches(column.strip().casefold(), by_folded_name, n=1)
     hint = f"; did you mean {quoted(by_folded_name[closest[0]])}?" if closest else "."
+    choice = ", or choose tables of the archive with include" if file.archive else ""
     below = f" The first row reads {listed(first_row)}." if first_row else ""
     return InputError(
         "E-SRC-005",
         f"is missing, found {listed(found, MAX_NAMES) or 'no column'}.{below}",
-        fix=f"name the column in the recipe or in the file{hint}",
+        fix=f"name the column in the recipe or in the file{choice}{hint}",
         file=file.path,
         row=line,
         column=column,

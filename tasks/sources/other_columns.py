@@ -11,8 +11,9 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from tasks.errors import InputError
-from tasks.sources.decoding import Lines, open_text, parsing
-from tasks.sources.inputs import InputFile
+from tasks.sources.decoding import Lines, open_text
+from tasks.sources.decompression import parsing
+from tasks.sources.input_files import InputFile
 from tasks.sources.intake import BATCH_ROWS, Intake
 from tasks.sources.reading_csv import read_records
 from tasks.sources.reading_parquet import PLAIN, as_strings, holds, stored_table

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tasks.errors import InputError, quoted
 from tasks.sources.archives import NESTED, list_members, nested_archive
-from tasks.sources.inputs import TABLE_FORMATS, InputFile, is_document, is_hidden, suffixes_of
+from tasks.sources.input_files import TABLE_FORMATS, InputFile, is_document, is_hidden, suffixes_of
 from tasks.sources.intake import Intake
 from tasks.sources.settings import FileSettings
 
@@ -53,9 +53,9 @@ def _kinds_of_tables(names: Iterable[str], settings: FileSettings) -> dict[str, 
     known = {name: formats[suffix] for name in picked if (suffix := suffixes_of(name)[0]) in formats}
     if not stated and (known or settings.reads_documents):
         return known
-    tables = {name: kind for name, kind in known.items() if kind == stated}
+    tables = [name for name, kind in known.items() if kind == stated] or list(known)
     vague = [name for name in picked if name not in known and posixpath.splitext(name)[1].lower() in VAGUE_SUFFIXES]
-    return tables or dict.fromkeys(vague, stated or "csv")
+    return dict.fromkeys(tables or vague, stated or "csv")
 
 
 def _documents(names: Iterable[str], settings: FileSettings) -> list[str]:

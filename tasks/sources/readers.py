@@ -7,7 +7,7 @@ from itertools import groupby
 import polars as pl
 
 from tasks.errors import InputError
-from tasks.sources.inputs import InputFile
+from tasks.sources.input_files import InputFile
 from tasks.sources.intake import Intake
 from tasks.sources.reading_csv import read_csv
 from tasks.sources.reading_documents import read_archive, read_documents

@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator
 from tasks.errors import InputError, quoted
 from tasks.sources.decoding import Lines, open_text
 from tasks.sources.delimiters import find_delimiter
-from tasks.sources.inputs import InputFile
+from tasks.sources.input_files import InputFile
 from tasks.sources.intake import Intake, RawRow, check_columns, in_batches, listed
 
 NO_HEADER = 0

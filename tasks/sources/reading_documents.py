@@ -6,9 +6,10 @@ import polars as pl
 
 from tasks.errors import InputError
 from tasks.sources.archives import read_members
-from tasks.sources.decoding import decode, document_too_large, has_utf8_mark, open_decompressed
+from tasks.sources.decoding import decode, has_utf8_mark, open_decompressed
+from tasks.sources.decompression import document_too_large
 from tasks.sources.encodings import refuse_other_width
-from tasks.sources.inputs import InputFile
+from tasks.sources.input_files import InputFile
 from tasks.sources.intake import MAX_EXAMPLES, Intake, RawRow, batched
 from tasks.sources.row_checks import SPLIT_NAMES, split_name
 from tasks.sources.settings import is_wide

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from tasks.errors import InputError, quoted
 from tasks.sources.decoding import Lines, open_text
-from tasks.sources.inputs import InputFile
+from tasks.sources.input_files import InputFile
 from tasks.sources.intake import MAX_NAMES, Intake, RawRow, in_batches, missing_column
 
 JSON_TYPES: dict[type, str] = {

@@ -17,8 +17,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.errors import InputError, ResourceError, quoted
-from tasks.sources.decoding import open_decompressed, parsing
-from tasks.sources.inputs import InputFile
+from tasks.sources.decoding import open_decompressed
+from tasks.sources.decompression import parsing
+from tasks.sources.input_files import InputFile
 from tasks.sources.intake import BATCH_BYTES, BATCH_ROWS, Intake, check_columns
 
 MAGIC = b"PAR1"

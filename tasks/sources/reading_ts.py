@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from tasks.errors import InputError, plural, quoted
 from tasks.sources.decoding import Lines, open_text
-from tasks.sources.inputs import InputFile
+from tasks.sources.input_files import InputFile
 from tasks.sources.intake import Intake, RawRow, check_columns, in_batches
 
 MISSING = "?"

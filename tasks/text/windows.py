@@ -18,7 +18,8 @@ from tasks.prediction.counts import describe_fault
 from tasks.prediction.job import Columns
 from tasks.prediction.remedies import naming_remedies
 from tasks.sources.decoding import Lines, open_text
-from tasks.sources.inputs import FORMATS, TABLE_FORMATS, InputFile, find_inputs, suffixes_of
+from tasks.sources.input_files import FORMATS, TABLE_FORMATS, InputFile, suffixes_of
+from tasks.sources.inputs import find_inputs
 from tasks.sources.intake import Intake, RawRow, batched
 from tasks.sources.readers import read_table
 from tasks.sources.row_checks import filter_rows, renamed_label
