@@ -73,7 +73,7 @@ class LabelledService:
         asked = [self._read_question(model, question, caps) for question in questions]
         texts = [text for part in asked if not isinstance(part, RequestError) for text in part]
         if not texts:
-            return Answered(answers=asked, profiles=[])
+            return Answered(answers=[part for part in asked if isinstance(part, RequestError)], profiles=[])
         read = model.read(texts)
         probabilities = model.score(read.sequences)
         answered = zip(model.to_answers(probabilities), self.add(model, read), strict=True)

@@ -43,9 +43,16 @@ class Spellings:
         """Say how many rows had their label changed, and give examples."""
         rows = self._count(self._named(settings))
         plain = [(label, plain_label(label), rows) for label, rows in self.rows.items() if plain_label(label) != label]
+        listed = {label_name(label) for label in settings.labels}
+        truth = [
+            (label, name, rows)
+            for label, rows in self.rows.items()
+            if (name := label_name(label)) != plain_label(label) and name not in listed
+        ]
         folded = [(name, other, rows[name]) for name, other in self.merged(settings).items()]
         said = {
             "were brought to one Unicode form, without invisible characters": plain,
+            "were written as truth values are": truth,
             "took the most frequent spelling": folded,
         }
         return [

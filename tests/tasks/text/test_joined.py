@@ -18,6 +18,7 @@ from tasks.sources.readers import read_files
 from tasks.text.joined import text_of, with_text
 
 COLUMNS = ("title", "body", "note")
+CELLS = st.none() | st.sampled_from(["", "?", " ? ", "a", "b c"])
 
 
 def read(path: Path, **settings) -> list[str]:
@@ -57,9 +58,7 @@ def test_one_name_and_the_earlier_spelling_stand_for_a_list_of_one():
     ]
 
     assert {SourceSettings(path="x.csv", **given).text_columns for given in named} == {("a",)}
-    with pytest.raises(
-        ValidationError, match="text_column is the earlier spelling of text_columns, and the two differ"
-    ):
+    with pytest.raises(ValidationError, match="text_column is the earlier spelling of text_columns, and"):
         SourceSettings(path="x.csv", text_column="a", text_columns=["b"])
     with pytest.raises(ValidationError, match="must differ"):
         SourceSettings(path="x.csv", text_columns=["a", "label"])
