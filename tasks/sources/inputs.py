@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from tasks.errors import InputError, ResourceError, quoted
+from tasks.errors import InputError, ResourceError, plural, quoted
 from tasks.sources.input_files import InputFile, Inputs, formats_of, is_document, is_hidden, readable, suffixes_of
 from tasks.sources.settings import GIB, FileSettings
 from tasks.store import artefacts
@@ -45,7 +45,7 @@ def _opened(file: InputFile, settings: FileSettings, *, is_only_file: bool) -> l
 
 
 def _nothing_found(location: str, ignored: list[str], settings: FileSettings) -> InputError:
-    such_as = f", only {len(ignored)} others such as {quoted(ignored[0])}" if ignored else ""
+    such_as = f", only {plural(len(ignored), 'other')} such as {quoted(ignored[0])}" if ignored else ""
     if settings.reads_documents:
         missed, fix = f" that matches include = {quoted(settings.include)}", "set include, or name tables with a glob"
     else:

@@ -13,7 +13,7 @@ from tasks.sources.input_files import TABLE_FORMATS, InputFile, is_document, is_
 from tasks.sources.intake import Intake
 from tasks.sources.settings import FileSettings
 
-# Members that are read as a table where no other is, or where the recipe says that they are one.
+# Members that are read as a table where no other is and the recipe states a format.
 VAGUE_SUFFIXES = (".txt", ".dat", ".data", "")
 
 
@@ -54,7 +54,8 @@ def _kinds_of_tables(names: Iterable[str], settings: FileSettings) -> dict[str, 
     if not stated and (known or settings.reads_documents):
         return known
     tables = [name for name, kind in known.items() if kind == stated] or list(known)
-    vague = [name for name in picked if name not in known and posixpath.splitext(name)[1].lower() in VAGUE_SUFFIXES]
+    suffixes = VAGUE_SUFFIXES if stated else (".txt",)
+    vague = [name for name in picked if name not in known and posixpath.splitext(name)[1].lower() in suffixes]
     return dict.fromkeys(tables or vague, stated or "csv")
 
 

@@ -166,7 +166,7 @@ def test_series_are_read_from_archives_also_as_texts_without_a_suffix_of_tables(
     assert numbers("a.zip") == numbers("b.zip") == numbers("d.txt") == [1, 2]
     assert numbers("c.zip", format="csv") == [1, 2]
     assert numbers("*.zip", format="csv", one_series_per_file=True) == [1, 2] * 3
-    with pytest.raises(InputError, match="E-SRC-006 .* holds no file that is a table, only 1 others"):
+    with pytest.raises(InputError, match=r"E-SRC-006 .* holds no file that is a table, only 1 other"):
         numbers("c.zip")
 
 
