@@ -218,7 +218,7 @@ def test_a_folder_of_tables_asks_for_a_glob(tmp_path):
     csv_of(tmp_path / "c" / "a.csv", [("one", "a")])
 
     assert str(error_of(tmp_path / "c")) == (
-        f'E-SRC-006 {tmp_path}/c: holds no file that matches include = "*.txt", only 1 others such as "a.csv".\n'
+        f'E-SRC-006 {tmp_path}/c: holds no file that matches include = "*.txt", only 1 other such as "a.csv".\n'
         "Fix: set include, or name tables with a glob such as folder/*.csv."
     )
 
