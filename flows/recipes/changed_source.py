@@ -57,7 +57,7 @@ def _refuse_without_effect(keys: tuple[str, ...], source_class: type[FileSetting
     section, *names = keys
     if section != SECTION or not names:
         raise _without_effect(keys, "change how the file is read, as in --set source.encoding=utf-8.")
-    reads_texts = "text_column" in source_class.model_fields
+    reads_texts = "text_columns" in source_class.model_fields
     fixes = SET_OTHERWISE | (OF_TEXTS if reads_texts else dict.fromkeys(LABELS_ASIDE, LABELS_NOT_READ))
     if names[0] in fixes:
         raise _without_effect(keys, fixes[names[0]])

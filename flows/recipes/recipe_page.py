@@ -24,13 +24,19 @@ name = "tickets"            # the experiment and the registered model
 
 [source]
 dataset = "files"
-path = "tickets/*.csv"      # CSV, TSV, JSONL, Parquet, folders of text files; compressed too
-text_columns = ["body"]
+path = "tickets/*.csv"      # CSV, TSV, JSONL, Parquet, folders of text files; compressed or in an archive, too
+text_columns = "body"       # or several, joined by text_separator: ["title", "body"]
 label_column = "queue"
 
 [training]                  # shared by all candidates
 epochs = 4
 ```
+
+Tables are read as they come where they have one reading: `delimiter = "auto"` finds comma, semicolon, tab or pipe by the
+header and the first lines. A table without a header line needs the names of its `columns`; lines that begin with
+`comment` are skipped, and `missing_values` lists texts such as `"?"` that stand for nothing. A zip or tar archive is read
+as the tables in it, of which `include = "*.csv"` chooses, or as the documents in it. A key that a record of JSON Lines
+lacks counts as null. True and false are the labels `true` and `false`, or the numbers 1 and 0, in every format.
 
 `[training]` gives every candidate its defaults; a candidate's own values win, and a shared value that every candidate
 overrides is reported as having no effect. On the command line `--set` addresses any field:
@@ -132,7 +138,8 @@ def describe_default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True)
-    return "none" if value is None else f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    shown = str(value).replace("\n", "\\n")
+    return "none" if value is None else f"`{shown.lower() if isinstance(value, bool) else shown}`"
 
 
 def describe_section(title: str, section: type[BaseModel]) -> Iterator[str]:

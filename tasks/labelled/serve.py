@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -70,15 +70,29 @@ class LabelledService:
         label: str,  # noqa: ARG002 (texts leave nothing to come back to)
     ) -> Answered:
         """Classify the texts of several questions at once."""
-        read = model.read([text for question in questions for text in question.items])
+        asked = [self._read_question(model, question, caps) for question in questions]
+        texts = [text for part in asked if not isinstance(part, RequestError) for text in part]
+        if not texts:
+            return Answered(answers=[part for part in asked if isinstance(part, RequestError)], profiles=[])
+        read = model.read(texts)
         probabilities = model.score(read.sequences)
-        predictions = [
-            answer | more for answer, more in zip(model.to_answers(probabilities), self.add(model, read), strict=True)
+        answered = zip(model.to_answers(probabilities), self.add(model, read), strict=True)
+        predictions = iter([answer | more for answer, more in answered])
+        answers = [
+            part if isinstance(part, RequestError) else self._answer(list(islice(predictions, len(part))), caps)
+            for part in asked
         ]
-        ends = accumulate(question.num_items for question in questions)
-        parts = (predictions[end - asked.num_items : end] for end, asked in zip(ends, questions, strict=True))
-        answers = [self._answer(part, caps) for part in parts]
         return Answered(answers=answers, profiles=[model.profile(read, probabilities)])
+
+    def texts_of(self, model: Labeller[Any], question: Any, caps: Any) -> Sequence[str]:  # noqa: ANN401, ARG002
+        """The texts that a question asks about; raises RequestError where the model tells that it has none."""
+        return question.items
+
+    def _read_question(self, model: Labeller[Any], question: Any, caps: Any) -> Sequence[str] | RequestError:  # noqa: ANN401
+        try:
+            return self.texts_of(model, question, caps)
+        except RequestError as error:
+            return error
 
     def add(self, model: Labeller[Any], read: ReadRows) -> Sequence[dict[str, Any]]:  # noqa: ARG002 (a kind may know more)
         """What a kind says of each text beyond its label."""

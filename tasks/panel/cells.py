@@ -141,8 +141,6 @@ class RowParser:
         return {name: self._parsed_number(pl.col(role)) for role, name in self._numbers.items()}
 
     def _parsed_number(self, cell: pl.Expr) -> pl.Expr:
-        if self._settings.missing_values:
-            cell = pl.when(~cell.is_in(self._settings.missing_values)).then(cell)
         if self._settings.decimal == ",":
             has_point = cell.str.contains(".", literal=True)
             cell = pl.when(~has_point).then(cell.str.replace_all(",", ".", literal=True))
@@ -154,7 +152,7 @@ class RowParser:
 
     def _number_checks(self, role: str, name: str) -> list[Check]:
         number, cell = pl.col(name), pl.col(role)
-        is_missing = cell.str.to_lowercase().is_in(MISSING) | cell.is_in(self._settings.missing_values)
+        is_missing = cell.str.to_lowercase().is_in(MISSING)
         is_no_number = number.is_null() & cell.is_not_null() & ~is_missing
         return [
             *_no_number_checks(role, is_no_number, decimal=self._settings.decimal),

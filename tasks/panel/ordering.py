@@ -162,6 +162,7 @@ def describe_changes(
     counted = {
         f"bad rows or files left out: {intake.skipped:,}": 0 if is_prediction else intake.skipped,
         f"blank lines skipped: {intake.blank_lines:,}": 0 if is_prediction else intake.blank_lines,
+        f"comment lines skipped: {intake.comment_lines:,}": 0 if is_prediction else intake.comment_lines,
         _describe_sorting(unsorted): unsorted.count,
         describe_merging(settings.duplicates, num_merged, num_rows - num_merged): num_merged,
     }

@@ -86,9 +86,6 @@ class StampedSource(FileSettings):
         description="Confirms that rows to merge are one measurement, even if they are more than 1 % of all rows or "
         "another column distinguishes them.",
     )
-    missing_values: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
-        (), max_length=16, description='Texts that mean a missing value, such as "?", as empty cells, NA and null do.'
-    )
     decimal: Literal[".", ","] = Field(".", description="Decimal mark of the numbers in texts.")
     sentinels: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] | None = Field(
         None,

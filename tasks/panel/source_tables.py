@@ -54,7 +54,16 @@ def write_source_table(path: Path, table: pl.DataFrame, source: StampedSource) -
     if source.decimal != ".":
         numbers = pl.col(pl.Float64).cast(pl.String)
         table = table.with_columns(numbers.str.replace(".", source.decimal, literal=True))
-    text = table.write_csv(separator=source.delimiter or ",", quote_style="necessary" if source.quoted else "never")
+    delimiter = "," if source.delimiter == "auto" else source.delimiter
+    # A cell that begins as a comment does is none within quotes.
+    quoting = "always" if source.comment else "necessary"
+    if source.columns:
+        table = table.select(
+            column if column in table.columns else pl.lit("").alias(column) for column in source.columns
+        )
+    text = table.write_csv(
+        separator=delimiter, include_header=not source.columns, quote_style=quoting if source.quoted else "never"
+    )
     path.write_bytes(text.encode(source.encoding))
 
 

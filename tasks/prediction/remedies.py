@@ -34,9 +34,14 @@ def _find_column(error: InputError, settings: FileSettings) -> str:
     if error.column in settings.where:
         wanted = quoted(settings.where[error.column])
         return f"add the column ({wanted} in the rows to answer), or answer all rows with --set source.where={{}}."
-    if error.column == getattr(settings, "text_column", None):
+    if error.column == _only_text_column(settings):
         return f"name the column of the texts with --text-column{_hint_of(error)}"
     return f"name the column in the file as in training{_hint_of(error)}"
+
+
+def _only_text_column(settings: FileSettings) -> str | None:
+    columns = getattr(settings, "text_columns", ())
+    return columns[0] if len(columns) == 1 else None
 
 
 def _as_options(fix: str, settings: FileSettings) -> str:

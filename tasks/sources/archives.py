@@ -1,9 +1,11 @@
-"""Documents of tar and zip archives, streamed member by member.
+"""Members of tar and zip archives, streamed one by one.
 
 Nothing is written to disk under a member's name, and no member is read before its name, its type and the caps
 allow it: hostile archives exploit unpackers that resolve links or trust announced sizes.
 """
 
+import contextlib
+import io
 import posixpath
 import re
 import stat
@@ -11,14 +13,14 @@ import struct
 import tarfile
 import unicodedata
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from pathlib import Path
-from typing import IO, NamedTuple, Self
+from typing import IO, NamedTuple, Self, cast
 
 from tasks.errors import InputError, IntegrityError, ResourceError, quoted
-from tasks.sources.decoding import BUFFER_BYTES, document_too_large, open_decompressed, parsing
-from tasks.sources.inputs import COMPRESSIONS, FORMATS, InputFile, is_document, is_hidden, suffixes_of
+from tasks.sources.decompression import BUFFER_BYTES, document_too_large, open_capped, open_stored, parsing
+from tasks.sources.input_files import COMPRESSIONS, FORMATS, InputFile, is_document, is_hidden, suffixes_of
 from tasks.sources.intake import Intake
 
 MAX_NAME_CHARS = 1024
@@ -53,46 +55,75 @@ def read_members(file: InputFile, intake: Intake) -> Iterator[tuple[str, bytes]]
     Raises IntegrityError: E-ARC-001 to -003, -006, -009; InputError: E-ARC-008, E-DATA-008;
     ResourceError: E-ARC-004, E-ARC-007, E-SRC-009.
     """
+    for name, member in _trusted_members(file, intake):
+        try:
+            data = _read_document(member, file, intake) if _is_wanted(name, file, intake) else None
+        except InputError as error:
+            intake.reject(error)
+            continue
+        if data is not None:
+            yield name, data
+
+
+def list_members(file: InputFile, intake: Intake) -> list[str]:
+    """Name each plain file of an archive, in the archive's order; raises what `read_members` does of trust and caps."""
+    return [name for name, _ in _trusted_members(file, intake)]
+
+
+def open_packed(file: InputFile, intake: Intake) -> contextlib.AbstractContextManager[io.BufferedReader]:
+    """Open a file that is a member of an archive, under the same guards as if all were read."""
+    archive, opened = file.stored, contextlib.ExitStack()
+    members = opened.enter_context(contextlib.closing(_trusted_members(archive, Intake(intake.settings))))
+    member = next((member for name, member in members if name == file.member), None)
+    if member is None or member.open is None:
+        raise InputError("E-SRC-001", "does not exist any more.", fix="run again.", file=file.path)
+    with parsing(file.path, code="E-ARC-006", what="is damaged or cut off"):
+        source = cast("io.BufferedIOBase", opened.enter_context(member.open()))
+    # Members are read out of order, so the bytes of the whole archive count for each.
+    num_compressed = archive.path.stat().st_size
+    return open_capped(file, intake, source, lambda: num_compressed, opened)
+
+
+def _trusted_members(file: InputFile, intake: Intake) -> Generator[tuple[str, Member]]:
+    """Yield each plain file of an archive, with its normalized name, once name, type and caps allow it."""
     members = _zip_members if suffixes_of(file.name)[0] == ".zip" else _tar_members
     known: dict[str, str] = {}
     for number, member in enumerate(members(file, intake), start=1):
         if number > intake.settings.max_members:
             raise _too_many_members(file, intake)
-        try:
-            data = _read_document(member, file, intake) if _is_wanted(member, file, intake, known) else None
-        except InputError as error:
-            intake.reject(error)
+        for fault, has_fault in NAME_FAULTS.items():
+            if has_fault(member.name):
+                raise _hostile("E-ARC-001", f"has {fault}: {quoted(member.name)}.", file)
+        if member.open is None:
             continue
-        if data is not None:
-            yield _normalized(member.name), data
+        name = _normalized(member.name)
+        folded = unicodedata.normalize("NFC", name).casefold()
+        if folded in known:
+            both = f"{quoted(known[folded])} and {quoted(name)}"
+            raise _hostile("E-ARC-009", f"has two members that many systems take for one: {both}.", file)
+        known[folded] = name
+        yield name, member
 
 
-def _is_wanted(member: Member, file: InputFile, intake: Intake, known: dict[str, str]) -> bool:
-    """Tell whether a member is a document to read; `known` holds the names of those before, to which its own comes."""
-    for fault, has_fault in NAME_FAULTS.items():
-        if has_fault(member.name):
-            raise _hostile("E-ARC-001", f"has {fault}: {quoted(member.name)}.", file)
-    if member.open is None:
-        return False
-    name = _normalized(member.name)
-    folded = unicodedata.normalize("NFC", name).casefold()
-    if folded in known:
-        both = f"{quoted(known[folded])} and {quoted(name)}"
-        raise _hostile("E-ARC-009", f"has two members that many systems take for one: {both}.", file)
-    known[folded] = name
-    if is_hidden(name):
-        return False
-    if not {*suffixes_of(name)}.isdisjoint(NESTED):
-        raise InputError(
-            "E-ARC-008",
-            "is an archive or a compressed file inside an archive, which is not opened.",
-            fix='unpack it yourself, or leave it out with on_bad_rows = "skip".',
-            file=f"{file.path}!{name}",
-        )
-    is_read = is_document(name, intake.settings.documents)
+def _is_wanted(name: str, file: InputFile, intake: Intake) -> bool:
+    """Tell whether a member is a document to read."""
+    is_read = not is_hidden(name)
+    if is_read and not NESTED.isdisjoint(suffixes_of(name)):
+        raise nested_archive(file, name)
+    is_read = is_read and is_document(name, intake.settings.include)
     if not is_read:
         intake.ignore(name)
     return is_read
+
+
+def nested_archive(file: InputFile, name: str) -> InputError:
+    """Describe a member that is an archive or compressed itself."""
+    return InputError(
+        "E-ARC-008",
+        "is an archive or a compressed file inside an archive, which is not opened.",
+        fix='unpack it yourself, or leave it out with on_bad_rows = "skip".',
+        file=f"{file.path}!{name}",
+    )
 
 
 def _normalized(name: str) -> str:
@@ -110,7 +141,7 @@ def _read_document(member: Member, file: InputFile, intake: Intake) -> bytes:
 
 
 def _tar_members(file: InputFile, intake: Intake) -> Iterator[Member]:
-    with open_decompressed(file, intake) as stream:
+    with open_stored(file, intake) as stream:
         with parsing(file.path, code="E-ARC-006", what="is not a tar archive, or damaged at its start"):
             tar = tarfile.open(fileobj=stream, mode="r|", tarinfo=_strict_header(file))  # noqa: SIM115 (holds no file)
         while (member := _next_member(tar, file)) is not None:

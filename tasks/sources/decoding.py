@@ -1,83 +1,44 @@
-"""Bytes to text: files decompressed under caps, and lines that know where they stand.
+"""Bytes to text: lines that know where they stand.
 
-Damage, wrong encodings and bombs are found here, before any parser sees the text.
+Wrong encodings are found here, before any parser sees the text.
 """
 
-import bz2
 import codecs
 import contextlib
-import gzip
 import io
-import lzma
-from collections.abc import Callable, Generator, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-import polars as pl
-
-from tasks.errors import InputError, IntegrityError, RnnflowError, printable
-from tasks.sources.encodings import propose_encodings, refuse_utf8_read_otherwise, remedy_for
-from tasks.sources.inputs import InputFile
+from tasks.errors import InputError
+from tasks.sources.archives import open_packed
+from tasks.sources.decompression import BUFFER_BYTES, document_too_large, open_stored
+from tasks.sources.encodings import propose_encodings, refuse_other_width, refuse_utf8_read_otherwise, remedy_for
+from tasks.sources.input_files import InputFile
 from tasks.sources.intake import MAX_EXAMPLES, Intake
+from tasks.sources.settings import is_wide
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-BUFFER_BYTES = 2**18
-SNIFFED_BYTES = 2**10
-MAX_REASON_CHARS = 200
-
-BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF32_LE, "UTF-32"),  # begins with the mark of UTF-16, so it is tried first
-    (codecs.BOM_UTF32_BE, "UTF-32"),
-    (codecs.BOM_UTF16_LE, "UTF-16"),
-    (codecs.BOM_UTF16_BE, "UTF-16"),
-)
-# Which of four neighbouring bytes are mostly zero in text of Latin letters.
-ZERO_BYTES = {
-    (False, True, False, True): "UTF-16-LE",
-    (True, False, True, False): "UTF-16-BE",
-    (False, True, True, True): "UTF-32-LE",
-    (True, True, True, False): "UTF-32-BE",
-}
-
 
 def open_decompressed(file: InputFile, intake: Intake) -> contextlib.AbstractContextManager[io.BufferedReader]:
-    """Open a file's decompressed bytes; reading raises ResourceError at a cap, IntegrityError (E-ARC-006) at damage."""
-    stream: io.BufferedReader = io.BufferedReader(_CappedStream(file, intake), BUFFER_BYTES)
+    """Open the decompressed bytes of a file or a member of an archive.
+
+    Reading raises ResourceError at a cap, IntegrityError (E-ARC-006) at damage, and for a member what the guards of
+    its archive raise.
+    """
+    return open_packed(file, intake) if file.archive else open_stored(file, intake)
+
+
+def open_text(file: InputFile, intake: Intake) -> contextlib.AbstractContextManager[io.BufferedReader]:
+    """Open a file's decompressed text as bytes of its own encoding, or of UTF-8 where that one is wide.
+
+    Reading raises what `open_decompressed` says, and InputError (E-ENC-001, E-ENC-002) for wide text that is damaged.
+    """
+    if not is_wide(intake.settings.encoding):
+        return open_decompressed(file, intake)
+    stream: io.BufferedReader = io.BufferedReader(_NarrowedStream(file, intake), BUFFER_BYTES)
     return contextlib.closing(stream)
-
-
-@contextlib.contextmanager
-def parsing(place: str | Path, *, code: str, what: str) -> Generator[None]:
-    """Turn whatever a library raises on hostile bytes, panics included, into IntegrityError."""
-    try:
-        yield
-    except RnnflowError:
-        raise
-    except (Exception, pl.exceptions.PanicException) as error:
-        reason = printable(str(error).partition("\n")[0])[:MAX_REASON_CHARS]
-        raise IntegrityError(
-            code,
-            f"{what} ({type(error).__name__}: {reason}).",
-            fix="fetch or write the file again.",
-            file=place,
-        ) from error
-
-
-def refuse_foreign_encoding(head: bytes, place: str) -> None:
-    """Raise InputError (E-ENC-002) for text that is UTF-16 or UTF-32, with or without a byte order mark."""
-    sniffed = head[:SNIFFED_BYTES]
-    found = next((name for mark, name in BYTE_ORDER_MARKS if sniffed.startswith(mark)), None)
-    mostly_zero = tuple(2 * sniffed[i::4].count(0) > len(sniffed[i::4]) for i in range(4))
-    found = found or ZERO_BYTES.get(mostly_zero)
-    if found:
-        raise InputError(
-            "E-ENC-002",
-            f"is {found}, expected UTF-8 or another encoding that extends ASCII.",
-            fix=f"convert it: iconv -f {found} -t UTF-8 OLD > NEW",
-            file=place,
-        )
 
 
 def decode(data: bytes, encoding: str, *, place: str, line: int, offset: int, sample: Callable[[], bytes]) -> str:
@@ -110,6 +71,8 @@ class Lines(Iterator[str]):
     `number` is the physical line handed out last. A line that cannot be decoded or is too long is handed out
     damaged, and `take_fault` tells; so a reader can leave out the record it belongs to and go on.
 
+    The stream is one of `open_text`, and `encoding` that of its bytes.
+
     Raises InputError: E-SRC-004 for an empty file, E-ENC-001 to E-ENC-003 for unfit encodings.
     """
 
@@ -117,13 +80,16 @@ class Lines(Iterator[str]):
         self.number = 0
         self._stream, self._place = stream, str(file.path)
         self._intake = intake
-        self._encoding, self._limit = intake.settings.encoding, intake.settings.max_document_bytes
+        self.encoding, self._limit = intake.settings.encoding, intake.settings.max_document_bytes
+        if is_wide(self.encoding):  # as `open_text` hands it out
+            self.encoding = "utf-8"
         self._fault: InputError | None = None
         head = stream.peek()
-        for refuse in (_refuse_empty, refuse_foreign_encoding, _refuse_lone_returns):
-            refuse(head, self._place)
-        refuse_utf8_read_otherwise(head, self._encoding, self._place)
-        self._offset = len(stream.read(len(codecs.BOM_UTF8))) if has_utf8_mark(head, self._encoding) else 0
+        _refuse_empty(head, self._place)
+        refuse_other_width(head, self.encoding, self._place)
+        _refuse_lone_returns(head, self._place)
+        refuse_utf8_read_otherwise(head, self.encoding, self._place)
+        self._offset = len(stream.read(len(codecs.BOM_UTF8))) if has_utf8_mark(head, self.encoding) else 0
 
     def __next__(self) -> str:
         data = self._stream.readline(self._limit + 1)
@@ -134,7 +100,7 @@ class Lines(Iterator[str]):
             self._refuse_long(data)
             line = decode(
                 data,
-                self._encoding,
+                self.encoding,
                 place=self._place,
                 line=self.number,
                 offset=self._offset,
@@ -164,17 +130,6 @@ class Lines(Iterator[str]):
         raise document_too_large(self._limit, place=self._place, line=self.number)
 
 
-def document_too_large(limit: int, *, place: str, line: int | None = None) -> InputError:
-    """Describe a document, or a line of a table, beyond `max_document_bytes`."""
-    return InputError(
-        "E-DATA-008",
-        f"is longer than {limit} bytes.",
-        fix="cut the document, or raise max_document_bytes.",
-        file=place,
-        row=line,
-    )
-
-
 def _refuse_empty(head: bytes, place: str) -> None:
     if not head:
         raise InputError("E-SRC-004", "is empty.", fix="remove the file, or fill it.", file=place)
@@ -190,44 +145,47 @@ def _refuse_lone_returns(head: bytes, place: str) -> None:
         )
 
 
-def _open_zstd(file: io.BufferedReader) -> io.BufferedIOBase:
-    # The stream reader of `zstandard` takes a truncated file for a whole one; Arrow's does not.
-    import pyarrow as pa
-
-    return pa.CompressedInputStream(file, "zstd")
-
-
-DECOMPRESSORS: dict[str, Callable[[io.BufferedReader], io.BufferedIOBase]] = {
-    "": lambda file: file,
-    ".gz": lambda file: gzip.GzipFile(fileobj=file),
-    ".bz2": bz2.BZ2File,
-    ".xz": lzma.LZMAFile,
-    ".zst": _open_zstd,
-}
-
-
-class _CappedStream(io.RawIOBase):
-    """The decompressed bytes of one file, counted against the caps of the source."""
+class _NarrowedStream(io.RawIOBase):
+    """Text of a wide encoding as bytes of UTF-8, which have the line ends that the readers look for."""
 
     def __init__(self, file: InputFile, intake: Intake) -> None:
-        self._file, self._intake, self._num_bytes = file, intake, 0
-        with parsing(file.path, code="E-ARC-006", what="is damaged or cut off"):
-            self._compressed = file.path.open("rb")
-            self._source = DECOMPRESSORS[file.compression](self._compressed)
+        self._place, encoding = str(file.path), intake.settings.encoding
+        self._opened = contextlib.ExitStack()
+        self._stream = self._opened.enter_context(open_decompressed(file, intake))
+        head = self._stream.peek()
+        if head:
+            refuse_other_width(head, encoding, self._place)
+        self._decoder, self._encoding = codecs.getincrementaldecoder(encoding)(), encoding
+        self._num_bytes, self._ready, self._is_at_end = 0, b"", False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
-        with parsing(
-            self._file.path, code="E-ARC-006", what=f"is damaged or cut off after {self._num_bytes} bytes of data"
-        ):
-            num_bytes = self._source.readinto(buffer)
-        self._num_bytes += num_bytes
-        self._intake.count_bytes(num_bytes, file=self._file)
-        self._intake.check_ratio(self._num_bytes, self._compressed.tell(), file=self._file)
-        return num_bytes
+        while not self._ready and not self._is_at_end:
+            data = self._stream.read(BUFFER_BYTES)
+            self._is_at_end = not data
+            self._ready = self._narrow(data)
+        view = memoryview(buffer).cast("B")
+        part = self._ready[: len(view)]
+        view[: len(part)] = part
+        self._ready = self._ready[len(part) :]
+        return len(part)
+
+    def _narrow(self, data: bytes) -> bytes:
+        try:
+            text = self._decoder.decode(data, final=not data)
+        except UnicodeDecodeError as error:
+            raise InputError(
+                "E-ENC-001",
+                f"got bytes {error.object[error.start : error.end].hex(' ')} after about {self._num_bytes} bytes, "
+                f"expected {self._encoding} ({error.reason}).",
+                fix="write the file again, or convert it to UTF-8.",
+                file=self._place,
+            ) from error
+        self._num_bytes += len(data)
+        return text.encode()
 
     def close(self) -> None:
-        self._compressed.close()
+        self._opened.close()
         super().close()

@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 
 from tasks.errors import InputError, quoted
+from tasks.sources.settings import is_wide
 
 SAMPLE_BYTES = 2**16
 MAX_PROPOSED = 2
@@ -19,6 +20,20 @@ MAX_WESTERN_SHARE = 0.2
 LEAST_UTF8_BYTES = {False: 8, True: 3}
 BEYOND_ASCII = range(128, 256)
 MAX_SHOWN_BYTES = 12
+SNIFFED_BYTES = 2**10
+BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF32_LE, "UTF-32"),  # begins with the mark of UTF-16, so it is tried first
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+)
+# Which of four neighbouring bytes are mostly zero in text of Latin letters.
+ZERO_BYTES = {
+    (False, True, False, True): "UTF-16-LE",
+    (True, False, True, False): "UTF-16-BE",
+    (False, True, True, True): "UTF-32-LE",
+    (True, True, True, False): "UTF-32-BE",
+}
 # What files are written in; other encodings are rarer than the mistakes of the detector.
 USUAL = frozenset(
     {
@@ -56,6 +71,36 @@ def remedy_for(proposed: Sequence[str]) -> str:
     others = "".join(f" or {quoted(name)}" for name in proposed[1:])
     also = f" (the bytes also fit{others.removeprefix(' or')})" if others else ""
     return f"set encoding = {quoted(proposed[0])}{also}, then check a few rows; or clean the file."
+
+
+def refuse_other_width(head: bytes, encoding: str, place: str) -> None:
+    """Refuse UTF-16 and UTF-32, with or without a byte order mark, unless they are expected, and then all else.
+
+    Raises InputError (E-ENC-002).
+    """
+    sniffed = head[:SNIFFED_BYTES]
+    found = next((name for mark, name in BYTE_ORDER_MARKS if sniffed.startswith(mark)), None)
+    mostly_zero = tuple(2 * sniffed[i::4].count(0) > len(sniffed[i::4]) for i in range(4))
+    found = found or ZERO_BYTES.get(mostly_zero)
+    expected = codecs.lookup(encoding).name.upper()
+    if not is_wide(encoding):
+        is_other = found is not None
+    elif expected.endswith(("LE", "BE")):
+        # In texts of other letters than Latin ones, line ends at least have a byte of zero.
+        is_other = found not in (None, expected, expected[:-3]) or b"\0" not in sniffed
+    else:
+        is_other = found != expected
+    if not is_other:
+        return
+    shown = found or "no text in UTF-16 or UTF-32 with a byte order mark"
+    fix = f"set encoding = {quoted(found.lower())}" if found else f"set encoding = {quoted(_narrow(sniffed))}"
+    also = f", or convert it: iconv -f {found} -t UTF-8 OLD > NEW" if found else "."
+    raise InputError("E-ENC-002", f"is {shown}, expected {encoding}.", fix=f"{fix}{also}", file=place)
+
+
+def _narrow(sample: bytes) -> str:
+    """The likeliest encoding of text whose letters of ASCII take a byte each."""
+    return next(iter(propose_encodings(sample)), "utf-8")
 
 
 def refuse_utf8_read_otherwise(head: bytes, encoding: str, place: str) -> None:

@@ -1,79 +1,22 @@
-"""Which files a source names: found in a fixed order, classed by suffix, hashed before and after they are read."""
+"""Which files a source names: found in a fixed order, classed by suffix, archives of tables opened."""
 
-import contextlib
-import errno
-import fnmatch
 import glob
 import importlib.util
 import itertools
 import os
-import posixpath
-import stat
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from rnnmodels.durable import sha256_of_file
-from tasks.errors import InputError, IntegrityError, ResourceError, quoted
+from tasks.errors import InputError, ResourceError, plural, quoted
+from tasks.sources.input_files import InputFile, Inputs, formats_of, is_document, is_hidden, readable, suffixes_of
 from tasks.sources.settings import GIB, FileSettings
-from tasks.store import artefacts, fingerprint
-
-TABLE_FORMATS = {
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".parquet": "parquet",
-}
-FORMATS = TABLE_FORMATS | {".txt": "document", ".tar": "archive", ".zip": "archive"}
-COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
-SHORT_SUFFIXES = {
-    ".tgz": (".tar", ".gz"),
-    ".tbz2": (".tar", ".bz2"),
-    ".txz": (".tar", ".xz"),
-    ".tzst": (".tar", ".zst"),
-}
+from tasks.store import artefacts
 
 IMDB_URL = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
 IMDB_SHA256 = "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe"
 ETTH1_URL = "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/ETTh1.csv"
 ETTH1_SHA256 = "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066"
-
-
-@dataclass(frozen=True, slots=True)
-class InputFile:
-    """A file to read: `name` is relative to the source's folder, `kind` says which reader takes it."""
-
-    path: Path
-    name: str
-    kind: str
-    compression: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """The files of a source in a fixed order, and the names of those left aside."""
-
-    files: list[InputFile]
-    ignored: list[str]
-
-    def digest(self) -> str:
-        """SHA-256 over the names and contents of all files that are read.
-
-        Raises InputError (E-SRC-002) for what is not a readable regular file.
-        """
-        return fingerprint.digest_of({file.name: _sha256(file.path) for file in self.files})
-
-    def refuse_changed(self, digest: str) -> None:
-        """Raise IntegrityError (E-INT-003) if the files are no longer what they were under this digest."""
-        if self.digest() != digest:
-            raise IntegrityError(
-                "E-INT-003",
-                "an input file changed while it was read.",
-                fix="run again when nothing writes to the files any more.",
-                file=self.files[0].path.parent,
-            )
 
 
 def find_inputs(settings: FileSettings) -> Inputs:
@@ -83,39 +26,30 @@ def find_inputs(settings: FileSettings) -> Inputs:
     """
     settings = settings.with_preset()
     location = settings.path or str(BUILT_IN[settings.dataset](settings))
-    with _readable(Path(location)):
-        found = list(_located(location, settings))
+    with readable(Path(location)):
+        named = list(_located(location, settings))
+        found = [opened for file in named for opened in _opened(file, settings, is_only_file=len(named) == 1)]
     inputs = Inputs([file for file in found if file.kind], [file.name for file in found if not file.kind])
     if not inputs.files:
         raise _nothing_found(location, inputs.ignored, settings)
     return inputs
 
 
-def suffixes_of(name: str) -> tuple[str, str]:
-    """Split a name's end into the suffix of its format and that of its compression, both in lower case."""
-    stem, suffix = posixpath.splitext(name.lower())
-    suffix, compression = SHORT_SUFFIXES.get(suffix, (suffix, ""))
-    return (posixpath.splitext(stem)[1], suffix) if suffix in COMPRESSIONS else (suffix, compression)
+def _opened(file: InputFile, settings: FileSettings, *, is_only_file: bool) -> list[InputFile]:
+    """The tables of an archive in place of it, unless it holds documents."""
+    if file.kind != "archive" or settings.format == "folder":
+        return [file]
+    from tasks.sources.packed_tables import open_archive
 
-
-def is_document(name: str, include: str) -> bool:
-    """Tell whether a name, without the suffix of its compression, matches the pattern, read from the right."""
-    plain_name = name[: len(name) - len(suffixes_of(name)[1])]
-    last_parts = plain_name.split("/")[-1 - include.count("/") :]
-    return fnmatch.fnmatchcase("/".join(last_parts), include)
-
-
-def is_hidden(name: str) -> bool:
-    """Tell whether a path leads to what systems put among a user's files: hidden ones, and forks of macOS."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+    return open_archive(file, settings, is_only_file=is_only_file)
 
 
 def _nothing_found(location: str, ignored: list[str], settings: FileSettings) -> InputError:
-    such_as = f", only {len(ignored)} others such as {quoted(ignored[0])}" if ignored else ""
+    such_as = f", only {plural(len(ignored), 'other')} such as {quoted(ignored[0])}" if ignored else ""
     if settings.reads_documents:
-        missed, fix = f" that matches include = {quoted(settings.documents)}", "set include, or name tables with a glob"
+        missed, fix = f" that matches include = {quoted(settings.include)}", "set include, or name tables with a glob"
     else:
-        missed, fix = " that is a table", "name tables with a glob"
+        missed, fix = " that is a table", "set include, or name tables with a glob"
     return InputError(
         "E-SRC-006", f"holds no file{missed}{such_as}.", fix=f"{fix} such as folder/*.csv.", file=location
     )
@@ -173,22 +107,36 @@ def _located(location: str, settings: FileSettings) -> Iterator[InputFile]:
 def _documents_below(folder: Path, root: Path, settings: FileSettings) -> Iterator[InputFile]:
     walk = os.walk(folder, onerror=_raise)  # the default leaves out folders that cannot be read
     paths = (Path(parent, name) for parent, _, names in walk for name in names)
-    paths = (path for path in paths if not is_hidden(path.relative_to(folder).as_posix()))
-    for path in _sorted_within_cap(paths, folder, settings):
+    hidden: list[Path] = []
+    seen = _without(hidden, paths, lambda path: is_hidden(path.relative_to(folder).as_posix()))
+    for path in _sorted_within_cap(seen, folder, settings):
         name = path.relative_to(root).as_posix()
-        kind = "document" if is_document(name, settings.documents) else ""
+        kind = "document" if is_document(name, settings.include) else ""
         yield InputFile(path, name, kind, suffixes_of(name)[1])
+    yield from (InputFile(path, path.relative_to(root).as_posix(), "") for path in hidden)
+
+
+def _without(hidden: list[Path], paths: Iterable[Path], is_one: Callable[[Path], bool]) -> Iterator[Path]:
+    """Put aside the paths of what systems hide among a user's files; no cap counts them."""
+    for path in paths:
+        if is_one(path):
+            hidden.append(path)
+        else:
+            yield path
 
 
 def _matches(pattern: Path, settings: FileSettings) -> Iterator[InputFile]:
     first_magic = next(index for index, part in enumerate(pattern.parts) if glob.has_magic(part))
     root = Path(*pattern.parts[:first_magic])
-    found = (path for path in root.glob(str(Path(*pattern.parts[first_magic:]))) if _is_asked_for(path, pattern))
+    hidden: list[Path] = []
+    paths = root.glob(str(Path(*pattern.parts[first_magic:])))
+    found = _without(hidden, paths, lambda path: not _is_asked_for(path, pattern))
     for path in _sorted_within_cap(found, pattern, settings):
         if not path.is_dir():
             yield _named_file(path, path.relative_to(root).as_posix(), settings)
         elif settings.reads_documents and "**" not in pattern.parts:  # which names the files below a folder itself
             yield from _documents_below(path, root, settings)
+    yield from (InputFile(path, path.relative_to(root).as_posix(), "") for path in hidden)
 
 
 def _is_asked_for(path: Path, pattern: Path) -> bool:
@@ -210,40 +158,20 @@ def _sorted_within_cap(paths: Iterator[Path], place: Path, settings: FileSetting
 
 def _named_file(path: Path, name: str, settings: FileSettings) -> InputFile:
     suffix, compression = suffixes_of(name)
-    formats = {**(FORMATS if settings.reads_documents else TABLE_FORMATS), **settings.own_formats}
+    formats = formats_of(settings)
     kind = formats.get(suffix, "")
     if settings.format == "folder":
         kind = kind if kind in ("archive", "document") else ""
-    elif settings.format != "auto":
+    elif settings.format != "auto" and (kind != "archive" or settings.format not in formats.values()):
         kind = settings.format
     if not kind or (compression and (kind == "parquet" or suffix == ".zip")):
         raise InputError(
             "E-SRC-003",
             f"has the suffix {quoted(suffix + compression)}, expected one of {', '.join(formats)}.",
-            fix='set format ("csv" for a text table, with delimiter if no comma separates its fields), or convert it.',
+            fix='set format ("csv" for a text table, whatever separates its fields), or convert it.',
             file=path,
         )
     return InputFile(path, name, kind, compression)
-
-
-def _sha256(path: Path) -> str:
-    with _readable(path):
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a named pipe would wait for its writer
-            raise OSError(errno.EINVAL, "not a regular file")
-        return sha256_of_file(path)
-
-
-@contextlib.contextmanager
-def _readable(path: Path) -> Generator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            "E-SRC-002",
-            f"cannot be read ({error.strerror}).",
-            fix="check the file and its permissions.",
-            file=error.filename or path,
-        ) from error
 
 
 def _raise(error: OSError) -> None:

@@ -3,20 +3,22 @@
 import difflib
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import polars as pl
 
 from tasks.errors import InputError, ResourceError, RnnflowError, quoted
-from tasks.sources.inputs import InputFile, Inputs
+from tasks.sources.input_files import InputFile, Inputs
 from tasks.sources.settings import FileSettings
 from tasks.sources.spellings import Spellings
 
 BATCH_ROWS = 10_000
 BATCH_BYTES = 16 * 2**20
 MAX_EXAMPLES = 5
+MAX_FIELDS = 20
+MAX_NAMES = 50
 # Small files may be as repetitive as they like.
 RATIO_FLOOR_BYTES = 2**20
 
@@ -50,6 +52,7 @@ class Intake(Generic[SettingsT_co]):
     bad_places: list[tuple[str, int | None]] | None = None
     num_bytes: int = 0
     blank_lines: int = 0
+    comment_lines: int = 0
     filtered: Counter[str] = field(default_factory=Counter)
     num_ignored: int = 0
     first_ignored: str = ""
@@ -121,14 +124,21 @@ class Intake(Generic[SettingsT_co]):
             )
 
 
-def check_columns(wanted: Iterable[str], found: Sequence[str], *, file: InputFile, line: int | None = None) -> None:
+def check_columns(
+    wanted: Collection[str],
+    found: Sequence[str],
+    *,
+    file: InputFile,
+    line: int | None = None,
+    first_row: Callable[[], Sequence[str]] = tuple,
+) -> None:
     """Refuse a table in which a wanted column is missing (E-SRC-005) or repeated (E-SRC-010).
 
     Other columns may be unnamed or repeated: the index column that pandas writes has no name.
     """
     for column in wanted:
         if column not in found:
-            raise missing_column(column, found, file=file, line=line)
+            raise missing_column(column, found, file=file, line=line, others=wanted, first_row=first_row())
         if found.count(column) > 1:
             raise InputError(
                 "E-SRC-010",
@@ -140,19 +150,38 @@ def check_columns(wanted: Iterable[str], found: Sequence[str], *, file: InputFil
             )
 
 
-def missing_column(column: str, found: Sequence[str], *, file: InputFile, line: int | None = None) -> InputError:
-    """Describe a column that is not there, with the columns that are and the closest of them."""
-    by_folded_name = {name.strip().casefold(): name for name in found}
-    closest = difflib.get_close_matches(column.casefold(), by_folded_name, n=1)
+def missing_column(
+    column: str,
+    found: Sequence[str],
+    *,
+    file: InputFile,
+    line: int | None = None,
+    others: Collection[str] = (),
+    first_row: Sequence[str] = (),
+) -> InputError:
+    """Describe a column that is not there, with those that are, the fields of the row below, and the closest name.
+
+    A column of the `others` that are wanted has its own role, so it is not proposed.
+    """
+    by_folded_name = {name.strip().casefold(): name for name in found if name not in others}
+    closest = difflib.get_close_matches(column.strip().casefold(), by_folded_name, n=1)
     hint = f"; did you mean {quoted(by_folded_name[closest[0]])}?" if closest else "."
+    choice = ", or choose tables of the archive with include" if file.archive else ""
+    below = f" The first row reads {listed(first_row)}." if first_row else ""
     return InputError(
         "E-SRC-005",
-        f"is missing, found {', '.join(quoted(name) for name in found) or 'no column'}.",
-        fix=f"name the column in the recipe or in the file{hint}",
+        f"is missing, found {listed(found, MAX_NAMES) or 'no column'}.{below}",
+        fix=f"name the column in the recipe or in the file{choice}{hint}",
         file=file.path,
         row=line,
         column=column,
     )
+
+
+def listed(fields: Sequence[str], limit: int = MAX_FIELDS) -> str:
+    """Fields, or the names of columns, as a message shows them."""
+    more = f" and {len(fields) - limit} more" if len(fields) > limit else ""
+    return ", ".join(quoted(field) for field in fields[:limit]) + more
 
 
 def batched(rows: Iterator[RawRow], roles: Sequence[str]) -> Iterator[pl.DataFrame]:

@@ -21,6 +21,7 @@ JOINED = "[\u0600-\u1cff\u2190-\u2bff\ufb50-\ufdff\ufe70-\ufefc\U00010a00-\U0001
 IDLE_JOINER = re.compile(f"(?<!{JOINED})[\u200c\u200d]|[\u200c\u200d](?!{JOINED})")
 JOINERS = "\u200c\u200d"
 MARKS = "\"'`\u00b4.,;:\u3001\u3002"
+TRUTH_VALUES = ("true", "false")
 BRACKETS = ("Ps", "Pe", "Pi", "Pf")
 
 
@@ -30,6 +31,12 @@ def plain_label(label: str) -> str:
         return label
     seen = "".join(char for char in label if char in JOINERS or not _is_unseen(char))
     return unicodedata.normalize("NFC", IDLE_JOINER.sub("", unicodedata.normalize("NFC", seen)))
+
+
+def label_name(label: str) -> str:
+    """The label in plain spelling, truth values as formats that have them write them, whatever the case: one each."""
+    plain = plain_label(label)
+    return plain.lower() if plain.lower() in TRUTH_VALUES else plain
 
 
 def look_of(label: str) -> str:

@@ -11,11 +11,12 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from tasks.errors import InputError
-from tasks.sources.decoding import Lines, open_decompressed, parsing
-from tasks.sources.inputs import InputFile
+from tasks.sources.decoding import Lines, open_text
+from tasks.sources.decompression import parsing
+from tasks.sources.input_files import InputFile
 from tasks.sources.intake import BATCH_ROWS, Intake
 from tasks.sources.reading_csv import read_records
-from tasks.sources.reading_parquet import PLAIN, as_strings, holds
+from tasks.sources.reading_parquet import PLAIN, as_strings, holds, stored_table
 from tasks.sources.settings import FileSettings
 
 CELL = "cell "
@@ -45,16 +46,20 @@ def _csv_records(file: InputFile, intake: Intake, lines: frozenset[int]) -> Iter
 
 
 def _json_records(file: InputFile, intake: Intake, lines: frozenset[int]) -> Iterator[Record]:
-    with open_decompressed(file, intake) as stream:
+    with open_text(file, intake) as stream:
         numbered = Lines(stream, file, intake)
         for line in numbered:
             if numbered.number in lines:
                 yield numbered.number, {key: _plain_text(value) for key, value in json.loads(line).items()}
 
 
-def _parquet_records(file: InputFile, _intake: Intake, lines: frozenset[int]) -> Iterator[Record]:
+def _parquet_records(file: InputFile, intake: Intake, lines: frozenset[int]) -> Iterator[Record]:
     first_row = 1
-    with parsing(file.path, code="E-PQ-004", what="is damaged"), pq.ParquetFile(file.path) as parquet:
+    with (
+        parsing(file.path, code="E-PQ-004", what="is damaged"),
+        stored_table(file, intake) as stored,
+        pq.ParquetFile(stored) as parquet,
+    ):
         schema = parquet.schema_arrow
         names = [
             name for name in schema.names if schema.names.count(name) == 1 and holds(schema.field(name).type, PLAIN)

@@ -7,7 +7,7 @@ from itertools import groupby
 import polars as pl
 
 from tasks.errors import InputError
-from tasks.sources.inputs import InputFile
+from tasks.sources.input_files import InputFile
 from tasks.sources.intake import Intake
 from tasks.sources.reading_csv import read_csv
 from tasks.sources.reading_documents import read_archive, read_documents
@@ -15,6 +15,7 @@ from tasks.sources.reading_jsonl import read_jsonl
 from tasks.sources.reading_nab import read_nab
 from tasks.sources.reading_parquet import read_parquet
 from tasks.sources.reading_ts import read_ts
+from tasks.sources.row_checks import settle_cells
 
 TABLE_READERS: dict[str, Callable[[InputFile, Intake], Iterator[pl.DataFrame]]] = {
     "archive": read_archive,
@@ -25,6 +26,11 @@ TABLE_READERS: dict[str, Callable[[InputFile, Intake], Iterator[pl.DataFrame]]] 
     "ts": read_ts,
     "tsv": read_csv,
 }
+
+
+def read_table(file: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
+    """Yield the raw rows of a table or archive in batches, missing and truth values alike in every format."""
+    return (settle_cells(frame, intake.settings) for frame in TABLE_READERS[file.kind](file, intake))
 
 
 def read_files(
@@ -51,4 +57,4 @@ def _frames_by_file(files: Sequence[InputFile], intake: Intake) -> Iterator[Call
         if are_documents:
             yield partial(read_documents, list(group), intake)
         else:
-            yield from (partial(TABLE_READERS[file.kind], file, intake) for file in group)
+            yield from (partial(read_table, file, intake) for file in group)

@@ -6,31 +6,30 @@ reads UTF-16 as garbage and names neither file nor line in its errors.
 
 import contextlib
 import csv
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Generator, Iterator
 
 from tasks.errors import InputError, quoted
-from tasks.sources.decoding import Lines, open_decompressed
-from tasks.sources.inputs import InputFile
-from tasks.sources.intake import Intake, RawRow, check_columns, in_batches
-from tasks.sources.settings import FileSettings
+from tasks.sources.decoding import Lines, open_text
+from tasks.sources.delimiters import find_delimiter
+from tasks.sources.input_files import InputFile
+from tasks.sources.intake import Intake, RawRow, check_columns, in_batches, listed
 
-DELIMITERS = {"csv": ",", "tsv": "\t"}
-USUAL = (",", ";", "\t", "|")
-SHOWN = {"\t": "\\t"}
+NO_HEADER = 0
+Record = tuple[int, list[str] | InputError]
 
 
 @in_batches
 def read_csv(file: InputFile, intake: Intake) -> Iterator[RawRow]:
     """Yield the wanted columns in batches; a row's line is the physical line on which it begins.
 
-    Raises InputError: E-CSV-002 to -004, E-DATA-008, E-DATA-050, E-ENC, E-SRC-004, -005, -010.
+    Raises InputError: E-CSV-002 to -004, -010 to -012, E-DATA-008, E-DATA-050, E-ENC, E-SRC-004, -005, -010.
     """
     records = read_records(file, intake)
-    header_line, header = next(records, (0, []))
+    header_line, header = next(records, (NO_HEADER, []))
     if isinstance(header, InputError):  # the line after it would be taken for the header
         raise header
     wanted = intake.settings.wanted_columns().values()
-    check_columns(wanted, header, file=file, line=header_line or None)
+    check_columns(wanted, header, file=file, line=header_line or None, first_row=lambda: _first_row(records))
     positions = [header.index(column) for column in wanted]
     has_rows = False
     for line, fields in records:
@@ -38,74 +37,67 @@ def read_csv(file: InputFile, intake: Intake) -> Iterator[RawRow]:
         if isinstance(fields, InputError):
             intake.reject(fields)
         elif fields == header and len(header) > 1:  # in a table of one column it may be a text like any other
-            fix = 'remove the line, or set on_bad_rows = "skip".'
-            problem = "repeats the header, as concatenated files do."
-            intake.reject(InputError("E-DATA-050", problem, fix=fix, file=file.path, row=line))
+            intake.reject(_header_again(file, line, is_named=header_line == NO_HEADER))
         elif len(fields) == len(header):
             yield RawRow(str(file.path), line, file.name, [fields[position] for position in positions])
         else:
-            fix = "quote fields that hold the delimiter or a line end, or fill in the missing ones."
-            problem = f"got {len(fields)} fields, expected {len(header)}."
-            intake.reject(InputError("E-CSV-002", problem, fix=fix, file=file.path, row=line))
+            intake.reject(_wrong_width(file, line, fields, len(header), is_named=header_line == NO_HEADER))
     if not has_rows:
-        raise InputError("E-SRC-004", "has a header and no rows.", fix="remove the file, or fill it.", file=file.path)
+        what = "has no rows." if header_line == NO_HEADER else "has a header and no rows."
+        raise InputError("E-SRC-004", what, fix="remove the file, or fill it.", file=file.path)
 
 
-def read_records(file: InputFile, intake: Intake) -> Iterator[tuple[int, list[str] | InputError]]:
+def read_records(file: InputFile, intake: Intake) -> Iterator[Record]:
     """Yield each record, the header first, or what is wrong with it, with the line it begins on.
 
-    Lines without any text are counted. Raises InputError: E-CSV-010, E-ENC, E-SRC-004.
+    For a table without a header line, the names that `columns` gives are the header. Lines without any text, and
+    comments, are counted. Raises InputError: E-CSV-010, E-CSV-011, E-ENC, E-SRC-004.
     """
-    delimiter, limit = delimiter_of(file, intake.settings), intake.settings.max_document_bytes
-    with open_decompressed(file, intake) as stream, _field_limit(limit):
+    settings = intake.settings
+    with open_text(file, intake) as stream, _field_limit(settings.max_document_bytes):
         lines = Lines(stream, file, intake)
-        refuse_other_delimiter(stream.peek(), file, intake.settings)
+        delimiter = find_delimiter(stream.peek(), lines.encoding, file, settings)
+        if settings.columns:
+            yield NO_HEADER, list(settings.columns)
         yield from _records(lines, file, intake, delimiter)
 
 
-def delimiter_of(file: InputFile, settings: FileSettings) -> str:
-    """The character that separates the fields of a file."""
-    return settings.delimiter or DELIMITERS[file.kind]
+def _first_row(records: Iterator[Record]) -> list[str]:
+    _, fields = next(records, (NO_HEADER, []))
+    return [] if isinstance(fields, InputError) else fields
 
 
-def refuse_other_delimiter(head: bytes, file: InputFile, settings: FileSettings) -> None:
-    """Raise InputError (E-CSV-010) if the first line of a file names the wanted columns only when cut otherwise.
-
-    A line that holds one field as it is cut now, and several otherwise, is refused too.
-    """
-    lines = enumerate(head.decode(settings.encoding, "replace").splitlines(), start=1)
-    row, line = next(((row, line) for row, line in lines if line.strip()), (1, ""))
-    now, wanted = delimiter_of(file, settings), set(settings.wanted_columns().values())
-    fields = {delimiter: _cut(line, delimiter, quoted=settings.quoted) for delimiter in {now, *USUAL}}
-    others = [delimiter for delimiter in USUAL if delimiter != now and len(fields[delimiter]) > 1]
-    if wanted <= set(fields[now]) or not others:
-        return
-    best = max(others, key=lambda delimiter: (wanted <= set(fields[delimiter]), len(fields[delimiter])))
-    if len(fields[now]) > 1 and not wanted <= set(fields[best]):
-        return
-    shown, expected = (SHOWN.get(delimiter, delimiter) for delimiter in (best, now))
-    raise InputError(
-        "E-CSV-010",
-        f'separates its fields by "{shown}", expected "{expected}": found {_listed(fields[best])}.',
-        fix=f'set delimiter = "{shown}".',
-        file=file.path,
-        row=row,
-    )
+def _header_again(file: InputFile, line: int, *, is_named: bool) -> InputError:
+    if is_named:
+        problem, fix = "holds the names that `columns` lists, so the file has a header line.", "set columns = []."
+        return InputError("E-CSV-012", problem, fix=fix, file=file.path, row=line)
+    problem = "repeats the header, as concatenated files do."
+    fix = 'remove the line, or set on_bad_rows = "skip".'
+    return InputError("E-DATA-050", problem, fix=fix, file=file.path, row=line)
 
 
-def _records(
-    lines: Lines, file: InputFile, intake: Intake, delimiter: str
-) -> Iterator[tuple[int, list[str] | InputError]]:
+def _wrong_width(file: InputFile, line: int, fields: list[str], expected: int, *, is_named: bool) -> InputError:
+    fix = "quote fields that hold the delimiter or a line end, or fill in the missing ones."
+    # Without a header nothing else shows how the file is cut.
+    shown = f": {listed(fields)}" if is_named else ""
+    also = " If all lines are like it, correct columns or delimiter." if is_named else ""
+    problem = f"got {len(fields)} fields, expected {expected}{shown}."
+    return InputError("E-CSV-002", problem, fix=fix + also, file=file.path, row=line)
+
+
+def _records(lines: Lines, file: InputFile, intake: Intake, delimiter: str) -> Iterator[Record]:
     pending: list[str] = []
     quoting = csv.QUOTE_MINIMAL if intake.settings.quoted else csv.QUOTE_NONE
-    reader = csv.reader(_remembered(lines, pending), delimiter=delimiter, quoting=quoting, strict=True)
+    kept = _remembered(lines, pending) if intake.settings.comment is None else _without_comments(lines, pending, intake)
+    reader = csv.reader(kept, delimiter=delimiter, quoting=quoting, strict=True)
     while True:
         pending.clear()
-        first_line = lines.number + 1
         try:
             fields = next(reader, None)
+            first_line = lines.number + 1 - len(pending)
             fault = lines.take_fault()
         except csv.Error as error:
+            first_line = lines.number + 1 - len(pending)
             fields, fault = [], lines.take_fault() or _csv_error(error, file, first_line, pending, delimiter)
         if fault:
             yield first_line, fault
@@ -119,6 +111,17 @@ def _records(
 
 def _remembered(lines: Iterator[str], pending: list[str]) -> Iterator[str]:
     for line in lines:
+        pending.append(line)
+        yield line
+
+
+def _without_comments(lines: Iterator[str], pending: list[str], intake: Intake) -> Iterator[str]:
+    """Leave out the lines that begin as comments do, except within a field of several lines."""
+    comment = intake.settings.comment
+    for line in lines:
+        if not pending and line.startswith(comment):
+            intake.comment_lines += 1
+            continue
         pending.append(line)
         yield line
 
@@ -165,16 +168,3 @@ def _unclosed_quote(file: InputFile, first_line: int, pending: list[str], delimi
         file=file.path,
         row=first_line + len(pending) - num_lines,
     )
-
-
-def _cut(line: str, delimiter: str, *, quoted: bool) -> list[str]:
-    """The fields of a line; none where a quote ends within a field or never."""
-    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-    try:
-        return next(csv.reader([line], delimiter=delimiter, quoting=quoting, strict=True), [])
-    except csv.Error:
-        return []
-
-
-def _listed(fields: Collection[str]) -> str:
-    return ", ".join(map(quoted, fields))

@@ -6,13 +6,17 @@ import polars as pl
 
 from tasks.errors import InputError
 from tasks.sources.archives import read_members
-from tasks.sources.decoding import decode, document_too_large, has_utf8_mark, open_decompressed, refuse_foreign_encoding
-from tasks.sources.inputs import InputFile
+from tasks.sources.decoding import decode, has_utf8_mark, open_decompressed
+from tasks.sources.decompression import document_too_large
+from tasks.sources.encodings import refuse_other_width
+from tasks.sources.input_files import InputFile
 from tasks.sources.intake import MAX_EXAMPLES, Intake, RawRow, batched
 from tasks.sources.row_checks import SPLIT_NAMES, split_name
+from tasks.sources.settings import is_wide
 
 ROLES = ("text", "label", "split")
 UTF8_MARK_BYTES = 3
+BYTE_ORDER_MARK = "\ufeff"  # which encodings that state the order of bytes take for text
 
 
 def read_documents(files: Sequence[InputFile], intake: Intake) -> Iterator[pl.DataFrame]:
@@ -81,9 +85,10 @@ class _ClassFolders:
 
 def _decode_document(data: bytes, place: str, intake: Intake) -> str:
     encoding = intake.settings.encoding
-    refuse_foreign_encoding(data, place)
+    if data:
+        refuse_other_width(data, encoding, place)
     start = UTF8_MARK_BYTES if has_utf8_mark(data, encoding) else 0
-    return decode(
+    text = decode(
         data[start:],
         encoding,
         place=place,
@@ -91,6 +96,7 @@ def _decode_document(data: bytes, place: str, intake: Intake) -> str:
         offset=start,
         sample=lambda: data[start:] if intake.skipped < MAX_EXAMPLES else b"",
     )
+    return text.removeprefix(BYTE_ORDER_MARK) if is_wide(encoding) else text
 
 
 def _refuse_column_settings(file: InputFile, intake: Intake) -> None:

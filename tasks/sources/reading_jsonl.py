@@ -8,9 +8,9 @@ import json
 from collections.abc import Iterator, Mapping
 
 from tasks.errors import InputError, quoted
-from tasks.sources.decoding import Lines, open_decompressed
-from tasks.sources.inputs import InputFile
-from tasks.sources.intake import Intake, RawRow, in_batches, missing_column
+from tasks.sources.decoding import Lines, open_text
+from tasks.sources.input_files import InputFile
+from tasks.sources.intake import MAX_NAMES, Intake, RawRow, in_batches, missing_column
 
 JSON_TYPES: dict[type, str] = {
     bool: "a boolean",
@@ -32,22 +32,30 @@ ALLOWED: dict[str, tuple[type, ...]] = {
     "value": (int, float, str),
     "known": (int, float, str),
 }
+# What is read as well, without being asked for: truth values, and fractions that a recipe may list as labels.
+TOLERATED: dict[str, tuple[type, ...]] = {"label": (float, bool), "value": (bool,), "known": (bool,)}
 
 
 @in_batches
 def read_jsonl(file: InputFile, intake: Intake) -> Iterator[RawRow]:
-    """Yield the wanted keys in batches, numbers as strings; blank lines are counted and skipped.
+    """Yield the wanted keys in batches, numbers as strings; blank lines and comments are counted and skipped.
 
-    Raises InputError: E-JSON-001 to -007, E-DATA-008, E-DATA-013, E-ENC, E-SRC-004, E-SRC-005.
+    A record may lack keys that others have: they count as null.
+
+    Raises InputError: E-JSON-001 to -007, E-DATA-008, E-ENC, E-SRC-004, E-SRC-005.
     """
-    columns = intake.settings.wanted_columns()
-    with open_decompressed(file, intake) as stream:
+    columns, comment = intake.settings.wanted_columns(), intake.settings.comment
+    _refuse_absent_keys(file, intake)
+    with open_text(file, intake) as stream:
         lines = Lines(stream, file, intake)
         parser = _LineParser(file, columns, intake.settings.decimal_mark)
         for line in lines:
             fault = lines.take_fault()
             if not fault and not line.strip():
                 intake.blank_lines += 1
+                continue
+            if comment is not None and line.startswith(comment):
+                intake.comment_lines += 1
                 continue
             try:
                 if fault:
@@ -57,6 +65,31 @@ def read_jsonl(file: InputFile, intake: Intake) -> Iterator[RawRow]:
                 intake.reject(error)
             else:
                 yield RawRow(str(file.path), lines.number, file.name, cells)
+
+
+def _refuse_absent_keys(file: InputFile, intake: Intake) -> None:
+    """Raise InputError (E-SRC-005) if no record has one of the wanted keys; reads on only until each was seen."""
+    aside = Intake(intake.settings)
+    wanted = set(intake.settings.wanted_columns().values())
+    missing, found, first_line = set(wanted), dict[str, None](), None
+    with open_text(file, aside) as stream:
+        lines = Lines(stream, file, aside)
+        for line in lines:
+            try:
+                record = None if lines.take_fault() or not line.strip() else _parse_object(line)
+            except _LineError:  # reported when rows are read
+                continue
+            if record is None:
+                continue
+            missing -= record.keys()
+            if not missing:
+                return
+            first_line = first_line or lines.number
+            if len(found) < MAX_NAMES:
+                found |= dict.fromkeys(record)
+    if first_line is not None:
+        column = next(column for column in intake.settings.wanted_columns().values() if column in missing)
+        raise missing_column(column, list(found), file=file, line=first_line, others=wanted)
 
 
 class _LineError(Exception):
@@ -77,12 +110,9 @@ class _LineParser:
     def parse(self, line: str, number: int) -> list[str | None]:
         try:
             record = _parse_object(line)
-            for column in self._columns.values():
-                if column not in record:
-                    raise missing_column(column, list(record), file=self._file, line=number)
-            cells = [_cell(role, column, record[column], self._decimal) for role, column in self._columns.items()]
+            cells = [_cell(role, column, record.get(column), self._decimal) for role, column in self._columns.items()]
             if "label" in self._columns:
-                self._refuse_drift(record[self._columns["label"]])
+                self._refuse_drift(record.get(self._columns["label"]))
             if "\\u" in line:
                 _refuse_lone_surrogates(cells)
         except _LineError as fault:
@@ -91,7 +121,7 @@ class _LineParser:
             ) from None
         return cells
 
-    def _refuse_drift(self, label: str | int | None) -> None:
+    def _refuse_drift(self, label: str | float | None) -> None:
         if label is None:
             return
         self._label_type = self._label_type or type(label)
@@ -139,12 +169,13 @@ def _cell(role: str, column: str, value: object, decimal: str) -> str | None:
         return value if isinstance(value, str | None) else json.dumps(value)
     if value is None or (isinstance(value, str) and str in ALLOWED[kind]):
         return value
-    if type(value) in ALLOWED[kind]:
+    if type(value) in ALLOWED[kind] or type(value) in TOLERATED.get(kind, ()):
+        if isinstance(value, bool):
+            return json.dumps(value)
         # What is a number already is told from texts by its type, whose decimal mark the source knows.
         return str(value).replace(".", decimal) if kind in ("value", "known") else str(value)
-    code = "E-DATA-013" if role == "label" and isinstance(value, bool | float) else "E-JSON-003"
     expected = " or ".join(JSON_TYPES[allowed] for allowed in ALLOWED[kind])
-    raise _LineError(code, f"got {_shown(value)}, expected {expected}.", f"write {expected}.", column)
+    raise _LineError("E-JSON-003", f"got {_shown(value)}, expected {expected}.", f"write {expected}.", column)
 
 
 def _shown(value: object) -> str:

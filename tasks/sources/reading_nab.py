@@ -13,8 +13,8 @@ import polars as pl
 
 from tasks.errors import InputError, quoted
 from tasks.sources.archives import read_members
-from tasks.sources.decoding import parsing
-from tasks.sources.inputs import InputFile
+from tasks.sources.decompression import parsing
+from tasks.sources.input_files import InputFile
 from tasks.sources.intake import Intake, RawRow, check_columns, in_batches
 
 WINDOWS = "labels/combined_windows.json"

@@ -3,8 +3,12 @@
 Arrow reads it, because its errors are exceptions; damaged files make Polars panic.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -13,8 +17,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.errors import InputError, ResourceError, quoted
-from tasks.sources.decoding import parsing
-from tasks.sources.inputs import InputFile
+from tasks.sources.decoding import open_decompressed
+from tasks.sources.decompression import parsing
+from tasks.sources.input_files import InputFile
 from tasks.sources.intake import BATCH_BYTES, BATCH_ROWS, Intake, check_columns
 
 MAGIC = b"PAR1"
@@ -26,6 +31,7 @@ TypeTest = Callable[[pa.DataType], bool]
 TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
 TEXTS_OR_INTEGERS = (*TEXTS, pa.types.is_integer)
 NUMBERS = (*TEXTS_OR_INTEGERS, pa.types.is_floating, pa.types.is_decimal)
+NUMBERS_OR_TRUTH = (*NUMBERS, pa.types.is_boolean)
 TIMES = (*NUMBERS, pa.types.is_temporal)
 # What can be shown as one text: numbers, texts, times, truth.
 PLAIN = (*TIMES, pa.types.is_boolean)
@@ -34,9 +40,10 @@ ACCEPTED: dict[str, tuple[Sequence[TypeTest], str]] = {
     "text": (TEXTS, "strings"),
     "split": (TEXTS, "strings"),
     "time": (TIMES, "timestamps, strings or numbers"),
-    "value": (NUMBERS, "numbers"),
-    "known": (NUMBERS, "numbers"),
-    "where": ((*NUMBERS, pa.types.is_boolean), "strings, numbers or booleans"),
+    "label": (NUMBERS_OR_TRUTH, "strings or integers"),
+    "value": (NUMBERS_OR_TRUTH, "numbers"),
+    "known": (NUMBERS_OR_TRUTH, "numbers"),
+    "where": (NUMBERS_OR_TRUTH, "strings, numbers or booleans"),
 }
 
 
@@ -48,18 +55,39 @@ def read_parquet(file: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
     Raises InputError: E-PQ-001, E-PQ-003, E-SRC-004, -005, -010; IntegrityError (E-PQ-004) for damage;
     ResourceError: E-PQ-002, E-SRC-009, E-ARC-004.
     """
+    with stored_table(file, intake) as stored:
+        yield from _read_stored(stored, file, intake)
+
+
+@contextlib.contextmanager
+def stored_table(file: InputFile, intake: Intake) -> Generator[Path]:
+    """Where a table lies by itself; one within an archive is written to a temporary file, since it ends with its index.
+
+    Raises ResourceError (E-SRC-009, E-ARC-004) and IntegrityError (E-ARC) for what is wrong with the archive.
+    """
+    if not file.archive:
+        yield file.path
+        return
+    with tempfile.TemporaryDirectory(prefix="rnnflow-") as folder:
+        unpacked = Path(folder) / "table.parquet"
+        with open_decompressed(file, Intake(intake.settings)) as stream, unpacked.open("wb") as copy:
+            shutil.copyfileobj(stream, copy)
+        yield unpacked
+
+
+def _read_stored(stored: Path, file: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
     columns = intake.settings.wanted_columns()
-    _refuse_other_formats(file)
-    with _opened(file) as parquet:
+    _refuse_other_formats(stored, file)
+    with _opened(stored, file) as parquet:
         num_announced = parquet.metadata.num_rows
-        _refuse_beyond_caps(parquet.metadata, file, intake)
+        _refuse_beyond_caps(parquet.metadata, stored, file, intake)
         check_columns(columns.values(), parquet.schema_arrow.names, file=file)
         _check_types(parquet.schema_arrow, columns, file)
         texts = [name for name in set(columns.values()) if holds(parquet.schema_arrow.field(name).type, TEXTS)]
     num_rows = 0
     # As a dictionary, a text that repeats takes memory once until its expanded size has been checked.
-    with _opened(file, read_dictionary=texts) as parquet:
-        for piece in _pieces(parquet, columns, file, intake):
+    with _opened(stored, file, read_dictionary=texts) as parquet:
+        for piece in _pieces(parquet, columns, stored, file, intake):
             with parsing(file.path, code="E-PQ-004", what=f"is damaged after row {num_rows}"):
                 frame = _raw_frame(piece, columns, file, first_row=num_rows + 1, decimal=intake.settings.decimal_mark)
             num_rows += frame.height
@@ -69,9 +97,9 @@ def read_parquet(file: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
             raise ValueError(f"{num_rows} rows, {num_announced} in the footer")
 
 
-def _refuse_other_formats(file: InputFile) -> None:
-    num_bytes = file.path.stat().st_size
-    with file.path.open("rb") as opened:
+def _refuse_other_formats(stored: Path, file: InputFile) -> None:
+    num_bytes = stored.stat().st_size
+    with stored.open("rb") as opened:
         head = opened.read(len(MAGIC))
         opened.seek(max(0, num_bytes - len(MAGIC)))
         tail = opened.read()
@@ -85,12 +113,12 @@ def _refuse_other_formats(file: InputFile) -> None:
         )
 
 
-def _opened(file: InputFile, *, read_dictionary: list[str] | None = None) -> pq.ParquetFile:
+def _opened(stored: Path, file: InputFile, *, read_dictionary: list[str] | None = None) -> pq.ParquetFile:
     with parsing(file.path, code="E-PQ-004", what="has a damaged footer"):
-        return pq.ParquetFile(file.path, read_dictionary=read_dictionary, page_checksum_verification=True)
+        return pq.ParquetFile(stored, read_dictionary=read_dictionary, page_checksum_verification=True)
 
 
-def _refuse_beyond_caps(footer: pq.FileMetaData, file: InputFile, intake: Intake) -> None:
+def _refuse_beyond_caps(footer: pq.FileMetaData, stored: Path, file: InputFile, intake: Intake) -> None:
     num_bytes = sum(footer.row_group(i).total_byte_size for i in range(footer.num_row_groups))
     if footer.num_rows == 0:
         raise InputError("E-SRC-004", "has no rows.", fix="remove the file, or fill it.", file=file.path)
@@ -102,7 +130,7 @@ def _refuse_beyond_caps(footer: pq.FileMetaData, file: InputFile, intake: Intake
                 fix=f"raise {name} if the file is meant to be that large.",
                 file=file.path,
             )
-    intake.check_ratio(num_bytes, file.path.stat().st_size, file=file)
+    intake.check_ratio(num_bytes, stored.stat().st_size, file=file)
 
 
 def holds(kind: pa.DataType, tests: Sequence[TypeTest]) -> bool:
@@ -126,7 +154,7 @@ def _check_types(schema: pa.Schema, columns: Mapping[str, str], file: InputFile)
 
 
 def _pieces(
-    parquet: pq.ParquetFile, columns: Mapping[str, str], file: InputFile, intake: Intake
+    parquet: pq.ParquetFile, columns: Mapping[str, str], stored: Path, file: InputFile, intake: Intake
 ) -> Iterator[pa.RecordBatch]:
     """Decode batch by batch, check each, and cut it so that no piece expands to much more than 16 MB."""
     with parsing(file.path, code="E-PQ-004", what="is damaged"):
@@ -141,7 +169,7 @@ def _pieces(
             ends = np.cumsum(_row_bytes(batch))
         num_bytes += int(ends[-1])
         intake.count_bytes(int(ends[-1]), file=file)
-        intake.check_ratio(num_bytes, file.path.stat().st_size, file=file)
+        intake.check_ratio(num_bytes, stored.stat().st_size, file=file)
         cuts = [0, *(np.flatnonzero(np.diff(ends // BATCH_BYTES)) + 1).tolist(), batch.num_rows]
         for start, stop in pairwise(cuts):
             yield batch.slice(start, stop - start)

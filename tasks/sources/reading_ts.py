@@ -9,8 +9,8 @@ import posixpath
 from collections.abc import Iterator
 
 from tasks.errors import InputError, plural, quoted
-from tasks.sources.decoding import Lines, open_decompressed
-from tasks.sources.inputs import InputFile
+from tasks.sources.decoding import Lines, open_text
+from tasks.sources.input_files import InputFile
 from tasks.sources.intake import Intake, RawRow, check_columns, in_batches
 
 MISSING = "?"
@@ -30,7 +30,7 @@ def read_ts(file: InputFile, intake: Intake) -> Iterator[RawRow]:
     wanted = list(intake.settings.wanted_columns().values())
     fixed = {"split": _split_of(file.name)}
     num_channels, num_refused = 0, intake.skipped
-    with open_decompressed(file, intake) as stream:
+    with open_text(file, intake) as stream:
         for number, line in _data_lines(Lines(stream, file, intake), file, intake):
             *channels, label = [cell.split(",") for cell in line.split(":")]
             num_channels = num_channels or len(channels)

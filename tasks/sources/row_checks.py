@@ -1,6 +1,6 @@
 """What every row must be, whichever reader found it: one table of checks, evaluated a batch at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -8,7 +8,7 @@ import polars as pl
 
 from tasks.errors import InputError, quoted
 from tasks.sources.intake import Intake
-from tasks.sources.label_names import look_of, plain_label
+from tasks.sources.label_names import label_name, look_of, plain_label
 from tasks.sources.settings import FileSettings, LabelledSource
 
 # The names of official splits in the wild, and ours.
@@ -21,6 +21,10 @@ SPLIT_NAMES = {
 
 NUMBER = r"(?i)^\s*[+-]?(\d+[.,]\d*|[.,]\d+|\d+([.,]\d*)?e[+-]?\d+|nan|inf|infinity)\s*$"
 FULL_WIDTH_NUMBER = r"^\d*[^\D0-9]\d*$"
+# By the first word of a column's role. A name or a time that is missing is a fault, whatever stands for it.
+MAY_BE_MISSING = ("text", "label", "split", "value", "known")
+NUMBERS = ("value", "known")
+TRUTH_AS_NUMBER = {"true": "1", "True": "1", "TRUE": "1", "false": "0", "False": "0", "FALSE": "0"}
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,10 @@ class Check:
 
 def label_checks(settings: LabelledSource) -> list[Check]:
     """List what official split and label must be, whatever is labelled."""
-    label, split = plain(pl.col("label")), pl.col("split")
+    label, split = class_name(pl.col("label")), pl.col("split")
     not_a_name = partial(Check, "E-DATA-013", "label")
+    # What a recipe lists is a label, however it looks.
+    is_listed = label.is_in([*map(label_name, settings.labels)])
     return [
         Check(
             "E-DATA-022",
@@ -58,17 +64,18 @@ def label_checks(settings: LabelledSource) -> list[Check]:
         ),
         Check("E-ENC-004", "label", holds_nul(label), "contains a NUL character.", "remove it."),
         not_a_name(
-            label.str.contains(NUMBER),
+            label.str.contains(NUMBER) & ~is_listed,
             "got {value}, expected a name or an integer.",
-            "write class names or integers, without decimal point or comma; a quantity to predict is not a label.",
+            "write class names or integers, without decimal point or comma, or list them in `labels`; a quantity to "
+            "predict is not a label.",
         ),
         not_a_name(
-            label.str.contains(FULL_WIDTH_NUMBER),
+            label.str.contains(FULL_WIDTH_NUMBER) & ~is_listed,
             "got {value}, expected digits 0 to 9.",
             "write the number with ASCII digits.",
         ),
         not_a_name(
-            label.str.strip_chars() == "-100",
+            (label.str.strip_chars() == "-100") & ~is_listed,
             "got {value}, which training would ignore.",
             'drop the row, or put it in the split "unlabelled".',
         ),
@@ -80,7 +87,7 @@ def label_checks(settings: LabelledSource) -> list[Check]:
         Check(
             "E-DATA-012",
             "label",
-            ~label.is_in([*map(plain_label, settings.labels)]) if settings.labels else pl.lit(False),
+            ~is_listed if settings.labels else pl.lit(False),
             f"got {{value}}, expected one of {', '.join(settings.labels)}.",
             "correct the label, or add it to `labels`.",
         ),
@@ -101,13 +108,29 @@ def with_label_and_split(raw: pl.DataFrame) -> pl.DataFrame:
 
 def renamed_label(settings: LabelledSource) -> pl.Expr:
     """The label in plain spelling, under the name that `labels` gives it."""
-    names = {plain_label(label): plain_label(name) for label, name in settings.labels.items()}
-    return plain(pl.col("label")).replace(names)
+    names = {label_name(label): plain_label(name) for label, name in settings.labels.items()}
+    return class_name(pl.col("label")).replace(names)
 
 
 def plain(column: pl.Expr) -> pl.Expr:
     """The cells of a column in Unicode form C, without characters that nobody sees."""
-    return column.map_batches(_plain_cells, return_dtype=pl.String, is_elementwise=True)
+    return _spelled(column, plain_label)
+
+
+def class_name(column: pl.Expr) -> pl.Expr:
+    """The cells of a column as labels: in plain spelling, truth values in the one that all formats share."""
+    return _spelled(column, label_name)
+
+
+def settle_cells(raw: pl.DataFrame, settings: FileSettings) -> pl.DataFrame:
+    """Empty the cells that hold one of `missing_values`, and write truth values among numbers as 1 and 0."""
+    kinds = {role: role.partition(" ")[0] for role in raw.columns}
+    numbers = [role for role, kind in kinds.items() if kind in NUMBERS]
+    rows = raw.with_columns(pl.col(numbers).replace(TRUTH_AS_NUMBER)) if numbers else raw
+    if not settings.missing_values:
+        return rows
+    cells = pl.col([role for role, kind in kinds.items() if kind in MAY_BE_MISSING])
+    return rows.with_columns(pl.when(~cells.str.strip_chars().is_in(settings.missing_values)).then(cells))
 
 
 def split_name(name: str) -> str | None:
@@ -119,7 +142,7 @@ def filter_rows(raw: pl.DataFrame, intake: Intake) -> pl.DataFrame:
     """Keep the rows that `where` asks for, and count the others."""
     rows = raw
     for column, value in intake.settings.where.items():
-        kept = rows.filter(plain(pl.col(f"where {column}")) == plain_label(value))
+        kept = rows.filter(class_name(pl.col(f"where {column}")) == label_name(value))
         intake.filtered[column] += rows.height - kept.height
         rows = kept
     return rows
@@ -150,9 +173,12 @@ def _label() -> pl.Expr:
     return pl.when(~absent).then("label")
 
 
-def _plain_cells(cells: pl.Series) -> pl.Series:
-    changed = {cell: name for cell in cells.unique().drop_nulls() if (name := plain_label(cell)) != cell}
-    return cells.replace(changed) if changed else cells
+def _spelled(column: pl.Expr, spell: Callable[[str], str]) -> pl.Expr:
+    def replaced(cells: pl.Series) -> pl.Series:
+        changed = {cell: name for cell in cells.unique().drop_nulls() if (name := spell(cell)) != cell}
+        return cells.replace(changed) if changed else cells
+
+    return column.map_batches(replaced, return_dtype=pl.String, is_elementwise=True)
 
 
 def holds_nul(cell: pl.Expr) -> pl.Expr:
@@ -168,8 +194,13 @@ def _error(check: Check, row: dict, settings: FileSettings) -> InputError:
         fix=check.fix.replace("{value}", value),
         file=row["file"],
         row=row["line"],
-        column=settings.named_columns().get(check.column),
+        column=", ".join(name for role, name in settings.named_columns().items() if _is_of(role, check.column)) or None,
     )
+
+
+def _is_of(role: str, asked: str) -> bool:
+    """Tell whether a role is the one that is asked for, or one of several that make it up."""
+    return role == asked or role.startswith(f"{asked} ")
 
 
 def count_names(names: pl.Series) -> dict[str, int]:

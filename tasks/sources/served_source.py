@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
-from tasks.sources.inputs import suffixes_of
+from tasks.sources.input_files import suffixes_of
 from tasks.sources.settings import FileSettings
 
 # Settings of the training rows' source that other files do not obey, and why. All others they obey, new ones included.

@@ -4,15 +4,47 @@ A built-in data set is a preset of the general settings, so every source goes th
 Importing this needs nothing but pydantic, so that recipes are checked fast.
 """
 
-from collections.abc import Mapping
-from typing import ClassVar, Literal, Self
+import codecs
+from collections.abc import Iterable, Mapping
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from rnnmodels.config import Settings
-from tasks.sources.label_names import plain_label, spelled_out
+from tasks.sources.label_names import label_name, plain_label, spelled_out
 
 GIB = 2**30
+# Encodings of two or four bytes a unit, which the readers bring to UTF-8 first.
+WIDE_ENCODINGS = ("utf-16", "utf-32")
+
+
+def listed(names: object) -> object:
+    """Read nothing or one name as a list of it."""
+    return [names] if isinstance(names, str) else names or []
+
+
+ColumnName = Annotated[str, Field(min_length=1, max_length=256)]
+# One name may stand for a list of one.
+ColumnNames = Annotated[tuple[ColumnName, ...], BeforeValidator(listed)]
+
+
+def with_earlier_spelling(given: object, earlier: str, now: str) -> object:
+    """What is given to a source, with what stands under the earlier name of a list of columns under its name now.
+
+    Raises ValueError if both are there, and the earlier one names columns that the other does not.
+    """
+    if not isinstance(given, Mapping) or earlier not in given:
+        return given
+    others = {name: value for name, value in given.items() if name != earlier}
+    old, new = (listed(names) for names in (given[earlier], given.get(now)))
+    if new and isinstance(old, Iterable) and isinstance(new, Iterable) and not set(old) <= set(new):
+        raise ValueError(f"{earlier} is the earlier spelling of {now}, and the two differ; remove {earlier}")
+    return others | {now: new or old}
+
+
+def is_wide(encoding: str) -> bool:
+    """Tell whether an encoding takes two or four bytes for each letter of ASCII."""
+    return codecs.lookup(encoding).name.startswith(WIDE_ENCODINGS)
 
 
 class FileSettings(Settings):
@@ -35,13 +67,27 @@ class FileSettings(Settings):
     format: str = Field("auto", description="How files are read; `auto` goes by the suffix.")
     where: dict[str, str] = Field({}, max_length=16, description="Keep only rows whose columns have these values.")
     quoted: bool = Field(True, description='Whether fields of CSV and TSV may be quoted with `"`.')
-    delimiter: str | None = Field(
-        None,
+    delimiter: str = Field(
+        "auto",
         min_length=1,
-        max_length=1,
-        description="Character that separates the fields of CSV and TSV; without it a comma, in TSV a tab.",
+        max_length=4,
+        description="Character that separates the fields of CSV and TSV; `auto` finds comma, semicolon, tab or pipe.",
     )
-    encoding: str = Field("utf-8", max_length=64, description="Encoding of text files; one that extends ASCII.")
+    columns: ColumnNames = Field(
+        (), max_length=4096, description="Names of the columns of a CSV or TSV file without a header line, in order."
+    )
+    comment: str | None = Field(
+        None, min_length=1, max_length=8, description='Lines of a table that begin with this, such as "#", are skipped.'
+    )
+    missing_values: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
+        (),
+        max_length=16,
+        description='Texts that mean a missing value, such as "?", in columns of texts, labels, splits and numbers.',
+    )
+    include: str = Field("*", min_length=1, max_length=256, description="Pattern of the tables to read in an archive.")
+    encoding: str = Field(
+        "utf-8", max_length=64, description='Encoding of text files, such as "cp1252", "gb18030", "utf-16".'
+    )
     on_bad_rows: Literal["error", "skip"] = Field(
         "error", description="`skip` leaves bad rows and unreadable files out, and stores how many and the first few."
     )
@@ -54,22 +100,35 @@ class FileSettings(Settings):
         10 * 2**20, ge=1, le=2**31 - 1, description="Maximum bytes of a document or of a line of a table."
     )
 
+    @field_validator("delimiter", mode="before")
+    @classmethod
+    def _was_once_unset(cls, delimiter: object) -> object:
+        return "auto" if delimiter is None else delimiter
+
     @field_validator("delimiter")
     @classmethod
-    def _parts_fields(cls, delimiter: str | None) -> str | None:
-        if delimiter is not None and delimiter in '"\r\n\0':
-            raise ValueError(f"{delimiter!r} cannot separate fields; write a character such as ; or | or \\t")
+    def _parts_fields(cls, delimiter: str) -> str:
+        if delimiter != "auto" and (len(delimiter) > 1 or delimiter in '"\r\n\0'):
+            raise ValueError(f"{delimiter!r} cannot separate fields; write a character such as ; or | or \\t, or auto")
         return delimiter
+
+    @field_validator("columns")
+    @classmethod
+    def _names_each_once(cls, columns: tuple[str, ...]) -> tuple[str, ...]:
+        repeated = sorted({column for column in columns if columns.count(column) > 1})
+        if repeated:
+            raise ValueError(f"{', '.join(repeated)} is named twice; give each column a name of its own")
+        return columns
 
     @field_validator("encoding")
     @classmethod
-    def _extends_ascii(cls, encoding: str) -> str:
+    def _is_read(cls, encoding: str) -> str:
         ascii_bytes = bytes(range(128))
         try:
-            extends_ascii = ascii_bytes.decode(encoding) == ascii_bytes.decode("ascii")
+            is_read = is_wide(encoding) or ascii_bytes.decode(encoding) == ascii_bytes.decode("ascii")
         except (LookupError, UnicodeError):
-            extends_ascii = False
-        if not extends_ascii:
+            is_read = False
+        if not is_read:
             raise ValueError(f"{encoding} is unknown or does not extend ASCII; convert the files to utf-8 with iconv")
         return encoding
 
@@ -91,11 +150,6 @@ class FileSettings(Settings):
     def with_preset(self) -> Self:
         """Fill in the layout of a built-in data set."""
         return self.model_copy(update=self.presets[self.dataset])
-
-    @property
-    def documents(self) -> str:
-        """Pattern of the documents in a folder or an archive; sources of texts let a recipe say it."""
-        return "*"
 
     @property
     def decimal_mark(self) -> str:
@@ -135,9 +189,16 @@ class LabelledSource(FileSettings):
     def _names_each_label_once(cls, labels: dict[str, str]) -> dict[str, str]:
         names: dict[str, str] = {}
         for label, name in labels.items():
-            if names.setdefault(plain_label(label), plain_label(name)) != plain_label(name):
+            if names.setdefault(label_name(label), plain_label(name)) != plain_label(name):
                 raise ValueError(f"label {spelled_out(label)} gets two names")
         return labels
+
+    @model_validator(mode="after")
+    def _knows_labels_from_missing_ones(self) -> Self:
+        both = [label for label in self.labels if label in self.missing_values]
+        if both:
+            raise ValueError(f"{spelled_out(both[0])} is listed in labels and in missing_values; remove one of the two")
+        return self
 
     def named_columns(self) -> dict[str, str]:
         """The columns of the label and, if there is one, the official split."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from tasks.errors import InputError, plural
-from tasks.sources.label_names import look_of, plain_label, spelled_out
+from tasks.sources.label_names import label_name, look_of, plain_label, spelled_out
 from tasks.sources.settings import LabelledSource
 
 NUM_EXAMPLES = 3
@@ -43,9 +43,16 @@ class Spellings:
         """Say how many rows had their label changed, and give examples."""
         rows = self._count(self._named(settings))
         plain = [(label, plain_label(label), rows) for label, rows in self.rows.items() if plain_label(label) != label]
+        listed = {label_name(label) for label in settings.labels}
+        truth = [
+            (label, name, rows)
+            for label, rows in self.rows.items()
+            if (name := label_name(label)) != plain_label(label) and name not in listed
+        ]
         folded = [(name, other, rows[name]) for name, other in self.merged(settings).items()]
         said = {
             "were brought to one Unicode form, without invisible characters": plain,
+            "were written as truth values are": truth,
             "took the most frequent spelling": folded,
         }
         return [
@@ -56,8 +63,8 @@ class Spellings:
 
     def _named(self, settings: LabelledSource) -> dict[str, str]:
         """The name of its class for each label, as the source gives it."""
-        given = {plain_label(label): plain_label(name) for label, name in settings.labels.items()}
-        return {label: given.get(plain_label(label), plain_label(label)) for label in self.rows}
+        given = {label_name(label): plain_label(name) for label, name in settings.labels.items()}
+        return {label: given.get(label_name(label), label_name(label)) for label in self.rows}
 
     def _count(self, named: dict[str, str]) -> Counter[str]:
         rows: Counter[str] = Counter()

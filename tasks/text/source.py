@@ -4,7 +4,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tasks.sources.settings import LabelledSource
+from tasks.sources.settings import ColumnNames, LabelledSource, with_earlier_spelling
 
 
 class TextSource(LabelledSource):
@@ -15,21 +15,33 @@ class TextSource(LabelledSource):
     format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "folder"] = Field(
         "auto", description="How files are read; `auto` goes by the suffix, `folder` means one folder per class."
     )
-    text_column: str = Field("text", min_length=1, max_length=256, description="Column that holds the text.")
-    include: str = Field("*.txt", min_length=1, max_length=256, description="Pattern of the documents in a folder.")
+    text_columns: ColumnNames = Field(
+        ("text",), min_length=1, max_length=64, description="Column, or columns, that hold the text."
+    )
+    text_separator: str = Field(
+        "\n", max_length=64, description="What is put between the texts of several columns; empty cells are left out."
+    )
+    include: str = Field(
+        "*.txt",
+        min_length=1,
+        max_length=256,
+        description="Pattern of the documents in a folder or archive, or of the tables in an archive.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _knows_the_earlier_spelling(cls, given: object) -> object:
+        return with_earlier_spelling(given, "text_column", "text_columns")
 
     @model_validator(mode="after")
     def _names_columns_once(self) -> Self:
-        columns = [self.text_column, self.label_column, self.split_column]
+        columns = [*self.text_columns, self.label_column, self.split_column]
         if len(set(columns)) < len(columns):
-            raise ValueError("text_column, label_column and split_column must differ")
+            raise ValueError("text_columns, label_column and split_column must differ")
         return self
-
-    @property
-    def documents(self) -> str:
-        """Pattern of the documents in a folder or an archive."""
-        return self.include
 
     def named_columns(self) -> dict[str, str]:
         """The columns of text, label and, if there is one, official split."""
-        return {"text": self.text_column, **super().named_columns()}
+        texts = self.text_columns
+        roles = {"text": texts[0]} if len(texts) == 1 else {f"text {column}": column for column in texts}
+        return roles | super().named_columns()

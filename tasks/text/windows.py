@@ -17,11 +17,13 @@ from tasks.labelled.labeller import LabellerServing
 from tasks.prediction.counts import describe_fault
 from tasks.prediction.job import Columns
 from tasks.prediction.remedies import naming_remedies
-from tasks.sources.decoding import Lines, open_decompressed
-from tasks.sources.inputs import FORMATS, TABLE_FORMATS, InputFile, suffixes_of
+from tasks.sources.decoding import Lines, open_text
+from tasks.sources.input_files import FORMATS, TABLE_FORMATS, InputFile, suffixes_of
+from tasks.sources.inputs import find_inputs
 from tasks.sources.intake import Intake, RawRow, batched
-from tasks.sources.readers import TABLE_READERS
+from tasks.sources.readers import read_table
 from tasks.sources.row_checks import filter_rows, renamed_label
+from tasks.text.joined import with_text
 from tasks.text.readable import MAX_CHARACTERS, fault_of_text
 from tasks.text.source import TextSource
 
@@ -59,42 +61,57 @@ def open_input(path: Path, serving: LabellerServing[Any], columns: Columns, chan
     The training's column of labels is read where the file has it. Raises InputError (E-SRC-003, E-SRC-011).
     """
     settings = serving.settings_for(path, **changed)
-    file = name_input(path, settings.format)
+    file = name_input(path, settings)
     if file.kind == "document":
         _refuse_columns(path, columns, changed)
         return TextInput(file=file, settings=settings.model_copy(update={"where": {}}), labels=False)
-    text, label = columns.text or settings.text_column, columns.label or settings.label_column
-    read = settings.model_copy(update={"text_column": text, "label_column": label})
+    texts = (columns.text,) if columns.text else settings.text_columns
+    label = columns.label or settings.label_column
+    read = settings.model_copy(update={"text_columns": texts, "label_column": label})
     if columns.label is not None or (serving.source is not None and _holds_labels(file, read)):
         return TextInput(file=file, settings=read, labels=True)
-    return TextInput(file=file, settings=read.model_copy(update={"label_column": text}), labels=False)
+    return TextInput(file=file, settings=read.model_copy(update={"label_column": texts[0]}), labels=False)
 
 
-def name_input(path: Path, stated: str) -> InputFile:
-    """Tell by the format that is stated, else by its suffix, how a file is read.
+def name_input(path: Path, settings: TextSource) -> InputFile:
+    """Tell by the format that is stated, else by its suffix, how a file is read; an archive is its only table.
 
-    Raises InputError (E-SRC-003).
+    Raises InputError (E-SRC-003), and what `find_inputs` does for an archive.
     """
     suffix, compression = suffixes_of(path.name)
-    kind = stated if stated in TABLE_FORMATS.values() else FORMATS.get(suffix, "")
-    if kind in ("", "archive"):
-        suffixes = ", ".join(suffix for suffix, kind in FORMATS.items() if kind != "archive")
+    stated = settings.format if settings.format in TABLE_FORMATS.values() else ""
+    by_suffix = FORMATS.get(suffix, "")
+    kind = stated or by_suffix
+    if by_suffix == "archive":
+        return _only_table(path, settings)
+    if not kind:
         raise InputError(
             "E-SRC-003",
-            f"got {quoted(path.suffix)}, expected a file that ends in one of {suffixes}.",
+            f"got {quoted(path.suffix)}, expected a file that ends in one of {', '.join(FORMATS)}.",
             fix="convert the file, or state its format, as in --set source.format=csv.",
             file=path,
         )
     return InputFile(path, path.name, kind, compression)
 
 
+def _only_table(path: Path, settings: TextSource) -> InputFile:
+    found = find_inputs(settings).files
+    if len(found) == 1 and found[0].kind != "archive":
+        return found[0]
+    held = "documents" if found[0].kind == "archive" else f"{len(found)} tables, such as {quoted(found[0].name)}"
+    raise InputError(
+        "E-SRC-003", f"holds {held}, expected one table.", fix="unpack it, and name one of its files.", file=path
+    )
+
+
 def read_windows(source: TextInput) -> Iterator[Window]:
     """Yield the windows of a file, at least one; what a reader finds wrong with a row is among the faults."""
     intake = Intake(source.settings, refused=[])
-    reader = _read_lines if source.file.kind == "document" else TABLE_READERS[source.file.kind]
+    reader = _read_lines if source.file.kind == "document" else read_table
     label = renamed_label(source.settings) if source.labels else pl.lit(None, dtype=pl.String)
     with naming_remedies(source.settings):
-        frames = (filter_rows(frame, intake) for frame in reader(source.file, intake))
+        raw = (with_text(frame, source.settings) for frame in reader(source.file, intake))
+        frames = (filter_rows(frame, intake) for frame in raw)
         for frame in gather(frame.select("line", "text", label.alias("label")) for frame in frames):
             yield _part_readable(frame, intake)
 
@@ -144,12 +161,12 @@ def _refuse_columns(path: Path, columns: Columns, changed: Mapping[str, object])
 
 def _holds_labels(file: InputFile, settings: TextSource) -> bool:
     """Tell by its first rows whether a table has the column of labels, and labels in it."""
-    if settings.label_column == settings.text_column:
+    if settings.label_column in settings.text_columns:
         return False
     intake = Intake(settings.model_copy(update={"on_bad_rows": "error"}))
     try:
         # When a reader fails, the rows before the fault come first.
-        for _ in islice(TABLE_READERS[file.kind](file, intake), 2):
+        for _ in islice(read_table(file, intake), 2):
             pass
     except InputError as error:
         return error.column != settings.label_column
@@ -162,7 +179,7 @@ def _read_lines(source: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
 
 
 def _line_rows(source: InputFile, intake: Intake) -> Iterator[RawRow]:
-    with open_decompressed(source, intake) as stream:
+    with open_text(source, intake) as stream:
         lines = Lines(stream, source, intake)
         for line in lines:
             fault = lines.take_fault()

@@ -19,6 +19,7 @@ from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
 from tasks.sources.readers import read_files
 from tasks.sources.row_checks import Check, check_labelled, holds_nul, label_checks
+from tasks.text.joined import with_text
 
 ROWS_FILE = "rows.parquet"
 SCHEMA = pa.schema(
@@ -116,7 +117,8 @@ def check_rows(raw: pl.DataFrame, intake: Intake[SourceSettings]) -> pl.DataFram
 
     Labels of the split `unlabelled` are not read.
     """
-    return check_labelled(raw, intake, row_checks(intake.settings)).select(ROW_COLUMNS)
+    checks = row_checks(intake.settings)
+    return check_labelled(with_text(raw, intake.settings), intake, checks).select(ROW_COLUMNS)
 
 
 def _merge_labels(path: Path, merged: dict[str, str]) -> None:
@@ -160,8 +162,9 @@ def _warnings(census: Census, intake: Intake[SourceSettings], inputs: Inputs) ->
     counted = {
         f"bad rows or files left out: {intake.skipped:,}": intake.skipped,
         f"blank lines skipped: {intake.blank_lines:,}": intake.blank_lines,
+        f"comment lines skipped: {intake.comment_lines:,}": intake.comment_lines,
         f"blank texts: {census.blank_texts:,}": census.blank_texts,
-        f"{num_ignored} files are not documents and were ignored, such as {quoted(first_ignored)}": num_ignored,
+        f"{num_ignored} other files were ignored, such as {quoted(first_ignored)}": num_ignored,
     }
     found = [warning for warning, count in counted.items() if count]
     return [*found, *intake.spellings.warnings(intake.settings)]

@@ -6,13 +6,17 @@ from typing import Any
 from pydantic import Field, JsonValue
 
 from tasks.contract import interface
-from tasks.contract.interface import Answer, Interface, with_example
+from tasks.contract.interface import JSON_TYPES, Answer, Interface, RequestError, with_example
+from tasks.errors import quoted
 from tasks.kinds.classify.classifier import TextClassifier
 from tasks.labelled import serve
 from tasks.labelled.labeller import Labeller, ReadRows
 from tasks.labelled.serve import LabelledService, LabelledState
+from tasks.text.joined import text_of
+from tasks.text.source import TextSource
 
 TEXTS: list[JsonValue] = ["One of the best films of the year.", "Dull from start to finish."]
+SAMPLE = '{"texts": ["..."]}'
 SHORTEN = "shorten the text."
 PREDICTION: dict[str, JsonValue] = {
     "label": "pos",
@@ -32,17 +36,51 @@ class Caps(interface.Caps):
 
 
 class Question(interface.Question):
-    """Texts to classify."""
+    """Texts to classify, or rows that hold them in the columns of the training rows."""
 
     model_config = with_example({"texts": TEXTS})
 
-    texts: list[str] = Field(min_length=1, description="Raw texts; an empty one counts as one unknown token.")
+    texts: list[str] = Field([], min_length=1, description="Raw texts; an empty one counts as one unknown token.")
+    rows: list[dict[str, JsonValue]] = Field(
+        [],
+        min_length=1,
+        description="Rows by column, in place of texts; other columns than those of texts are ignored.",
+    )
+
+    @property
+    def items(self) -> list[Any]:
+        """The texts or the rows."""
+        return self.texts or self.rows
 
     def check(self, caps: Caps) -> None:
         """Raise RequestError naming what is over a cap; tokens are counted when the texts are read."""
-        caps.check("max_texts", len(self.texts), "texts", place="texts")
-        for index, text in enumerate(self.texts):
-            caps.check("max_characters", len(text), "characters", place=f"texts[{index}]", fix=SHORTEN)
+        if not self.items:
+            raise RequestError("texts", "is missing.", f"send {SAMPLE}.")
+        if self.texts and self.rows:
+            raise RequestError("rows", "got rows and texts, expected one of the two.", f"send {SAMPLE}.")
+        place = "texts" if self.texts else "rows"
+        caps.check("max_texts", len(self.items), place, place=place)
+        check_characters(self.texts, caps, place="texts")
+
+
+def check_characters(texts: Sequence[str], caps: Caps, *, place: str) -> None:
+    """Raise RequestError naming the first text over `max_characters`."""
+    for index, text in enumerate(texts):
+        caps.check("max_characters", len(text), "characters", place=f"{place}[{index}]", fix=SHORTEN)
+
+
+def text_in_row(row: dict[str, JsonValue], source: TextSource, *, place: str) -> str:
+    """The text that a row holds; raises RequestError if it is none."""
+    columns = {name: cell for name, cell in row.items() if name in source.text_columns}
+    cells = {name: cell for name, cell in columns.items() if isinstance(cell, str | None)}
+    for name in columns.keys() - cells.keys():
+        got = JSON_TYPES[type(columns[name])]
+        raise RequestError(f"{place}.{name}", f"got {got}, expected a string or null.", "send texts as strings.")
+    text = text_of(cells, source)
+    if text is None:
+        expected = ", ".join(map(quoted, source.text_columns))
+        raise RequestError(place, f"got no text, expected one in the columns {expected}.", "fill one of them in.")
+    return text
 
 
 class Prediction(serve.Prediction):
@@ -69,6 +107,15 @@ class PredictAnswer(Answer):
 class TextService(LabelledService):
     """How a text classifier answers requests; it also says how much of each text it could read."""
 
+    def texts_of(self, model: Labeller[Any], question: Question, caps: Caps) -> Sequence[str]:
+        """The texts of a question, joined as in training where it has rows; raises RequestError for one without."""
+        if question.texts:
+            return question.texts
+        source = model.serving.settings
+        texts = [text_in_row(row, source, place=f"rows[{index}]") for index, row in enumerate(question.rows)]
+        check_characters(texts, caps, place="rows")
+        return texts
+
     def add(self, model: Labeller[Any], read: ReadRows) -> list[dict[str, Any]]:
         """Tokens, whether the text was cut, and the share of unknown tokens."""
         lengths, shares = (read.values[name].tolist() for name in ("length", "oov_share"))
@@ -89,7 +136,7 @@ INTERFACE = Interface(
     summary="Classify texts",
     description="Return a prediction per text, in their order, and the model version that made them.",
     items="texts",
-    sample='{"texts": ["..."]}',
+    sample=SAMPLE,
     caps=Caps,
     question=Question,
     answer=PredictAnswer,

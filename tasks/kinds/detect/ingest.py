@@ -37,8 +37,7 @@ class LabelledRowParser(RowParser):
         Raises InputError: E-DET-001, and what `RowParser` raises.
         """
         cell = pl.col("label").str.strip_chars() if "label" in raw.columns else pl.lit(None, pl.String)
-        known = pl.when(~cell.is_in(self._settings.missing_values)).then(cell)
-        return super().__call__(raw.with_columns(label=known.str.to_lowercase()), intake)
+        return super().__call__(raw.with_columns(label=cell.str.to_lowercase()), intake)
 
     @cached_property
     def schema(self) -> pa.Schema:

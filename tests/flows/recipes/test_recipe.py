@@ -152,7 +152,7 @@ def test_from_file_names_the_rows():
 
 
 def test_a_byte_order_mark_is_no_mistake(tmp_path: Path):
-    assert load_recipe(str(write(tmp_path, "\ufeff" + OWN.lstrip()))).source.text_column == "body"
+    assert load_recipe(str(write(tmp_path, "\ufeff" + OWN.lstrip()))).source.text_columns == ("body",)
 
 
 @pytest.mark.parametrize(

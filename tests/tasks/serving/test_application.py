@@ -46,6 +46,22 @@ def test_an_answer_names_the_version_and_what_the_model_saw_of_each_text(open_cl
     assert [answer["predictions"][index]["oov_share"] for index in (1, 3, 5)] == [1, 1, 0]
 
 
+def test_rows_with_the_columns_of_the_training_rows_are_answered_as_their_texts(open_client, follower):
+    client, texts = open_client(), ["A great, moving film!", "Dull."]
+
+    rows = [{"text": text, "id": 7} for text in texts]
+    by_row = client.post("/v1/predict", json={"rows": rows}).json()
+
+    assert by_row == client.post("/v1/predict", json={"texts": texts}).json()
+    for row, place, problem in [
+        ({"body": "x"}, "rows[1]", 'got no text, expected one in the columns "text".'),
+        ({"text": None}, "rows[1]", 'got no text, expected one in the columns "text".'),
+        ({"text": 5}, "rows[1].text", "got a number, expected a string or null."),
+    ]:
+        error = client.post("/v1/predict", json={"rows": [{"text": "a"}, row]}).json()["error"]
+        assert (error["code"], error["field"], error["problem"]) == ("E-SRV-013", place, problem)
+
+
 def test_a_text_of_a_million_tokens_is_answered_or_refused_as_the_cap_says(open_client):
     question = {"texts": ["film", "." * 1_000_000]}
 

@@ -94,9 +94,10 @@ def test_utf_16_and_utf_32_are_named_with_or_without_mark(tmp_path, encoding, na
     found = name[:6] if mark else name
 
     assert error_of(path) == (
-        f"E-ENC-002 {path}: is {found}, expected UTF-8 or another encoding that extends ASCII.\n"
-        f"Fix: convert it: iconv -f {found} -t UTF-8 OLD > NEW"
+        f"E-ENC-002 {path}: is {found}, expected utf-8.\n"
+        f'Fix: set encoding = "{found.lower()}", or convert it: iconv -f {found} -t UTF-8 OLD > NEW'
     )
+    assert read(path, encoding=found.lower())[0].select("text", "label").rows() == [("hello", "a")]
 
 
 def test_invalid_bytes_are_reported_with_line_offset_and_hexadecimal(tmp_path):
@@ -197,7 +198,7 @@ def test_a_missing_column_is_named_with_those_found_and_the_closest(tmp_path):
     path.write_text("Texts ,label\nhello,a\n")
 
     assert error_of(path) == (
-        f'E-SRC-005 {path}:1 column "text": is missing, found "Texts ", "label".\n'
+        f'E-SRC-005 {path}:1 column "text": is missing, found "Texts ", "label". The first row reads "hello", "a".\n'
         f'Fix: {FIX_COLUMN}; did you mean "Texts "?'
     )
 
@@ -267,11 +268,12 @@ def test_of_several_faults_the_earliest_is_reported(tmp_path):
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t", "|"])
-def test_another_delimiter_than_the_suffix_says_is_named_and_can_be_set(tmp_path, delimiter):
+def test_another_delimiter_than_the_suffix_says_is_found_and_one_that_is_stated_is_checked(tmp_path, delimiter):
     path, shown = tmp_path / "rows.csv", delimiter.replace("\t", "\\t")
     path.write_text(f'\n"text"{delimiter}"label"\nhello, you{delimiter}a\n{delimiter}\n')
 
-    assert error_of(path) == (
+    assert read(path)[0]["text"].to_list() == ["hello, you"]
+    assert error_of(path, delimiter=",") == (
         f'E-CSV-010 {path}:2: separates its fields by "{shown}", expected ",": found "text", "label".\n'
         f'Fix: set delimiter = "{shown}".'
     )

@@ -99,7 +99,7 @@ def test_a_bad_document_is_named_with_line_and_offset_and_can_be_skipped(tmp_pat
     assert [example.split()[0] for example in intake.examples] == ["E-ENC-002", "E-ENC-001"]
 
 
-def test_hidden_files_and_forks_of_macos_are_not_there(tmp_path):
+def test_hidden_files_and_forks_of_macos_are_counted_and_not_read(tmp_path):
     fork = b"\0\5\26\7\0\2\0\0Mac OS X"
     plant(tmp_path / "c", pos__1_txt="good", neg__1_txt="bad")
     for name in ("pos/._1.txt", "pos/.DS_Store", ".git/x/1.txt", "__MACOSX/pos/1.txt"):
@@ -112,6 +112,8 @@ def test_hidden_files_and_forks_of_macos_are_not_there(tmp_path):
     assert read(f"{tmp_path}/c/**/*.txt", format="folder")[0].height == 2
     assert find_inputs(SourceSettings(path=f"{tmp_path}/*.csv")).files[0].name == "a.csv"
     assert len(find_inputs(SourceSettings(path=f"{tmp_path}/*.csv")).files) == 1
+    hidden = {"pos/._1.txt", "pos/.DS_Store", ".git/x/1.txt", "__MACOSX/pos/1.txt"}
+    assert set(find_inputs(SourceSettings(path=str(tmp_path / "c"))).ignored) == hidden
 
 
 def test_a_document_beyond_the_cap_is_not_read_whole(tmp_path):

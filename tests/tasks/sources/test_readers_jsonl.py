@@ -76,12 +76,12 @@ PLACED_FAULTS = {
         "E-JSON-007 {place}: got NaN, which JSON does not have.\nFix: write null, or leave the line out."
     ),
     '{"text": "x", "label": true}': (
-        'E-DATA-013 {place} column "label": got a boolean ("true"), expected a string or an integer.\n'
-        "Fix: write a string or an integer."
+        'E-JSON-003 {place} column "label": got a boolean ("true"), expected a string as in the lines before.\n'
+        "Fix: write all labels as strings, or all as integers."
     ),
     '{"text": "x", "label": 1e999}': (
-        'E-DATA-013 {place} column "label": got a float ("Infinity"), expected a string or an integer.\n'
-        "Fix: write a string or an integer."
+        'E-JSON-003 {place} column "label": got a float ("Infinity"), expected a string as in the lines before.\n'
+        "Fix: write all labels as strings, or all as integers."
     ),
     '{"text": "x", "label": null}': (
         'E-DATA-021 {place} column "label": got nothing, expected a label.\n'
@@ -91,8 +91,7 @@ PLACED_FAULTS = {
         'E-DATA-020 {place} column "text": got null, expected a text.\nFix: fill the text in, or drop the row.'
     ),
     '{"txt": "x", "label": "a"}': (
-        'E-SRC-005 {place} column "text": is missing, found "txt", "label".\n'
-        'Fix: name the column in the recipe or in the file; did you mean "txt"?'
+        'E-DATA-020 {place} column "text": got null, expected a text.\nFix: fill the text in, or drop the row.'
     ),
     '{"text": "nul \\u0000", "label": "a"}': (
         'E-ENC-004 {place} column "text": contains a NUL character.\nFix: remove it.'

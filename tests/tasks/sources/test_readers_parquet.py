@@ -53,17 +53,14 @@ def test_the_line_of_a_fault_is_the_row_across_batches_and_row_groups(tmp_path):
         )
 
 
-@pytest.mark.parametrize(
-    ("labels", "kind"), [([1.0, 2.0], "double"), ([True, False], "bool"), ([["a"], ["b"]], "list<element: string>")]
-)
-def test_labels_that_are_no_classes_are_refused_by_their_type(tmp_path, labels, kind):
-    path = write(tmp_path / "rows.parquet", text=["one", "two"], label=labels)
+def test_labels_that_are_no_classes_are_refused_by_their_type(tmp_path):
+    path = write(tmp_path / "rows.parquet", text=["one", "two"], label=[["a"], ["b"]])
 
     with pytest.raises(InputError) as caught:
         read(path)
 
     assert str(caught.value) == (
-        f'E-DATA-013 {path} column "label": got {kind}, expected strings or integers.\n'
+        f'E-DATA-013 {path} column "label": got list<element: string>, expected strings or integers.\n'
         "Fix: write the column as strings or integers."
     )
 
