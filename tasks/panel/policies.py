@@ -50,7 +50,7 @@ class Sheet(Generic[SourceT_co]):
     def error(self, code: str, row: int, problem: str, fix: str) -> InputError:
         """An error at the time of a row."""
         file, line = self.place(row)
-        return InputError(code, problem, fix=fix, file=file, row=line, column=self.settings.time_column)
+        return InputError(code, problem, fix=fix, file=file, row=line, column=self.settings.first_time_column)
 
 
 def refuse_irregular(sheet: Sheet, ordered: pl.DataFrame, grid: TimeGrid) -> None:

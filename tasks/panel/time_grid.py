@@ -190,8 +190,13 @@ def _name_step(times: pl.DataFrame, step_us: int, zone: str | None) -> str:
 
 
 def _with_local(times: pl.DataFrame, zone: str | None) -> pl.DataFrame:
-    local = pl.col("time").dt.convert_time_zone(zone).dt.replace_time_zone(None) if zone else pl.col("time")
-    return times.with_columns(local=local)
+    if zone is None:
+        return times.with_columns(local=pl.col("time"))
+    local = pl.col("time").dt.convert_time_zone(zone).dt.replace_time_zone(None)
+    # A day whose midnight clocks skip begins an hour later.
+    before = local - pl.duration(hours=1)
+    is_skipped = before.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").is_null()
+    return times.with_columns(local=pl.when(is_skipped).then(before).otherwise(local))
 
 
 def _most_frequent_step(times: pl.DataFrame, column: str) -> int | None:

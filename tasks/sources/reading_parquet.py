@@ -34,8 +34,8 @@ ACCEPTED: dict[str, tuple[Sequence[TypeTest], str]] = {
     "text": (TEXTS, "strings"),
     "split": (TEXTS, "strings"),
     "time": (TIMES, "timestamps, strings or numbers"),
-    "value": (NUMBERS, "numbers"),
-    "known": (NUMBERS, "numbers"),
+    "value": ((*NUMBERS, pa.types.is_boolean), "numbers"),
+    "known": ((*NUMBERS, pa.types.is_boolean), "numbers"),
     "where": ((*NUMBERS, pa.types.is_boolean), "strings, numbers or booleans"),
 }
 

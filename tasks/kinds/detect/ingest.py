@@ -14,7 +14,7 @@ import pyarrow as pa
 from tasks.errors import plural
 from tasks.kinds.detect.source import DetectionSource
 from tasks.kinds.detect.summaries import WatchedRowsSummary
-from tasks.panel.canonical import PARKED_FILE, describe_others, park_rows, write_canonical
+from tasks.panel.canonical import PARKED_FILE, describe_others, make_sheet, park_rows, write_canonical
 from tasks.panel.cells import MISSING, RowParser
 from tasks.panel.frames import ROWS_FILE, count_missing
 from tasks.panel.ordering import NO_DUPLICATES, Unsorted, describe_reading, find_duplicates, sort_times
@@ -37,7 +37,7 @@ class LabelledRowParser(RowParser):
         Raises InputError: E-DET-001, and what `RowParser` raises.
         """
         cell = pl.col("label").str.strip_chars() if "label" in raw.columns else pl.lit(None, pl.String)
-        known = pl.when(~cell.is_in(self._settings.missing_values)).then(cell)
+        known = pl.when(~cell.is_in(self.settings.missing_values)).then(cell)
         return super().__call__(raw.with_columns(label=known.str.to_lowercase()), intake)
 
     @cached_property
@@ -83,7 +83,7 @@ def write_rows(
     intake, parser = intake or Intake(settings), LabelledRowParser(settings, channels=channels)
     num_rows = park_rows(folder / PARKED_FILE, inputs, intake, parser)
     inputs.refuse_changed(digest)
-    sheet = Sheet(path=folder / PARKED_FILE, settings=settings, clock=parser.time_line.clock, files=inputs.files)
+    sheet = make_sheet(folder, inputs, parser)
     ordered, unsorted = order_rows(sheet)
     duplicates = find_duplicates(sheet, ordered) if settings.duplicates != "keep" else NO_DUPLICATES
     # A table with a row per channel has no label column, and several rows become one.

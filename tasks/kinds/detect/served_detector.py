@@ -103,7 +103,7 @@ class SeriesDetector(PanelModel[DetectionSource]):
     def table_layout(self) -> Mapping[str, object]:
         """A table has no file that could name a series, so a column does."""
         own = self.serving.settings.one_series_per_file
-        return {"id_columns": (SERIES,), "one_series_per_file": False} if own else {}
+        return {"id_columns": (SERIES,), "one_series_per_file": False} if own else super().table_layout
 
     def answer_rows(
         self,
@@ -211,7 +211,7 @@ class SeriesDetector(PanelModel[DetectionSource]):
                 "E-DET-021",
                 f"times are {describe_times(rows.schema['time'])}, expected {describe_times(kind)} as in training.",
                 fix="write the times as in the training rows.",
-                column=self.serving.settings.time_column,
+                column=self.serving.settings.first_time_column,
             )
         refuse_missing_channels("E-DET-022", rows, self.serving.channels)
 

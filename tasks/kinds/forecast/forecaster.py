@@ -137,7 +137,7 @@ class SeriesForecaster(PanelModel[SeriesSource]):
         for another step, E-SER-009 for missing numbers, E-SER-031 for too few numbers to measure a scale, E-SER-032 for
         a swing that is lost in rounding, E-TIME-016 for gaps, if they are an error.
         """
-        refuse_other_rows(rows, self.grid, self.serving.channels, self.serving.settings.time_column)
+        refuse_other_rows(rows, self.grid, self.serving.channels, self.serving.settings.first_time_column)
         num_windows = 1 if profiles is None else count_windows(rows)
         histories = self.histories(rows, refusals, gaps=gaps, num_windows=num_windows)
         tables, windows, noted = [], [], Notes() if notes is None else notes

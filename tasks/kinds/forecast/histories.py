@@ -121,7 +121,7 @@ def describe_starts(notes: Notes, policy: str) -> list[str]:
     return [note for note, count in counted.items() if count]
 
 
-def refuse_other_rows(rows: pl.DataFrame, grid: TimeGrid, channels: Sequence[str], time_column: str) -> None:
+def refuse_other_rows(rows: pl.DataFrame, grid: TimeGrid, channels: Sequence[str], time_column: str | None) -> None:
     """Raise InputError for times of another kind (E-FOR-003), or if a channel is not there (E-FOR-004)."""
     given = rows.schema["time"]
     if given != grid.dtype:
