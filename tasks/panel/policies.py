@@ -85,7 +85,7 @@ def find_gaps(sheet: Sheet[SeriesSource], ordered: pl.DataFrame, grid: TimeGrid)
             first["row"],
             f"got {sheet.show(first['before'])} after {sheet.show(first['after'])} in series "
             f"{quoted(first['series'])}: {plural(first['steps'], 'missing step')} of {grid.frequency}.",
-            'fill in the rows, or set gaps = "cut".',
+            'fill in the rows, or set gaps = "cut", or "span" if rows that follow one another are steps.',
         )
     return found.select("row", "series", "after", "before", "steps")
 

@@ -121,7 +121,7 @@ def _find_grid(sheet: Sheet, times: pl.DataFrame, zone: str | None) -> TimeGrid:
             fix="check id_columns, or add rows.",
         )
     refuse_irregular(sheet, times, grid)
-    return grid
+    return grid.with_opening(typed["time"]) if sheet.settings.gaps == "span" else grid
 
 
 def _describe_gaps(summary: SeriesRowsSummary) -> list[str]:
@@ -132,5 +132,6 @@ def _describe_gaps(summary: SeriesRowsSummary) -> list[str]:
     places += ["..."] if gaps["number"] > MAX_SHOWN_GAPS else []
     return [
         f"{plural(gaps['number'], 'gap')} with {plural(gaps['steps'], 'missing step')} of "
-        f"{summary.grid.frequency}, which no window spans: {', '.join(places)}"
+        f"{summary.grid.frequency}, which {'windows span' if summary.grid.spans else 'no window spans'}: "
+        f"{', '.join(places)}"
     ]
