@@ -40,7 +40,7 @@ class RowParser:
         self.sentinels: Counter[str] = Counter()
         self.other_channels: Counter[str] = Counter()
         self.refused: list[pl.DataFrame] = []
-        self._source, self.settings = settings, settings.as_table()
+        self.source, self.settings = settings, settings.as_table()
         self._num_steps: Counter[str] = Counter()
         self._num_rows = 0
         self.known_channels = channels
@@ -143,7 +143,7 @@ class RowParser:
 
     def _unfolded(self, raw: pl.DataFrame) -> pl.DataFrame:
         """The cells of a wide table, a row for each; `of column` names the column of one."""
-        if self._source.layout == "table":
+        if self.source.layout == "table":
             return raw
         columns = [name for name in raw.columns if name.startswith(VALUE_ROLE)]
         numbered = raw.with_row_index("at").with_columns(file_row=pl.col("at") + self._num_rows + 1)
@@ -153,17 +153,17 @@ class RowParser:
         step = pl.int_range(pl.len(), dtype=pl.Int64).over("at")
         cells = cells.sort("at", maintain_order=True).with_columns(pl.col("of column").str.strip_prefix(VALUE_ROLE))
         name = f"id {SERIES}"
-        if self._source.layout == "series_per_column":
+        if self.source.layout == "series_per_column":
             return cells.with_columns(pl.col("of column").alias(name))
-        if not self._source.id_columns:
+        if not self.source.id_columns:
             cells = cells.with_columns(pl.col("file_row").cast(pl.String).alias(name))
-        if not self._source.has_times_in_header:
+        if not self.source.has_times_in_header:
             return cells.with_columns(step=step)
         return cells.with_columns(time="of column")
 
     def _after_start(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Rows of a table that dates the start of each series, at as many steps after it as they stand to its right."""
-        source = self._source
+        source = self.source
         if not isinstance(source, SeriesSource) or "step" not in rows.columns or not source.has_times:
             return rows
         clock, zone = self.time_line.clock, self.time_line.zone

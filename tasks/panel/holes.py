@@ -16,6 +16,7 @@ class Holes(NamedTuple):
 
     said: str
     remedy: str
+    are_regular: bool
 
 
 def find_holes(rows: pl.DataFrame, grid: TimeGrid) -> Holes | None:
@@ -26,20 +27,19 @@ def find_holes(rows: pl.DataFrame, grid: TimeGrid) -> Holes | None:
     if gaps.is_empty():
         return None
     after = show_time(rows["time"].cast(pl.Int64)[gaps[0] - 1], grid.clock).removesuffix("T00:00:00")
-    every = _every(rows.with_columns(is_gap=is_gap.fill_null(value=False)))
+    every = _every(rows.with_columns(is_gap=is_gap.fill_null(value=False)), gaps.len())
     said = f"steps of {grid.frequency} are missing{every}, such as after {after} ({plural(gaps.len(), 'gap')})"
-    return Holes(said, _remedy(rows, grid))
+    return Holes(said, _remedy(rows, grid), are_regular=bool(every))
 
 
-def _every(rows: pl.DataFrame) -> str:
+def _every(rows: pl.DataFrame, num_gaps: int) -> str:
     """After how many rows steps are missing, if that is the same most of the time."""
     begins = pl.col("is_gap") | ~FOLLOWS_IN_SERIES.fill_null(value=False)
     runs = rows.select("series", run=begins.cum_sum()).group_by("series", "run", maintain_order=True).len()
-    whole = runs.filter(
-        (pl.col("run") > pl.col("run").min().over("series")) & (pl.col("run") < pl.col("run").max().over("series"))
-    )
-    lengths = whole["len"].value_counts().sort("count", "len", descending=True)
-    if whole.height < FEWEST_GAPS or 2 * lengths["count"][0] < whole.height:
+    # The last run of a series is not ended by a gap.
+    ended = runs.filter(pl.col("series") == pl.col("series").shift(-1))
+    lengths = ended["len"].value_counts().sort("count", "len", descending=True)
+    if num_gaps < FEWEST_GAPS or 2 * lengths["count"][0] < ended.height:
         return ""
     length = lengths["len"][0]
     return f" after every {ORDINALS[length] if length < len(ORDINALS) else f'{length}th'} row"

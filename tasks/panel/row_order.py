@@ -15,7 +15,7 @@ def refuse_lost_order(parked: Path, intake: Intake, parser: RowParser) -> None:
     A row whose cells are at fault keeps its number. One that could not be read as a row at all has none, a blank line
     may be a step without numbers, and no file says which comes first.
     """
-    if intake.settings.time_unit != "order":
+    if not intake.settings.counts_rows:
         return
     num_unread = intake.skipped - sum(rows.height for rows in parser.refused)
     if num_unread:

@@ -219,14 +219,19 @@ class StampedSource(FileSettings):
         return self.time_format is not None and not any(hour in self.time_format for hour in HOURS)
 
     @property
+    def counts_rows(self) -> bool:
+        """Whether no time is written anywhere, and each row is a step."""
+        return self.time_unit == "order"
+
+    @property
     def has_times(self) -> bool:
         """Whether columns hold the times of rows."""
-        return self.time_unit != "order" and bool(self.time_columns)
+        return not self.counts_rows and bool(self.time_columns)
 
     @property
     def has_times_in_header(self) -> bool:
         """Whether the columns of numbers are named after the times."""
-        return self.layout == "series_per_row" and self.time_unit != "order" and not self.time_columns
+        return self.layout == "series_per_row" and not self.counts_rows and not self.time_columns
 
     @property
     def first_time_column(self) -> str | None:

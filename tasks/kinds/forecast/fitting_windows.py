@@ -32,9 +32,8 @@ def propose_windows(
 
 def _longest_by_split(runs: Sequence[int], split: TimeSplitSettings) -> dict[str, int]:
     num_rows = sum(runs)
-    num_test, num_held = (
-        max(least, round(num_rows * share)) for least, share in ((1, split.test), (2, split.valid + split.test))
-    )
+    num_test = max(1, round(num_rows * split.test))
+    num_held = max(num_test + 1, round(num_rows * (split.valid + split.test)))
     cuts = (0, num_rows - num_held, num_rows - num_test, num_rows)
     longest, start = dict.fromkeys(SPLITS, 0), 0
     for length in runs:

@@ -149,7 +149,7 @@ class SeriesForecaster(PanelModel[SeriesSource]):
             if profiles is not None:
                 windows.append(tabulate_windows(self.model, part, outputs, self.serving.channels))
         if profiles is not None:
-            profiles.append(profile_windows(pl.concat(windows)))
+            profiles.append(profile_windows(pl.concat(windows), are_dated=not self.serving.settings.counts_rows))
         return pl.concat(tables)
 
     def histories(

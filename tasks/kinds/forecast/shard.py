@@ -204,7 +204,7 @@ def _measure_longest(path: Path, grid: TimeGrid, *, look_back: int) -> dict[str,
 def _too_short(split: str, tally: Tally, settings: WindowSettings, path: Path, grid: TimeGrid) -> InputError:
     fitting = _find_fitting(path, grid, settings)
     holes = find_holes(pl.read_parquet(path, columns=["series", "time"]), grid)
-    remedies = [holes.remedy] if holes else []
+    remedies = [holes.remedy] if holes and (holes.are_regular or fitting is None) else []
     if fitting is not None:
         remedies.append(f"set shard.look_back = {fitting.look_back} and shard.horizon = {fitting.horizon}, or less")
     context = "" if split == "train" else " (rows looked back on included)"
