@@ -121,7 +121,7 @@ class RowParser:
             raise InputError(
                 "E-TIME-018",
                 f"cannot be read with time_format {quoted(self.settings.time_format)} ({quoted(reason)}).",
-                fix="correct time_format; it needs year, month and day, and with an hour also a minute.",
+                fix="correct time_format; it needs year, month and day, and with a minute also an hour.",
                 column=self.settings.first_time_column,
             ) from error
 

@@ -47,7 +47,7 @@ ColumnNames = Annotated[tuple[ColumnName, ...], BeforeValidator(_listed)]
 def _respelled(given: Mapping, name: str, earlier: Sequence[str]) -> Mapping:
     """Settings with a list of columns in place of the settings that once named one each."""
     others = {key: value for key, value in given.items() if key not in earlier}
-    lists = [_listed(given[spelling]) for spelling in earlier if given.get(spelling)]
+    lists = [_listed(given[spelling]) for spelling in earlier if given.get(spelling) is not None]
     columns = _listed(given.get(name))
     if not lists or not all(isinstance(names, Collection) for names in (columns, *lists)):
         return {name: lists[0], **others} if lists else others
@@ -133,6 +133,8 @@ class StampedSource(FileSettings):
     def _knows_earlier_spellings(cls, given: object) -> object:
         if not isinstance(given, Mapping):
             return given
+        if given.get("time_of_day_column") is not None:
+            given = {"time_column": None if "time_columns" in given else TIME, **given}
         for name, earlier in EARLIER_SPELLINGS.items():
             given = _respelled(given, name, earlier)
         return given

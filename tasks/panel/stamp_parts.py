@@ -50,7 +50,9 @@ def name_parts(settings: StampedSource) -> tuple[str, ...] | None:
     """
     folded = [name.strip().casefold() for name in settings.time_columns]
     named = [ALSO_CALLED.get(name, name if name in PARTS else "date") for name in folded]
-    if named == ["date", "hour"] or (len(named) > 1 and tuple(named) == PARTS[: len(named)]):
+    if named in (["date", "hour"], ["day", "hour"]):
+        return ("date", "hour")
+    if len(named) > 1 and tuple(named) == PARTS[: len(named)]:
         return tuple(named)
     return None
 
