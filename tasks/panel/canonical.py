@@ -16,11 +16,12 @@ from tasks.errors import InputError, ResourceError, plural, quoted
 from tasks.panel.cells import RowParser
 from tasks.panel.frames import NUMBERS
 from tasks.panel.policies import Sheet
+from tasks.panel.row_order import refuse_lost_order
 from tasks.panel.time_grid import DTYPES
+from tasks.panel.unfolding import read_rows, trim_edges
 from tasks.progress import Progress, emit
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
-from tasks.sources.readers import read_files
 
 PARKED_FILE = "parked.parquet"
 MAX_SHOWN_NAMES = 5
@@ -37,7 +38,7 @@ def park_rows(path: Path, inputs: Inputs, intake: Intake, parser: RowParser) -> 
     """
     schema, num_rows = pa.schema([("row", pa.uint32()), *parser.schema]), 0
     with pq.ParquetWriter(path, schema, compression="lz4") as writer:
-        for rows in read_files(inputs.files, intake, parser):
+        for rows in read_rows(inputs.files, intake, parser):
             numbered = rows.with_row_index("row", offset=num_rows)
             num_rows += rows.height
             if num_rows > intake.settings.max_rows:
@@ -46,9 +47,18 @@ def park_rows(path: Path, inputs: Inputs, intake: Intake, parser: RowParser) -> 
             emit(Progress(stage="ingest", done=num_rows))
     if not num_rows:
         raise _nothing_left(intake, parser)
+    refuse_lost_order(path, intake, parser)
+    if intake.settings.layout != "table":
+        num_rows = trim_edges(path)
     intake.kept, intake.foreign = num_rows, parser.other_channels.total()
     parser.time_line.settle_order(path)
     return num_rows
+
+
+def make_sheet(folder: Path, inputs: Inputs, parser: RowParser) -> Sheet:
+    """The rows that were parked in a folder, as a table with a row per series and time."""
+    path, clock = folder / PARKED_FILE, parser.time_line.clock
+    return Sheet(path=path, settings=parser.settings, clock=clock, files=inputs.files)
 
 
 def describe_others(parser: RowParser) -> list[str]:

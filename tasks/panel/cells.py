@@ -10,7 +10,10 @@ import pyarrow as pa
 from tasks.errors import InputError, quoted
 from tasks.panel.clocks import TimeLine, check_instants, place_instants
 from tasks.panel.names import join_names
-from tasks.panel.source import StampedSource
+from tasks.panel.number_texts import check_numbers, parse_numbers
+from tasks.panel.source import SERIES, VALUE, SeriesSource, StampedSource
+from tasks.panel.stamp_parts import join_stamps
+from tasks.panel.time_grid import TimeGrid
 from tasks.panel.timestamps import check_clocks, read_clocks
 from tasks.sources.intake import Intake
 from tasks.sources.row_checks import Check, filter_rows, plain, refuse_rows
@@ -21,22 +24,25 @@ MISSING = ("", "na", "nan", "n/a", "null", "none")
 SUSPECTS = (-999.0, -9999.0, -99999.0)
 # Squares of larger numbers, summed over any source, would leave the range of floats.
 LARGEST = 1e30
-DECIMAL_COMMA = r"^[+-]?\d+,\d+$"
+VALUE_ROLE = "value "
 
 
 class RowParser:
     """Parses the batches of a source; remembers the kind of its times and how often sentinels stood for values.
 
-    File, line and series of the rows that its checks refused are in `refused`.
+    File, line and series of the rows that its checks refused are in `refused`. `settings` are those of a table with a
+    row per series and time, as which a wide table is read.
     In a table with a row per channel, rows of other than the given `channels` are left out and counted by name.
     """
 
     def __init__(self, settings: StampedSource, *, channels: Sequence[str] | None = None) -> None:
-        self.time_line = TimeLine(settings)
+        self.time_line = TimeLine(settings.as_table())
         self.sentinels: Counter[str] = Counter()
         self.other_channels: Counter[str] = Counter()
         self.refused: list[pl.DataFrame] = []
-        self._settings = settings
+        self.source, self.settings = settings, settings.as_table()
+        self._num_steps: Counter[str] = Counter()
+        self._num_rows = 0
         self.known_channels = channels
 
     def __call__(self, raw: pl.DataFrame, intake: Intake) -> pl.DataFrame:
@@ -44,24 +50,25 @@ class RowParser:
 
         Raises InputError: E-TIME-001 to E-TIME-012, E-TIME-017, E-TIME-018, E-SER-001 to E-SER-004.
         """
+        raw = self._unfolded(filter_rows(raw, intake))
         stripped = [pl.col(role).str.strip_chars() for role in (*self._stamps, *self._numbers)]
         # Names that no eye can tell apart are one, as labels are.
         stripped += [plain(pl.col(role)).str.strip_chars() for role in self._names]
-        rows = filter_rows(raw, intake).with_columns(stripped).with_columns(time=self._joined_stamp())
-        rows = self._without_other_channels(rows)
-        rows = self._with_clocks(rows).with_columns(place_instants(self._settings))
-        rows = rows.with_columns(self._series().alias("series"), **self._parsed_numbers())
+        rows = self._without_other_channels(raw.with_columns(stripped)).with_columns(self._series().alias("series"))
+        rows = self._with_clocks(self._stamped(rows)).with_columns(place_instants(self.settings))
+        rows = rows.with_columns(**self._parsed_numbers())
         rows = rows.with_row_index("position")  # rows of one sequence may share their line
         good = refuse_rows(rows, self._checks, intake)
         if good.height < rows.height:
             self.refused.append(rows.join(good, on="position", how="anti").select("file", "line", "series"))
-        return self._without_sentinels(self.time_line.settle(good)).select(self.schema.names)
+        settled = self._after_start(self.time_line.settle(good))
+        return self._without_sentinels(settled).select(self.schema.names)
 
     @cached_property
     def schema(self) -> pa.Schema:
         """Columns of a good row: file, line, series, time, perhaps later and channel, value.* and known.*."""
         place = {"file": pa.large_string(), "line": pa.uint64(), "series": pa.large_string(), "time": pa.int64()}
-        place |= {"later": pa.int64()} if self._settings.ambiguous_times == "order" else {}
+        place |= {"later": pa.int64()} if self.settings.ambiguous_times == "order" else {}
         names = dict.fromkeys(self._channel, pa.large_string()) | dict.fromkeys(self.columns, pa.float64())
         return pa.schema(place | names)
 
@@ -78,7 +85,7 @@ class RowParser:
             for role in self._names
         ]
         numbers = [check for role, name in self._numbers.items() for check in self._number_checks(role, name)]
-        return [*check_clocks(self._settings), *check_instants(self._settings), *names, *numbers]
+        return [*check_clocks(self.settings), *check_instants(self.settings), *names, *numbers]
 
     @cached_property
     def columns(self) -> list[str]:
@@ -87,12 +94,12 @@ class RowParser:
 
     @cached_property
     def _numbers(self) -> dict[str, str]:
-        roles = self._settings.named_columns()
+        roles = self.settings.named_columns()
         return {role: role.replace(" ", ".", 1) for role in roles if role.startswith(("value ", "known "))}
 
     @cached_property
     def _names(self) -> list[str]:
-        return [role for role in self._settings.named_columns() if role.partition(" ")[0] in ("id", "channel")]
+        return [role for role in self.settings.named_columns() if role.partition(" ")[0] in ("id", "channel")]
 
     @property
     def _channel(self) -> list[str]:
@@ -108,31 +115,67 @@ class RowParser:
 
     def _with_clocks(self, rows: pl.DataFrame) -> pl.DataFrame:
         try:
-            return read_clocks(rows, self._settings)
+            return read_clocks(rows, self.settings)
         except pl.exceptions.ComputeError as error:  # only a format can be at fault
             reason = str(error).partition("\n")[0]
             raise InputError(
                 "E-TIME-018",
-                f"cannot be read with time_format {quoted(self._settings.time_format)} ({quoted(reason)}).",
-                fix="correct time_format; it needs year, month and day, and with an hour also a minute.",
-                column=self._settings.time_column,
+                f"cannot be read with time_format {quoted(self.settings.time_format)} ({quoted(reason)}).",
+                fix="correct time_format; it needs year, month and day, and with a minute also an hour.",
+                column=self.settings.first_time_column,
             ) from error
 
     @cached_property
     def _stamps(self) -> list[str]:
-        return [role for role in ("time", "time of day") if role in self._settings.named_columns()]
+        return list(self.settings.time_roles())
 
-    def _joined_stamp(self) -> pl.Expr:
-        """The cell of a time; one of a date and one of a time of day with a space between them."""
-        if len(self._stamps) == 1:
-            return pl.col("time")
-        # Tables of typed columns have no type for a date in pandas but the first instant of the day.
-        date = pl.col("time").str.replace(r"T00:00:00([.]0+)?$", "")
-        parts = [pl.when(cell != "").then(cell) for cell in (date, pl.col("time of day"))]
-        return pl.concat_str(parts, separator=" ")
+    def _stamped(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Rows with the text of their time, or where none is written, with their number in their series."""
+        if self._stamps:
+            return rows.with_columns(time=join_stamps(self.settings, self._stamps))
+        if "step" not in rows.columns:
+            numbered = rows.select(name="series", step=pl.int_range(pl.len(), dtype=pl.Int64).over("series"))
+            known = pl.DataFrame(list(self._num_steps.items()), {"name": pl.String, "first": pl.Int64}, orient="row")
+            first = numbered.join(known, on="name", how="left", maintain_order="left")["first"].fill_null(0)
+            rows = rows.with_columns(step=numbered["step"] + first)
+            self._num_steps.update(dict(rows["series"].drop_nulls().value_counts().iter_rows()))
+        return rows
+
+    def _unfolded(self, raw: pl.DataFrame) -> pl.DataFrame:
+        """The cells of a wide table, a row for each; `of column` names the column of one."""
+        if self.source.layout == "table":
+            return raw
+        columns = [name for name in raw.columns if name.startswith(VALUE_ROLE)]
+        numbered = raw.with_row_index("at").with_columns(file_row=pl.col("at") + self._num_rows + 1)
+        self._num_rows += raw.height
+        index = [name for name in numbered.columns if name not in columns]
+        cells = numbered.unpivot(columns, index=index, variable_name="of column", value_name=f"{VALUE_ROLE}{VALUE}")
+        step = pl.int_range(pl.len(), dtype=pl.Int64).over("at")
+        cells = cells.sort("at", maintain_order=True).with_columns(pl.col("of column").str.strip_prefix(VALUE_ROLE))
+        name = f"id {SERIES}"
+        if self.source.layout == "series_per_column":
+            return cells.with_columns(pl.col("of column").alias(name))
+        if not self.source.id_columns:
+            cells = cells.with_columns(pl.col("file_row").cast(pl.String).alias(name))
+        if not self.source.has_times_in_header:
+            return cells.with_columns(step=step)
+        return cells.with_columns(time="of column")
+
+    def _after_start(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Rows of a table that dates the start of each series, at as many steps after it as they stand to its right."""
+        source = self.source
+        if not isinstance(source, SeriesSource) or "step" not in rows.columns or not source.has_times:
+            return rows
+        clock, zone = self.time_line.clock, self.time_line.zone
+        parts = []
+        for (start,), part in rows.group_by("time", maintain_order=True):
+            grid = TimeGrid(source.frequency, clock, zone, start)
+            parts.append(part.with_columns(time=grid.times(part["step"]).cast(pl.Int64)))
+        dated = pl.concat(parts) if parts else rows
+        return dated.with_columns(later="time") if "later" in rows.columns else dated
 
     def _series(self) -> pl.Expr:
-        if self._settings.one_series_per_file:
+        if self.settings.one_series_per_file:
             return plain(pl.col("source"))
         ids = [role for role in self._names if role != "channel"]
         return join_names(ids) if ids else pl.lit(ONLY_SERIES)
@@ -141,10 +184,7 @@ class RowParser:
         return {name: self._parsed_number(pl.col(role)) for role, name in self._numbers.items()}
 
     def _parsed_number(self, cell: pl.Expr) -> pl.Expr:
-        if self._settings.decimal == ",":
-            has_point = cell.str.contains(".", literal=True)
-            cell = pl.when(~has_point).then(cell.str.replace_all(",", ".", literal=True))
-        return cell.cast(pl.Float64, strict=False)
+        return parse_numbers(cell, decimal=self.settings.decimal, thousands=self.settings.thousands)
 
     @cached_property
     def _checks(self) -> list[Check]:
@@ -155,7 +195,7 @@ class RowParser:
         is_missing = cell.str.to_lowercase().is_in(MISSING)
         is_no_number = number.is_null() & cell.is_not_null() & ~is_missing
         return [
-            *_no_number_checks(role, is_no_number, decimal=self._settings.decimal),
+            *check_numbers(role, is_no_number, decimal=self.settings.decimal, thousands=self.settings.thousands),
             Check(
                 "E-SER-002",
                 role,
@@ -166,43 +206,15 @@ class RowParser:
             Check(
                 "E-SER-003",
                 role,
-                number.is_in(SUSPECTS) if self._settings.sentinels is None else pl.lit(False),
+                number.is_in(SUSPECTS) if self.settings.sentinels is None else pl.lit(False),
                 "got {value}, which often stands for a missing value.",
                 "set sentinels to the list of such numbers, or to [] if all are values.",
             ),
         ]
 
     def _without_sentinels(self, rows: pl.DataFrame) -> pl.DataFrame:
-        sentinels = list(self._settings.sentinels or ())
+        sentinels = list(self.settings.sentinels or ())
         number = pl.col(*self.columns)
         counts = rows.select(number.is_in(sentinels).sum()).row(0, named=True)
         self.sentinels.update({name: count for name, count in counts.items() if count})
         return rows.with_columns(pl.when(number.is_not_nan() & ~number.is_in(sentinels)).then(number).name.keep())
-
-
-def _no_number_checks(role: str, is_no_number: pl.Expr, *, decimal: str) -> list[Check]:
-    """The message on a cell that is not a number: which setting would read it, if one does."""
-    cell, mark = pl.col(role), {".": "point", ",": "comma"}[decimal]
-    return [
-        Check(
-            "E-SER-001",
-            role,
-            is_no_number & cell.str.contains(DECIMAL_COMMA) if decimal == "." else pl.lit(False),
-            "got {value}, expected a number with a decimal point.",
-            'set decimal = "," if it has a decimal comma; if the comma parts thousands, write the number without it.',
-        ),
-        Check(
-            "E-SER-001",
-            role,
-            is_no_number & ~cell.str.contains(r"\d"),
-            "got {value}, expected a number.",
-            "if it means a missing value, list it: missing_values = [{value}]; else write a number.",
-        ),
-        Check(
-            "E-SER-001",
-            role,
-            is_no_number,
-            f"got {{value}}, expected a number{' with a decimal comma' if decimal == ',' else ''}.",
-            f"write it with a decimal {mark}, without separators or units, and leave cells of missing values empty.",
-        ),
-    ]

@@ -11,6 +11,8 @@ from tasks.panel.source import StampedSource
 from tasks.sources.row_checks import Check
 
 Place = tuple[str, int]
+# Units of times that are no times of a clock.
+COUNTED = ("step", "order")
 
 
 # One zone for each day on which clocks go back, and for each hour that they then show twice.
@@ -36,20 +38,25 @@ def place_instants(settings: StampedSource) -> list[pl.Expr]:
     In UTC where the row or the settings know the zone; both null where clocks skip the reading.
     """
     local, offset = pl.col("local"), pl.col("offset_minutes")
-    if settings.time_unit == "step":
+    if settings.time_unit in COUNTED:
         return [local.alias("earliest"), local.alias("latest")]
     shifted = local - pl.duration(minutes=offset)
     if settings.time_zone is None:
         instant = pl.coalesce(shifted, local)
         return [instant.alias("earliest"), instant.alias("latest")]
+    # A day begins with its first instant, even if clocks skip its midnight or show it twice.
+    first = pl.coalesce(_in_utc(at, settings.time_zone, "earliest") for at in (local, local + pl.duration(hours=1)))
+    day = pl.when("is_day").then(first)
     return [
-        pl.coalesce(shifted, _in_utc(local, settings.time_zone, ambiguous)).alias(ambiguous)
+        pl.coalesce(shifted, day, _in_utc(local, settings.time_zone, ambiguous)).alias(ambiguous)
         for ambiguous in ("earliest", "latest")
     ]
 
 
 def check_instants(settings: StampedSource) -> list[Check]:
     """What daylight saving time does to local readings."""
+    if settings.time_unit in COUNTED:
+        return []
     zone = settings.time_zone
     twice = pl.col("earliest") != pl.col("latest")
     return [
@@ -81,7 +88,7 @@ class TimeLine:
     @property
     def clock(self) -> Literal["step", "utc", "naive"]:
         """What times are: numbers of steps, instants, or readings of a clock whose zone nobody knows."""
-        if self._settings.time_unit == "step":
+        if self._settings.time_unit in COUNTED:
             return "step"
         return "utc" if self._settings.time_zone or self._offsets else "naive"
 
@@ -109,7 +116,7 @@ class TimeLine:
 
         Raises InputError: E-TIME-011 for stamps with and without offset, E-TIME-012 for several offsets.
         """
-        if self._settings.time_unit != "step":
+        if self._settings.time_unit not in COUNTED:
             self._refuse_mixture(rows)
         time = pl.col("latest" if self._settings.ambiguous_times == "latest" else "earliest")
         return rows.with_columns(time=time.cast(pl.Int64), later=pl.col("latest").cast(pl.Int64))
@@ -144,7 +151,7 @@ class TimeLine:
             fix=fix,
             file=file,
             row=line,
-            column=self._settings.time_column,
+            column=self._settings.first_time_column,
         )
 
 

@@ -169,12 +169,11 @@ class _Comparison:
 
     def _time_of_day(self, name: str) -> Distinction:
         example = self._cells[CELL + name].drop_nulls()[0]
-        time_format = self._settings.time_format
+        time_format, date = self._settings.time_format, self._settings.time_columns[0]
         extended = f" and time_format = {quoted(f'{time_format} {_format_of(example)}')}" if time_format else ""
         return Distinction(
-            said=f"column {quoted(self._settings.time_column)} holds dates without a time of day, which column "
-            f"{quoted(name)} seems to hold",
-            remedy=f"set time_of_day_column = {quoted(name)}{extended}.",
+            said=f"column {quoted(date)} holds dates without a time of day, which column {quoted(name)} seems to hold",
+            remedy=f"set time_columns = [{quoted(date)}, {quoted(name)}]{extended}.",
         )
 
     def _columns(self, names: Sequence[str], num_told: int) -> Distinction:
@@ -182,7 +181,7 @@ class _Comparison:
         subject = f"column {shown} tells" if len(names) == 1 else f"columns {shown} tell"
         which = "these rows" if num_told == repeats else f"{num_told:,} of {repeats:,} of these rows"
         if len(names) == 1 and self._holds(names[0], STAMP):
-            remedy = f"set time_column = {shown} if it holds the time of measurement, or remove the extra rows."
+            remedy = f"set time_columns = [{shown}] if it holds the time of measurement, or remove the extra rows."
         else:
             remedy = self._as_ids(names)
         return Distinction(said=f"{subject} {which} apart", remedy=remedy)
@@ -218,11 +217,11 @@ def _read_cells(sheet: Sheet, rows: pl.Series) -> pl.DataFrame:
 
 def _holds_dates(settings: StampedSource, members: pl.DataFrame) -> bool:
     """Tell whether the column of times holds days alone."""
-    if settings.time_unit != "text" or settings.time_of_day_column is not None:
+    if settings.time_unit != "text" or len(settings.time_columns) != 1:
         return False
     if settings.time_format is not None:
         return settings.has_days_alone
-    cells = members.get_column(CELL + settings.time_column, default=pl.Series([None], dtype=pl.String))
+    cells = members.get_column(CELL + settings.time_columns[0], default=pl.Series([None], dtype=pl.String))
     return not cells.str.contains(":").any()
 
 

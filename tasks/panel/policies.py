@@ -50,7 +50,7 @@ class Sheet(Generic[SourceT_co]):
     def error(self, code: str, row: int, problem: str, fix: str) -> InputError:
         """An error at the time of a row."""
         file, line = self.place(row)
-        return InputError(code, problem, fix=fix, file=file, row=line, column=self.settings.time_column)
+        return InputError(code, problem, fix=fix, file=file, row=line, column=self.settings.first_time_column)
 
 
 def refuse_irregular(sheet: Sheet, ordered: pl.DataFrame, grid: TimeGrid) -> None:
@@ -85,7 +85,7 @@ def find_gaps(sheet: Sheet[SeriesSource], ordered: pl.DataFrame, grid: TimeGrid)
             first["row"],
             f"got {sheet.show(first['before'])} after {sheet.show(first['after'])} in series "
             f"{quoted(first['series'])}: {plural(first['steps'], 'missing step')} of {grid.frequency}.",
-            'fill in the rows, or set gaps = "cut".',
+            'fill in the rows, or set gaps = "cut", or "span" if rows that follow one another are steps.',
         )
     return found.select("row", "series", "after", "before", "steps")
 

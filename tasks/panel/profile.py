@@ -46,7 +46,7 @@ def window_steps(look_back: int, horizon: int) -> int:
     return max(horizon, min(look_back, MIN_STEPS))
 
 
-def profile_windows(windows: pl.DataFrame, *, as_reference: bool = False) -> Profile:
+def profile_windows(windows: pl.DataFrame, *, as_reference: bool = False, are_dated: bool = True) -> Profile:
     """Count windows: series, begin and end (times as numbers), and a column per histogram, null where it is not known.
 
     For a reference the dependence is measured, too.
@@ -62,7 +62,7 @@ def profile_windows(windows: pl.DataFrame, *, as_reference: bool = False) -> Pro
         rows=windows.height,
         histograms={name: WATCH.feature(name)[0].count(numbers) for name, numbers in values.items()},
         dependence={name: measure_dependence(name, values[name], periods) for name in names if as_reference},
-        stretch=Stretch(series, begin, end),
+        stretch=Stretch(series, begin, end) if are_dated else None,
     )
 
 

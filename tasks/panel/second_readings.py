@@ -162,5 +162,5 @@ def _undecided(path: Path, window: Window, settings: StampedSource) -> InputErro
         fix='begin with an earlier row, write the offset, or set ambiguous_times = "earliest" or "latest".',
         file=file,
         row=line,
-        column=settings.time_column,
+        column=settings.first_time_column,
     )

@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 # Beyond this, neighbouring whole numbers become the same float.
 LAST_EXACT = 2**53
 NUMBERS = ("value", "known")
+OF_LAYOUT = ("layout", "id_columns", "time_columns", "value_columns")
 NO_ROWS = "E-DATA-001"
 TIMES_AS_THEY_ARE = {"time_unit": "text", "time_format": None}
 StampedT = TypeVar("StampedT", bound=StampedSource)
+MIDNIGHT = datetime.time()
 PLAIN = (pl.String, pl.Boolean, pl.Date, pl.Time, pl.Datetime)
 
 
@@ -53,8 +55,10 @@ class PanelModel(TableModel[StampedT]):
 
     @property
     def table_layout(self) -> Mapping[str, object]:
-        """Settings of the source that differ for a table, which has no file name."""
-        return {}
+        """Settings of the source that differ for a table, which has no file name and a row per series and time."""
+        source = self.serving.settings
+        table = source.as_table()
+        return {} if table is source else {name: getattr(table, name) for name in OF_LAYOUT}
 
     def time_rules(self, time: pl.DataType) -> Mapping[str, object]:
         """Settings of the source that differ where the type of the times says what they are."""
@@ -119,7 +123,8 @@ def stored_table(table: "pl.DataFrame | pd.DataFrame", source: StampedSource) ->
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "table.parquet"
         cells.write_parquet(path)
-        yield Inputs([InputFile(path, path.name, "parquet")], []), cells.schema[source.time_column]
+        inputs = Inputs([InputFile(path, path.name, "parquet")], [])
+        yield inputs, cells.schema.get(source.first_time_column or "", pl.Null())
 
 
 def read_cells(table: "pl.DataFrame | pd.DataFrame", columns: Mapping[str, str]) -> pl.DataFrame:
@@ -200,8 +205,16 @@ def _convert(role: str, cells: pl.Series, column: str) -> pl.Series:
     if kind in (pl.String, pl.Null):
         return cells
     purpose = role.partition(" ")[0]
-    if purpose in NUMBERS and kind.is_numeric():
+    if purpose in NUMBERS and (kind.is_numeric() or kind == pl.Boolean):
         return cells.cast(pl.Float64)
+    if (
+        purpose == "time"
+        and isinstance(kind, pl.Datetime)
+        and kind.time_zone is None
+        and (cells.dt.time() == MIDNIGHT).all()
+    ):
+        # pandas has no type for days, whose midnight clocks may skip.
+        return cells.cast(pl.Date)
     if purpose == "where" or (purpose == "time" and (kind in (pl.Date, pl.Datetime, pl.Time) or kind.is_integer())):
         return cells
     if purpose not in NUMBERS and kind.is_integer():

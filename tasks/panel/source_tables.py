@@ -7,15 +7,22 @@ import polars as pl
 
 from tasks.panel.frames import bare_name
 from tasks.panel.names import split_name
-from tasks.panel.source import HOURS, StampedSource
+from tasks.panel.source import StampedSource
+from tasks.panel.stamp_parts import name_parts
+
+CLOCK = "%H:%M:%S%.f"
+SHOWN_PARTS = {
+    **{"date": "%Y-%m-%d", "year": "%Y", "month": "%m", "day": "%d"},
+    **{"hour": "%H", "minute": "%M", "second": "%S"},
+}
 
 
 def to_source_table(rows: pl.DataFrame, source: StampedSource) -> pl.DataFrame:
     """Give canonical rows the columns of a source whose preset is filled in; times keep their type.
 
-    Columns that `where` looks at hold what it asks for.
+    Columns that `where` looks at hold what it asks for. A table has a row per series and time, whatever files have.
     """
-    return _with_wanted(_named_as_in(rows, source), source)
+    return _with_wanted(_named_as_in(rows, source.as_table()), source)
 
 
 def with_unwanted(table: pl.DataFrame, source: StampedSource) -> pl.DataFrame:
@@ -24,7 +31,7 @@ def with_unwanted(table: pl.DataFrame, source: StampedSource) -> pl.DataFrame:
     They come before and after it, so that a reader who keeps them shows it whatever it does about duplicates.
     """
     last = table.tail(1)
-    changed = last.with_columns(pl.col(source.value_columns).fill_null(0) * 2 + 1)
+    changed = last.with_columns(pl.col(source.as_table().value_columns).fill_null(0) * 2 + 1)
     others = [changed.with_columns(pl.lit(f"not {value}").alias(name)) for name, value in source.where.items()]
     return pl.concat([table[:-1], *others, last, *others], how="vertical_relaxed")
 
@@ -49,8 +56,9 @@ def _named_as_in(rows: pl.DataFrame, source: StampedSource) -> pl.DataFrame:
 
 def write_source_table(path: Path, table: pl.DataFrame, source: StampedSource) -> None:
     """Write a table with the columns of a source as CSV, in the form in which the source's settings read it."""
-    times = table[source.time_column]
-    table = table.with_columns(times if times.dtype == pl.String else _show_times(times, source))
+    if source.first_time_column in table.columns:
+        times = table[source.first_time_column]
+        table = table.with_columns(times if times.dtype == pl.String else _show_times(times, source))
     if source.decimal != ".":
         numbers = pl.col(pl.Float64).cast(pl.String)
         table = table.with_columns(numbers.str.replace(".", source.decimal, literal=True))
@@ -68,17 +76,28 @@ def write_source_table(path: Path, table: pl.DataFrame, source: StampedSource) -
 
 
 def _stamps(times: pl.Series, source: StampedSource) -> pl.DataFrame:
-    """The columns of a row's time: times of their own type, or the texts of a date and of a time of day."""
-    if source.time_of_day_column is None:
-        return times.alias(source.time_column).to_frame()
+    """The columns of a row's time: times of their own type, or texts where several columns hold a time."""
+    if not source.has_times:
+        return pl.DataFrame()
+    if len(source.time_columns) == 1:
+        return times.alias(source.time_columns[0]).to_frame()
     is_instant = getattr(times.dtype, "time_zone", None) is not None
     local = times.dt.convert_time_zone(source.time_zone) if is_instant and source.time_zone else times
-    date, clock = "%Y-%m-%d", "%H:%M:%S%.f" + ("Z" if is_instant and source.time_zone is None else "")
+    formats = _formats(local, source, ending="Z" if is_instant and source.time_zone is None else "")
+    return pl.DataFrame([local.dt.strftime(shown).alias(name) for name, shown in formats.items()])
+
+
+def _formats(local: pl.Series, source: StampedSource, *, ending: str) -> dict[str, str]:
+    """How each of several columns shows its part of a time."""
+    *first, last = source.time_columns
     if source.time_format is not None:
-        start = min(at for hour in HOURS if (at := source.time_format.find(hour)) >= 0)
-        date, clock = source.time_format[:start].rstrip(), source.time_format[start:]
-    formats = {source.time_column: date, source.time_of_day_column: clock}
-    return pl.DataFrame({name: local.dt.strftime(shown) for name, shown in formats.items()})
+        # Cells are joined by a space, wherever it is cut.
+        pieces = source.time_format.split()
+        return dict(zip(first, pieces, strict=False)) | {last: " ".join(pieces[len(first) :])}
+    parts = name_parts(source) or ("date", "")
+    is_whole = parts[-1] != "hour" or (local.dt.truncate("1h") == local).all()
+    shown = SHOWN_PARTS.get(parts[-1], CLOCK) if is_whole else CLOCK
+    return {name: SHOWN_PARTS[part] for name, part in zip(first, parts, strict=False)} | {last: shown + ending}
 
 
 def _split_names(series: pl.Series, columns: Sequence[str]) -> pl.DataFrame:

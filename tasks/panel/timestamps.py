@@ -16,6 +16,10 @@ ISO_8601 = (
 )
 DATE, CLOCK, SECONDS, OFFSET = "1", "2", "3", "4"
 
+END_OF_DAY = r"^24:00:00([.]0*)?$"
+# What in a format reads the minute, alone or with the hour.
+MINUTES = ("%M", "%T", "%R", "%r", "%X", "%c")
+
 LEAP_SECOND = r"\d{1,2}:\d{2}:60"
 ISO_WEEK = r"^\d{4}-?W\d{2}"
 DAY_OR_MONTH_FIRST = r"^\d{{1,2}}[{0}]\d{{1,2}}[{0}](\d{{2}}|\d{{4}})\b"
@@ -39,19 +43,28 @@ READINGS_OF_DIGITS = {
 
 
 def read_clocks(rows: pl.DataFrame, settings: StampedSource) -> pl.DataFrame:
-    """Add `local` and `offset_minutes` to rows with a column `time` of strings; null where a cell is at fault.
+    """Add `local`, `offset_minutes` and `is_day` to rows with a column `time` of texts; null where one is at fault.
 
-    Plain steps are an Int64 `local` without an offset.
+    Plain steps are an Int64 `local` without an offset; so are the rows' numbers in their series, the column `step`.
+    A cell that is a day has a date without a time of day.
     """
+    return _read_clocks(rows.with_columns(is_day=pl.lit(settings.has_days_alone)), settings)
+
+
+def _read_clocks(rows: pl.DataFrame, settings: StampedSource) -> pl.DataFrame:
     time = pl.col("time")
+    if settings.time_unit == "order":
+        return rows.with_columns(local=pl.col("step"), offset_minutes=pl.lit(None, pl.Int32))
     if settings.time_unit == "step":
         steps = time.str.replace(r"[.]0*$", "").cast(pl.Int64, strict=False)
         return rows.with_columns(local=steps, offset_minutes=pl.lit(None, pl.Int32))
     if settings.time_unit != "text":
         return rows.with_columns(local=_since_1970(time, settings.time_unit), offset_minutes=pl.lit(0, pl.Int32))
     if settings.time_format is not None:
-        # With %z Polars returns UTC.
-        parsed = time.str.to_datetime(settings.time_format, time_unit="us", strict=False).dt.replace_time_zone(None)
+        # With %z Polars returns UTC. A whole hour needs its minute, a year its month.
+        ending = _missing_ending(settings.time_format)
+        text, time_format = time + ending, settings.time_format + ending.replace("00", "%M")
+        parsed = text.str.to_datetime(time_format, time_unit="us", strict=False).dt.replace_time_zone(None)
         return rows.with_columns(
             local=parsed, offset_minutes=pl.lit(0 if "%z" in settings.time_format else None, pl.Int32)
         )
@@ -60,6 +73,8 @@ def read_clocks(rows: pl.DataFrame, settings: StampedSource) -> pl.DataFrame:
 
 def check_clocks(settings: StampedSource) -> list[Check]:
     """What can be wrong with a cell of the time column, in the order of reporting."""
+    if settings.time_unit == "order":
+        return []
     time = pl.col("time")
     checks = [
         _fault(
@@ -79,7 +94,7 @@ def check_clocks(settings: StampedSource) -> list[Check]:
     if settings.time_format is not None:
         expected = f'got {{value}}, expected the format "{settings.time_format}".'
         return [*checks, _fault("E-TIME-002", pl.col("local").is_null(), expected, "correct the cell, or time_format.")]
-    return [*checks, *_iso_checks()]
+    return [*checks, *_iso_checks(settings)]
 
 
 def _read_iso_8601(rows: pl.DataFrame) -> pl.DataFrame:
@@ -88,13 +103,19 @@ def _read_iso_8601(rows: pl.DataFrame) -> pl.DataFrame:
     date, offset = pl.col(DATE), pl.col(OFFSET)
     day = pl.when(date.str.len_chars() == len("2024-02")).then(date + "-01").otherwise(date)
     clock = pl.col(CLOCK).fill_null("00:00") + pl.col(SECONDS).fill_null(":00").str.replace(",", ".", literal=True)
+    # The end of a day is the beginning of the next.
+    is_end = clock.str.contains(END_OF_DAY)
+    clock = pl.when(is_end).then(pl.lit("00:00:00")).otherwise(clock)
     local = (day + "T" + clock).str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
+    local += pl.when(is_end).then(pl.duration(days=1)).otherwise(pl.duration(days=0))
     digits = offset.str.replace(":", "", literal=True)
     minutes = digits.str.slice(1, 2).cast(pl.Int32, strict=False) * 60
     minutes += digits.str.slice(3, 2).cast(pl.Int32, strict=False).fill_null(0)
     signed = pl.when(digits.str.starts_with("-")).then(-minutes).otherwise(minutes)
     is_utc = offset.is_in(["Z", "UTC"])
-    return rows.with_columns(parts.select(local=local, offset_minutes=pl.when(is_utc).then(0).otherwise(signed)))
+    offset_minutes = pl.when(is_utc).then(0).otherwise(signed)
+    read = parts.select(local=local, offset_minutes=offset_minutes, is_day=pl.col(CLOCK).is_null())
+    return rows.with_columns(read)
 
 
 def _since_1970(time: pl.Expr, unit: str) -> pl.Expr:
@@ -141,8 +162,25 @@ def _no_number(expected: str) -> Check:
     )
 
 
-def _iso_checks() -> list[Check]:
+def _missing_ending(time_format: str) -> str:
+    """What a time lacks whose format ends with the hour."""
+    has_minute = any(mark in time_format for mark in MINUTES)
+    return ":00" if time_format.endswith(("%H", "%k")) and not has_minute else ""
+
+
+def _iso_checks(settings: StampedSource) -> list[Check]:
     time = pl.col("time")
+    if len(settings.time_columns) > 1:
+        return [
+            _fault(
+                "E-TIME-002",
+                ~time.str.contains(ISO_8601),
+                "got {value} from the columns of the time, expected a date and a time of day in ISO 8601, or columns "
+                "named year, month, day and so on, in this order.",
+                'set time_format, which reads the cells with a space between them, for example "%d/%m/%Y %H:%M".',
+            ),
+            _no_such_time(),
+        ]
     digits = [
         _fault(
             "E-TIME-007",
@@ -176,13 +214,14 @@ def _iso_checks() -> list[Check]:
             "got {value}, expected a time in ISO 8601 such as 2024-02-29T13:30:00Z.",
             'set time_format, for example "%Y/%m/%d %H:%M".',
         ),
-        _fault(
-            "E-TIME-004",
-            pl.col("local").is_null(),
-            "got {value}, which no calendar or clock shows.",
-            "correct the time.",
-        ),
+        _no_such_time(),
     ]
+
+
+def _no_such_time() -> Check:
+    return _fault(
+        "E-TIME-004", pl.col("local").is_null(), "got {value}, which no calendar or clock shows.", "correct the time."
+    )
 
 
 def _fault(code: str, bad: pl.Expr, problem: str, fix: str) -> Check:

@@ -29,8 +29,8 @@ ALLOWED: dict[str, tuple[type, ...]] = {
     "id": (str, int),
     "channel": (str, int),
     "time": (str, int, float),
-    "value": (int, float, str),
-    "known": (int, float, str),
+    "value": (int, float, bool, str),
+    "known": (int, float, bool, str),
 }
 # What is read as well, without being asked for: truth values, and fractions that a recipe may list as labels.
 TOLERATED: dict[str, tuple[type, ...]] = {"label": (float, bool), "value": (bool,), "known": (bool,)}

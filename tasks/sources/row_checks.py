@@ -20,6 +20,8 @@ SPLIT_NAMES = {
 }
 
 NUMBER = r"(?i)^\s*[+-]?(\d+[.,]\d*|[.,]\d+|\d+([.,]\d*)?e[+-]?\d+|nan|inf|infinity)\s*$"
+# Where the cells of a column have become rows: the column of each.
+OF_COLUMN = "of column"
 FULL_WIDTH_NUMBER = r"^\d*[^\D0-9]\d*$"
 # By the first word of a column's role. A name or a time that is missing is a fault, whatever stands for it.
 MAY_BE_MISSING = ("text", "label", "split", "value", "known")
@@ -153,7 +155,8 @@ def refuse_rows(rows: pl.DataFrame, checks: Sequence[Check], intake: Intake) -> 
     faults = [pl.when(check.bad).then(number) for number, check in enumerate(checks)]
     rows = rows.with_columns(fault=pl.coalesce(faults))
     shown = dict.fromkeys(check.column for check in checks)
-    bad_rows = rows.filter(pl.col("fault").is_not_null()).select("file", "line", "fault", *shown)
+    named = [name for name in (OF_COLUMN,) if name in rows.columns]
+    bad_rows = rows.filter(pl.col("fault").is_not_null()).select("file", "line", "fault", *named, *shown)
     for row in bad_rows.iter_rows(named=True):
         intake.reject(_error(checks[row["fault"]], row, intake.settings))
     return rows.filter(pl.col("fault").is_null())
@@ -194,7 +197,9 @@ def _error(check: Check, row: dict, settings: FileSettings) -> InputError:
         fix=check.fix.replace("{value}", value),
         file=row["file"],
         row=row["line"],
-        column=", ".join(name for role, name in settings.named_columns().items() if _is_of(role, check.column)) or None,
+        column=row.get(OF_COLUMN)
+        or ", ".join(name for role, name in settings.named_columns().items() if _is_of(role, check.column))
+        or None,
     )
 
 

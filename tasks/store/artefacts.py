@@ -34,12 +34,15 @@ MANIFEST_FORMAT = 1
 
 _refresh: ContextVar[bool] = ContextVar("refresh", default=False)
 
+# What a summary says of the times in its files, which are the same bytes whatever their step is.
+OF_TIMES = ("grid", "clock", "zone")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Artefact:
     """A reference to one stage's committed result: all that travels between stages.
 
-    `key` says what it was computed from, `digest` (SHA-256 over its files) what it holds;
+    `key` says what it was computed from, `digest` (SHA-256 over its files and what times mean) what it holds;
     `rows` counts its records; `cached` and `wall_s` tell how this run came by it.
     """
 
@@ -230,11 +233,13 @@ def _moved_aside(folder: Path) -> Generator[None]:
 
 def _reference(folder: Path, *, cached: bool = True, wall_s: float = 0.0) -> Artefact:
     manifest: Manifest = json.loads((folder / MANIFEST).read_bytes())
+    contents: dict[str, Any] = {name: entry["sha256"] for name, entry in manifest["files"].items()}
+    contents |= {name: manifest["summary"][name] for name in OF_TIMES if name in manifest["summary"]}
     return Artefact(
         stage=manifest["stage"],
         key=folder.name,
         path=folder,
-        digest=fingerprint.digest_of({name: entry["sha256"] for name, entry in manifest["files"].items()}),
+        digest=fingerprint.digest_of(contents),
         rows=manifest["summary"]["rows"],
         cached=cached,
         wall_s=round(wall_s, 3),

@@ -120,7 +120,8 @@ class SequenceLabeller(Labeller[pl.DataFrame], PanelModel[SequenceTable]):
     @property
     def table_layout(self) -> Mapping[str, object]:
         """A table has no file that could name a sequence, so a column does."""
-        return {"id_columns": self.serving.settings.id_columns or (SEQUENCE,), "one_series_per_file": False}
+        ids = self.serving.settings.id_columns or (SEQUENCE,)
+        return super().table_layout or {"id_columns": ids, "one_series_per_file": False}
 
     def time_rules(self, time: pl.DataType) -> Mapping[str, object]:
         """How the times of a table are read whose type tells: only their order counts."""

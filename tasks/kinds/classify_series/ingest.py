@@ -17,15 +17,15 @@ from tasks.kinds.classify_series.frames import gather_sequences
 from tasks.kinds.classify_series.incomplete import describe_incomplete, find_incomplete, leave_out
 from tasks.kinds.classify_series.source import SequenceSource, SequenceTable
 from tasks.kinds.classify_series.summaries import StepsSummary
-from tasks.panel.canonical import PARKED_FILE, park_rows, write_canonical
+from tasks.panel.canonical import PARKED_FILE, make_sheet, park_rows, write_canonical
 from tasks.panel.cells import RowParser
 from tasks.panel.frames import ROWS_FILE, VALUES, count_missing
 from tasks.panel.ordering import describe_reading, find_duplicates, sort_times
 from tasks.panel.policies import Sheet
+from tasks.panel.unfolding import read_rows
 from tasks.progress import Progress, emit
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
-from tasks.sources.readers import read_files
 from tasks.sources.row_checks import Check, count_names, label_checks, renamed_label, with_label_and_split
 
 STEPS_FILE = "steps.parquet"
@@ -118,7 +118,7 @@ def read_true_labels(inputs: Inputs, settings: SequenceSource) -> dict[str, str]
     """The label of each sequence, for files that have a column of them; all else that is read in them is ignored."""
     labels: dict[str, str] = {}
     with contextlib.suppress(InputError):
-        for rows in read_files(inputs.files, Intake(settings, refused=[]), LabelledRowParser(settings)):
+        for rows in read_rows(inputs.files, Intake(settings, refused=[]), LabelledRowParser(settings)):
             first = rows.drop_nulls("label").unique("series", keep="first").select("series", "label")
             labels = dict(first.iter_rows()) | labels
     return labels
@@ -145,7 +145,7 @@ def park_and_gather(
         refusals.extend(lost)
     if not num_steps:
         raise lost[0].error
-    sheet = Sheet(path=folder / PARKED_FILE, settings=intake.settings, clock=parser.time_line.clock, files=inputs.files)
+    sheet = make_sheet(folder, inputs, parser)
     ordered, unsorted = sort_times(sheet, sheet.times())
     duplicates = find_duplicates(sheet, ordered)
     canonical = folder / "canonical.parquet"

@@ -48,7 +48,7 @@ class SequenceRegistration(LabelledRegistration[SequenceLabeller]):
 
 def unscaled_table(sequences: pl.DataFrame, source: StampedSource) -> pl.DataFrame:
     """Turn sequences into a table with the columns of the source; they are named even if their files did that."""
-    named = source.model_copy(update={"id_columns": source.id_columns or (SEQUENCE,)})
+    named = source.model_copy(update={"id_columns": source.as_table().id_columns or (SEQUENCE,)})
     return to_source_table(scatter_steps(sequences), named)
 
 

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tasks.panel.source import ColumnName, ColumnNames, OrderedSource
+from tasks.panel.source import MAX_COLUMNS, VALUE, ColumnNames, OrderedSource
 from tasks.sources.settings import LabelledSource
 
 PRESETS = {
@@ -13,7 +13,7 @@ PRESETS = {
     "japanese-vowels": {
         "format": "ts",
         "id_columns": ("sequence",),
-        "time_column": "step",
+        "time_columns": ("step",),
         "time_unit": "step",
         "value_columns": tuple(f"channel_{index}" for index in range(1, 13)),
         "split_column": "split",
@@ -25,6 +25,7 @@ class SequenceTable(OrderedSource):
     """Which files hold sequences, and which columns are their ids, times and channels."""
 
     own_formats: ClassVar[Mapping[str, str]] = {".ts": "ts"}
+    names_rows: ClassVar[bool] = True
 
     format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "ts"] = Field(
         "auto", description="How files are read; `auto` goes by the suffix."
@@ -33,14 +34,17 @@ class SequenceTable(OrderedSource):
         (), max_length=8, description="Column, or columns, that identify the sequence of a row."
     )
     one_series_per_file: bool = Field(False, description="Each file is one sequence, named after the file.")
-    time_column: ColumnName = Field("time", description="Column that orders the rows of a sequence: times or steps.")
-    value_columns: tuple[ColumnName, ...] = Field(
-        ("value",), min_length=1, max_length=1024, description="Columns of numbers: the channels."
+    time_columns: ColumnNames = Field(
+        ("time",), max_length=8, description="Column, or columns, that order the rows of a sequence: times or steps."
+    )
+    value_columns: ColumnNames = Field(
+        (VALUE,), min_length=1, max_length=MAX_COLUMNS, description="Columns of numbers: the channels."
     )
 
     @model_validator(mode="after")
     def _tells_sequences_apart(self) -> Self:
-        if self.dataset == "files" and not self.id_columns and not self.one_series_per_file:
+        is_named = self.id_columns or self.one_series_per_file or self.layout != "table"
+        if self.dataset == "files" and not is_named:
             raise ValueError(
                 "no column identifies the sequences; name one in id_columns, or set one_series_per_file = true"
             )

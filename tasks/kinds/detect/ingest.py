@@ -14,7 +14,7 @@ import pyarrow as pa
 from tasks.errors import plural
 from tasks.kinds.detect.source import DetectionSource
 from tasks.kinds.detect.summaries import WatchedRowsSummary
-from tasks.panel.canonical import PARKED_FILE, describe_others, park_rows, write_canonical
+from tasks.panel.canonical import PARKED_FILE, describe_others, make_sheet, park_rows, write_canonical
 from tasks.panel.cells import MISSING, RowParser
 from tasks.panel.frames import ROWS_FILE, count_missing
 from tasks.panel.ordering import NO_DUPLICATES, Unsorted, describe_reading, find_duplicates, sort_times
@@ -82,7 +82,7 @@ def write_rows(
     intake, parser = intake or Intake(settings), LabelledRowParser(settings, channels=channels)
     num_rows = park_rows(folder / PARKED_FILE, inputs, intake, parser)
     inputs.refuse_changed(digest)
-    sheet = Sheet(path=folder / PARKED_FILE, settings=settings, clock=parser.time_line.clock, files=inputs.files)
+    sheet = make_sheet(folder, inputs, parser)
     ordered, unsorted = order_rows(sheet)
     duplicates = find_duplicates(sheet, ordered) if settings.duplicates != "keep" else NO_DUPLICATES
     # A table with a row per channel has no label column, and several rows become one.

@@ -109,7 +109,8 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
     detector: SeriesDetector = served.unwrap_python_model().detector
     device = best.device.partition(":")[0]
     tolerance = {"forecasts": TOLERANCE[device], "surprise": SURPRISE_TOLERANCE[device]}
-    proofs = choose_proofs(read_layout(lineage.shards)["series"])
+    # A series without times is judged as a whole, since its length tells how long its warm-up is.
+    proofs = choose_proofs(read_layout(lineage.shards)["series"], whole=detector.starts_anew)
     table = raw_table(lineage, {series: len(rows) for series, rows in proofs.items()})
     answers = ask_for_table(served, with_unwanted(table, read_source(lineage)))
     deviations = dict.fromkeys(tolerance, 0.0)
@@ -128,16 +129,15 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
     return {"rows": table.height, "tolerance": tolerance, "deviations": deviations}
 
 
-def choose_proofs(layout: list[dict]) -> dict[str, range]:
+def choose_proofs(layout: list[dict], *, whole: bool = False) -> dict[str, range]:
     """The rows to prove a model by, among those of all series: of the first, the middle and the last series."""
-    first_rows = np.cumsum([0, *(series["rows"] for series in layout)])
-    chosen = np.unique(np.linspace(0, len(layout) - 1, NUM_PROVED, dtype=np.int64))
-    return {
-        layout[index]["name"]: range(
-            first_rows[index], first_rows[index] + min(layout[index]["rows"], layout[index]["warm_up"] + PROOF_ROWS)
-        )
-        for index in chosen
-    }
+    ends = np.cumsum([one["rows"] for one in layout])
+    proofs = {}
+    for index in np.unique(np.linspace(0, len(layout) - 1, NUM_PROVED, dtype=np.int64)):
+        one, first = layout[index], int(ends[index]) - layout[index]["rows"]
+        num_rows = one["rows"] if whole else min(one["rows"], one["warm_up"] + PROOF_ROWS)
+        proofs[one["name"]] = range(first, first + num_rows)
+    return proofs
 
 
 def measure_deviations(detector: SeriesDetector, answers: pl.DataFrame, rows: range, best: Scored) -> dict[str, float]:

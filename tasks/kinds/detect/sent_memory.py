@@ -66,7 +66,7 @@ class SeriesState(BaseModel):
 
 def send_memory(memory: Memory, series: str, detector: SeriesDetector, label: str) -> dict[str, Any]:
     """The state of a series, in the shape of `SeriesState`; `label` names the version of the model."""
-    trained, learned = detector.serving.series.get(series), memory.learned
+    trained, learned = None if detector.starts_anew else detector.serving.series.get(series), memory.learned
     rows = memory.past.tail(learned.rows - (trained.rows if trained else 0))
     scales = {name: asdict(scale) for name, scale in memory.scales.items()}
     warm_up = {"rows": learned.warm_up_rows, "until": learned.until, "scales": scales}

@@ -103,7 +103,7 @@ class SeriesDetector(PanelModel[DetectionSource]):
     def table_layout(self) -> Mapping[str, object]:
         """A table has no file that could name a series, so a column does."""
         own = self.serving.settings.one_series_per_file
-        return {"id_columns": (SERIES,), "one_series_per_file": False} if own else {}
+        return {"id_columns": (SERIES,), "one_series_per_file": False} if own else super().table_layout
 
     def answer_rows(
         self,
@@ -125,6 +125,9 @@ class SeriesDetector(PanelModel[DetectionSource]):
         rows are the `warm-up`, as many as training would take, which give its scales too. What belongs to a warm-up or
         is forgotten has no score.
 
+        Where rows are numbered by their order alone, nothing tells that they follow those of training: each table is
+        the history of series that the detector does not know, unless it comes with a memory, from which it goes on.
+
         `memories` hold what is remembered of series in place of what training left, and are brought up to date.
 
         A series that cannot be judged is appended to `refusals`, without which it is raised, as it is where none is
@@ -136,21 +139,30 @@ class SeriesDetector(PanelModel[DetectionSource]):
         """
         self._refuse_other_rows(rows)
         known = self.recall(rows["series"].unique().to_list()) | (memories or {})
+        rows = follow_on(rows, known) if self.starts_anew else rows
         windows: list[pl.DataFrame] = []
         judge = self._judge() if profiles is None else replace(self._judge(), windows=windows)
         parts = rows.partition_by("series", maintain_order=True)
         answered = list(answer_each(parts, lambda part: judge.answer(part, known.get(part["series"][0])), refusals))
         answers = [one.answers for one in answered]
         if profiles is not None:
-            profiles.append(profile_windows(pl.concat(windows)))
+            profiles.append(profile_windows(pl.concat(windows), are_dated=not self.starts_anew))
         if notes is not None:
             note_answers(notes, answers, {name: memory.past for name, memory in known.items()})
         if memories is not None:
             memories |= {one.answers["series"][0]: one.memory for one in answered}
         return pl.concat(answers)
 
+    @property
+    def starts_anew(self) -> bool:
+        """Whether rows are numbered, not dated: then no number tells that a row follows those seen in training."""
+        return self.serving.settings.counts_rows
+
     def recall(self, series: list[str]) -> dict[str, Memory]:
         """What training left of some series, by their names; those that it does not know are left out."""
+        return {} if self.starts_anew else self._remember(series)
+
+    def _remember(self, series: list[str]) -> dict[str, Memory]:
         recent = self.recent.filter(pl.col("series").is_in(series)).collect()
         return {
             name: Memory(past=past, learned=self.serving.series[name], scales=self.scaler.series[name])
@@ -162,7 +174,7 @@ class SeriesDetector(PanelModel[DetectionSource]):
 
         Raises KeyError for a series that it does not know.
         """
-        memory = self.recall([series])[series]
+        memory = self._remember([series])[series]
         past = memory.past
         streaming = StreamingDetector(
             self.model,
@@ -211,9 +223,16 @@ class SeriesDetector(PanelModel[DetectionSource]):
                 "E-DET-021",
                 f"times are {describe_times(rows.schema['time'])}, expected {describe_times(kind)} as in training.",
                 fix="write the times as in the training rows.",
-                column=self.serving.settings.time_column,
+                column=self.serving.settings.first_time_column,
             )
         refuse_missing_channels("E-DET-022", rows, self.serving.channels)
+
+
+def follow_on(rows: pl.DataFrame, known: Mapping[str, Memory]) -> pl.DataFrame:
+    """Rows that are numbered from 0 in each series, numbered on from the last one that is remembered of it."""
+    ends = {name: 1 + memory.past["time"].to_list()[-1] for name, memory in known.items() if memory.past.height}
+    first = pl.col("series").replace_strict(ends, default=0, return_dtype=pl.Int64) if ends else pl.lit(0, pl.Int64)
+    return rows.with_columns(pl.col("time") + first)
 
 
 def note_answers(notes: Notes, answers: Iterable[pl.DataFrame], past_of: Mapping[str, pl.DataFrame]) -> None:

@@ -5,13 +5,13 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from tasks.panel.source import MAX_COLUMNS, VALUE, ColumnName, ColumnNames, StampedSource
 from tasks.panel.source import PRESETS as SERIES_PRESETS
-from tasks.panel.source import ColumnName, StampedSource
 
 PRESETS = {
     "files": {},
     "sea-temperature": SERIES_PRESETS["sea-temperature"],
-    "nab": {"format": "nab", "id_columns": ("file",), "time_column": "timestamp", "label_column": "anomaly"},
+    "nab": {"format": "nab", "id_columns": ("file",), "time_columns": ("timestamp",), "label_column": "anomaly"},
 }
 
 
@@ -31,8 +31,8 @@ class DetectionSource(StampedSource):
     format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "nab"] = Field(
         "auto", description="How files are read; `auto` goes by the suffix, `nab` is the benchmark's archive."
     )
-    value_columns: tuple[ColumnName, ...] = Field(
-        ("value",), min_length=1, max_length=1024, description="Columns to monitor: the channels."
+    value_columns: ColumnNames = Field(
+        (VALUE,), min_length=1, max_length=MAX_COLUMNS, description="Columns to monitor: the channels."
     )
     label_column: ColumnName | None = Field(
         None,
@@ -44,6 +44,10 @@ class DetectionSource(StampedSource):
     def _labels_wide_tables(self) -> Self:
         if self.channel_column is not None and self.label_column is not None:
             raise ValueError("channel_column cannot be combined with a label column")
+        if self.layout != "table" and self.label_column is not None:
+            raise ValueError(f'layout "{self.layout}" has no place for a label column')
+        if self.layout == "series_per_row" and self.has_times and self.time_columns:
+            raise ValueError('layout "series_per_row" without a frequency has no start; set time_unit = "order"')
         return self
 
     def named_columns(self) -> dict[str, str]:

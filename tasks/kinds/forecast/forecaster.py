@@ -7,7 +7,7 @@ L steps of look-back, H steps of the horizon, C channels, D covariates, O output
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -122,7 +122,7 @@ class SeriesForecaster(PanelModel[SeriesSource]):
         refusals: list[Refusal] | None = None,
         *,
         notes: Notes | None = None,
-        gaps: Literal["cut", "error"] = "cut",
+        gaps: Literal["cut", "error", "span"] | None = None,
         profiles: list[Profile] | None = None,
     ) -> pl.DataFrame:
         """Forecast from canonical rows; columns series, time, step (from 1), channel, forecast, q0.1 and so on.
@@ -137,7 +137,7 @@ class SeriesForecaster(PanelModel[SeriesSource]):
         for another step, E-SER-009 for missing numbers, E-SER-031 for too few numbers to measure a scale, E-SER-032 for
         a swing that is lost in rounding, E-TIME-016 for gaps, if they are an error.
         """
-        refuse_other_rows(rows, self.grid, self.serving.channels, self.serving.settings.time_column)
+        refuse_other_rows(rows, self.grid, self.serving.channels, self.serving.settings.first_time_column)
         num_windows = 1 if profiles is None else count_windows(rows)
         histories = self.histories(rows, refusals, gaps=gaps, num_windows=num_windows)
         tables, windows, noted = [], [], Notes() if notes is None else notes
@@ -149,7 +149,7 @@ class SeriesForecaster(PanelModel[SeriesSource]):
             if profiles is not None:
                 windows.append(tabulate_windows(self.model, part, outputs, self.serving.channels))
         if profiles is not None:
-            profiles.append(profile_windows(pl.concat(windows)))
+            profiles.append(profile_windows(pl.concat(windows), are_dated=not self.serving.settings.counts_rows))
         return pl.concat(tables)
 
     def histories(
@@ -157,24 +157,26 @@ class SeriesForecaster(PanelModel[SeriesSource]):
         rows: pl.DataFrame,
         refusals: list[Refusal] | None = None,
         *,
-        gaps: Literal["cut", "error"] = "cut",
+        gaps: Literal["cut", "error", "span"] | None = None,
         num_windows: int = 1,
     ) -> Iterator[History]:
         """Cut the look-back of each series out of canonical rows, with what is known of the horizon.
 
-        Before it come the steps of as many more windows of the monitor, if no gap interrupts them.
+        Before it come the steps of as many more windows of the monitor, if no gap interrupts them. What is done about
+        gaps is what was done in training, unless it is given.
         """
         learned = [f"value.{name}" for name in self.serving.channels]
         learned += [f"known.{name}" for name in self.serving.covariates]
         parts = rows.select("series", "time", *learned).partition_by("series", maintain_order=True)
-        return answer_each(parts, lambda part: self._history(part, gaps, num_windows), refusals)
+        policy = gaps or self.serving.settings.gaps
+        return answer_each(parts, lambda part: self._history(part, policy, num_windows), refusals)
 
     def _history(self, frame: pl.DataFrame, gaps: str, num_windows: int) -> History:
         shape, series = self.model.shape, frame["series"][0]
         past = frame[: find_end(frame, self.serving.channels)]
         scaler = find_scaler(self.scaler, series, past)
         scaled = scaler.transform(past.with_columns(missing=pl.mean_horizontal(VALUES.is_null())))
-        grid = self.grid.through_end(scaled["time"].tail(shape.look_back))
+        grid = replace(self.grid, spans=gaps == "span").through_end(scaled["time"].tail(shape.look_back))
         refuse_short(past, scaled["time"], grid, shape.look_back, series)
         if gaps == "error":
             refuse_gaps(series, past["time"], grid)

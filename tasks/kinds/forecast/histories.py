@@ -68,8 +68,7 @@ def look_ahead(rows: pl.DataFrame, end: object, grid: TimeGrid, horizon: int) ->
     Raises InputError (E-FOR-002) for a covariate that is not known there.
     """
     series, names = rows["series"][0], rows.select(KNOWN).columns
-    last = grid.positions(pl.Series([end], dtype=grid.dtype))[0]
-    times = grid.times(pl.Series(range(last + 1, last + 1 + horizon), dtype=pl.Int64))
+    times = grid.following(end, horizon)
     future = pl.DataFrame({"time": times}).with_columns(series=pl.lit(series))
     future = future.join(rows.select("time", *names), on="time", how="left", maintain_order="left")
     for name in names:
@@ -121,7 +120,7 @@ def describe_starts(notes: Notes, policy: str) -> list[str]:
     return [note for note, count in counted.items() if count]
 
 
-def refuse_other_rows(rows: pl.DataFrame, grid: TimeGrid, channels: Sequence[str], time_column: str) -> None:
+def refuse_other_rows(rows: pl.DataFrame, grid: TimeGrid, channels: Sequence[str], time_column: str | None) -> None:
     """Raise InputError for times of another kind (E-FOR-003), or if a channel is not there (E-FOR-004)."""
     given = rows.schema["time"]
     if given != grid.dtype:
@@ -195,9 +194,12 @@ def refuse_short(past: pl.DataFrame, used: pl.Series, grid: TimeGrid, look_back:
     goes in other steps than in training, else E-FOR-001.
     """
     num_steps = grid.count_steps(used.tail(look_back))
-    if num_steps >= look_back:
+    # Where windows span holes, rows in another step would look as if they followed one another.
+    if num_steps >= look_back and not grid.spans:
         return
     step = _find_other_step(past, grid)
+    if num_steps >= look_back and step is None:
+        return
     if step is not None:
         raise InputError(
             "E-FOR-005",

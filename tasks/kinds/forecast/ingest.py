@@ -12,7 +12,7 @@ import polars as pl
 
 from tasks.errors import InputError, plural
 from tasks.kinds.forecast.summaries import SeriesRowsSummary
-from tasks.panel.canonical import PARKED_FILE, describe_others, park_rows, write_canonical
+from tasks.panel.canonical import PARKED_FILE, describe_others, make_sheet, park_rows, write_canonical
 from tasks.panel.cells import RowParser
 from tasks.panel.frames import ROWS_FILE, count_missing
 from tasks.panel.ordering import describe_changes, describe_reading, find_duplicates, sort_times
@@ -43,7 +43,7 @@ def write_rows(
     intake, parser = intake or Intake(settings), RowParser(settings)
     num_rows = park_rows(folder / PARKED_FILE, inputs, intake, parser)
     inputs.refuse_changed(digest)
-    sheet = Sheet(path=folder / PARKED_FILE, settings=settings, clock=parser.time_line.clock, files=inputs.files)
+    sheet = make_sheet(folder, inputs, parser)
     summary = SeriesRowsSummary(
         **_arrange(folder, sheet, parser.time_line.zone),
         sentinels=dict(parser.sentinels),
@@ -69,7 +69,7 @@ def write_history(folder: Path, intake: Intake[SeriesSource], inputs: Inputs, *,
     parser = RowParser(settings, channels=channels)
     num_rows = park_rows(folder / PARKED_FILE, inputs, intake, parser)
     inputs.refuse_changed(digest)
-    sheet = Sheet(path=folder / PARKED_FILE, settings=settings, clock=parser.time_line.clock, files=inputs.files)
+    sheet = make_sheet(folder, inputs, parser)
     ordered, unsorted = sort_times(sheet, sheet.times())
     duplicates = find_duplicates(sheet, ordered)
     write_canonical(folder / ROWS_FILE, sheet, ordered, duplicates)
@@ -121,7 +121,7 @@ def _find_grid(sheet: Sheet, times: pl.DataFrame, zone: str | None) -> TimeGrid:
             fix="check id_columns, or add rows.",
         )
     refuse_irregular(sheet, times, grid)
-    return grid
+    return grid.with_opening(typed["time"]) if sheet.settings.gaps == "span" else grid
 
 
 def _describe_gaps(summary: SeriesRowsSummary) -> list[str]:
@@ -132,5 +132,6 @@ def _describe_gaps(summary: SeriesRowsSummary) -> list[str]:
     places += ["..."] if gaps["number"] > MAX_SHOWN_GAPS else []
     return [
         f"{plural(gaps['number'], 'gap')} with {plural(gaps['steps'], 'missing step')} of "
-        f"{summary.grid.frequency}, which no window spans: {', '.join(places)}"
+        f"{summary.grid.frequency}, which {'windows span' if summary.grid.spans else 'no window spans'}: "
+        f"{', '.join(places)}"
     ]

@@ -135,7 +135,7 @@ def cover_series(scaler: Scaler, rows: pl.DataFrame, holdout: ForecastHoldout) -
 
 def find_last_rows(frame: pl.DataFrame, holdout: ForecastHoldout, look_back: int) -> np.ndarray:
     """Positions in a frame where the histories of a holdout end, of the windows that no gap interrupts."""
-    positions, series = holdout.grid.positions(frame["time"]).to_numpy(), frame["series"].rle_id().to_numpy()
+    positions, series = holdout.grid.number_rows(frame).to_numpy(), frame["series"].rle_id().to_numpy()
     last = np.flatnonzero(np.isin(frame["row"].to_numpy(), holdout.origins))
     last = last[(last >= look_back - 1) & (last < frame.height - holdout.horizon)]
     first, end = last - look_back + 1, last + holdout.horizon

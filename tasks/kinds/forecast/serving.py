@@ -43,7 +43,7 @@ class Serving(ServedSource[SeriesSource]):
     def from_dict(cls, fields: dict[str, Any]) -> "Serving":
         """Read what `dataclasses.asdict` made of it."""
         lists = {name: tuple(fields[name]) for name in ("channels", "covariates", "levels")}
-        read: dict[str, Any] = {**fields, **lists, "grid": TimeGrid(**fields["grid"])}
+        read: dict[str, Any] = {**fields, **lists, "grid": TimeGrid.from_dict(fields["grid"])}
         return cls(**read)
 
 

@@ -18,9 +18,11 @@ from pydantic import Field
 
 from rnnmodels.config import Settings
 from tasks.errors import InputError, plural
+from tasks.kinds.forecast.fitting_windows import fit_windows
 from tasks.kinds.forecast.stored_windows import as_segment
 from tasks.kinds.forecast.summaries import ScaledSummary, WindowsSummary
 from tasks.panel.frames import KNOWN, ROWS_FILE, SPLITS, VALUES, read_windows
+from tasks.panel.holes import find_holes
 from tasks.panel.time_grid import TimeGrid
 from tasks.progress import Progress, emit
 from tasks.store.artefacts import Artefact
@@ -76,7 +78,7 @@ def write_shards(folder: Path, *, encoded: Artefact, settings: WindowSettings) -
     tallies = _write_segments(folder, path, settings, grid, ids)
     for split, tally in tallies.items():
         if not tally.windows:
-            raise _too_short(split, tally, settings, fitting=_find_fitting(path, grid, settings))
+            raise _too_short(split, tally, settings, path, grid)
     layout: dict[str, Any] = _describe(tallies, settings) | {
         "channels": found.channels,
         "covariates": found.covariates,
@@ -131,7 +133,7 @@ def _write_segments(
             for name in SPLITS if not writers else ():
                 sink = stack.enter_context(pa.OSFile(str(folder / f"{name}.arrow"), "wb"))
                 writers[name] = stack.enter_context(pa.ipc.new_file(sink, _as_batch(columns, slice(0)).schema))
-            positions = grid.positions(rows["time"]).to_numpy()
+            positions = grid.number_rows(rows).to_numpy()
             for segment in find_segments(rows, positions, settings.look_back):
                 split, num_rows = SPLITS[segment.split], segment.stop - segment.start
                 if _count(tallies[split], num_rows, settings.count_windows(num_rows, split)):
@@ -180,10 +182,10 @@ def _describe(tallies: dict[str, Tally], settings: WindowSettings) -> dict:
 def _find_fitting(path: Path, grid: TimeGrid, settings: WindowSettings) -> WindowSettings | None:
     """Shorter windows of which every split holds one; None where no two steps of it hang together."""
     longest = _measure_longest(path, grid, look_back=0)
-    horizon = min(settings.horizon, max(1, longest["train"] // 3), longest["valid"], longest["test"])
-    look_back = min(settings.look_back, longest["train"] - horizon)
-    if min(horizon, look_back) < 1:
+    found = fit_windows(longest, look_back=settings.look_back, horizon=settings.horizon)
+    if found is None:
         return None
+    look_back, horizon = found
     fitting = settings.model_copy(update={"look_back": look_back, "horizon": horizon})
     within = _measure_longest(path, grid, look_back=look_back)
     return fitting if min(within.values()) >= fitting.num_rows else None
@@ -193,22 +195,25 @@ def _measure_longest(path: Path, grid: TimeGrid, *, look_back: int) -> dict[str,
     """Rows of the longest segment of each split, with the rows that its first window looks back on."""
     longest = dict.fromkeys(SPLITS, 0)
     for rows in read_windows(path):
-        for segment in find_segments(rows, grid.positions(rows["time"]).to_numpy(), look_back):
+        for segment in find_segments(rows, grid.number_rows(rows).to_numpy(), look_back):
             name = SPLITS[segment.split]
             longest[name] = max(longest[name], segment.stop - segment.start)
     return longest
 
 
-def _too_short(split: str, tally: Tally, settings: WindowSettings, *, fitting: WindowSettings | None) -> InputError:
-    lower = ""
+def _too_short(split: str, tally: Tally, settings: WindowSettings, path: Path, grid: TimeGrid) -> InputError:
+    fitting = _find_fitting(path, grid, settings)
+    holes = find_holes(pl.read_parquet(path, columns=["series", "time"]), grid)
+    remedies = [holes.remedy] if holes and (holes.are_regular or fitting is None) else []
     if fitting is not None:
-        lower = f"set shard.look_back = {fitting.look_back} and shard.horizon = {fitting.horizon}, or less; or "
+        remedies.append(f"set shard.look_back = {fitting.look_back} and shard.horizon = {fitting.horizon}, or less")
     context = "" if split == "train" else " (rows looked back on included)"
     return InputError(
         "E-SER-012",
         f"no window fits into the {split} rows: it takes look_back + horizon = {settings.num_rows} rows without a gap, "
-        f"and the longest of {plural(tally.short_segments, 'segment')}{context} has {tally.longest}.",
-        fix=f"{lower}move the cuts of the split, or add rows.",
+        f"and the longest of {plural(tally.short_segments, 'segment')}{context} has {tally.longest}"
+        f"{f'; {holes.said}' if holes else ''}.",
+        fix="; or ".join([*remedies, "move the cuts of the split, or add rows."]),
     )
 
 

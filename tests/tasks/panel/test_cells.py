@@ -134,9 +134,45 @@ def test_a_format_that_does_not_fit_is_told_from_one_that_cannot_be_read(path):
         'E-TIME-002 FILE:2 column "time": got "13/13/2024", expected the format "%d/%m/%Y".\n'
         "Fix: correct the cell, or time_format."
     )
-    assert error_of(path, "01/02/2024 13", time_format="%d/%m/%Y %H").startswith(
-        'E-TIME-018 column "time": cannot be read with time_format "%d/%m/%Y %H" ("Invalid format string'
+    assert error_of(path, "01/02/2024 13", time_format="%d/%m/%Y %M").startswith(
+        'E-TIME-018 column "time": cannot be read with time_format "%d/%m/%Y %M" ("Invalid format string'
     )
+
+
+def test_a_format_may_end_with_the_hour(path):
+    assert instants(path, "01/02/2024 7", "01/02/2024 13", time_format="%d/%m/%Y %H") == [
+        "2024-02-01 07:00:00",
+        "2024-02-01 13:00:00",
+    ]
+
+
+def test_the_end_of_a_day_is_the_beginning_of_the_next(path):
+    assert instants(path, "2024-02-29 23:00", "2024-02-29 24:00", "2024-12-31T24:00:00") == [
+        "2024-02-29 23:00:00",
+        "2024-03-01 00:00:00",
+        "2025-01-01 00:00:00",
+    ]
+    assert error_of(path, "2024-02-29 24:30").startswith('E-TIME-004 FILE:2 column "time": got "2024-02-29 24:30"')
+
+
+SKIPPED_MIDNIGHTS = [("America/Sao_Paulo", "2018-11-04"), ("Asia/Beirut", "2023-03-26"), ("Africa/Cairo", "2024-04-26")]
+
+
+@pytest.mark.parametrize(("zone", "day"), SKIPPED_MIDNIGHTS)
+def test_a_day_begins_with_its_first_instant_where_clocks_skip_midnight(path, zone, day):
+    first = f"{day} 01:00"
+
+    assert instants(path, day, time_zone=zone) == instants(path, first, time_zone=zone)
+    stated = {"time_zone": zone, "time_format": "%d.%m.%Y"}
+    assert instants(path, ".".join(reversed(day.split("-"))), **stated) == instants(path, first, time_zone=zone)
+    assert error_of(path, f"{day} 00:00", time_zone=zone).startswith("E-TIME-009")
+
+
+def test_a_day_begins_with_the_first_of_two_midnights(path):
+    [begins] = instants(path, "2024-11-03", time_zone="America/Havana")
+
+    assert begins == "2024-11-03 04:00:00"
+    assert error_of(path, "2024-11-03 00:00", time_zone="America/Havana").startswith("E-TIME-010")
 
 
 @pytest.mark.parametrize(
@@ -235,7 +271,7 @@ def test_missing_numbers_are_null_and_others_are_exact(path):
     assert rows["value.value"].to_list() == [None, None, None, None, -0.001, 2.5, 7.0]
 
 
-@pytest.mark.parametrize("cell", ["1,5,0", "1.234,5", "1 000", "12 kW", "１"])  # noqa: RUF001
+@pytest.mark.parametrize("cell", ["1,5,0", "1.234,56.7", "10 00", "12 kW", "１"])  # noqa: RUF001
 def test_what_is_no_number_is_refused(path, cell):
     assert error_of(path, "2024-01-01", values=(cell,)) == (
         f'E-SER-001 FILE:2 column "value": got "{cell}", expected a number.\n'
@@ -246,12 +282,59 @@ def test_what_is_no_number_is_refused(path, cell):
 def test_the_setting_that_would_read_a_cell_is_named(path):
     assert error_of(path, "2024-01-01", values=("1,5",)) == (
         'E-SER-001 FILE:2 column "value": got "1,5", expected a number with a decimal point.\n'
-        'Fix: set decimal = "," if it has a decimal comma; if the comma parts thousands, write the number without it.'
+        'Fix: set decimal = "," if it has a decimal comma, or thousands = "," if the comma parts thousands.'
     )
     assert error_of(path, "2024-01-01", values=("yes",)) == (
         'E-SER-001 FILE:2 column "value": got "yes", expected a number.\n'
         'Fix: if it means a missing value, list it: missing_values = ["yes"]; else write a number.'
     )
+
+
+GROUPED = [
+    ("1.234,5", {"decimal": ",", "thousands": "."}, 1234.5),
+    ("-12.345.678", {"decimal": ",", "thousands": "."}, -12345678.0),
+    ("1,234.5", {"thousands": ","}, 1234.5),
+    ("1,234,567", {"thousands": ","}, 1234567.0),
+    ("1 234.5", {"thousands": " "}, 1234.5),
+    ("1\u202f234,5", {"thousands": " ", "decimal": ","}, 1234.5),
+    ("1'234.5", {"thousands": "'"}, 1234.5),
+]
+
+
+@pytest.mark.parametrize(("cell", "stated", "number"), GROUPED)
+def test_marks_between_thousands_are_refused_with_the_settings_that_read_them(path, cell, stated, number):
+    fix = error_of(path, "2024-01-01", values=(cell,), decimal=stated.get("decimal", ".")).partition("Fix: ")[2]
+
+    assert f'thousands = "{stated["thousands"]}"' in fix
+    rows, _ = read(path, "2024-01-01", "2024-01-02", values=(cell, "7"), **stated)
+    assert rows["value.value"].to_list() == [number, 7.0]
+
+
+@pytest.mark.parametrize("cell", ["1,23", "0,123", "1234,567", "1,234,56", ",123"])
+def test_marks_that_part_other_than_three_digits_are_refused(path, cell):
+    assert error_of(path, "2024-01-01", values=(cell,), thousands=",") == (
+        f'E-SER-001 FILE:2 column "value": got "{cell}", expected a number with groups of three digits between its '
+        'marks ",".\nFix: correct it, or thousands and decimal if these are other marks.'
+    )
+
+
+def test_a_point_in_numbers_with_decimal_commas_is_never_dropped(path):
+    fix = error_of(path, "2024-01-01", values=("1.234",), decimal=",").partition("Fix: ")[2]
+
+    assert fix == 'set thousands = "." if the points part thousands, or decimal = "." if the point is decimal.'
+
+
+def test_true_and_false_are_one_and_nothing_in_every_format(tmp_path):
+    (tmp_path / "a.csv").write_text("time,value\n2024-01-01,True\n2024-01-02,false\n2024-01-03,2.5\n")
+    lines = [f'{{"time": "2024-01-0{day}", "value": {cell}}}' for day, cell in ((1, "true"), (2, "false"), (3, "2.5"))]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    times = ["2024-01-01", "2024-01-02"]
+    pl.DataFrame({"time": times, "value": [True, False]}).write_parquet(tmp_path / "a.parquet")
+
+    for name, expected in (("a.csv", [1, 0, 2.5]), ("a.jsonl", [1, 0, 2.5]), ("a.parquet", [1, 0])):
+        source = SeriesSource(path=str(tmp_path / name))
+        rows = pl.concat(read_files(find_inputs(source).files, Intake(source), RowParser(source)))
+        assert rows["value.value"].to_list() == expected
 
 
 @pytest.mark.parametrize("cell", ["inf", "-Infinity", "1e999", "-1e308"])

@@ -88,7 +88,7 @@ def test_a_date_and_a_time_of_day_are_read_from_two_columns_and_written_to_two(t
     write_source_table(tmp_path / "b.csv", to_source_table(rows, source), source)
     again, _ = read(tmp_path, **columns | {"path": str(tmp_path / "b.csv")})
     assert again.equals(rows)
-    with pytest.raises(ValidationError, match="time_format reads both columns"):
+    with pytest.raises(ValidationError, match="time_format reads the cells of all time_columns"):
         SeriesSource(**columns | {"time_format": "%d/%m/%Y"})
 
 

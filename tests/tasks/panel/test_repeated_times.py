@@ -134,9 +134,9 @@ def test_a_time_of_day_in_another_column_is_named_with_the_settings_that_read_it
     error = error_of(path, time_column="Date", time_format="%d/%m/%Y")
 
     assert 'column "Date" holds dates without a time of day, which column "Time" seems to hold' in error.problem
-    assert error.fix == 'set time_of_day_column = "Time" and time_format = "%d/%m/%Y %H:%M:%S".'
-    fixed = {"time_of_day_column": "Time", "time_format": "%d/%m/%Y %H:%M:%S"}
-    assert read(path, time_column="Date", **fixed)[0]["value.value"].to_list() == [hour for *_, hour in rows]
+    assert error.fix == 'set time_columns = ["Date", "Time"] and time_format = "%d/%m/%Y %H:%M:%S".'
+    fixed = {"time_columns": ["Date", "Time"], "time_format": "%d/%m/%Y %H:%M:%S"}
+    assert read(path, **fixed)[0]["value.value"].to_list() == [hour for *_, hour in rows]
     assert error_of(path, time_column="Date", time_format="%d/%m/%Y", duplicates="mean").code == "E-TIME-020"
 
 

@@ -55,14 +55,12 @@ def exact_forecaster(
     steps: Steps, *, missing: str, covariates: tuple[str, ...] = (), **source: object
 ) -> SeriesForecaster:
     """A forecaster without a network whose line goes on from the last two values."""
-    settings = SeriesSource(
-        path="history.csv",
-        value_columns=("value",) if "channel_column" in source else CHANNELS,
-        covariate_columns=covariates,
-        time_unit="step" if steps.clock == "step" else "text",
-        time_zone=steps.zone,
-        **source,
-    )
+    stated = {
+        "value_columns": ("value",) if "channel_column" in source else CHANNELS,
+        "time_unit": "step" if steps.clock == "step" else "text",
+    }
+    stated |= {"covariate_columns": covariates, "time_zone": steps.zone, **source}
+    settings = SeriesSource(path="history.csv", **stated)
     shape = WindowShape(LOOK_BACK, HORIZON, len(CHANNELS), len(covariates))
     model = SequenceForecaster(ForecastArchitecture(hidden_size=1, segment_length=1, decoder="direct"), shape)
     model.recurrent_weight.zero_()

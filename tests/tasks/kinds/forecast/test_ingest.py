@@ -139,15 +139,15 @@ def test_times_of_a_zone_in_parquet_are_instants(tmp_path):
 
 def test_types_that_are_no_time_or_no_number_are_refused(tmp_path):
     pq.write_table(pa.table({"time": [True, False], "value": [1, 2]}), tmp_path / "a.parquet")
-    (tmp_path / "a.jsonl").write_text('{"time": "2024-01-01", "value": true}\n')
+    (tmp_path / "a.jsonl").write_text('{"time": "2024-01-01", "value": [1]}\n')
 
     assert error_of(tmp_path, path=str(tmp_path / "a.parquet")) == (
         'E-PQ-003 IN/a.parquet column "time": got bool, expected timestamps, strings or numbers.\n'
         "Fix: write the column as timestamps, strings or numbers."
     )
     assert error_of(tmp_path, path=str(tmp_path / "a.jsonl")) == (
-        'E-JSON-003 IN/a.jsonl:1 column "value": got a boolean ("true"), expected an integer or a float or a string.\n'
-        "Fix: write an integer or a float or a string."
+        'E-JSON-003 IN/a.jsonl:1 column "value": got an array ("[1]"), expected an integer or a float or a boolean '
+        "or a string.\nFix: write an integer or a float or a boolean or a string."
     )
 
 
@@ -213,7 +213,8 @@ def test_gaps_are_reported_with_their_times_or_refused(tmp_path):
     ]
     assert error_of(tmp_path, path=path, gaps="error") == (
         'E-TIME-016 IN/a.csv:6 column "time": got 2024-01-01T06:00:00 after 2024-01-01T03:00:00 in series "series": '
-        '2 missing steps of 1h.\nFix: fill in the rows, or set gaps = "cut".'
+        '2 missing steps of 1h.\nFix: fill in the rows, or set gaps = "cut", or "span" if rows that follow '
+        "one another are steps."
     )
 
 

@@ -210,7 +210,7 @@ def test_segments_too_short_for_a_window_are_left_out_and_counted(make):
 def test_a_split_in_which_no_window_fits_says_what_is_needed_and_what_is_there(make):
     assert error_of(make, rows_of({"a": wave(80)}, skip={"a": [30]}), window={"look_back": 29, "horizon": 3}) == (
         "E-SER-012 no window fits into the train rows: it takes look_back + horizon = 32 rows without a gap, and the "
-        "longest of 2 segments has 30.\n"
+        "longest of 2 segments has 30; steps of 1h are missing, such as after 1970-01-02T05:00:00 (1 gap).\n"
         "Fix: set shard.look_back = 27 and shard.horizon = 3, or less; or move the cuts of the split, or add rows."
     )
 
