@@ -25,6 +25,7 @@ from flows.place.prefect_api import UNFINISHED, answers, count_task_runs, withou
 from flows.place.settings import PlaceSettings
 from flows.place.status import running_place
 from tasks.errors import ServiceError, quoted
+from tasks.tracking.empty_database import create_empty
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +123,9 @@ def prefect_server() -> Generator[PrefectServer]:
 
 
 def _start_server(settings: PlaceSettings, start_lock: IO[str]) -> OwnProcess:
-    log = prefect_folder() / "server.log"
+    log, database = prefect_folder() / "server.log", prefect_folder() / "prefect.db"
+    if not database.exists():
+        create_empty("prefect", database)
     idle = {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in IDLE_SERVICES}
     with log.open("ab") as output:
         log_start = output.tell()
