@@ -32,8 +32,8 @@ SECTIONS = {
     "Operate": ("up", "status", "down", "tidy", "sync"),
 }
 
-# The libraries make a million objects that stay; with Python's own thresholds (700, 10, 10) going through them again and
-# again takes a third of a short run.
+# The libraries make a million objects that stay. With Python's own thresholds (700, 10, 10) going through them again
+# and again takes a third of a short run.
 RARE_COLLECTIONS = (50_000, 10, 10)
 
 

@@ -91,6 +91,12 @@ def find_inputs(settings: FileSettings) -> Inputs:
     return inputs
 
 
+def is_downloaded(settings: FileSettings) -> bool:
+    """Tell whether a source is fetched from elsewhere at its first use."""
+    built_in = BUILT_IN.get(settings.dataset)
+    return settings.path is None and isinstance(built_in, partial) and built_in.func is _downloaded_file
+
+
 def suffixes_of(name: str) -> tuple[str, str]:
     """Split a name's end into the suffix of its format and that of its compression, both in lower case."""
     stem, suffix = posixpath.splitext(name.lower())
