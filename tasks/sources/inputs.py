@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from rnnmodels.durable import sha256_of_file
-from tasks.errors import InputError, IntegrityError, ResourceError, quoted
+from tasks.errors import InputError, IntegrityError, ResourceError, did_you_mean, quoted
 from tasks.sources.settings import GIB, FileSettings
 from tasks.store import artefacts, fingerprint
 
@@ -34,6 +34,8 @@ SHORT_SUFFIXES = {
     ".txz": (".tar", ".xz"),
     ".tzst": (".tar", ".zst"),
 }
+
+MAX_NEIGHBOURS = 1_000  # names among which the one that was meant is looked for
 
 IMDB_URL = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
 IMDB_SHA256 = "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe"
@@ -173,7 +175,9 @@ def _located(location: str, settings: FileSettings) -> Iterator[InputFile]:
     elif glob.has_magic(location):
         yield from _matches(path, settings)
     elif not path.exists():
-        raise InputError("E-SRC-001", "does not exist.", fix="check the path.", file=location)
+        neighbours = itertools.islice((other.name for other in path.parent.glob("*")), MAX_NEIGHBOURS)
+        fix = f"check the path{did_you_mean(path.name, neighbours)}"
+        raise InputError("E-SRC-001", "does not exist.", fix=fix, file=location)
 
 
 def _documents_below(folder: Path, root: Path, settings: FileSettings) -> Iterator[InputFile]:
