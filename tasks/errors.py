@@ -33,13 +33,15 @@ class RnnflowError(Exception):
     ) -> None:
         self.code, self.problem, self.fix = code, problem, fix
         self.file, self.row, self.column = file, row, column
+        self.line: str | None = None  # the line of the file as it was read, where it helps
         super().__init__(f"{code} {self.place}{problem}\nFix: {fix}")
 
     def fields(self) -> dict[str, str | int | None]:
         """What it was made of, as JSON values."""
         file = None if self.file is None else str(self.file)
         said = {"code": self.code, "problem": self.problem, "fix": self.fix}
-        return said | {"file": file, "row": self.row, "column": self.column}
+        shown = {} if self.line is None else {"line": self.line}
+        return said | {"file": file, "row": self.row, "column": self.column} | shown
 
     @property
     def place(self) -> str:

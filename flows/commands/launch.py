@@ -154,9 +154,7 @@ def launch_prediction(
         stack.enter_context(stopping_on_sigterm())
         stack.enter_context(logging_run("predict", console, verbose=debug))
         from tasks.prediction.dispatch import predict_file
-        from tasks.prediction.job import refuse_unusable
 
-        refuse_unusable(input_path, output_path)
         if settings:  # the kinds of recipes take a second to import
             from flows.recipes.changed_source import change_source
 

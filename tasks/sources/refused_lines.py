@@ -17,19 +17,16 @@ OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
 def with_line(error: InputError, settings: FileSettings) -> InputError:
-    """The same error with the line that it names, cut around the fault; others are returned as they are."""
+    """Give an error the line that it is about, cut around the fault; errors about other things stay as they are."""
     path = Path(str(error.file))
-    if not SHOWN.fullmatch(error.code) or error.row is None or not path.is_file():
-        return error
-    line = _read_line(path, error.row, settings.encoding)
-    if line is None:
-        return error
-    problem = f"{error.problem.removesuffix('.')}: {quoted(_around(line, error.problem))}."
-    return type(error)(error.code, problem, fix=error.fix, file=error.file, row=error.row, column=error.column)
+    if SHOWN.fullmatch(error.code) and error.row is not None and path.is_file():
+        line = _read_line(path, error.row, settings.encoding)
+        error.line = None if line is None else quoted(_around(line, error.problem))
+    return error
 
 
 def _read_line(path: Path, row: int, encoding: str) -> str | None:
-    """A physical line of a file, without its end; None where bytes of the encoding are no lines."""
+    """A physical line of a file, without its end; None in an encoding whose line ends are other bytes."""
     if "\n".encode(encoding) != b"\n":
         return None
     with OPENERS.get(path.suffix.lower(), open)(path, "rb") as stream:
@@ -38,7 +35,7 @@ def _read_line(path: Path, row: int, encoding: str) -> str | None:
 
 
 def _around(line: str, problem: str) -> str:
-    """The part of a long line in which a problem names a character, or bytes that are no text were escaped."""
+    """The part of a long line in which a problem names a character, or where bytes had to be escaped."""
     named = POSITION.search(problem)
     escaped = line.find("\\x") if "got bytes" in problem else 0
     position = int(named[1]) if named else max(escaped, 0)
