@@ -11,6 +11,7 @@ from pydantic import Field
 
 from flows.gpu_pool import FitOrder, fit_all
 from flows.lifecycle import LIFECYCLE
+from flows.recipes.first_look import refuse_unreadable
 from flows.train import prepare, score_all
 from tasks.baseline import fit_baselines
 from tasks.contract.contest import Scored
@@ -55,6 +56,7 @@ def backtest(
         resume: Continue interrupted fits.
         refresh: Compute every stage again.
     """
+    refuse_unreadable(recipe)
     run = dashboard.run_context(recipe.name)
     resume = resume or dashboard.is_retry()
     with artefacts.refreshing(refresh), listening(dashboard.progress_bars()):

@@ -9,6 +9,8 @@
 The number is the exit status of the command line.
 """
 
+import difflib
+from collections.abc import Iterable
 from pathlib import Path
 
 MAX_QUOTED = 80
@@ -31,13 +33,15 @@ class RnnflowError(Exception):
     ) -> None:
         self.code, self.problem, self.fix = code, problem, fix
         self.file, self.row, self.column = file, row, column
+        self.line: str | None = None  # the line of the file as it was read, where it helps
         super().__init__(f"{code} {self.place}{problem}\nFix: {fix}")
 
     def fields(self) -> dict[str, str | int | None]:
         """What it was made of, as JSON values."""
         file = None if self.file is None else str(self.file)
         said = {"code": self.code, "problem": self.problem, "fix": self.fix}
-        return said | {"file": file, "row": self.row, "column": self.column}
+        shown = {} if self.line is None else {"line": self.line}
+        return said | {"file": file, "row": self.row, "column": self.column} | shown
 
     @property
     def place(self) -> str:
@@ -82,6 +86,19 @@ def printable(text: str) -> str:
 def plural(number: int, noun: str) -> str:
     """Show how many there are of something whose plural ends in s."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def nearest(wrong: str, known: Iterable[str]) -> str | None:
+    """The known name that a wrong one is most likely a slip of, whatever its case; None if none is near."""
+    by_folded = {name.strip().casefold(): name for name in known}
+    found = difflib.get_close_matches(wrong.strip().casefold(), by_folded, n=1)
+    return by_folded[found[0]] if found else None
+
+
+def did_you_mean(wrong: str, known: Iterable[str]) -> str:
+    """The end of a remedy: a question that names the nearest of some names, or a full stop."""
+    name = nearest(wrong, known)
+    return "." if name is None else f"; did you mean {quoted(name)}?"
 
 
 def quoted(value: object) -> str:

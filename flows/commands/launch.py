@@ -2,9 +2,11 @@
 
 import contextlib
 import dataclasses
+import importlib
 import logging
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 
 
 logger = logging.getLogger(__name__)
+
+# In the order in which stages wait for them.
+NEEDED_LATER = ("sklearn.linear_model", "torch", "torch._dynamo", "matplotlib.figure")
 
 Result = TypeVar("Result")
 
@@ -91,29 +96,42 @@ def launch_backtest(order: Order, cutoffs: int) -> "Backtest":
 def _launch(order: Order, load: "Callable[[], Flow[..., Result]]", notes: list[str], **parameters: object) -> Result:
     """Run a flow on the order's recipe; to `notes` is added which of its values have no effect.
 
-    The flow is loaded while the server starts.
+    What can be known to be wrong is told first; the flow is loaded while the server starts.
     """
+    from flows.recipes.first_look import refuse_unreadable
+    from flows.recipes.recipe import build_recipe
+
     path = locate_recipe(order.recipe)
-    table = read_table(path)
+    recipe = build_recipe(path, read_table(path), settings=order.settings, from_file=order.from_file, notes=notes)
+    refuse_unreadable(recipe)
     console = Console(stderr=True)
     with contextlib.ExitStack() as stack:
         stack.enter_context(stopping_on_sigterm())
         stack.enter_context(logging_run(path.stem, console, verbose=order.debug))
         with console.status("Starting the Prefect server"):
             server = stack.enter_context(prefect_server())
+            for note in notes:
+                logger.warning("%s", note)
             # Imported while the server starts; these import Prefect, which reads its settings at once.
-            from flows.recipes.recipe import build_recipe
             from flows.tidy import tidy_up
 
             main_flow = load()
-            recipe = build_recipe(path, table, settings=order.settings, from_file=order.from_file, notes=notes)
-            for note in notes:
-                logger.warning("%s", note)
+            _import_ahead(server)
             server.wait_until_ready()
             tidy_up()
         console.print(f"Watch this run at {server.dashboard}", style="dim", markup=False)
         with _flow_of(server, main_flow) as flow, showing_progress(console):
             return flow(recipe, resume=order.resume, refresh=order.refresh, **parameters)
+
+
+def _import_ahead(server: PrefectServer) -> None:
+    """Import what stages will need, for as long as the server starts and leaves a processor idle."""
+    from tasks.tracking.mlflow_client import load_mlflow
+
+    for load in (load_mlflow, *(partial(importlib.import_module, name) for name in NEEDED_LATER)):
+        if server.is_ready():
+            return
+        load()
 
 
 def launch_prediction(

@@ -12,7 +12,7 @@ from tasks.discovery.files import find
 from tasks.discovery.seen import Seen, look
 from tasks.errors import InputError, quoted
 from tasks.kinds import DEFAULT, all_kinds
-from tasks.sources.inputs import suffixes_of
+from tasks.sources.input_files import suffixes_of
 from tasks.sources.settings import GIB
 from tasks.store import artefacts
 

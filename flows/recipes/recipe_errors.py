@@ -1,6 +1,5 @@
 """Words for a recipe that does not fit: which key, what it holds, what it may hold."""
 
-import difflib
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from flows.recipes.recipe_file import line_of, suggestion
-from tasks.errors import InputError, quoted
+from tasks.errors import InputError, nearest, quoted
 
 NAME_RULE = "1 to 64 letters, digits, dots, underscores or hyphens, the first a letter or digit"
 
@@ -95,9 +94,9 @@ def _parts_of(problem: ErrorDetails) -> tuple[str, str]:
 
 def _fix_of_unknown(keys: tuple[str, ...], known: list[str]) -> str:
     *section, wrong = keys
-    nearest = difflib.get_close_matches(wrong, known, n=1)
-    if nearest:
-        return f'write "{".".join([*section, nearest[0]])}".'
+    near = nearest(wrong, known)
+    if near is not None:
+        return f'write "{".".join([*section, near])}".'
     return f"remove it; {'.'.join(section) or 'a recipe'} takes {', '.join(known)}."
 
 

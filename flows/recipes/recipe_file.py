@@ -3,7 +3,6 @@
 Needs the standard library only, so that a mistyped name is reported before anything heavy is imported.
 """
 
-import difflib
 import glob
 import itertools
 import re
@@ -13,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from tasks.errors import InputError, quoted
+from tasks.errors import InputError, did_you_mean, nearest, quoted
 
 SHIPPED = Path(__file__).parent
 MAX_BYTES = 1_000_000
@@ -51,7 +50,8 @@ def locate_recipe(recipe: str) -> Path:
     if path.is_file():
         return path
     if path.suffix == ".toml" or len(path.parts) > 1:
-        raise InputError("E-CFG-001", "is not a file.", fix="check the path of the recipe.", file=path)
+        found = did_you_mean(path.name, (other.name for other in path.parent.glob("*.toml")))
+        raise InputError("E-CFG-001", "is not a file.", fix=f"check the path of the recipe{found}", file=path)
     raise InputError(
         "E-CFG-001",
         f"no recipe is named {quoted(recipe)}.",
@@ -135,8 +135,8 @@ def line_of(path: Path, keys: tuple[str, ...]) -> int | None:
 def suggestion(wrong: str, known: Iterable[str], otherwise: str) -> str:
     """Name the known word nearest to a wrong one, else list what is known."""
     names = list(known)
-    nearest = difflib.get_close_matches(wrong, names, n=1)
-    return f'write "{nearest[0]}"' if nearest else f"{otherwise} {', '.join(names)}"
+    near = nearest(wrong, names)
+    return f"{otherwise} {', '.join(names)}" if near is None else f'write "{near}"'
 
 
 def _chosen(present: object, value: object) -> object:

@@ -12,7 +12,8 @@ from flows.recipes.written_recipe import write_recipe
 from tasks.contract.recipe import Recipe
 from tasks.discovery.files import MIB
 from tasks.kinds import find_kind
-from tasks.sources.inputs import find_inputs, suffixes_of
+from tasks.sources.input_files import suffixes_of
+from tasks.sources.inputs import find_inputs
 
 WHOLE_BYTES, HEAD_BYTES = 4 * MIB, MIB
 SHOWN_ROWS = 5

@@ -20,6 +20,7 @@ from tasks.promotion.scoring import Holdout, Scores
 from tasks.promotion.settings import GateSettings
 from tasks.registry.packaging import Packaging
 from tasks.registry.registered_model import RegisteredModel
+from tasks.sources.first_rows import RowCheck
 from tasks.sources.inputs import Inputs
 from tasks.statistics.intervals import Interval
 from tasks.store.artefacts import Artefact
@@ -43,6 +44,9 @@ class IngestModule(Protocol[SettingsT_contra]):
 
     def write_rows(self, folder: Path, *, settings: SettingsT_contra, inputs: Inputs, digest: str) -> Summary:
         """Read every input into `rows.parquet`."""
+
+    def row_check(self, settings: SettingsT_contra) -> RowCheck:
+        """What makes checked rows of a batch of raw ones, for a look at the first before anything is started."""
 
 
 class SplitModule(Protocol[SettingsT_contra]):

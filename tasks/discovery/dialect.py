@@ -13,8 +13,7 @@ from itertools import pairwise
 
 from tasks.discovery.draft import Choice, Question, Setting
 from tasks.errors import InputError, printable, quoted
-from tasks.sources.decoding import BYTE_ORDER_MARKS
-from tasks.sources.encodings import SAMPLE_BYTES, WESTERN, propose_encodings
+from tasks.sources.encodings import BYTE_ORDER_MARKS, SAMPLE_BYTES, WESTERN, propose_encodings
 
 DELIMITERS = (",", ";", "\t", "|")
 NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}

@@ -12,8 +12,8 @@ from itertools import islice
 from pathlib import Path
 
 from tasks.errors import InputError, quoted
-from tasks.sources.decoding import DECOMPRESSORS, parsing
-from tasks.sources.inputs import COMPRESSIONS, SHORT_SUFFIXES, is_hidden, suffixes_of
+from tasks.sources.decompression import DECOMPRESSORS, parsing
+from tasks.sources.input_files import COMPRESSIONS, SHORT_SUFFIXES, is_hidden, suffixes_of
 
 MIB = 2**20
 # A table up to this size is looked at as a whole, of a larger one its beginning.

@@ -18,7 +18,7 @@ from tasks.discovery.draft import Choice, Question, Setting
 from tasks.discovery.files import Found
 from tasks.discovery.naming import name_columns
 from tasks.errors import InputError, printable
-from tasks.sources.inputs import suffixes_of
+from tasks.sources.input_files import suffixes_of
 
 MAX_ROWS = 200_000
 BY_SUFFIX = {".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".csv": "csv", ".ts": "ts"}

@@ -32,13 +32,19 @@ def write_division(
     """Divide rows of which equal ones stay on one side: `split` for whatever can tell whether two rows are equal.
 
     Fills the artefact's folder: one file per split, and `dropped.parquet` with the reason for each missing row.
-    Raises InputError: E-DATA-002 to -004.
+    Raises InputError: E-DATA-001 to -004.
     """
     frame = pl.scan_parquet(rows.file(ROWS_FILE))
     kept = None if held is None else follow_source(frame, held, rows.rows, content)
     frame = frame if kept is None else put_first(kept, frame, content)
     new_labels = () if kept is None else kept.changes.new_labels
     assigned, dropped = divide(frame, settings, content, cluster, new_labels)
+    if assigned.is_empty():
+        raise InputError(
+            "E-DATA-001",
+            f"no rows are left: {'; '.join(describe_dropped(dropped, rows.rows))}.",
+            fix="give equal rows one label, or check which columns are read.",
+        )
     divided = write_parts(folder, frame, assigned, dropped, kept)
     warnings = [*Summary.of(rows).warnings, *describe_division(folder, dropped, rows.rows, kept)]
     return divided.model_copy(update={"warnings": warnings})

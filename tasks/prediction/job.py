@@ -97,6 +97,16 @@ def refuse_unwritable(output: Path) -> None:
         raise InputError("E-OUT-002", "is in a folder that does not exist.", fix="create the folder.", file=output)
 
 
+def refuse_unusable(source: Path, output: Path) -> None:
+    """Refuse files that cannot be what they are to be, before a model is looked for, which takes seconds.
+
+    Raises InputError (E-OUT-002, E-SRC-001, E-SRC-006).
+    """
+    if not source.exists():
+        find_inputs(FileSettings(path=str(source), format="csv"))
+    refuse_unwritable(output)
+
+
 def check_job(model: str, target: Target, *, columns: Columns, source: Mapping[str, object], code: str) -> Job:
     """Refuse what cannot be read or written, and say what is asked; `code` names the module that answers.
 

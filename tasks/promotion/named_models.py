@@ -5,12 +5,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from tasks.errors import InputError, quoted
+from tasks.errors import InputError, did_you_mean, quoted
 from tasks.promotion import identities, ledger, ownership
 from tasks.promotion.ledger import Entry
 from tasks.registry.identity import CHAMPION, ROLES, Identity
 from tasks.registry.registered_model import FILES, RegisteredModel, check_file, checked_model, localize
-from tasks.registry.registrations import find_version, read_versions
+from tasks.registry.registrations import find_version, list_registered, read_versions
 from tasks.registry.served_parts import SERVING
 from tasks.tracking import mlflow_client
 from tasks.tracking.mlflow_client import check_name
@@ -56,14 +56,23 @@ def resolve_model(text: str) -> RegisteredModel:
     (E-REG-007) if the champion is no longer registered; ServiceError (E-LED-004, E-LED-005) if another ledger decides.
     """
     reference = _decided(parse_reference(text))
-    version = None if mlflow_client.is_absent() else find_version(**asdict(reference))
+    # Told without MLflow, whose import takes seconds.
+    is_known = not mlflow_client.is_own_store() or reference.name in list_registered()
+    version = find_version(**asdict(reference)) if is_known else None
     if version is None:
-        raise InputError(
-            "E-REG-001",
-            f"model {quoted(reference)} is not registered in {quoted(mlflow_client.store_name())}.",
-            fix="`rnnflow runs` lists what was registered.",
-        )
+        raise _unregistered(reference)
     return checked_model(localize(version), version.tags.get(FILES, ""))
+
+
+def _unregistered(reference: ModelReference) -> InputError:
+    known = list_registered()
+    if reference.name in known:
+        versions = ", ".join(sorted(read_versions(reference.name), key=int)) or "none"
+        fix = f"choose among the versions of {reference.name}: {versions}."
+    else:
+        fix = f"`rnnflow runs` lists what was registered{did_you_mean(reference.name, known)}"
+    problem = f"model {quoted(reference)} is not registered in {quoted(mlflow_client.store_name())}."
+    return InputError("E-REG-001", problem, fix=fix)
 
 
 def resolve_whole_model(text: str) -> RegisteredModel:

@@ -80,12 +80,15 @@ def find_version(name: str, *, alias: str = "", version: str = "") -> "ModelVers
 
 
 def list_registered() -> list[str]:
-    """Names of all registered models.
+    """Names of all registered models; for the project's own store this needs no MLflow.
 
     Raises ServiceError (E-SVC-004).
     """
     if mlflow_client.is_absent():
         return []
+    if mlflow_client.is_own_store():
+        with _own_database() as database:
+            return sorted(name for (name,) in database.execute("SELECT name FROM registered_models"))
     with mlflow_client.answering():
         return sorted(model.name for model in mlflow_client.connect().search_registered_models())
 
@@ -133,6 +136,11 @@ def _own_database_holds(name: str, who: Identity) -> bool:
         "SELECT count(*) FROM model_versions JOIN model_version_tags USING (name, version) "
         "WHERE name = ? AND version = ? AND key = ? AND value = ? AND current_stage != 'Deleted_Internal'"
     )
-    with contextlib.closing(sqlite3.connect(f"file:{mlflow_client.mlruns() / DATABASE}?mode=ro", uri=True)) as database:
+    with _own_database() as database:
         [found] = database.execute(query, (name, int(who.version), CONTENT, who.content)).fetchone()
     return bool(found)
+
+
+def _own_database() -> contextlib.closing[sqlite3.Connection]:
+    address = f"file:{mlflow_client.mlruns() / DATABASE}?mode=ro"
+    return contextlib.closing(sqlite3.connect(address, uri=True))

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from tasks.errors import InputError, ResourceError, plural, quoted
+from tasks.errors import InputError, ResourceError, did_you_mean, plural, quoted
 from tasks.sources.input_files import InputFile, Inputs, formats_of, is_document, is_hidden, readable, suffixes_of
 from tasks.sources.settings import GIB, FileSettings
 from tasks.store import artefacts
+
+MAX_NEIGHBOURS = 1_000  # names among which the one that was meant is looked for
 
 IMDB_URL = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
 IMDB_SHA256 = "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe"
@@ -33,6 +35,12 @@ def find_inputs(settings: FileSettings) -> Inputs:
     if not inputs.files:
         raise _nothing_found(location, inputs.ignored, settings)
     return inputs
+
+
+def is_downloaded(settings: FileSettings) -> bool:
+    """Tell whether a source is fetched from elsewhere at its first use."""
+    built_in = BUILT_IN.get(settings.dataset)
+    return settings.path is None and isinstance(built_in, partial) and built_in.func is _downloaded_file
 
 
 def _opened(file: InputFile, settings: FileSettings, *, is_only_file: bool) -> list[InputFile]:
@@ -101,7 +109,9 @@ def _located(location: str, settings: FileSettings) -> Iterator[InputFile]:
     elif glob.has_magic(location):
         yield from _matches(path, settings)
     elif not path.exists():
-        raise InputError("E-SRC-001", "does not exist.", fix="check the path.", file=location)
+        neighbours = itertools.islice((other.name for other in path.parent.glob("*")), MAX_NEIGHBOURS)
+        fix = f"check the path{did_you_mean(path.name, neighbours)}"
+        raise InputError("E-SRC-001", "does not exist.", fix=fix, file=location)
 
 
 def _documents_below(folder: Path, root: Path, settings: FileSettings) -> Iterator[InputFile]:

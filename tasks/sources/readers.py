@@ -15,6 +15,7 @@ from tasks.sources.reading_jsonl import read_jsonl
 from tasks.sources.reading_nab import read_nab
 from tasks.sources.reading_parquet import read_parquet
 from tasks.sources.reading_ts import read_ts
+from tasks.sources.refused_lines import with_line
 from tasks.sources.row_checks import settle_cells
 
 TABLE_READERS: dict[str, Callable[[InputFile, Intake], Iterator[pl.DataFrame]]] = {
@@ -48,7 +49,7 @@ def read_files(
             for frame in frames():
                 yield check(frame, intake)
         except InputError as error:
-            intake.reject_file(error)
+            intake.reject_file(with_line(error, intake.settings))
 
 
 def _frames_by_file(files: Sequence[InputFile], intake: Intake) -> Iterator[Callable[[], Iterator[pl.DataFrame]]]:

@@ -6,7 +6,7 @@ from functools import partial
 
 import polars as pl
 
-from tasks.errors import InputError, quoted
+from tasks.errors import InputError, did_you_mean, quoted
 from tasks.sources.intake import Intake
 from tasks.sources.label_names import label_name, look_of, plain_label
 from tasks.sources.settings import FileSettings, LabelledSource
@@ -33,7 +33,8 @@ TRUTH_AS_NUMBER = {"true": "1", "True": "1", "TRUE": "1", "false": "0", "False":
 class Check:
     """A fault a row can have: where `bad` holds, the row is refused with this code, problem and remedy.
 
-    `column` is the role of the column to name; `{value}` in problem and remedy stands for its cell.
+    `column` is the role of the column to name; `{value}` in problem and remedy stands for its cell, of which the
+    remedy names the nearest of the `known` values.
     """
 
     code: str
@@ -41,6 +42,7 @@ class Check:
     bad: pl.Expr
     problem: str
     fix: str
+    known: Sequence[str] = ()
 
 
 def label_checks(settings: LabelledSource) -> list[Check]:
@@ -56,6 +58,7 @@ def label_checks(settings: LabelledSource) -> list[Check]:
             ~split.is_in([*SPLIT_NAMES.values()]) if settings.split_column else pl.lit(False),
             f"got {{value}}, expected one of {', '.join(SPLIT_NAMES)}.",
             "write one of these names.",
+            known=tuple(SPLIT_NAMES),
         ),
         Check(
             "E-DATA-021",
@@ -92,6 +95,7 @@ def label_checks(settings: LabelledSource) -> list[Check]:
             ~is_listed if settings.labels else pl.lit(False),
             f"got {{value}}, expected one of {', '.join(settings.labels)}.",
             "correct the label, or add it to `labels`.",
+            known=tuple(settings.labels),
         ),
     ]
 
@@ -191,10 +195,11 @@ def holds_nul(cell: pl.Expr) -> pl.Expr:
 
 def _error(check: Check, row: dict, settings: FileSettings) -> InputError:
     value = "null" if row[check.column] is None else quoted(row[check.column])
+    fix = check.fix.replace("{value}", value)
     return InputError(
         check.code,
         check.problem.replace("{value}", value),
-        fix=check.fix.replace("{value}", value),
+        fix=fix if not check.known else fix.removesuffix(".") + did_you_mean(str(row[check.column]), check.known),
         file=row["file"],
         row=row["line"],
         column=row.get(OF_COLUMN)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 from tasks.store.locks import sole_holder
+from tasks.tracking.empty_database import create_empty
 
 DATABASE = "mlflow.db"
 ARTIFACT_SCHEME = "mlflow-artifacts"
@@ -25,6 +26,7 @@ def create_store(folder: Path, open_store: Callable[[str], object]) -> None:
             return
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir()
+        create_empty("mlflow", draft / DATABASE)
         with _location_free_artifacts():
             open_store(f"sqlite:///{draft / DATABASE}")
         (draft / DATABASE).rename(database)

@@ -15,6 +15,7 @@ from tasks.errors import InputError, ResourceError, quoted
 from tasks.kinds.classify.source import SourceSettings
 from tasks.labelled.summaries import LabelledRowsSummary
 from tasks.progress import Progress, emit
+from tasks.sources.first_rows import RowCheck
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
 from tasks.sources.readers import read_files
@@ -110,6 +111,11 @@ def row_checks(settings: SourceSettings) -> list[Check]:
         ),
         *label_checks(settings),
     ]
+
+
+def row_check(settings: SourceSettings) -> RowCheck:  # noqa: ARG001 (others parse by their settings)
+    """What makes checked rows of raw ones."""
+    return check_rows
 
 
 def check_rows(raw: pl.DataFrame, intake: Intake[SourceSettings]) -> pl.DataFrame:

@@ -24,6 +24,7 @@ from tasks.panel.ordering import describe_reading, find_duplicates, sort_times
 from tasks.panel.policies import Sheet
 from tasks.panel.unfolding import read_rows
 from tasks.progress import Progress, emit
+from tasks.sources.first_rows import RowCheck
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
 from tasks.sources.row_checks import Check, count_names, label_checks, renamed_label, with_label_and_split
@@ -60,6 +61,11 @@ class LabelledRowParser(RowParser):
     def checks(self) -> list[Check]:
         """List what a row must be, in the order in which the checks speak."""
         return [*super().checks(), *label_checks(self._labels)]
+
+
+def row_check(settings: SequenceSource) -> RowCheck:
+    """What makes checked rows of raw ones."""
+    return LabelledRowParser(settings.with_preset())
 
 
 def write_rows(folder: Path, *, settings: SequenceSource, inputs: Inputs, digest: str) -> StepsSummary:

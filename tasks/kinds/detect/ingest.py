@@ -20,6 +20,7 @@ from tasks.panel.frames import ROWS_FILE, count_missing
 from tasks.panel.ordering import NO_DUPLICATES, Unsorted, describe_reading, find_duplicates, sort_times
 from tasks.panel.policies import Sheet
 from tasks.progress import Progress, emit
+from tasks.sources.first_rows import RowCheck
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
 from tasks.sources.row_checks import Check
@@ -59,6 +60,11 @@ class LabelledRowParser(RowParser):
 def parse_label() -> pl.Expr:
     """The column `label` as 1 (anomalous), 0 (ordinary) or null (unknown), UInt8."""
     return pl.col("label").replace_strict({**LABELS, **UNKNOWN}, default=None, return_dtype=pl.UInt8)
+
+
+def row_check(settings: DetectionSource) -> RowCheck:
+    """What makes checked rows of raw ones."""
+    return LabelledRowParser(settings.with_preset())
 
 
 def write_rows(

@@ -25,10 +25,16 @@ from tasks.panel.policies import (
 from tasks.panel.source import SeriesSource
 from tasks.panel.time_grid import DTYPES, FOLLOWS_IN_SERIES, TimeGrid, infer_grid
 from tasks.progress import Progress, emit
+from tasks.sources.first_rows import RowCheck
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
 
 MAX_SHOWN_GAPS = 3
+
+
+def row_check(settings: SeriesSource) -> RowCheck:
+    """What makes checked rows of raw ones."""
+    return RowParser(settings.with_preset())
 
 
 def write_rows(

@@ -229,6 +229,13 @@ def test_a_test_label_that_training_never_sees_is_an_error():
     )
 
 
+def test_rows_that_all_contradict_one_another_are_an_error_that_says_so():
+    rows = make_rows(40).with_columns(text=pl.lit("the same"))
+
+    with pytest.raises(InputError, match="E-DATA-001 no rows are left: dropped 40 of 40 rows"):
+        split.fn(CLASSIFY, ingested(rows), DEFAULTS)
+
+
 def test_one_label_is_not_a_choice():
     with pytest.raises(InputError, match='E-DATA-002 column "label": the training rows have only the label "same"'):
         split.fn(CLASSIFY, ingested(make_rows().with_columns(label=pl.lit("same"))), SplitSettings())
