@@ -56,6 +56,8 @@ def describe_classes(label: Column, *, is_asked: bool = False) -> Iterator[Setti
     shown = ", ".join(f"{quoted(name)} {count:,}" for name, count in counts.most_common(SHOWN))
     more = ", ..." if len(counts) > SHOWN else ""
     yield Setting(key="", value=None, why=f"{len(counts)} classes: {shown}{more}")
+    if label.is_number and any("." in name for name in counts):
+        yield Setting(key="source.labels", value={name: name.partition(".")[0] for name in sorted(counts)})
     looks: dict[str, list[str]] = {}
     for name in counts:
         looks.setdefault(look_of(name), []).append(name)

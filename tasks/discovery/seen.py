@@ -19,6 +19,7 @@ from tasks.discovery.files import Found
 from tasks.discovery.naming import name_columns
 from tasks.errors import InputError, printable
 from tasks.sources.input_files import suffixes_of
+from tasks.sources.intake import named
 
 MAX_ROWS = 200_000
 BY_SUFFIX = {".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".csv": "csv", ".ts": "ts"}
@@ -127,7 +128,7 @@ def _table(
     delimiter: str,
     given: Mapping[str, object],
 ) -> Seen:
-    raw = [column for column in frame.iter_columns() if column.name]
+    raw = list(frame.iter_columns())
     notation, written = find_notation(raw, delimiter=delimiter)
     if "source.decimal" in given or "source.thousands" in given:
         notation = Notation(str(given.get("source.decimal", ".")), str(given.get("source.thousands", "")))
@@ -236,7 +237,7 @@ def _unique(names: Sequence[str]) -> list[str]:
     """Names for a frame: a repeated one is made different, so that it is never proposed; unnamed columns count on."""
     seen: dict[str, int] = {}
     unique = []
-    for name in names:
+    for name in named(names):
         seen[name] = seen.get(name, 0) + 1
         unique.append(name if seen[name] == 1 else f"{name}\0{seen[name]}")
     return unique

@@ -139,7 +139,7 @@ def _is_counter(column: Column) -> bool:
     if (
         not column.is_whole
         or column.numbers.null_count()
-        or not (column.name == "" or is_named(column.name, STEPS | IDS | TIMES))
+        or not is_named(column.name, STEPS | IDS | TIMES | {"column"})
     ):
         return False
     return column.cells.len() > 2 and bool((column.numbers.diff().drop_nulls() == 1).all())  # noqa: PLR2004
@@ -190,7 +190,7 @@ def value_settings(
                 Choice(settings={"source.covariate_columns": None}, means="not used"),
             ),
         )
-    for reason, group in itertools.groupby(sorted(left, key=left.__getitem__), key=left.__getitem__):
+    for reason, group in () if is_wide else itertools.groupby(sorted(left, key=left.__getitem__), key=left.__getitem__):
         yield Setting(key="", value=None, why=f"left out, {reason}: {', '.join(group)}")
 
 

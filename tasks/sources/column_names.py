@@ -9,7 +9,7 @@ from tasks.errors import InputError
 from tasks.sources.decoding import Lines, open_text
 from tasks.sources.decompression import parsing
 from tasks.sources.input_files import InputFile
-from tasks.sources.intake import Intake
+from tasks.sources.intake import Intake, named
 from tasks.sources.reading_csv import read_records
 
 
@@ -34,7 +34,7 @@ def _csv_names(file: InputFile, intake: Intake) -> list[str]:
     _, header = next(read_records(file, intake), (0, []))
     if isinstance(header, InputError):
         raise header
-    return header
+    return named(header)
 
 
 def _json_names(file: InputFile, intake: Intake) -> list[str]:

@@ -124,6 +124,11 @@ class Intake(Generic[SettingsT_co]):
             )
 
 
+def named(header: Sequence[str]) -> list[str]:
+    """The names of a header's columns; one without a name, such as the index that pandas writes, goes by its number."""
+    return [name or f"column_{number}" for number, name in enumerate(header, start=1)]
+
+
 def check_columns(
     wanted: Collection[str],
     found: Sequence[str],

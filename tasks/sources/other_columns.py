@@ -14,7 +14,7 @@ from tasks.errors import InputError
 from tasks.sources.decoding import Lines, open_text
 from tasks.sources.decompression import parsing
 from tasks.sources.input_files import InputFile
-from tasks.sources.intake import BATCH_ROWS, Intake
+from tasks.sources.intake import BATCH_ROWS, Intake, named
 from tasks.sources.reading_csv import read_records
 from tasks.sources.reading_parquet import PLAIN, as_strings, holds, stored_table
 from tasks.sources.settings import FileSettings
@@ -42,7 +42,7 @@ def _csv_records(file: InputFile, intake: Intake, lines: frozenset[int]) -> Iter
     assert not isinstance(header, InputError), "rows were read below this header before"
     for line, fields in records:
         if line in lines and not isinstance(fields, InputError) and len(fields) == len(header):
-            yield line, dict(zip(header, fields, strict=True))
+            yield line, dict(zip(named(header), fields, strict=True))
 
 
 def _json_records(file: InputFile, intake: Intake, lines: frozenset[int]) -> Iterator[Record]:

@@ -12,7 +12,7 @@ from tasks.errors import InputError, quoted
 from tasks.sources.decoding import Lines, open_text
 from tasks.sources.delimiters import find_delimiter
 from tasks.sources.input_files import InputFile
-from tasks.sources.intake import Intake, RawRow, check_columns, in_batches, listed
+from tasks.sources.intake import Intake, RawRow, check_columns, in_batches, listed, named
 
 NO_HEADER = 0
 Record = tuple[int, list[str] | InputError]
@@ -25,9 +25,10 @@ def read_csv(file: InputFile, intake: Intake) -> Iterator[RawRow]:
     Raises InputError: E-CSV-002 to -004, -010 to -012, E-DATA-008, E-DATA-050, E-ENC, E-SRC-004, -005, -010.
     """
     records = read_records(file, intake)
-    header_line, header = next(records, (NO_HEADER, []))
-    if isinstance(header, InputError):  # the line after it would be taken for the header
-        raise header
+    header_line, first = next(records, (NO_HEADER, []))
+    if isinstance(first, InputError):  # the line after it would be taken for the header
+        raise first
+    header = named(first)
     wanted = intake.settings.wanted_columns().values()
     check_columns(wanted, header, file=file, line=header_line or None, first_row=lambda: _first_row(records))
     positions = [header.index(column) for column in wanted]
@@ -36,7 +37,7 @@ def read_csv(file: InputFile, intake: Intake) -> Iterator[RawRow]:
         has_rows = True
         if isinstance(fields, InputError):
             intake.reject(fields)
-        elif fields == header and len(header) > 1:  # in a table of one column it may be a text like any other
+        elif fields == first and len(header) > 1:  # in a table of one column it may be a text like any other
             intake.reject(_header_again(file, line, is_named=header_line == NO_HEADER))
         elif len(fields) == len(header):
             yield RawRow(str(file.path), line, file.name, [fields[position] for position in positions])
