@@ -12,10 +12,12 @@ from flows.recipes.written_recipe import write_recipe
 from tasks.contract.recipe import Recipe
 from tasks.discovery.files import MIB
 from tasks.kinds import find_kind
-from tasks.sources.input_files import suffixes_of
+from tasks.sources.first_rows import read_first_rows
 from tasks.sources.inputs import find_inputs
 
-WHOLE_BYTES, HEAD_BYTES = 4 * MIB, MIB
+# A source up to this size is read as a whole, so that all its rows are known to be good.
+WHOLE_BYTES = 4 * MIB
+ASIDE = ("row", "file", "line", "source", "split", "later")
 SHOWN_ROWS = 5
 # Of a run without any rows, and what torch, Prefect and MLflow take.
 START_S, START_BYTES = 15, 900 * MIB
@@ -52,16 +54,14 @@ def try_recipe(drafted: Drafted) -> Tried:
 
 
 def _read(recipe: Recipe, drafted: Drafted, folder: Path) -> pl.DataFrame:
-    found, source = drafted.seen.found, recipe.source
-    if found.num_bytes > WHOLE_BYTES:
-        if not found.head or source.dataset != "files" or found.head.startswith(b"PAR1"):
-            return pl.DataFrame()
-        head = folder / f"{drafted.name}{suffixes_of(found.name)[0]}"
-        head.write_bytes(found.head[:HEAD_BYTES].rpartition(b"\n")[0] + b"\n")
-        source = source.model_copy(update={"path": str(head)})
-    inputs = find_inputs(source)
-    out = folder / "rows"
-    out.mkdir()
-    find_kind(recipe.kind).ingest.load().write_rows(out, settings=source, inputs=inputs, digest=inputs.digest())
-    rows = pl.scan_parquet(out / "rows.parquet").head(SHOWN_ROWS).collect()
-    return rows.drop("row", "source", "split", "later", strict=False)
+    """The first rows, after the whole source if it is small; none of a source that is yet to be downloaded."""
+    source, ingest = recipe.source, find_kind(recipe.kind).ingest.load()
+    if drafted.seen.found.num_bytes > WHOLE_BYTES:
+        rows = read_first_rows(source, ingest.row_check(source))
+        if getattr(source, "time_unit", "step") not in ("step", "order"):
+            rows = rows.with_columns(pl.col("time").cast(pl.Datetime("us")))
+    else:
+        inputs = find_inputs(source)
+        ingest.write_rows(folder, settings=source, inputs=inputs, digest=inputs.digest())
+        rows = pl.scan_parquet(folder / "rows.parquet").head(SHOWN_ROWS).collect()
+    return rows.head(SHOWN_ROWS).drop(ASIDE, strict=False)

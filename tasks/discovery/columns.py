@@ -41,16 +41,20 @@ class Notation:
 
 @dataclass(frozen=True)
 class Column:
-    """The cells of a column, null where they are empty, and what they are as a whole."""
+    """The cells of a column, null where they are empty, and what they are as a whole.
+
+    `cells` are those of the first rows, `others` some from anywhere.
+    """
 
     name: str
     cells: pl.Series
+    others: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.String))
     notation: Notation = field(default_factory=Notation)
 
     @cached_property
     def filled(self) -> pl.Series:
-        """Cells that hold something."""
-        return self.cells.drop_nulls()
+        """Cells that hold something, wherever they are."""
+        return pl.concat([self.cells, self.others]).drop_nulls()
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -146,11 +150,13 @@ class Column:
         return re.match(plain, cell) is not None or re.match(groups, cell) is not None
 
 
-def as_column(name: str, cells: pl.Series, notation: Notation) -> Column:
+def as_column(cells: pl.Series, notation: Notation, num_first: int | None = None) -> Column:
     """A column of raw cells: without white space around them, null where nothing is said."""
     plain = cells.str.strip_chars()
     is_blank = plain.str.to_lowercase().is_in(BLANK)
-    return Column(name, pl.select(pl.when(~is_blank).then(plain)).to_series().alias(name), notation)
+    known = pl.select(pl.when(~is_blank).then(plain)).to_series().alias(cells.name)
+    first = known.len() if num_first is None else num_first
+    return Column(cells.name, known[:first], known[first:], notation)
 
 
 def find_notation(columns: Iterable[pl.Series], *, delimiter: str) -> tuple[Notation, list[Setting | Question]]:

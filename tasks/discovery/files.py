@@ -17,8 +17,9 @@ from tasks.sources.input_files import COMPRESSIONS, SHORT_SUFFIXES, is_hidden, s
 
 MIB = 2**20
 # A table up to this size is looked at as a whole, of a larger one its beginning.
-WHOLE_BYTES = 32 * MIB
-HEAD_BYTES = 8 * MIB
+WHOLE_BYTES = 16 * MIB
+HEAD_BYTES = 4 * MIB
+NUM_BLOCKS, BLOCK_BYTES = 8, MIB // 4
 MAX_NAMES = 200_000
 MAX_DOCUMENTS = 500
 DOCUMENT_BYTES = 20_000
@@ -39,7 +40,8 @@ class Found:
     """Files that are looked at.
 
     location: what a recipe names. names: of all files or members, folders included. name: that of the file whose
-    beginning is `head`. num_bytes: of all tables together, without compression. documents: some, by their names.
+    beginning is `head`. blocks: bytes from elsewhere in a large file, or from others, which may begin anywhere.
+    num_bytes: of all tables together, without compression. documents: some, by their names.
     """
 
     location: str
@@ -47,6 +49,7 @@ class Found:
     name: str = ""
     path: Path | None = None
     head: bytes = b""
+    blocks: tuple[bytes, ...] = ()
     is_whole: bool = True
     num_bytes: int = 0
     num_tables: int = 0
@@ -84,6 +87,7 @@ def _single(location: str, path: Path) -> Found:
         name=path.name,
         path=path,
         head=head,
+        blocks=() if is_whole else tuple(_read_blocks(path)),
         is_whole=is_whole,
         num_bytes=num_bytes,
         num_tables=1,
@@ -101,6 +105,17 @@ def read_head(path: Path) -> tuple[bytes, bool, int]:
         consumed = file.tell()
     size = path.stat().st_size
     return head[:HEAD_BYTES], False, size if not compression else size * len(head) // max(1, consumed)
+
+
+def _read_blocks(path: Path) -> Iterator[bytes]:
+    """Bytes from all over a file, as far as its compression lets one jump: rows are often sorted by what they hold."""
+    size = path.stat().st_size
+    if suffixes_of(path.name)[1] or size <= HEAD_BYTES:
+        return
+    with path.open("rb") as file:
+        for number in range(1, NUM_BLOCKS + 1):
+            file.seek(min(size - BLOCK_BYTES, number * size // NUM_BLOCKS))
+            yield file.read(BLOCK_BYTES)
 
 
 def _in_folder(location: str, folder: Path) -> Found:
@@ -131,6 +146,7 @@ def _tables(location: str, files: Sequence[Path]) -> Found:
         name=files[0].name,
         path=files[0],
         head=head,
+        blocks=tuple(read_head(one)[0][:BLOCK_BYTES] for one in files[1 :: max(1, len(files) // NUM_BLOCKS)]),
         is_whole=is_whole and len(files) == 1,
         num_bytes=num_bytes + round(others * scale),
         num_tables=len(files),

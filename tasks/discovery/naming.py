@@ -10,7 +10,7 @@ from tasks.discovery.times import is_clock, is_date, read_times
 
 def name_columns(frame: pl.DataFrame) -> list[str]:
     """A name for each column; those that hold the same are numbered."""
-    kinds = [_kind_of(as_column(column.name, column, Notation())) for column in frame.iter_columns()]
+    kinds = [_kind_of(as_column(column, Notation())) for column in frame.iter_columns()]
     totals, so_far = Counter(kinds), Counter[str]()
     names = []
     for kind in kinds:

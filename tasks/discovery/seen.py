@@ -1,13 +1,10 @@
 """A look at some files: how they are read, and what their columns hold. Recipes are drafted from it."""
 
-import csv
-import io
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import islice
 
 import polars as pl
 
@@ -17,11 +14,12 @@ from tasks.discovery.dialect import Dialect, decode_head, find_dialect, find_hea
 from tasks.discovery.draft import Choice, Question, Setting
 from tasks.discovery.files import Found
 from tasks.discovery.naming import name_columns
+from tasks.discovery.rows import read_fields, read_json_lines, read_parquet, unique_names
 from tasks.errors import InputError, printable
 from tasks.sources.input_files import suffixes_of
 from tasks.sources.intake import named
 
-MAX_ROWS = 200_000
+ENCODING, COLUMNS = "source.encoding", "source.columns"
 BY_SUFFIX = {".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".csv": "csv", ".ts": "ts"}
 OF_FORMAT = {"csv": ",", "tsv": "\t"}
 MIN_TAGGED = 20
@@ -70,76 +68,74 @@ def look(found: Found, given: Mapping[str, object]) -> Seen:
     if file_format == "ts":
         return Seen(found=found, format="ts", given=given)
     if file_format == "parquet":
-        frame, num_rows = _read_parquet(found)
-        return _table(found, "parquet", frame, [], num_rows=num_rows, delimiter="", given=given)
+        frame, num_first, num_rows = read_parquet(found)
+        blank = Seen(found=found, format="parquet", num_rows=num_rows, given=given)
+        return _with_columns(blank, frame, num_first, delimiter="")
     text, findings = decode_head(found.head, found.location)
     if not text.strip():
         raise InputError("E-SRC-004", "is empty.", fix="remove the file, or fill it.", file=found.location)
     if not file_format or (file_format != "jsonl" and text.lstrip()[:1] in "{["):
         file_format = _format_of_text(text, found) or file_format
+    stated = [*_stated_format(found, file_format or "csv"), *findings]
     if file_format == "jsonl":
-        frame = _read_jsonl(text, found)
-        stated = [*_stated_format(found, "jsonl"), *findings]
-        return _table(found, "jsonl", frame, stated, num_rows=_scaled(frame.height, found), delimiter="", given=given)
+        frame, num_first, num_rows = read_json_lines(text, found)
+        blank = Seen(
+            found=found, format="jsonl", findings=tuple(stated), num_rows=_scaled(num_rows, found), given=given
+        )
+        return _with_columns(blank, frame, num_first, delimiter="")
     if suffixes_of(found.name)[0] not in (".csv", ".tsv") and (what := _describe_plain(text)):
         return Seen(found=found, format="", what=what, given=given)
-    return _look_at_fields(text, found, file_format or "csv", findings, given)
+    return _look_at_fields(text, found, file_format or "csv", stated, given)
 
 
 def _look_at_fields(
-    text: str, found: Found, file_format: str, findings: list[Setting | Question], given: Mapping[str, object]
+    text: str, found: Found, file_format: str, stated: list[Setting | Question], given: Mapping[str, object]
 ) -> Seen:
     delimiter = given.get("source.delimiter")
+    encoding = next((str(one.value) for one in stated if isinstance(one, Setting) and one.key == ENCODING), "utf-8")
     dialect = find_dialect(text, given=str(delimiter) if delimiter else None, is_whole=found.is_whole)
-    stated = [*_stated_format(found, file_format), *findings, *dialect.findings]
-    if dialect.delimiter != OF_FORMAT.get(file_format) and not dialect.findings:
-        stated.append(Setting(key="source.delimiter", value=dialect.delimiter))
-    if not dialect.is_quoted:
-        stated.append(Setting(key="source.quoted", value=False, why='" is part of the text: not all are closed'))
-    if dialect.comment:
-        stated.append(Setting(key="source.comment", value=dialect.comment, why="lines that begin with it are left out"))
     if not dialect.records:
         raise InputError("E-SRC-004", "has no rows.", fix="remove the file, or fill it.", file=found.location)
-    has_header = not given["source.columns"] if "source.columns" in given else find_header(dialect.records)
+    stated += _describe(dialect, file_format)
     names = [cell.strip().removeprefix("\ufeff") for cell in dialect.records[0]]
-    frame, share = _read_fields(text, dialect, skip=has_header is not False, width=len(names))
-    if has_header is False:
-        names = list(map(str, given["source.columns"])) if "source.columns" in given else name_columns(frame)  # ty: ignore[invalid-argument-type] (a list, or validation says so)
-        if "source.columns" not in given:
-            stated.append(
-                Setting(key="source.columns", value=names, why="the table has no header line; name them as you like")
-            )
-    elif has_header is None:
-        stated.append(_header_question(names, frame))
-    frame.columns = _unique(names)[: frame.width]
-    num_rows = _scaled(round(frame.height / share), found)
-    return _table(
-        found, file_format, frame.head(MAX_ROWS), stated, num_rows=num_rows, delimiter=dialect.delimiter, given=given
+    said = given.get(COLUMNS)
+    has_header = not said if COLUMNS in given else find_header(dialect.records)
+    frame, num_first, num_rows = read_fields(
+        text, found, dialect, encoding=encoding, skip=int(has_header is not False), width=len(names)
     )
+    if has_header is None:
+        stated.append(_header_question(names, frame))
+    elif not has_header:
+        names = list(said) if isinstance(said, list) else name_columns(frame)
+        why = "the table has no header line; name them as you like"
+        stated += [] if isinstance(said, list) else [Setting(key=COLUMNS, value=names, why=why)]
+    frame.columns = unique_names(named(names))[: frame.width]
+    rows = _scaled(num_rows, found)
+    blank = Seen(found=found, format=file_format, findings=tuple(stated), num_rows=rows, given=given)
+    return _with_columns(blank, frame, num_first, delimiter=dialect.delimiter)
 
 
-def _table(
-    found: Found,
-    file_format: str,
-    frame: pl.DataFrame,
-    findings: Sequence[Setting | Question],
-    *,
-    num_rows: int,
-    delimiter: str,
-    given: Mapping[str, object],
-) -> Seen:
+def _describe(dialect: Dialect, file_format: str) -> Iterator[Setting | Question]:
+    yield from dialect.findings
+    if dialect.delimiter != OF_FORMAT.get(file_format) and not dialect.findings:
+        yield Setting(key="source.delimiter", value=dialect.delimiter)
+    if not dialect.is_quoted:
+        yield Setting(key="source.quoted", value=False, why='" is part of the text: not all are closed')
+    if dialect.comment:
+        yield Setting(key="source.comment", value=dialect.comment, why="lines that begin with it are left out")
+
+
+def _with_columns(seen: Seen, frame: pl.DataFrame, num_first: int, *, delimiter: str) -> Seen:
     raw = list(frame.iter_columns())
     notation, written = find_notation(raw, delimiter=delimiter)
-    if "source.decimal" in given or "source.thousands" in given:
-        notation = Notation(str(given.get("source.decimal", ".")), str(given.get("source.thousands", "")))
-    return Seen(
-        found=found,
-        format=file_format,
-        findings=(*findings, *written),
-        columns={one.name: as_column(one.name, one, notation) for one in raw},
-        is_whole=found.is_whole and frame.height < MAX_ROWS,
-        num_rows=num_rows,
-        given=given,
+    if "source.decimal" in seen.given or "source.thousands" in seen.given:
+        decimal, thousands = (seen.given.get(f"source.{key}") for key in ("decimal", "thousands"))
+        notation = Notation(str(decimal or "."), str(thousands or ""))
+    return replace(
+        seen,
+        findings=(*seen.findings, *written),
+        columns={one.name: as_column(one, notation, num_first) for one in raw},
+        is_whole=seen.found.is_whole and num_first == frame.height,
     )
 
 
@@ -176,71 +172,9 @@ def _stated_format(found: Found, file_format: str) -> list[Setting | Question]:
     return [] if BY_SUFFIX.get(suffix) == file_format else [Setting(key="source.format", value=file_format)]
 
 
-def _read_fields(text: str, dialect: Dialect, *, skip: bool, width: int) -> tuple[pl.DataFrame, float]:
-    """The rows as texts, and the share of the text that they are."""
-    lines = io.StringIO(text)
-    counted = (line for line in lines if not (dialect.comment and line.startswith(dialect.comment)))
-    quoting = csv.QUOTE_MINIMAL if dialect.is_quoted else csv.QUOTE_NONE
-    records = csv.reader(counted, delimiter=dialect.delimiter, quoting=quoting)
-    filled = (record for record in records if any(cell.strip() for cell in record))
-    kept = list(islice((record for record in filled if len(record) == width), MAX_ROWS + 1))[1 if skip else 0 :]
-    columns = {f"column_{number}": cells for number, cells in enumerate(zip(*kept, strict=True), start=1)}
-    names = [f"column_{number}" for number in range(1, width + 1)]
-    frame = pl.DataFrame([pl.Series(name, columns.get(name, ()), dtype=pl.String) for name in names])
-    return frame, lines.tell() / max(1, len(text)) if frame.height >= MAX_ROWS else 1.0
-
-
-def _read_jsonl(text: str, found: Found) -> pl.DataFrame:
-    records = []
-    lines = text.splitlines()
-    for line in lines if found.is_whole else lines[:-1]:
-        try:
-            record = json.loads(line) if line.strip() else None
-        except ValueError:
-            continue
-        if isinstance(record, dict):
-            records.append(record)
-        if len(records) == MAX_ROWS:
-            break
-    names = list(dict.fromkeys(name for record in records for name in record))
-    flat = [name for name in names if not any(isinstance(record.get(name), dict | list) for record in records)]
-    cells = {name: [_as_text(record.get(name)) for record in records] for name in flat}
-    return pl.DataFrame(cells, schema=dict.fromkeys(flat, pl.String))
-
-
-def _as_text(value: object) -> str | None:
-    return None if value is None else value if isinstance(value, str) else json.dumps(value)
-
-
-def _read_parquet(found: Found) -> tuple[pl.DataFrame, int]:
-    from_file = found.path if found.path is not None and suffixes_of(found.path.name)[0] == ".parquet" else None
-    table = pl.scan_parquet(from_file if from_file is not None else io.BytesIO(found.head))
-    num_rows = table.select(pl.len()).collect().item() * max(1, found.num_tables)
-    schema = table.collect_schema()
-    flat = [name for name, kind in schema.items() if not kind.is_nested() and kind != pl.Binary]
-    shown = [
-        pl.col(name).dt.to_string("iso:strict")
-        if kind.is_temporal() and kind != pl.Duration
-        else pl.col(name).cast(pl.String)
-        for name, kind in schema.items()
-        if name in flat
-    ]
-    return table.select(shown).head(MAX_ROWS).collect(), num_rows
-
-
 def _scaled(height: int, found: Found) -> int:
     share = found.num_bytes / max(1, len(found.head))
     return height if found.is_whole else round(height * share)
-
-
-def _unique(names: Sequence[str]) -> list[str]:
-    """Names for a frame: a repeated one is made different, so that it is never proposed; unnamed columns count on."""
-    seen: dict[str, int] = {}
-    unique = []
-    for name in named(names):
-        seen[name] = seen.get(name, 0) + 1
-        unique.append(name if seen[name] == 1 else f"{name}\0{seen[name]}")
-    return unique
 
 
 def _header_question(names: Sequence[str], frame: pl.DataFrame) -> Question:
