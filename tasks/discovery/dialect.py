@@ -45,7 +45,7 @@ class Dialect:
 def decode_head(head: bytes, place: str) -> tuple[str, list[Setting | Question]]:
     """The text of a file's beginning, and its encoding where it is another than UTF-8.
 
-    Raises InputError (E-NEW-003) for what is no text.
+    Raises InputError (E-NEW-003) for what is not a text.
     """
     mark = next((name for mark, name in BYTE_ORDER_MARKS if head.startswith(mark)), None)
     if mark == "UTF-16":

@@ -4,7 +4,8 @@ from collections import Counter
 
 import polars as pl
 
-from tasks.discovery.columns import Column, Notation, as_column
+from tasks.discovery.columns import Column, as_column
+from tasks.discovery.notation import Notation
 from tasks.discovery.times import is_clock, is_date, read_times
 
 

@@ -9,11 +9,12 @@ from functools import cached_property
 import polars as pl
 
 from tasks.discovery import dialect as dialects
-from tasks.discovery.columns import Column, Notation, as_column, find_notation
+from tasks.discovery.columns import Column, as_column
 from tasks.discovery.dialect import Dialect, decode_head, find_dialect, find_header
 from tasks.discovery.draft import Choice, Question, Setting
 from tasks.discovery.files import Found
 from tasks.discovery.naming import name_columns
+from tasks.discovery.notation import Notation, find_notation
 from tasks.discovery.rows import read_fields, read_json_lines, read_parquet, unique_names
 from tasks.errors import InputError, printable
 from tasks.sources.input_files import suffixes_of
@@ -30,7 +31,7 @@ class Seen:
     """What was seen of some files.
 
     findings: how they are read. columns: by name, of the first rows; all rows if `is_whole`. num_rows: an estimate for
-    all files. given: settings that the user has made, by key. what: for what is no table, what it is.
+    all files. given: settings that the user has made, by key. what: for what is not a table, what it is.
     """
 
     found: Found

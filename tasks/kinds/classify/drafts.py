@@ -66,7 +66,7 @@ def _find_texts(seen: Seen) -> list[Column]:
     strong = [one for one in candidates if one.words > 5]  # noqa: PLR2004
     if strong:
         return strong
-    # Short texts alone beside one or two other columns; beside more they are names, as of passengers.
+    # Short texts next to one or two other columns; among more they are names, as of passengers.
     return candidates if len(candidates) == 1 and len(seen.columns) <= 3 else []  # noqa: PLR2004
 
 

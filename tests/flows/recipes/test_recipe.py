@@ -281,11 +281,40 @@ def test_a_recipe_that_is_not_utf8_is_refused_with_its_line(tmp_path: Path):
     assert failure(path) == "E-CFG-002 RECIPE:2: is not UTF-8.\nFix: save it as UTF-8."
 
 
-def test_an_archive_given_as_a_recipe_is_not_parsed(tmp_path: Path):
-    path = tmp_path / "rows.tar"
+def test_a_file_that_is_too_large_for_a_recipe_is_not_parsed(tmp_path: Path):
+    path = tmp_path / "rows.toml"
     path.write_bytes(bytes(2_000_000))
 
     assert failure(path) == "E-CFG-002 RECIPE: got 2000000 bytes, expected a recipe.\nFix: give a TOML file."
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl.gz", "rows.zip", "rows"])
+def test_data_in_place_of_a_recipe_need_one_first(tmp_path: Path, name: str):
+    path = tmp_path / name
+    _ = path.write_bytes(b"text,label\n") if "." in name else path.mkdir()
+
+    assert failure(path) == (
+        "E-CFG-020 RECIPE: is data, expected a recipe.\n"
+        "Fix: run: rnnflow new RECIPE, then rnnflow train with the recipe that it writes."
+    )
+
+
+def test_a_question_is_answered_in_the_recipe_or_on_the_command_line(tmp_path: Path):
+    path = tmp_path / "sales.toml"
+    path.write_text(
+        'name = "sales"\nkind = "forecast"\n[source]\npath = "sales.csv"\n'
+        '# which day is "02/01/2021"?\n'
+        '#   time_format = "%d/%m/%Y": 2 January 2021\n'
+        '#   time_format = "%m/%d/%Y": 1 February 2021\n'
+        'time_format = "?"\n'
+    )
+
+    assert failure(path) == (
+        'E-CFG-019 RECIPE:8: source.time_format = "?": which day is "02/01/2021"?\n'
+        'Fix: write time_format = "%d/%m/%Y": 2 January 2021; or time_format = "%m/%d/%Y": 1 February 2021.'
+    )
+    answered = load_recipe(str(path), settings=["source.time_format=%m/%d/%Y"])
+    assert answered.source.time_format == "%m/%d/%Y"
 
 
 def test_an_unknown_name_is_answered_with_the_nearest():
