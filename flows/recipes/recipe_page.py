@@ -32,11 +32,11 @@ label_column = "queue"
 epochs = 4
 ```
 
-Tables are read as they come where they have one reading: `delimiter = "auto"` finds comma, semicolon, tab or pipe by the
-header and the first lines. A table without a header line needs the names of its `columns`; lines that begin with
-`comment` are skipped, and `missing_values` lists texts such as `"?"` that stand for nothing. A zip or tar archive is read
-as the tables in it, of which `include = "*.csv"` chooses, or as the documents in it. A key that a record of JSON Lines
-lacks counts as null. True and false are the labels `true` and `false`, or the numbers 1 and 0, in every format.
+Tables are read as they come where they have one reading: `delimiter = "auto"` finds comma, semicolon, tab or pipe by
+the header and the first lines. A table without a header line needs the names of its `columns`; lines that begin with
+`comment` are skipped, and `missing_values` lists texts such as `"?"` that stand for nothing. A zip or tar archive is
+read as the tables in it, of which `include = "*.csv"` chooses, or as the documents in it. A key that a record of JSON
+Lines lacks counts as null. True and false are the labels `true` and `false`, or the numbers 1 and 0, in every format.
 
 `[training]` gives every candidate its defaults; a candidate's own values win, and a shared value that every candidate
 overrides is reported as having no effect. On the command line `--set` addresses any field:

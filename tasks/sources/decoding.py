@@ -65,6 +65,19 @@ def has_utf8_mark(head: bytes, encoding: str) -> bool:
     return head.startswith(codecs.BOM_UTF8) and codecs.lookup(encoding).name == "utf-8"
 
 
+# How files begin that are no text, whatever their names say.
+SIGNATURES = {
+    b"PK\x03\x04": "a zip archive or a spreadsheet does",
+    b"\xd0\xcf\x11\xe0": "a spreadsheet of old does",
+    b"\x1f\x8b": "a file compressed by gzip does",
+    b"BZh": "a file compressed by bzip2 does",
+    b"\xfd7zXZ\0": "a file compressed by xz does",
+    b"\x28\xb5\x2f\xfd": "a file compressed by zstd does",
+    b"PAR1": "Parquet does",
+    b"%PDF-": "PDF does",
+}
+
+
 class Lines(Iterator[str]):
     """The decoded lines of a table, ends included.
 
@@ -86,6 +99,7 @@ class Lines(Iterator[str]):
         self._fault: InputError | None = None
         head = stream.peek()
         _refuse_empty(head, self._place)
+        _refuse_packed(head, self._place)
         refuse_other_width(head, self.encoding, self._place)
         _refuse_lone_returns(head, self._place)
         refuse_utf8_read_otherwise(head, self.encoding, self._place)
@@ -133,6 +147,17 @@ class Lines(Iterator[str]):
 def _refuse_empty(head: bytes, place: str) -> None:
     if not head:
         raise InputError("E-SRC-004", "is empty.", fix="remove the file, or fill it.", file=place)
+
+
+def _refuse_packed(head: bytes, place: str) -> None:
+    for start, what in SIGNATURES.items():
+        if head.startswith(start):
+            raise InputError(
+                "E-SRC-012",
+                f"begins as {what}, expected text.",
+                fix="give it the suffix of what it is, such as .zip, .gz or .parquet; save a spreadsheet as CSV.",
+                file=place,
+            )
 
 
 def _refuse_lone_returns(head: bytes, place: str) -> None:

@@ -4,7 +4,6 @@ The delimiter that a suffix stands for is kept wherever it gives the wanted colu
 delimiters are read as they are written.
 """
 
-import contextlib
 import csv
 from collections.abc import Iterable
 from itertools import islice
@@ -113,10 +112,15 @@ def _sample_lines(text: str, comment: str | None) -> list[str]:
 
 
 def _cut(lines: Iterable[str], delimiter: str, settings: FileSettings, limit: int = SAMPLE_RECORDS) -> Records:
-    """The first records that are not blank, up to the first that cannot be cut."""
+    """The first records that are not blank, up to the first that cannot be cut, which has no fields.
+
+    The last line of a sample may leave a quote open, so that is no fault.
+    """
     quoting = csv.QUOTE_MINIMAL if settings.quoted else csv.QUOTE_NONE
     records: Records = []
-    with contextlib.suppress(csv.Error):
-        reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
+    reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
+    try:
         records.extend(islice(filter(any, reader), limit))
+    except csv.Error as error:
+        records.extend([] if str(error).startswith("unexpected end of data") else [[]])
     return records

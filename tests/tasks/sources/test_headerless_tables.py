@@ -141,3 +141,13 @@ def test_wide_encodings_are_read_and_no_other_file_passes_for_one(tmp_path: Path
         f"E-ENC-002 {path}: is no text in UTF-16 or UTF-32 with a byte order mark, expected {encoding}.\n"
         'Fix: set encoding = "utf-8".'
     )
+
+
+@pytest.mark.parametrize(
+    ("start", "what"),
+    [(b"PK\x03\x04", "a zip archive"), (b"\x1f\x8b\x08", "a file compressed by gzip"), (b"PAR1", "Parquet")],
+)
+def test_what_is_no_text_is_named(path: Path, start: bytes, what: str):
+    path.write_bytes(start + b"\0\xff\n" * 50)
+
+    assert error_of(path).startswith(f"E-SRC-012 {path}: begins as {what}")

@@ -81,14 +81,16 @@ def test_models_that_were_registered_without_the_record_read_as_sources_do_by_de
     assert serving.settings_for(Path("a.csv")).model_dump() == SourceSettings(path="a.csv").model_dump()
 
 
-ENCODINGS = {"utf-8": "größer 温", "gbk": "温度高低", "latin-1": "größer"}
+ENCODINGS = {"utf-8": "größer 温", "gbk": "温度高低", "latin-1": "größer", "utf-16": "größer 温", "gb18030": "温€"}
+DELIMITERS = {"auto": ",", ",": ",", ";": ";", "|": "|"}
 
 
 @st.composite
 def stamped_tables(draw: st.DrawFn) -> tuple[dict, str]:
     """Settings of a source of numbers, and a text that they are needed to read."""
     encoding = draw(st.sampled_from(sorted(ENCODINGS)))
-    quoted = draw(st.booleans())
+    quoted, is_headless, has_comments = (draw(st.booleans()) for _ in range(3))
+    delimiter = draw(st.sampled_from(sorted(DELIMITERS)))
     unit = draw(st.sampled_from(["text", "format", "s", "step"]))
     named, long = draw(st.booleans()), draw(st.booleans())
     wanted = draw(st.booleans())
@@ -102,6 +104,9 @@ def stamped_tables(draw: st.DrawFn) -> tuple[dict, str]:
         "expect_merged": True,
         "sentinels": draw(st.sampled_from([[], [-1.0]])),
         "on_bad_rows": "skip",
+        "delimiter": delimiter,
+        "comment": "//" if has_comments else None,
+        "missing_values": draw(st.sampled_from([[], ["3"]])),
     }
     stated |= {"id_column": "place"} if named else {"one_series_per_file": True}
     stated |= {"channel_column": "what"} if long else {}
@@ -109,7 +114,9 @@ def stamped_tables(draw: st.DrawFn) -> tuple[dict, str]:
     stated |= {"time_format": "%d/%m/%Y %H:%M"} if unit == "format" else {"time_unit": unit}
     stated |= {"time_zone": draw(st.sampled_from([None, "Europe/Paris"]))} if unit != "step" else {}
     names = [ENCODINGS[encoding], '"odd' if not quoted else "plain"]
-    lines = [["place", "when", "what", "kind", "reading"]]
+    header = ["place", "when", "what", "kind", "reading"]
+    stated |= {"columns": header} if is_headless else {}
+    lines = [] if is_headless else [header]
     steps = [*range(6), draw(st.integers(0, 5)), draw(st.integers(0, 5))]  # two of them repeated, out of order
     for number, step in enumerate(draw(st.permutations(steps))):
         for name in names if named else names[:1]:
@@ -119,7 +126,8 @@ def stamped_tables(draw: st.DrawFn) -> tuple[dict, str]:
             lines.append([names[0], show_time(step, unit), "a", OTHER, "999"])
         if number == 3:
             lines.append([names[0], show_time(step, unit), "a", WANTED, "oops"])
-    return stated, "\n".join([",".join(line) for line in lines] + ["", ""])
+            lines.extend([["// 9", show_time(step, unit), "a", WANTED, "7"]] if has_comments else [])
+    return stated, "\n".join([DELIMITERS[delimiter].join(line) for line in lines] + ["", ""])
 
 
 def show_time(step: int, unit: str) -> str:
@@ -170,14 +178,17 @@ def test_a_served_model_reads_the_rows_of_a_series_that_training_read(kind, read
 @settings(max_examples=25, deadline=None)
 def test_a_served_model_reads_the_sequences_that_training_read(table, labels):
     stated, text = table
-    lines = text.splitlines()
-    places = list(dict.fromkeys(line.split(",")[0] for line in lines[1:] if line))
+    cut = DELIMITERS[stated["delimiter"]]
+    header = [] if "columns" in stated else [f"{text.splitlines()[0]}{cut}label"]
+    lines = [line for line in text.splitlines()[len(header) :] if line and not line.startswith("//")]
+    places = list(dict.fromkeys(line.split(cut)[0] for line in lines))
     if "one_series_per_file" in stated or len(places) < 2:
         return
     # The first sequence has a row that cannot be read, so a third one keeps its label in use.
-    lines += [line.replace(places[1], "third", 1) for line in lines if line.startswith(f"{places[1]},")]
+    lines += [line.replace(places[1], "third", 1) for line in lines if line.startswith(f"{places[1]}{cut}")]
     label_of = {places[0]: "up", places[1]: "down", "third": "up"}
-    labelled = [f"{lines[0]},label", *(f"{line},{label_of[line.split(',')[0]]}" for line in lines[1:] if line)]
+    labelled = [*header, *(f"{line}{cut}{label_of[line.split(cut)[0]]}" for line in lines)]
+    stated |= {} if header else {"columns": [*stated["columns"], "label"]}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.csv"
         path.write_bytes("\n".join(labelled).encode(stated["encoding"]))
@@ -198,13 +209,17 @@ def test_a_served_model_reads_the_sequences_that_training_read(table, labels):
 def text_tables(draw: st.DrawFn) -> tuple[dict, str]:
     """Settings of a source of texts, and a table that they are needed to read."""
     encoding, quoted = draw(st.sampled_from(sorted(ENCODINGS))), draw(st.booleans())
-    is_renamed, is_chosen = draw(st.booleans()), draw(st.booleans())
-    stated = {"encoding": encoding, "quoted": quoted, "text_column": "body", "label_column": "stars"}
+    is_renamed, is_chosen, is_headless, has_comments, is_joined = (draw(st.booleans()) for _ in range(5))
+    stated = {"encoding": encoding, "quoted": quoted, "label_column": "stars"}
+    stated |= {"text_columns": ["title", "body"], "text_separator": " - "} if is_joined else {"text_column": "body"}
+    stated |= {"missing_values": ["?"], "comment": "//" if has_comments else None, "delimiter": "auto"}
+    stated |= {"columns": ["title", "body", "stars", "kind"]} if is_headless else {}
     stated |= {"labels": {"0": "bad", "1": "good"}} if is_renamed else {}
     stated |= {"where": {"kind": WANTED}} if is_chosen else {}
     opening = "" if quoted else '"'
     rows = [
         [
+            draw(st.sampled_from(["news, old", "?", ""])),
             f"{opening}{ENCODINGS[encoding]} {number} {draw(st.sampled_from(['x', 'it was fine']))}",
             str(number % 2),
             kind,
@@ -212,7 +227,8 @@ def text_tables(draw: st.DrawFn) -> tuple[dict, str]:
         for number in range(draw(st.integers(2, 12)))
         for kind in (WANTED, OTHER)
     ]
-    lines = ["body\tstars\tkind", *("\t".join(row) for row in rows)]
+    lines = [] if is_headless else ["title\tbody\tstars\tkind"]
+    lines += ["\t".join(row) for row in rows] + ["// end"] * has_comments
     blank = draw(st.integers(0, 2))
     return stated, "\n".join([*lines, *[""] * blank, ""])
 
@@ -234,7 +250,7 @@ def test_a_served_model_reads_the_texts_and_labels_that_training_read_and_counts
         served = pl.concat(window.rows for window in windows)
         assert served.select("text", "label").equals(ingested.select("text", "label"))
         counted = served.height + sum(len(one.faults) + one.left_out + one.blank_lines for one in windows)
-        assert counted == text.count("\n") - 1
+        assert counted == text.count("\n") - ("columns" not in stated) - text.count("// end")
 
 
 def test_rows_that_where_leaves_out_are_added_for_the_proof_and_left_out_by_a_reader_who_obeys(tmp_path: Path):
