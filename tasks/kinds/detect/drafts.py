@@ -7,17 +7,18 @@ from tasks.discovery.draft import Draft, Question, Setting
 from tasks.discovery.seen import Seen
 from tasks.discovery.words import ANOMALIES, is_named
 from tasks.errors import plural, quoted
+from tasks.kinds.detect.fitting_windows import Fitting, propose_warm_up
 from tasks.kinds.detect.ingest import LABELS
 from tasks.kinds.detect.recipe import RECURRENT_DETECTORS
+from tasks.kinds.detect.shard import DetectionWindowSettings
+from tasks.kinds.detect.split import WarmUpSettings
 from tasks.panel.drafting import Series, describe_series, see_series, shorter_segments
 
 KIND = "detect"
 # Numbers that both default models read in a second on two cores.
 RATE = 60_000
-MIN_ROWS = 60
 MOST_ANOMALOUS = 0.35
 NAB = "labels/combined_windows.json"
-MAX_WINDOW, WARM_UP, TRAIN_SHARE = 144, 0.3, 0.6
 
 
 def draft(seen: Seen) -> Draft:
@@ -31,14 +32,17 @@ def draft(seen: Seen) -> Draft:
     if series is None:
         return Draft(kind=KIND, lacks="no column holds times, and rows do not look like steps in their order")
     length = int(series.lengths.max() or 0)  # ty: ignore[invalid-argument-type]
-    if length < MIN_ROWS:
+    if not seen.is_whole and series.rows["series"].n_unique() == 1:
+        length = seen.num_rows
+    fitting = propose_warm_up(length, split=WarmUpSettings(), shard=DetectionWindowSettings())
+    if fitting is None:
         return Draft(kind=KIND, lacks=f"the longest series has {plural(length, 'row')}")
     labelled = f"anomalies in {quoted(label.name)}" if label else "without labels"
     return Draft(
         kind=KIND,
         fit=0.8 if label is not None else 0.4,
         reason=f"{describe_series(series)}, {labelled}",
-        findings=(*series.findings, *_label_settings(label), *_windows(series, seen, length), *_missing(series)),
+        findings=(*series.findings, *_label_settings(label), *_windows(fitting, length), *_missing(series)),
         values=seen.num_rows * len(series.values),
         rate=RATE,
     )
@@ -74,18 +78,13 @@ def _label_settings(label: Column | None) -> Iterator[Setting | Question]:
         yield Setting(key="source.label_column", value=label.name, why=why)
 
 
-def _windows(series: Series, seen: Seen, length: int) -> Iterator[Setting | Question]:
+def _windows(fitting: Fitting, length: int) -> Iterator[Setting | Question]:
     """A warm-up, and windows that fit into it."""
-    if not seen.is_whole and series.rows["series"].n_unique() == 1:
-        length = seen.num_rows
-    training = int(WARM_UP * length * TRAIN_SHARE)
-    window = max(1, min(MAX_WINDOW, training // 3))
-    yield Setting(
-        key="split.warm_up", value=WARM_UP, why="share of each series, from its beginning, taken to be ordinary"
-    )
-    yield Setting(key="shard.look_back", value=window, why=f"fits {length:,} rows")
-    yield Setting(key="shard.horizon", value=window, why="rows from a forecast to the row that is judged by it")
-    yield from shorter_segments(RECURRENT_DETECTORS, window)
+    warm_up_why = "share of each series, from its beginning, taken to be ordinary"
+    yield Setting(key="split.warm_up", value=fitting.warm_up, why=warm_up_why)
+    yield Setting(key="shard.look_back", value=fitting.look_back, why=f"fits {length:,} rows")
+    yield Setting(key="shard.horizon", value=fitting.horizon, why="rows from a forecast to the row judged by it")
+    yield from shorter_segments(RECURRENT_DETECTORS, fitting.look_back)
 
 
 def _missing(series: Series) -> Iterator[Setting | Question]:
