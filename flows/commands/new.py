@@ -58,8 +58,7 @@ def new(  # noqa: PLR0917 (the options above)
     location = fetch(location)
     drafted = draft_recipe(location, given=given, kind=kind, name=name)
     show_look(drafted, console)
-    is_asked = sys.stdin.isatty() and sys.stdout.isatty() and not as_json
-    while drafted.questions and (yes or is_asked):
+    while drafted.questions and (yes or (is_terminal() and not as_json)):
         question = drafted.questions[0]
         choice = question.choices[0] if yes else question.choices[ask(question, console)]
         given = answered(given, choice)
@@ -70,6 +69,11 @@ def new(  # noqa: PLR0917 (the options above)
         print_json({"recipe": path, **describe(drafted, tried)})
     else:
         show_recipe(path, drafted, tried, console)
+
+
+def is_terminal() -> bool:
+    """Whether somebody is there to answer."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def describe(drafted: "Drafted", tried: "Tried") -> dict:
