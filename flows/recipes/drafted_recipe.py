@@ -58,7 +58,7 @@ def draft_recipe(location: str, *, given: Mapping[str, object], kind: str = "", 
     `given` are settings by key, such as `source.label_column`; None leaves one out. Raises InputError: E-NEW-001 for
     files of no kind, and what `find` and `look` raise.
     """
-    found = find(location)
+    found = find(location, str(given.get("source.include") or ""))
     seen = look(found, given)
     drafts = [one.drafts.load().draft(seen) for one in all_kinds().values() if one.drafts is not None]
     fitting = sorted((one for one in drafts if not one.lacks), key=lambda one: -one.fit)

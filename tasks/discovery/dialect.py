@@ -111,10 +111,14 @@ def find_header(records: Sequence[Sequence[str]]) -> bool | None:
     if _counts_up(cells):
         return True
     columns = list(zip(*(row for row in rest if len(row) == len(cells)), strict=True))
-    is_value = any(NUMBER.fullmatch(cell) or TIME.fullmatch(cell) for cell in cells)
-    if is_value or any(cell and cell in column for cell, column in zip(cells, columns, strict=False)):
+    is_value = [bool(NUMBER.fullmatch(cell) or TIME.fullmatch(cell)) for cell in cells]
+    measured = [_is_measured(column) for column in columns] or [False] * len(cells)
+    recurs = any(cell and cell in column for cell, column in zip(cells, columns, strict=False))
+    if recurs or any(value and below for value, below in zip(is_value, measured, strict=True)):
         return False
-    if any(_is_measured(column) for column in columns):
+    if any(is_value):
+        return None
+    if any(measured):
         return True
     if any(len(cell) > MAX_NAME_CHARS or cell.count(" ") > MAX_NAME_SPACES for cell in cells):
         return False

@@ -3,25 +3,24 @@
 import glob
 import os
 import posixpath
-import tarfile
-import zipfile
+import re
+import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
+from tasks.discovery.members import MAX_NAMES, tar_members, zip_members
 from tasks.errors import InputError, quoted
 from tasks.sources.decompression import DECOMPRESSORS, parsing
-from tasks.sources.input_files import COMPRESSIONS, SHORT_SUFFIXES, is_hidden, suffixes_of
+from tasks.sources.input_files import COMPRESSIONS, SHORT_SUFFIXES, is_document, is_hidden, suffixes_of
 
 MIB = 2**20
 # A table up to this size is looked at as a whole, of a larger one its beginning.
 WHOLE_BYTES = 16 * MIB
 HEAD_BYTES = 4 * MIB
 NUM_BLOCKS, BLOCK_BYTES = 8, MIB // 4
-MAX_NAMES = 200_000
-MAX_DOCUMENTS = 500
+MAX_DOCUMENTS, MAX_COMPARED = 500, 100
 DOCUMENT_BYTES = 20_000
 ARCHIVES = (".zip", ".tar")
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".ts", ".json", ".tab", ".dat", ".data")
@@ -56,17 +55,18 @@ class Found:
     documents: tuple[tuple[str, bytes], ...] = ()
 
 
-def find(location: str) -> Found:
-    """Look at what a location names.
+def find(location: str, include: str = "") -> Found:
+    """Look at what a location names, in an archive at the members that match a pattern.
 
-    Raises InputError: E-SRC-001 for nothing, E-NEW-003 for what no setting reads, E-SRC-006 for a folder of neither.
+    Raises InputError: E-SRC-001 for nothing, E-NEW-003 for what no setting reads, E-NEW-004 for tables of different
+    columns, E-SRC-006 for an empty folder.
     """
     path = Path(location).expanduser()
     if path.is_dir():
         return _in_folder(location, path)
     if path.is_file():
         suffix = suffixes_of(path.name)[0]
-        return _in_archive(location, path) if suffix in ARCHIVES else _single(location, path)
+        return _in_archive(location, path, include) if suffix in ARCHIVES else _single(location, path)
     if glob.has_magic(location):
         names = sorted(glob.glob(location, recursive=True))  # noqa: PTH207 (a pattern with a root of its own)
         paths = [Path(name) for name in names if not is_hidden(Path(name).name)]
@@ -137,6 +137,8 @@ def _in_folder(location: str, folder: Path) -> Found:
 
 def _tables(location: str, files: Sequence[Path]) -> Found:
     _refuse_unreadable(files[0].name, files[0])
+    heads = {one.as_posix(): _beginning(one) for one in files[:MAX_COMPARED]}
+    _refuse_several(heads, location, "rnnflow new ")
     head, is_whole, num_bytes = read_head(files[0])
     others = sum(one.stat().st_size for one in files[1:])
     scale = num_bytes / max(1, files[0].stat().st_size)
@@ -169,9 +171,11 @@ def _beginning(path: Path) -> bytes:
         return DECOMPRESSORS.get(suffixes_of(path.name)[1], DECOMPRESSORS[""])(file).read(DOCUMENT_BYTES)
 
 
-def _in_archive(location: str, path: Path) -> Found:
+def _in_archive(location: str, path: Path, include: str) -> Found:
     with parsing(path, code="E-ARC-006", what="is not an archive, or damaged"):
-        members = _zip_members(path) if suffixes_of(path.name)[0] == ".zip" else _tar_members(path)
+        members = (
+            zip_members(path, WHOLE_BYTES) if suffixes_of(path.name)[0] == ".zip" else tar_members(path, HEAD_BYTES)
+        )
         names, sizes, documents, is_whole = [], {}, [], True
         for name, num_bytes, data in members:
             if name is None:
@@ -181,6 +185,7 @@ def _in_archive(location: str, path: Path) -> Found:
             sizes[name] = num_bytes
             if data is not None:
                 documents.append((name, data))
+    names = [name for name in names if not include or is_document(name, include)]
     tables = _of_commonest_form(names)
     if not tables or len(tables) * 2 <= len(names):
         return Found(
@@ -192,6 +197,7 @@ def _in_archive(location: str, path: Path) -> Found:
             is_whole=is_whole,
         )
     head = next((data for name, data in documents if name == tables[0]), b"")
+    _refuse_several({name: data for name, data in documents if name in tables}, location, "--set source.include=")
     return Found(
         location=location,
         names=tuple(names),
@@ -204,37 +210,6 @@ def _in_archive(location: str, path: Path) -> Found:
     )
 
 
-def _zip_members(path: Path) -> Iterator[tuple[str | None, int, bytes | None]]:
-    """Name, size and beginning of each member; of the last ones the beginning is not read."""
-    left = WHOLE_BYTES
-    with zipfile.ZipFile(path) as archive:
-        entries = [one for one in archive.infolist() if not one.is_dir() and not is_hidden(one.filename)]
-        for entry in islice(entries, MAX_NAMES):
-            data = None
-            if left > 0 and not entry.flag_bits & 1:
-                with archive.open(entry) as opened:
-                    data = opened.read(left)
-                left -= len(data)
-            yield entry.filename, entry.file_size, data
-
-
-def _tar_members(path: Path) -> Iterator[tuple[str | None, int, bytes | None]]:
-    """As for a zip; None ends what is looked at of a large archive."""
-    compression = suffixes_of(path.name)[1]
-    left = HEAD_BYTES
-    with path.open("rb") as file, tarfile.open(fileobj=DECOMPRESSORS[compression](file), mode="r|") as archive:
-        for entry in archive:
-            opened = archive.extractfile(entry) if entry.isfile() and not is_hidden(entry.name) else None
-            if opened is None:
-                continue
-            data = opened.read(left)
-            left -= len(data)
-            yield posixpath.normpath(entry.name), entry.size, data
-            if left <= 0:
-                yield None, 0, None
-                return
-
-
 def _of_commonest_form(names: Sequence[str]) -> list[str]:
     """The tables among some names that have the most frequent suffix."""
     forms = Counter("".join(suffixes_of(name)) for name in names if suffixes_of(name)[0] in TABLES)
@@ -242,6 +217,15 @@ def _of_commonest_form(names: Sequence[str]) -> list[str]:
         return []
     commonest = forms.most_common(1)[0][0]
     return sorted(name for name in names if "".join(suffixes_of(name)) == commonest)
+
+
+def _refuse_several(heads: Mapping[str, bytes], location: str, how: str) -> None:
+    """Refuse text tables whose first lines differ, unless these have digits: without a header they are rows."""
+    lines = {head.partition(b"\n")[0].strip(): name for name, head in heads.items() if not head.startswith(b"PAR1")}
+    if len(lines) > 1 and not any(re.search(rb"\d|[{]", line) for line in lines):
+        names = [name for name in heads if name in lines.values()]
+        problem = f"holds tables of different columns: {', '.join(map(quoted, names[:4]))}."
+        raise InputError("E-NEW-004", problem, fix=f"choose one, as in {how}{shlex.quote(names[0])}", file=location)
 
 
 def _refuse_unreadable(name: str, path: Path) -> None:

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
 
 import polars as pl
 
@@ -82,13 +81,3 @@ def _as_record(line: str) -> dict | None:
 
 def _as_text(value: object) -> str | None:
     return None if value is None else value if isinstance(value, str) else json.dumps(value)
-
-
-def unique_names(names: Sequence[str]) -> list[str]:
-    """Names for a frame: a repeated one is made different, and so is never proposed."""
-    seen: dict[str, int] = {}
-    unique = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        unique.append(name if seen[name] == 1 else f"{name}\0{seen[name]}")
-    return unique

@@ -15,7 +15,7 @@ from tasks.discovery.draft import Choice, Question, Setting
 from tasks.discovery.files import Found
 from tasks.discovery.naming import name_columns
 from tasks.discovery.notation import Notation, find_notation
-from tasks.discovery.rows import read_fields, read_json_lines, read_parquet, unique_names
+from tasks.discovery.rows import read_fields, read_json_lines, read_parquet
 from tasks.errors import InputError, printable
 from tasks.sources.input_files import suffixes_of
 from tasks.sources.intake import named
@@ -110,7 +110,10 @@ def _look_at_fields(
         names = list(said) if isinstance(said, list) else name_columns(frame)
         why = "the table has no header line; name them as you like"
         stated += [] if isinstance(said, list) else [Setting(key=COLUMNS, value=names, why=why)]
-    frame.columns = unique_names(named(names))[: frame.width]
+    names = named(names)
+    # Those that occur twice cannot be named in a recipe.
+    frame = frame.rename(dict(zip(frame.columns, [f"{name}\0{at}" for at, name in enumerate(names)], strict=True)))
+    frame = frame.select(pl.col(f"{name}\0{at}").alias(name) for at, name in enumerate(names) if names.count(name) == 1)
     rows = _scaled(num_rows, found)
     blank = Seen(found=found, format=file_format, findings=tuple(stated), num_rows=rows, given=given)
     return _with_columns(blank, frame, num_first, delimiter=dialect.delimiter)

@@ -66,6 +66,12 @@ class Reading:
         )
 
     @property
+    def ends_in_future(self) -> bool:
+        """Whether some times are years ahead."""
+        last = self.times.dt.year().max()
+        return isinstance(last, int) and last > datetime.datetime.now(tz=datetime.UTC).year + 1
+
+    @property
     def shape(self) -> str:
         """How it reads, for a comparison of two readings."""
         return self.format or self.unit
@@ -209,12 +215,16 @@ def _epochs(column: Column) -> list[Reading]:
     numbers = column.numbers.drop_nulls()
     low, high = _smallest(column), _largest(column)
     unit = next((unit for unit, size in UNITS.items() if FIRST_S * size <= low <= high <= LAST_S * size), None)
-    if unit is None or not (is_named(column.name, TIMES) or (numbers.is_sorted() and column.is_whole)):
-        return []
-    if unit == "s" and not column.is_whole and not is_named(column.name, TIMES):
+    if unit is None or not (is_named(column.name, TIMES) or _is_even(numbers)):
         return []
     micros = (column.numbers * (10**6 / UNITS[unit])).round().cast(pl.Int64).cast(pl.Datetime("us"))
     return [Reading((column.name,), micros, unit=unit, has_offset=True)]
+
+
+def _is_even(numbers: pl.Series) -> bool:
+    """Whether numbers go up in steps of one size, as no ids do."""
+    steps = numbers.diff().drop_nulls()
+    return steps.len() > 1 and steps[0] > 1 and bool((steps == steps[0]).all())
 
 
 def _smallest(column: Column) -> float:

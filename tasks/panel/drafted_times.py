@@ -85,7 +85,8 @@ def share_of(flags: pl.Series) -> float:
 def smoothness(column: Column) -> float:
     """How much of a number its predecessor tells: the correlation of neighbours."""
     numbers = column.numbers.drop_nulls()
-    if numbers.len() < 20 or numbers.n_unique() < 3:  # noqa: PLR2004
+    # Ids that go up say nothing of an order in time.
+    if numbers.len() < 20 or numbers.n_unique() < 3 or numbers.is_sorted():  # noqa: PLR2004
         return 0.0
     pair = pl.select(pl.corr(numbers[1:], numbers[:-1])).item()
     return float(pair) if pair is not None and pair == pair else 0.0  # noqa: PLR0124 (not a number)
@@ -116,6 +117,11 @@ def time_settings(
             choices=tuple(
                 Choice(settings={"source.time_format": shape}, means=one.show(place)) for shape, one in shapes.items()
             ),
+        )
+    elif reading.format is not None and "%y" in reading.format and reading.ends_in_future:
+        text = f"years have two digits, and some would be in the future: what is {quoted(_example(seen, reading))}?"
+        yield Question(
+            text=text, choices=(Choice(settings={"source.time_format": reading.format}, means=reading.show()),)
         )
     elif reading.format is not None:
         yield Setting(

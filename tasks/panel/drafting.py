@@ -24,6 +24,7 @@ from tasks.panel.drafted_times import find_readings, is_in_order, share_of, time
 from tasks.panel.time_grid import DTYPES, Clock, TimeGrid, infer_grid
 
 MANY_COLUMNS = 12
+MISSING = "encode.missing"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,3 +128,12 @@ def shorter_segments(candidates: Sequence[Candidate], look_back: int) -> Iterato
         for one in stated:
             one["model"] = {**one.get("model", {}), "segment_length": look_back}
         yield Setting(key="candidates", value=stated, why="segments are at most as long as the look-back")
+
+
+def missing_settings(series: Series, *, otherwise: str = "") -> Iterator[Setting]:
+    """What becomes of missing numbers, where there are any or may be; `otherwise` names another policy."""
+    number, share = series.missing
+    if number:
+        yield Setting(key=MISSING, value="forward", why=f"{plural(number, 'number')} missing ({share:.1%}){otherwise}")
+    elif any(one.key == "source.sentinels" for one in series.findings):
+        yield Setting(key=MISSING, value="forward", why=f"where sentinels stand{otherwise}")

@@ -8,12 +8,14 @@ from tasks.discovery.labels import describe_classes, find_labels, find_split
 from tasks.discovery.seen import Seen
 from tasks.discovery.words import LABELS, is_named
 from tasks.errors import quoted
-from tasks.panel.drafting import see_series
+from tasks.panel.drafting import missing_settings, see_series
 
 KIND = "classify-series"
 # Numbers that both default models read in a second on two cores.
 RATE = 100_000
 MIN_PER_CLASS = 3
+# What only labels are called; rows of a panel of series have categories, too.
+CLASSES = frozenset({"label", "class", "target", "outcome"})
 
 
 def draft(seen: Seen) -> Draft:
@@ -36,13 +38,14 @@ def draft(seen: Seen) -> Draft:
         split = find_split(seen, aside=(label,))
         values = [one for one in series.values if one is not label]
         is_relative = series.reading is not None and series.reading.is_steps
-        called = is_named(label.name, LABELS)
+        called = is_named(label.name, LABELS) if is_relative else is_named(label.name, CLASSES)
         counted = Column(label.name, per_sequence["\0label"])
         findings: tuple[Setting | Question, ...] = (
             *series.findings,
             Setting(key="source.label_column", value=label.name, why="one for each sequence"),
             *([Setting(key="source.split_column", value=split.name)] if split else []),
             *describe_classes(counted),
+            *missing_settings(series),
         )
         return Draft(
             kind=KIND,

@@ -12,7 +12,7 @@ from tasks.kinds.detect.ingest import LABELS
 from tasks.kinds.detect.recipe import RECURRENT_DETECTORS
 from tasks.kinds.detect.shard import DetectionWindowSettings
 from tasks.kinds.detect.split import WarmUpSettings
-from tasks.panel.drafting import Series, describe_series, see_series, shorter_segments
+from tasks.panel.drafting import describe_series, missing_settings, see_series, shorter_segments
 
 KIND = "detect"
 # Numbers that both default models read in a second on two cores.
@@ -42,7 +42,7 @@ def draft(seen: Seen) -> Draft:
         kind=KIND,
         fit=0.8 if label is not None else 0.4,
         reason=f"{describe_series(series)}, {labelled}",
-        findings=(*series.findings, *_label_settings(label), *_windows(fitting, length), *_missing(series)),
+        findings=(*series.findings, *_label_settings(label), *_windows(fitting, length), *missing_settings(series)),
         values=seen.num_rows * len(series.values),
         rate=RATE,
     )
@@ -85,10 +85,3 @@ def _windows(fitting: Fitting, length: int) -> Iterator[Setting | Question]:
     yield Setting(key="shard.look_back", value=fitting.look_back, why=f"fits {length:,} rows")
     yield Setting(key="shard.horizon", value=fitting.horizon, why="rows from a forecast to the row judged by it")
     yield from shorter_segments(RECURRENT_DETECTORS, fitting.look_back)
-
-
-def _missing(series: Series) -> Iterator[Setting | Question]:
-    number, share = series.missing
-    if number:
-        why = f"{plural(number, 'number')} missing ({share:.1%}); a filled row is as ordinary as the one before"
-        yield Setting(key="encode.missing", value="forward", why=why)

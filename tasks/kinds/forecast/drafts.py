@@ -11,7 +11,7 @@ from tasks.kinds.forecast.fitting_windows import propose_windows
 from tasks.kinds.forecast.recipe import RECURRENT_FORECASTERS
 from tasks.kinds.forecast.split import TimeSplitSettings
 from tasks.panel.drafted_rows import see_series_in_rows
-from tasks.panel.drafting import Series, describe_series, see_series, shorter_segments
+from tasks.panel.drafting import MISSING, Series, describe_series, missing_settings, see_series, shorter_segments
 from tasks.panel.time_grid import FOLLOWS_IN_SERIES
 
 KIND = "forecast"
@@ -131,18 +131,18 @@ def _runs(series: Series) -> list[list[pl.Series]]:
 
 
 def _missing(series: Series) -> Iterator[Setting | Question]:
-    number, share = series.missing
-    if not number or series.layout == "series_per_row":
+    """What becomes of missing numbers; what would fill many of them is asked."""
+    share = series.missing[1]
+    if series.layout == "series_per_row":
         return
     if share <= FEW_MISSING:
-        why = f'{plural(number, "number")} missing ({share:.1%}); or "cut"'
-        yield Setting(key="encode.missing", value="forward", why=why)
+        yield from missing_settings(series, otherwise='; or "cut"')
         return
     yield Question(
         text=f"{share:.0%} of the numbers are missing: what becomes of them?",
         choices=(
-            Choice(settings={"encode.missing": "cut"}, means="their rows are left out"),
-            Choice(settings={"encode.missing": "forward"}, means="the last number is repeated"),
-            Choice(settings={"encode.missing": "mean"}, means="the mean takes their place"),
+            Choice(settings={MISSING: "cut"}, means="their rows are left out"),
+            Choice(settings={MISSING: "forward"}, means="the last number is repeated"),
+            Choice(settings={MISSING: "mean"}, means="the mean takes their place"),
         ),
     )

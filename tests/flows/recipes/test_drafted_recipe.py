@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from flows.recipes.drafted_recipe import Drafted, draft_recipe
+from tasks.discovery import files
 from tasks.errors import InputError
 
 START = datetime.datetime(2011, 1, 1)
@@ -309,3 +310,56 @@ def test_an_answer_takes_the_place_of_its_question(tmp_path: Path):
 
     assert found.questions == []
     assert settings_of(found)["time_format"] == "%m/%d/%Y"
+
+
+def test_tables_of_different_columns_in_an_archive_are_not_taken_for_one(tmp_path: Path):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("sample_submission.csv", "id,target\n1,0\n")
+        archive.writestr(
+            "train.csv", lines("text,target", *(f"{text},{row % 2}" for row, text in enumerate(texts(60))))
+        )
+
+    with pytest.raises(InputError, match=r"E-NEW-004 .*different columns: \"sample_submission.csv\", \"train.csv\""):
+        drafted(tmp_path / "kaggle.zip", packed.getvalue())
+    found = drafted(tmp_path / "kaggle.zip", packed.getvalue(), **{"source.include": "train.csv"})
+
+    assert settings_of(found)["include"] == "train.csv"
+    assert settings_of(found)["label_column"] == "target"
+
+
+def test_years_of_two_digits_that_would_be_ahead_are_asked_for(tmp_path: Path):
+    months = [datetime.date(1949 + row // 12, row % 12 + 1, 1) for row in range(144)]
+    rows = [f"{month:%b-%y},{wave(row):.0f}" for row, month in enumerate(months)]
+
+    (question,) = drafted(tmp_path / "airline.csv", lines("Month,Passengers", *rows)).questions
+
+    assert question.key == "source.time_format"
+    assert question.choices[0].means == "1 January 2049"
+
+
+def test_ids_that_go_up_are_not_times(tmp_path: Path):
+    rng = random.Random(5)
+    ids = sorted(rng.sample(range(1_467_810_369, 1_467_910_369), 300))
+
+    with pytest.raises(InputError, match="E-NEW-001"):
+        drafted(tmp_path / "orders.csv", lines("order,amount", *(f"{one},{rng.random() * 90:.2f}" for one in ids)))
+
+
+def test_a_large_file_that_is_sorted_by_its_labels_shows_all_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name, num_bytes in (("WHOLE_BYTES", 20_000), ("HEAD_BYTES", 10_000), ("BLOCK_BYTES", 2_000)):
+        monkeypatch.setattr(files, name, num_bytes)
+    rows = [f'"{text}",{label}' for label in ("neg", "pos") for text in texts(300)]
+
+    found = drafted(tmp_path / "reviews.csv", lines("review,sentiment", *rows))
+
+    assert settings_of(found)["label_column"] == "sentiment"
+    assert not found.seen.is_whole
+
+
+def test_a_question_about_sentinels_comes_with_a_policy_for_missing_numbers(tmp_path: Path):
+    rows = [f"{time:%Y-%m-%d %H:%M},{-999 if row % 40 == 3 else round(wave(row), 2)}" for row, time in enumerate(HOURS)]
+
+    found = drafted(tmp_path / "air.csv", lines("time,CO", *rows))
+
+    assert settings_of(found)["encode.missing"] == "forward"
