@@ -139,14 +139,14 @@ def test_times_of_a_zone_in_parquet_are_instants(tmp_path):
 
 def test_types_that_are_no_time_or_no_number_are_refused(tmp_path):
     pq.write_table(pa.table({"time": [True, False], "value": [1, 2]}), tmp_path / "a.parquet")
-    (tmp_path / "a.jsonl").write_text('{"time": "2024-01-01", "value": true}\n')
+    (tmp_path / "a.jsonl").write_text('{"time": "2024-01-01", "value": [1]}\n')
 
     assert error_of(tmp_path, path=str(tmp_path / "a.parquet")) == (
         'E-PQ-003 IN/a.parquet column "time": got bool, expected timestamps, strings or numbers.\n'
         "Fix: write the column as timestamps, strings or numbers."
     )
     assert error_of(tmp_path, path=str(tmp_path / "a.jsonl")) == (
-        'E-JSON-003 IN/a.jsonl:1 column "value": got a boolean ("true"), expected an integer or a float or a string.\n'
+        'E-JSON-003 IN/a.jsonl:1 column "value": got an array ("[1]"), expected an integer or a float or a string.\n'
         "Fix: write an integer or a float or a string."
     )
 
