@@ -98,9 +98,10 @@ class LabelledRegistration(Generic[LabellerT]):
         return Packaging(model_type="classifier", input_example=list(self.texts))
 
     def write_example(self, path: Path, lineage: Lineage, /) -> None:
-        """Write an input to try the model with."""
-        header = [lineage.rows.manifest["config"][self.column]] if self.column else []
-        path.write_text("\n".join([*header, *self.texts, ""]), encoding="utf-8")
+        """Write an input to try the model with, in the encoding in which it reads files."""
+        source = lineage.rows.manifest["config"]
+        header = [source[self.column]] if self.column else []
+        path.write_text("\n".join([*header, *self.texts, ""]), encoding=source.get("encoding", "utf-8"))
 
     def show_use(self, packaging: Packaging, /) -> str:
         """Lines of Python that use the loaded model, as a user writes them."""

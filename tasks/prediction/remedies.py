@@ -35,8 +35,8 @@ def _find_column(error: InputError, settings: FileSettings) -> str:
         wanted = quoted(settings.where[error.column])
         return f"add the column ({wanted} in the rows to answer), or answer all rows with --set source.where={{}}."
     if error.column == _only_text_column(settings):
-        return f"name the column of the texts with --text-column{_hint_of(error)}"
-    return f"name the column in the file as in training{_hint_of(error)}"
+        return f"name the column of the texts with --text-column{_hint_of(error, settings)}"
+    return f"name the column in the file as in training{_hint_of(error, settings)}"
 
 
 def _only_text_column(settings: FileSettings) -> str | None:
@@ -73,7 +73,7 @@ def refuse_all(first: InputError, number: int) -> InputError:
     return InputError(first.code, problem, fix=first.fix, file=first.file, row=first.row, column=first.column)
 
 
-def _hint_of(error: InputError) -> str:
-    """The column that was perhaps meant, as the reader's remedy ends."""
-    _, mark, hint = error.fix.partition("; did you mean")
-    return f"{mark}{hint}" if mark else "."
+def _hint_of(error: InputError, settings: FileSettings) -> str:
+    """The column that was perhaps meant, or what a missing header asks for, as the reader's remedy ends."""
+    _, mark, hint = error.fix.partition("; ")
+    return f"{mark}{_as_options(hint, settings)}" if mark else "."

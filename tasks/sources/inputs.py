@@ -57,7 +57,7 @@ def _nothing_found(location: str, ignored: list[str], settings: FileSettings) ->
     if settings.reads_documents:
         missed, fix = f" that matches include = {quoted(settings.include)}", "set include, or name tables with a glob"
     else:
-        missed, fix = " that is a table", "set include, or name tables with a glob"
+        missed, fix = " that is a table", "name tables with a glob"
     return InputError(
         "E-SRC-006", f"holds no file{missed}{such_as}.", fix=f"{fix} such as folder/*.csv.", file=location
     )

@@ -170,7 +170,9 @@ def missing_column(
     """
     by_folded_name = {name.strip().casefold(): name for name in found if name not in others}
     closest = difflib.get_close_matches(column.strip().casefold(), by_folded_name, n=1)
-    hint = f"; did you mean {quoted(by_folded_name[closest[0]])}?" if closest else "."
+    is_row = bool(first_row) and set(found).isdisjoint(others)  # rather than a header
+    no_header = "; if the first line is a row like the others, list all names: columns = [...]." if is_row else "."
+    hint = f"; did you mean {quoted(by_folded_name[closest[0]])}?" if closest else no_header
     choice = ", or choose tables of the archive with include" if file.archive else ""
     below = f" The first row reads {listed(first_row)}." if first_row else ""
     return InputError(

@@ -201,7 +201,8 @@ def test_a_table_without_faults_leaves_no_file_of_errors(tmp_path: Path):
         ),
         (
             "id,time,value\ns,0,1\n",
-            'E-SRC-005 {file}:1 column "kind": is missing, found "id", "time", "value".\n'
+            'E-SRC-005 {file}:1 column "kind": is missing, found "id", "time", "value". The first row reads "s", "0", '
+            '"1".\n'
             'Fix: add the column ("a" in the rows to answer), or answer all rows with --set source.where={}.',
         ),
     ],

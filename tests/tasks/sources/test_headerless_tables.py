@@ -66,6 +66,19 @@ def test_a_line_of_another_width_is_shown(path: Path):
     )
 
 
+def test_a_row_that_is_taken_for_a_header_is_told_how_to_name_its_columns(path: Path):
+    path.write_text("3,Stocks rise,today\n4,Stocks fall,again\n")
+
+    error = error_of(path)
+
+    assert error == (
+        f'E-SRC-005 {path}:1 column "text": is missing, found "3", "Stocks rise", "today". '
+        'The first row reads "4", "Stocks fall", "again".\n'
+        "Fix: name the column in the recipe or in the file; if the first line is a row like the others, list all "
+        "names: columns = [...]."
+    )
+
+
 def test_a_wanted_column_must_be_among_the_names(path: Path):
     path.write_text("a,b\n")
 

@@ -203,7 +203,10 @@ def test_a_file_is_predicted_from_and_labels_are_not_asked_for(served, tmp_path,
     ("rows", "problem"),
     [
         ("id,time,x,y\na,0,1,oops\n", 'E-SER-001 {file}:2 column "y": got "oops", expected a number.'),
-        ("id,time,x\na,0,1\n", 'E-SRC-005 {file}:1 column "y": is missing, found "id", "time", "x".'),
+        (
+            "id,time,x\na,0,1\n",
+            'E-SRC-005 {file}:1 column "y": is missing, found "id", "time", "x". The first row reads "a", "0", "1".',
+        ),
         ("id,time,x,y\na,0,1,\na,1,,2\n", 'E-SER-009 column "x": a number is missing at 1 in series "a".'),
         ("id,time,x,y\na,0,,\n", 'E-SEQ-001 {file}:2: sequence "a" has no number at any step.'),
     ],

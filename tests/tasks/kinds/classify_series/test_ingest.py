@@ -115,7 +115,8 @@ def test_labels_are_renamed_and_official_splits_kept(ingest_table):
         (
             "a,0,1,2,0.5\nb,0,1,2,down\n",
             'E-DATA-013 {file}:2 column "label": got "0.5", expected a name or an integer.\n'
-            "Fix: write class names or integers, without decimal point or comma; a quantity to predict is not a label.",
+            "Fix: write class names or integers, without decimal point or comma, or list them in `labels`; a quantity "
+            "to predict is not a label.",
         ),
         (
             ",0,1,2,up\nb,0,1,2,down\n",
