@@ -131,8 +131,11 @@ class StampedSource(FileSettings):
     @model_validator(mode="before")
     @classmethod
     def _knows_earlier_spellings(cls, given: object) -> object:
-        if not isinstance(given, Mapping):
-            return given
+        return cls.respelled(given) if isinstance(given, Mapping) else given
+
+    @classmethod
+    def respelled(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Settings under their names of today; raises ValueError where both names are given and differ."""
         if given.get("time_of_day_column") is not None:
             given = {"time_column": None if "time_columns" in given else TIME, **given}
         for name, earlier in EARLIER_SPELLINGS.items():

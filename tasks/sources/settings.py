@@ -5,7 +5,7 @@ Importing this needs nothing but pydantic, so that recipes are checked fast.
 """
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -87,6 +87,11 @@ class FileSettings(Settings):
         if self.dataset != "files" and changed:
             raise ValueError(f'dataset "{self.dataset}" has a fixed layout; remove {", ".join(changed)}')
         return self
+
+    @classmethod
+    def respelled(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Settings under their names of today."""
+        return given
 
     def with_preset(self) -> Self:
         """Fill in the layout of a built-in data set."""
