@@ -28,12 +28,12 @@ def refuse_lost_order(parked: Path, files: Sequence[InputFile], intake: Intake, 
         first = f" (first: {intake.examples[0]})" if intake.examples else ""
         raise _lost(f"{plural(num_unread, 'row')} could not be read{first}", "correct them, or remove them.")
     rows = pl.scan_parquet(parked)
-    files = (
+    of_series = (
         rows.group_by("series")
         .agg(files=pl.col("file").unique(maintain_order=True))
         .filter(pl.col("files").list.len() > 1)
     )
-    for series, names in files.sort("series").head(1).collect().iter_rows():
+    for series, names in of_series.sort("series").head(1).collect().iter_rows():
         raise _lost(
             f"series {quoted(series)} has rows in {len(names)} files, such as {printable(names[0])} and "
             f"{printable(names[1])}",

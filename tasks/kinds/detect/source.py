@@ -5,8 +5,9 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tasks.panel.source import MAX_COLUMNS, VALUE, ColumnName, ColumnNames, StampedSource
+from tasks.panel.layout import MAX_COLUMNS, VALUE, ColumnName, ColumnNames
 from tasks.panel.source import PRESETS as SERIES_PRESETS
+from tasks.panel.source import StampedSource
 
 PRESETS = {
     "files": {},

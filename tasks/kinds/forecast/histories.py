@@ -13,10 +13,11 @@ import polars as pl
 from tasks.contract.notes import Notes
 from tasks.errors import InputError, plural, quoted
 from tasks.panel.frames import KNOWN, VALUES, bare_name
+from tasks.panel.inferred_grid import infer_grid
 from tasks.panel.refusals import refuse_missing_channels
 from tasks.panel.rounding import find_rounded
 from tasks.panel.scaler import FILLED, LEAST_NUMBERS, Scaler, Units
-from tasks.panel.time_grid import TimeGrid, describe_times, infer_grid
+from tasks.panel.time_grid import TimeGrid, describe_times
 
 INCOMPLETE, NUM_FILLED, LACKING, NEW = "incomplete", "filled", "lacking", "new"
 

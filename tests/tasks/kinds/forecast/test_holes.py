@@ -21,8 +21,8 @@ from tasks.kinds.forecast.shard import WindowSettings
 from tasks.kinds.forecast.split import TimeSplitSettings
 from tasks.kinds.forecast.summaries import WindowsSummary
 from tasks.panel.frames import SPLITS
+from tasks.panel.inferred_grid import infer_grid, spanning
 from tasks.panel.source import SeriesSource
-from tasks.panel.time_grid import infer_grid
 from tasks.shard import shard
 from tasks.sources.inputs import find_inputs
 from tasks.split import split
@@ -102,7 +102,7 @@ def continuing(
     )
     grid = infer_grid(times, clock="naive", zone=None, frequency=frequency)
     exact = exact_forecaster(Steps(frequency="1d"), missing="error", gaps=gaps, frequency=frequency)
-    grid = grid.with_opening(times["time"]) if gaps == "span" else grid
+    grid = spanning(grid, times["time"]) if gaps == "span" else grid
     return replace(exact, serving=replace(exact.serving, grid=grid))
 
 
