@@ -21,6 +21,7 @@ from tasks.panel.workdays import DAY_US, WORKDAYS
 
 # Rows lie where at least this share of the weeks has one, if there are as many weeks.
 USUAL, FEWEST_WEEKS = 0.5, 4
+MAX_OPENING = 10_080  # minutes of a week
 SHORTEST_MONTH_US = 28 * DAY_US
 
 
@@ -52,7 +53,8 @@ def spanning(grid: TimeGrid, times: pl.Series) -> TimeGrid:
     """The grid that spans holes, and knows when within a week the given times of its rows usually lie."""
     number, unit = parse_frequency(grid.frequency)
     step_us, spans = number * UNITS_US.get(unit, WEEK_US), replace(grid, spans=True)
-    if unit == BUSINESS_DAY or step_us >= WEEK_US or WEEK_US % step_us or grid.clock == "step":
+    is_uneven = unit == BUSINESS_DAY or grid.clock == "step" or WEEK_US % step_us != 0
+    if is_uneven or not 1 < WEEK_US // step_us <= MAX_OPENING:
         return spans
     stamps = times.cast(pl.Int64).to_numpy()
     num_weeks = 1 + int(stamps.max() - stamps.min()) // WEEK_US

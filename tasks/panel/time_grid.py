@@ -178,7 +178,13 @@ class TimeGrid:
             # The last day of a short month may stand for a later day, which longer months then show.
             if local.day()[-1] == local.days_in_month()[-1]:
                 anchor = times[[int(local.day().to_numpy().argmax())]]
-        return replace(self, anchor=anchor.cast(pl.Int64)[0])
+        return self._at_phase(anchor.cast(pl.Int64)[0])
+
+    def _at_phase(self, anchor: int) -> "TimeGrid":
+        """The grid of these steps from another anchor, whose openings are as much later."""
+        number, unit = parse_frequency(self.frequency)
+        phase = (anchor - self.anchor) % (number * UNITS_US[unit]) if self.opening else 0
+        return replace(self, anchor=anchor, opening=tuple((start + phase) % WEEK_US for start in self.opening))
 
     def on_clocks(self, time: object) -> object:
         """A time of the type `dtype` as clocks in the zone show it."""

@@ -103,6 +103,16 @@ def test_trading_hours_keep_to_the_clocks_of_their_zone():
     assert [str(time)[:16] for time in following] == ["2021-03-15 09:00", "2021-03-15 10:00"]
 
 
+def test_a_series_of_another_phase_opens_at_its_own_minutes():
+    grid = spanning(grid_of(frame(trading_hours(6))), frame(trading_hours(6))["time"])
+    half_past = pl.Series([datetime(2021, 2, 12, hour, 30) for hour in (14, 15, 16)], dtype=pl.Datetime("us"))
+
+    assert grid.through_end(half_past).following(half_past[-1], 2).to_list() == [
+        datetime(2021, 2, 15, 9, 30),
+        datetime(2021, 2, 15, 10, 30),
+    ]
+
+
 def test_a_market_may_rest_on_other_days():
     days = [MONDAY + timedelta(days=day) for day in range(70)]
     rows = frame([day for day in days if day.weekday() not in (4, 5)])

@@ -141,6 +141,16 @@ def test_a_look_back_spans_a_holiday_only_where_holes_are_spanned():
         continuing(history, training=training, gaps="cut").answer_frame(history)
 
 
+def test_rows_that_are_known_in_advance_say_when_the_next_steps_are():
+    days = prices(60)["time"].to_list()
+    history, ahead = ramped(days[:10]), ramped([days[9] + timedelta(days=day) for day in (1, 5, 6)])
+    empty = ahead.with_columns(pl.lit(None, pl.Float64).alias(name) for name in CHANNELS)
+
+    answers = continuing(history).answer_frame(pl.concat([history, empty])).filter(channel="a")
+
+    assert answers["time"].to_list() == ahead["time"].to_list()
+
+
 def test_what_is_done_about_gaps_may_be_set_for_a_file(tmp_path):
     days = [MONDAY + timedelta(days=day) for day in (0, 1, 3, 4)]
     history, training = ramped(days), ramped(prices(60)["time"].to_list())
