@@ -54,7 +54,7 @@ kind = "forecast"
 [source]
 path = "loads/*.csv"          # CSV, TSV, JSONL or Parquet
 id_columns = "station"        # several series, perhaps by several columns: ["store", "item"]; without it one
-time_column = "time"
+time_columns = "time"
 value_columns = ["load"]      # the channels to forecast
 covariate_columns = ["works"] # known in advance
 
@@ -79,7 +79,7 @@ kind = "detect"
 [source]
 path = "pumps/*.parquet"
 id_columns = "pump"
-time_column = "time"
+time_columns = "time"
 value_columns = ["pressure", "flow"]
 label_column = "faulty"       # 1, 0 or nothing; leave it out where there are none
 

@@ -47,7 +47,7 @@ def park_rows(path: Path, inputs: Inputs, intake: Intake, parser: RowParser) -> 
             emit(Progress(stage="ingest", done=num_rows))
     if not num_rows:
         raise _nothing_left(intake, parser)
-    refuse_lost_order(path, intake, parser)
+    refuse_lost_order(path, inputs.files, intake, parser)
     if intake.settings.layout != "table":
         num_rows = trim_edges(path)
     intake.kept, intake.foreign = num_rows, parser.other_channels.total()

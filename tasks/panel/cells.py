@@ -9,9 +9,10 @@ import pyarrow as pa
 
 from tasks.errors import InputError, quoted
 from tasks.panel.clocks import TimeLine, check_instants, place_instants
+from tasks.panel.layout import SERIES, VALUE
 from tasks.panel.names import join_names
 from tasks.panel.number_texts import check_numbers, parse_numbers
-from tasks.panel.source import SERIES, VALUE, SeriesSource, StampedSource
+from tasks.panel.source import SeriesSource, StampedSource
 from tasks.panel.stamp_parts import join_stamps
 from tasks.panel.time_grid import TimeGrid
 from tasks.panel.timestamps import check_clocks, read_clocks

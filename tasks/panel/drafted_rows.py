@@ -7,7 +7,7 @@ from tasks.discovery.draft import Question, Setting
 from tasks.discovery.seen import Seen
 from tasks.discovery.times import read_steps, read_times
 from tasks.panel.drafting import Series
-from tasks.panel.time_grid import infer_grid
+from tasks.panel.inferred_grid import infer_grid
 
 MANY_COLUMNS = 12
 MAX_LISTED = 1024

@@ -21,7 +21,8 @@ from tasks.panel.drafted_columns import (
     value_settings,
 )
 from tasks.panel.drafted_times import find_readings, is_in_order, share_of, time_settings
-from tasks.panel.time_grid import DTYPES, Clock, TimeGrid, infer_grid
+from tasks.panel.inferred_grid import infer_grid
+from tasks.panel.time_grid import DTYPES, Clock, TimeGrid
 
 MANY_COLUMNS = 12
 MISSING = "encode.missing"

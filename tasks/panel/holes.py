@@ -5,7 +5,8 @@ from typing import NamedTuple
 import polars as pl
 
 from tasks.errors import plural
-from tasks.panel.time_grid import FOLLOWS_IN_SERIES, WORKDAYS, TimeGrid, show_time
+from tasks.panel.time_grid import FOLLOWS_IN_SERIES, TimeGrid, show_time
+from tasks.panel.workdays import WORKDAYS
 
 FEWEST_GAPS = 3
 ORDINALS = ("", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")

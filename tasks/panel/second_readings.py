@@ -13,7 +13,8 @@ import polars as pl
 
 from tasks.errors import InputError, quoted
 from tasks.panel.source import StampedSource
-from tasks.panel.time_grid import DAY_US, HOUR_US
+from tasks.panel.time_grid import HOUR_US
+from tasks.panel.workdays import DAY_US
 
 # Two windows of a series are months apart.
 APART_US = DAY_US // 2

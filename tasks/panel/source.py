@@ -2,12 +2,13 @@
 
 import re
 import zoneinfo
-from collections.abc import Collection, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from tasks.sources.settings import FileSettings
+from tasks.panel.layout import LaidOutSource
+from tasks.sources.settings import ColumnName, FileSettings
 
 PRESETS = {
     "files": {},
@@ -25,77 +26,22 @@ PRESETS = {
 POLICIES = frozenset(
     {"unsorted", "duplicates", "expect_merged", "sentinels", "missing_values", "time_zone", "ambiguous_times"}
 )
-EARLIER_SPELLINGS = {"id_columns": ("id_column",), "time_columns": ("time_column", "time_of_day_column")}
-MAX_COLUMNS = 1024
 # What in a format reads the hour.
 HOURS = ("%H", "%I", "%k", "%l", "%T", "%R", "%r", "%X", "%c", "%s")
 FREQUENCY = re.compile(r"auto|1bd|[1-9]\d{0,8}(us|ms|s|m|h|d|w|mo|q|y)?")
-# Columns of a wide table once it has a row per series and time.
-SERIES, TIME, VALUE = "series", "time", "value"
 
 
-def _listed(names: Any) -> Any:  # noqa: ANN401
-    """Read nothing or one name as a list of it."""
-    return [names] if isinstance(names, str) else names or []
-
-
-ColumnName = Annotated[str, Field(min_length=1, max_length=256)]
-# One name may stand for a list of one.
-ColumnNames = Annotated[tuple[ColumnName, ...], BeforeValidator(_listed)]
-
-
-def _respelled(given: Mapping, name: str, earlier: Sequence[str]) -> Mapping:
-    """Settings with a list of columns in place of the settings that once named one each."""
-    others = {key: value for key, value in given.items() if key not in earlier}
-    lists = [_listed(given[spelling]) for spelling in earlier if given.get(spelling) is not None]
-    columns = _listed(given.get(name))
-    if not lists or not all(isinstance(names, Collection) for names in (columns, *lists)):
-        return {name: lists[0], **others} if lists else others
-    named = [column for names in lists for column in names]
-    if columns and not set(named) <= set(columns):
-        raise ValueError(f"{earlier[0]} is the earlier spelling of {name}, and the two differ; remove {earlier[0]}")
-    return others | {name: columns or named}
-
-
-class StampedSource(FileSettings):
-    """Which columns hold ids, times and channels, and what is done about rows out of order.
+class StampedSource(LaidOutSource):
+    """Which columns hold ids, times and channels, how they are read, and what is done about rows out of order.
 
     A table has a column per channel, or with `channel_column` a row per channel. In another `layout` a column, or a
     row, is a whole series.
     """
 
     free: ClassVar[frozenset[str]] = FileSettings.free | POLICIES
-    # What has a row per series may name none of them.
-    names_rows: ClassVar[bool] = False
 
-    id_columns: ColumnNames = Field(
-        (), max_length=8, description="Column, or columns, that identify the series; without them there is one series."
-    )
-    one_series_per_file: bool = Field(False, description="Each file is one series, named after the file.")
-    layout: Literal["table", "series_per_column", "series_per_row"] = Field(
-        "table",
-        description="What a table looks like: a row per time, with columns of channels; or a whole series in each "
-        "column, or in each row. `value_columns` then names the columns of numbers, by default all that are left.",
-    )
-    time_columns: ColumnNames = Field(
-        (TIME,),
-        max_length=8,
-        description="Column, or columns, that hold the time of a row; the cells of several are joined by a space. With "
-        '`layout = "series_per_row"` the time with which a series starts, or [] if the header holds the times.',
-    )
-    value_columns: ColumnNames = Field(
-        (VALUE,), min_length=1, max_length=MAX_COLUMNS, description="Columns to forecast: the channels."
-    )
-    channel_column: ColumnName | None = Field(
-        None, description="Column that names the channel, in a table with one row per series, time and channel."
-    )
     time_format: str | None = Field(
         None, min_length=2, max_length=64, description='Format of the times, such as "%d/%m/%Y"; without it ISO 8601.'
-    )
-    time_unit: Literal["text", "s", "ms", "us", "ns", "step", "order"] = Field(
-        "text",
-        description="What times are: written as text, counted in a unit since 1970 UTC, plain steps, or in no column: "
-        "with `order` each row of a series is a step.",
     )
     time_zone: str | None = Field(
         None, max_length=64, description="IANA zone of times without an offset, and of the days and months."
@@ -125,17 +71,6 @@ class StampedSource(FileSettings):
         description="Numbers that mean a missing value; -999 and the like must be listed, or [] if they are values.",
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _knows_earlier_spellings(cls, given: object) -> object:
-        if not isinstance(given, Mapping):
-            return given
-        if given.get("time_of_day_column") is not None:
-            given = {"time_column": None if "time_columns" in given else TIME, **given}
-        for name, earlier in EARLIER_SPELLINGS.items():
-            given = _respelled(given, name, earlier)
-        return given
-
     @field_validator("time_zone")
     @classmethod
     def _names_a_zone(cls, time_zone: str | None) -> str | None:
@@ -155,30 +90,6 @@ class StampedSource(FileSettings):
         return time_format
 
     @model_validator(mode="after")
-    def _names_columns_once(self) -> Self:
-        columns = list(self.named_columns().values())
-        repeated = sorted({column for column in columns if columns.count(column) > 1})
-        if repeated:
-            raise ValueError(f"{', '.join(repeated)} is named for more than one purpose")
-        return self
-
-    @model_validator(mode="after")
-    def _has_one_layout(self) -> Self:
-        if self.id_columns and self.one_series_per_file:
-            raise ValueError("id_columns and one_series_per_file exclude one another")
-        if self.channel_column is not None and len(self.value_columns) > 1:
-            raise ValueError("channel_column requires exactly one value column and no covariate columns")
-        if self.layout == "table":
-            return self
-        if self.channel_column is not None or self.one_series_per_file:
-            raise ValueError(f'layout "{self.layout}" excludes channel_column and one_series_per_file')
-        if self.layout == "series_per_column" and self.id_columns:
-            raise ValueError('layout "series_per_column" names series after their columns; remove id_columns')
-        if self.layout == "series_per_row" and not self.id_columns and not self.names_rows:
-            raise ValueError('layout "series_per_row" needs id_columns, which identify the series of a row')
-        return self
-
-    @model_validator(mode="after")
     def _reads_times_one_way(self) -> Self:
         if self.time_format is not None and self.time_unit != "text":
             raise ValueError('time_format needs time_unit "text"')
@@ -188,17 +99,6 @@ class StampedSource(FileSettings):
             raise ValueError("time_format reads the cells of all time_columns with a space between them")
         if self.time_unit in ("step", "order") and self.time_zone is not None:
             raise ValueError(f'time_unit "{self.time_unit}" has no time_zone')
-        return self
-
-    @model_validator(mode="after")
-    def _has_times_or_an_order(self) -> Self:
-        if self.time_unit == "order":
-            if self.time_columns not in ((), (TIME,)):
-                raise ValueError('time_unit "order" has no time_columns; remove one of the two')
-            if self.channel_column is not None:
-                raise ValueError('time_unit "order" excludes channel_column, whose channels may lack steps')
-        elif not self.time_columns and self.layout != "series_per_row":
-            raise ValueError('time_columns is empty; name a column, or set time_unit = "order"')
         return self
 
     @model_validator(mode="after")
@@ -216,54 +116,6 @@ class StampedSource(FileSettings):
     def has_days_alone(self) -> bool:
         """Whether `time_format` reads no time of day."""
         return self.time_format is not None and not any(hour in self.time_format for hour in HOURS)
-
-    @property
-    def counts_rows(self) -> bool:
-        """Whether no time is written anywhere, and each row is a step."""
-        return self.time_unit == "order"
-
-    @property
-    def has_times(self) -> bool:
-        """Whether columns hold the times of rows."""
-        return not self.counts_rows and bool(self.time_columns)
-
-    @property
-    def has_times_in_header(self) -> bool:
-        """Whether the columns of numbers are named after the times."""
-        return self.layout == "series_per_row" and not self.counts_rows and not self.time_columns
-
-    @property
-    def first_time_column(self) -> str | None:
-        """The column to name where a time is at fault, if there is one."""
-        return self.time_columns[0] if self.has_times else None
-
-    def laid_out(self, names: Sequence[str]) -> Self:
-        """The settings for a table with these columns: in a layout other than "table", which of them hold numbers."""
-        if self.layout == "table" or self.value_columns != (VALUE,):
-            return self
-        taken = {column for role, column in self.wanted_columns().items()}
-        return self.model_copy(update={"value_columns": tuple(name for name in names if name not in taken)})
-
-    def as_table(self) -> Self:
-        """The settings of a table with a row per time that holds the same series."""
-        if self.layout == "table":
-            return self
-        columns: dict[str, tuple[str, ...]] = {"id_columns": self.id_columns or (SERIES,), "value_columns": (VALUE,)}
-        columns |= {"time_columns": (TIME,)} if self.has_times_in_header else {}
-        return self.model_copy(update={"layout": "table", **columns})
-
-    def named_columns(self) -> dict[str, str]:
-        """The columns of ids, time, channel and values."""
-        ids = {f"id {column}": column for column in self.id_columns}
-        channel = {} if self.channel_column is None else {"channel": self.channel_column}
-        has_values = self.layout == "table" or self.value_columns != (VALUE,)
-        values = {f"value {column}": column for column in self.value_columns if has_values}
-        return ids | self.time_roles() | channel | values
-
-    def time_roles(self) -> dict[str, str]:
-        """The columns of times, by role."""
-        columns = self.time_columns if self.has_times else ()
-        return {f"time {column}" if position else "time": column for position, column in enumerate(columns)}
 
 
 class OrderedSource(StampedSource):

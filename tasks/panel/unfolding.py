@@ -24,7 +24,7 @@ NO_SUCH_COLUMN = "E-SRC-005"
 def read_rows(files: Sequence[InputFile], intake: Intake, parser: RowParser) -> Iterator[pl.DataFrame]:
     """Yield the parsed rows of files; of wide tables, the columns that hold numbers are those of each file.
 
-    Raises what the readers and the parser raise; InputError (E-SER-013) for a wide table without such columns.
+    Raises what the readers and the parser raise; InputError (E-SER-014) for a wide table without such columns.
     """
     try:
         yield from _read_each(files, intake, parser)
@@ -53,14 +53,14 @@ def _read_each(files: Sequence[InputFile], intake: Intake, parser: RowParser) ->
 def lay_out(source: StampedSource, names: Sequence[str], file: InputFile | None = None) -> StampedSource:
     """The settings for a table with these columns.
 
-    Raises InputError (E-SER-013) for a wide table that has no column of numbers, or one without a name.
+    Raises InputError (E-SER-014) for a wide table that has no column of numbers, or one without a name.
     """
     laid_out = source.laid_out(names)
     columns = laid_out.value_columns
     if source.layout != "table" and (not columns or "" in columns):
         problem = "has a column without a name" if columns else "has no columns besides those of the source"
         raise InputError(
-            "E-SER-013",
+            "E-SER-014",
             f'{problem}, expected a table in the layout "{source.layout}".',
             fix="list the columns of numbers in value_columns, or correct layout.",
             file=None if file is None else file.path,

@@ -16,12 +16,12 @@ from tasks.sources.reading_csv import read_records
 def read_column_names(file: InputFile, intake: Intake) -> list[str]:
     """The columns of a table in the order of the file; those of JSON Lines are the keys of all its lines.
 
-    Raises InputError as the reader of the format does for its header; E-SER-013 for a format without columns.
+    Raises InputError as the reader of the format does for its header; E-SER-014 for a format without columns.
     """
     reader = READERS.get(file.kind)
     if reader is None:
         raise InputError(
-            "E-SER-013",
+            "E-SER-014",
             "is no table with columns, as a layout of series needs.",
             fix='write it as CSV or Parquet, or set layout = "table".',
             file=file.path,

@@ -51,7 +51,7 @@ class ServedSource(ABC, Generic[SourceT]):
     def settings_for(self, path: Path, **changed: object) -> SourceT:
         """The source's settings for other files in any format, except those that are `changed`."""
         own = reading_rules(self.settings, path, without=self.not_obeyed) | self.learned()
-        return self.read_as().model_validate(own | {"path": str(path), **changed})
+        return self.read_as().model_validate(own | {"path": str(path), **self.read_as().respelled(changed)})
 
     def learned(self) -> dict[str, object]:
         """Settings that training found out, where the source left them open."""

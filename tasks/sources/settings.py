@@ -5,8 +5,8 @@ Importing this needs nothing but pydantic, so that recipes are checked fast.
 """
 
 import codecs
-from collections.abc import Iterable, Mapping
-from typing import Annotated, ClassVar, Literal, Self
+from collections.abc import Collection, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -18,28 +18,27 @@ GIB = 2**30
 WIDE_ENCODINGS = ("utf-16", "utf-32")
 
 
-def listed(names: object) -> object:
+def _listed(names: Any) -> Any:  # noqa: ANN401
     """Read nothing or one name as a list of it."""
     return [names] if isinstance(names, str) else names or []
 
 
 ColumnName = Annotated[str, Field(min_length=1, max_length=256)]
 # One name may stand for a list of one.
-ColumnNames = Annotated[tuple[ColumnName, ...], BeforeValidator(listed)]
+ColumnNames = Annotated[tuple[ColumnName, ...], BeforeValidator(_listed)]
 
 
-def with_earlier_spelling(given: object, earlier: str, now: str) -> object:
-    """What is given to a source, with what stands under the earlier name of a list of columns under its name now.
-
-    Raises ValueError if both are there, and the earlier one names columns that the other does not.
-    """
-    if not isinstance(given, Mapping) or earlier not in given:
-        return given
-    others = {name: value for name, value in given.items() if name != earlier}
-    old, new = (listed(names) for names in (given[earlier], given.get(now)))
-    if new and isinstance(old, Iterable) and isinstance(new, Iterable) and not set(old) <= set(new):
-        raise ValueError(f"{earlier} is the earlier spelling of {now}, and the two differ; remove {earlier}")
-    return others | {now: new or old}
+def _with_list(given: Mapping[str, Any], name: str, earlier: Sequence[str]) -> Mapping[str, Any]:
+    """Settings with a list of columns in place of the settings that once named one each."""
+    others = {key: value for key, value in given.items() if key not in earlier}
+    lists = [_listed(given[spelling]) for spelling in earlier if given.get(spelling) is not None]
+    columns = _listed(given.get(name))
+    if not lists or not all(isinstance(names, Collection) for names in (columns, *lists)):
+        return {name: lists[0], **others} if lists else others
+    named = [column for names in lists for column in names]
+    if columns and not set(named) <= set(columns):
+        raise ValueError(f"{earlier[0]} is the earlier spelling of {name}, and the two differ; remove {earlier[0]}")
+    return others | {name: columns or named}
 
 
 def is_wide(encoding: str) -> bool:
@@ -54,6 +53,8 @@ class FileSettings(Settings):
     # What may be set for a built-in data set, whose layout is known.
     free: ClassVar[frozenset[str]] = frozenset({"dataset", "path", "on_bad_rows"})
     reads_documents: ClassVar[bool] = False
+    # Lists of columns, and the settings that once named one column each.
+    earlier_spellings: ClassVar[Mapping[str, Sequence[str]]] = {}
     # Formats of tables that only some sources have, by suffix.
     own_formats: ClassVar[Mapping[str, str]] = {}
 
@@ -146,6 +147,18 @@ class FileSettings(Settings):
         if self.dataset != "files" and changed:
             raise ValueError(f'dataset "{self.dataset}" has a fixed layout; remove {", ".join(changed)}')
         return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _knows_earlier_spellings(cls, given: object) -> object:
+        return cls.respelled(given) if isinstance(given, Mapping) else given
+
+    @classmethod
+    def respelled(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Settings under their names of today; raises ValueError where both names are given and differ."""
+        for name, earlier in cls.earlier_spellings.items():
+            given = _with_list(given, name, earlier)
+        return given
 
     def with_preset(self) -> Self:
         """Fill in the layout of a built-in data set."""

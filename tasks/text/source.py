@@ -4,13 +4,14 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tasks.sources.settings import ColumnNames, LabelledSource, with_earlier_spelling
+from tasks.sources.settings import ColumnNames, LabelledSource
 
 
 class TextSource(LabelledSource):
     """Which rows to read, and how text, label and official split are found in them."""
 
     reads_documents: ClassVar[bool] = True
+    earlier_spellings: ClassVar = {"text_columns": ("text_column",)}
 
     format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "folder"] = Field(
         "auto", description="How files are read; `auto` goes by the suffix, `folder` means one folder per class."
@@ -27,11 +28,6 @@ class TextSource(LabelledSource):
         max_length=256,
         description="Pattern of the documents in a folder or archive, or of the tables in an archive.",
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _knows_the_earlier_spelling(cls, given: object) -> object:
-        return with_earlier_spelling(given, "text_column", "text_columns")
 
     @model_validator(mode="after")
     def _names_columns_once(self) -> Self:

@@ -5,8 +5,9 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tasks.panel.source import MAX_COLUMNS, VALUE, ColumnNames, OrderedSource
-from tasks.sources.settings import LabelledSource
+from tasks.panel.layout import MAX_COLUMNS, TIME, VALUE
+from tasks.panel.source import OrderedSource
+from tasks.sources.settings import ColumnNames, LabelledSource
 
 PRESETS = {
     "files": {},
@@ -35,7 +36,7 @@ class SequenceTable(OrderedSource):
     )
     one_series_per_file: bool = Field(False, description="Each file is one sequence, named after the file.")
     time_columns: ColumnNames = Field(
-        ("time",), max_length=8, description="Column, or columns, that order the rows of a sequence: times or steps."
+        (TIME,), max_length=8, description="Column, or columns, that order the rows of a sequence: times or steps."
     )
     value_columns: ColumnNames = Field(
         (VALUE,), min_length=1, max_length=MAX_COLUMNS, description="Columns of numbers: the channels."

@@ -6,7 +6,7 @@ what was made of them) and `serving.json`, which says how series are read.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,12 +16,13 @@ import polars as pl
 from tasks.contract.notes import Notes
 from tasks.contract.profile import Profile
 from tasks.contract.table_model import Refusal
-from tasks.errors import InputError, plural, quoted
+from tasks.errors import InputError
+from tasks.kinds.detect.answer_notes import describe_notes, note_answers
 from tasks.kinds.detect.detector import StreamingDetector
 from tasks.kinds.detect.ingest import write_rows
 from tasks.kinds.detect.levels import LevelScaler
 from tasks.kinds.detect.memory import Memory
-from tasks.kinds.detect.series_judge import FORGOTTEN, JUDGED, WARM_UP, SeriesJudge
+from tasks.kinds.detect.series_judge import SeriesJudge
 from tasks.kinds.detect.serving import RECENT_FILE, SCALES_FILE, Serving
 from tasks.kinds.detect.source import DetectionSource
 from tasks.panel.frames import ROWS_FILE, read_windows
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from rnnmodels.forecasters.forecaster import SequenceForecaster
 
 SERIES = "series"
-
-NEW, PAUSE = "new", "pause"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,40 +232,3 @@ def follow_on(rows: pl.DataFrame, known: Mapping[str, Memory]) -> pl.DataFrame:
     ends = {name: 1 + memory.past["time"].to_list()[-1] for name, memory in known.items() if memory.past.height}
     first = pl.col("series").replace_strict(ends, default=0, return_dtype=pl.Int64) if ends else pl.lit(0, pl.Int64)
     return rows.with_columns(pl.col("time") + first)
-
-
-def note_answers(notes: Notes, answers: Iterable[pl.DataFrame], past_of: Mapping[str, pl.DataFrame]) -> None:
-    """Note which series are new, what was not judged although it was seen, and which continue after a long pause."""
-    for answer in answers:
-        series = answer["series"][0]
-        notes.add(FORGOTTEN, int((answer["status"] == FORGOTTEN).sum()))
-        if series not in past_of:
-            notes.add(NEW, 1, quoted(series))
-            notes.add(WARM_UP, int((answer["status"] == WARM_UP).sum()))
-        elif is_long_pause(answer, past_of[series]):
-            notes.add(PAUSE, 1, quoted(series))
-
-
-def describe_notes(notes: Notes) -> list[str]:
-    """Say what was noted of answers."""
-
-    def such(name: str) -> str:
-        return f"{notes.count(name)} series, such as {next(iter(notes.examples.get(name, [])), '')},"
-
-    said = {
-        f"{such(NEW)} new to the detector: their first rows ({notes.count(WARM_UP)}) are assumed to be normal "
-        "and are not judged": NEW,
-        f"neither judged nor compared with what was seen: {plural(notes.count(FORGOTTEN), 'row')} before those that "
-        "the detector remembers of their series": FORGOTTEN,
-        f"{such(PAUSE)} with a longer pause before the new rows than between any two of the rows remembered; rows in "
-        "between that were not shown count as if they had never been": PAUSE,
-    }
-    return [note for note, name in said.items() if notes.count(name)]
-
-
-def is_long_pause(answer: pl.DataFrame, past: pl.DataFrame) -> bool:
-    """Whether the first new row comes later than any row remembered came after the one before it."""
-    first = answer.filter(status=JUDGED)["time"].cast(pl.Int64).first()
-    times = past["time"].cast(pl.Int64)
-    longest = times.diff().max()
-    return first is not None and longest is not None and first - times[-1] > longest

@@ -5,8 +5,10 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tasks.panel.source import MAX_COLUMNS, VALUE, ColumnName, ColumnNames, StampedSource
+from tasks.panel.layout import MAX_COLUMNS, VALUE
 from tasks.panel.source import PRESETS as SERIES_PRESETS
+from tasks.panel.source import StampedSource
+from tasks.sources.settings import ColumnName, ColumnNames
 
 PRESETS = {
     "files": {},

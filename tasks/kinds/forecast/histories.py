@@ -13,10 +13,11 @@ import polars as pl
 from tasks.contract.notes import Notes
 from tasks.errors import InputError, plural, quoted
 from tasks.panel.frames import KNOWN, VALUES, bare_name
+from tasks.panel.inferred_grid import infer_grid
 from tasks.panel.refusals import refuse_missing_channels
 from tasks.panel.rounding import find_rounded
 from tasks.panel.scaler import FILLED, LEAST_NUMBERS, Scaler, Units
-from tasks.panel.time_grid import TimeGrid, describe_times, infer_grid
+from tasks.panel.time_grid import TimeGrid, describe_times
 
 INCOMPLETE, NUM_FILLED, LACKING, NEW = "incomplete", "filled", "lacking", "new"
 
@@ -68,7 +69,9 @@ def look_ahead(rows: pl.DataFrame, end: object, grid: TimeGrid, horizon: int) ->
     Raises InputError (E-FOR-002) for a covariate that is not known there.
     """
     series, names = rows["series"][0], rows.select(KNOWN).columns
-    times = grid.following(end, horizon)
+    given = rows["time"].filter(rows["time"] > end).head(horizon)
+    # Where rows follow one another whatever lies between, those that are there already say when the next steps are.
+    times = given if grid.spans and given.len() == horizon else grid.following(end, horizon)
     future = pl.DataFrame({"time": times}).with_columns(series=pl.lit(series))
     future = future.join(rows.select("time", *names), on="time", how="left", maintain_order="left")
     for name in names:

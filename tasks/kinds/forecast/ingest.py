@@ -15,6 +15,7 @@ from tasks.kinds.forecast.summaries import SeriesRowsSummary
 from tasks.panel.canonical import PARKED_FILE, describe_others, make_sheet, park_rows, write_canonical
 from tasks.panel.cells import RowParser
 from tasks.panel.frames import ROWS_FILE, count_missing
+from tasks.panel.inferred_grid import infer_grid, spanning
 from tasks.panel.ordering import describe_changes, describe_reading, find_duplicates, sort_times
 from tasks.panel.policies import (
     Sheet,
@@ -23,7 +24,7 @@ from tasks.panel.policies import (
     refuse_irregular,
 )
 from tasks.panel.source import SeriesSource
-from tasks.panel.time_grid import DTYPES, FOLLOWS_IN_SERIES, TimeGrid, infer_grid
+from tasks.panel.time_grid import DTYPES, FOLLOWS_IN_SERIES, TimeGrid
 from tasks.progress import Progress, emit
 from tasks.sources.first_rows import RowCheck
 from tasks.sources.inputs import Inputs
@@ -127,7 +128,7 @@ def _find_grid(sheet: Sheet, times: pl.DataFrame, zone: str | None) -> TimeGrid:
             fix="check id_columns, or add rows.",
         )
     refuse_irregular(sheet, times, grid)
-    return grid.with_opening(typed["time"]) if sheet.settings.gaps == "span" else grid
+    return spanning(grid, typed["time"]) if sheet.settings.gaps == "span" else grid
 
 
 def _describe_gaps(summary: SeriesRowsSummary) -> list[str]:

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.panel.holes import find_holes
-from tasks.panel.time_grid import DTYPES, TimeGrid, infer_grid
+from tasks.panel.inferred_grid import infer_grid, spanning
+from tasks.panel.time_grid import DTYPES, TimeGrid
 
 MONDAY = datetime(2021, 1, 4)
 
@@ -70,7 +71,7 @@ def test_a_missing_workday_is_a_gap_unless_holes_are_spanned():
     grid = grid_of(rows, "1bd")
 
     assert grid.count_steps(rows["time"]) == 8
-    assert grid.with_opening(rows["time"]).count_steps(rows["time"]) == 14
+    assert spanning(grid, rows["time"]).count_steps(rows["time"]) == 14
 
 
 def trading_hours(weeks: int, open_days: tuple[int, ...] = (0, 1, 2, 3, 4)) -> list[datetime]:
@@ -80,7 +81,7 @@ def trading_hours(weeks: int, open_days: tuple[int, ...] = (0, 1, 2, 3, 4)) -> l
 
 def test_forecasts_of_trading_hours_lie_in_trading_hours():
     rows = frame(trading_hours(6))
-    grid = grid_of(rows).with_opening(rows["time"])
+    grid = spanning(grid_of(rows), rows["time"])
 
     following = grid.following(datetime(2021, 2, 12, 15), 10)  # a Friday
 
@@ -94,7 +95,7 @@ def test_forecasts_of_trading_hours_lie_in_trading_hours():
 
 def test_trading_hours_keep_to_the_clocks_of_their_zone():
     rows = frame(trading_hours(8, (0, 1, 2, 3, 4)), "America/New_York")
-    grid = grid_of(rows, zone="America/New_York").with_opening(rows["time"])
+    grid = spanning(grid_of(rows, zone="America/New_York"), rows["time"])
     friday = pl.Series([datetime(2021, 3, 12, 16)]).dt.replace_time_zone("America/New_York").dt.convert_time_zone("UTC")
 
     following = grid.following(friday[0], 2).dt.convert_time_zone("America/New_York")  # clocks go forward that Sunday
@@ -102,10 +103,20 @@ def test_trading_hours_keep_to_the_clocks_of_their_zone():
     assert [str(time)[:16] for time in following] == ["2021-03-15 09:00", "2021-03-15 10:00"]
 
 
+def test_a_series_of_another_phase_opens_at_its_own_minutes():
+    grid = spanning(grid_of(frame(trading_hours(6))), frame(trading_hours(6))["time"])
+    half_past = pl.Series([datetime(2021, 2, 12, hour, 30) for hour in (14, 15, 16)], dtype=pl.Datetime("us"))
+
+    assert grid.through_end(half_past).following(half_past[-1], 2).to_list() == [
+        datetime(2021, 2, 15, 9, 30),
+        datetime(2021, 2, 15, 10, 30),
+    ]
+
+
 def test_a_market_may_rest_on_other_days():
     days = [MONDAY + timedelta(days=day) for day in range(70)]
     rows = frame([day for day in days if day.weekday() not in (4, 5)])
-    grid = grid_of(rows).with_opening(rows["time"])
+    grid = spanning(grid_of(rows), rows["time"])
 
     assert grid.season == 5
     thursday = datetime(2021, 3, 11)
@@ -115,7 +126,7 @@ def test_a_market_may_rest_on_other_days():
 def test_holes_without_a_pattern_leave_the_steps_after_a_series_as_they_are():
     days = [MONDAY + timedelta(days=day) for day in range(60) if day % 17 != 3]
     rows = frame(days)
-    grid = grid_of(rows).with_opening(rows["time"])
+    grid = spanning(grid_of(rows), rows["time"])
 
     assert (grid.spans, grid.opening, grid.season) == (True, (), 7)
     assert grid.following(days[-1], 2).to_list() == [days[-1] + timedelta(days=day) for day in (1, 2)]
@@ -123,7 +134,7 @@ def test_holes_without_a_pattern_leave_the_steps_after_a_series_as_they_are():
 
 def test_a_grid_comes_back_from_json():
     rows = frame(trading_hours(6))
-    grid = grid_of(rows).with_opening(rows["time"])
+    grid = spanning(grid_of(rows), rows["time"])
 
     assert grid.opening
     assert TimeGrid.from_dict(json.loads(json.dumps(dataclasses.asdict(grid)))) == grid

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.panel.time_grid import DAY_US, DTYPES, TimeGrid, infer_grid, show_time
+from tasks.panel.inferred_grid import infer_grid
+from tasks.panel.time_grid import DTYPES, TimeGrid, show_time
+from tasks.panel.workdays import DAY_US
 
 START = datetime(2023, 1, 1)
 

@@ -121,7 +121,7 @@ def test_an_id_that_occurs_twice_is_refused(path):
 def test_a_wide_table_needs_columns_with_names(path, text):
     error = error_of(path, text, layout="series_per_column", time_columns="day")
 
-    assert error.code == "E-SER-013"
+    assert error.code == "E-SER-014"
     assert error.fix == "list the columns of numbers in value_columns, or correct layout."
 
 

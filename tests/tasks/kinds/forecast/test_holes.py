@@ -21,8 +21,8 @@ from tasks.kinds.forecast.shard import WindowSettings
 from tasks.kinds.forecast.split import TimeSplitSettings
 from tasks.kinds.forecast.summaries import WindowsSummary
 from tasks.panel.frames import SPLITS
+from tasks.panel.inferred_grid import infer_grid, spanning
 from tasks.panel.source import SeriesSource
-from tasks.panel.time_grid import infer_grid
 from tasks.shard import shard
 from tasks.sources.inputs import find_inputs
 from tasks.split import split
@@ -102,7 +102,7 @@ def continuing(
     )
     grid = infer_grid(times, clock="naive", zone=None, frequency=frequency)
     exact = exact_forecaster(Steps(frequency="1d"), missing="error", gaps=gaps, frequency=frequency)
-    grid = grid.with_opening(times["time"]) if gaps == "span" else grid
+    grid = spanning(grid, times["time"]) if gaps == "span" else grid
     return replace(exact, serving=replace(exact.serving, grid=grid))
 
 
@@ -139,6 +139,16 @@ def test_a_look_back_spans_a_holiday_only_where_holes_are_spanned():
     assert continuing(history, training=training).answer_frame(history).height == HORIZON * len(CHANNELS)
     with pytest.raises(InputError, match=rf"E-FOR-001 .* has 2 steps without a gap .* expected at least {LOOK_BACK}"):
         continuing(history, training=training, gaps="cut").answer_frame(history)
+
+
+def test_rows_that_are_known_in_advance_say_when_the_next_steps_are():
+    days = prices(60)["time"].to_list()
+    history, ahead = ramped(days[:10]), ramped([days[9] + timedelta(days=day) for day in (1, 5, 6)])
+    empty = ahead.with_columns(pl.lit(None, pl.Float64).alias(name) for name in CHANNELS)
+
+    answers = continuing(history).answer_frame(pl.concat([history, empty])).filter(channel="a")
+
+    assert answers["time"].to_list() == ahead["time"].to_list()
 
 
 def test_what_is_done_about_gaps_may_be_set_for_a_file(tmp_path):
