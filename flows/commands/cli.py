@@ -34,7 +34,7 @@ SECTIONS = {
 
 # The libraries make a million objects that stay. With Python's own thresholds (700, 10, 10) going through them again
 # and again takes a third of a short run.
-RARE_COLLECTIONS = (50_000, 10, 10)
+RARE_COLLECTIONS = (100_000, 50, 10)
 
 
 @click.group(cls=Sections, context_settings={"help_option_names": ["-h", "--help"]})

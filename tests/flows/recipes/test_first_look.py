@@ -62,3 +62,15 @@ def test_a_look_imports_nothing_heavy(tmp_path, fresh_process, kind):
     done = fresh_process.run(LOOK, str(tmp_path / "t.toml"), cwd=Path.cwd())
 
     assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_a_command_tells_it_before_a_server_is_started(project, fresh_process):
+    (project / "rows.csv").write_text("text,label\nword,a\n")
+    (project / "t.toml").write_text(f'[source]\npath = "{project}/rows.csv"\ntext_column = "txt"\n')
+    code = "import sys; from flows.commands.cli import main; main(['train', sys.argv[1]])"
+
+    done = fresh_process.run(code, str(project / "t.toml"), cwd=Path.cwd())
+
+    assert done.returncode == 2
+    assert 'did you mean "text"?' in done.stderr
+    assert not (project / "data").exists()

@@ -29,12 +29,17 @@ def made_by_mlflow(folder: Path) -> Path:
     return folder / "mlflow.db"
 
 
+def clauses_of(script: str) -> list[str]:
+    """The lines of a script in an order of their own, as migrations write constraints in any."""
+    return sorted(line.strip().removesuffix(",") for line in script.splitlines())
+
+
 @pytest.mark.costly
 @pytest.mark.parametrize(("package", "make"), [("prefect", made_by_prefect), ("mlflow", made_by_mlflow)])
 def test_a_kept_database_is_what_the_installed_version_makes(tmp_path, package, make):
     kept = gzip.decompress(file_of(package).read_bytes()).decode()
 
-    assert kept == dump(package, make(tmp_path)), "run: make databases"
+    assert clauses_of(kept) == clauses_of(dump(package, make(tmp_path))), "run: make databases"
 
 
 @pytest.mark.parametrize("package", ["prefect", "mlflow"])
