@@ -5,7 +5,7 @@ import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import polars as pl
 
@@ -119,6 +119,10 @@ class Intake(Generic[SettingsT_co]):
                 fix="raise max_ratio if the file is meant to be that repetitive.",
                 file=file.path,
             )
+
+
+# What makes checked rows of a batch of raw ones.
+RowCheck: TypeAlias = Callable[[pl.DataFrame, Intake], pl.DataFrame]
 
 
 def check_columns(wanted: Iterable[str], found: Sequence[str], *, file: InputFile, line: int | None = None) -> None:
