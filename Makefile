@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: run test quick numerics browser up lint bench lock clean
+.PHONY: run test quick numerics browser up lint bench lock databases clean
 
 run: $(INSTALLED)
 	$(VENV)/bin/rnnflow train reviews
@@ -61,6 +61,15 @@ lock:
 	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra subword --upgrade --no-annotate \
 	  --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
 	rm -r .venv-lock
+
+# The empty databases of the installed Prefect and MLflow as SQL, after another version was installed.
+databases: $(INSTALLED)
+	rm -rf .databases && mkdir .databases
+	env -u PREFECT_API_URL PREFECT_HOME=$(CURDIR)/.databases $(VENV)/bin/python -m prefect server database upgrade -y
+	$(VENV)/bin/python -c "import mlflow; mlflow.MlflowClient('sqlite:///.databases/mlflow.db').search_registered_models()"
+	$(VENV)/bin/python -m tasks.tracking.empty_database prefect .databases/prefect.db
+	$(VENV)/bin/python -m tasks.tracking.empty_database mlflow .databases/mlflow.db
+	rm -rf .databases
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache

@@ -1,5 +1,6 @@
 """The command `rnnflow`; imports click alone, so that help and mistakes are answered at once."""
 
+import atexit
 import gc
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ SECTIONS = {
 
 # The libraries make a million objects that stay. With Python's own thresholds (700, 10, 10) going through them again
 # and again takes a third of a short run.
-RARE_COLLECTIONS = (50_000, 10, 10)
+RARE_COLLECTIONS = (100_000, 50, 10)
 
 
 @click.group(cls=Sections, context_settings={"help_option_names": ["-h", "--help"]})
@@ -42,6 +43,7 @@ RARE_COLLECTIONS = (50_000, 10, 10)
 def main() -> None:
     """Train recurrent models on texts and time series, from raw rows to a registered model."""
     gc.set_threshold(*RARE_COLLECTIONS)
+    atexit.register(gc.freeze)  # the end of a process would go through all of them once more
 
 
 main.command_class = Command

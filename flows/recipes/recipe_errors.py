@@ -101,8 +101,9 @@ def _fix_of_unknown(keys: tuple[str, ...], known: list[str]) -> str:
 
 
 def _fix_of_value(problem: ErrorDetails, keys: tuple[str, ...], field: dict) -> str:
-    if "enum" in field:
-        return f"{suggestion(str(problem['input']), field['enum'], 'choose one of')}."
+    known = field.get("enum", [field["const"]] if "const" in field else [])
+    if known:
+        return f"{suggestion(str(problem['input']), known, 'choose one of')}."
     remedy = _parts_of(problem)[1] if problem["type"] == "value_error" else ""
     if remedy:
         return f"{remedy}."

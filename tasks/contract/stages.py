@@ -20,8 +20,8 @@ from tasks.promotion.scoring import Holdout, Scores
 from tasks.promotion.settings import GateSettings
 from tasks.registry.packaging import Packaging
 from tasks.registry.registered_model import RegisteredModel
-from tasks.sources.first_rows import RowCheck
 from tasks.sources.inputs import Inputs
+from tasks.sources.intake import RowCheck
 from tasks.statistics.intervals import Interval
 from tasks.store.artefacts import Artefact
 from tasks.store.manifest import Summary

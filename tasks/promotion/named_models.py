@@ -10,7 +10,7 @@ from tasks.promotion import identities, ledger, ownership
 from tasks.promotion.ledger import Entry
 from tasks.registry.identity import CHAMPION, ROLES, Identity
 from tasks.registry.registered_model import FILES, RegisteredModel, check_file, checked_model, localize
-from tasks.registry.registrations import find_version, list_registered, read_versions
+from tasks.registry.registrations import find_version, list_registered, names_in_own_store, read_versions
 from tasks.registry.served_parts import SERVING
 from tasks.tracking import mlflow_client
 from tasks.tracking.mlflow_client import check_name
@@ -56,16 +56,15 @@ def resolve_model(text: str) -> RegisteredModel:
     (E-REG-007) if the champion is no longer registered; ServiceError (E-LED-004, E-LED-005) if another ledger decides.
     """
     reference = _decided(parse_reference(text))
-    # Told without MLflow, whose import takes seconds.
-    is_known = not mlflow_client.is_own_store() or reference.name in list_registered()
-    version = find_version(**asdict(reference)) if is_known else None
+    known = names_in_own_store()  # asked without MLflow, whose import takes seconds
+    is_missing = mlflow_client.is_absent() or (known is not None and reference.name not in known)
+    version = None if is_missing else find_version(**asdict(reference))
     if version is None:
-        raise _unregistered(reference)
+        raise _unregistered(reference, list_registered() if known is None else known)
     return checked_model(localize(version), version.tags.get(FILES, ""))
 
 
-def _unregistered(reference: ModelReference) -> InputError:
-    known = list_registered()
+def _unregistered(reference: ModelReference, known: Sequence[str]) -> InputError:
     if reference.name in known:
         versions = ", ".join(sorted(read_versions(reference.name), key=int)) or "none"
         fix = f"choose among the versions of {reference.name}: {versions}."

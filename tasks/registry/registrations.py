@@ -80,17 +80,22 @@ def find_version(name: str, *, alias: str = "", version: str = "") -> "ModelVers
 
 
 def list_registered() -> list[str]:
-    """Names of all registered models; for the project's own store this needs no MLflow.
+    """Names of all registered models.
 
     Raises ServiceError (E-SVC-004).
     """
     if mlflow_client.is_absent():
         return []
-    if mlflow_client.is_own_store():
-        with _own_database() as database:
-            return sorted(name for (name,) in database.execute("SELECT name FROM registered_models"))
     with mlflow_client.answering():
         return sorted(model.name for model in mlflow_client.connect().search_registered_models())
+
+
+def names_in_own_store() -> list[str] | None:
+    """Names of all models that are registered in the project's own database; None where only MLflow can tell."""
+    if not mlflow_client.is_own_store() or not (mlflow_client.mlruns() / DATABASE).exists():
+        return None
+    with _own_database() as database:
+        return sorted(name for (name,) in database.execute("SELECT name FROM registered_models"))
 
 
 def tag_version(name: str, version: str, tags: Mapping[str, str]) -> None:

@@ -1,20 +1,15 @@
 """The rows that a source begins with, read and checked as a run reads them, before anything is started."""
 
-from collections.abc import Callable
-from typing import TypeAlias
-
 import polars as pl
 
 from tasks.sources.inputs import find_inputs
-from tasks.sources.intake import BATCH_BYTES, Intake
+from tasks.sources.intake import BATCH_BYTES, Intake, RowCheck
 from tasks.sources.readers import read_files
 from tasks.sources.settings import FileSettings
 
 FIRST_ROWS = 1_000
 # The texts of a folder are read together, and opening files is what takes the time.
 FIRST_FILES = 100
-
-RowCheck: TypeAlias = Callable[[pl.DataFrame, Intake], pl.DataFrame]
 
 
 def read_first_rows(settings: FileSettings, check: RowCheck) -> pl.DataFrame:

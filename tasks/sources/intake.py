@@ -5,7 +5,7 @@ import functools
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import polars as pl
 
@@ -122,6 +122,10 @@ class Intake(Generic[SettingsT_co]):
                 fix="raise max_ratio if the file is meant to be that repetitive.",
                 file=file.path,
             )
+
+
+# What makes checked rows of a batch of raw ones.
+RowCheck: TypeAlias = Callable[[pl.DataFrame, Intake], pl.DataFrame]
 
 
 def named(header: Sequence[str]) -> list[str]:

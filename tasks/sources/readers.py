@@ -8,7 +8,7 @@ import polars as pl
 
 from tasks.errors import InputError
 from tasks.sources.input_files import InputFile
-from tasks.sources.intake import Intake
+from tasks.sources.intake import Intake, RowCheck
 from tasks.sources.reading_csv import read_csv
 from tasks.sources.reading_documents import read_archive, read_documents
 from tasks.sources.reading_jsonl import read_jsonl
@@ -37,7 +37,7 @@ def read_table(file: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
 def read_files(
     files: Sequence[InputFile],
     intake: Intake,
-    check: Callable[[pl.DataFrame, Intake], pl.DataFrame],
+    check: RowCheck,
 ) -> Iterator[pl.DataFrame]:
     """Yield the rows in batches, in the order of the files, as `check` makes them of raw ones.
 

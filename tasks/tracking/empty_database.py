@@ -1,6 +1,6 @@
 """The empty databases of MLflow and Prefect, kept as SQL: their own migrations take seconds of a first run.
 
-A file beside this module holds for the version that its first line names; another version makes its database itself.
+The SQL holds for the version that its first line names; any other version makes its database itself.
 `make databases` writes the files anew, and a test compares them with what the installed versions make.
 """
 

@@ -15,9 +15,8 @@ from tasks.errors import InputError, ResourceError, quoted
 from tasks.kinds.classify.source import SourceSettings
 from tasks.labelled.summaries import LabelledRowsSummary
 from tasks.progress import Progress, emit
-from tasks.sources.first_rows import RowCheck
 from tasks.sources.inputs import Inputs
-from tasks.sources.intake import Intake
+from tasks.sources.intake import Intake, RowCheck
 from tasks.sources.readers import read_files
 from tasks.sources.row_checks import Check, check_labelled, holds_nul, label_checks
 from tasks.text.joined import with_text

@@ -24,9 +24,8 @@ from tasks.panel.ordering import describe_reading, find_duplicates, sort_times
 from tasks.panel.policies import Sheet
 from tasks.panel.unfolding import read_rows
 from tasks.progress import Progress, emit
-from tasks.sources.first_rows import RowCheck
 from tasks.sources.inputs import Inputs
-from tasks.sources.intake import Intake
+from tasks.sources.intake import Intake, RowCheck
 from tasks.sources.row_checks import Check, count_names, label_checks, renamed_label, with_label_and_split
 
 STEPS_FILE = "steps.parquet"

@@ -20,9 +20,8 @@ from tasks.panel.frames import ROWS_FILE, count_missing
 from tasks.panel.ordering import NO_DUPLICATES, Unsorted, describe_reading, find_duplicates, sort_times
 from tasks.panel.policies import Sheet
 from tasks.progress import Progress, emit
-from tasks.sources.first_rows import RowCheck
 from tasks.sources.inputs import Inputs
-from tasks.sources.intake import Intake
+from tasks.sources.intake import Intake, RowCheck
 from tasks.sources.row_checks import Check
 
 LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}

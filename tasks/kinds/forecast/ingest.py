@@ -26,9 +26,8 @@ from tasks.panel.policies import (
 from tasks.panel.source import SeriesSource
 from tasks.panel.time_grid import DTYPES, FOLLOWS_IN_SERIES, TimeGrid
 from tasks.progress import Progress, emit
-from tasks.sources.first_rows import RowCheck
 from tasks.sources.inputs import Inputs
-from tasks.sources.intake import Intake
+from tasks.sources.intake import Intake, RowCheck
 
 MAX_SHOWN_GAPS = 3
 

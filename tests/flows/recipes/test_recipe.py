@@ -366,3 +366,29 @@ def test_every_field_is_described_and_bounded_for_the_form(path: str, field: dic
     assert field["description"], path
     if "$ref" not in field:
         assert all(field.keys() & alternatives for alternatives in BOUNDS[field["type"]]), path
+
+
+@pytest.mark.parametrize(
+    ("settings", "nearest"),
+    [
+        ("source.text_colum=x", "source.text_column"),
+        ("encode.tokeniser=word", "encode.tokenizer"),
+        ("encode.tokenizer=wrod", "word"),
+        ("training.epoch=2", "training.epochs"),
+        ("source.on_bad_rows=skp", "skip"),
+        ("source.similar_labels=merg", "merge"),
+        ("evaluate.select_by=acuracy", "accuracy"),
+        ("kind=clasify", "classify"),
+    ],
+)
+def test_a_slip_is_answered_by_the_nearest_name(settings, nearest):
+    with pytest.raises(InputError) as caught:
+        load_recipe("reviews", settings=[settings])
+    assert f'"{nearest}"' in caught.value.fix
+
+
+def test_the_path_of_a_recipe_is_answered_by_the_nearest_file(tmp_path):
+    (tmp_path / "tickets.toml").touch()
+
+    with pytest.raises(InputError, match=r'did you mean "tickets.toml"\?'):
+        load_recipe(str(tmp_path / "ticket.toml"))

@@ -8,9 +8,8 @@ from pydantic import Field
 
 from tasks.errors import InputError
 from tasks.labelled.summaries import LabelledRowsSummary
-from tasks.sources.first_rows import RowCheck
 from tasks.sources.inputs import Inputs
-from tasks.sources.intake import Intake
+from tasks.sources.intake import Intake, RowCheck
 from tasks.sources.readers import read_files
 from tasks.sources.row_checks import Check, check_labelled, count_names, filter_rows, label_checks, refuse_rows
 from tasks.sources.settings import FileSettings, LabelledSource

@@ -1,0 +1,56 @@
+"""An error about the form of a line shows that line, without acting on a terminal."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from flows.commands.failures import describe_failure
+from tasks.errors import InputError
+from tasks.kinds.classify.ingest import check_rows
+from tasks.kinds.classify.source import SourceSettings
+from tasks.sources.first_rows import read_first_rows
+
+
+def refusal_of(path: Path, content: bytes, **settings) -> InputError:
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_first_rows(SourceSettings(path=str(path), **settings), check_rows)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "shown"),
+    [
+        ("a.csv", b"text,label\nword,a\none,two,three\n", 'Line 3 reads: "one,two,three"'),
+        ("a.csv", b'text,label\n"never closed,a\n', 'Line 2 reads: ""never closed,a"'),
+        ("a.csv", b'text,label\n"early" end,a\n', 'Line 2 reads: ""early" end,a"'),
+        ("a.csv", b"text,label\ncaf\xe9,a\n", 'Line 2 reads: "caf\\xe9,a"'),
+        ("a.jsonl", b'{"text": "word", "label" "a"}\n', 'Line 1 reads: "{"text": "word", "label" "a"}"'),
+        ("a.jsonl", b'{"text": "\x1b[2J", "label": 1\n', 'Line 1 reads: "{"text": "\\x1b[2J", "label": 1"'),
+    ],
+)
+def test_the_line_is_shown_as_it_was_read(tmp_path, name, content, shown):
+    assert describe_failure(refusal_of(tmp_path / name, content)).splitlines()[2] == shown
+
+
+def test_a_long_line_is_shown_around_the_fault(tmp_path):
+    content = b'{"text": "%b", "label" "here"}\n' % (b"a" * 500)
+    shown = describe_failure(refusal_of(tmp_path / "a.jsonl", content)).splitlines()[2]
+
+    assert '"label" "here"' in shown
+    assert len(shown) < 110
+
+
+def test_lines_of_compressed_files_are_shown_too(tmp_path):
+    error = refusal_of(tmp_path / "a.csv.gz", gzip.compress(b"text,label\nonly\n"))
+
+    assert error.line == '"only"'
+    assert error.fields()["line"] == '"only"'
+
+
+def test_an_error_about_a_cell_shows_the_cell_alone(tmp_path):
+    error = refusal_of(tmp_path / "a.csv", b"text,label\nword,1.5\n")
+
+    assert error.line is None
+    assert len(describe_failure(error).splitlines()) == 2
