@@ -95,7 +95,7 @@ def train(recipe: Recipe) -> Contest:
     """All stages up to the choice of the best model, and what is said of them."""
     lineage = prepare(recipe)
     fitted = [fit.fn(find_kind(recipe.kind), lineage.shards, candidate) for candidate in recipe.candidates]
-    models = (fitted, fit_baselines.fn(find_kind(recipe.kind), lineage, recipe.baseline))
+    models = (fitted, fit_baselines.fn(find_kind(recipe.kind), lineage, recipe.baseline).fitted)
     candidates, baselines = (
         tuple(
             Scored(model=model, evaluation=evaluate.fn(find_kind(recipe.kind), model, lineage, recipe.evaluate))
@@ -107,7 +107,7 @@ def train(recipe: Recipe) -> Contest:
     assert gather_findings(lineage, contest).data["ingest"]["rows"]
     presenting = find_kind(recipe.kind).report.load()
     describe_outdone(contest, presenting)
-    presenting.compare_with_baseline(contest)
+    presenting.compare_with_baseline(contest, contest.baseline)
     return contest
 
 
