@@ -32,7 +32,9 @@ from tasks.split import split
 pytestmark = pytest.mark.costly
 
 MAX_REMEDIES = 4
-NAMED_SETTING = re.compile(r"\b((?:source|split|encode|shard|candidates|baseline)\.[\w.-]+) = (\[[^\]]*\]|[^\s;,]+)")
+NAMED_SETTING = re.compile(
+    r"\b((?:source|split|encode|shard|candidates|training|baseline)\.[\w.-]+) = (\[[^\]]*\]|[^\s;,]+)"
+)
 START = datetime(2026, 3, 1)
 WRITERS = {"csv": "write_csv", "jsonl": "write_ndjson", "parquet": "write_parquet"}
 

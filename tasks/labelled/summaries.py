@@ -41,11 +41,20 @@ class Changes:
 
 
 class LabelledSplitSummary(SplitSummary):
-    """Sorted `labels`, what became of rows held in place, and what labels are called now."""
+    """Sorted `labels`, what became of rows held in place, and what labels are called now.
+
+    groups: of nearly equal rows; as many as rows where none is nearly equal to another.
+    """
 
     labels: list[str]
+    groups: int | None = None
     held: Changes | None = None
     names: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def is_mostly_alike(self) -> bool:
+        """Whether there are less than half as many groups as rows."""
+        return self.groups is not None and 2 * self.groups < self.rows
 
     @property
     def target(self) -> pl.Expr:
