@@ -95,9 +95,9 @@ def find_few_updates(training: "Optimization", train: "SequenceData", updates: i
     if updates >= min(FEW_UPDATES, train.num_batches(settled.batch_size)):
         return []
     return [
-        f"an epoch has only {plural(updates, 'update')}, because training.{training.BATCH} = {training.batch_size} "
-        f"puts many of the {train.num_rows:,} training rows into one batch, so that models may learn little; set it to "
-        f'"auto" ({settled.batch_size} here)'
+        f"an epoch has only {plural(updates, 'update')}, because batches of {training.batch_size:,} hold many of the "
+        f'{train.num_rows:,} training rows, so that models may learn little; set training.{training.BATCH} = "auto", '
+        f"which takes {settled.batch_size:,} here"
     ]
 
 
