@@ -74,4 +74,4 @@ class Kind:
 def modules_in(room: str) -> dict[str, Any]:
     """The modules of a kind that are all in one room, each named as the field of `Kind` that it is for."""
     names = [one.name for one in fields(Kind) if one.name not in ("name", "recipe", "served_model", "package")]
-    return {"served_model": f"{room}.served_model", **{name: LazyModule(f"{room}.{name}") for name in names}}
+    return {name: LazyModule(f"{room}.{name}") for name in names}

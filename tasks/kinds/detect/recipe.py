@@ -60,4 +60,6 @@ class DetectRecipe(Recipe):
     )
 
 
-DETECT = Kind(name="detect", recipe=DetectRecipe, **modules_in("tasks.kinds.detect"))
+DETECT = Kind(
+    name="detect", recipe=DetectRecipe, served_model="tasks.panel.served_model", **modules_in("tasks.kinds.detect")
+)

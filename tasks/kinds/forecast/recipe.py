@@ -46,4 +46,9 @@ class ForecastRecipe(Recipe):
     )
 
 
-FORECAST = Kind(name="forecast", recipe=ForecastRecipe, **modules_in("tasks.kinds.forecast"))
+FORECAST = Kind(
+    name="forecast",
+    recipe=ForecastRecipe,
+    served_model="tasks.panel.served_model",
+    **modules_in("tasks.kinds.forecast"),
+)
