@@ -130,7 +130,7 @@ def draw_splits(identities: pl.DataFrame, settings: DivisionSettings, new_labels
         part = pl.when((pl.col("rank") >= lower) & (pl.col("rank") < bound)).then(pl.lit(name)).otherwise(part)
     drawn = ranked.select("cluster", drawn=part.cast(PRECEDENCE))
     decided = identities.join(drawn, on="cluster", how="left", maintain_order="left")
-    return decided.select("row", "cluster", part=pl.when(is_open).then("drawn").otherwise("part"))
+    return decided.select("row", part=pl.when(is_open).then("drawn").otherwise("part"), cluster="cluster")
 
 
 def _refuse_rare_labels(

@@ -135,6 +135,8 @@ def find_remedy(
     """Name the setting that makes most of a split's tokens known."""
     if divided.is_mostly_alike:
         return "if texts to come follow the same templates, set split.near_duplicates = false"
+    if settings.tokenizer == "subword":  # whose bytes are all known, so that what is unknown are empty texts
+        return "train on texts of the same kind"
     if settings.min_count > 1 and measure_unseen(texts["train"], texts[split], settings) <= MOST_UNKNOWN:
         return "set encode.min_count = 1, or add training rows"
     return OTHER_UNITS if settings.tokenizer == "word" else "train on texts of the same kind"
