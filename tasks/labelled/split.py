@@ -12,7 +12,7 @@ import polars as pl
 from tasks.errors import InputError, plural, quoted
 from tasks.labelled.division import Clustering, DivisionSettings, divide
 from tasks.labelled.held_rows import HELD, ContentHash, HeldRows, describe_changes, follow_source
-from tasks.labelled.summaries import SPLITS, LabelledRowsSummary, LabelledSplitSummary
+from tasks.labelled.summaries import DIVIDE_ALIKE, SPLITS, LabelledRowsSummary, LabelledSplitSummary
 from tasks.store.artefacts import Artefact
 from tasks.store.manifest import Summary
 
@@ -125,8 +125,7 @@ def describe_groups(assigned: pl.DataFrame, unit: str) -> list[str]:
     return [
         f"the {assigned.height:,} {unit}s form only {plural(assigned['cluster'].n_unique(), 'group')} of nearly equal "
         f"ones ({shown}), as lines of a few templates do; a group is not divided, so models are tested on other "
-        f"templates than they are trained on; if {unit}s to come follow the same templates, set "
-        "split.near_duplicates = false"
+        f"templates than they are trained on; {DIVIDE_ALIKE}"
     ]
 
 

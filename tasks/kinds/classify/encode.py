@@ -15,7 +15,7 @@ from pydantic import Field
 
 from rnnmodels.config import Settings
 from tasks.errors import InputError
-from tasks.labelled.summaries import LABELS_FILE, SPLITS, EncodedSummary, LabelledSplitSummary
+from tasks.labelled.summaries import DIVIDE_ALIKE, LABELS_FILE, SPLITS, EncodedSummary, LabelledSplitSummary
 from tasks.progress import Progress, emit
 from tasks.store.artefacts import Artefact
 from tasks.text.subwords import learn_subwords
@@ -134,7 +134,7 @@ def find_remedy(
 ) -> str:
     """Name the setting that makes most of a split's tokens known."""
     if divided.is_mostly_alike:
-        return "if texts to come follow the same templates, set split.near_duplicates = false"
+        return DIVIDE_ALIKE
     if settings.tokenizer == "subword":  # whose bytes are all known, so that what is unknown are empty texts
         return "train on texts of the same kind"
     if settings.min_count > 1 and measure_unseen(texts["train"], texts[split], settings) <= MOST_UNKNOWN:
