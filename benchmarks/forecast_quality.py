@@ -60,7 +60,7 @@ def run_recipe(name: str, seed: int, file: Path, home: Path) -> dict:
 
     contest = Contest(
         candidates=score_all(models),
-        baselines=score_all(fit_baselines.fn(FORECAST, lineage, recipe.baseline)),
+        baselines=score_all(fit_baselines.fn(FORECAST, lineage, recipe.baseline).fitted),
         settings=recipe.evaluate,
     )
     return {"horizon": recipe.shard.horizon, "cpu_s": cpu_s, **summarize(contest, lineage)}

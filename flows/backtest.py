@@ -86,5 +86,5 @@ def score_cutoff(
 ) -> tuple[Scored, ...]:
     """Train and score everyone on rows that are cut as `settings` say; `order` is for fits on given shards."""
     lineage = prepare(FORECAST, recipe, rows, split(FORECAST, rows, settings))
-    models = [*fit_all(order(shards=lineage.shards)), *fit_baselines(FORECAST, lineage, recipe.baseline)]
+    models = [*fit_all(order(shards=lineage.shards)), *fit_baselines(FORECAST, lineage, recipe.baseline).fitted]
     return score_all(FORECAST, models, lineage, recipe)

@@ -99,7 +99,7 @@ def conclude(
         candidates=[describe_model(scored) for scored in contest.candidates],
         baselines=[describe_model(scored) for scored in contest.baselines],
         best=contest.best.name,
-        best_baseline=contest.baseline.name,
+        best_baseline=contest.baseline.name if contest.baseline else "",
         baseline_wins=contest.baseline_wins,
         problems=findings.problems,
         outdone=describe_outdone(contest, kind.report.load()),

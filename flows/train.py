@@ -74,8 +74,9 @@ def train(
         ).continued()
         contest = Contest(
             candidates=score_all(kind, fit_all(order), lineage, recipe),
-            baselines=score_all(kind, baselines, lineage, recipe),
+            baselines=score_all(kind, baselines.fitted, lineage, recipe),
             settings=recipe.evaluate,
+            left_out=baselines.left_out,
         )
         delivery = deliver_or_defer(kind, order.run, recipe, lineage, contest)
     wall_s = time.perf_counter() - started_s

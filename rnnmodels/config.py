@@ -1,10 +1,15 @@
 """Settings of a recurrent model and of its training; imports no torch, so that commands start fast."""
 
 import re
-from abc import ABC, abstractmethod
-from typing import Literal
+from abc import ABC
+from bisect import bisect_left
+from collections.abc import Callable
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
+
+# What a batch size of `auto` is chosen by: updates of an epoch, and rows of an update.
+ENOUGH_UPDATES, ENOUGH_ROWS = 30, 8
 
 
 def title_of(class_name: str) -> str:
@@ -51,7 +56,13 @@ class Architecture(ClassifierArchitecture):
 
 
 class Optimization(Settings, ABC):
-    """How weights are found, whatever the model predicts."""
+    """How weights are found, whatever the model predicts.
+
+    BATCH: the setting that says how much the loader puts into a batch. LARGEST_BATCH: what `auto` never exceeds.
+    """
+
+    BATCH: ClassVar[str]
+    LARGEST_BATCH: ClassVar[int]
 
     epochs: int = Field(3, ge=1, le=1000, description="Maximum number of epochs.")
     learning_rate: float = Field(2e-3, gt=0, le=10, description="Peak learning rate of AdamW.")
@@ -68,9 +79,22 @@ class Optimization(Settings, ABC):
     )
 
     @property
-    @abstractmethod
     def batch_size(self) -> int:
-        """How much the loader puts into a batch, in its own unit."""
+        """How much the loader puts into a batch, in its own unit; `auto` counts as its largest."""
+        size = getattr(self, self.BATCH)
+        return self.LARGEST_BATCH if size == "auto" else size
+
+    def settle(self, num_batches: Callable[[int], int]) -> Self:
+        """Settle a batch size of `auto` by how many batches of some size an epoch of the training rows has.
+
+        It is the largest size with 30 updates in an epoch; where batches would hold fewer than 8 rows on average, 8.
+        """
+        if getattr(self, self.BATCH) != "auto" or num_batches(self.LARGEST_BATCH) >= ENOUGH_UPDATES:
+            return self.model_copy(update={self.BATCH: self.batch_size})
+        enough = max(1, min(ENOUGH_UPDATES, num_batches(1) // ENOUGH_ROWS))
+        sizes = range(1, self.LARGEST_BATCH + 1)
+        too_large = bisect_left(sizes, True, key=lambda size: num_batches(size) < enough)
+        return self.model_copy(update={self.BATCH: sizes[too_large - 1]})
 
 
 class ClassifierTraining(Optimization):
@@ -82,15 +106,17 @@ class ClassifierTraining(Optimization):
 class Training(ClassifierTraining):
     """How a classifier is fitted."""
 
-    batch_tokens: int = Field(14_000, ge=16, le=10_000_000, description="Padded tokens per batch.")
+    BATCH = "batch_tokens"
+    LARGEST_BATCH = 14_000
+
+    batch_tokens: Annotated[int, Field(ge=16, le=10_000_000)] | Literal["auto"] = Field(
+        "auto",
+        description="Padded tokens per batch; `auto` takes 14,000, or fewer, so that an epoch has 30 updates of at "
+        "least 8 texts on average.",
+    )
     class_ratio_scale: float = Field(
         1.0,
         ge=0,
         le=10,
         description="One embedding column per class starts at the tokens' log-count ratio, times this; 0 disables it.",
     )
-
-    @property
-    def batch_size(self) -> int:
-        """How much the loader puts into a batch, in its own unit: padded tokens."""
-        return self.batch_tokens

@@ -16,17 +16,19 @@ from prefect.cache_policies import NO_CACHE
 from tasks.contract.candidate import Candidate
 from tasks.contract.kind import Kind
 from tasks.contract.summaries import FittedSummary
-from tasks.errors import InputError, quoted
+from tasks.errors import InputError, plural, quoted
 from tasks.progress import Progress, emit
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
 
 if TYPE_CHECKING:
+    from rnnmodels.config import Optimization
     from rnnmodels.training.results import EpochResult, StepResult
-    from rnnmodels.training.sequence_model import AnyModel
+    from rnnmodels.training.sequence_model import AnyModel, SequenceData
 
 CHECKPOINTS = "checkpoints"
 TIMINGS = ("rows_per_s", "wall_s")
+FEW_UPDATES = 10
 
 
 def follow(candidate: Candidate, results: "Iterator[StepResult | EpochResult]") -> "list[EpochResult]":
@@ -69,7 +71,7 @@ def write_fitted(
     modelling = kind.fit.load()
     data = modelling.open_data(candidate, shards)
     model = modelling.create_model(candidate, data, shards, initial)
-    checkpoints, training = folder / CHECKPOINTS, candidate.training
+    checkpoints, training = folder / CHECKPOINTS, candidate.training.settle(data["train"].num_batches)
     durability = {"checkpoints": checkpoints, "resume": resume, "tracked_as": tracked_as}
     epochs = follow(candidate, fit_epochs(model, data["train"], data["valid"], training, **durability))
     finished = modelling.finish_model(folder, model, data, candidate)
@@ -78,7 +80,25 @@ def write_fitted(
     history = [{k: v for k, v in epoch.figures().items() if k not in TIMINGS} for epoch in epochs]
     (folder / "history.json").write_text(json.dumps(history, indent=1, allow_nan=False), encoding="utf-8")
     shutil.rmtree(checkpoints)
-    return FittedSummary.model_validate({**finished, **_summarize(candidate, model, epochs)})
+    updates = data["train"].num_batches(training.batch_size)
+    told = {
+        "updates_per_epoch": updates,
+        "settled": {f"training.{training.BATCH}": training.batch_size},
+        "warnings": find_few_updates(candidate.training, data["train"], updates),
+    }
+    return FittedSummary.model_validate({**finished, **_summarize(candidate, model, epochs), **told})
+
+
+def find_few_updates(training: "Optimization", train: "SequenceData", updates: int) -> list[str]:
+    """Warn of an epoch with few updates, where the size of batches is set and `auto` would make enough of them."""
+    settled = training.model_copy(update={training.BATCH: "auto"}).settle(train.num_batches)
+    if updates >= min(FEW_UPDATES, train.num_batches(settled.batch_size)):
+        return []
+    return [
+        f"an epoch has only {plural(updates, 'update')}, because batches of {training.batch_size:,} hold many of the "
+        f'{train.num_rows:,} training rows, so that models may learn little; set training.{training.BATCH} = "auto", '
+        f"which takes {settled.batch_size:,} here"
+    ]
 
 
 def _summarize(candidate: Candidate, model: "AnyModel", epochs: "list[EpochResult]") -> dict:

@@ -53,10 +53,15 @@ def candidate_record(scored: Scored) -> CandidateRecord:
     """Gather what MLflow shows of a candidate: settings, curves, metrics, where it came from."""
     manifest = scored.model.manifest
     summary = {name: value for name, value in manifest["summary"].items() if name not in ("rows", "name")}
+    settled = summary.pop("settled", {})
     figures = {name: value for name, value in summary.items() if isinstance(value, int | float)}
     return CandidateRecord(
         name=scored.name,
-        params={**flatten(manifest["config"]), **{name: summary[name] for name in summary.keys() - figures.keys()}},
+        params={
+            **flatten(manifest["config"]),
+            **settled,
+            **{name: summary[name] for name in summary.keys() - figures.keys()},
+        },
         history=json.loads(scored.model.file("history.json").read_bytes()),
         metrics={**figures, **scored.metrics},
         tags={"rnnflow.artefact": f"{manifest['stage']}/{scored.model.key}", "rnnflow.code": manifest["code"]},

@@ -51,9 +51,9 @@ def gather_facts(contents: ReportContents, presenting: "ReportModule") -> dict:
         "models": list(told.values()),
         "candidates": [told[one.name] for one in contest.candidates],
         "baselines": [told[one.name] for one in contest.baselines],
-        "baseline": told[contest.baseline.name],
+        "baseline": told[contest.baseline.name] if contest.baseline else None,
         "best": scores[contest.best.name],
-        "advantage": presenting.compare_with_baseline(contest),
+        "advantage": presenting.compare_with_baseline(contest, contest.baseline) if contest.baseline else None,
         "outdone": describe_outdone(contest, presenting),
         "protocol": contest.best.evaluation.manifest["config"],
         "result_columns": {

@@ -32,7 +32,9 @@ from tasks.split import split
 pytestmark = pytest.mark.costly
 
 MAX_REMEDIES = 4
-NAMED_SETTING = re.compile(r"\b((?:source|split|encode|shard|candidates|baseline)\.[\w.-]+) = (\[[^\]]*\]|[^\s;,]+)")
+NAMED_SETTING = re.compile(
+    r"\b((?:source|split|encode|shard|candidates|training|baseline)\.[\w.-]+) = (\[[^\]]*\]|[^\s;,]+)"
+)
 START = datetime(2026, 3, 1)
 WRITERS = {"csv": "write_csv", "jsonl": "write_ndjson", "parquet": "write_parquet"}
 
@@ -95,7 +97,7 @@ def train(recipe: Recipe) -> Contest:
     """All stages up to the choice of the best model, and what is said of them."""
     lineage = prepare(recipe)
     fitted = [fit.fn(find_kind(recipe.kind), lineage.shards, candidate) for candidate in recipe.candidates]
-    models = (fitted, fit_baselines.fn(find_kind(recipe.kind), lineage, recipe.baseline))
+    models = (fitted, fit_baselines.fn(find_kind(recipe.kind), lineage, recipe.baseline).fitted)
     candidates, baselines = (
         tuple(
             Scored(model=model, evaluation=evaluate.fn(find_kind(recipe.kind), model, lineage, recipe.evaluate))
@@ -107,7 +109,7 @@ def train(recipe: Recipe) -> Contest:
     assert gather_findings(lineage, contest).data["ingest"]["rows"]
     presenting = find_kind(recipe.kind).report.load()
     describe_outdone(contest, presenting)
-    presenting.compare_with_baseline(contest)
+    presenting.compare_with_baseline(contest, contest.baseline)
     return contest
 
 

@@ -1,5 +1,7 @@
 """Settings of a classifier of numeric sequences and of its training; imports no torch."""
 
+from typing import Annotated, Literal
+
 from pydantic import Field
 
 from rnnmodels.config import ClassifierArchitecture, ClassifierTraining
@@ -20,9 +22,11 @@ class SeriesArchitecture(ClassifierArchitecture):
 class SeriesTraining(ClassifierTraining):
     """How a classifier of sequences is fitted."""
 
-    batch_steps: int = Field(1_000, ge=1, le=10_000_000, description="Padded time steps per batch.")
+    BATCH = "batch_steps"
+    LARGEST_BATCH = 1_000
 
-    @property
-    def batch_size(self) -> int:
-        """How much the loader puts into a batch, in its own unit: padded steps."""
-        return self.batch_steps
+    batch_steps: Annotated[int, Field(ge=1, le=10_000_000)] | Literal["auto"] = Field(
+        "auto",
+        description="Padded time steps per batch; `auto` takes 1,000, or fewer, so that an epoch has 30 updates of at "
+        "least 8 sequences on average.",
+    )

@@ -126,7 +126,14 @@ class ForecastArchitecture(RecurrentArchitecture):
 class ForecastTraining(Optimization):
     """How a forecaster is fitted."""
 
-    batch_windows: int = Field(64, ge=1, le=1_000_000, description="Windows per batch.")
+    BATCH = "batch_windows"
+    LARGEST_BATCH = 64
+
+    batch_windows: Annotated[int, Field(ge=1, le=1_000_000)] | Literal["auto"] = Field(
+        "auto",
+        description="Windows per batch; `auto` takes 64, or fewer, so that an epoch has 30 updates of at least 8 "
+        "windows.",
+    )
     windows_per_epoch: int = Field(0, ge=0, description="Windows sampled for each epoch; 0 uses all.")
     loss: Literal["auto", "l1", "l2", "huber", "quantile", "likelihood"] = Field(
         "auto", description="`auto`: l1 for a point, quantile for quantiles, the likelihood for a distribution."
@@ -134,11 +141,6 @@ class ForecastTraining(Optimization):
     selection: Literal["loss", "mse", "mae"] = Field(
         "loss", description="Validation metric that selects the epoch and the weight of the recurrent part."
     )
-
-    @property
-    def batch_size(self) -> int:
-        """How much the loader puts into a batch, in its own unit: windows."""
-        return self.batch_windows
 
 
 def resolve_loss(architecture: ForecastArchitecture, training: ForecastTraining) -> str:

@@ -41,6 +41,7 @@ def fit(
     device = resolve_device(training.device)
     if device.type == "cpu":
         use_physical_cores()
+    training = training.settle(train.num_batches)
     run = start_run(model, training, device, steps_per_epoch=train.num_batches(training.batch_size))
     identity = _identity(model, train, valid, training)
     folder = CheckpointFolder(checkpoints, identity, tracked_as=tracked_as) if checkpoints else None

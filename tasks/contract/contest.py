@@ -46,11 +46,15 @@ class Scored:
 
 @dataclass(frozen=True, kw_only=True)
 class Contest(Generic[SettingsT_co]):
-    """The candidates and the baselines, and how validation picks among them; the first of equals is taken."""
+    """The candidates and the baselines, and how validation picks among them; the first of equals is taken.
+
+    left_out: baselines that could not be fitted; they hold a warning alone.
+    """
 
     candidates: tuple[Scored, ...]
     baselines: tuple[Scored, ...]
     settings: SettingsT_co
+    left_out: tuple[Artefact, ...] = ()
 
     @property
     def everyone(self) -> tuple[Scored, ...]:
@@ -63,18 +67,19 @@ class Contest(Generic[SettingsT_co]):
         return min(self.candidates, key=self._penalty)
 
     @property
-    def baseline(self) -> Scored:
-        """The best baseline on validation."""
-        return min(self.baselines, key=self._penalty)
+    def baseline(self) -> Scored | None:
+        """The best baseline on validation, unless all were left out."""
+        return min(self.baselines, key=self._penalty, default=None)
 
     @property
     def baseline_wins(self) -> bool:
         """Whether a baseline is better than every candidate."""
-        return self._penalty(self.baseline) < self._penalty(self.best)
+        return self.baseline is not None and self._penalty(self.baseline) < self._penalty(self.best)
 
     def inputs(self) -> dict[str, Artefact]:
         """Every artefact that takes part, by name."""
         models = {f"model {one.name}": one.model for one in self.everyone}
+        models |= {f"model {NamedSummary.of(one).name}": one for one in self.left_out}
         return {**models, **{f"evaluation {one.name}": one.evaluation for one in self.everyone}}
 
     def _penalty(self, scored: Scored) -> float:

@@ -76,5 +76,4 @@ class Kind:
 def modules_in(room: str) -> dict[str, Any]:
     """The modules of a kind that are all in one room, each named as the field of `Kind` that it is for."""
     others = ("name", "recipe", "served_model", "drafts", "package")
-    names = [one.name for one in fields(Kind) if one.name not in others]
-    return {"served_model": f"{room}.served_model", **{name: LazyModule(f"{room}.{name}") for name in names}}
+    return {one.name: LazyModule(f"{room}.{one.name}") for one in fields(Kind) if one.name not in others}

@@ -168,8 +168,8 @@ class ReportModule(Protocol):
     def compare_by(self, contest: Contest[Any], /) -> str:
         """The metric in which the best model is compared with the baseline."""
 
-    def compare_with_baseline(self, contest: Contest[Any]) -> Interval:
-        """The paired difference between the two, with its interval."""
+    def compare_with_baseline(self, contest: Contest[Any], baseline: Scored) -> Interval:
+        """The paired difference between the best model and a baseline, with its interval."""
 
     def draw_figures(self, facts: dict[str, Any]) -> "dict[str, Figure]":
         """Plots of the page, by name."""

@@ -17,9 +17,10 @@ class NamedSummary(Summary):
 
 
 class ModelSummary(NamedSummary):
-    """A candidate or a baseline, and the seconds that fitting it took."""
+    """A candidate or a baseline, and the seconds that fitting it took; one that was `left_out` has nothing else."""
 
     train_s: float
+    left_out: bool = False
 
 
 class FittedSummary(ModelSummary):

@@ -16,6 +16,8 @@ from tasks.progress import Progress, emit
 
 # Of rows that repeat one another, the one in the earliest of these splits is kept.
 PRECEDENCE = pl.Enum(["test", "valid", "train", "undecided", "unlabelled"])
+# What to do where rows are lines of a few templates, so that hardly any groups are left to divide.
+APART = "to divide nearly equal texts like any others, set split.near_duplicates = false;"
 # Of all rows and what is known of those that are kept: a number for each, which nearly equal ones share.
 Clustering = Callable[[pl.LazyFrame, pl.DataFrame], pl.Series]
 
@@ -45,7 +47,7 @@ def divide(
     cluster: Clustering | None = None,
     new_labels: Sequence[str] = (),
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Assign each row to a split or drop it: (row, part) of the kept rows and (row, reason, of_row) of the others.
+    """Assign each row to a split (row, part, cluster), or drop it (row, reason, of_row).
 
     Of rows with one content one is kept; `cluster` tells which of these are nearly equal, so that they stay together.
     """
@@ -104,7 +106,7 @@ def find_straddling_rows(identities: pl.DataFrame) -> pl.DataFrame:
 
 
 def draw_splits(identities: pl.DataFrame, settings: DivisionSettings, new_labels: Sequence[str] = ()) -> pl.DataFrame:
-    """Decide the part of every undecided row, by label and by whole clusters; the result has columns row, part.
+    """Decide the part of every undecided row, by label and by whole clusters: columns row, part, cluster.
 
     The draw depends on contents, labels and seed, never on the order of the rows. Rows of `new_labels`, which no held
     row has, are drawn although validation and test rows are given.
@@ -119,7 +121,7 @@ def draw_splits(identities: pl.DataFrame, settings: DivisionSettings, new_labels
     is_open = (pl.col("part") == "undecided") | takes_training
     heads = identities.filter(is_open).sort("draw").group_by("cluster").agg(pl.col("label", "draw").first())
     ranked = heads.with_columns(rank=pl.col("draw").rank("ordinal").over("label") - 1, number=pl.len().over("label"))
-    _refuse_rare_labels(ranked, shares, settings.unit)
+    _refuse_rare_labels(ranked, identities.filter(is_open), shares, settings.unit)
     part, bound = pl.lit("train"), pl.lit(0.0)
     for name, share in shares.items():
         # At least one row of each label in each split that is drawn.
@@ -128,19 +130,25 @@ def draw_splits(identities: pl.DataFrame, settings: DivisionSettings, new_labels
         part = pl.when((pl.col("rank") >= lower) & (pl.col("rank") < bound)).then(pl.lit(name)).otherwise(part)
     drawn = ranked.select("cluster", drawn=part.cast(PRECEDENCE))
     decided = identities.join(drawn, on="cluster", how="left", maintain_order="left")
-    return decided.select("row", part=pl.when(is_open).then("drawn").otherwise("part"))
+    return decided.select("row", part=pl.when(is_open).then("drawn").otherwise("part"), cluster="cluster")
 
 
-def _refuse_rare_labels(ranked: pl.DataFrame, shares: Mapping[str, pl.Expr], unit: str) -> None:
+def _refuse_rare_labels(
+    ranked: pl.DataFrame, open_rows: pl.DataFrame, shares: Mapping[str, pl.Expr], unit: str
+) -> None:
     needed = 1 + pl.sum_horizontal((share > 0).cast(pl.Int64) for share in shares.values())
-    counted = ranked.with_columns(needed=needed).group_by("label").agg(pl.len(), pl.col("needed").first())
-    rare = counted.filter(pl.col("len") < pl.col("needed")).sort("label")
-    if rare.height:
-        label, count, least = rare.row(0)
-        raise InputError(
-            "E-DATA-003",
-            f"label {quoted(label)} has {plural(count, f'distinct {unit}')}, expected at least {least}: one for each "
-            "split.",
-            fix="add rows with this label, or remove the label.",
-            column="label",
-        )
+    groups = ranked.with_columns(needed=needed).group_by("label").agg(pl.len(), pl.col("needed").first())
+    rare = groups.filter(pl.col("len") < pl.col("needed")).sort("label")
+    if rare.is_empty():
+        return
+    label, num_groups, least = rare.row(0)
+    count = open_rows.filter(pl.col("label").eq_missing(label)).height
+    enough = count >= least  # were they not nearly equal
+    grouped = f", which are so similar that they form only {plural(num_groups, 'group')}" if enough else ""
+    raise InputError(
+        "E-DATA-003",
+        f"label {quoted(label)} has {plural(count, f'distinct {unit}')}{grouped}, expected at least {least}: one for "
+        "each split.",
+        fix=f"{APART} or add rows." if enough else "add rows with this label, or remove the label.",
+        column="label",
+    )

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from rnnmodels.classifiers.classifier import RecurrentClassifier
 
 NETWORK = ("model.safetensors", "model.json")
-# What models of earlier days call a field of `serving.json`.
-RENAMED = {"batch_tokens": "batch_steps"}
 
 RowsT = TypeVar("RowsT")
 SourceT = TypeVar("SourceT", bound=FileSettings)
@@ -82,7 +80,7 @@ class Labeller(ABC, Generic[RowsT]):
 
         Raises IntegrityError (E-INT-001).
         """
-        stored = {RENAMED.get(name, name): value for name, value in read_serving(folder).items()}
+        stored = read_serving(folder)
         fields = {field.name for field in dataclasses.fields(cls.serving_type)} & stored.keys()
         return cls(
             model=cls.load_network(folder),

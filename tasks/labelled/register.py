@@ -75,7 +75,7 @@ class LabelledRegistration(Generic[LabellerT]):
 
         Raises IntegrityError (E-REG-005) for other steps, (E-REG-006) for other logits or probabilities.
         """
-        labeller: LabellerT = served.unwrap_python_model().labeller
+        labeller: LabellerT = served.unwrap_python_model().model
         judged = gather_judged(lineage, best, labeller.serving.batch_steps)
         read, probabilities = self.ask(served, labeller, judged.read_rows(lineage))
         return prove_answers(

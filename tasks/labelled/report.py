@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tasks.contract.contest import Contest
+from tasks.contract.contest import Contest, Scored
 from tasks.contract.presentation import Presentation, ScoreColumn
 from tasks.contract.report_contents import ReportContents, read_json
 from tasks.contract.summaries import SplitSummary
@@ -41,11 +41,14 @@ def compare_by(_contest: Contest) -> str:
     return ACCURACY.metric
 
 
-def compare_with_baseline(contest: Contest) -> Interval:
-    """Difference in test accuracy between the registered model and the best baseline, paired by row."""
+def compare_with_baseline(contest: Contest, baseline: Scored) -> Interval:
+    """Difference in test accuracy between the registered model and a baseline, paired by row."""
     settings = contest.settings
-    best, baseline = read_correct(contest.best.model), read_correct(contest.baseline.model)
-    paired = best.join(baseline, on="row", validate="1:1", suffix="_baseline").sort("row")
+    paired = (
+        read_correct(contest.best.model)
+        .join(read_correct(baseline.model), on="row", validate="1:1", suffix="_baseline")
+        .sort("row")
+    )
     difference = (paired["correct"].cast(pl.Int8) - paired["correct_baseline"].cast(pl.Int8)).to_numpy()
     return mean_with_interval(
         difference, resamples=settings.resamples, confidence=settings.confidence, seed=settings.seed

@@ -187,15 +187,28 @@ def write_shards(folder: Path, *, encoded: Artefact, settings: BucketSettings) -
     layout = {"widths": widths, **summary.sizes, **cut, "files": entries}
     (folder / "shards.json").write_text(json.dumps(layout, indent=1), encoding="utf-8")
     longer = (column.count_steps() > settings.max_length).sum()
+    truncated_rows = {
+        split: int(frame.select(longer).collect(engine="streaming").item()) for split, frame in whole.items()
+    }
     return Summary(
         rows=sum(entry["rows"] for entry in entries),
         widths=widths,
         fill={split: round(fill_of(*histogram, widths), 4) for split, histogram in histograms.items()},
         lengths=np.column_stack(histograms["train"]).tolist(),
-        truncated={
-            split: int(frame.select(longer).collect(engine="streaming").item()) for split, frame in whole.items()
-        },
+        truncated=truncated_rows,
+        warnings=find_truncation(truncated_rows["train"], whole["train"], column, settings),
     )
+
+
+def find_truncation(num_truncated: int, train: pl.LazyFrame, column: StepColumn, settings: BucketSettings) -> list[str]:
+    """Warn where most training rows are cut, with the length that would leave most of them whole."""
+    median = int(train.select(column.count_steps().median()).collect(engine="streaming").item())
+    if median <= settings.max_length:
+        return []
+    return [
+        f"most training rows ({num_truncated:,}) are longer than {settings.max_length:,} steps and are cut, so models "
+        f"read a part of them; set shard.max_length = {median}, or more, to read more than half of them whole"
+    ]
 
 
 def _by_bucket(batch: pl.DataFrame, column: StepColumn, widths: list[int]) -> Iterator[tuple[tuple[int], pl.DataFrame]]:

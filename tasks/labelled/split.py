@@ -9,15 +9,20 @@ from pathlib import Path
 
 import polars as pl
 
-from tasks.errors import InputError, quoted
+from tasks.errors import InputError, plural, quoted
 from tasks.labelled.division import Clustering, DivisionSettings, divide
 from tasks.labelled.held_rows import HELD, ContentHash, HeldRows, describe_changes, follow_source
-from tasks.labelled.summaries import SPLITS, LabelledRowsSummary, LabelledSplitSummary
+from tasks.labelled.summaries import DIVIDE_ALIKE, SPLITS, LabelledRowsSummary, LabelledSplitSummary
 from tasks.store.artefacts import Artefact
 from tasks.store.manifest import Summary
 
 ROWS_FILE = "rows.parquet"
 NUM_EXAMPLES = 3
+# Fewer training rows of a label than this can hardly be learned from.
+FEW_ROWS = 10
+# Share of rows with contradictory labels above which something may be wrong with what is read.
+MANY_CONFLICTS = 0.1
+CONTRADICTORY = "; what is read does not tell the label: check which columns the source names"
 
 
 def write_division(
@@ -46,7 +51,11 @@ def write_division(
             fix="give equal rows one label, or check which columns are read.",
         )
     divided = write_parts(folder, frame, assigned, dropped, kept)
-    warnings = [*Summary.of(rows).warnings, *describe_division(folder, dropped, rows.rows, kept)]
+    warnings = [
+        *Summary.of(rows).warnings,
+        *describe_division(folder, dropped, rows.rows, kept),
+        *(describe_groups(assigned, settings.unit) if divided.is_mostly_alike else ()),
+    ]
     return divided.model_copy(update={"warnings": warnings})
 
 
@@ -71,6 +80,7 @@ def write_parts(
         held.write_aside(folder)
     return LabelledSplitSummary(
         rows=assigned.height,
+        groups=assigned["cluster"].n_unique(),
         splits=counts,
         labels=read_labels(folder, are_held=held is not None),
         dropped=dict(dropped.group_by("reason").len().sort("reason").rows()),
@@ -114,6 +124,30 @@ def _untrained(label: str, name: str, *, are_held: bool) -> InputError:
     )
 
 
+def describe_groups(assigned: pl.DataFrame, unit: str) -> list[str]:
+    """Warn of rows most of which are nearly equal to others, as lines of a few templates are."""
+    groups = dict(assigned.group_by("part").agg(pl.col("cluster").n_unique()).rows())
+    shown = ", ".join(f"{groups[name]:,} {name}" for name in SPLITS if name in groups)
+    return [
+        f"the {assigned.height:,} {unit}s form only {plural(assigned['cluster'].n_unique(), 'group')} of nearly equal "
+        f"ones ({shown}), as lines of a few templates do; a group is not divided, so models are tested on other "
+        f"templates than they are trained on; {DIVIDE_ALIKE}"
+    ]
+
+
+def describe_rare(folder: Path) -> list[str]:
+    """Warn of labels with so few training rows that a model can hardly learn them."""
+    counts = pl.scan_parquet(folder / "train.parquet").group_by("label").len().sort("len", "label").collect()
+    rare = counts.filter(pl.col("len") < FEW_ROWS)
+    if rare.is_empty():
+        return []
+    label, number = rare.row(0)
+    return [
+        f"{rare.height} of {counts.height} labels have fewer than {FEW_ROWS} training rows, such as {quoted(label)} "
+        f"with {number}, so models can hardly learn them; add rows, or give several labels one name in source.labels"
+    ]
+
+
 def describe_untested(folder: Path) -> list[str]:
     """Warn of labels that are trained on, and of which no row validates or tests."""
     labels = {name: _distinct_labels(folder / f"{name}.parquet") for name in HELD}
@@ -135,7 +169,7 @@ def _distinct_labels(path: Path) -> list[str]:
 def describe_division(folder: Path, dropped: pl.DataFrame, num_rows: int, held: HeldRows | None) -> list[str]:
     """Warnings of a division: what became of held rows, what was dropped, what is not tested."""
     followed = [] if held is None else describe_changes(held.changes)
-    return [*followed, *describe_dropped(dropped, num_rows), *describe_untested(folder)]
+    return [*followed, *describe_dropped(dropped, num_rows), *describe_untested(folder), *describe_rare(folder)]
 
 
 def describe_dropped(dropped: pl.DataFrame, num_rows: int) -> list[str]:
@@ -143,6 +177,7 @@ def describe_dropped(dropped: pl.DataFrame, num_rows: int) -> list[str]:
     return [
         f"dropped {group.height} of {num_rows} rows ({group.height / num_rows:.1%}), {reason}: "
         + ", ".join(f"row {row} repeats row {of_row}" for row, of_row in group.select("row", "of_row").head(3).rows())
+        + (CONTRADICTORY if "other label" in reason and group.height > MANY_CONFLICTS * num_rows else "")
         for (reason,), group in dropped.group_by("reason", maintain_order=True)
     ]
 

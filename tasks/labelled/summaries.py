@@ -10,6 +10,11 @@ from tasks.store.manifest import Summary
 
 SPLITS = ("train", "valid", "test")
 LABELS_FILE = "labels.json"
+# What helps where rows are mostly alike; the rows that a registered model was tested on stay as they are.
+DIVIDE_ALIKE = (
+    "if rows to come follow the same templates, set split.near_duplicates = false, and another name, under which no "
+    "rows are held from an earlier training"
+)
 
 
 class LabelledRowsSummary(Summary):
@@ -41,11 +46,20 @@ class Changes:
 
 
 class LabelledSplitSummary(SplitSummary):
-    """Sorted `labels`, what became of rows held in place, and what labels are called now."""
+    """Sorted `labels`, what became of rows held in place, and what labels are called now.
+
+    groups: of nearly equal rows; as many as rows where none is nearly equal to another.
+    """
 
     labels: list[str]
+    groups: int | None = None
     held: Changes | None = None
     names: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def is_mostly_alike(self) -> bool:
+        """Whether there are less than half as many groups as rows."""
+        return self.groups is not None and 2 * self.groups < self.rows
 
     @property
     def target(self) -> pl.Expr:

@@ -15,7 +15,7 @@ class ServedPanelModel(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Read the model once, when MLflow loads it."""
-        self.labeller = load_served(Path(context.artifacts["parts"]))
+        self.model = load_served(Path(context.artifacts["parts"]))
 
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame) -> pd.DataFrame:  # noqa: ARG002  # ty: ignore[incompatible-method-override] (MLflow needs no `params`)
         """Answer a table with the columns that the model was trained on, the label aside.
@@ -23,7 +23,7 @@ class ServedPanelModel(PythonModel):
         What was done to its rows is said by warnings. Raises InputError, as the reading of the training rows did.
         """
         notes: list[str] = []
-        answers = self.labeller.answer_frame(model_input, notes=notes)
+        answers = self.model.answer_frame(model_input, notes=notes)
         for note in notes:
             warnings.warn(note, stacklevel=2)
         return answers.to_pandas()

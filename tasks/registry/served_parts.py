@@ -16,16 +16,13 @@ SERVING = "serving.json"
 SERVING_FORMAT = 3
 
 
-def write_serving(
-    folder: Path, *, kind: str, serving: Mapping[str, object], parts: Iterable[str], model: str = ""
-) -> None:
+def write_serving(folder: Path, *, kind: str, serving: Mapping[str, object], parts: Iterable[str], model: str) -> None:
     """Complete a folder that holds `parts` with `serving.json`, which also says what it is and how it is used.
 
-    `model` names the class that reads the folder, as `module:Class`, where a file of ours serves any such class.
+    `model` names the class that reads the folder, as `module:Class`.
     """
     sha256 = {name: sha256_of_file(folder / name) for name in parts}
-    fields = {"format": SERVING_FORMAT, "kind": kind, "serving": dict(serving), "sha256": sha256}
-    fields |= {"model": model} if model else {}
+    fields = {"format": SERVING_FORMAT, "kind": kind, "model": model, "serving": dict(serving), "sha256": sha256}
     (folder / SERVING).write_text(json.dumps(fields, indent=2, sort_keys=True), encoding="utf-8")
 
 
@@ -49,8 +46,7 @@ def read_serving(folder: Path) -> dict[str, Any]:
 
 def served_modules(folder: Path, module: str) -> tuple[str, ...]:
     """Where the code of a folder's model begins: the file that MLflow runs, and that of the class which it serves."""
-    named = read_serving_fields(folder).get("model", "")
-    return (module, named.partition(":")[0]) if named else (module,)
+    return (module, read_serving_fields(folder)["model"].partition(":")[0])
 
 
 def load_served(folder: Path) -> Any:  # noqa: ANN401 (a kind's own class)

@@ -36,7 +36,7 @@ def gather_findings(lineage: Lineage, contest: Contest, *later: Artefact) -> Fin
     """Gather what the artefacts of a run say; of the models only the best candidate's problems are the run's."""
     stages = list(lineage.by_name().values())
     best = [contest.best.model, contest.best.evaluation]
-    warnings = [*_say(stages, "warnings"), *_warn_of_models(contest), *_say(later, "warnings")]
+    warnings = [*_say([*stages, *contest.left_out], "warnings"), *_warn_of_models(contest), *_say(later, "warnings")]
     return Findings(
         problems=list(dict.fromkeys(_say([*stages, *best], "problems"))),
         warnings=list(dict.fromkeys(warnings)),
@@ -117,5 +117,5 @@ def _compare(contest: Contest, presenting: "ReportModule", baseline: Scored, col
     told = column.compare(baseline.test, contest.best.test)
     if baseline is not contest.baseline or column.metric != presenting.compare_by(contest):
         return told
-    gain = column.show_difference(presenting.compare_with_baseline(contest))
+    gain = column.show_difference(presenting.compare_with_baseline(contest, baseline))
     return f"{told} (paired gain of {contest.best.name} {gain})"

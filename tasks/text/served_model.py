@@ -21,12 +21,12 @@ class ServedTextClassifier(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Read the classifier once, when MLflow loads the model."""
-        self.labeller = load_served(Path(context.artifacts["parts"]))
+        self.model = load_served(Path(context.artifacts["parts"]))
 
     def predict(self, context: PythonModelContext, model_input: list[str]) -> list[Answer]:  # noqa: ARG002  # ty: ignore[incompatible-method-override] (MLflow needs no `params`)
         """Classify texts; raises InputError naming the first that cannot be read."""
-        probabilities = self.labeller.predict_probabilities(model_input)
-        return [Answer(**answer) for answer in self.labeller.to_answers(probabilities)]
+        probabilities = self.model.predict_probabilities(model_input)
+        return [Answer(**answer) for answer in self.model.to_answers(probabilities)]
 
 
 set_model(ServedTextClassifier())

@@ -61,7 +61,7 @@ def reviews(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lineage, Contest]
         shards = shard.fn(CLASSIFY, encoded, ShardSettings(max_length=20, num_widths=3))
         lineage = Lineage(rows=rows, splits=splits, encoded=encoded, shards=shards)
         scored = [score(fit.fn(CLASSIFY, shards, candidate), lineage) for candidate in CANDIDATES]
-        baselines = [score(model, lineage) for model in fit_baselines.fn(CLASSIFY, lineage, BaselineSettings())]
+        baselines = [score(model, lineage) for model in fit_baselines.fn(CLASSIFY, lineage, BaselineSettings()).fitted]
         return lineage, Contest(candidates=tuple(scored), baselines=tuple(baselines), settings=EVALUATION)
 
 

@@ -7,13 +7,14 @@ import polars as pl
 import pytest
 
 from rnnmodels.config import Architecture, Training
-from tasks.contract.contest import Contest
+from tasks.contract.contest import Contest, Scored
 from tasks.contract.lineage import Lineage
 from tasks.errors import InputError
 from tasks.fit import fit, follow
 from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.labelled.fit import ClassifierCandidate
 from tasks.progress import Progress, listening
+from tasks.register import candidate_record
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
 
@@ -128,3 +129,16 @@ def test_a_listener_that_fails_does_not_stop_the_fit(shards: Artefact):
 
     with listening(fail):
         assert fit.fn(CLASSIFY, shards, TINY).summary["epochs"] == 3
+
+
+def test_a_batch_size_left_to_the_rows_is_recorded_as_what_it_came_to(reviews: tuple[Lineage, Contest]):
+    lineage, contest = reviews
+    automatic = TINY.model_copy(update={"training": Training(epochs=1, device="cpu")})
+    fitted = fit.fn(CLASSIFY, lineage.shards, automatic)
+    record = candidate_record(Scored(model=fitted, evaluation=contest.best.evaluation))
+
+    size = int(record.params["training.batch_tokens"])
+    assert fitted.manifest["config"]["training"]["batch_tokens"] == "auto"
+    assert fitted.summary["settled"] == {"training.batch_tokens": size}
+    assert record.metrics["updates_per_epoch"] >= 160 // 8  # batches of 8 rows on average
+    assert 8 * 10 < size < 8 * 30

@@ -199,15 +199,25 @@ def test_the_advantage_over_the_baseline_is_paired_by_row(contents: ReportConten
         return {row: int(np.argmax(logits)) == target for _, row, target, logits in test.iter_rows()}
 
     best, baseline = right(contents.contest.best.model), right(contents.contest.baseline.model)
-    advantage = compare_with_baseline(contents.contest)
+    advantage = compare_with_baseline(contents.contest, contents.contest.baseline)
     assert advantage["value"] == pytest.approx(np.mean([best[row] - baseline[row] for row in best]))
     assert advantage["low"] <= advantage["value"] <= advantage["high"]
 
 
 def test_a_model_compared_with_itself_has_no_advantage(contents: ReportContents) -> None:
     contest = contents.contest
-    advantage = compare_with_baseline(dataclasses.replace(contest, baselines=(contest.best,)))
+    advantage = compare_with_baseline(contest, contest.best)
     assert advantage == {"value": 0, "low": 0, "high": 0}
+
+
+def test_the_page_says_that_no_baseline_could_be_fitted(contents: ReportContents) -> None:
+    warning = {"name": "tfidf-logistic", "train_s": 0, "left_out": True, "warnings": ["tfidf-logistic was left out"]}
+    contest = dataclasses.replace(contents.contest, baselines=(), left_out=(write_artefact("baseline", warning),))
+    page = report.fn(CLASSIFY, dataclasses.replace(contents, contest=contest)).file("report.html").read_text()
+
+    assert "There is no baseline to compare with: none could be fitted." in page
+    assert "tfidf-logistic was left out" in page
+    assert "differs from the baseline" not in page
 
 
 def test_the_same_run_gives_the_same_bytes(contents: ReportContents, built: Artefact, project: Path) -> None:

@@ -5,6 +5,8 @@ streaming group-by, and mapped to ids by a cast to `pl.Enum`, where a token outs
 """
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +15,7 @@ from pydantic import Field
 
 from rnnmodels.config import Settings
 from tasks.errors import InputError
-from tasks.labelled.summaries import LABELS_FILE, SPLITS, EncodedSummary, LabelledSplitSummary
+from tasks.labelled.summaries import DIVIDE_ALIKE, LABELS_FILE, SPLITS, EncodedSummary, LabelledSplitSummary
 from tasks.progress import Progress, emit
 from tasks.store.artefacts import Artefact
 from tasks.text.subwords import learn_subwords
@@ -21,6 +23,7 @@ from tasks.text.vocabulary import SPECIALS, UNKNOWN_ID, Vocabulary, tokens_of_te
 
 # Of the words of a split may be unknown before it is a problem that the summary of a run begins with.
 MOST_UNKNOWN = 0.5
+OTHER_UNITS = 'set encode.tokenizer = "char" or "subword", as for texts without spaces between words'
 UNITS = {"word": "words", "char": "characters", "subword": "subwords"}
 # Small chunks and row groups keep memory flat; larger ones were no faster.
 CHUNK_ROWS = 2_000
@@ -53,12 +56,12 @@ def choose_tokens(counts: pl.DataFrame, settings: EncodeSettings) -> tuple[str, 
     """
     frequent = counts.filter(pl.col("count") >= settings.min_count)
     if frequent.is_empty():
+        most = counts.select(pl.col("count").max()).item() or 0
+        helps = "set encode.min_count = 2" if most > 1 else OTHER_UNITS
         raise InputError(
             "E-DATA-010",
-            f"no token occurs {settings.min_count} times in the training rows; "
-            f"the most frequent occurs {counts['count'].max() or 0} times.",
-            fix="lower encode.min_count or add training rows; where words are not separated by spaces, set "
-            'encode.tokenizer = "char" or "subword".',
+            f"no token occurs {settings.min_count} times in the training rows; the most frequent occurs {most} times.",
+            fix=f"{helps}, or add training rows.",
         )
     ranked = frequent.sort("count", "token", descending=[True, False])
     return tuple(ranked["token"].head(settings.max_size))
@@ -115,20 +118,37 @@ def find_marks(vocabulary: Vocabulary) -> list[int]:
     return [first + index for index, token in enumerate(vocabulary.tokens) if not any(map(str.isalnum, token))]
 
 
-def find_problems(measured: dict[str, dict], vocabulary: Vocabulary) -> list[str]:
-    """Say whether models read next to nothing of the rows that choose and test them."""
+def find_problems(measured: dict[str, dict], vocabulary: Vocabulary, find_remedy: Callable[[str], str]) -> list[str]:
+    """Say whether models read next to nothing of the rows that choose and test them, and what helps in that split."""
     unit = UNITS[vocabulary.tokenizer]
-    remedy = (
-        'if they have no spaces between words, set encode.tokenizer = "char" or "subword"; else lower encode.min_count'
-        if vocabulary.tokenizer == "word"
-        else "lower encode.min_count, or train on texts of the same kind"
-    )
     return [
         f"{measured[name]['unknown_words']:.0%} of the {unit} of the {words} rows are unknown to the vocabulary of the "
-        f"training rows, so models can say little about these texts; {remedy}"
+        f"training rows, so models can say little about these texts; {find_remedy(name)}"
         for name, words in (("valid", "validation"), ("test", "test"))
         if measured[name]["unknown_words"] > MOST_UNKNOWN
     ][:1]
+
+
+def find_remedy(
+    split: str, texts: dict[str, pl.LazyFrame], settings: EncodeSettings, divided: LabelledSplitSummary
+) -> str:
+    """Name the setting that makes most of a split's tokens known."""
+    if divided.is_mostly_alike:
+        return DIVIDE_ALIKE
+    if settings.tokenizer == "subword":  # whose bytes are all known, so that what is unknown are empty texts
+        return "train on texts of the same kind"
+    if settings.min_count > 1 and measure_unseen(texts["train"], texts[split], settings) <= MOST_UNKNOWN:
+        return "set encode.min_count = 1, or add training rows"
+    return OTHER_UNITS if settings.tokenizer == "word" else "train on texts of the same kind"
+
+
+def measure_unseen(train: pl.LazyFrame, other: pl.LazyFrame, settings: EncodeSettings) -> float:
+    """Share of the words or characters of texts that do not occur in the training rows at all."""
+    cut = tokens_of_text(pl.col("text"), tokenizer=settings.tokenizer, lowercase=settings.lowercase)
+    seen, tokens = (frame.select(token=cut.list.explode()).drop_nulls() for frame in (train, other))
+    tokens = tokens.filter(pl.col("token").str.contains(r"[\p{Alphabetic}\p{N}]"))
+    num_unseen = tokens.join(seen.unique(), on="token", how="anti").select(pl.len())
+    return num_unseen.collect().item() / max(1, tokens.select(pl.len()).collect().item())
 
 
 def write_encoded(folder: Path, *, splits: Artefact, settings: EncodeSettings) -> EncodedSummary:
@@ -141,11 +161,12 @@ def write_encoded(folder: Path, *, splits: Artefact, settings: EncodeSettings) -
     vocabulary.save(folder / "vocabulary.json")
     (folder / LABELS_FILE).write_text(json.dumps(divided.labels, ensure_ascii=False), encoding="utf-8")
     measured = {name: measure_tokens(folder / f"{name}.parquet", vocabulary) for name in SPLITS}
+    remedy = partial(find_remedy, texts=texts, settings=settings, divided=divided)
     return EncodedSummary(
         rows=sum(divided.splits[name] for name in SPLITS),
         vocabulary_size=vocabulary.size,
         labels=divided.labels,
         num_tokens={name: figures["num_tokens"] for name, figures in measured.items()},
         oov_share={name: figures["oov_share"] for name, figures in measured.items()},
-        problems=find_problems(measured, vocabulary),
+        problems=find_problems(measured, vocabulary, remedy),
     )

@@ -18,7 +18,7 @@ from tasks.labelled.linear import write_regression
 from tasks.labelled.summaries import SPLITS, EncodedSummary
 from tasks.store.artefacts import Artefact
 
-NAME = "figures-logistic"
+NAME = "statistics-logistic"
 INPUTS = ("encoded",)
 
 
@@ -41,12 +41,14 @@ def measure_sequence(values: np.ndarray) -> np.ndarray:
     return np.concatenate([values.mean(axis=0), values.std(axis=0), *extremes, slope, [np.log(len(values))]])
 
 
-def read_figures(encoded: Artefact, split: str) -> tuple[pl.DataFrame, np.ndarray]:
+def read_statistics(encoded: Artefact, split: str) -> tuple[pl.DataFrame, np.ndarray]:
     """Rows of a split (row, target), and their statistics [rows, statistics]."""
     rows = pl.read_parquet(encoded.file(f"{split}.parquet"))
     shape = (-1, len(EncodedSummary.of(encoded).channels))
-    figures = [measure_sequence(values.to_numpy().reshape(shape).astype(np.float64)) for values in rows[VALUES_COLUMN]]
-    return rows.select("row", "target"), np.stack(figures)
+    statistics = [
+        measure_sequence(values.to_numpy().reshape(shape).astype(np.float64)) for values in rows[VALUES_COLUMN]
+    ]
+    return rows.select("row", "target"), np.stack(statistics)
 
 
 def write_baseline(folder: Path, *, encoded: Artefact, settings: SequenceBaselineSettings) -> ModelSummary:
@@ -54,11 +56,11 @@ def write_baseline(folder: Path, *, encoded: Artefact, settings: SequenceBaselin
     from sklearn.preprocessing import StandardScaler
 
     started_s = time.perf_counter()
-    rows, figures = {}, {}
+    rows, statistics = {}, {}
     for split in SPLITS:
-        rows[split], figures[split] = read_figures(encoded, split)
-    scaling = StandardScaler().fit(figures["train"])
-    features = {split: scaling.transform(of_split) for split, of_split in figures.items()}
+        rows[split], statistics[split] = read_statistics(encoded, split)
+    scaling = StandardScaler().fit(statistics["train"])
+    features = {split: scaling.transform(of_split) for split, of_split in statistics.items()}
     return write_regression(folder, NAME, rows, features, settings.c_grid, started_s=started_s)
 
 

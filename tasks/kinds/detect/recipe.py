@@ -64,5 +64,6 @@ DETECT = Kind(
     name="detect",
     recipe=DetectRecipe,
     drafts=LazyModule("tasks.kinds.detect.drafts"),
+    served_model="tasks.panel.served_model",
     **modules_in("tasks.kinds.detect"),
 )

@@ -106,7 +106,7 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
     What is said of a row depends on no later one, so of long series the first judged rows are proof enough. Raises
     IntegrityError (E-REG-006) if the registered model is not the one that was judged.
     """
-    detector: SeriesDetector = served.unwrap_python_model().detector
+    detector: SeriesDetector = served.unwrap_python_model().model
     device = best.device.partition(":")[0]
     tolerance = {"forecasts": TOLERANCE[device], "surprise": SURPRISE_TOLERANCE[device]}
     # A series without times is judged as a whole, since its length tells how long its warm-up is.

@@ -70,9 +70,9 @@ def compare_by(contest: Contest[DetectionEvaluationSettings]) -> str:
     return chosen if chosen in contest.best.test else MAE.metric
 
 
-def compare_with_baseline(contest: Contest[DetectionEvaluationSettings]) -> Interval:
-    """How much better the registered model is on test than the best baseline, on the same rows; positive is better."""
-    return measure_gain(contest, contest.baseline, compare_by(contest))
+def compare_with_baseline(contest: Contest[DetectionEvaluationSettings], baseline: Scored) -> Interval:
+    """How much better the registered model is on test than a baseline, on the same rows; positive is better."""
+    return measure_gain(contest, baseline, compare_by(contest))
 
 
 def measure_gain(contest: Contest[DetectionEvaluationSettings], other: Scored, metric: str) -> Interval:
@@ -87,8 +87,13 @@ def measure_gain(contest: Contest[DetectionEvaluationSettings], other: Scored, m
 
 
 def measure_worth(contest: Contest[DetectionEvaluationSettings]) -> dict:
-    """What the network adds to its detector: gains over the level alone, and how many events are those of the level."""
-    level = next(one for one in contest.baselines if one.name == LEVEL)
+    """What the network adds to its detector: gains over the level alone, and how many events are those of the level.
+
+    Nothing where the level was left out.
+    """
+    level = next((one for one in contest.baselines if one.name == LEVEL), None)
+    if level is None:
+        return {}
     ours, theirs = (read_events(one.evaluation) for one in (contest.best, level))
     metrics, level_metrics = (one.test for one in (contest.best, level))
     return {

@@ -19,6 +19,7 @@ from tasks.sources.served_source import LABELS_ASIDE, NAMES_FILES, ServedSource
 
 KIND = "detect"
 SCALES_FILE, RECENT_FILE = "scales.json", "recent.parquet"
+MODEL = "tasks.kinds.detect.served_detector:SeriesDetector"
 PARTS = ("model.safetensors", "model.json", SCALES_FILE, RECENT_FILE)
 
 
@@ -81,4 +82,4 @@ class Serving(ServedSource[DetectionSource]):
 
 def complete_detector(folder: Path, serving: Serving) -> None:
     """Complete a folder that holds model, scales and recent rows with `serving.json`."""
-    write_serving(folder, kind=KIND, serving=asdict(serving), parts=PARTS)
+    write_serving(folder, kind=KIND, serving=asdict(serving), parts=PARTS, model=MODEL)

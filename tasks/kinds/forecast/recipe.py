@@ -50,5 +50,6 @@ FORECAST = Kind(
     name="forecast",
     recipe=ForecastRecipe,
     drafts=LazyModule("tasks.kinds.forecast.drafts"),
+    served_model="tasks.panel.served_model",
     **modules_in("tasks.kinds.forecast"),
 )

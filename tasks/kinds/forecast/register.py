@@ -108,7 +108,7 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
 
     Raises IntegrityError (E-REG-006) if the registered model is not the one that was judged.
     """
-    forecaster: SeriesForecaster = served.unwrap_python_model().forecaster
+    forecaster: SeriesForecaster = served.unwrap_python_model().model
     tolerance = TOLERANCE[best.device.partition(":")[0]]
     deviation = 0.0
     judged = judged_windows(lineage, best)

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.contract.contest import Contest
+from tasks.contract.contest import Contest, Scored
 from tasks.contract.presentation import Presentation, ScoreColumn
 from tasks.contract.report_contents import ReportContents, read_json
 from tasks.kinds.forecast import plots
 from tasks.kinds.forecast.evaluate import ForecastEvaluationSettings
-from tasks.kinds.forecast.metrics import measure_advantage
+from tasks.kinds.forecast.metrics import Advantage, measure_advantage
 from tasks.kinds.forecast.summaries import ScaledSummary, WindowsSummary
 from tasks.statistics.intervals import Interval
 
@@ -34,12 +34,11 @@ PRESENTATION = Presentation(
 def gather_details(contents: ReportContents) -> dict:
     """Collect what only the page of a forecaster shows."""
     lineage, contest = contents.lineage, contents.contest
-    best, baseline = contest.best.evaluation, contest.baseline.evaluation
-    advantage = measure_advantage(best, baseline, contest.settings.select_by, contest.settings.bootstrap)
+    advantage = None if contest.baseline is None else _measure_advantage(contest, contest.baseline)
     return {
         "shards": {**lineage.shards.summary, **read_json(lineage.shards, "shards.json")},
         "scored": {"unit": "windows", **WindowsSummary.of(lineage.shards).windows},
-        "advantage_p_value": advantage.p_value,
+        "advantage_p_value": None if advantage is None else advantage.p_value,
         "scaled_by_series": ScaledSummary.of(lineage.encoded).scaled_by_series,
     }
 
@@ -49,10 +48,9 @@ def compare_by(contest: Contest[ForecastEvaluationSettings]) -> str:
     return contest.settings.select_by
 
 
-def compare_with_baseline(contest: Contest[ForecastEvaluationSettings]) -> Interval:
-    """How much lower the registered model's test error is than the best baseline's, on the same windows."""
-    settings, best, baseline = contest.settings, contest.best.evaluation, contest.baseline.evaluation
-    return measure_advantage(best, baseline, settings.select_by, settings.bootstrap).gain
+def compare_with_baseline(contest: Contest[ForecastEvaluationSettings], baseline: Scored) -> Interval:
+    """How much lower the registered model's test error is than a baseline's, on the same windows."""
+    return _measure_advantage(contest, baseline).gain
 
 
 def draw_figures(facts: dict) -> dict[str, "Figure"]:
@@ -68,3 +66,8 @@ def draw_figures(facts: dict) -> dict[str, "Figure"]:
         "channels": plots.draw_error_by_channel(channels, metric),
         "residuals": plots.draw_autocorrelation(best["residuals"]),
     }
+
+
+def _measure_advantage(contest: Contest[ForecastEvaluationSettings], baseline: Scored) -> Advantage:
+    settings, evaluations = contest.settings, (contest.best.evaluation, baseline.evaluation)
+    return measure_advantage(*evaluations, settings.select_by, settings.bootstrap)

@@ -13,6 +13,7 @@ from tasks.registry.served_parts import write_serving
 from tasks.sources.served_source import ServedSource
 
 KIND = "forecast"
+MODEL = "tasks.kinds.forecast.forecaster:SeriesForecaster"
 PARTS = ("model.safetensors", "model.json", "scaler.json")
 
 
@@ -49,4 +50,4 @@ class Serving(ServedSource[SeriesSource]):
 
 def complete_forecaster(folder: Path, serving: Serving) -> None:
     """Complete a folder that holds model and scaler with `serving.json`."""
-    write_serving(folder, kind=KIND, serving=asdict(serving), parts=PARTS)
+    write_serving(folder, kind=KIND, serving=asdict(serving), parts=PARTS, model=MODEL)

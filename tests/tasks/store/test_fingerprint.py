@@ -125,7 +125,7 @@ def test_the_code_of_others_is_shipped_as_it_is(foreign: Path, tmp_path: Path):
 
 
 def test_a_served_forecaster_ships_nothing_of_a_text_classifier():
-    shipped = set(fingerprint.reached_modules("tasks.kinds.forecast.served_model"))
+    shipped = set(fingerprint.reached_modules("tasks.panel.served_model", "tasks.kinds.forecast.forecaster"))
 
     assert "rnnmodels.forecasters.forecaster" in shipped
     assert not shipped & {"rnnmodels.classifiers.classifier", "rnnmodels.layers.pooling"}

@@ -23,7 +23,7 @@ def fit_baseline(splits: Artefact, settings: BaselineSettings) -> Artefact:
     """The only baseline of texts; it reads the splits alone."""
     (baseline,) = fit_baselines.fn(
         CLASSIFY, Lineage(rows=splits, splits=splits, encoded=splits, shards=splits), settings
-    )
+    ).fitted
     return baseline
 
 

@@ -123,8 +123,7 @@ def test_a_min_count_that_no_token_reaches_says_what_the_largest_is():
 
     assert str(error.value) == (
         "E-DATA-010 no token occurs 50 times in the training rows; the most frequent occurs 3 times.\n"
-        "Fix: lower encode.min_count or add training rows; where words are not separated by spaces, set "
-        'encode.tokenizer = "char" or "subword".'
+        "Fix: set encode.min_count = 2, or add training rows."
     )
 
 
@@ -145,8 +144,8 @@ def test_texts_of_unknown_words_are_a_problem_although_their_full_stops_are_know
     assert summary["oov_share"]["valid"] == 0.5
     assert summary["problems"] == [
         "100% of the words of the validation rows are unknown to the vocabulary of the training rows, so models can "
-        'say little about these texts; if they have no spaces between words, set encode.tokenizer = "char" or '
-        '"subword"; else lower encode.min_count'
+        'say little about these texts; set encode.tokenizer = "char" or "subword", as for texts without spaces between '
+        "words"
     ]
     assert "problems" not in encode.fn(CLASSIFY, splits, EncodeSettings(tokenizer="char")).summary
 

@@ -103,14 +103,6 @@ def test_a_changed_file_is_refused_before_it_is_read(model, tmp_path, name):
     )
 
 
-def test_a_model_that_was_registered_under_the_earlier_name_of_a_field_is_read(model, classifier, tmp_path):
-    folder = shutil.copytree(model.parts, tmp_path / "classifier")
-    path = folder / "serving.json"
-    path.write_text(path.read_text().replace('"batch_steps"', '"batch_tokens"'))
-
-    assert TextClassifier.load(folder).serving == classifier.serving
-
-
 def test_a_changed_list_of_files_is_refused(model, tmp_path):
     folder = shutil.copytree(model.folder, tmp_path / "model")
     copied = registered_model.RegisteredModel(name="reviews", version="1", artifact_uri="", folder=folder)

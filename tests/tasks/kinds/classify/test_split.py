@@ -48,7 +48,7 @@ def divided(rows: pl.DataFrame, settings: SplitSettings) -> tuple[pl.DataFrame, 
 
 
 def parts_of(rows: pl.DataFrame, settings: SplitSettings = DEFAULTS) -> dict[int, str]:
-    return dict(divided(rows, settings)[0].rows())
+    return dict(divided(rows, settings)[0].select("row", "part").rows())
 
 
 def test_shares_hold_for_each_label():

@@ -63,7 +63,7 @@ def served(home: Path, monkeypatch: pytest.MonkeyPatch, make_lineage) -> tuple[P
 def as_pyfunc(labeller: SequenceLabeller) -> types.SimpleNamespace:
     """What MLflow makes of the served file, as far as the proof needs it."""
     return types.SimpleNamespace(
-        unwrap_python_model=lambda: types.SimpleNamespace(labeller=labeller),
+        unwrap_python_model=lambda: types.SimpleNamespace(model=labeller),
         predict=lambda table: labeller.answer_frame(pl.from_pandas(table)).to_pandas(),
     )
 
@@ -73,7 +73,7 @@ def test_what_is_done_to_rows_is_said_by_warnings_where_mlflow_serves(served):
 
     labeller, model = SequenceLabeller.load(served[0]), ServedPanelModel()
     sorting = dataclasses.replace(labeller.serving, source={**labeller.serving.source, "unsorted": "sort"})
-    model.labeller = dataclasses.replace(labeller, serving=sorting)
+    model.model = dataclasses.replace(labeller, serving=sorting)
     table = draw_table(4).drop("label")
 
     with pytest.warns(UserWarning, match="sorted"):

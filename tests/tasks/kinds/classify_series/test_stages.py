@@ -209,7 +209,7 @@ def test_network_and_baseline_are_evaluated_alike(make_lineage):
     )
     models = [
         fit.fn(CLASSIFY_SERIES, lineage.shards, candidate),
-        *fit_baselines.fn(CLASSIFY_SERIES, lineage, SequenceBaselineSettings()),
+        *fit_baselines.fn(CLASSIFY_SERIES, lineage, SequenceBaselineSettings()).fitted,
     ]
 
     for model in models:

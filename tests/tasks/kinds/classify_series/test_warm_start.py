@@ -39,7 +39,7 @@ def train(folder: Path, lineage: Lineage) -> Path:
     save_model(model, folder / "parts")
     for name in ("scaler.json", "labels.json"):
         shutil.copyfile(lineage.encoded.file(name), folder / "parts" / name)
-    write_serving(folder / "parts", kind="classify-series", serving={}, parts=[])
+    write_serving(folder / "parts", kind="classify-series", serving={}, parts=[], model="")
     return folder / "parts"
 
 

@@ -284,7 +284,7 @@ def test_a_champion_that_does_otherwise_is_refused(
 
 def test_a_champion_of_another_kind_is_refused(lineage):
     judge(register("1", lineage), lineage)
-    write_serving(find_parts("1"), kind="forecast", serving={}, parts=[])
+    write_serving(find_parts("1"), kind="forecast", serving={}, parts=[], model="")
 
     differences = find_differences(named_models.resolve_whole_model("waves/1"), read_holdout(lineage))
 

@@ -39,7 +39,7 @@ SETTINGS = DetectionEvaluationSettings(resamples=100, buffer_rows=4)
 
 
 def contest_of(lineage: Lineage, model: Artefact, settings: DetectionEvaluationSettings = SETTINGS) -> Contest:
-    baselines = fit_baselines.fn(DETECT, lineage, DetectionBaselineSettings(window_rows=12))
+    baselines = fit_baselines.fn(DETECT, lineage, DetectionBaselineSettings(window_rows=12)).fitted
     candidates, others = (
         tuple(Scored(model=one, evaluation=evaluate.fn(DETECT, one, lineage, settings)) for one in models)
         for models in ([model], baselines)
@@ -134,7 +134,9 @@ def test_many_series_are_folded_away(panel):
 def test_six_series_are_drawn_the_anomalous_ones_first(take_through):
     late = pl.col("id").is_in(["s2", "s5"]).cast(int) * pl.col("anomaly")
     lineage = take_through(draw_panel(range(8)).with_columns(anomaly=late))
-    level, *_ = contest_of(lineage, *fit_baselines.fn(DETECT, lineage, DetectionBaselineSettings())[:1]).candidates
+    level, *_ = contest_of(
+        lineage, *fit_baselines.fn(DETECT, lineage, DetectionBaselineSettings()).fitted[:1]
+    ).candidates
     records = json.loads(level.evaluation.file("metrics.json").read_bytes())["by_series"]
 
     pictures = take_pictures(lineage, level, records)
@@ -175,7 +177,7 @@ def test_models_are_compared_by_the_metric_that_decides(panel):
     _, contest = panel
 
     assert compare_by(contest) == "mae"
-    gain = compare_with_baseline(contest)
+    gain = compare_with_baseline(contest, contest.baseline)
     ours, theirs = (
         one.evaluation.summary["metrics"]["test"]["mae"]["value"] for one in (contest.best, contest.baseline)
     )
@@ -186,14 +188,14 @@ def test_models_are_compared_by_the_metric_that_decides(panel):
 def test_labels_that_choose_compare_too_where_test_has_any(take_through, labelled: list[int], metric: str):
     row = pl.int_range(pl.len()).over("id")
     lineage = take_through(draw_panel().with_columns(anomaly=row.is_in(labelled).cast(int)))
-    level, average, _ = fit_baselines.fn(DETECT, lineage, DetectionBaselineSettings())
+    level, average, _ = fit_baselines.fn(DETECT, lineage, DetectionBaselineSettings()).fitted
     settings = SETTINGS.model_copy(update={"select_by": "auc_pr"})
     scored = [Scored(model=one, evaluation=evaluate.fn(DETECT, one, lineage, settings)) for one in (level, average)]
     contest = Contest(candidates=(scored[1],), baselines=(scored[0],), settings=settings)
     ours, theirs = (one.evaluation.summary["metrics"]["test"][metric]["value"] for one in scored[::-1])
 
     assert compare_by(contest) == metric
-    gain = compare_with_baseline(contest)
+    gain = compare_with_baseline(contest, contest.baseline)
     assert gain["value"] == pytest.approx((ours - theirs) * (1 if metric == "auc_pr" else -1))
 
 

@@ -140,7 +140,7 @@ def loads(tmp_path_factory: pytest.TempPathFactory, loads_csv: Path) -> tuple[Li
                 Scored(model=model, evaluation=evaluate.fn(FORECAST, model, lineage, recipe.evaluate))
                 for model in models
             )
-            for models in (candidates, fit_baselines.fn(FORECAST, lineage, recipe.baseline))
+            for models in (candidates, fit_baselines.fn(FORECAST, lineage, recipe.baseline).fitted)
         )
         return lineage, Contest(candidates=candidates, baselines=baselines, settings=recipe.evaluate)
 

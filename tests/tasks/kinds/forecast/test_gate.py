@@ -353,7 +353,7 @@ def test_what_a_champion_does_otherwise_is_named(lineage, served, difference):
 
 def test_a_champion_of_another_kind_is_refused(lineage):
     judge(register("1", lineage), lineage)
-    write_serving(find_parts("1"), kind="classify", serving={}, parts=[])
+    write_serving(find_parts("1"), kind="classify", serving={}, parts=[], model="")
 
     assert judge(register("2", lineage), lineage).reasons == [
         "refused: champion v1 is of kind classify.",

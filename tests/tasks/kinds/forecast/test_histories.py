@@ -163,10 +163,10 @@ def test_where_gaps_are_an_error_a_history_may_have_none():
 
 
 def test_the_model_that_mlflow_serves_warns_of_what_was_done_to_its_rows():
-    from tasks.kinds.forecast.served_model import ServedForecaster
+    from tasks.panel.served_model import ServedPanelModel
 
-    served = ServedForecaster()
-    served.forecaster = exact_forecaster(HOURS, missing="cut", channel_column="channel")
+    served = ServedPanelModel()
+    served.model = exact_forecaster(HOURS, missing="cut", channel_column="channel")
 
     with pytest.warns(UserWarning, match='never learned: "other"'):
         forecasts = served.predict(None, long_rows(a=0, b=1000, other=5000).to_pandas())

@@ -253,7 +253,7 @@ def test_a_model_that_forecasts_otherwise_than_it_was_judged_is_refused(
 ):
     lineage, contest = loads
     served = registered_model.load_pyfunc(registered)
-    served.unwrap_python_model().forecaster.model.line_LH.mul_(1.5)
+    served.unwrap_python_model().model.model.line_LH.mul_(1.5)
 
     with pytest.raises(IntegrityError, match="E-REG-006 the registered model's forecasts differ"):
         register.prove_served(served, lineage, contest.best)

@@ -233,7 +233,7 @@ def test_what_is_proved_of_a_registered_model_starts_where_a_user_may_start(proj
     encoded = encode.fn(FORECAST, splits, ScaleSettings(missing="forward"))
     shards = shard.fn(FORECAST, encoded, WindowSettings(look_back=LOOK_BACK, horizon=HORIZON))
     lineage = Lineage(rows=ingested, splits=splits, encoded=encoded, shards=shards)
-    model = fit_baselines.fn(FORECAST, lineage, ForecastBaselineSettings())[0]
+    model = fit_baselines.fn(FORECAST, lineage, ForecastBaselineSettings()).fitted[0]
 
     judged = judged_windows(lineage, Scored(model=model, evaluation=model))
 
