@@ -28,7 +28,7 @@ SECTIONS = {
     "Train": ("train", "backtest", "recipes", "runs", "doctor"),
     "Use": ("predict", "serve", "monitor"),
     "Decide": ("history", "promote", "rollback"),
-    "Operate": ("up", "status", "down", "tidy", "sync"),
+    "Operate": ("up", "deploy", "status", "down", "tidy", "sync"),
 }
 
 

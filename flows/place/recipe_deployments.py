@@ -1,0 +1,229 @@
+"""Recipes as deployments: `train/tickets`, `retrain/tickets`, `predict/tickets`, `monitor/tickets` of `tickets.toml`.
+
+A deployment holds what the file states, and its version is a digest of that and of our code: what is deployed as it is
+stays alone. Nothing is removed, and what was paused or scheduled in the dashboard stays so.
+"""
+
+import importlib
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+
+from flows.place.parts import CPU_POOL, client_environment, exported
+from flows.place.prefect_api import PAGE_SIZE, Json, ask, exists
+from flows.place.settings import PlaceSettings
+from flows.recipes.recipe_file import read_table, shipped_recipes
+from flows.recipes.schedule import ScheduleSettings
+from tasks.errors import InputError, quoted
+from tasks.store.artefacts import home
+from tasks.store.fingerprint import digest_of
+
+TAGS = ["rnnflow", "recipe"]
+EXAMPLE = "reviews"  # what a folder without recipes gets, so that there is something to click
+TRAINING, RETRAINING = ("train", "retrain"), "retrain"
+DESCRIPTIONS = {
+    "train": "From the rows of the recipe to a registered model and a report. Finished stages are reused.",
+    "retrain": 'Train if rows, recipe or code changed since the last time; else end at once with "skipped".',
+    "predict": "Answer the rows of a file on the worker's disk with the model of the recipe.",
+    "monitor": "Compare what the model of the recipe saw lately with its validation rows; drift starts retrain.",
+}
+NIGHTLY = "0 2 * * *"
+FROM_FILE, FROM_COMMAND = "recipe", "command"  # slugs of our schedules; those of the dashboard have others or none
+PULL = [{"prefect.deployments.steps.set_working_directory": {"directory": "{{ $RNNFLOW_HOME }}"}}]
+ONE_AT_A_TIME = {"concurrency_limit": 1, "concurrency_options": {"collision_strategy": "CANCEL_NEW"}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What is the same for all recipes of a place: names that are taken, pool and steps, the digest of our code."""
+
+    settings: PlaceSettings
+    code: str
+    taken: tuple[str, ...] = ()
+    pool: str = CPU_POOL
+    pull_steps: list[dict] = field(default_factory=lambda: PULL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployedRecipe:
+    """A recipe that is deployed: its name, its file, when it is trained again, and the addresses by flow."""
+
+    name: str
+    file: Path
+    schedule: ScheduleSettings | None
+    addresses: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployedProject:
+    """What became of the files of a project folder: recipes deployed now, or before; a sentence on each other one."""
+
+    deployed: list[DeployedRecipe] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def deploy_project(around: Surroundings) -> DeployedProject:
+    """Deploy every recipe of the project folder that is new or changed; without one, the shipped example."""
+    done = DeployedProject()
+    present = _deployed_versions(around.settings.prefect_api)
+    files, tables = sorted(home().glob("*.toml")), {}
+    for file in files:
+        try:
+            table = read_table(file)
+        except InputError as error:
+            done.notes.append(f"{file.name} was not deployed: {error.problem} {error.fix}")
+            continue
+        if isinstance(table.get("source"), dict):
+            tables[file] = table
+        else:
+            done.notes.append(f"{file.name} was left alone: a recipe has a section [source].")
+    if not tables:
+        example = shipped_recipes()[EXAMPLE]
+        tables = {example: read_table(example)}
+    names = [table["name"] for table in tables.values()]
+    for file, table in tables.items():
+        name = table["name"]
+        if names.count(name) > 1:
+            done.notes.append(f"{file.name} was not deployed: another recipe is named {quoted(name)}, too.")
+        elif present.get(name) == dict.fromkeys(DESCRIPTIONS, version_of(file, around)):
+            done.unchanged.append(name)
+        else:
+            try:
+                done.deployed.append(deploy_recipe(file, around))
+            except InputError as error:
+                done.notes.append(f"{file.name} was not deployed: {error}".replace("\nFix:", ""))
+    for name in sorted(set(present) - set(names)):
+        done.notes.append(f"{name} is deployed, but by no recipe of the project folder; it stays as it is.")
+    return done
+
+
+def deploy_recipe(file: Path, around: Surroundings, *, schedule: ScheduleSettings | None = None) -> DeployedRecipe:
+    """Create or update the deployments of one recipe; `schedule` is for a recipe that states none.
+
+    Raises InputError: what reading a recipe raises, E-CFG-030 for a name that other deployments have, E-CFG-031 for two
+    schedules.
+    """
+    api = around.settings.prefect_api
+    with exported(client_environment(around.settings)):  # our flows import Prefect, which reads its settings at once
+        from flows.recipes.recipe import build_recipe, read_schedule
+        from flows.recipes.recipe_errors import Origin
+
+        table = read_table(file)
+        recipe = build_recipe(file, table)
+        stated = read_schedule(table, Origin(path=file))
+        if stated and schedule:
+            raise InputError(
+                "E-CFG-031",
+                "has a section [schedule], and --cron states another time.",
+                fix="change the section, or remove it and run the same command again.",
+                file=file,
+            )
+        existing = {flow: _existing(api, flow, recipe.name) for flow in DESCRIPTIONS}
+        _refuse_taken(file, recipe.name, around, [flow for flow, one in existing.items() if one.get("tags") != TAGS])
+        slug, chosen = (FROM_FILE, stated) if stated else (FROM_COMMAND, schedule)
+        addresses = {}
+        for flow, text in DESCRIPTIONS.items():
+            parameters, schema = _asked_by(flow, recipe)
+            is_training = flow in TRAINING
+            body = {
+                "name": recipe.name,
+                "flow_id": ask(f"{api}/flows/", {"name": flow})["id"],
+                "version": version_of(file, around),
+                "description": f"{text}\n\n{_show(file)}" if is_training else text,
+                "tags": TAGS,
+                "entrypoint": f"flows.{flow}.{flow}",
+                "pull_steps": around.pull_steps,
+                "work_pool_name": around.pool,
+                "parameters": parameters,
+                "parameter_openapi_schema": schema,
+                "enforce_parameter_schema": True,
+                "schedules": _schedules(flow, existing[flow].get("schedules", []), slug, chosen),
+                **(ONE_AT_A_TIME if flow in (RETRAINING, "monitor") else {}),
+            }
+            created = ask(f"{api}/deployments/", body)
+            addresses[flow] = f"{around.settings.prefect_pages}/deployments/deployment/{created['id']}"
+    return DeployedRecipe(name=recipe.name, file=file, schedule=chosen, addresses=addresses)
+
+
+def version_of(file: Path, around: Surroundings) -> str:
+    """What the deployments of a recipe are made from, in short."""
+    parts = {"recipe": file.read_bytes().hex(), "code": around.code, "pool": around.pool, "pull": around.pull_steps}
+    return digest_of(parts | {"prefect": metadata.version("prefect")})[:12]
+
+
+def read_surroundings(settings: PlaceSettings, file: Path, code: str) -> Surroundings:
+    """Take names, pool and steps from a `prefect.yaml`: recipes train where its deployment of `train` does."""
+    import yaml
+
+    listed = yaml.safe_load(file.read_bytes())
+    train = next((one for one in listed["deployments"] if one.get("entrypoint") == "flows.train.train"), {})
+    return Surroundings(
+        settings=settings,
+        code=code,
+        taken=tuple(one["name"] for one in listed["deployments"]),
+        pool=(train.get("work_pool") or {}).get("name", CPU_POOL),
+        pull_steps=listed.get("pull") or PULL,
+    )
+
+
+def _deployed_versions(api: str) -> dict[str, dict[str, str]]:
+    """The version of each deployment that was made from a recipe, by recipe and flow."""
+    found = ask(f"{api}/deployments/filter", {"deployments": {"tags": {"all_": TAGS}}, "limit": PAGE_SIZE})
+    versions: dict[str, dict[str, str]] = {}
+    for one in found:
+        versions.setdefault(one["name"], {})[one["entrypoint"].rpartition(".")[2]] = one["version"]
+    return versions
+
+
+def _existing(api: str, flow: str, name: str) -> Json:
+    address = f"{api}/deployments/name/{flow}/{name}"
+    return ask(address) if exists(address) else {"tags": TAGS}
+
+
+def _refuse_taken(file: Path, name: str, around: Surroundings, foreign: list[str]) -> None:
+    if name in around.taken:
+        problem = f"the name {quoted(name)} is that of a deployment in prefect.yaml."
+    elif foreign:
+        problem = f"the deployment {quoted(f'{foreign[0]}/{name}')} exists, and was not made from a recipe."
+    else:
+        return
+    raise InputError("E-CFG-030", problem, fix='give the recipe another name, as in name = "tickets".', file=file)
+
+
+def _asked_by(flow: str, recipe: Json) -> tuple[dict, dict]:
+    """The parameters of a recipe's deployment, and the schema of its form, which offers the recipe's kind alone."""
+    from prefect.utilities.callables import parameter_schema
+
+    from flows.recipes.form import to_form
+
+    schema = parameter_schema(getattr(importlib.import_module(f"flows.{flow}"), flow)).model_dump(exclude_unset=True)
+    if flow not in TRAINING:
+        return {"model": recipe.model_name}, schema
+    asked = schema["properties"]["recipe"]
+    asked |= {part: [one for one in asked[part] if _is_of(recipe.kind, one)] for part in ("anyOf", "allOf")}
+    asked |= asked.pop("anyOf")[0] | {"description": "As deployed; what is changed here holds for this run."}
+    return {"recipe": to_form(recipe)}, schema
+
+
+def _is_of(kind: str, schema: dict) -> bool:
+    return schema.get("if", schema)["properties"]["kind"]["const"] == kind
+
+
+def _schedules(flow: str, existing: list[dict], slug: str, schedule: ScheduleSettings | None) -> list[dict]:
+    """The schedules of a deployment: ours, on or off as it was, and those that were made in the dashboard.
+
+    One that the command made stays until another is stated; one of the file goes with its section.
+    """
+    ours = {FROM_FILE, FROM_COMMAND} if schedule else {FROM_FILE}
+    kept = [{key: one[key] for key in ("slug", "schedule", "active", "parameters")} for one in existing]
+    if schedule is None or flow not in (RETRAINING, "monitor"):
+        return [one for one in kept if one["slug"] not in ours]
+    active = all(one["active"] for one in kept if one["slug"] in ours)
+    times = {"cron": schedule.cron if flow == RETRAINING else NIGHTLY, "timezone": schedule.timezone}
+    return [*(one for one in kept if one["slug"] not in ours), {"slug": slug, "schedule": times, "active": active}]
+
+
+def _show(file: Path) -> str:
+    """A recipe as the page of its deployment shows it."""
+    return f"`{file.name}`:\n\n```toml\n{file.read_text(encoding='utf-8-sig').strip()}\n```"
