@@ -20,13 +20,15 @@ from tasks.store.fingerprint import digest_of
 
 TAGS = ["rnnflow", "recipe"]
 EXAMPLE = "reviews"  # what a folder without recipes gets, so that there is something to click
-TRAINING, RETRAINING = ("train", "retrain"), "retrain"
+TRAINING, RETRAINING = ("train", "retrain", "backtest"), "retrain"
 DESCRIPTIONS = {
     "train": "From the rows of the recipe to a registered model and a report. Finished stages are reused.",
     "retrain": 'Train if rows, recipe or code changed since the last time; else end at once with "skipped".',
     "predict": "Answer the rows of a file on the worker's disk with the model of the recipe.",
     "monitor": "Compare what the model of the recipe saw lately with its validation rows; drift starts retrain.",
 }
+BACKTEST = {"backtest": "Train the recipe at several cut-offs in the past and score what followed each."}
+OWN_FORM = {"title": "recipe", "description": "As deployed; what is changed here holds for this run."}
 NIGHTLY = "0 2 * * *"
 FROM_FILE, FROM_COMMAND = "recipe", "command"  # slugs of our schedules; those of the dashboard have others or none
 PULL = [{"prefect.deployments.steps.set_working_directory": {"directory": "{{ $RNNFLOW_HOME }}"}}]
@@ -46,11 +48,11 @@ class Surroundings:
 
 @dataclass(frozen=True, kw_only=True)
 class DeployedRecipe:
-    """A recipe that is deployed: its name, its file, when it is trained again, and the addresses by flow."""
+    """A recipe that is deployed: its name, its file, when it is trained again in words, and the addresses by flow."""
 
     name: str
     file: Path
-    schedule: ScheduleSettings | None
+    schedules: list[str]
     addresses: dict[str, str]
 
 
@@ -78,15 +80,17 @@ def deploy_project(around: Surroundings) -> DeployedProject:
             tables[file] = table
         else:
             done.notes.append(f"{file.name} was left alone: a recipe has a section [source].")
-    if not tables:
-        example = shipped_recipes()[EXAMPLE]
-        tables = {example: read_table(example)}
+    shipped = [name for name in shipped_recipes() if name in present or (name == EXAMPLE and not tables)]
+    own = {table["name"] for table in tables.values()}
+    tables |= {shipped_recipes()[name]: read_table(shipped_recipes()[name]) for name in shipped if name not in own}
     names = [table["name"] for table in tables.values()]
     for file, table in tables.items():
         name = table["name"]
         if names.count(name) > 1:
             done.notes.append(f"{file.name} was not deployed: another recipe is named {quoted(name)}, too.")
-        elif present.get(name) == dict.fromkeys(DESCRIPTIONS, version_of(file, around)):
+        elif set(DESCRIPTIONS) <= set(present.get(name, ())) and set(present[name].values()) == {
+            version_of(file, around)
+        }:
             done.unchanged.append(name)
         else:
             try:
@@ -108,6 +112,7 @@ def deploy_recipe(file: Path, around: Surroundings, *, schedule: ScheduleSetting
     with exported(client_environment(around.settings)):  # our flows import Prefect, which reads its settings at once
         from flows.recipes.recipe import build_recipe, read_schedule
         from flows.recipes.recipe_errors import Origin
+        from tasks.kinds.forecast.recipe import ForecastRecipe
 
         table = read_table(file)
         recipe = build_recipe(file, table)
@@ -119,12 +124,14 @@ def deploy_recipe(file: Path, around: Surroundings, *, schedule: ScheduleSetting
                 fix="change the section, or remove it and run the same command again.",
                 file=file,
             )
-        existing = {flow: _existing(api, flow, recipe.name) for flow in DESCRIPTIONS}
+        flows = DESCRIPTIONS | (BACKTEST if isinstance(recipe, ForecastRecipe) else {})
+        existing = {flow: _existing(api, flow, recipe.name) for flow in flows}
         _refuse_taken(file, recipe.name, around, [flow for flow, one in existing.items() if one.get("tags") != TAGS])
         slug, chosen = (FROM_FILE, stated) if stated else (FROM_COMMAND, schedule)
-        addresses = {}
-        for flow, text in DESCRIPTIONS.items():
+        addresses, schedules = {}, {}
+        for flow, text in flows.items():
             parameters, schema = _asked_by(flow, recipe)
+            schedules[flow] = _schedules(flow, existing[flow].get("schedules", []), slug, chosen)
             is_training = flow in TRAINING
             body = {
                 "name": recipe.name,
@@ -138,12 +145,13 @@ def deploy_recipe(file: Path, around: Surroundings, *, schedule: ScheduleSetting
                 "parameters": parameters,
                 "parameter_openapi_schema": schema,
                 "enforce_parameter_schema": True,
-                "schedules": _schedules(flow, existing[flow].get("schedules", []), slug, chosen),
+                "schedules": schedules[flow],
                 **(ONE_AT_A_TIME if flow in (RETRAINING, "monitor") else {}),
             }
             created = ask(f"{api}/deployments/", body)
             addresses[flow] = f"{around.settings.prefect_pages}/deployments/deployment/{created['id']}"
-    return DeployedRecipe(name=recipe.name, file=file, schedule=chosen, addresses=addresses)
+    times = [_describe_schedule(one) for one in schedules[RETRAINING]]
+    return DeployedRecipe(name=recipe.name, file=file, schedules=times, addresses=addresses)
 
 
 def version_of(file: Path, around: Surroundings) -> str:
@@ -202,7 +210,8 @@ def _asked_by(flow: str, recipe: Json) -> tuple[dict, dict]:
         return {"model": recipe.model_name}, schema
     asked = schema["properties"]["recipe"]
     asked |= {part: [one for one in asked[part] if _is_of(recipe.kind, one)] for part in ("anyOf", "allOf")}
-    asked |= asked.pop("anyOf")[0] | {"description": "As deployed; what is changed here holds for this run."}
+    asked |= asked.pop("anyOf")[0] | OWN_FORM
+    schema["properties"].pop("continues", None)  # is for records that waited for MLflow
     return {"recipe": to_form(recipe)}, schema
 
 
@@ -222,6 +231,12 @@ def _schedules(flow: str, existing: list[dict], slug: str, schedule: ScheduleSet
     active = all(one["active"] for one in kept if one["slug"] in ours)
     times = {"cron": schedule.cron if flow == RETRAINING else NIGHTLY, "timezone": schedule.timezone}
     return [*(one for one in kept if one["slug"] not in ours), {"slug": slug, "schedule": times, "active": active}]
+
+
+def _describe_schedule(schedule: dict) -> str:
+    times = schedule["schedule"]
+    text = " ".join(str(times[key]) for key in ("cron", "interval", "rrule", "timezone") if times.get(key))
+    return text if schedule["active"] else f"{text} (paused)"
 
 
 def _show(file: Path) -> str:

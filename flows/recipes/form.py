@@ -1,7 +1,7 @@
 """Recipes as forms show them: what people set comes first, and everything else is one group at the end.
 
-A field goes by its name, whatever the kind: names, paths, columns and what is required are shown, and so is what FIRST
-lists; any other field, a new one too, belongs to `advanced`, which a form shows as JSON. Of the training that
+A field goes by its name, whatever the kind: what FIRST lists is shown, in that order, then other columns and what is
+required; any other field, a new one too, belongs to `advanced`, which a form shows as JSON. Of the training that
 candidates share, a form shows fields without values: one that is filled in holds for every candidate.
 """
 
@@ -12,7 +12,10 @@ from tasks.contract.recipe import Recipe
 from tasks.kinds import DEFAULT, find_kind, known_kinds
 
 SOURCE, TRAINING, CANDIDATES, ADVANCED = "source", "training", "candidates", "advanced"
-FIRST = {"name", "kind", "path", "columns", "frequency", "epochs", "learning_rate", "look_back", "horizon"}
+FIRST = (
+    *("name", "kind", "path", "columns", "text_columns", "text_column", "id_columns", "time_columns", "time_column"),
+    *("value_columns", "label_column", "frequency", "look_back", "horizon", "epochs", "learning_rate"),
+)
 COLUMNS = ("_column", "_columns")
 ORDER = ("name", "kind", SOURCE, TRAINING)  # then other sections, then candidates
 ADVANCED_TEXT = (
@@ -43,7 +46,8 @@ def form_schema(kind: str) -> dict:
     """The JSON schema of a kind's form, in the order of its fields."""
     recipe = find_kind(kind).recipe
     full, shown = recipe.model_json_schema(), shown_fields(kind)
-    properties = dict(shown.pop(""))
+    properties = shown.pop("")
+    properties["kind"] |= {"default": kind, "enum": [kind]}
     for name in sorted(shown, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER)):
         described = {"description": TRAINING_TEXT} if name == TRAINING else full["properties"][name]
         properties[name] = {
@@ -127,12 +131,9 @@ def _share(candidates: list[dict], shown: dict[str, dict]) -> dict[str, Any]:
 
 def _choose_first(section: dict, schema: dict) -> dict[str, dict]:
     """The fields of a section that are shown."""
-    needed = section.get("required", ())
-    return {
-        name: _plain(_resolve(field, schema))
-        for name, field in section["properties"].items()
-        if name in needed or name in FIRST or name.endswith(COLUMNS)
-    }
+    fields, needed = section["properties"], section.get("required", ())
+    others = [name for name in fields if name not in FIRST and (name in needed or name.endswith(COLUMNS))]
+    return {name: _plain(_resolve(fields[name], schema)) for name in (*FIRST, *others) if name in fields}
 
 
 def _plain(field: dict) -> dict:
