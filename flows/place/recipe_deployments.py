@@ -74,7 +74,7 @@ def deploy_project(around: Surroundings) -> DeployedProject:
         try:
             table = read_table(file)
         except InputError as error:
-            done.notes.append(f"{file.name} was not deployed: {error.problem} {error.fix}")
+            done.notes.append(_describe_refused(file, error))
             continue
         if isinstance(table.get("source"), dict):
             tables[file] = table
@@ -96,7 +96,7 @@ def deploy_project(around: Surroundings) -> DeployedProject:
             try:
                 done.deployed.append(deploy_recipe(file, around))
             except InputError as error:
-                done.notes.append(f"{file.name} was not deployed: {error}".replace("\nFix:", ""))
+                done.notes.append(_describe_refused(file, error))
     for name in sorted(set(present) - set(names)):
         done.notes.append(f"{name} is deployed, but by no recipe of the project folder; it stays as it is.")
     return done
@@ -231,6 +231,10 @@ def _schedules(flow: str, existing: list[dict], slug: str, schedule: ScheduleSet
     active = all(one["active"] for one in kept if one["slug"] in ours)
     times = {"cron": schedule.cron if flow == RETRAINING else NIGHTLY, "timezone": schedule.timezone}
     return [*(one for one in kept if one["slug"] not in ours), {"slug": slug, "schedule": times, "active": active}]
+
+
+def _describe_refused(file: Path, error: InputError) -> str:
+    return f"{file.name} was not deployed: {' '.join(str(error).splitlines())}"
 
 
 def _describe_schedule(schedule: dict) -> str:
