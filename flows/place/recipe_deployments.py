@@ -8,6 +8,7 @@ import importlib
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flows.place.parts import CPU_POOL, client_environment, exported
 from flows.place.prefect_api import PAGE_SIZE, Json, ask, exists
@@ -18,9 +19,12 @@ from tasks.errors import InputError, quoted
 from tasks.store.artefacts import home
 from tasks.store.fingerprint import digest_of
 
+if TYPE_CHECKING:
+    from tasks.contract.recipe import Recipe
+
 TAGS = ["rnnflow", "recipe"]
 EXAMPLE = "reviews"  # what a folder without recipes gets, so that there is something to click
-TRAINING, RETRAINING = ("train", "retrain", "backtest"), "retrain"
+TRAINING, SCHEDULED, RETRAINING = ("train", "retrain", "backtest"), ("retrain", "monitor"), "retrain"
 DESCRIPTIONS = {
     "train": "From the rows of the recipe to a registered model and a report. Finished stages are reused.",
     "retrain": 'Train if rows, recipe or code changed since the last time; else end at once with "skipped".',
@@ -69,28 +73,14 @@ def deploy_project(around: Surroundings) -> DeployedProject:
     """Deploy every recipe of the project folder that is new or changed; without one, the shipped example."""
     done = DeployedProject()
     present = _deployed_versions(around.settings.prefect_api)
-    files, tables = sorted(home().glob("*.toml")), {}
-    for file in files:
-        try:
-            table = read_table(file)
-        except InputError as error:
-            done.notes.append(_describe_refused(file, error))
-            continue
-        if isinstance(table.get("source"), dict):
-            tables[file] = table
-        else:
-            done.notes.append(f"{file.name} was left alone: a recipe has a section [source].")
-    shipped = [name for name in shipped_recipes() if name in present or (name == EXAMPLE and not tables)]
-    own = {table["name"] for table in tables.values()}
-    tables |= {shipped_recipes()[name]: read_table(shipped_recipes()[name]) for name in shipped if name not in own}
-    names = [table["name"] for table in tables.values()]
-    for file, table in tables.items():
-        name = table["name"]
+    found = _find_recipes(done.notes)
+    shipped = [name for name in shipped_recipes() if name in present or (name == EXAMPLE and not found)]
+    found |= {shipped_recipes()[name]: name for name in shipped if name not in found.values()}
+    names = list(found.values())
+    for file, name in found.items():
         if names.count(name) > 1:
             done.notes.append(f"{file.name} was not deployed: another recipe is named {quoted(name)}, too.")
-        elif set(DESCRIPTIONS) <= set(present.get(name, ())) and set(present[name].values()) == {
-            version_of(file, around)
-        }:
+        elif _is_deployed(present.get(name, {}), version_of(file, around)):
             done.unchanged.append(name)
         else:
             try:
@@ -110,48 +100,27 @@ def deploy_recipe(file: Path, around: Surroundings, *, schedule: ScheduleSetting
     """
     api = around.settings.prefect_api
     with exported(client_environment(around.settings)):  # our flows import Prefect, which reads its settings at once
-        from flows.recipes.recipe import build_recipe, read_schedule
-        from flows.recipes.recipe_errors import Origin
-        from tasks.kinds.forecast.recipe import ForecastRecipe
-
-        table = read_table(file)
-        recipe = build_recipe(file, table)
-        stated = read_schedule(table, Origin(path=file))
-        if stated and schedule:
-            raise InputError(
-                "E-CFG-031",
-                "has a section [schedule], and --cron states another time.",
-                fix="change the section, or remove it and run the same command again.",
-                file=file,
-            )
-        flows = DESCRIPTIONS | (BACKTEST if isinstance(recipe, ForecastRecipe) else {})
+        recipe, stated = _read_recipe(file, schedule)
+        flows = DESCRIPTIONS | (BACKTEST if recipe.kind == "forecast" else {})
         existing = {flow: _existing(api, flow, recipe.name) for flow in flows}
-        _refuse_taken(file, recipe.name, around, [flow for flow, one in existing.items() if one.get("tags") != TAGS])
-        slug, chosen = (FROM_FILE, stated) if stated else (FROM_COMMAND, schedule)
-        addresses, schedules = {}, {}
+        _refuse_taken(file, recipe.name, around, existing)
+        times = {
+            flow: _schedules(flow, existing[flow].get("schedules", []), schedule=schedule, stated=stated)
+            for flow in flows
+        }
+        addresses = {}
         for flow, text in flows.items():
-            parameters, schema = _asked_by(flow, recipe)
-            schedules[flow] = _schedules(flow, existing[flow].get("schedules", []), slug, chosen)
-            is_training = flow in TRAINING
+            description = f"{text}\n\n{_show(file)}" if flow in TRAINING else text
             body = {
-                "name": recipe.name,
-                "flow_id": ask(f"{api}/flows/", {"name": flow})["id"],
+                **_describe_deployment(flow, recipe, around),
                 "version": version_of(file, around),
-                "description": f"{text}\n\n{_show(file)}" if is_training else text,
-                "tags": TAGS,
-                "entrypoint": f"flows.{flow}.{flow}",
-                "pull_steps": around.pull_steps,
-                "work_pool_name": around.pool,
-                "parameters": parameters,
-                "parameter_openapi_schema": schema,
-                "enforce_parameter_schema": True,
-                "schedules": schedules[flow],
-                **(ONE_AT_A_TIME if flow in (RETRAINING, "monitor") else {}),
+                "description": description,
+                "schedules": times[flow],
             }
             created = ask(f"{api}/deployments/", body)
             addresses[flow] = f"{around.settings.prefect_pages}/deployments/deployment/{created['id']}"
-    times = [_describe_schedule(one) for one in schedules[RETRAINING]]
-    return DeployedRecipe(name=recipe.name, file=file, schedules=times, addresses=addresses)
+    schedules = [_describe_schedule(one) for one in times[RETRAINING]]
+    return DeployedRecipe(name=recipe.name, file=file, schedules=schedules, addresses=addresses)
 
 
 def version_of(file: Path, around: Surroundings) -> str:
@@ -184,12 +153,51 @@ def _deployed_versions(api: str) -> dict[str, dict[str, str]]:
     return versions
 
 
+def _is_deployed(versions: dict[str, str], wanted: str) -> bool:
+    """Tell whether all deployments of a recipe are there and of one version."""
+    return set(DESCRIPTIONS) <= set(versions) and set(versions.values()) == {wanted}
+
+
+def _find_recipes(notes: list[str]) -> dict[Path, str]:
+    """The recipes of the project folder with their names; to `notes` is added what other TOML files are."""
+    found = {}
+    for file in sorted(home().glob("*.toml")):
+        try:
+            table = read_table(file)
+        except InputError as error:
+            notes.append(_describe_refused(file, error))
+            continue
+        if isinstance(table.get("source"), dict):
+            found[file] = str(table["name"])
+        else:
+            notes.append(f"{file.name} was left alone: a recipe has a section [source].")
+    return found
+
+
+def _read_recipe(file: Path, schedule: ScheduleSettings | None) -> "tuple[Recipe, ScheduleSettings | None]":
+    """A recipe and the schedule that it states, which must not meet another."""
+    from flows.recipes.recipe import build_recipe, read_schedule
+    from flows.recipes.recipe_errors import Origin
+
+    table = read_table(file)
+    recipe, stated = build_recipe(file, table), read_schedule(table, Origin(path=file))
+    if stated and schedule:
+        raise InputError(
+            "E-CFG-031",
+            "has a section [schedule], and --cron states another time.",
+            fix="change the section, or remove it and run the same command again.",
+            file=file,
+        )
+    return recipe, stated
+
+
 def _existing(api: str, flow: str, name: str) -> Json:
     address = f"{api}/deployments/name/{flow}/{name}"
     return ask(address) if exists(address) else {"tags": TAGS}
 
 
-def _refuse_taken(file: Path, name: str, around: Surroundings, foreign: list[str]) -> None:
+def _refuse_taken(file: Path, name: str, around: Surroundings, existing: dict[str, dict]) -> None:
+    foreign = [flow for flow, one in existing.items() if not set(TAGS) <= set(one["tags"])]
     if name in around.taken:
         problem = f"the name {quoted(name)} is that of a deployment in prefect.yaml."
     elif foreign:
@@ -199,7 +207,24 @@ def _refuse_taken(file: Path, name: str, around: Surroundings, foreign: list[str
     raise InputError("E-CFG-030", problem, fix='give the recipe another name, as in name = "tickets".', file=file)
 
 
-def _asked_by(flow: str, recipe: Json) -> tuple[dict, dict]:
+def _describe_deployment(flow: str, recipe: "Recipe", around: Surroundings) -> dict:
+    """What a deployment of a recipe is, whatever the file is called and whenever it runs."""
+    parameters, schema = _asked_by(flow, recipe)
+    return {
+        "name": recipe.name,
+        "flow_id": ask(f"{around.settings.prefect_api}/flows/", {"name": flow})["id"],
+        "tags": TAGS,
+        "entrypoint": f"flows.{flow}.{flow}",
+        "pull_steps": around.pull_steps,
+        "work_pool_name": around.pool,
+        "parameters": parameters,
+        "parameter_openapi_schema": schema,
+        "enforce_parameter_schema": True,
+        **(ONE_AT_A_TIME if flow in SCHEDULED else {}),
+    }
+
+
+def _asked_by(flow: str, recipe: "Recipe") -> tuple[dict, dict]:
     """The parameters of a recipe's deployment, and the schema of its form, which offers the recipe's kind alone."""
     from prefect.utilities.callables import parameter_schema
 
@@ -219,18 +244,22 @@ def _is_of(kind: str, schema: dict) -> bool:
     return schema.get("if", schema)["properties"]["kind"]["const"] == kind
 
 
-def _schedules(flow: str, existing: list[dict], slug: str, schedule: ScheduleSettings | None) -> list[dict]:
+def _schedules(
+    flow: str, existing: list[dict], *, schedule: ScheduleSettings | None, stated: ScheduleSettings | None
+) -> list[dict]:
     """The schedules of a deployment: ours, on or off as it was, and those that were made in the dashboard.
 
-    One that the command made stays until another is stated; one of the file goes with its section.
+    `schedule` is the command's, which stays until another is stated; the file's goes with its section.
     """
-    ours = {FROM_FILE, FROM_COMMAND} if schedule else {FROM_FILE}
-    kept = [{key: one[key] for key in ("slug", "schedule", "active", "parameters")} for one in existing]
-    if schedule is None or flow not in (RETRAINING, "monitor"):
-        return [one for one in kept if one["slug"] not in ours]
-    active = all(one["active"] for one in kept if one["slug"] in ours)
-    times = {"cron": schedule.cron if flow == RETRAINING else NIGHTLY, "timezone": schedule.timezone}
-    return [*(one for one in kept if one["slug"] not in ours), {"slug": slug, "schedule": times, "active": active}]
+    chosen = (stated or schedule) if flow in SCHEDULED else None
+    ours = {FROM_FILE, FROM_COMMAND} if chosen else {FROM_FILE}
+    present = [{key: one[key] for key in ("slug", "schedule", "active", "parameters")} for one in existing]
+    kept = [one for one in present if one["slug"] not in ours]
+    if chosen is None:
+        return kept
+    times = {"cron": chosen.cron if flow == RETRAINING else NIGHTLY, "timezone": chosen.timezone}
+    active = all(one["active"] for one in present if one["slug"] in ours)
+    return [*kept, {"slug": FROM_FILE if stated else FROM_COMMAND, "schedule": times, "active": active}]
 
 
 def _describe_refused(file: Path, error: InputError) -> str:

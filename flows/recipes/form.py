@@ -98,7 +98,7 @@ def to_form(recipe: Recipe) -> dict:
 
 
 def from_form(filled: object) -> object:
-    """Turn a filled-in form into a raw recipe; what is no form, such as a whole recipe, comes back as it was."""
+    """Turn a filled-in form into a raw recipe; anything else, such as a whole recipe, comes back as it was."""
     if not isinstance(filled, dict) or filled.get("kind", DEFAULT) not in known_kinds():
         return filled
     raw: dict[str, Any] = copy.deepcopy({name: value for name, value in filled.items() if value is not None})
@@ -146,7 +146,7 @@ def _plain(field: dict) -> dict:
 
 
 def _resolve(field: dict, schema: dict) -> dict:
-    """What a reference in a schema stands for; what stands beside it wins."""
+    """What a reference in a schema stands for; what stands next to it wins."""
     if "$ref" not in field:
         return field
     return {**schema["$defs"][field["$ref"].rpartition("/")[2]], **_without(field, "$ref")}

@@ -62,7 +62,7 @@ def build_recipe(
         assign(raw, keys, value)
     origin = Origin(path=path, changed={".".join(keys) for keys, _ in assignments})
     read_schedule(raw, origin)
-    raw.pop(SCHEDULE, None)  # when a recipe is trained is no part of what is trained
+    raw.pop(SCHEDULE, None)  # does not belong to what is trained
     shared = raw.pop(SHARED, {})
     validated(kind.training, shared, origin, section=SHARED)
     if notes is not None:

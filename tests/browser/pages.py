@@ -10,6 +10,7 @@ from playwright.sync_api import TimeoutError as NotInTime
 
 ATTEMPTS = 5
 RUN_CARD, RUN_LINK = "[data-slot=card]", "a[href*='/runs/flow-run/']"
+FLOW_LINK, DEPLOYMENT_LINK = "a[href*='/flows/flow/']", "a[href*='/deployments/deployment/']"
 RELOAD_MS = 10_000
 REFUSAL_MS = 20_000  # what has shown nothing by then was refused
 FINAL_STATE = re.compile(r"^\s*(Completed|Skipped|Failed|Crashed|Cancelled)\s*$")
@@ -39,8 +40,8 @@ def open_deployment(page: Page, prefect: str, deployment: str) -> None:
     """Find a deployment, such as `train/tickets`, in the list and open it."""
     flow, _, name = deployment.partition("/")
     page.goto(f"{prefect}/deployments")
-    row = page.get_by_role("row").filter(has=page.get_by_role("link", name=flow, exact=True))
-    row.get_by_role("link", name=name, exact=True).first.click()
+    row = page.get_by_role("row").filter(has=page.locator(FLOW_LINK, has_text=re.compile(f"^{flow}$")))
+    row.locator(DEPLOYMENT_LINK, has_text=re.compile(f"^{name}$")).click()
     deployment_page(page).wait_for()
 
 
