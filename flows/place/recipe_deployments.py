@@ -228,16 +228,19 @@ def _asked_by(flow: str, recipe: "Recipe") -> tuple[dict, dict]:
     """The parameters of a recipe's deployment, and the schema of its form, which offers the recipe's kind alone."""
     from prefect.utilities.callables import parameter_schema
 
-    from flows.recipes.form import to_form
-
     schema = parameter_schema(getattr(importlib.import_module(f"flows.{flow}"), flow)).model_dump(exclude_unset=True)
-    if flow not in TRAINING:
-        return {"model": recipe.model_name}, schema
-    asked = schema["properties"]["recipe"]
-    asked |= {part: [one for one in asked[part] if _is_of(recipe.kind, one)] for part in ("anyOf", "allOf")}
-    asked |= asked.pop("anyOf")[0] | OWN_FORM
-    schema["properties"].pop("continues", None)  # is for records that waited for MLflow
-    return {"recipe": to_form(recipe)}, schema
+    if flow in TRAINING:
+        from flows.recipes.form import to_form
+
+        parameters = {"recipe": to_form(recipe)}
+        asked = schema["properties"]["recipe"]
+        asked |= {part: [one for one in asked[part] if _is_of(recipe.kind, one)] for part in ("anyOf", "allOf")}
+        asked |= asked.pop("anyOf")[0] | OWN_FORM
+        schema["properties"].pop("continues", None)  # is for records that waited for MLflow
+    else:
+        parameters = {"model": recipe.model_name}
+    # A quick run starts at once only where nothing is required that the deployment itself does not hold.
+    return parameters, schema | {"required": [name for name in schema["required"] if name not in parameters]}
 
 
 def _is_of(kind: str, schema: dict) -> bool:

@@ -58,9 +58,10 @@ def open_custom_run(page: Page) -> Locator:
 
 
 def start_quick_run(page: Page) -> None:
-    """Choose Run, Quick run: everything as it is deployed."""
+    """Choose Run, Quick run: everything as it is deployed, and nothing is asked."""
     press(page, "Run")
     page.get_by_role("menuitem", name="Quick run").click()
+    page.get_by_text("Flow run created").wait_for()
 
 
 def switch_of_schedule(page: Page) -> Locator:

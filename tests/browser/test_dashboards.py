@@ -27,7 +27,7 @@ def run(page: Page, place: Place) -> str:
     form = pages.open_custom_run(page)
     pages.fill_every(form, {"Epochs": "1"})
     form.get_by_label("Run Name").fill(RUN)
-    take_screen(page, "form")
+    take_screen(page, "form", height=2500)
     pages.persist(lambda: pages.press(page, "Submit"), until=pages.deployment_page(page))
     return pages.await_end(page, place.prefect, RUN, limit_s=600)
 
@@ -152,6 +152,7 @@ def test_the_registered_model_is_champion_in_mlflow(page: Page, place: Place, ru
 def test_one_click_trains_the_recipe_as_it_is_deployed(page: Page, place: Place, run: str):
     pages.open_deployment(page, place.prefect, "train/tickets")
     pages.start_quick_run(page)
+    take_screen(page, "quick-run")
 
     ended = page.locator(pages.RUN_CARD).filter(has_not_text=RUN).filter(has_text="Completed").first
     pages.look_until(page, ended, limit_s=300)

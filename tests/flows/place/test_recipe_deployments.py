@@ -72,6 +72,9 @@ def test_a_recipe_becomes_four_deployments_that_run_with_a_click(around: Surroun
     assert (ones["retrain"]["concurrency_options"]["collision_strategy"]) == "CANCEL_NEW"
     assert ones["monitor"]["parameters"] == ones["predict"]["parameters"] == {"model": "clicks"}
     assert file.read_text().strip() in ones["train"]["description"]
+    # Prefect asks before a quick run for what is required.
+    required = {flow: one["parameter_openapi_schema"].get("required") for flow, one in ones.items()}
+    assert required == {"train": [], "retrain": [], "predict": ["input_path", "output_path"], "monitor": []}
     for flow in ("train", "retrain"):
         schema, parameters = ones[flow]["parameter_openapi_schema"], ones[flow]["parameters"]
         assert validate(parameters, schema) == []
