@@ -53,17 +53,14 @@ def deploy(recipe: str, cron: str | None, timezone: str | None, as_json: bool) -
     up` deploys every recipe of the project folder. A section [schedule] in the recipe says what --cron does.
     """
     from flows.place.furnishing import deploy_one
-    from flows.place.parts import client_environment, exported
     from flows.place.settings import choose_settings, load_settings
     from flows.recipes.recipe_file import locate_recipe
 
     if timezone and not cron:
         raise click.UsageError("--timezone is the time zone of --cron.")
     file = locate_recipe(recipe)
-    settings = load_settings() or choose_settings()
-    with exported(client_environment(settings)):  # a cron expression is read by Prefect, which reads its settings once
-        schedule = _schedule_of({"cron": cron, **({"timezone": timezone} if timezone else {})}) if cron else None
-        deployed = deploy_one(settings, file, schedule)
+    schedule = _schedule_of({"cron": cron, **({"timezone": timezone} if timezone else {})}) if cron else None
+    deployed = deploy_one(load_settings() or choose_settings(), file, schedule)
     if as_json:
         print_json(deployed)
     else:
