@@ -1,8 +1,9 @@
 """Recipes as forms show them: what people set comes first, and everything else is one group at the end.
 
 A field goes by its name, whatever the kind: what FIRST lists is shown, in that order, then other columns and what is
-required; any other field, a new one too, belongs to `advanced`, which a form shows as JSON. Of the training that
-candidates share, a form shows fields without values: one that is filled in holds for every candidate.
+required; any other field, a new one too, belongs to `advanced`, which a form shows as JSON. Prefect fills in every
+default that a schema has, as if somebody had stated it; so defaults are told in words, and what is empty is not stated.
+The training that candidates share has none: what is filled in holds for every candidate.
 """
 
 import copy
@@ -33,12 +34,9 @@ def shown_fields(kind: str) -> dict[str, dict[str, dict]]:
     plain = {name for name, section in sections.items() if "properties" not in section}
     shown = {"": {name: sections[name] for name in sections if name in plain}}
     for name in (name for name in sections if name not in plain):
-        shown[name] = _choose_first(sections[name], schema)
+        shown[name] = {key: _tell_default(field) for key, field in _choose_first(sections[name], schema).items()}
     training = recipe.training.model_json_schema()
-    shown[TRAINING] = {
-        name: {key: value for key, value in field.items() if key != "default"}
-        for name, field in _choose_first(training, training).items()
-    }
+    shown[TRAINING] = {name: _without(field, "default") for name, field in _choose_first(training, training).items()}
     return {name: fields for name, fields in shown.items() if fields}
 
 
@@ -143,10 +141,15 @@ def _choose_first(section: dict, schema: dict) -> dict[str, dict]:
 def _plain(field: dict) -> dict:
     """A field that may be empty, without the choice between a value and none: a form can leave it empty anyway."""
     choices = [one for one in field.get("anyOf", ()) if one != {"type": "null"}]
-    if len(choices) != 1 or len(choices) == len(field["anyOf"]):
-        return field
-    rest = _without(field, "anyOf")
-    return {**choices[0], **(_without(rest, "default") if rest.get("default", "") is None else rest)}
+    return {**choices[0], **_without(field, "anyOf")} if len(choices) == 1 else field
+
+
+def _tell_default(field: dict) -> dict:
+    """A field with its default in the description."""
+    default = field.get("default")
+    told = ", ".join(map(str, default)) if isinstance(default, list) else "" if default is None else str(default)
+    description = " ".join(filter(None, [field.get("description"), told and f"Default: {told}."]))
+    return _without(field, "default") | {"description": description}
 
 
 def _resolve(field: dict, schema: dict) -> dict:

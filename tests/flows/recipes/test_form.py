@@ -47,6 +47,17 @@ def test_a_form_shows_few_fields_and_no_cap(kind: str):
     assert not [field for field in shown if field.startswith(("max_", "min_")) or "ratio" in field]
 
 
+@pytest.mark.parametrize("kind", kinds)
+def test_a_form_states_nothing_that_nobody_stated(kind: str):
+    properties = form_schema(kind)["properties"]
+
+    assert [name for name, field in properties.items() if "default" in field] == ["kind", "candidates"]
+    inner = [field for section in properties.values() for field in section.get("properties", {}).values()]
+    assert not [field for field in inner if "default" in field]
+    if kind == "forecast":
+        assert properties["shard"]["properties"]["horizon"]["description"] == "Steps that it forecasts. Default: 24."
+
+
 def test_a_new_field_finds_its_place_by_its_name(monkeypatch: pytest.MonkeyPatch):
     old = find_kind("classify").recipe
     source = old.model_fields["source"].annotation
