@@ -69,15 +69,27 @@ def form_schema(kind: str) -> dict:
 
 
 def judging_schema(kind: str, full: dict) -> dict:
-    """The schema by which a filled-in form is judged: `full`, the recipe's own, and what forms add to it."""
+    """The schema by which a filled-in form is judged: `full`, the recipe's own, and what forms add to it.
+
+    A page shows what is wrong with JSON where the JSON is, not with what lies within it: `anyOf` brings it up there.
+    """
     recipe = find_kind(kind).recipe
     sections, alone = full["properties"], recipe.model_json_schema()
     # What a section requires is shown, so it is not among the advanced settings.
     needy = [name for name, field in alone["properties"].items() if _resolve(field, alone).get("required")]
     rest = {name: {"type": "object"} if name in needy else field for name, field in sections.items()}
-    advanced = {"type": "object", "additionalProperties": False, "properties": _without(rest, CANDIDATES)}
-    training = recipe.training.model_json_schema()
-    return {**full, "properties": {**sections, TRAINING: training, ADVANCED: advanced}}
+    known = _without(rest, CANDIDATES)
+    added = {
+        CANDIDATES: sections[CANDIDATES] | {"items": {"anyOf": [sections[CANDIDATES]["items"]]}},
+        TRAINING: recipe.training.model_json_schema(),
+        ADVANCED: {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": dict.fromkeys(known, {}),
+            "anyOf": [{"properties": known}],
+        },
+    }
+    return {**full, "properties": sections | added}
 
 
 def to_form(recipe: Recipe) -> dict:

@@ -1,8 +1,10 @@
 """Forms of recipes: short, in the order of what people set, and without loss."""
 
 import json
+from collections.abc import Iterable
 
 import pytest
+from jsonschema import ValidationError
 from prefect.utilities.schema_tools import validate
 from pydantic import Field, TypeAdapter
 
@@ -114,6 +116,10 @@ def test_what_is_advanced_joins_what_is_shown():
     assert from_form(filled)["source"] == {"path": "rows.csv", "max_rows": 10}
 
 
+def messages_of(errors: Iterable[ValidationError]) -> str:
+    return " ".join(f"{error.message} {messages_of(error.context)}" for error in errors)
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
@@ -126,7 +132,22 @@ def test_what_is_advanced_joins_what_is_shown():
     ],
 )
 def test_a_dashboard_refuses_what_no_recipe_takes(wrong: dict, said: str):
-    assert said in str(validate(FILLED | wrong, SCHEMA))
+    assert said in messages_of(validate(FILLED | wrong, SCHEMA))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "place"),
+    [
+        ({"candidates": [{"name": "a"}, {"name": "b", "training": {"epochs": 0}}]}, ["candidates", 1]),
+        ({"advanced": {"split": {"seed": -1}}}, ["advanced"]),
+    ],
+)
+def test_what_is_wrong_within_json_is_said_where_the_page_shows_the_json(wrong: dict, place: list):
+    schema = TypeAdapter(AnyForecast).json_schema()
+    filled = {"name": "mine", "kind": "forecast", "source": {"path": "rows.csv"}}
+
+    assert validate(filled, schema) == []
+    assert [list(error.path) for error in validate(filled | wrong, schema) if error.validator == "anyOf"] == [place]
 
 
 def test_a_whole_recipe_is_taken_as_it_was_before_forms():
