@@ -85,7 +85,7 @@ def judging_schema(kind: str, full: dict) -> dict:
         ADVANCED: {
             "type": "object",
             "additionalProperties": False,
-            "properties": dict.fromkeys(known, {}),
+            "properties": {name: {} for name in known},
             "anyOf": [{"properties": known}],
         },
     }

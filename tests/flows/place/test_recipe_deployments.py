@@ -223,6 +223,18 @@ def test_a_schedule_changes_neither_the_recipe_nor_what_counts_as_news(project: 
     assert trigger_of(recipes[0], "rows") == trigger_of(recipes[1], "rows")
 
 
+def test_a_place_that_is_not_up_is_named(project: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+
+    shown = CliRunner().invoke(main, ["deploy", str(write_recipe(project, "mine"))])
+
+    assert (shown.exit_code, shown.output) == (
+        5,
+        'E-SVC-001 no Prefect server answers at "http://127.0.0.1:9/api".\n'
+        "Fix: start one with `rnnflow up`, then try again.\n",
+    )
+
+
 def test_pool_and_steps_are_those_of_the_projects_own_file(project: Path):
     file = project / "prefect.yaml"
     file.write_text(
