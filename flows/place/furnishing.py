@@ -13,13 +13,8 @@ import flows
 from flows.place.automations import ZOMBIES, update_automations
 from flows.place.parts import CPU_POOL, FIT_QUEUE, GPU_POOL, client_environment, exported
 from flows.place.prefect_api import answering, answers, ask, deployed_names, exists, without_credentials
-from flows.place.recipe_deployments import (
-    DeployedProject,
-    DeployedRecipe,
-    deploy_project,
-    deploy_recipe,
-    read_surroundings,
-)
+from flows.place.project_recipes import DeployedProject, deploy_project
+from flows.place.recipe_deployments import DeployedRecipe, deploy_recipe, read_surroundings
 from flows.place.settings import PlaceSettings, place_folder
 from rnnmodels.durable import sha256_of_file, write_durably
 from tasks.errors import InputError, ServiceError, quoted

@@ -15,7 +15,7 @@ from flows.place.parts import Part, parts_of, prefect_folder
 from flows.place.ports import check_ports
 from flows.place.prefect_api import answering
 from flows.place.processes import processes_of_place
-from flows.place.recipe_deployments import DeployedProject
+from flows.place.project_recipes import DeployedProject
 from flows.place.services import PrefectServer
 from flows.place.settings import (
     MLFLOW,

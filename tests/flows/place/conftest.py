@@ -10,7 +10,7 @@ from rich.console import Console
 
 from flows.place import furnishing
 from flows.place.down import take_down
-from flows.place.recipe_deployments import DeployedProject
+from flows.place.project_recipes import DeployedProject
 from flows.place.settings import PlaceSettings
 from flows.place.up import Arrival, bring_up
 

@@ -9,12 +9,8 @@ from prefect.utilities.schema_tools import validate
 from flows.commands.cli import main
 from flows.place.furnishing import ensure_pools
 from flows.place.prefect_api import ask
-from flows.place.recipe_deployments import (
-    Surroundings,
-    deploy_project,
-    deploy_recipe,
-    read_surroundings,
-)
+from flows.place.project_recipes import deploy_project
+from flows.place.recipe_deployments import Surroundings, deploy_recipe, read_surroundings
 from flows.place.settings import PlaceSettings, place_folder, save_settings
 from flows.recipes.recipe import build_recipe, load_recipe
 from flows.recipes.recipe_file import read_table, shipped_recipes
