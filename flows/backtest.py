@@ -12,6 +12,7 @@ from pydantic import Field
 from flows.gpu_pool import FitOrder, fit_all
 from flows.lifecycle import LIFECYCLE
 from flows.recipes.first_look import refuse_unreadable
+from flows.recipes.kinds import AnyForecast
 from flows.train import prepare, score_all
 from tasks.baseline import fit_baselines
 from tasks.contract.contest import Scored
@@ -43,7 +44,7 @@ class Backtest:
 
 @flow(**LIFECYCLE)
 def backtest(
-    recipe: ForecastRecipe,
+    recipe: AnyForecast,
     cutoffs: Annotated[int, Field(ge=1, le=100)] = 3,
     resume: bool = False,
     refresh: bool = False,

@@ -30,7 +30,7 @@ SECTIONS = {
     "Train": ("new", "train", "backtest", "recipes", "runs", "doctor"),
     "Use": ("predict", "serve", "monitor"),
     "Decide": ("history", "promote", "rollback"),
-    "Operate": ("up", "status", "down", "tidy", "sync"),
+    "Operate": ("up", "deploy", "status", "down", "tidy", "sync"),
 }
 
 # The libraries make a million objects that stay. With Python's own thresholds (700, 10, 10) going through them again

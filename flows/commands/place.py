@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 import click
 
 from flows.commands.base import Command, as_json_option, print_json
+from tasks.errors import InputError, printable
 
 if TYPE_CHECKING:
+    from flows.place.recipe_deployments import DeployedRecipe
     from flows.place.up import Arrival
+    from flows.recipes.schedule import ScheduleSettings
 
 TO_PREFECT, TO_MLFLOW = "/dashboard", "/#/experiments?workflowType=machine_learning"
 
@@ -36,6 +39,32 @@ def up(host: str, prefect_port: int | None, mlflow_port: int | None, as_json: bo
         print_json(_arrival_as_json(arrival))
     else:
         click.echo(_describe_arrival(arrival))
+
+
+@click.command(cls=Command)
+@click.argument("recipe")
+@click.option("--cron", metavar="TIMES", help='When to train it again, as in "0 3 * * 1" for Mondays at 3.')
+@click.option("--timezone", metavar="ZONE", help="Time zone of --cron, Etc/UTC by default.")
+@as_json_option
+def deploy(recipe: str, cron: str | None, timezone: str | None, as_json: bool) -> None:
+    """Make deployments of a recipe: train, retrain, predict and monitor, each with one click in Prefect's dashboard.
+
+    RECIPE is a shipped name or the path of a TOML file; its relative paths are those of the project folder. `rnnflow
+    up` deploys every recipe of the project folder. A section [schedule] in the recipe says what --cron does.
+    """
+    from flows.place.furnishing import deploy_one
+    from flows.place.settings import choose_settings, load_settings
+    from flows.recipes.recipe_file import locate_recipe
+
+    if timezone and not cron:
+        raise click.UsageError("--timezone is the time zone of --cron.")
+    file = locate_recipe(recipe)
+    schedule = _schedule_of({"cron": cron, **({"timezone": timezone} if timezone else {})}) if cron else None
+    deployed = deploy_one(load_settings() or choose_settings(), file, schedule)
+    if as_json:
+        print_json(deployed)
+    else:
+        click.echo("\n".join(_describe_deployed(deployed)))
 
 
 @click.command(cls=Command)
@@ -76,6 +105,32 @@ def down(as_json: bool) -> None:
     )
 
 
+class _Options:
+    """Where the values of a schedule stand that the command states."""
+
+    def error(self, code: str, keys: tuple[str, ...], problem: str, *, fix: str) -> InputError:
+        """Name the option, then say what is wrong with it."""
+        return InputError(code, f"--{keys[-1]}: {problem}", fix=fix)
+
+
+def _schedule_of(options: dict) -> "ScheduleSettings":
+    from flows.recipes.recipe import validated
+    from flows.recipes.schedule import SECTION, ScheduleSettings
+
+    return validated(ScheduleSettings, options, _Options(), section=SECTION)
+
+
+def _describe_deployed(deployed: "DeployedRecipe") -> list[str]:
+    from flows.place.prefect_api import without_credentials
+
+    names = ", ".join(f"{flow}/{deployed.name}" for flow in deployed.addresses)
+    when = f"trained again {' and '.join(deployed.schedules)}" if deployed.schedules else "without a schedule"
+    return [
+        f"Deployed {printable(deployed.file.name)}: {names}; {when}.",
+        f"  Train it with Run, Quick run at {without_credentials(deployed.addresses['train'])}",
+    ]
+
+
 def _arrival_as_json(arrival: "Arrival") -> dict:
     from flows.place.prefect_api import without_credentials
 
@@ -87,6 +142,7 @@ def _arrival_as_json(arrival: "Arrival") -> dict:
         "started": list(arrival.started),
         "deployed": arrival.deployed,
         "skipped_runs": arrival.skipped_runs,
+        "recipes": dataclasses.asdict(arrival.recipes),
     }
 
 
@@ -103,8 +159,13 @@ def _describe_arrival(arrival: "Arrival") -> str:
     ]
     if arrival.skipped_runs:
         lines.append(f"{arrival.skipped_runs} scheduled runs fell due while the place was down; they were skipped.")
+    for recipe in arrival.recipes.deployed:
+        lines += _describe_deployed(recipe)
+    if arrival.recipes.unchanged:
+        lines.append(f"Deployed as before: {', '.join(arrival.recipes.unchanged)}.")
+    lines += [printable(note) for note in arrival.recipes.notes]
     lines += [
-        "Start a run on the page Deployments of Prefect (train, then Custom run), or with: rnnflow train reviews",
+        "Train a recipe on its page under Deployments in Prefect (Run, Quick run), or with: rnnflow train RECIPE",
         "Check it with `rnnflow status`; stop it with `rnnflow down`.",
     ]
     return "\n".join(lines)

@@ -7,10 +7,9 @@ from uuid import UUID
 if TYPE_CHECKING:
     from prefect.events.schemas.automations import AutomationCore
 
-ZOMBIES, DRIFT = "rnnflow: crash runs without heartbeat", "rnnflow: retrain on drift"
-AUTOMATIONS = (ZOMBIES, DRIFT)
+ZOMBIES = "rnnflow: crash runs without heartbeat"
 DRIFT_EVENT = "rnnflow.drift"
-RETRAIN = "retrain/retrain"
+RETRAIN = "retrain"
 
 HEARTBEAT = "prefect.flow-run.heartbeat"
 SILENCE_LIMIT = timedelta(seconds=90)  # three heartbeats
@@ -21,11 +20,16 @@ LAST_WORDS = ("Completed", "Failed", "Crashed", "Cancelled", "Skipped", "Suspend
 def update_automations() -> None:
     """Create what is shipped on the server in use, or bring it up to date; what was switched off there stays off."""
     from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 
     with get_client(sync_client=True) as client:
-        retrain = client.read_deployment_by_name(RETRAIN)
-        model = model_of(retrain.parameters["recipe"])
-        for wanted in (crash_zombies(), retrain_on_drift(retrain.id, model)):
+        retrains = client.read_deployments(flow_filter=FlowFilter(name=FlowFilterName(any_=[RETRAIN])))
+        on_drift = [
+            retrain_on_drift(one.id, one.name, model_of(one.parameters["recipe"]))
+            for one in retrains
+            if "recipe" in one.parameters
+        ]
+        for wanted in (crash_zombies(), *on_drift):
             existing = client.read_automations_by_name(wanted.name)
             if existing:
                 client.update_automation(existing[0].id, wanted.model_copy(update={"enabled": existing[0].enabled}))
@@ -58,18 +62,19 @@ def crash_zombies() -> "AutomationCore":
 
 def model_of(recipe: dict) -> str:
     """Name of the model that a deployed recipe registers."""
-    return recipe.get("registry", {}).get("model_name") or recipe["name"]
+    sections = (recipe, recipe.get("advanced", {}))
+    return next(filter(None, (one.get("registry", {}).get("model_name") for one in sections)), recipe["name"])
 
 
-def retrain_on_drift(deployment_id: UUID, model: str) -> "AutomationCore":
-    """Start the deployment `retrain` when `monitor` reports drift of the model that it trains."""
+def retrain_on_drift(deployment_id: UUID, deployment: str, model: str) -> "AutomationCore":
+    """Start a deployment of the flow `retrain` when `monitor` reports drift of the model that it trains."""
     from prefect.events.actions import RunDeployment
     from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
     from prefect.events.schemas.events import ResourceSpecification
 
     return AutomationCore(
-        name=DRIFT,
-        description=f"Starts {RETRAIN} on each event {DRIFT_EVENT} that the flow monitor emits for {model}.",
+        name=f"rnnflow: {deployment} on drift",
+        description=f"Starts {RETRAIN}/{deployment} on each event {DRIFT_EVENT} of the flow monitor for {model}.",
         trigger=EventTrigger(
             expect={DRIFT_EVENT},
             match=ResourceSpecification({"prefect.resource.id": f"rnnflow.model.{model}"}),

@@ -131,6 +131,7 @@ def _parameters_of(entrypoint: str, parameters: Parameters) -> dict[str, object]
 
 
 def _refuse_recipe(raw: dict, parameters: Parameters) -> None:
+    from flows.recipes.form import from_form
     from flows.recipes.recipe_file import suggestion
     from tasks.kinds import DEFAULT, find_kind, known_kinds
 
@@ -140,7 +141,7 @@ def _refuse_recipe(raw: dict, parameters: Parameters) -> None:
         raise parameters.error("E-CFG-004", (RECIPE, "kind"), f"got {quoted(kind)}, which is not a kind.", fix=fix)
     recipe: type[Recipe] = find_kind(kind).recipe
     try:
-        recipe.model_validate_json(json.dumps(raw), strict=True)
+        recipe.model_validate_json(json.dumps(from_form(raw)), strict=True)
     except ValidationError as error:
         raise explain(error, schema=recipe.model_json_schema(), raw=raw, origin=parameters, section=RECIPE) from error
 

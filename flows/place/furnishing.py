@@ -4,18 +4,25 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import flows
-from flows.place.automations import AUTOMATIONS, update_automations
+from flows.place.automations import ZOMBIES, update_automations
 from flows.place.parts import CPU_POOL, FIT_QUEUE, GPU_POOL, client_environment, exported
-from flows.place.prefect_api import ask, deployed_names, exists
+from flows.place.prefect_api import answering, answers, ask, deployed_names, exists, without_credentials
+from flows.place.project_recipes import DeployedProject, deploy_project
+from flows.place.recipe_deployments import DeployedRecipe, deploy_recipe, read_surroundings
 from flows.place.settings import PlaceSettings, place_folder
 from rnnmodels.durable import sha256_of_file, write_durably
 from tasks.errors import InputError, ServiceError, quoted
 from tasks.store.artefacts import home
 from tasks.store.fingerprint import digest_of
+
+if TYPE_CHECKING:
+    from flows.recipes.schedule import ScheduleSettings
 
 DEPLOYMENTS_FILE = "prefect.yaml"
 CODE = Path(flows.__file__).parents[1]
@@ -23,21 +30,51 @@ ROOMS = ("flows", "tasks", "rnnmodels")
 DEPLOY_COMMAND = ("-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file")
 
 
-def furnish(settings: PlaceSettings) -> bool:
-    """Bring pools, deployments and automations up to date; False if they were.
+@dataclass(frozen=True, kw_only=True)
+class Furnished:
+    """Whether `prefect.yaml` was deployed now, and what became of the project's recipes."""
+
+    deployed: bool
+    recipes: DeployedProject
+
+
+def furnish(settings: PlaceSettings) -> Furnished:
+    """Bring pools, deployments, recipes and automations up to date.
 
     Raises InputError (E-CFG-013), ServiceError (E-SVC-013).
     """
     file = deployments_file()
     wanted = _digest(settings, file)
-    if _is_furnished(settings, file, wanted):
-        return False
-    ensure_pools(settings)
-    deploy(settings, file)
-    with exported(client_environment(settings)):
-        update_automations()
+    is_new = not _is_furnished(settings, file, wanted)
+    if is_new:
+        ensure_pools(settings)
+        deploy(settings, file)
+    recipes = deploy_project(read_surroundings(settings, file, _digest_of_code()))
+    if is_new or recipes.deployed:
+        with exported(client_environment(settings)):
+            update_automations()
     write_durably(_record(), json.dumps({"digest": wanted}).encode())
-    return True
+    return Furnished(deployed=is_new, recipes=recipes)
+
+
+def deploy_one(settings: PlaceSettings, file: Path, schedule: "ScheduleSettings | None") -> DeployedRecipe:
+    """Deploy one recipe on the server of a place that is up.
+
+    Raises InputError (E-CFG-001 to E-CFG-006, E-CFG-030, E-CFG-031), ServiceError (E-SVC-001, E-SVC-014).
+    """
+    if not answers(settings.prefect_api):
+        address = quoted(without_credentials(settings.prefect_api))
+        raise ServiceError(
+            "E-SVC-001", f"no Prefect server answers at {address}.", fix="start one with `rnnflow up`, then try again."
+        )
+    with answering(settings.prefect_api):
+        ensure_pools(settings)
+        deployed = deploy_recipe(
+            file, read_surroundings(settings, deployments_file(), _digest_of_code()), schedule=schedule
+        )
+        with exported(client_environment(settings)):
+            update_automations()
+    return deployed
 
 
 def check_file(settings: PlaceSettings) -> None:
@@ -129,7 +166,7 @@ def _is_furnished(settings: PlaceSettings, file: Path, digest: str) -> bool:
         return False
     api, names = settings.prefect_api, deployment_names(file)
     automations = {automation["name"] for automation in ask(f"{api}/automations/filter", {})}
-    return set(names) == deployed_names(api, names) and set(AUTOMATIONS) <= automations
+    return set(names) == deployed_names(api, names) and ZOMBIES in automations
 
 
 def _is_recorded(digest: str) -> bool:
@@ -139,16 +176,20 @@ def _is_recorded(digest: str) -> bool:
 
 def _digest(settings: PlaceSettings, file: Path) -> str:
     """What the server was told depends on the file, on our code (which shapes the forms) and on Prefect."""
-    sources = (path for room in ROOMS for path in sorted((CODE / room).rglob("*.py")))
     return digest_of(
         {
             "file": sha256_of_file(file),
-            "code": [sha256_of_file(path) for path in sources],
+            "code": _digest_of_code(),
             "prefect": metadata.version("prefect"),
             "server": settings.prefect_api,
             "devices": settings.devices,
         }
     )
+
+
+def _digest_of_code() -> str:
+    sources = (path for room in ROOMS for path in sorted((CODE / room).rglob("*.py")))
+    return digest_of([sha256_of_file(path) for path in sources])
 
 
 def _record() -> Path:

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from rich.console import Console
 
@@ -15,6 +15,7 @@ from flows.place.parts import Part, parts_of, prefect_folder
 from flows.place.ports import check_ports
 from flows.place.prefect_api import answering
 from flows.place.processes import processes_of_place
+from flows.place.project_recipes import DeployedProject
 from flows.place.services import PrefectServer
 from flows.place.settings import (
     MLFLOW,
@@ -48,12 +49,13 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Arrival:
-    """What `up` did: the settings in force, the parts that it started, whether it deployed, what it skipped."""
+    """What `up` did: the settings in force, the parts that it started, what it deployed, what it skipped."""
 
     settings: PlaceSettings
     started: tuple[str, ...]
     deployed: bool
     skipped_runs: int
+    recipes: DeployedProject = field(default_factory=DeployedProject)
 
 
 def bring_up(wanted: PlaceSettings, console: Console) -> Arrival:
@@ -70,13 +72,19 @@ def bring_up(wanted: PlaceSettings, console: Console) -> Arrival:
         with answering(settings.prefect_api):
             start_servers(settings, missing, status.update)
             status.update("Deploying flows")
-            deployed = furnish(settings)  # needs Prefect alone; MLflow starts meanwhile
+            furnished = furnish(settings)  # needs Prefect alone; MLflow starts meanwhile
             skipped = close_missed_runs(settings, missing)
             start_workers(settings, missing, status.update)
             if missing:
                 request_tidy(settings)
     names = tuple(part.name for part in missing)
-    return Arrival(settings=settings, started=names, deployed=deployed, skipped_runs=skipped)
+    return Arrival(
+        settings=settings,
+        started=names,
+        deployed=furnished.deployed,
+        skipped_runs=skipped,
+        recipes=furnished.recipes,
+    )
 
 
 def missing_parts(settings: PlaceSettings) -> list[Part]:

@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from flows.recipes.open_questions import refuse_open_questions
-from flows.recipes.recipe_errors import Origin, explain
+from flows.recipes.recipe_errors import Origin, Place, explain
 from flows.recipes.recipe_file import assign, locate_recipe, parse_assignment, read_table, suggestion
+from flows.recipes.schedule import SECTION as SCHEDULE
+from flows.recipes.schedule import ScheduleSettings
 from rnnmodels.config import Settings
 from tasks.contract.recipe import Recipe
 from tasks.errors import InputError, quoted
@@ -61,11 +63,18 @@ def build_recipe(
         assign(raw, keys, value)
     refuse_open_questions(path, raw)
     origin = Origin(path=path, changed={".".join(keys) for keys, _ in assignments})
+    read_schedule(raw, origin)
+    raw.pop(SCHEDULE, None)  # does not belong to what is trained
     shared = raw.pop(SHARED, {})
     validated(kind.training, shared, origin, section=SHARED)
     if notes is not None:
         notes.extend(_describe_shadowed(raw["candidates"], shared))
     return validated(kind, _with_shared_training(raw, shared), origin)
+
+
+def read_schedule(table: dict, origin: Place) -> ScheduleSettings | None:
+    """Read when a deployed recipe is trained again, None without that section; raises InputError as `validated`."""
+    return validated(ScheduleSettings, table[SCHEDULE], origin, section=SCHEDULE) if SCHEDULE in table else None
 
 
 def _kind_of(table: dict, origin: Origin) -> type[Recipe]:
@@ -79,7 +88,7 @@ def _kind_of(table: dict, origin: Origin) -> type[Recipe]:
     return find_kind(kind).recipe
 
 
-def validated(model: type[Validated], raw: dict, origin: Origin, *, section: str = "") -> Validated:
+def validated(model: type[Validated], raw: dict, origin: Place, *, section: str = "") -> Validated:
     """Read a raw recipe, or one section of it; raises InputError (E-CFG-003, E-CFG-004, E-NAME-001)."""
     try:
         return model.model_validate(raw)

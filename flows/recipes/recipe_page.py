@@ -9,6 +9,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from flows.recipes.schedule import ScheduleSettings
 from tasks.kinds import BUILT_IN, find_kind
 
 HEAD = """# Recipes
@@ -91,6 +92,13 @@ look_back = 144
 horizon = 144                 # rows from a forecast to the row that is compared with it
 ```
 """
+SCHEDULE = """
+## When it is trained again
+
+A section `[schedule]` holds for [deployed recipes](operations.md): `rnnflow up` and `rnnflow deploy` schedule
+`retrain` by it. It changes no model.
+
+"""
 BOUNDS = {Ge: ("ge", "≥"), Gt: ("gt", ">"), Le: ("le", "≤"), Lt: ("lt", "<")}
 
 
@@ -166,7 +174,8 @@ def _describe_inner(section: type[BaseModel], prefix: str) -> Iterator[str]:
 
 def write_page() -> str:
     """The whole page, of the kinds that are ours."""
-    return HEAD + "\n".join(line for name in BUILT_IN for line in describe_kind(find_kind(name).recipe)) + "\n"
+    sections = [line for name in BUILT_IN for line in describe_kind(find_kind(name).recipe)]
+    return "\n".join([HEAD + SCHEDULE + "\n".join(describe_fields(ScheduleSettings)), *sections]) + "\n"
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.pages import close_promotions
-from tests.browser.project import Place, choose_environment, run_rnnflow, write_reviews
+from tests.browser.project import Place, choose_environment, run_rnnflow, write_recipe, write_reviews
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 OFFLINE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
@@ -31,10 +31,11 @@ def place(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """What `rnnflow up` brings up in a new project folder, taken down whatever happens; not without a browser."""
     home = tmp_path_factory.mktemp("project")
     write_reviews(home / "rows.csv", seed=1)
+    write_recipe(home / "tickets.toml", epochs=2)
     environment = choose_environment(home)
     try:
         arrival = run_rnnflow("up", environment)
-        yield Place(home=home, prefect=arrival["prefect"], mlflow=arrival["mlflow"])
+        yield Place(home=home, prefect=arrival["prefect"], mlflow=arrival["mlflow"], environment=environment)
     finally:
         run_rnnflow("down", environment)
 

@@ -10,6 +10,7 @@ from playwright.sync_api import TimeoutError as NotInTime
 
 ATTEMPTS = 5
 RUN_CARD, RUN_LINK = "[data-slot=card]", "a[href*='/runs/flow-run/']"
+FLOW_LINK, DEPLOYMENT_LINK = "a[href*='/flows/flow/']", "a[href*='/deployments/deployment/']"
 RELOAD_MS = 10_000
 REFUSAL_MS = 20_000  # what has shown nothing by then was refused
 FINAL_STATE = re.compile(r"^\s*(Completed|Skipped|Failed|Crashed|Cancelled)\s*$")
@@ -35,10 +36,12 @@ def press(page: Page, button: str) -> None:
 # Prefect: deployments
 
 
-def open_deployment(page: Page, prefect: str, name: str) -> None:
-    """Find a deployment in the list and open it."""
+def open_deployment(page: Page, prefect: str, deployment: str) -> None:
+    """Find a deployment, such as `train/tickets`, in the list and open it."""
+    flow, _, name = deployment.partition("/")
     page.goto(f"{prefect}/deployments")
-    page.get_by_role("link", name=name, exact=True).first.click()
+    row = page.get_by_role("row").filter(has=page.locator(FLOW_LINK, has_text=re.compile(f"^{flow}$")))
+    row.locator(DEPLOYMENT_LINK, has_text=re.compile(f"^{name}$")).click()
     deployment_page(page).wait_for()
 
 
@@ -54,22 +57,16 @@ def open_custom_run(page: Page) -> Locator:
     return recipe_form(page)
 
 
-def open_editor(page: Page) -> Locator:
-    """Choose Edit from the deployment's menu; returns the form."""
-    page.get_by_role("button", name="Open menu").first.click()
-    page.get_by_role("menuitem", name="Edit").click()
-    return recipe_form(page)
+def start_quick_run(page: Page) -> None:
+    """Choose Run, Quick run: everything as it is deployed, and nothing is asked."""
+    press(page, "Run")
+    page.get_by_role("menuitem", name="Quick run").click()
+    page.get_by_text("Flow run created").wait_for()
 
 
-def fill_schedule(page: Page, *, seconds: int) -> None:
-    """Choose Schedule and fill in an interval; the recipe stays the deployment's own."""
-    press(page, "Schedule")
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Value").fill(str(seconds))
-    dialog.get_by_label("Interval", exact=True).last.click()
-    page.get_by_role("option", name="Seconds").click()
-    group_of(dialog, "recipe (Optional)").get_by_role("button", name="Open menu").first.click()
-    page.get_by_role("menuitem", name="Omit value").click()
+def switch_of_schedule(page: Page) -> Locator:
+    """What turns the one schedule of the deployment's page on and off."""
+    return page.get_by_role("switch").first
 
 
 # Prefect: the form of a recipe
@@ -91,22 +88,6 @@ def group_of(form: Locator, label: str) -> Locator:
 def name_of_recipe(form: Locator) -> Locator:
     """The field that holds the recipe's name; candidates and deployments have a Name, too."""
     return group_of(form, "recipe").get_by_label("Name", exact=True).first
-
-
-def choose_file(form: Locator, path: str) -> None:
-    """Read the rows from a file of the project."""
-    group_of(form, "Dataset (Optional)").get_by_role("button", name="Select Dataset").click()
-    form.page.get_by_role("option", name="files").click()
-    group_of(form, "Path (Optional)").get_by_role("tab", name="str").click()
-    group_of(form, "Path (Optional)").get_by_role("textbox").fill(path)
-
-
-def delete_candidate(form: Locator, name: str) -> None:
-    """Delete a candidate from the list."""
-    handles = group_of(form, "Candidates (Optional)").get_by_role("button", name="Drag to reorder")
-    names = [handle.locator("xpath=..").get_by_label("Name", exact=True).input_value() for handle in handles.all()]
-    handles.nth(names.index(name)).locator("xpath=..").get_by_role("button", name="Open menu").last.click()
-    form.page.get_by_role("menuitem", name="Delete").click()
 
 
 def fill_every(form: Locator, values: dict[str, str]) -> None:

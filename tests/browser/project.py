@@ -18,6 +18,24 @@ TELLING = {
     "neg": ("dull", "boring", "flat", "bad", "weak"),
     "pos": ("great", "moving", "bright", "good", "strong"),
 }
+RECIPE = """name = "tickets"
+
+[source]
+path = "rows.csv"
+
+[training]
+epochs = {epochs}
+learning_rate = 0.01
+batch_tokens = 500
+
+[[candidates]]
+name = "gru"
+model = {{cell = "gru", hidden_size = 16, embedding_size = 16}}
+
+[[candidates]]
+name = "lstm"
+model = {{cell = "lstm", hidden_size = 16, embedding_size = 16}}
+"""
 FILLERS = ("the", "film", "was", "a", "story", "of", "people", "in", "some", "town", "that", "nobody", "knew", "before")
 
 
@@ -28,6 +46,7 @@ class Place:
     home: Path
     prefect: str
     mlflow: str
+    environment: dict[str, str]
 
 
 def choose_environment(home: Path) -> dict[str, str]:
@@ -39,10 +58,16 @@ def choose_environment(home: Path) -> dict[str, str]:
 
 def run_rnnflow(command: str, environment: dict[str, str]) -> dict:
     """Run a command of the place, and return what it answers."""
-    words = [sys.executable, "-m", "flows.commands.cli", command, "--json"]
+    words = [sys.executable, "-m", "flows.commands.cli", *command.split(), "--json"]
     done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def write_recipe(path: Path, *, epochs: int, cron: str = "") -> None:
+    """Write a recipe of two small models for the rows of the project; `cron` says when it is trained again."""
+    schedule = f'\n[schedule]\ncron = "{cron}"\ntimezone = "Europe/Berlin"\n' if cron else ""
+    path.write_text(RECIPE.format(epochs=epochs) + schedule, encoding="utf-8")
 
 
 def find_free_port() -> int:

@@ -12,15 +12,23 @@ MAX_BYTES = 120_000
 SETTLE_MS = 1500  # charts and cards fade in
 
 
-def take_screen(page: Page, name: str) -> None:
-    """Save what the page shows as `name`.png in the folder that RNNFLOW_SCREENSHOTS names; without it, do nothing."""
+def take_screen(page: Page, name: str, *, height: int | None = None) -> None:
+    """Save what the page shows as `name`.png in the folder that RNNFLOW_SCREENSHOTS names; without it, do nothing.
+
+    `height` is that of a page that is worth more pixels than the tab has.
+    """
     folder = os.environ.get(VARIABLE)
     if not folder:
         return
+    usual = page.viewport_size
+    if height and usual:
+        page.set_viewport_size({**usual, "height": height})
     page.wait_for_timeout(SETTLE_MS)
     path = Path(folder) / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(compress(page.screenshot()))
+    if usual:
+        page.set_viewport_size(usual)
 
 
 def compress(png: bytes) -> bytes:

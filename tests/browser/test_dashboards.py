@@ -6,34 +6,28 @@ One place and one tab serve all tests, in the order in which a person does these
 import re
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser import pages
-from tests.browser.project import Place
+from tests.browser.project import Place, run_rnnflow, write_recipe
 from tests.browser.screens import take_screen
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 RUN = "first-try"
-SMALL = {"Epochs": "2", "Embedding Size": "16", "Hidden Size": "16", "Batch Tokens": "500", "Learning Rate": "0.01"}
-
-
-def fill_small_recipe(form: Locator) -> None:
-    """Two small candidates on the project's own rows."""
-    pages.name_of_recipe(form).fill("tickets")
-    pages.choose_file(form, "rows.csv")
-    pages.delete_candidate(form, "rnn-relu")
-    pages.fill_every(form, SMALL)
+# Pixels of the form of `train` while it showed every field of each kind.
+HEIGHTS = {"Classify": 15_369, "Classify Series": 13_574, "Forecast": 18_372, "Detect": 19_572}
+EVERY_MINUTE = "* * * * *"
 
 
 @pytest.fixture(scope="module")
 def run(page: Page, place: Place) -> str:
     """A run that was started by the form; returns the name of the state in which it ended."""
-    pages.open_deployment(page, place.prefect, "train")
+    pages.open_deployment(page, place.prefect, "train/tickets")
     form = pages.open_custom_run(page)
-    fill_small_recipe(form)
+    pages.fill_every(form, {"Epochs": "1"})
     form.get_by_label("Run Name").fill(RUN)
-    take_screen(page, "form")
+    take_screen(page, "form", height=2500)
     pages.persist(lambda: pages.press(page, "Submit"), until=pages.deployment_page(page))
     return pages.await_end(page, place.prefect, RUN, limit_s=600)
 
@@ -41,14 +35,15 @@ def run(page: Page, place: Place) -> str:
 def test_everything_that_can_be_started_is_in_the_list_of_deployments(page: Page, place: Place):
     page.goto(f"{place.prefect}/deployments")
 
-    for name in ("fit", "monitor", "predict", "retrain", "tidy", "train"):
+    for name in ("fit", "predict", "tidy", "train"):
         expect(page.get_by_role("link", name=name, exact=True).first).to_be_visible()
+    expect(page.get_by_role("link", name="tickets", exact=True)).to_have_count(4)
 
     take_screen(page, "deployments")
 
 
 def test_wrong_values_are_refused_in_the_form_and_start_nothing(page: Page, place: Place):
-    pages.open_deployment(page, place.prefect, "train")
+    pages.open_deployment(page, place.prefect, "train/train")
     form = pages.open_custom_run(page)
     submit = page.get_by_role("button", name="Submit")
 
@@ -71,8 +66,18 @@ def test_wrong_values_are_refused_in_the_form_and_start_nothing(page: Page, plac
     submit.click()
 
     expect(form.get_by_text("'name' is a required property")).to_be_visible()
-    pages.open_deployment(page, place.prefect, "train")
+    pages.open_deployment(page, place.prefect, "train/train")
     expect(page.get_by_text("No runs found")).to_be_visible()
+
+
+@pytest.mark.parametrize(("kind", "before"), HEIGHTS.items())
+def test_a_form_is_at_most_a_third_as_high_as_one_of_all_fields(page: Page, place: Place, kind: str, before: int):
+    pages.open_deployment(page, place.prefect, "train/train")
+    form = pages.open_custom_run(page)
+    form.get_by_role("tab", name=kind, exact=True).click()
+    expect(form.get_by_text("Candidates (Optional)", exact=True)).to_be_visible()
+
+    assert form.evaluate("form => form.scrollHeight") <= before / 3
 
 
 def test_a_run_started_in_the_dashboard_completes_on_the_workers(page: Page, place: Place, run: str):
@@ -144,24 +149,41 @@ def test_the_registered_model_is_champion_in_mlflow(page: Page, place: Place, ru
     expect(page.get_by_text("Prefect flow run")).to_be_visible()
 
 
-def test_a_schedule_fires_and_finds_nothing_new(page: Page, place: Place, run: str):
-    def edit_recipe() -> None:
-        pages.open_deployment(page, place.prefect, "retrain")
-        fill_small_recipe(pages.open_editor(page))
-        pages.press(page, "Save")
+def test_one_click_trains_the_recipe_as_it_is_deployed(page: Page, place: Place, run: str):
+    pages.open_deployment(page, place.prefect, "train/tickets")
+    pages.start_quick_run(page)
+    take_screen(page, "quick-run")
 
-    def add_schedule() -> None:
-        pages.fill_schedule(page, seconds=20)
-        take_screen(page, "schedule")
-        pages.press(page, "Save")
+    ended = page.locator(pages.RUN_CARD).filter(has_not_text=RUN).filter(has_text="Completed").first
+    pages.look_until(page, ended, limit_s=300)
 
-    # Whole, not only Save: Prefect puts the stored recipe back into the form, and closes the dialog, when it refuses.
-    pages.persist(edit_recipe, until=page.get_by_text("Deployment updated"))
-    pages.persist(add_schedule, until=page.get_by_text("Every 20 seconds").first)
 
+def test_a_schedule_in_the_recipe_fires_and_finds_nothing_new(page: Page, place: Place, run: str):
+    write_recipe(place.home / "tickets.toml", epochs=2, cron=EVERY_MINUTE)
+
+    deployed = run_rnnflow("up", place.environment)["recipes"]["deployed"]
+
+    assert [one["schedules"] for one in deployed] == [[f"{EVERY_MINUTE} Europe/Berlin"]]
+    pages.open_deployment(page, place.prefect, "retrain/tickets")
+    expect(page.get_by_text("Every minute").first).to_be_visible()
+    take_screen(page, "schedule")
     pages.open_scheduled_run(page, place.prefect, state="Skipped", limit_s=240)
-
     page.get_by_role("tab", name="Details").click()
-    expect(page.get_by_text("skipped, champion v1 is current")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"skipped, champion v\d is current"))).to_be_visible()
     expect(page.get_by_text("auto-scheduled").first).to_be_visible()
     take_screen(page, "skipped")
+
+
+def test_a_changed_recipe_is_deployed_again_and_its_paused_schedule_stays_paused(page: Page, place: Place, run: str):
+    pages.open_deployment(page, place.prefect, "retrain/tickets")
+    pages.switch_of_schedule(page).click()
+    expect(pages.switch_of_schedule(page)).not_to_be_checked()
+    write_recipe(place.home / "tickets.toml", epochs=3, cron=EVERY_MINUTE)
+
+    deployed = run_rnnflow("up", place.environment)["recipes"]["deployed"]
+
+    assert [one["schedules"] for one in deployed] == [[f"{EVERY_MINUTE} Europe/Berlin (paused)"]]
+    pages.open_deployment(page, place.prefect, "retrain/tickets")
+    expect(pages.switch_of_schedule(page)).not_to_be_checked()
+    page.get_by_role("tab", name="Description").click()
+    expect(page.get_by_text("epochs = 3")).to_be_visible()

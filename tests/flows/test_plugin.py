@@ -89,7 +89,7 @@ from flows.recipes.recipe import load_recipe
 forms = TypeAdapter(AnyRecipe)
 recipes = [load_recipe(name) for name in ("reviews", "majority.toml")]
 same = [forms.validate_python(recipe.model_dump(mode="json")) == recipe for recipe in recipes]
-print(json.dumps([same, [part["$ref"] for part in forms.json_schema()["anyOf"]]]))
+print(json.dumps([same, [part["title"] for part in forms.json_schema()["anyOf"]]]))
 """,
     "doctor": """
 from flows.commands.doctor import describe_finding, examine_kinds
@@ -258,7 +258,7 @@ def test_forms_and_the_examination_of_a_machine_know_it(home: Path, ask):
 
     assert same == [True, True]
     assert len(forms) == len(BUILT_IN) + 1
-    assert forms[-1].endswith("BitsRecipe")
+    assert forms[-1] == "Bits"
     assert ask("doctor") == ["ok    kind bits: rnnflow-bits 0.1.0"]
 
 

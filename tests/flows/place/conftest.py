@@ -10,6 +10,7 @@ from rich.console import Console
 
 from flows.place import furnishing
 from flows.place.down import take_down
+from flows.place.project_recipes import DeployedProject
 from flows.place.settings import PlaceSettings
 from flows.place.up import Arrival, bring_up
 
@@ -31,7 +32,7 @@ def choose_place(home: Path, patch: pytest.MonkeyPatch) -> PlaceSettings:
     patch.setenv("RNNFLOW_HOME", str(home))
     patch.setenv("PYTHONPATH", os.pathsep.join([str(STANDINS), str(ROOT)]))
     patch.setattr(furnishing, "update_automations", lambda: None)
-    patch.setattr(furnishing, "AUTOMATIONS", ())
+    patch.setattr(furnishing, "deploy_project", lambda around: DeployedProject())
     (home / "mlruns").mkdir(parents=True)
     (home / "mlruns" / "mlflow.db").touch()
     (home / "prefect.yaml").write_text("deployments:\n  - name: train\n")

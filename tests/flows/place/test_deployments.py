@@ -17,15 +17,12 @@ from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools import validate
 
 from flows.commands.place import up
-from flows.place.automations import crash_zombies, retrain_on_drift
+from flows.place.automations import crash_zombies, model_of, retrain_on_drift
 from flows.place.deployments import check_deployments
 from flows.place.furnishing import deployment_names, deployments_file
 from flows.place.settings import place_folder
 from flows.place.supervision import CONFIGURATION
-from flows.recipes.recipe import load_recipe
 from tasks.errors import InputError
-from tasks.kinds.classify.recipe import ClassifyRecipe
-from tasks.kinds.forecast.recipe import ForecastRecipe
 
 ROOT = Path(__file__).parents[3]
 FILE = yaml.safe_load((ROOT / "prefect.yaml").read_text())
@@ -46,11 +43,9 @@ def test_prefect_reads_the_file_as_it_is_meant():
     assert {name: one["work_pool"] for name, one in DEPLOYMENTS.items()} == {
         "train": {"name": "cpu"},
         "fit": {"name": "gpu", "work_queue_name": "fits"},
-        "retrain": {"name": "cpu"},
         "backtest": {"name": "cpu"},
         "new": {"name": "cpu"},
         "predict": {"name": "cpu"},
-        "monitor": {"name": "cpu"},
         "tidy": {"name": "cpu"},
     }
 
@@ -64,21 +59,15 @@ def test_every_entrypoint_is_a_flow_of_that_name_that_takes_the_parameters(name:
     assert validate(DEPLOYMENTS[name].get("parameters", {}), schema, raise_on_error=True, ignore_required=True) == []
 
 
-@pytest.mark.parametrize("name", ["train", "retrain"])
-def test_the_form_starts_with_the_shipped_recipe(name: str):
-    assert ClassifyRecipe.model_validate(DEPLOYMENTS[name]["parameters"]["recipe"]) == load_recipe("reviews")
-
-
-def test_the_form_of_a_backtest_starts_with_the_shipped_series():
-    assert ForecastRecipe.model_validate(DEPLOYMENTS["backtest"]["parameters"]["recipe"]) == load_recipe(
-        "sea-temperature"
-    )
+def test_the_file_holds_no_recipe():
+    assert [name for name, one in DEPLOYMENTS.items() if "parameters" in one] == []
+    assert "definitions" not in FILE
 
 
 def test_schedules_have_a_slug_a_time_zone_and_never_overlap():
     scheduled = {name: one for name, one in DEPLOYMENTS.items() if "schedules" in one}
 
-    assert set(scheduled) == {"retrain", "monitor", "tidy"}
+    assert set(scheduled) == {"tidy"}
     for deployment in scheduled.values():
         assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
         for schedule in deployment["schedules"]:
@@ -200,11 +189,24 @@ def test_a_run_is_a_zombie_after_three_missed_heartbeats_and_no_last_word():
     assert crash_zombies().actions[0].state == "CRASHED"
 
 
-def test_drift_starts_the_deployment_retrain():
+@pytest.mark.parametrize(
+    ("recipe", "model"),
+    [
+        ({"name": "tickets"}, "tickets"),
+        ({"name": "tickets", "registry": {"model_name": "queues"}}, "queues"),
+        ({"name": "tickets", "advanced": {"registry": {"model_name": "queues"}}}, "queues"),
+    ],
+)
+def test_drift_of_a_model_starts_the_retraining_of_its_recipe(recipe: dict, model: str):
+    assert model_of(recipe) == model
+
+
+def test_drift_starts_a_deployment_of_the_flow_retrain():
     deployment_id = UUID(int=7)
 
-    automation = retrain_on_drift(deployment_id, "reviews")
+    automation = retrain_on_drift(deployment_id, "reviews", "reviews")
 
+    assert automation.name == "rnnflow: reviews on drift"
     assert automation.trigger.expect == {"rnnflow.drift"}
     assert automation.trigger.match.root == {"prefect.resource.id": "rnnflow.model.reviews"}
     assert automation.actions[0].deployment_id == deployment_id

@@ -117,7 +117,7 @@ def test_up_prints_where_everything_is(shared: PlaceSettings):
         f"  Prefect  http://127.0.0.1:{shared.prefect_port}/v2/dashboard\n"
         f"  MLflow   http://127.0.0.1:{shared.mlflow_port}/#/experiments?workflowType=machine_learning\n"
         "  Workers  pool cpu; pool gpu on the CPU, as no GPU was found\n"
-        "Start a run on the page Deployments of Prefect (train, then Custom run), or with: rnnflow train reviews\n"
+        "Train a recipe on its page under Deployments in Prefect (Run, Quick run), or with: rnnflow train RECIPE\n"
         "Check it with `rnnflow status`; stop it with `rnnflow down`.\n"
     )
 
