@@ -26,7 +26,13 @@ GIB = 2**30
 @click.argument("location", metavar="FILE")
 @click.option("--kind", default="", metavar="KIND", help="Kind of problem, where several fit.")
 @click.option("--name", default="", help="Name of the recipe; without it that of the file.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="As in source.label_column=queue.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A setting or an answer, as in source.label_column=queue.",
+)
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to write it; NAME.toml here.")
 @click.option("--yes", is_flag=True, help="Take the first answer to every question.")
 @click.option("--force", is_flag=True, help="Write over an existing recipe.")

@@ -20,7 +20,7 @@ WHOLE_BYTES = 4 * MIB
 ASIDE = ("row", "file", "line", "source", "split", "later")
 SHOWN_ROWS = 5
 # Of a run without any rows, and what torch, Prefect and MLflow take.
-START_S, START_BYTES = 15, 900 * MIB
+START_S, START_BYTES = 25, 900 * MIB
 COPIES = 4
 
 

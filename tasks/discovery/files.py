@@ -173,9 +173,8 @@ def _beginning(path: Path) -> bytes:
 
 def _in_archive(location: str, path: Path, include: str) -> Found:
     with parsing(path, code="E-ARC-006", what="is not an archive, or damaged"):
-        members = (
-            zip_members(path, WHOLE_BYTES) if suffixes_of(path.name)[0] == ".zip" else tar_members(path, HEAD_BYTES)
-        )
+        is_zip = suffixes_of(path.name)[0] == ".zip"
+        members = zip_members(path, WHOLE_BYTES) if is_zip else tar_members(path, HEAD_BYTES)
         names, sizes, documents, is_whole = [], {}, [], True
         for name, num_bytes, data in members:
             if name is None:

@@ -14,7 +14,7 @@ MAX_NAMES = 200_000
 
 
 def zip_members(path: Path, num_bytes: int) -> Iterator[tuple[str | None, int, bytes | None]]:
-    """Name, size and content of each member of a zip; beyond so many bytes contents are not read."""
+    """Name, size and content of each member of a zip; beyond that number of bytes contents are not read."""
     left = num_bytes
     with zipfile.ZipFile(path) as archive:
         entries = [one for one in archive.infolist() if not one.is_dir() and not is_hidden(one.filename)]

@@ -11,7 +11,7 @@ from tasks.panel.source import StampedSource
 from tasks.sources.row_checks import Check
 
 Place = tuple[str, int]
-# Units of times that are no times of a clock.
+# Units of times that no clock shows.
 COUNTED = ("step", "order")
 
 

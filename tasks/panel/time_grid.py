@@ -125,7 +125,7 @@ class TimeGrid:
         return pl.int_range(rows.height, eager=True) if self.spans else self.positions(rows["time"])
 
     def following(self, time: object, num_steps: int) -> pl.Series:
-        """The times of so many steps after a time of the type `dtype`."""
+        """The times of `num_steps` steps after a time of the type `dtype`."""
         last = self.positions(pl.Series([time], dtype=self.dtype))[0]
         if not self.opening:
             return self.times(pl.Series(range(last + 1, last + 1 + num_steps), dtype=pl.Int64))
@@ -233,7 +233,7 @@ def show_time(time: int, clock: Clock) -> str:
 
 
 def nominal(times: pl.Series, zone: str) -> pl.Series:
-    """Instants on the clocks of a zone; a day whose midnight these skip begins at midnight all the same."""
+    """Instants on the clocks of a zone; a day whose midnight these skip begins at midnight."""
     local = times.dt.convert_time_zone(zone).dt.replace_time_zone(None)
     before = local.dt.offset_by("-1h")
     is_skipped = before.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").is_null()

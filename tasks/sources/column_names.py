@@ -22,7 +22,7 @@ def read_column_names(file: InputFile, intake: Intake) -> list[str]:
     if reader is None:
         raise InputError(
             "E-SER-014",
-            "is no table with columns, as a layout of series needs.",
+            "has no columns, which a layout of series needs.",
             fix='write it as CSV or Parquet, or set layout = "table".',
             file=file.path,
         )

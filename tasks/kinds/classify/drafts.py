@@ -14,6 +14,7 @@ from tasks.discovery.seen import Seen
 from tasks.discovery.times import read_times
 from tasks.discovery.words import TEXTS, is_named
 from tasks.errors import InputError, plural, quoted
+from tasks.sources.label_names import plain_label
 from tasks.sources.row_checks import SPLIT_NAMES
 
 KIND = "classify"
@@ -46,11 +47,12 @@ def draft(seen: Seen) -> Draft:
         *_shares(seen.num_rows, has_split=split is not None),
         *_tokens(texts),
     ]
+    num_classes = len({plain_label(name) for name in label.counts})
     strength = 0.9 if any(is_named(text.name, TEXTS) for text in texts) or words > 6 else 0.6  # noqa: PLR2004
     return Draft(
         kind=KIND,
         fit=strength,
-        reason=f"texts in {_listed(texts)}, one of {label.distinct} classes in {quoted(label.name)}",
+        reason=f"texts in {_listed(texts)}, one of {num_classes} classes in {quoted(label.name)}",
         findings=tuple(findings),
         values=seen.num_rows * max(words, 1) * 1.2,
         rate=RATE,

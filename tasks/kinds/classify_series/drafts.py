@@ -12,7 +12,7 @@ from tasks.panel.drafting import missing_settings, see_series
 
 KIND = "classify-series"
 # Numbers that both default models read in a second on two cores.
-RATE = 100_000
+RATE = 20_000
 MIN_PER_CLASS = 3
 # What only labels are called; rows of a panel of series have categories, too.
 CLASSES = frozenset({"label", "class", "target", "outcome"})

@@ -18,7 +18,7 @@ class Fitting(NamedTuple):
 
 
 def propose_warm_up(num_rows: int, *, split: WarmUpSettings, shard: DetectionWindowSettings) -> Fitting | None:
-    """Settings, as near to those given as fit, for series of which the longest has so many rows; None for too few.
+    """Settings, as near to those given as fit, for series of which the longest has `num_rows` rows; None for too few.
 
     A warm-up that would be too short to judge by is lengthened, up to half of the series.
     """

@@ -16,7 +16,7 @@ from tasks.panel.time_grid import FOLLOWS_IN_SERIES
 
 KIND = "forecast"
 # Numbers that both default models read in a second on two cores, windows and epochs included.
-RATE = 200_000
+RATE = 5_000
 MIN_ROWS = 12
 MOST_OFF_GRID = 0.02
 MONDAY_TO_FRIDAY = 5

@@ -13,7 +13,7 @@ import pytest
 
 from tasks.errors import IntegrityError, RnnflowError, ServiceError
 from tasks.progress import listening
-from tasks.sources.downloads import Patience, RemoteFile, download
+from tasks.sources.downloads import Patience, RemoteFile, download, download_unpinned
 from tasks.sources.inputs import IMDB_SHA256, IMDB_URL
 
 CONTENT = random.Random(1).randbytes(300_000)
@@ -107,6 +107,16 @@ def test_a_file_is_fetched_once_and_then_taken_from_disk_without_a_socket(tmp_pa
 
     monkeypatch.setattr(socket, "socket", lambda *_, **__: pytest.fail("a socket was opened"))
     assert download(remote, tmp_path / "downloads") == path
+
+
+def test_what_nobody_has_pinned_is_fetched_anew(tmp_path, serve):
+    remote = serve(lambda handler: handler.send_from_offset())
+    (tmp_path / f"{remote.name}.part").write_bytes(b"the beginning of another file")
+
+    path = download_unpinned(remote.url, tmp_path, max_bytes=remote.max_bytes)
+
+    assert path.read_bytes() == CONTENT
+    assert path.name == remote.name
 
 
 def test_a_cut_connection_is_resumed_where_it_broke_off(tmp_path, serve):
