@@ -7,7 +7,7 @@ import polars as pl
 
 from tasks.errors import InputError, plural, printable, quoted
 from tasks.panel.cells import RowParser
-from tasks.sources.decoding import Lines, open_decompressed
+from tasks.sources.decoding import Lines, open_text
 from tasks.sources.inputs import InputFile
 from tasks.sources.intake import Intake
 
@@ -55,7 +55,7 @@ def _find_blank(file: InputFile, intake: Intake, rows: pl.LazyFrame) -> int | No
     place = rows.filter(pl.col("file") == str(file.path)).select(first=pl.col("line").min(), last=pl.col("line").max())
     first, last = place.collect().row(0)
     own = Intake(intake.settings)
-    with open_decompressed(file, own) as stream:
+    with open_text(file, own) as stream:
         lines = Lines(stream, file, own)
         blank = (lines.number for line in lines if not line.strip(NO_TEXT))
         return next((number for number in blank if first is not None and first < number < last), None)

@@ -34,7 +34,9 @@ def _csv_names(file: InputFile, intake: Intake) -> list[str]:
     _, header = next(read_records(file, intake), (0, []))
     if isinstance(header, InputError):
         raise header
-    return named(header)
+    wanted = intake.settings.named_columns().values()
+    # A column without a name is not a series unless a recipe asks for it by its number.
+    return [name or (number if number in wanted else "") for name, number in zip(header, named(header), strict=True)]
 
 
 def _json_names(file: InputFile, intake: Intake) -> list[str]:

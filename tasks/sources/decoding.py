@@ -65,7 +65,7 @@ def has_utf8_mark(head: bytes, encoding: str) -> bool:
     return head.startswith(codecs.BOM_UTF8) and codecs.lookup(encoding).name == "utf-8"
 
 
-# How files begin that are no text, whatever their names say.
+# How files begin that do not hold text, whatever their names say.
 SIGNATURES = {
     b"PK\x03\x04": "a zip archive or a spreadsheet does",
     b"\xd0\xcf\x11\xe0": "a spreadsheet of old does",

@@ -371,7 +371,7 @@ def test_every_field_is_described_and_bounded_for_the_form(path: str, field: dic
 @pytest.mark.parametrize(
     ("settings", "nearest"),
     [
-        ("source.text_colum=x", "source.text_column"),
+        ("source.text_colum=x", "source.text_columns"),
         ("encode.tokeniser=word", "encode.tokenizer"),
         ("encode.tokenizer=wrod", "word"),
         ("training.epoch=2", "training.epochs"),

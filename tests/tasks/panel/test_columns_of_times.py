@@ -78,7 +78,7 @@ def test_a_year_and_a_month_are_a_month(path):
 def test_numbers_whose_names_do_not_say_what_they_are_need_a_format(path, header, cell):
     error = error_of(path, f"{header},value\n{cell},1\n", time_columns=header.split(","))
 
-    assert (error.code, error.row, error.column) == ("E-TIME-002", 2, header.split(",")[0])
+    assert (error.code, error.row, error.column) == ("E-TIME-002", 2, header.replace(",", ", "))
     assert f'got "{cell.replace(",", " ")}" from the columns of the time' in error.problem
     assert "set time_format, which reads the cells with a space between them" in error.fix
 
