@@ -65,10 +65,10 @@ def has_utf8_mark(head: bytes, encoding: str) -> bool:
     return head.startswith(codecs.BOM_UTF8) and codecs.lookup(encoding).name == "utf-8"
 
 
-# How files begin that are no text, whatever their names say.
+# How files begin that do not hold text, whatever their names say.
 SIGNATURES = {
     b"PK\x03\x04": "a zip archive or a spreadsheet does",
-    b"\xd0\xcf\x11\xe0": "a spreadsheet of old does",
+    b"\xd0\xcf\x11\xe0": "an old spreadsheet does",
     b"\x1f\x8b": "a file compressed by gzip does",
     b"BZh": "a file compressed by bzip2 does",
     b"\xfd7zXZ\0": "a file compressed by xz does",

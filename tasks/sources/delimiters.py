@@ -114,7 +114,7 @@ def _sample_lines(text: str, comment: str | None) -> list[str]:
 def _cut(lines: Iterable[str], delimiter: str, settings: FileSettings, limit: int = SAMPLE_RECORDS) -> Records:
     """The first records that are not blank, up to the first that cannot be cut, which has no fields.
 
-    The last line of a sample may leave a quote open, so that is no fault.
+    The last line of a sample may leave a quote open, which does not count as one.
     """
     quoting = csv.QUOTE_MINIMAL if settings.quoted else csv.QUOTE_NONE
     records: Records = []
