@@ -68,7 +68,7 @@ def has_utf8_mark(head: bytes, encoding: str) -> bool:
 # How files begin that do not hold text, whatever their names say.
 SIGNATURES = {
     b"PK\x03\x04": "a zip archive or a spreadsheet does",
-    b"\xd0\xcf\x11\xe0": "a spreadsheet of old does",
+    b"\xd0\xcf\x11\xe0": "an old spreadsheet does",
     b"\x1f\x8b": "a file compressed by gzip does",
     b"BZh": "a file compressed by bzip2 does",
     b"\xfd7zXZ\0": "a file compressed by xz does",

@@ -92,7 +92,7 @@ def refuse_other_width(head: bytes, encoding: str, place: str) -> None:
         is_other = found != expected
     if not is_other:
         return
-    shown = found or "no text in UTF-16 or UTF-32 with a byte order mark"
+    shown = found or "text in another encoding, or without a byte order mark"
     fix = f"set encoding = {quoted(found.lower())}" if found else f"set encoding = {quoted(_narrow(sniffed))}"
     also = f", or convert it: iconv -f {found} -t UTF-8 OLD > NEW" if found else "."
     raise InputError("E-ENC-002", f"is {shown}, expected {encoding}.", fix=f"{fix}{also}", file=place)
