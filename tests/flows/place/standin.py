@@ -52,10 +52,17 @@ def make_flow(_name: str):
     return train
 
 
+def attribute(name: str):
+    """What the stand-in module has: libraries that look through all modules ask for more."""
+    if name != "train":
+        raise AttributeError(name)
+    return make_flow(name)
+
+
 if __name__ == "__main__":
     # Made when it is imported, because Prefect must not be imported before its server is named.
     sys.modules["flows.train"] = types.ModuleType("flows.train")
-    sys.modules["flows.train"].__getattr__ = make_flow
+    sys.modules["flows.train"].__getattr__ = attribute
     from flows.commands.cli import main
 
     main()

@@ -36,6 +36,7 @@ class Project:
         self.folder = folder
 
     def start(self, deed: str, *options: str) -> subprocess.Popen:
+        (self.folder / "rows.csv").write_text("text,label\nword,a\n")
         recipe = self.folder / f"{deed}.toml"
         recipe.write_text('[source]\npath = "rows.csv"\n')
         return subprocess.Popen(

@@ -9,7 +9,7 @@ from pydantic import Field
 from tasks.errors import InputError
 from tasks.labelled.summaries import LabelledRowsSummary
 from tasks.sources.inputs import Inputs
-from tasks.sources.intake import Intake, RowCheck
+from tasks.sources.intake import Intake
 from tasks.sources.readers import read_files
 from tasks.sources.row_checks import Check, check_labelled, count_names, filter_rows, label_checks, refuse_rows
 from tasks.sources.settings import FileSettings, LabelledSource
@@ -64,11 +64,6 @@ def check_lines(raw: pl.DataFrame, intake: Intake) -> pl.DataFrame:
     if isinstance(intake.settings, LabelledSource):
         return check_labelled(raw, intake, [IS_BITS, *label_checks(intake.settings)])
     return refuse_rows(filter_rows(raw, intake), [IS_BITS], intake)
-
-
-def row_check(settings: LabelledLineSource) -> RowCheck:
-    """What makes checked lines of raw ones."""
-    return check_lines
 
 
 def write_rows(folder: Path, *, settings: LabelledLineSource, inputs: Inputs, digest: str) -> LabelledRowsSummary:
