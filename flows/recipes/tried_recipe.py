@@ -54,9 +54,12 @@ def try_recipe(drafted: Drafted) -> Tried:
 
 
 def _read(recipe: Recipe, drafted: Drafted, folder: Path) -> pl.DataFrame:
-    """The first rows, after the whole source if it is small; none of a source that is yet to be downloaded."""
+    """The first rows, after the whole source if it is small; none of a large wide table."""
     source, ingest = recipe.source, find_kind(recipe.kind).ingest.load()
-    if drafted.seen.found.num_bytes > WHOLE_BYTES:
+    is_large = drafted.seen.found.num_bytes > WHOLE_BYTES
+    if is_large and getattr(source, "layout", "table") != "table":
+        return pl.DataFrame()  # which columns hold numbers is known once stage ingest has read a file's header
+    if is_large:
         rows = read_first_rows(source, ingest.row_check(source))
         if getattr(source, "time_unit", "step") not in ("step", "order"):
             rows = rows.with_columns(pl.col("time").cast(pl.Datetime("us")))
