@@ -169,8 +169,9 @@ CASES = [
          content=series(times=[m.isoformat() for m in HOURS], changed={7: "2026-03-01T07:10:00,9"}),
          follow=('source.frequency="10m"',)),
     Case(code="E-TIME-016", kind="forecast", content=series(changed={7: ""}), source={"gaps": "error"}),
-    Case(code="E-SER-014", kind="forecast", content=series().replace("time,value", ",time,north").replace("\n2", "\n,2"),
-         source={"layout": "series_per_column"}, follow=('source.value_columns=["north"]', 'source.layout="table"')),
+    Case(code="E-SER-014", kind="forecast", source={"layout": "series_per_column"},
+         content=series().replace("time,value", ",time,north").replace("\n2", "\n,2"),
+         follow=('source.value_columns=["north"]', 'source.layout="table"')),
     Case(code="E-TIME-018", kind="forecast", content=series(), source={"time_format": "%Y-%m-%dT%M"},
          follow=('source.time_format="%Y-%m-%dT%H:%M:%S"',)),
 ]  # fmt: skip

@@ -120,7 +120,7 @@ def test_a_file_of_rows_becomes_a_file_of_judgements(registered, tmp_path: Path)
     )
     assert judged.describe().splitlines()[2:] == [
         "120 more rows are the warm-up of their series, which is not judged.",
-        "320 rows read, none left out.",
+        "320 rows read, none refused.",
     ]
     assert judged.table()["rows judged"] == "200"
 
