@@ -1,5 +1,6 @@
 """The command that turns a file into a recipe."""
 
+import itertools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from flows.recipes.tried_recipe import Tried
     from tasks.discovery.draft import Question
 
-MAX_COLUMNS = 6
+MIN_TEXT_WIDTH = 24
 MINUTE_S = 60
 GIB = 2**30
 
@@ -50,7 +51,7 @@ def new(  # noqa: PLR0917 (the options above)
     """Look at data and write a recipe for them. FILE is a file, folder, pattern such as "data/*.csv", or address."""
     from rich.console import Console
 
-    from flows.recipes.drafted_recipe import answered, draft_recipe, fetch, name_of
+    from flows.recipes.drafted_recipe import draft_recipe, fetch, name_of
     from flows.recipes.recipe_file import parse_assignment
     from flows.recipes.tried_recipe import try_recipe
     from flows.recipes.written_recipe import write_recipe
@@ -62,19 +63,27 @@ def new(  # noqa: PLR0917 (the options above)
     kind = kind or str(given.pop("kind", ""))
     console = Console(stderr=as_json)
     location = fetch(location)
+    reasons: dict[str, str] = {}
     drafted = draft_recipe(location, given=given, kind=kind, name=name)
     show_look(drafted, console)
     while drafted.questions and (yes or (is_terminal() and not as_json)):
         question = drafted.questions[0]
         choice = question.choices[0] if yes else question.choices[ask(question, console)]
-        given = answered(given, choice)
-        drafted = draft_recipe(location, given=given, kind=kind, name=name)
+        given |= choice.settings
+        reasons |= dict.fromkeys(choice.settings, _guessed(question)) if yes else {}
+        drafted = draft_recipe(location, given=given, reasons=reasons, kind=kind, name=name)
     tried = try_recipe(drafted)
     path.write_text(write_recipe(drafted), encoding="utf-8")
     if as_json:
         print_json({"recipe": path, **describe(drafted, tried)})
     else:
         show_recipe(path, drafted, tried, console)
+
+
+def _guessed(question: "Question") -> str:
+    from flows.recipes.written_recipe import describe_choice
+
+    return "; or ".join(["the first guess, taken by --yes", *map(describe_choice, question.choices[1:2])])
 
 
 def is_terminal() -> bool:
@@ -143,10 +152,11 @@ def show_recipe(path: Path, drafted: "Drafted", tried: "Tried", console: "Consol
 
 def preview(tried: "Tried", drafted: "Drafted", width: int) -> "Table":
     """The first rows as training reads them."""
+    import polars as pl
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption_justify="left")
     names = [name for name in tried.rows.columns if tried.rows[name].dtype.base_type() is not list]
     if (
         "series" in names
@@ -154,25 +164,33 @@ def preview(tried: "Tried", drafted: "Drafted", width: int) -> "Table":
         and not any(one.key == "source.id_columns" for one in drafted.draft.settings)
     ):
         names.remove("series")
-    shown = names[:MAX_COLUMNS]
+    columns = {name: [on_one_line(cell) for cell in tried.rows[name]] for name in names}
+    needed = {name: max(map(len, [name.partition(".")[2] or name, *cells])) + 2 for name, cells in columns.items()}
+    # Texts share what others leave, numbers and times are never cut.
+    texts = [name for name in names if tried.rows[name].dtype == pl.String]
+    room = (width - sum(needed[name] for name in names if name not in texts)) // max(1, len(texts))
+    needed |= {name: min(needed[name], max(room, MIN_TEXT_WIDTH)) for name in texts}
+    totals = itertools.accumulate(needed.values())
+    shown = [name for name, total in zip(names, totals, strict=True) if total <= width] or names[:1]
     for name in shown:
-        is_number = tried.rows[name].dtype.is_numeric()
-        table.add_column(
-            printable(name.partition(".")[2] or name), justify="right" if is_number else "left", no_wrap=True
-        )
-    longest = max(12, (width - 4 * len(shown)) // max(1, min(len(shown), 2)) - 8)
-    for row in tried.rows.select(shown).rows():
-        table.add_row(*(shorten(cell, longest) for cell in row))
+        justify = "right" if tried.rows[name].dtype.is_numeric() else "left"
+        table.add_column(printable(name.partition(".")[2] or name), justify=justify, no_wrap=True)
+    for row in zip(*(columns[name] for name in shown), strict=True):
+        table.add_row(*(cut_to(cell, needed[name] - 2) for name, cell in zip(shown, row, strict=True)))
     if len(names) > len(shown):
-        table.caption = f"and {len(names) - len(shown)} more columns"
+        table.caption = f"and {plural(len(names) - len(shown), 'more column')}"
     return table
 
 
-def shorten(cell: object, longest: int) -> str:
-    """A cell on one line."""
-    shown = "" if cell is None else f"{cell:g}" if isinstance(cell, float) else " ".join(str(cell).split())
-    text = printable(shown.removesuffix("+00:00").removesuffix(" 00:00:00"))
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+def on_one_line(cell: object) -> str:
+    """A cell as people read it."""
+    shown = "" if cell is None else f"{cell:.8g}" if isinstance(cell, float) else " ".join(str(cell).split())
+    return printable(shown.removesuffix("+00:00").removesuffix(" 00:00:00"))
+
+
+def cut_to(text: str, width: int) -> str:
+    """A text that fits into a column."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def cost(tried: "Tried") -> str:
