@@ -157,7 +157,7 @@ def preview(tried: "Tried", drafted: "Drafted", width: int) -> "Table":
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption_justify="left")
-    names = [name for name in tried.rows.columns if tried.rows[name].dtype.base_type() is not list]
+    names = [name for name in tried.rows.columns if tried.rows[name].dtype != pl.List]
     if (
         "series" in names
         and tried.rows["series"].n_unique() == 1
@@ -165,7 +165,7 @@ def preview(tried: "Tried", drafted: "Drafted", width: int) -> "Table":
     ):
         names.remove("series")
     columns = {name: [on_one_line(cell) for cell in tried.rows[name]] for name in names}
-    needed = {name: max(map(len, [name.partition(".")[2] or name, *cells])) + 2 for name, cells in columns.items()}
+    needed = {name: max(map(len, [name.partition(".")[2] or name, *cells])) + 3 for name, cells in columns.items()}
     # Texts share what others leave, numbers and times are never cut.
     texts = [name for name in names if tried.rows[name].dtype == pl.String]
     room = (width - sum(needed[name] for name in names if name not in texts)) // max(1, len(texts))
@@ -176,7 +176,7 @@ def preview(tried: "Tried", drafted: "Drafted", width: int) -> "Table":
         justify = "right" if tried.rows[name].dtype.is_numeric() else "left"
         table.add_column(printable(name.partition(".")[2] or name), justify=justify, no_wrap=True)
     for row in zip(*(columns[name] for name in shown), strict=True):
-        table.add_row(*(cut_to(cell, needed[name] - 2) for name, cell in zip(shown, row, strict=True)))
+        table.add_row(*(cut_to(cell, needed[name] - 3) for name, cell in zip(shown, row, strict=True)))
     if len(names) > len(shown):
         table.caption = f"and {plural(len(names) - len(shown), 'more column')}"
     return table
@@ -184,7 +184,9 @@ def preview(tried: "Tried", drafted: "Drafted", width: int) -> "Table":
 
 def on_one_line(cell: object) -> str:
     """A cell as people read it."""
-    shown = "" if cell is None else f"{cell:.8g}" if isinstance(cell, float) else " ".join(str(cell).split())
+    if isinstance(cell, float):
+        return f"{cell:.0f}" if cell.is_integer() else f"{cell:g}"
+    shown = "" if cell is None else " ".join(str(cell).split())
     return printable(shown.removesuffix("+00:00").removesuffix(" 00:00:00"))
 
 

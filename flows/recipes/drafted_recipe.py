@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,9 +128,10 @@ def _with_given(draft: Draft, given: Mapping[str, object], reasons: Mapping[str,
 
 def _of_no_kind(location: str, seen: Seen, drafts: list[Draft]) -> InputError:
     if not seen.columns:
-        what = seen.what or "documents without folders named after classes"
-        problem = f"holds {what}: nothing that is learned from by any kind of problem ({', '.join(all_kinds())})."
-        return InputError("E-NEW-001", problem, fix="give a table, or a folder of texts for each class.", file=location)
+        what, _, remedy = (seen.what or "documents without folders named after classes").partition("; ")
+        problem = f"holds {what}, which no kind of problem ({', '.join(all_kinds())}) learns from."
+        fix = remedy.replace("FILE", shlex.quote(location)) or "give a table, or a folder of texts for each class."
+        return InputError("E-NEW-001", problem, fix=fix, file=location)
     lacks: dict[str, list[str]] = {}
     for one in drafts:
         lacks.setdefault(one.lacks, []).append(one.kind)

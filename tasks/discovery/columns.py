@@ -22,7 +22,7 @@ SENTENCE_WORDS = 2.5
 CJK = r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Column:
     """The cells of a column, null where they are empty, and what they are as a whole.
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -200,10 +201,27 @@ def _describe_plain(text: str) -> str:
     tagged = sum(tag == "O" or re.match(r"[BIES]-", tag) is not None for tag in tags)
     if len(filled) >= MIN_TAGGED and tagged > 0.8 * len(filled):
         return "text with a tag for each token (CoNLL)"
+    if what := _describe_labelled_lines(filled):
+        return what
     cut = {mark: sum(mark in line for line in filled) for mark in dialects.DELIMITERS}
     if max(cut.values(), default=0) < 0.9 * len(filled) and _is_prose(filled):
         return "plain text, without fields or labels"
     return ""
+
+
+def _describe_labelled_lines(lines: Sequence[str]) -> str:
+    """What lines are that begin with a label and a space, and the command that makes a table of them."""
+    parted = [line.split(" ", 1) for line in dict.fromkeys(lines) if "\t" not in line]
+    labels = Counter(parts[0] for parts in parted if len(parts) > 1 and " " in parts[1].strip())
+    num_recurring = sum(count for count in labels.values() if count > 1)
+    if len(parted) < MIN_TAGGED or len(labels) > len(parted) // 5 or num_recurring < 0.95 * len(parted):
+        return ""
+    is_fasttext = all(label.startswith("__label__") for label in labels)
+    what = "labels before texts as fastText has them" if is_fasttext else "a label, a space and a text on each line"
+    if any(" __label__" in f" {parts[-1]}" for parts in parted):
+        return f"{what}, several before some; leave one label on each line"
+    awk = """awk '{sub(/^__label__/, ""); sub(/ /, "\\t")} 1'"""
+    return f"{what}; make a table of them: {awk} FILE > NEW.tsv"
 
 
 def _is_prose(lines: Sequence[str]) -> bool:

@@ -94,7 +94,7 @@ def find_values(
     known: list[Column] = []
     left: dict[str, str] = {}
     for one in rest:
-        reason = _why_left_out(one, reading)
+        reason = _why_left_out(one, reading, is_whole=seen.is_whole)
         if reason:
             left[one.name] = reason
         elif one.is_number:
@@ -115,12 +115,13 @@ def find_values(
     return values, known, left
 
 
-def _why_left_out(column: Column, reading: Reading | None) -> str:
-    """Why a column is not modelled; nothing where it may be."""
+def _why_left_out(column: Column, reading: Reading | None, *, is_whole: bool) -> str:
+    """Why a column is not modelled; nothing where it may be, as where it is constant in a sample alone."""
     is_ahead = is_named(column.name, KNOWN_AHEAD)
     reasons = {
         "text": not column.is_number and not column.filled.is_empty(),
-        "constant": column.is_number and column.distinct < 2,  # noqa: PLR2004
+        "empty" if is_whole else "empty in the rows looked at": column.filled.is_empty(),
+        "constant": is_whole and column.is_number and column.distinct < 2,  # noqa: PLR2004
         "a counter of rows": _is_counter(column),
         "follows from the time": reading is not None
         and not is_ahead
@@ -174,11 +175,13 @@ def _product(ids: Sequence[Column]) -> int:
 
 
 def value_settings(
-    values: Sequence[Column], known: Sequence[Column], left: dict[str, str], *, is_wide: bool
+    seen: Seen, values: Sequence[Column], known: Sequence[Column], left: dict[str, str], *, is_wide: bool
 ) -> Iterator[Setting | Question]:
     """The columns of numbers, what is known in advance, and what was left out."""
     if not is_wide:
-        yield Setting(key="source.value_columns", value=[one.name for one in values][:MAX_LISTED])
+        constant = [one.name for one in values if one.distinct < 2 and not seen.is_whole]  # noqa: PLR2004
+        why = f"constant in the rows looked at: {', '.join(constant)}" if constant else ""
+        yield Setting(key="source.value_columns", value=[one.name for one in values][:MAX_LISTED], why=why)
     if known and all(is_named(one.name, KNOWN_AHEAD) for one in known):
         yield Setting(key="source.covariate_columns", value=[one.name for one in known], why="by their names")
     elif known:

@@ -23,6 +23,7 @@ from tasks.discovery.times import (
 from tasks.discovery.words import STEPS, TIMES, is_named
 from tasks.errors import quoted
 from tasks.panel.clocks import ZONES, zone_that_repeats
+from tasks.panel.inferred_grid import infer_grid
 from tasks.panel.time_grid import FOLLOWS_IN_SERIES, Clock
 
 DAY_US = 86_400 * 10**6
@@ -31,7 +32,16 @@ SMOOTH, VERY_SMOOTH = 0.5, 0.8
 
 
 def find_readings(seen: Seen, *, aside: Sequence[Column] = ()) -> list[Reading]:
-    """The readings of the columns that are most likely the time; several where the cells do not decide."""
+    """The readings of the columns that are most likely the time, the most regular first.
+
+    There are several where neither the cells nor the user decide.
+    """
+    readings = _find_likeliest(seen, aside)
+    said = [one for one in readings if one.format == seen.given.get("source.time_format")]
+    return said or (sorted(readings, key=_count_breaks) if len(readings) > 1 else readings)
+
+
+def _find_likeliest(seen: Seen, aside: Sequence[Column]) -> list[Reading]:
     names = {one.name for one in aside}
     columns = {one.name: one for one in seen.columns.values() if one.name not in names}
     chosen = seen.chosen("source.time_columns", "source.time_column")
@@ -54,6 +64,16 @@ def find_readings(seen: Seen, *, aside: Sequence[Column] = ()) -> list[Reading]:
     steps = [read_steps(one) for one in columns.values() if is_named(one.name, TIMES | STEPS)]
     candidates += [[one] for one in steps if one is not None and _counts(one)]
     return max(candidates, key=lambda readings: rank(readings[0]), default=[])
+
+
+def _count_breaks(reading: Reading) -> float:
+    """How many steps are missing from the times of a reading, and how many rows go back in time."""
+    distinct = reading.times.drop_nulls().unique(maintain_order=True).alias("time")
+    grid = infer_grid(pl.DataFrame([distinct.sort()]).with_columns(series=pl.lit("")), clock="naive", zone=None)
+    if grid is None:
+        return float("inf")
+    forward = distinct.diff().drop_nulls() > datetime.timedelta(0)
+    return grid.positions(distinct.sort()).diff().sum() - distinct.len() + min(forward.sum(), (~forward).sum())
 
 
 def _adds(parts: Reading, candidates: Sequence[Sequence[Reading]]) -> bool:

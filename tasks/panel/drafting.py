@@ -93,7 +93,7 @@ def see_series(seen: Seen, *, label: Column | None = None, covariates: bool = Fa
     findings: list[Setting | Question] = [*seen.findings]
     findings += time_settings(seen, reading, readings, unique, clock)
     findings += id_settings(seen, ids, channel, values, is_wide=is_wide)
-    findings += value_settings(values, known, left, is_wide=is_wide)
+    findings += value_settings(seen, values, known, left, is_wide=is_wide)
     findings += number_settings(values)
     num_repeated = rows.height - unique.height if channel is None else 0
     findings += order_settings(rows, num_repeated, findings)

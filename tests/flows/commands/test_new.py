@@ -77,7 +77,7 @@ def test_a_question_is_left_in_the_recipe_and_training_waits_for_its_answer(fold
 def test_the_first_answers_are_taken_on_request(folder: Path):
     assert run("sales.csv", "--yes").exit_code == 0
 
-    assert load_recipe(str(folder / "sales.toml")).source.time_format == "%d/%m/%Y"
+    assert load_recipe(str(folder / "sales.toml")).source.time_format == "%m/%d/%Y"
 
 
 def test_a_first_guess_says_so_and_shows_the_other_answer(folder: Path):
@@ -117,8 +117,8 @@ def test_questions_are_asked_in_a_terminal(folder: Path, monkeypatch: pytest.Mon
 
     result = run("sales.csv", answers="2\n")
 
-    assert "2  1 February 2015" in result.output
-    assert load_recipe(str(folder / "sales.toml")).source.time_format == "%m/%d/%Y"
+    assert "2  2 January 2015" in result.output
+    assert load_recipe(str(folder / "sales.toml")).source.time_format == "%d/%m/%Y"
 
 
 def test_settings_answer_in_advance(folder: Path):
