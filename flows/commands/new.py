@@ -161,7 +161,7 @@ def preview(tried: "Tried", drafted: "Drafted", width: int) -> "Table":
     if (
         "series" in names
         and tried.rows["series"].n_unique() == 1
-        and not any(one.key == "source.id_columns" for one in drafted.draft.settings)
+        and not any(one.key in ("source.id_columns", "source.one_series_per_file") for one in drafted.draft.settings)
     ):
         names.remove("series")
     columns = {name: [on_one_line(cell) for cell in tried.rows[name]] for name in names}

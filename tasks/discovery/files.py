@@ -31,6 +31,7 @@ UNREADABLE = {
     **dict.fromkeys((".mat", ".npy", ".npz", ".pkl", ".h5"), "an array; write CSV or Parquet"),
     **dict.fromkeys((".rar", ".7z"), "an archive that is not opened; unpack it"),
     ".arff": "ARFF; write CSV",
+    ".toml": "a recipe already; run rnnflow train with it, or name the data",
 }
 
 
@@ -233,6 +234,6 @@ def _refuse_unreadable(name: str, path: Path) -> None:
     what = UNREADABLE.get(suffix) or UNREADABLE.get(last)
     if what is not None or last in SHORT_SUFFIXES:
         described, _, remedy = (what or "an archive").partition("; ")
-        raise InputError("E-NEW-003", f"is {described}.", fix=f"{remedy or 'unpack it'}, then look at that.", file=path)
+        raise InputError("E-NEW-003", f"is {described}.", fix=f"{remedy or 'unpack it'}.", file=path)
     if last in COMPRESSIONS and path.stat().st_size == 0:
         raise InputError("E-SRC-004", f"{quoted(name)} is empty.", fix="fill it.", file=path)

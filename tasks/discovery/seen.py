@@ -105,6 +105,8 @@ def _look_at_fields(
     frame, num_first, num_rows = read_fields(
         text, found, dialect, encoding=encoding, skip=int(has_header is not False), width=len(names)
     )
+    if has_header is not False and frame.is_empty():
+        raise InputError("E-SRC-004", "has a header and no rows.", fix="fill the file.", file=found.location)
     if has_header is None:
         stated.append(_header_question(names, frame))
     elif not has_header:
@@ -212,6 +214,9 @@ def _describe_plain(text: str) -> str:
 def _describe_labelled_lines(lines: Sequence[str]) -> str:
     """What lines are that begin with a label and a space, and the command that makes a table of them."""
     parted = [line.split(" ", 1) for line in dict.fromkeys(lines) if "\t" not in line]
+    cells = [line.split() for line in lines[:MIN_TAGGED]]
+    if min(map(len, cells)) > 1 and all(map(dialects.NUMBER.fullmatch, cells[-1])):
+        return "fields parted by spaces; make a table of them: awk '{$1=$1} 1' OFS=, FILE > NEW.csv"
     labels = Counter(parts[0] for parts in parted if len(parts) > 1 and " " in parts[1].strip())
     num_recurring = sum(count for count in labels.values() if count > 1)
     if len(parted) < MIN_TAGGED or len(labels) > len(parted) // 5 or num_recurring < 0.95 * len(parted):

@@ -153,25 +153,38 @@ def are_alike(values: Sequence[Column]) -> bool:
 
 
 def id_settings(
-    seen: Seen, ids: Sequence[Column], channel: Column | None, values: Sequence[Column], *, is_wide: bool
+    seen: Seen,
+    reading: Reading | None,
+    ids: Sequence[Column],
+    channel: Column | None,
+    values: Sequence[Column],
+    *,
+    is_wide: bool,
 ) -> Iterator[Setting | Question]:
     """The layout, and the columns that name series or channels."""
     if is_wide:
         why = f'each of {len(values)} columns is a series; "table" makes them channels of one'
         yield Setting(key="source.layout", value="series_per_column", why=why)
     if ids:
-        why = f"{_product(ids):,} series" if len(ids) == 1 else "together they tell rows of one time apart"
+        why = f"{ids[0].distinct:,} series" if len(ids) == 1 else "together they tell rows of one time apart"
         yield Setting(key="source.id_columns", value=[one.name for one in ids], why=why)
     elif seen.found.num_tables > 1 and channel is None:
-        yield Setting(key="source.one_series_per_file", value=True, why=plural(seen.found.num_tables, "file"))
+        yield _several_files(seen, reading)
     if channel is not None:
         yield Setting(
             key="source.channel_column", value=channel.name, why="a row per channel; or name it in id_columns"
         )
 
 
-def _product(ids: Sequence[Column]) -> int:
-    return ids[0].distinct
+def _several_files(seen: Seen, reading: Reading | None) -> Setting | Question:
+    """Files are series where times of the first recur in others; else they may also be parts of one series."""
+    key, counted = "source.one_series_per_file", plural(seen.found.num_tables, "file")
+    times = [seen.columns[name] for name in reading.columns] if reading else []
+    if set(zip(*(one.cells for one in times), strict=True)) & set(zip(*(one.others for one in times), strict=True)):
+        return Setting(key=key, value=True, why=counted)
+    parts = Choice(settings={key: False}, means="parts of one series, in the order of their names")
+    series = Choice(settings={key: True}, means="a series each")
+    return Question(text=f"what are the {counted}?", choices=(parts, series) if times else (series, parts))
 
 
 def value_settings(

@@ -92,7 +92,7 @@ def see_series(seen: Seen, *, label: Column | None = None, covariates: bool = Fa
     typed = unique.select("series", pl.col("time").cast(DTYPES[clock]))
     findings: list[Setting | Question] = [*seen.findings]
     findings += time_settings(seen, reading, readings, unique, clock)
-    findings += id_settings(seen, ids, channel, values, is_wide=is_wide)
+    findings += id_settings(seen, reading, ids, channel, values, is_wide=is_wide)
     findings += value_settings(seen, values, known, left, is_wide=is_wide)
     findings += number_settings(values)
     num_repeated = rows.height - unique.height if channel is None else 0

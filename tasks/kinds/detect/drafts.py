@@ -33,7 +33,7 @@ def draft(seen: Seen) -> Draft:
         return Draft(kind=KIND, lacks="no column holds times, and rows do not look like steps in their order")
     length = int(series.lengths.max() or 0)  # ty: ignore[invalid-argument-type]
     if not seen.is_whole and series.rows["series"].n_unique() == 1:
-        length = seen.num_rows
+        length = seen.num_rows // seen.found.num_tables
     fitting = propose_warm_up(length, split=WarmUpSettings(), shard=DetectionWindowSettings())
     if fitting is None:
         return Draft(kind=KIND, lacks=f"the longest series has {plural(length, 'row')}")

@@ -102,7 +102,7 @@ def _windows(series: Series, seen: Seen) -> Iterator[Setting | Question]:
     season = MONDAY_TO_FRIDAY if _skips_weekends(series) else series.grid.season
     runs = [[one.len() for one in times] for times in _runs(series)]
     if not seen.is_whole and len(runs) == 1 and len(runs[0]) == 1:
-        runs = [[seen.num_rows]]
+        runs = [[seen.num_rows // seen.found.num_tables]]
     length = max(map(sum, runs))
     # Of shorter series a season is too much of the test rows.
     horizon = max(1, min(season if season > 1 else length // 20, length // 20, MAX_HORIZON))

@@ -213,6 +213,35 @@ def test_prices_of_business_days_in_the_american_way(tmp_path: Path):
     assert (found["thousands"], found["time_format"], found["frequency"]) == (",", "%m/%d/%Y", "1bd")
 
 
+@pytest.mark.parametrize(("hours", "is_asked"), [(0, False), (300, True)])
+def test_files_of_the_same_times_are_series_and_others_may_be_parts(tmp_path: Path, hours: int, *, is_asked: bool):
+    for number in range(3):
+        times = [START + datetime.timedelta(hours=number * hours + row) for row in range(300)]
+        rows = [f"{time:%Y-%m-%d %H:%M},{wave(row):.2f}" for row, time in enumerate(times)]
+        (tmp_path / f"plant{number}.csv").write_text(lines("time,load", *rows))
+
+    found = draft_recipe(str(tmp_path / "*.csv"), given={})
+
+    key = "source.one_series_per_file"
+    assert [choice.settings[key] for one in found.questions for choice in one.choices] == [False, True][: 2 * is_asked]
+    assert is_asked or settings_of(found)["one_series_per_file"] is True
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("sheet.xlsx", "PK", "is a spreadsheet.\nFix: save the sheet as CSV."),
+        ("mine.toml", 'kind = "forecast"', "is a recipe already.\nFix: run rnnflow train with it"),
+        ("empty.csv", "", "is empty"),
+        ("header.csv", "time,load\n", "has a header and no rows"),
+        ("bytes.csv", bytes(range(256)) * 9, "is neither a text nor a table"),
+    ],
+)
+def test_files_that_cannot_be_looked_at_say_why(tmp_path: Path, name: str, content: str | bytes, said: str):
+    with pytest.raises(InputError, match=said):
+        drafted(tmp_path / name, content)
+
+
 def test_a_table_within_a_zip(tmp_path: Path):
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
@@ -261,6 +290,7 @@ def test_folders_of_classes(tmp_path: Path, folders: tuple[str, ...], suffix: st
         ("train.txt", labelled("__label__", 9), r"(?s)as fastText has them.*awk '.*' .*train.txt > NEW.tsv"),
         ("train.label", labelled("", 9), "a label, a space and a text on each line"),
         ("train.ft.txt", labelled("__label__x __label__", 9), "leave one label on each line"),
+        ("old.txt", "".join(f"  {row % 2}.0e+00  {wave(row):e}\n" for row in range(60)), "fields parted by spaces"),
         ("train.conll", "EU\tB-ORG\nrejects\tO\nGerman\tB-MISC\ncall\tO\n\n" * 40, "a tag for each token"),
         (
             "iris.csv",
