@@ -109,7 +109,7 @@ def name_of(location: str) -> str:
 
 def _with_given(draft: Draft, given: Mapping[str, object], reasons: Mapping[str, str]) -> Iterator[Setting | Question]:
     def said(key: str) -> Setting:
-        return Setting(key=key, value=given[key], why=reasons.get(key, ANSWERED))
+        return Setting(key, given[key], reasons.get(key, ANSWERED))
 
     used: set[str] = set()
     for finding in draft.findings:

@@ -163,9 +163,6 @@ def find_sentinels(columns: Sequence[Column]) -> Question | None:
     marks = sorted(found)
     shown = ", ".join(f"{mark:g} ({plural(found[mark][1], 'time')} in {quoted(found[mark][0])})" for mark in marks)
     return Question(
-        text=f"does {shown} stand for a missing value?",
-        choices=(
-            Choice(settings={"source.sentinels": marks}, means="missing"),
-            Choice(settings={"source.sentinels": []}, means="measured values"),
-        ),
+        f"does {shown} stand for a missing value?",
+        (Choice({"source.sentinels": marks}, "missing"), Choice({"source.sentinels": []}, "measured values")),
     )

@@ -49,7 +49,7 @@ def decode_head(head: bytes, place: str) -> tuple[str, list[Setting | Question]]
     """
     mark = next((name for mark, name in BYTE_ORDER_MARKS if head.startswith(mark)), None)
     if mark == "UTF-16":
-        return codecs.getincrementaldecoder("utf-16")().decode(head), [Setting(key="source.encoding", value="utf-16")]
+        return codecs.getincrementaldecoder("utf-16")().decode(head), [Setting("source.encoding", "utf-16")]
     if b"\0" in head[:SAMPLE_BYTES]:
         raise InputError(
             "E-NEW-003", "is neither a text nor a table.", fix="write CSV, JSON Lines or Parquet.", file=place
@@ -69,12 +69,10 @@ def decode_head(head: bytes, place: str) -> tuple[str, list[Setting | Question]]
         texts = {WESTERN: text} | {name: other for name, other in texts.items() if other != text}
         proposed = list(texts)
     if len(proposed) == 1 or len(set(texts.values())) == 1:
-        return texts[proposed[0]], [Setting(key="source.encoding", value=proposed[0], why="not UTF-8")]
+        return texts[proposed[0]], [Setting("source.encoding", proposed[0], "not UTF-8")]
     at = next(i for i, pair in enumerate(zip(*texts.values(), strict=False)) if len(set(pair)) > 1)
-    choices = tuple(
-        Choice(settings={"source.encoding": name}, means=_excerpt(text, at)) for name, text in texts.items()
-    )
-    return texts[proposed[0]], [Question(text="which of these is spelled right?", choices=choices)]
+    choices = tuple(Choice({"source.encoding": name}, _excerpt(text, at)) for name, text in texts.items())
+    return texts[proposed[0]], [Question("which of these is spelled right?", choices)]
 
 
 def find_dialect(text: str, *, given: str | None, is_whole: bool) -> Dialect:
@@ -204,12 +202,12 @@ def _single_column(readings: Sequence[Dialect], comment: str) -> Dialect:
 def _delimiter_question(dialects: Sequence[Dialect]) -> Question:
     choices = tuple(
         Choice(
-            settings={"source.delimiter": one.delimiter},
-            means=f"{NAMES[one.delimiter]}: {' | '.join(printable(cell) for cell in one.records[-1])[:SHOWN]}",
+            {"source.delimiter": one.delimiter},
+            f"{NAMES[one.delimiter]}: {' | '.join(printable(cell) for cell in one.records[-1])[:SHOWN]}",
         )
         for one in dialects
     )
-    return Question(text="what separates the fields?", choices=choices)
+    return Question("what separates the fields?", choices)
 
 
 def _excerpt(text: str, at: int) -> str:

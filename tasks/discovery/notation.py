@@ -102,9 +102,9 @@ def _written(notation: Notation, marks: Sequence[_Marks]) -> list[Setting | Ques
 
     found: list[Setting | Question] = []
     if notation.decimal != ".":
-        found.append(Setting(key="source.decimal", value=notation.decimal, why=why(notation.decimal)))
+        found.append(Setting("source.decimal", notation.decimal, why(notation.decimal)))
     if notation.thousands:
-        found.append(Setting(key="source.thousands", value=notation.thousands, why=why(notation.thousands)))
+        found.append(Setting("source.thousands", notation.thousands, why(notation.thousands)))
     return found
 
 
@@ -117,8 +117,7 @@ def _ask(example: str, mark: str, first: Notation, second: Notation) -> Question
         }
         shown = example.replace(mark, "" if groups else ".")
         return Choice(
-            settings=settings,
-            means=f"the number {shown}, {mark!r} {'parts thousands' if groups else 'is the decimal mark'}",
+            settings, f"the number {shown}, {mark!r} {'parts thousands' if groups else 'is the decimal mark'}"
         )
 
-    return Question(text=f"which number is {quoted(example)}?", choices=(choice(first), choice(second)))
+    return Question(f"which number is {quoted(example)}?", (choice(first), choice(second)))

@@ -112,7 +112,7 @@ def _look_at_fields(
     elif not has_header:
         names = list(said) if isinstance(said, list) else name_columns(frame)
         why = "the table has no header line; name them as you like"
-        stated += [] if isinstance(said, list) else [Setting(key=COLUMNS, value=names, why=why)]
+        stated += [] if isinstance(said, list) else [Setting(COLUMNS, names, why)]
     names = named(names)
     # Those that occur twice cannot be named in a recipe.
     frame = frame.rename(dict(zip(frame.columns, [f"{name}\0{at}" for at, name in enumerate(names)], strict=True)))
@@ -125,11 +125,11 @@ def _look_at_fields(
 def _describe(dialect: Dialect, file_format: str) -> Iterator[Setting | Question]:
     yield from dialect.findings
     if dialect.delimiter != OF_FORMAT.get(file_format) and not dialect.findings:
-        yield Setting(key="source.delimiter", value=dialect.delimiter)
+        yield Setting("source.delimiter", dialect.delimiter)
     if not dialect.is_quoted:
-        yield Setting(key="source.quoted", value=False, why='" is part of the text: not all are closed')
+        yield Setting("source.quoted", False, '" is part of the text: not all are closed')
     if dialect.comment:
-        yield Setting(key="source.comment", value=dialect.comment, why="lines that begin with it are left out")
+        yield Setting("source.comment", dialect.comment, "lines that begin with it are left out")
 
 
 def _with_columns(seen: Seen, frame: pl.DataFrame, num_first: int, *, delimiter: str) -> Seen:
@@ -176,7 +176,7 @@ def _format_of_text(text: str, found: Found) -> str:
 def _stated_format(found: Found, file_format: str) -> list[Setting | Question]:
     """The format, where the suffix does not say it."""
     suffix = suffixes_of(found.name)[0]
-    return [] if BY_SUFFIX.get(suffix) == file_format else [Setting(key="source.format", value=file_format)]
+    return [] if BY_SUFFIX.get(suffix) == file_format else [Setting("source.format", file_format)]
 
 
 def _scaled(height: int, found: Found) -> int:
@@ -187,10 +187,10 @@ def _scaled(height: int, found: Found) -> int:
 def _header_question(names: Sequence[str], frame: pl.DataFrame) -> Question:
     shown = ", ".join(printable(name) for name in names)[: dialects.SHOWN]
     return Question(
-        text=f"is the first line a header ({shown})?",
-        choices=(
-            Choice(settings={"source.columns": None}, means="yes, it names the columns"),
-            Choice(settings={"source.columns": name_columns(frame)}, means="no, it is a row like the others"),
+        f"is the first line a header ({shown})?",
+        (
+            Choice({"source.columns": None}, "yes, it names the columns"),
+            Choice({"source.columns": name_columns(frame)}, "no, it is a row like the others"),
         ),
     )
 

@@ -164,16 +164,14 @@ def id_settings(
     """The layout, and the columns that name series or channels."""
     if is_wide:
         why = f'each of {len(values)} columns is a series; "table" makes them channels of one'
-        yield Setting(key="source.layout", value="series_per_column", why=why)
+        yield Setting("source.layout", "series_per_column", why)
     if ids:
         why = f"{ids[0].distinct:,} series" if len(ids) == 1 else "together they tell rows of one time apart"
-        yield Setting(key="source.id_columns", value=[one.name for one in ids], why=why)
+        yield Setting("source.id_columns", [one.name for one in ids], why)
     elif seen.found.num_tables > 1 and channel is None:
         yield _several_files(seen, reading)
     if channel is not None:
-        yield Setting(
-            key="source.channel_column", value=channel.name, why="a row per channel; or name it in id_columns"
-        )
+        yield Setting("source.channel_column", channel.name, "a row per channel; or name it in id_columns")
 
 
 def _several_files(seen: Seen, reading: Reading | None) -> Setting | Question:
@@ -181,10 +179,10 @@ def _several_files(seen: Seen, reading: Reading | None) -> Setting | Question:
     key, counted = "source.one_series_per_file", plural(seen.found.num_tables, "file")
     times = [seen.columns[name] for name in reading.columns] if reading else []
     if set(zip(*(one.cells for one in times), strict=True)) & set(zip(*(one.others for one in times), strict=True)):
-        return Setting(key=key, value=True, why=counted)
-    parts = Choice(settings={key: False}, means="parts of one series, in the order of their names")
-    series = Choice(settings={key: True}, means="a series each")
-    return Question(text=f"what are the {counted}?", choices=(parts, series) if times else (series, parts))
+        return Setting(key, True, counted)
+    parts = Choice({key: False}, "parts of one series, in the order of their names")
+    series = Choice({key: True}, "a series each")
+    return Question(f"what are the {counted}?", (parts, series) if times else (series, parts))
 
 
 def value_settings(
@@ -194,27 +192,27 @@ def value_settings(
     if not is_wide:
         constant = [one.name for one in values if one.distinct < 2 and not seen.is_whole]  # noqa: PLR2004
         why = f"constant in the rows looked at: {', '.join(constant)}" if constant else ""
-        yield Setting(key="source.value_columns", value=[one.name for one in values][:MAX_LISTED], why=why)
+        yield Setting("source.value_columns", [one.name for one in values][:MAX_LISTED], why)
     if known and all(is_named(one.name, KNOWN_AHEAD) for one in known):
-        yield Setting(key="source.covariate_columns", value=[one.name for one in known], why="by their names")
+        yield Setting("source.covariate_columns", [one.name for one in known], "by their names")
     elif known:
         names = [one.name for one in known]
         yield Question(
-            text=f"are {' and '.join(map(quoted, names))} known in advance, as holidays are?",
-            choices=(
-                Choice(settings={"source.covariate_columns": names}, means="known for the time that is forecast"),
-                Choice(settings={"source.covariate_columns": None}, means="not used"),
+            f"are {' and '.join(map(quoted, names))} known in advance, as holidays are?",
+            (
+                Choice({"source.covariate_columns": names}, "known for the time that is forecast"),
+                Choice({"source.covariate_columns": None}, "not used"),
             ),
         )
     for reason, group in () if is_wide else itertools.groupby(sorted(left, key=left.__getitem__), key=left.__getitem__):
-        yield Setting(key="", value=None, why=f"left out, {reason}: {', '.join(group)}")
+        yield Setting("", None, f"left out, {reason}: {', '.join(group)}")
 
 
 def number_settings(values: Sequence[Column]) -> Iterator[Setting | Question]:
     """What stands for missing numbers."""
     markers = sorted({marker for one in values for marker in one.markers or ()})
     if markers:
-        yield Setting(key="source.missing_values", value=markers, why="in columns of numbers")
+        yield Setting("source.missing_values", markers, "in columns of numbers")
     sentinels = find_sentinels(values)
     if sentinels is not None:
         yield sentinels
@@ -228,12 +226,9 @@ def order_settings(
     if num_repeated and not zoned:
         choices = [("mean", "their mean"), ("first", "the first of them"), ("last", "the last of them")]
         yield Question(
-            text=f"{plural(num_repeated, 'row')} repeat a time of their series: which is kept?",
-            choices=tuple(
-                Choice(settings={"source.duplicates": name, "source.expect_merged": True}, means=means)
-                for name, means in choices
-            ),
+            f"{plural(num_repeated, 'row')} repeat a time of their series: which is kept?",
+            tuple(Choice({"source.duplicates": name, "source.expect_merged": True}, means) for name, means in choices),
         )
     back = rows.select((pl.col("time").diff() < 0).over("series").sum()).item()
     if back and not zoned:
-        yield Setting(key="source.unsorted", value="sort", why=f"{plural(back, 'row')} go back in time")
+        yield Setting("source.unsorted", "sort", f"{plural(back, 'row')} go back in time")

@@ -118,38 +118,30 @@ def time_settings(
     """The columns of times, and how they are read; what cells leave open is asked."""
     if reading is None:
         columns = [one for one in seen.columns.values() if one.is_number]
-        choice = Choice(settings={"source.time_unit": "order"}, means="each row is a step, in the order of the file")
+        choice = Choice({"source.time_unit": "order"}, "each row is a step, in the order of the file")
         if seen.given.get("source.time_unit") == "order" or max(map(smoothness, columns), default=0) > VERY_SMOOTH:
-            yield Setting(
-                key="source.time_unit", value="order", why="no column holds times: rows are steps in their order"
-            )
+            yield Setting("source.time_unit", "order", "no column holds times: rows are steps in their order")
         else:
-            yield Question(text="no column holds times; are the rows steps in their order?", choices=(choice,))
+            yield Question("no column holds times; are the rows steps in their order?", (choice,))
         return
     others = [one for one in seen.columns.values() if one.name not in reading.columns and read_times(one)]
     why = f"or {quoted(others[0].name)}" if others else ""
-    yield Setting(key="source.time_columns", value=list(reading.columns), why=why)
+    yield Setting("source.time_columns", list(reading.columns), why)
     shapes = {one.shape: one for one in readings if one.columns == reading.columns}
     if len(shapes) > 1:
         place = _where_they_differ(list(shapes.values()))
         yield Question(
-            text=f"which day is {quoted(_example(seen, reading, place))}?",
-            choices=tuple(
-                Choice(settings={"source.time_format": shape}, means=one.show(place)) for shape, one in shapes.items()
-            ),
+            f"which day is {quoted(_example(seen, reading, place))}?",
+            tuple(Choice({"source.time_format": shape}, one.show(place)) for shape, one in shapes.items()),
         )
     elif reading.format is not None and "%y" in reading.format and reading.ends_in_future:
         text = f"years have two digits, and some would be in the future: what is {quoted(_example(seen, reading))}?"
-        yield Question(
-            text=text, choices=(Choice(settings={"source.time_format": reading.format}, means=reading.show()),)
-        )
+        yield Question(text, (Choice({"source.time_format": reading.format}, reading.show()),))
     elif reading.format is not None:
-        yield Setting(
-            key="source.time_format", value=reading.format, why=f"{_example(seen, reading)} is {reading.show()}"
-        )
+        yield Setting("source.time_format", reading.format, f"{_example(seen, reading)} is {reading.show()}")
     if reading.unit != "text":
         why = f"{_example(seen, reading)} is {reading.show()}" if not reading.is_steps else "plain numbers"
-        yield Setting(key="source.time_unit", value=reading.unit, why=why)
+        yield Setting("source.time_unit", reading.unit, why)
     yield from _zone_settings(seen, reading, rows, clock)
 
 
@@ -171,28 +163,21 @@ def _zone_settings(seen: Seen, reading: Reading, rows: pl.DataFrame, clock: Cloc
         offsets = cells.str.extract(r"(Z|UTC|[+-]\d{2}:?\d{2})$").unique().drop_nulls()
         if offsets.len() > 1:
             zones = [zone for zone in ZONES if set(offsets) <= _offsets_of(zone)]
-            choices = tuple(
-                Choice(settings={"source.time_zone": zone}, means=f"on clocks in {zone}") for zone in (*zones, "UTC")
-            )
-            yield Question(
-                text=f"the offsets are {', '.join(offsets.sort())}: on which clocks are days counted?", choices=choices
-            )
+            choices = tuple(Choice({"source.time_zone": zone}, f"on clocks in {zone}") for zone in (*zones, "UTC"))
+            yield Question(f"the offsets are {', '.join(offsets.sort())}: on which clocks are days counted?", choices)
         return
     if clock != "naive":
         return
     zone = _zone_of_changes(rows, reading)
     if zone is not None:
         yield Question(
-            text=f"hours are missing or twice where clocks change in {zone}: whose clocks are these?",
-            choices=(
+            f"hours are missing or twice where clocks change in {zone}: whose clocks are these?",
+            (
                 Choice(
-                    settings={"source.time_zone": zone, "source.ambiguous_times": "order"},
-                    means="clocks that change; of an hour shown twice the first row is the earlier",
+                    {"source.time_zone": zone, "source.ambiguous_times": "order"},
+                    "clocks that change; of an hour shown twice the first row is the earlier",
                 ),
-                Choice(
-                    settings={"source.time_zone": None},
-                    means="clocks that never change; those rows are gaps or repeated",
-                ),
+                Choice({"source.time_zone": None}, "clocks that never change; those rows are gaps or repeated"),
             ),
         )
 

@@ -128,13 +128,13 @@ def shorter_segments(candidates: Sequence[Candidate], look_back: int) -> Iterato
     if any(too_long):
         for one in stated:
             one["model"] = {**one.get("model", {}), "segment_length": look_back}
-        yield Setting(key="candidates", value=stated, why="segments are at most as long as the look-back")
+        yield Setting("candidates", stated, "segments are at most as long as the look-back")
 
 
 def missing_settings(series: Series, *, otherwise: str = "") -> Iterator[Setting]:
     """What becomes of missing numbers, where there are any or may be; `otherwise` names another policy."""
     number, share = series.missing
     if number:
-        yield Setting(key=MISSING, value="forward", why=f"{plural(number, 'number')} missing ({share:.1%}){otherwise}")
+        yield Setting(MISSING, "forward", f"{plural(number, 'number')} missing ({share:.1%}){otherwise}")
     elif any(one.key == "source.sentinels" for one in series.findings):
-        yield Setting(key=MISSING, value="forward", why=f"where sentinels stand{otherwise}")
+        yield Setting(MISSING, "forward", f"where sentinels stand{otherwise}")

@@ -42,7 +42,7 @@ def draft(seen: Seen) -> Draft:
         *seen.findings,
         _text_setting(seen, texts),
         *_label_setting(seen, labels, texts),
-        *([Setting(key="source.split_column", value=split.name, why="the official split")] if split else []),
+        *([Setting("source.split_column", split.name, "the official split")] if split else []),
         *describe_classes(label, is_asked=len(labels) > 1),
         *_shares(seen.num_rows, has_split=split is not None),
         *_tokens(texts),
@@ -87,35 +87,35 @@ def _text_setting(seen: Seen, texts: Sequence[Column]) -> Setting:
     )
     if not why and others:
         why = f"or {quoted(others[0])}"
-    return Setting(key="source.text_columns", value=names, why=why)
+    return Setting("source.text_columns", names, why)
 
 
 def _label_setting(seen: Seen, labels: Sequence[Column], texts: Sequence[Column]) -> list[Setting | Question]:
     if len(labels) == 1:
         rest = [one for one in find_labels(seen, aside=texts, is_wide=True) if one.name != labels[0].name]
         why = f"or {', '.join(quoted(one.name) for one in rest[:3])}" if rest else ""
-        return [Setting(key="source.label_column", value=labels[0].name, why=why)]
+        return [Setting("source.label_column", labels[0].name, why)]
     choices = tuple(
         Choice(
-            settings={"source.label_column": one.name},
-            means=f"{one.distinct} classes: {', '.join(map(quoted, itertools.islice(one.counts, 3)))}",
+            {"source.label_column": one.name},
+            f"{one.distinct} classes: {', '.join(map(quoted, itertools.islice(one.counts, 3)))}",
         )
         for one in labels
     )
-    return [Question(text="which column is to be predicted?", choices=choices)]
+    return [Question("which column is to be predicted?", choices)]
 
 
 def _shares(num_rows: int, *, has_split: bool) -> list[Setting | Question]:
     if has_split or num_rows >= SMALL:
         return []
     why = f"{plural(num_rows, 'row')} leave few to judge by"
-    return [Setting(key="split.valid", value=SMALL_SHARE, why=why), Setting(key="split.test", value=SMALL_SHARE)]
+    return [Setting("split.valid", SMALL_SHARE, why), Setting("split.test", SMALL_SHARE)]
 
 
 def _tokens(texts: Sequence[Column]) -> list[Setting | Question]:
     if not any(text.is_unparted for text in texts):
         return []
-    return [Setting(key="encode.tokenizer", value="char", why='no spaces between words; or "subword"')]
+    return [Setting("encode.tokenizer", "char", 'no spaces between words; or "subword"')]
 
 
 def _listed(columns: Sequence[Column]) -> str:
@@ -138,10 +138,10 @@ def _of_documents(seen: Seen) -> Draft:
     counted = ", ".join(f"{name} {count:,}" for name, count in counts.most_common(6) if name in classes)
     about = "" if found.is_whole else "at least "
     findings: list[Setting | Question] = [
-        *([Setting(key="source.format", value="folder", why="a folder for each class")]),
-        *([Setting(key="source.include", value=include, why=left)] if include != "*.txt" else []),
+        *([Setting("source.format", "folder", "a folder for each class")]),
+        *([Setting("source.include", include, left)] if include != "*.txt" else []),
         *encoding,
-        Setting(key="", value=None, why=f"{about}{len(classes)} classes: {counted}"),
+        Setting("", None, f"{about}{len(classes)} classes: {counted}"),
     ]
     return Draft(
         kind=KIND,
@@ -154,7 +154,7 @@ def _of_documents(seen: Seen) -> Draft:
 
 
 def _of_imdb() -> Draft:
-    findings = (Setting(key="source.dataset", value="imdb", why="the archive of the Large Movie Review Dataset"),)
+    findings = (Setting("source.dataset", "imdb", "the archive of the Large Movie Review Dataset"),)
     return Draft(
         kind=KIND,
         fit=1.0,
@@ -186,4 +186,4 @@ def _encoding(seen: Seen) -> list[Setting | Question]:
         return [one for one in decode_head(texts, seen.found.location)[1] if isinstance(one, Setting | Question)]
     except InputError:
         # Documents of many hands: each byte means something in it, and few are beyond ASCII.
-        return [Setting(key="source.encoding", value="latin-1", why="not UTF-8 throughout")]
+        return [Setting("source.encoding", "latin-1", "not UTF-8 throughout")]

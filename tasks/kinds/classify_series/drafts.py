@@ -49,8 +49,8 @@ def draft(seen: Seen) -> Draft:
         counted = Column(label.name, per_sequence["\0label"])
         findings: tuple[Setting | Question, ...] = (
             *series.findings,
-            Setting(key="source.label_column", value=label.name, why="one for each sequence"),
-            *([Setting(key="source.split_column", value=split.name)] if split else []),
+            Setting("source.label_column", label.name, "one for each sequence"),
+            *([Setting("source.split_column", split.name)] if split else []),
             *describe_classes(counted),
             *missing_settings(series),
         )
@@ -88,7 +88,7 @@ def _of_rows(seen: Seen) -> Draft | None:
         reason=f"{seen.num_rows:,} sequences of numbers in rows, each of one class in {quoted(label.name)}",
         findings=(
             *seen.findings,
-            *(Setting(key=f"source.{key}", value=value, why=why.get(key, "")) for key, value in stated.items()),
+            *(Setting(f"source.{key}", value, why.get(key, "")) for key, value in stated.items()),
             *describe_classes(label),
         ),
         values=seen.num_rows * len(values),
@@ -108,7 +108,7 @@ def _of_ts_files(seen: Seen) -> Draft:
     keys = {"format": "ts", "id_columns": ["sequence"], "time_columns": ["step"], "time_unit": "step"}
     keys |= {"value_columns": [f"channel_{number}" for number in range(1, num_channels + 1)]}
     keys |= {"split_column": "split"} if _names_a_split(seen) else {}
-    found = tuple(Setting(key=f"source.{key}", value=value) for key, value in keys.items())
+    found = tuple(Setting(f"source.{key}", value) for key, value in keys.items())
     return Draft(kind=KIND, fit=0.9, reason="sequences in .ts files, a class for each", findings=found)
 
 

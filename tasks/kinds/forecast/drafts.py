@@ -58,18 +58,16 @@ def _grid_settings(series: Series) -> Iterator[Setting | Question]:
     assert series.grid is not None, "checked by the caller"
     frequency, holes = series.grid.frequency, _count_holes(series)
     if _skips_weekends(series):
-        yield Setting(key="source.frequency", value="1bd", why="no Saturdays and Sundays")
+        yield Setting("source.frequency", "1bd", "no Saturdays and Sundays")
         holidays = _count_business_holes(series)
         if holidays:
             yield Setting(
-                key="source.gaps",
-                value="span",
-                why=f'{plural(holidays, "day")} missing; "cut" lets no window span them',
+                "source.gaps", value="span", why=f'{plural(holidays, "day")} missing; "cut" lets no window span them'
             )
         return
     if series.reading is not None and not series.reading.is_steps:
         yield Setting(
-            key="source.frequency",
+            "source.frequency",
             value=frequency,
             why=f"the commonest step; {plural(holes, 'step')} missing" if holes else "",
         )
@@ -110,13 +108,13 @@ def _windows(series: Series, seen: Seen) -> Iterator[Setting | Question]:
     wanted = max(1, min(max(3 * season, 3 * horizon, SEGMENT), length // 3, MAX_LOOK_BACK))
     fitting = propose_windows(runs, look_back=wanted, horizon=horizon, split=TimeSplitSettings())
     look_back, horizon = fitting or (1, 1)
-    yield Setting(key="split.valid", value=0.1)
-    yield Setting(key="split.test", value=0.2, why="the latest rows")
+    yield Setting("split.valid", 0.1)
+    yield Setting("split.test", 0.2, "the latest rows")
     why = f"fits {length:,} steps" if len(runs) == 1 else f"fits series of up to {length:,} steps"
-    yield Setting(key="shard.look_back", value=look_back, why=why)
-    yield Setting(key="shard.horizon", value=horizon, why="how many steps are forecast: change it to your need")
+    yield Setting("shard.look_back", look_back, why)
+    yield Setting("shard.horizon", horizon, "how many steps are forecast: change it to your need")
     if season > 1:
-        yield Setting(key="shard.season", value=season, why=f"steps of {series.grid.frequency}")
+        yield Setting("shard.season", season, f"steps of {series.grid.frequency}")
     yield from shorter_segments(RECURRENT_FORECASTERS, look_back)
 
 
@@ -139,10 +137,10 @@ def _missing(series: Series) -> Iterator[Setting | Question]:
         yield from missing_settings(series, otherwise='; or "cut"')
         return
     yield Question(
-        text=f"{share:.0%} of the numbers are missing: what becomes of them?",
-        choices=(
-            Choice(settings={MISSING: "cut"}, means="their rows are left out"),
-            Choice(settings={MISSING: "forward"}, means="the last number is repeated"),
-            Choice(settings={MISSING: "mean"}, means="the mean takes their place"),
+        f"{share:.0%} of the numbers are missing: what becomes of them?",
+        (
+            Choice({MISSING: "cut"}, "their rows are left out"),
+            Choice({MISSING: "forward"}, "the last number is repeated"),
+            Choice({MISSING: "mean"}, "the mean takes their place"),
         ),
     )
