@@ -63,15 +63,18 @@ class Column:
             return None
         if self.is_flag:
             return ()
-        others = {cell: count for cell, count in self.counts.items() if not self._is_number(cell)}
-        num_numbers = self.filled.len() - sum(others.values())
+        decimal, thousands = re.escape(self.notation.decimal), re.escape(self.notation.thousands)
+        patterns = [PLAIN.replace("[.]", f"[{self.notation.decimal}]")]
+        patterns += [GROUPS.format(thousands, decimal)] if thousands else []
+        others = self.filled.filter(~self.filled.str.contains("|".join(patterns)))
+        num_numbers, markers = self.filled.len() - others.len(), others.unique().sort()
         is_column = (
-            len(others) <= MAX_MARKERS
-            and sum(others.values()) <= MOST_MARKED * self.filled.len()
+            markers.len() <= MAX_MARKERS
+            and others.len() <= MOST_MARKED * self.filled.len()
             and num_numbers >= min(MIN_NUMBERS, self.filled.len())
-            and not any(re.search(r"\d", cell) for cell in others)
+            and not markers.str.contains(r"\d").any()
         )
-        return tuple(sorted(others)) if is_column and num_numbers else None
+        return tuple(markers) if is_column and num_numbers else None
 
     @cached_property
     def numbers(self) -> pl.Series:
@@ -125,12 +128,6 @@ class Column:
     def is_class(self) -> bool:
         """Whether there are few different contents, each of them several times."""
         return FEW <= self.distinct <= max(FEW, min(100, self.filled.len() // 5)) and self.words < 6  # noqa: PLR2004
-
-    def _is_number(self, cell: str) -> bool:
-        decimal, thousands = re.escape(self.notation.decimal), self.notation.thousands
-        groups = GROUPS.format(re.escape(thousands), decimal) if thousands else "$^"
-        plain = PLAIN.replace("[.]", f"[{self.notation.decimal}]")
-        return re.match(plain, cell) is not None or re.match(groups, cell) is not None
 
 
 def as_column(cells: pl.Series, notation: Notation, num_first: int | None = None) -> Column:
