@@ -127,9 +127,9 @@ def find_header(records: Sequence[Sequence[str]]) -> bool | None:
 
 
 def _knows(cells: Sequence[str]) -> bool | None:
-    from tasks.discovery.words import is_known
+    from tasks.discovery.words import is_named
 
-    return True if any(is_known(cell) for cell in cells) else None
+    return True if any(is_named(cell) for cell in cells) else None
 
 
 def _counts_up(cells: Sequence[str]) -> bool:

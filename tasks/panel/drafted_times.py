@@ -127,7 +127,7 @@ def time_settings(
     others = [one for one in seen.columns.values() if one.name not in reading.columns and read_times(one)]
     why = f"or {quoted(others[0].name)}" if others else ""
     yield Setting("source.time_columns", list(reading.columns), why)
-    shapes = {one.shape: one for one in readings if one.columns == reading.columns}
+    shapes = {one.format or one.unit: one for one in readings if one.columns == reading.columns}
     if len(shapes) > 1:
         place = _where_they_differ(list(shapes.values()))
         yield Question(
