@@ -80,7 +80,8 @@ def _count_breaks(reading: Reading) -> float:
     if grid is None:
         return float("inf")
     forward = distinct.diff().drop_nulls() > datetime.timedelta(0)
-    return grid.positions(distinct.sort()).diff().sum() - distinct.len() + min(forward.sum(), (~forward).sum())
+    num_steps = int(grid.positions(distinct.sort()).diff().sum())
+    return num_steps - distinct.len() + min(int(forward.sum()), int((~forward).sum()))
 
 
 def _counts(steps: Reading) -> bool:

@@ -16,7 +16,6 @@ from tasks.panel.drafted_columns import (
     find_ids,
     find_values,
     id_settings,
-    number_settings,
     order_settings,
     value_settings,
 )
@@ -92,9 +91,8 @@ def see_series(seen: Seen, *, label: Column | None = None, covariates: bool = Fa
     typed = unique.select("series", pl.col("time").cast(DTYPES[clock]))
     findings: list[Setting | Question] = [*seen.findings]
     findings += time_settings(seen, reading, readings, unique, clock)
-    findings += id_settings(seen, reading, ids, channel, values, is_wide=is_wide)
+    findings += id_settings(seen, reading, ids, channel)
     findings += value_settings(seen, values, known, left, is_wide=is_wide)
-    findings += number_settings(values)
     num_repeated = rows.height - unique.height if channel is None else 0
     findings += order_settings(rows, num_repeated, findings)
     return Series(

@@ -233,7 +233,7 @@ def test_files_of_the_same_times_are_series_and_others_may_be_parts(tmp_path: Pa
         ("sheet.xlsx", "PK", "is a spreadsheet.\nFix: save the sheet as CSV."),
         ("mine.toml", 'kind = "forecast"', "is a recipe already.\nFix: run rnnflow train with it"),
         ("empty.csv", "", "is empty"),
-        ("header.csv", "time,load\n", "has a header and no rows"),
+        ("header.csv", "time,load\n", "has no rows besides a header"),
         ("bytes.csv", bytes(range(256)) * 9, "is neither a text nor a table"),
     ],
 )
