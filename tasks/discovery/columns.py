@@ -15,8 +15,8 @@ CODE = r"^0\d+$"
 # A column of numbers may hold other words for missing values in at most this share of its rows.
 MOST_MARKED = 0.5
 MIN_NUMBERS = 2
-FAR = 1.0
-MIN_REPEATS = 3
+FAR, MIN_REPEATS = 1.0, 3
+USUAL_MARKS = (-999.0, -9999.0, -99999.0)
 FEW = 2
 SENTENCE_WORDS = 2.5
 CJK = r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]"
@@ -143,23 +143,19 @@ def find_sentinels(columns: Sequence[Column]) -> Question | None:
     """Ask about numbers that may stand for missing values: far from all others, and the same again and again."""
     found: dict[float, tuple[str, int]] = {}
     for column in columns:
-        numbers = column.numbers.drop_nulls().sort()
-        distinct = numbers.unique(maintain_order=True)
-        if distinct.len() <= MIN_REPEATS:
-            continue
-        for end, rest in ((distinct[0], distinct[1:]), (distinct[-1], distinct[:-1])):
-            spread = rest[-1] - rest[0]
-            nearest = min(abs(end - rest[0]), abs(end - rest[-1]))
-            repeats = int((numbers == end).sum())
-            is_usual = end in (-999.0, -9999.0, -99999.0)
-            is_far = nearest > FAR * spread and repeats >= MIN_REPEATS and end not in (0.0, 1.0)
-            if is_usual or is_far:
-                found.setdefault(float(end), (column.name, repeats))
+        numbers = column.numbers.drop_nulls()
+        distinct = numbers.unique().sort().to_list()
+        for end, rest in ((distinct[:1], distinct[1:]), (distinct[-1:], distinct[:-1])):
+            if len(rest) < MIN_REPEATS:
+                continue
+            (mark,), repeats = end, int((numbers == end[0]).sum())
+            is_far = min(abs(mark - rest[0]), abs(mark - rest[-1])) > FAR * (rest[-1] - rest[0])
+            if mark in USUAL_MARKS or (is_far and repeats >= MIN_REPEATS and mark not in (0.0, 1.0)):
+                found.setdefault(mark, (column.name, repeats))
     if not found:
         return None
     marks = sorted(found)
     shown = ", ".join(f"{mark:g} ({plural(found[mark][1], 'time')} in {quoted(found[mark][0])})" for mark in marks)
-    return Question(
-        f"does {shown} stand for a missing value?",
-        (Choice({"source.sentinels": marks}, "missing"), Choice({"source.sentinels": []}, "measured values")),
-    )
+    missing, measured = ({"source.sentinels": values} for values in (marks, []))
+    choices = (Choice(missing, "missing"), Choice(measured, "measured values"))
+    return Question(f"does {shown} stand for a missing value?", choices)
