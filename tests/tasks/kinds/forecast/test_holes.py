@@ -228,6 +228,17 @@ def _of_one_channel():
     return model
 
 
+def test_series_that_end_before_the_test_rows_are_counted(project):
+    lengths = {"short": 20, "long": 100, "longest": 120}
+    lines = [f"{name},{step % 7}" for name, length in lengths.items() for step in range(length)]
+    (project / "steps.csv").write_text("\n".join(["id,value", *lines]))
+    rows = ingest.fn(FORECAST, SeriesSource(path=str(project / "steps.csv"), id_columns="id", time_unit="order"))
+
+    splits = split.fn(FORECAST, rows, TimeSplitSettings())
+
+    assert splits.summary["warnings"] == ["1 of 3 series end before the test rows begin, so they are not tested"]
+
+
 def test_proposed_windows_fit_every_split():
     found = propose_windows([[40], [30, 200]], look_back=96, horizon=24, split=TimeSplitSettings())
 
