@@ -111,7 +111,8 @@ def _model_of(entrypoint: str, recipe: object, parameters: Parameters) -> type[B
         from flows.recipes.form import from_form
         from flows.recipes.recipe import kind_of
 
-        hints[RECIPE] = Annotated[kind_of(recipe, parameters, RECIPE), BeforeValidator(from_form)]
+        stated = kind_of(recipe, parameters, RECIPE)
+        hints[RECIPE] = Annotated[stated, BeforeValidator(from_form)]  # ty: ignore[invalid-type-form]
     fields: dict[str, Any] = {parameter: (hint, None) for parameter, hint in hints.items()}
     return create_model("Parameters", __config__=ConfigDict(extra="forbid"), **fields)
 
@@ -137,7 +138,9 @@ def _members(mapping: Node) -> dict[str, Node]:
 
 def _is_plain(node: Node) -> bool:
     """Whether a value is a word without quotes."""
-    return node.id == "scalar" and node.style is None
+    import yaml
+
+    return isinstance(node, yaml.ScalarNode) and node.style is None
 
 
 def _is_odd_number(node: Node) -> bool:
