@@ -64,7 +64,7 @@ lock:
 
 # The empty databases of the installed Prefect and MLflow as SQL, after another version was installed.
 databases: $(INSTALLED)
-	rm -rf .databases && mkdir .databases
+	rm -rf .databases tasks/tracking/*.sql.gz && mkdir .databases
 	env -u PREFECT_API_URL PREFECT_HOME=$(CURDIR)/.databases $(VENV)/bin/python -m prefect server database upgrade -y
 	$(VENV)/bin/python -c "import mlflow; mlflow.MlflowClient('sqlite:///.databases/mlflow.db').search_registered_models()"
 	$(VENV)/bin/python -m tasks.tracking.empty_database prefect .databases/prefect.db

@@ -4,7 +4,7 @@ import re
 from abc import ABC
 from bisect import bisect_left
 from collections.abc import Callable
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -97,6 +97,15 @@ class Optimization(Settings, ABC):
         return self.model_copy(update={self.BATCH: sizes[too_large - 1]})
 
 
+def batch_field(unit: str, largest: int, rows: str) -> Any:  # noqa: ANN401 (as the field's own)
+    """The field of a batch size that is a number of some units, or `auto`, which settles it by the training rows."""
+    return Field(
+        "auto",
+        description=f"{unit} per batch; `auto` takes {largest:,}, or fewer, so that an epoch has {ENOUGH_UPDATES} "
+        f"updates of at least {ENOUGH_ROWS} {rows}.",
+    )
+
+
 class ClassifierTraining(Optimization):
     """How a classifier is fitted, whatever it reads."""
 
@@ -109,10 +118,8 @@ class Training(ClassifierTraining):
     BATCH = "batch_tokens"
     LARGEST_BATCH = 14_000
 
-    batch_tokens: Annotated[int, Field(ge=16, le=10_000_000)] | Literal["auto"] = Field(
-        "auto",
-        description="Padded tokens per batch; `auto` takes 14,000, or fewer, so that an epoch has 30 updates of at "
-        "least 8 texts on average.",
+    batch_tokens: Annotated[int, Field(ge=16, le=10_000_000)] | Literal["auto"] = batch_field(
+        "Padded tokens", LARGEST_BATCH, "texts on average"
     )
     class_ratio_scale: float = Field(
         1.0,

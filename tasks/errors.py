@@ -17,7 +17,7 @@ MAX_QUOTED = 80
 
 
 class RnnflowError(Exception):
-    """A failure with a code, a place and a remedy; its text is always two lines."""
+    """A failure with a code, a place and a remedy: two lines, and a third where the line of a file is shown."""
 
     exit_code = 1
 
@@ -35,6 +35,11 @@ class RnnflowError(Exception):
         self.file, self.row, self.column = file, row, column
         self.line: str | None = None  # the line of the file as it was read, where it helps
         super().__init__(f"{code} {self.place}{problem}\nFix: {fix}")
+
+    def __str__(self) -> str:
+        """What everybody reads of it: on the command line, on Prefect's pages, in MLflow and over HTTP."""
+        shown = "" if self.line is None else f"\nLine {self.row} reads: {self.line}"
+        return f"{super().__str__()}{shown}"
 
     def fields(self) -> dict[str, str | int | None]:
         """What it was made of, as JSON values."""

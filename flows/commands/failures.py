@@ -45,8 +45,7 @@ def describe_failure(error: BaseException) -> str:
     """What a person reads about an error: two lines, and a third if a line of a file was refused."""
     if type(error) in STOPS:
         return f"{STOPS[type(error)][1]}\n{KEPT}"
-    known = as_rnnflow_error(error)
-    return str(known) if known.line is None else f"{known}\nLine {known.row} reads: {known.line}"
+    return str(as_rnnflow_error(error))
 
 
 def failure_as_json(error: BaseException) -> dict:

@@ -1,5 +1,6 @@
 """What a Prefect server is told of us: pools, deployments and automations, brought up to date when they changed."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -60,13 +61,20 @@ def furnish(settings: PlaceSettings) -> Furnished:
 def deploy_one(settings: PlaceSettings, file: Path, schedule: "ScheduleSettings | None") -> DeployedRecipe:
     """Deploy one recipe on the server of a place that is up.
 
-    Raises InputError (E-CFG-001 to E-CFG-006, E-CFG-030, E-CFG-031), ServiceError (E-SVC-001, E-SVC-014).
+    Raises InputError (E-CFG-001 to E-CFG-006, E-CFG-030, E-CFG-031, and for rows that cannot be read what
+    `refuse_unreadable` does), ServiceError (E-SVC-001, E-SVC-014).
     """
+    from flows.recipes.first_look import refuse_unreadable
+    from flows.recipes.recipe import load_recipe
+
     if not answers(settings.prefect_api):
         address = quoted(without_credentials(settings.prefect_api))
         raise ServiceError(
             "E-SVC-001", f"no Prefect server answers at {address}.", fix="start one with `rnnflow up`, then try again."
         )
+    recipe = load_recipe(str(file))
+    with contextlib.chdir(home()):  # where the workers run it
+        refuse_unreadable(recipe)
     with answering(settings.prefect_api):
         ensure_pools(settings)
         deployed = deploy_recipe(

@@ -9,10 +9,10 @@ from pathlib import Path
 from flows.place.prefect_api import PAGE_SIZE, ask
 from flows.place.recipe_deployments import (
     DESCRIPTIONS,
-    TAGS,
     DeployedRecipe,
     Surroundings,
     deploy_recipe,
+    tags_of_project,
     version_of,
 )
 from flows.recipes.recipe_file import read_table, shipped_recipes
@@ -55,8 +55,9 @@ def deploy_project(around: Surroundings) -> DeployedProject:
 
 
 def _deployed_versions(api: str) -> dict[str, dict[str, str]]:
-    """The version of each deployment that was made from a recipe, by recipe and flow."""
-    found = ask(f"{api}/deployments/filter", {"deployments": {"tags": {"all_": TAGS}}, "limit": PAGE_SIZE})
+    """The version of each deployment that was made from a recipe of this project, by recipe and flow."""
+    mine = {"tags": {"all_": tags_of_project()}}
+    found = ask(f"{api}/deployments/filter", {"deployments": mine, "limit": PAGE_SIZE})
     versions: dict[str, dict[str, str]] = {}
     for one in found:
         versions.setdefault(one["name"], {})[one["entrypoint"].rpartition(".")[2]] = one["version"]

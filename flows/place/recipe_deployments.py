@@ -16,12 +16,13 @@ from flows.place.settings import PlaceSettings
 from flows.recipes.recipe_file import read_table
 from flows.recipes.schedule import ScheduleSettings
 from tasks.errors import InputError, quoted
+from tasks.store.artefacts import home
 from tasks.store.fingerprint import digest_of
 
 if TYPE_CHECKING:
     from tasks.contract.recipe import Recipe
 
-TAGS = ["rnnflow", "recipe"]
+TAGS, FOLDER_TAG = ["rnnflow", "recipe"], "folder:"
 TRAINING, SCHEDULED, RETRAINING = ("train", "retrain", "backtest"), ("retrain", "monitor"), "retrain"
 DESCRIPTIONS = {
     "train": "From the rows of the recipe to a registered model and a report. Finished stages are reused.",
@@ -132,15 +133,23 @@ def _existing(api: str, flow: str, name: str) -> Json:
     return ask(address) if exists(address) else {"tags": TAGS}
 
 
+def tags_of_project() -> list[str]:
+    """What marks the deployments of the recipes of this project folder, as several may share a server."""
+    return [*TAGS, f"{FOLDER_TAG}{home()}"]
+
+
 def _refuse_taken(file: Path, name: str, around: Surroundings, existing: dict[str, dict]) -> None:
-    foreign = [flow for flow, one in existing.items() if not set(TAGS) <= set(one["tags"])]
-    if name in around.taken:
-        problem = f"the name {quoted(name)} is that of a deployment in prefect.yaml."
-    elif foreign:
-        problem = f"the deployment {quoted(f'{foreign[0]}/{name}')} exists, and was not made from a recipe."
-    else:
-        return
-    raise InputError("E-CFG-030", problem, fix='give the recipe another name, as in name = "tickets".', file=file)
+    problem = f"the name {quoted(name)} is that of a deployment in prefect.yaml." if name in around.taken else ""
+    for flow, one in existing.items():
+        folders = {tag for tag in one["tags"] if tag.startswith(FOLDER_TAG)}
+        if not set(TAGS) <= set(one["tags"]):
+            problem = problem or f"the deployment {quoted(f'{flow}/{name}')} exists, and was not made from a recipe."
+        elif around.settings.given_prefect and folders and folders.isdisjoint(tags_of_project()):
+            theirs = quoted(min(folders).removeprefix(FOLDER_TAG))
+            problem = problem or f"the deployment {quoted(f'{flow}/{name}')} is that of the project folder {theirs}."
+    if problem:
+        fix = 'give the recipe another name, as in name = "tickets".'
+        raise InputError("E-CFG-030", problem, fix=fix, file=file)
 
 
 def _describe_deployment(flow: str, recipe: "Recipe", around: Surroundings) -> dict:
@@ -149,7 +158,7 @@ def _describe_deployment(flow: str, recipe: "Recipe", around: Surroundings) -> d
     return {
         "name": recipe.name,
         "flow_id": ask(f"{around.settings.prefect_api}/flows/", {"name": flow})["id"],
-        "tags": TAGS,
+        "tags": tags_of_project(),
         "entrypoint": f"flows.{flow}.{flow}",
         "pull_steps": around.pull_steps,
         "work_pool_name": around.pool,

@@ -9,6 +9,7 @@ The training that candidates share has none: what is filled in holds for every c
 import copy
 from typing import Any
 
+from flows.recipes.recipe_errors import resolve
 from tasks.contract.recipe import Recipe
 from tasks.kinds import DEFAULT, find_kind, known_kinds
 
@@ -30,7 +31,7 @@ def shown_fields(kind: str) -> dict[str, dict[str, dict]]:
     """The fields that a form of a kind shows, with their schemas, by section; plain fields are in the section ``."""
     recipe = find_kind(kind).recipe
     schema = recipe.model_json_schema()
-    sections = {name: _resolve(field, schema) for name, field in schema["properties"].items() if name != CANDIDATES}
+    sections = {name: resolve(field, schema) for name, field in schema["properties"].items() if name != CANDIDATES}
     plain = {name for name, section in sections.items() if "properties" not in section}
     shown = {"": {name: sections[name] for name in sections if name in plain}}
     for name in (name for name in sections if name not in plain):
@@ -53,7 +54,7 @@ def form_schema(kind: str) -> dict:
             "title": name.replace("_", " ").title(),
             "description": described.get("description", ""),
             "properties": shown[name],
-            "required": [field for field in _resolve(described, full).get("required", ()) if field in shown[name]],
+            "required": [field for field in resolve(described, full).get("required", ()) if field in shown[name]],
         }
     properties[CANDIDATES] = {
         "type": "array",
@@ -76,7 +77,7 @@ def judging_schema(kind: str, full: dict) -> dict:
     recipe = find_kind(kind).recipe
     sections, alone = full["properties"], recipe.model_json_schema()
     # What a section requires is shown, so it is not among the advanced settings.
-    needy = [name for name, field in alone["properties"].items() if _resolve(field, alone).get("required")]
+    needy = [name for name, field in alone["properties"].items() if resolve(field, alone).get("required")]
     rest = {name: {"type": "object"} if name in needy else field for name, field in sections.items()}
     known = _without(rest, CANDIDATES)
     added = {
@@ -147,7 +148,7 @@ def _choose_first(section: dict, schema: dict) -> dict[str, dict]:
     """The fields of a section that are shown."""
     fields, needed = section["properties"], section.get("required", ())
     others = [name for name in fields if name not in FIRST and (name in needed or name.endswith(COLUMNS))]
-    return {name: _plain(_resolve(fields[name], schema)) for name in (*FIRST, *others) if name in fields}
+    return {name: _plain(resolve(fields[name], schema)) for name in (*FIRST, *others) if name in fields}
 
 
 def _plain(field: dict) -> dict:
@@ -162,13 +163,6 @@ def _tell_default(field: dict) -> dict:
     told = ", ".join(map(str, default)) if isinstance(default, list) else "" if default is None else str(default)
     description = " ".join(filter(None, [field.get("description"), told and f"Default: {told}."]))
     return _without(field, "default") | {"description": description}
-
-
-def _resolve(field: dict, schema: dict) -> dict:
-    """What a reference in a schema stands for; what stands next to it wins."""
-    if "$ref" not in field:
-        return field
-    return {**schema["$defs"][field["$ref"].rpartition("/")[2]], **_without(field, "$ref")}
 
 
 def _without(table: dict, *keys: str) -> dict:

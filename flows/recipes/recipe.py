@@ -44,7 +44,7 @@ def build_recipe(
     A value of the shared training that is given for this run wins over what candidates state in the file.
     Raises InputError (E-CFG-003, E-CFG-004, E-CFG-006, E-CFG-015, E-CFG-019, E-NAME-001).
     """
-    kind = _kind_of(table, Origin(path=path))
+    kind = kind_of(table, Origin(path=path))
     defaults = kind.model_fields["candidates"].get_default()
     raw: dict[str, Any] = {
         "candidates": [candidate.model_dump(exclude_defaults=True) for candidate in defaults],
@@ -77,14 +77,16 @@ def read_schedule(table: dict, origin: Place) -> ScheduleSettings | None:
     return validated(ScheduleSettings, table[SCHEDULE], origin, section=SCHEDULE) if SCHEDULE in table else None
 
 
-def _kind_of(table: dict, origin: Origin) -> type[Recipe]:
-    """Find the kind of problem a raw recipe states; texts are classified where it says nothing."""
+def kind_of(table: dict, origin: Place, *section: str) -> type[Recipe]:
+    """Find the kind of problem a raw recipe states; texts are classified where it says nothing.
+
+    Raises InputError (E-CFG-004).
+    """
     kind = table.get("kind", DEFAULT)
     if kind not in known_kinds():
         problem = f"got {quoted(kind)}, expected one of {', '.join(map(quoted, known_kinds()))}."
-        raise origin.error(
-            "E-CFG-004", ("kind",), problem, fix=f"{suggestion(str(kind), list(known_kinds()), 'choose one of')}."
-        )
+        fix = f"{suggestion(str(kind), list(known_kinds()), 'choose one of')}."
+        raise origin.error("E-CFG-004", (*section, "kind"), problem, fix=fix)
     return find_kind(kind).recipe
 
 

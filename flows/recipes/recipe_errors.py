@@ -69,9 +69,15 @@ def subschema(schema: dict, location: tuple[int | str, ...]) -> dict:
     """Follow a location into a JSON schema; what lies beyond it is empty."""
     node = schema
     for step in location:
-        target = schema["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node
-        node = target.get("items", {}) if isinstance(step, int) else target.get("properties", {}).get(step, {})
-    return {**(schema["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else {}), **node}
+        node = resolve(node, schema)
+        node = node.get("items", {}) if isinstance(step, int) else node.get("properties", {}).get(step, {})
+    return resolve(node, schema)
+
+
+def resolve(node: dict, schema: dict) -> dict:
+    """What a reference in a schema stands for; what stands next to it wins."""
+    rest = {key: value for key, value in node.items() if key != "$ref"}
+    return {**schema["$defs"][node["$ref"].rpartition("/")[2]], **rest} if "$ref" in node else node
 
 
 def _complaint(problem: ErrorDetails) -> str:

@@ -1,7 +1,7 @@
 """Writes `docs/recipes.md` from the recipe's own fields: `python -m flows.recipes.recipe_page > docs/recipes.md`."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import NoneType, UnionType
 from typing import Annotated, Literal, Union, get_args, get_origin
 
@@ -119,10 +119,15 @@ def nested_section(field: FieldInfo) -> type[BaseModel] | None:
 
 def describe_values(field: FieldInfo) -> str:
     """Type or choices, with bounds."""
-    signs = [
-        (getattr(one, name), sign) for one in field.metadata for name, sign in [BOUNDS.get(type(one), ("", ""))] if sign
-    ]
-    return ", ".join([describe_type(field.annotation), *(f"{sign} {bound:,}" for bound, sign in signs)])
+    return ", ".join([describe_type(field.annotation), *describe_bounds(field.metadata)])
+
+
+def describe_bounds(metadata: Iterable[object]) -> Iterator[str]:
+    """Bounds of a number, those of a field within a type among them."""
+    for one in metadata:
+        name, sign = BOUNDS.get(type(one), ("", ""))
+        yield from describe_bounds(one.metadata) if isinstance(one, FieldInfo) else ()
+        yield from [f"{sign} {getattr(one, name):,}"] if sign else ()
 
 
 def describe_type(annotation: object) -> str:
@@ -133,7 +138,7 @@ def describe_type(annotation: object) -> str:
     if get_origin(annotation) in (UnionType, Union):
         return " or ".join(describe_type(kind) for kind in kinds if kind is not NoneType)
     if get_origin(annotation) is Annotated:
-        return describe_type(kinds[0])
+        return ", ".join([describe_type(kinds[0]), *describe_bounds(kinds[1:])])
     if get_origin(annotation) is tuple:
         return f"list of {describe_type(kinds[0])}"
     plain = get_origin(annotation) or annotation

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rnnmodels.config import ClassifierArchitecture, ClassifierTraining
+from rnnmodels.config import ClassifierArchitecture, ClassifierTraining, batch_field
 
 
 class SeriesArchitecture(ClassifierArchitecture):
@@ -25,8 +25,6 @@ class SeriesTraining(ClassifierTraining):
     BATCH = "batch_steps"
     LARGEST_BATCH = 1_000
 
-    batch_steps: Annotated[int, Field(ge=1, le=10_000_000)] | Literal["auto"] = Field(
-        "auto",
-        description="Padded time steps per batch; `auto` takes 1,000, or fewer, so that an epoch has 30 updates of at "
-        "least 8 sequences on average.",
+    batch_steps: Annotated[int, Field(ge=1, le=10_000_000)] | Literal["auto"] = batch_field(
+        "Padded time steps", LARGEST_BATCH, "sequences on average"
     )

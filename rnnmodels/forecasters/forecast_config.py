@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from rnnmodels.config import Optimization, RecurrentArchitecture
+from rnnmodels.config import Optimization, RecurrentArchitecture, batch_field
 
 LOSSES = {
     "point": ("l1", "l2", "huber"),
@@ -129,10 +129,8 @@ class ForecastTraining(Optimization):
     BATCH = "batch_windows"
     LARGEST_BATCH = 64
 
-    batch_windows: Annotated[int, Field(ge=1, le=1_000_000)] | Literal["auto"] = Field(
-        "auto",
-        description="Windows per batch; `auto` takes 64, or fewer, so that an epoch has 30 updates of at least 8 "
-        "windows.",
+    batch_windows: Annotated[int, Field(ge=1, le=1_000_000)] | Literal["auto"] = batch_field(
+        "Windows", LARGEST_BATCH, "windows"
     )
     windows_per_epoch: int = Field(0, ge=0, description="Windows sampled for each epoch; 0 uses all.")
     loss: Literal["auto", "l1", "l2", "huber", "quantile", "likelihood"] = Field(

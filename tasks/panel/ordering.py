@@ -154,22 +154,15 @@ def describe_changes(
     num_merged: int,
     sentinels: Mapping[str, int],
 ) -> list[str]:
-    """Say how many rows were left out, and of the good ones how many were sorted or merged or held sentinels.
-
-    A prediction gives account of the rows left out itself.
-    """
-    is_prediction = intake.refused is not None
+    """Say how many rows were left out, and of the good ones how many were sorted or merged or held sentinels."""
     counted = {
-        f"bad rows or files left out: {intake.skipped:,}": 0 if is_prediction else intake.skipped,
-        f"blank lines skipped: {intake.blank_lines:,}": 0 if is_prediction else intake.blank_lines,
-        f"comment lines skipped: {intake.comment_lines:,}": 0 if is_prediction else intake.comment_lines,
         _describe_sorting(unsorted): unsorted.count,
         describe_merging(settings.duplicates, num_merged, num_rows - num_merged): num_merged,
     }
     counted |= {
         f"read {plural(count, 'sentinel')} in {_column(name)} as missing": count for name, count in sentinels.items()
     }
-    return [warning for warning, count in counted.items() if count]
+    return intake.warnings_of_left_out() + [warning for warning, count in counted.items() if count]
 
 
 def _describe_sorting(unsorted: Unsorted) -> str:

@@ -17,10 +17,10 @@ class AnsweredFile(ABC):
 
     `kept_rows` were answered by an earlier, interrupted call, all others at `rows_per_s`. Of the `rows_read` all are
     answered, or used in an answer, except those counted here: `bad` ones cannot be read or answered, `left_out` ones do
-    not match `where`, `blank_lines` are empty, `merged` ones repeat the time of a row and count as one with it,
-    `foreign` ones are of channels unknown to the model. The bad ones include `refused_items`: what takes several rows,
-    named by `items`, and has no answer as a whole. `first_fault` says why the first bad one is bad, and `warnings` what
-    was done to the rows that are used.
+    not match `where`, `blank_lines` are empty, `comment_lines` hold comments, `merged` ones repeat the time of a row
+    and count as one with it, `foreign` ones are of channels unknown to the model. The bad ones include
+    `refused_items`: what takes several rows, named by `items`, and has no answer as a whole. `first_fault` says why the
+    first bad one is bad, and `warnings` what was done to the rows that are used.
     """
 
     items: ClassVar[str] = "items"
@@ -36,6 +36,7 @@ class AnsweredFile(ABC):
     bad: int
     left_out: int
     blank_lines: int
+    comment_lines: int = 0
     merged: int = 0
     foreign: int = 0
     refused_items: int = 0
@@ -74,6 +75,7 @@ class AnsweredFile(ABC):
         counted = {
             f"{self.left_out:,} left out by `where`": self.left_out,
             f"{self.blank_lines:,} blank": self.blank_lines,
+            f"{plural(self.comment_lines, 'comment')}": self.comment_lines,
             f"{self.foreign:,} of channels that the model never learned": self.foreign,
             f"{self.merged:,} merged with another row of the same time": self.merged,
             f"{self.refused_rows:,} refused": self.refused_rows,
@@ -99,6 +101,7 @@ class AnsweredFile(ABC):
             "rows read": self.rows_read,
             "rows left out by where": self.left_out,
             "blank lines": self.blank_lines,
+            **({"comment lines": self.comment_lines} if self.comment_lines else {}),
             "rows of other channels": self.foreign,
             "rows merged with another row of the same time": self.merged,
             "rows refused": self.refused_rows,

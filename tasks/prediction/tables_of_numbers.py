@@ -172,12 +172,13 @@ def predict_table(
 def _count_rows(intake: Intake, num_refused: int) -> dict[str, int]:
     """What became of the rows, as `AnsweredFile` tells it."""
     assert intake.refused is not None, "a prediction answers for each row"
-    left_out = intake.filtered.total()
+    left_out, skipped = intake.filtered.total(), intake.blank_lines + intake.comment_lines
     return {
-        "rows_read": intake.kept + intake.foreign + len(intake.refused) + left_out + intake.blank_lines,
+        "rows_read": intake.kept + intake.foreign + len(intake.refused) + left_out + skipped,
         "foreign": intake.foreign,
         "left_out": left_out,
         "blank_lines": intake.blank_lines,
+        "comment_lines": intake.comment_lines,
         "merged": intake.merged,
         "refused_items": num_refused,
     }

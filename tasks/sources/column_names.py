@@ -11,6 +11,7 @@ from tasks.sources.decompression import parsing
 from tasks.sources.input_files import InputFile
 from tasks.sources.intake import Intake, named
 from tasks.sources.reading_csv import read_records
+from tasks.sources.reading_parquet import stored_table
 
 
 def read_column_names(file: InputFile, intake: Intake) -> list[str]:
@@ -51,9 +52,9 @@ def _json_names(file: InputFile, intake: Intake) -> list[str]:
     return list(names)
 
 
-def _parquet_names(file: InputFile, _intake: Intake) -> list[str]:
-    with parsing(file.path, code="E-PQ-001", what="is damaged"):
-        return pq.read_schema(file.path).names
+def _parquet_names(file: InputFile, intake: Intake) -> list[str]:
+    with stored_table(file, intake) as stored, parsing(file.path, code="E-PQ-001", what="is damaged"):
+        return pq.read_schema(stored).names
 
 
 READERS: dict[str, Callable[[InputFile, Intake], list[str]]] = {

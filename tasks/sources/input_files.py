@@ -102,10 +102,15 @@ def is_hidden(name: str) -> bool:
     return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
 
 
+def refuse_irregular(path: Path) -> None:
+    """Raise OSError for what is there but no file, such as a named pipe, which would wait for its writer."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
 def _sha256(path: Path) -> str:
     with readable(path):
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a named pipe would wait for its writer
-            raise OSError(errno.EINVAL, "not a regular file")
+        refuse_irregular(path)
         return sha256_of_file(path)
 
 

@@ -9,7 +9,16 @@ from functools import partial
 from pathlib import Path
 
 from tasks.errors import InputError, ResourceError, did_you_mean, plural, quoted
-from tasks.sources.input_files import InputFile, Inputs, formats_of, is_document, is_hidden, readable, suffixes_of
+from tasks.sources.input_files import (
+    InputFile,
+    Inputs,
+    formats_of,
+    is_document,
+    is_hidden,
+    readable,
+    refuse_irregular,
+    suffixes_of,
+)
 from tasks.sources.settings import GIB, FileSettings
 from tasks.store import artefacts
 
@@ -122,6 +131,8 @@ def _documents_below(folder: Path, root: Path, settings: FileSettings) -> Iterat
     for path in _sorted_within_cap(seen, folder, settings):
         name = path.relative_to(root).as_posix()
         kind = "document" if is_document(name, settings.include) else ""
+        if kind:
+            refuse_irregular(path)
         yield InputFile(path, name, kind, suffixes_of(name)[1])
     yield from (InputFile(path, path.relative_to(root).as_posix(), "") for path in hidden)
 
@@ -167,6 +178,7 @@ def _sorted_within_cap(paths: Iterator[Path], place: Path, settings: FileSetting
 
 
 def _named_file(path: Path, name: str, settings: FileSettings) -> InputFile:
+    refuse_irregular(path)
     suffix, compression = suffixes_of(name)
     formats = formats_of(settings)
     kind = formats.get(suffix, "")

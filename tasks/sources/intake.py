@@ -93,13 +93,28 @@ class Intake(Generic[SettingsT_co]):
         self.first_ignored = self.first_ignored or name
 
     def account(self, inputs: Inputs, digest: str) -> dict[str, Any]:
-        """What a `RowsSummary` says of the files, which have a digest, and of what was left out of them."""
+        """What a `RowsSummary` says of the files, which have a digest, and of what was left out of them.
+
+        The names of files that were not read are remembered for `warnings_of_left_out`.
+        """
+        for name in inputs.ignored:
+            self.ignore(name)
         return {
             "skipped": self.skipped,
             "skipped_examples": self.examples,
             "filtered": dict(self.filtered),
             "inputs": {"files": len(inputs.files), "bytes": self.num_bytes, "sha256": digest},
         }
+
+    def warnings_of_left_out(self) -> list[str]:
+        """Say what was left out of the files; a prediction gives account of that itself."""
+        counted = {
+            f"bad rows or files left out: {self.skipped:,}": self.skipped,
+            f"blank lines skipped: {self.blank_lines:,}": self.blank_lines,
+            f"comment lines skipped: {self.comment_lines:,}": self.comment_lines,
+            f"other files ignored: {self.num_ignored:,}, such as {quoted(self.first_ignored)}": self.num_ignored,
+        }
+        return [warning for warning, count in counted.items() if count and self.refused is None]
 
     def count_bytes(self, num_bytes: int, *, file: InputFile) -> None:
         """Add to the bytes read; raises ResourceError (E-SRC-009) beyond `max_bytes`."""
@@ -174,7 +189,8 @@ def missing_column(
     """
     by_folded_name = {name.strip().casefold(): name for name in found if name not in others}
     closest = difflib.get_close_matches(column.strip().casefold(), by_folded_name, n=1)
-    is_row = bool(first_row) and set(found).isdisjoint(others)  # rather than a header
+    # A first line of a text table that names nothing wanted may be a row rather than a header.
+    is_row = bool(first_row) and set(found).isdisjoint(others) and file.kind in ("csv", "tsv")
     no_header = "; if the first line is a row like the others, list all names: columns = [...]." if is_row else "."
     hint = f"; did you mean {quoted(by_folded_name[closest[0]])}?" if closest else no_header
     choice = ", or choose tables of the archive with include" if file.archive else ""

@@ -44,18 +44,20 @@ def read_files(
     Raises RnnflowError only. With `on_bad_rows = "skip"` bad rows and files that are bad input are left out,
     after the rows before the fault; damaged archives and exceeded caps always stop.
     """
-    for frames in _frames_by_file(files, intake):
-        try:
-            for frame in frames():
-                yield check(frame, intake)
-        except InputError as error:
-            intake.reject_file(with_line(error, intake.settings))
-
-
-def _frames_by_file(files: Sequence[InputFile], intake: Intake) -> Iterator[Callable[[], Iterator[pl.DataFrame]]]:
-    """Pair each table or archive with its reader; documents that follow one another are read together."""
     for are_documents, group in groupby(files, key=lambda file: file.kind == "document"):
-        if are_documents:
-            yield partial(read_documents, list(group), intake)
+        if are_documents:  # documents that follow one another are read together
+            together = list(group)
+            yield from _read_checked(partial(read_documents, together, intake), together[0], intake, check)
         else:
-            yield from (partial(read_table, file, intake) for file in group)
+            for file in group:
+                yield from _read_checked(partial(read_table, file, intake), file, intake, check)
+
+
+def _read_checked(
+    read: Callable[[], Iterator[pl.DataFrame]], file: InputFile, intake: Intake, check: RowCheck
+) -> Iterator[pl.DataFrame]:
+    try:
+        for frame in read():
+            yield check(frame, intake)
+    except InputError as error:
+        intake.reject_file(with_line(error, file, intake.settings))

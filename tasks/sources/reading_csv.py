@@ -6,6 +6,7 @@ reads UTF-16 as garbage and names neither file nor line in its errors.
 
 import contextlib
 import csv
+import re
 from collections.abc import Generator, Iterator
 
 from tasks.errors import InputError, quoted
@@ -15,6 +16,8 @@ from tasks.sources.input_files import InputFile
 from tasks.sources.intake import Intake, RawRow, check_columns, in_batches, listed, named
 
 NO_HEADER = 0
+# The line by which spreadsheets say what separates the fields of all others.
+STATED_DELIMITER = re.compile(rb"""sep=([!-~\t])\r?\n""")
 Record = tuple[int, list[str] | InputError]
 
 
@@ -52,12 +55,18 @@ def read_records(file: InputFile, intake: Intake) -> Iterator[Record]:
     """Yield each record, the header first, or what is wrong with it, with the line it begins on.
 
     For a table without a header line, the names that `columns` gives are the header. Lines without any text, and
-    comments, are counted. Raises InputError: E-CSV-010, E-CSV-011, E-ENC, E-SRC-004.
+    comments, are counted. A first line `sep=;` says what separates the fields, unless a recipe does.
+
+    Raises InputError: E-CSV-010, E-CSV-011, E-ENC, E-SRC-004.
     """
     settings = intake.settings
     with open_text(file, intake) as stream, _field_limit(settings.max_document_bytes):
         lines = Lines(stream, file, intake)
-        delimiter = find_delimiter(stream.peek(), lines.encoding, file, settings)
+        stated = STATED_DELIMITER.match(stream.peek())
+        if stated:
+            next(lines)
+        by_file = stated[1].decode() if stated and settings.delimiter == "auto" else ""
+        delimiter = by_file or find_delimiter(stream.peek(), lines.encoding, file, settings)
         if settings.columns:
             yield NO_HEADER, list(settings.columns)
         yield from _records(lines, file, intake, delimiter)

@@ -71,7 +71,7 @@ def _refuse_absent_keys(file: InputFile, intake: Intake) -> None:
     """Raise InputError (E-SRC-005) if no record has one of the wanted keys; reads on only until each was seen."""
     aside = Intake(intake.settings)
     wanted = set(intake.settings.wanted_columns().values())
-    missing, found, first_line = set(wanted), dict[str, None](), None
+    missing, found, first_line, first_row = set(wanted), dict[str, None](), None, list[str]()
     with open_text(file, aside) as stream:
         lines = Lines(stream, file, aside)
         for line in lines:
@@ -84,12 +84,13 @@ def _refuse_absent_keys(file: InputFile, intake: Intake) -> None:
             missing -= record.keys()
             if not missing:
                 return
-            first_line = first_line or lines.number
+            if first_line is None:
+                first_line, first_row = lines.number, [_as_text(value) for value in record.values()]
             if len(found) < MAX_NAMES:
                 found |= dict.fromkeys(record)
     if first_line is not None:
         column = next(column for column in intake.settings.wanted_columns().values() if column in missing)
-        raise missing_column(column, list(found), file=file, line=first_line, others=wanted)
+        raise missing_column(column, list(found), file=file, line=first_line, others=wanted, first_row=first_row)
 
 
 class _LineError(Exception):
@@ -178,8 +179,12 @@ def _cell(role: str, column: str, value: object, decimal: str) -> str | None:
     raise _LineError("E-JSON-003", f"got {_shown(value)}, expected {expected}.", f"write {expected}.", column)
 
 
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def _shown(value: object) -> str:
-    return f"{JSON_TYPES[type(value)]} ({quoted(value if isinstance(value, str) else json.dumps(value))})"
+    return f"{JSON_TYPES[type(value)]} ({quoted(_as_text(value))})"
 
 
 def _refuse_lone_surrogates(cells: list[str | None]) -> None:

@@ -81,7 +81,8 @@ def _read_stored(stored: Path, file: InputFile, intake: Intake) -> Iterator[pl.D
     with _opened(stored, file) as parquet:
         num_announced = parquet.metadata.num_rows
         _refuse_beyond_caps(parquet.metadata, stored, file, intake)
-        check_columns(columns.values(), parquet.schema_arrow.names, file=file)
+        names = parquet.schema_arrow.names
+        check_columns(columns.values(), names, file=file, first_row=lambda: _first_row(parquet, file))
         _check_types(parquet.schema_arrow, columns, file)
         texts = [name for name in set(columns.values()) if holds(parquet.schema_arrow.field(name).type, TEXTS)]
     num_rows = 0
@@ -137,6 +138,11 @@ def holds(kind: pa.DataType, tests: Sequence[TypeTest]) -> bool:
     """Tell whether cells of a type pass one of the tests; a dictionary is one of texts or passes none."""
     is_dictionary = pa.types.is_dictionary(kind)
     return any(test(kind.value_type if is_dictionary else kind) for test in (TEXTS if is_dictionary else tests))
+
+
+def _first_row(parquet: pq.ParquetFile, file: InputFile) -> list[str]:
+    with parsing(file.path, code="E-PQ-004", what="is damaged"):
+        return [str(cells[0]) for cells in next(parquet.iter_batches(1))]
 
 
 def _check_types(schema: pa.Schema, columns: Mapping[str, str], file: InputFile) -> None:

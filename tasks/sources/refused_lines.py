@@ -1,36 +1,37 @@
 """The line of a text file that an error is about, shown with it, so that nobody has to open the file to see it."""
 
-import bz2
-import gzip
+import contextlib
 import itertools
-import lzma
 import re
-from pathlib import Path
 
-from tasks.errors import MAX_QUOTED, InputError, quoted
-from tasks.sources.settings import FileSettings
+from tasks.errors import MAX_QUOTED, InputError, RnnflowError, quoted
+from tasks.sources.decoding import open_text
+from tasks.sources.input_files import InputFile
+from tasks.sources.intake import Intake
+from tasks.sources.settings import FileSettings, is_wide
 
 # What is wrong with the form of a line; of a cell the value is shown by the error itself.
 SHOWN = re.compile(r"E-(CSV-00[234]|JSON-\d+|ENC-00[14])")
 POSITION = re.compile(r"at character (\d+)")
-OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
-def with_line(error: InputError, settings: FileSettings) -> InputError:
-    """Give an error the line that it is about, cut around the fault; errors about other things stay as they are."""
-    path = Path(str(error.file))
-    if SHOWN.fullmatch(error.code) and error.row is not None and path.is_file():
-        line = _read_line(path, error.row, settings.encoding)
-        error.line = None if line is None else quoted(_around(line, error.problem))
+def with_line(error: InputError, file: InputFile, settings: FileSettings) -> InputError:
+    """Give an error the line that it is about, cut around the fault; errors about other things stay as they are.
+
+    What cannot be read a second time, such as a pipe, is not shown.
+    """
+    if SHOWN.fullmatch(error.code) and error.row is not None and file.stored.path.is_file():
+        with contextlib.suppress(RnnflowError, OSError):
+            line = _read_line(file, error.row, settings)
+            error.line = None if line is None else quoted(_around(line, error.problem))
     return error
 
 
-def _read_line(path: Path, row: int, encoding: str) -> str | None:
-    """A physical line of a file, without its end; None in an encoding whose line ends are other bytes."""
-    if "\n".encode(encoding) != b"\n":
-        return None
-    with OPENERS.get(path.suffix.lower(), open)(path, "rb") as stream:
+def _read_line(file: InputFile, row: int, settings: FileSettings) -> str | None:
+    """A physical line of a file, without its end."""
+    with open_text(file, Intake(settings)) as stream:
         line = next(itertools.islice(stream, row - 1, None), None)
+    encoding = "utf-8" if is_wide(settings.encoding) else settings.encoding  # as `open_text` hands it out
     return None if line is None else line.decode(encoding, "backslashreplace").rstrip("\r\n")
 
 

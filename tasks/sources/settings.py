@@ -20,7 +20,7 @@ WIDE_ENCODINGS = ("utf-16", "utf-32")
 
 def _listed(names: Any) -> Any:  # noqa: ANN401
     """Read nothing or one name as a list of it."""
-    return [names] if isinstance(names, str) else names or []
+    return (names,) if isinstance(names, str) else names or ()
 
 
 ColumnName = Annotated[str, Field(min_length=1, max_length=256)]
@@ -151,7 +151,12 @@ class FileSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _knows_earlier_spellings(cls, given: object) -> object:
-        return cls.respelled(given) if isinstance(given, Mapping) else given
+        if not isinstance(given, Mapping):
+            return given
+        # What a validator returns is read as Python's, of which strict reading takes no list for a tuple.
+        return {
+            name: tuple(value) if isinstance(value, list) else value for name, value in cls.respelled(given).items()
+        }
 
     @classmethod
     def respelled(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:

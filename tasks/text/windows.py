@@ -46,13 +46,12 @@ class TextInput:
 class Window:
     """Consecutive rows: `rows` (line, text, label) can be classified, `faults` say why others cannot.
 
-    Among them were `left_out` rows other than `where` asks for, and `blank_lines`.
+    `aside` counts what was among them: rows `left_out`, other than `where` asks for, `blank_lines`, `comment_lines`.
     """
 
     rows: pl.DataFrame
     faults: list[dict]
-    left_out: int
-    blank_lines: int
+    aside: dict[str, int]
 
 
 def open_input(path: Path, serving: LabellerServing[Any], columns: Columns, changed: Mapping[str, object]) -> TextInput:
@@ -138,12 +137,16 @@ def _part_readable(rows: pl.DataFrame, intake: Intake) -> Window:
     is_bad = pl.col("text").is_null() | (pl.col("text").str.len_chars() > MAX_CHARACTERS)
     for row, text in rows.filter(is_bad).select("line", "text").iter_rows():
         faults.append({"row": row, "code": "E-TEXT-001", "reason": fault_of_text(text)})
-    left_out, blank_lines = intake.filtered.total(), intake.blank_lines
+    aside = {
+        "left_out": intake.filtered.total(),
+        "blank_lines": intake.blank_lines,
+        "comment_lines": intake.comment_lines,
+    }
     intake.refused.clear()
     intake.filtered.clear()
-    intake.blank_lines = 0
+    intake.blank_lines = intake.comment_lines = 0
     by_line = sorted(faults, key=itemgetter("row"))
-    return Window(rows=rows.filter(~is_bad), faults=by_line, left_out=left_out, blank_lines=blank_lines)
+    return Window(rows=rows.filter(~is_bad), faults=by_line, aside=aside)
 
 
 def _refuse_columns(path: Path, columns: Columns, changed: Mapping[str, object]) -> None:

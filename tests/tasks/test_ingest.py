@@ -82,7 +82,7 @@ def test_files_that_are_no_documents_are_warned_of(tmp_path):
         (tmp_path / "c" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "c" / name).write_text("text")
 
-    assert run(tmp_path / "c")[0].summary["warnings"] == ['2 other files were ignored, such as "README"']
+    assert run(tmp_path / "c")[0].summary["warnings"] == ['other files ignored: 2, such as "README"']
 
 
 def test_touching_one_byte_of_any_input_computes_again_and_nothing_else_does(tmp_path):

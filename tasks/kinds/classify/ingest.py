@@ -91,7 +91,11 @@ def write_rows(folder: Path, *, settings: SourceSettings, inputs: Inputs, digest
         labels=dict(sorted(census.labels.items())),
         splits=dict(sorted(census.splits.items())),
         **intake.account(inputs, digest),
-        warnings=_warnings(census, intake, inputs),
+        warnings=[
+            *intake.warnings_of_left_out(),
+            *([f"blank texts: {census.blank_texts:,}"] if census.blank_texts else []),
+            *intake.spellings.warnings(intake.settings),
+        ],
     )
 
 
@@ -159,17 +163,3 @@ def _refuse_unusable(census: Census, intake: Intake) -> None:
             f"found {counts or 'no label'} in {census.rows} rows, expected at least {MIN_LABELS} classes.",
             fix="check label_column, or add rows of another class.",
         )
-
-
-def _warnings(census: Census, intake: Intake[SourceSettings], inputs: Inputs) -> list[str]:
-    num_ignored = len(inputs.ignored) + intake.num_ignored
-    first_ignored = (inputs.ignored or [intake.first_ignored])[0]
-    counted = {
-        f"bad rows or files left out: {intake.skipped:,}": intake.skipped,
-        f"blank lines skipped: {intake.blank_lines:,}": intake.blank_lines,
-        f"comment lines skipped: {intake.comment_lines:,}": intake.comment_lines,
-        f"blank texts: {census.blank_texts:,}": census.blank_texts,
-        f"{num_ignored} other files were ignored, such as {quoted(first_ignored)}": num_ignored,
-    }
-    found = [warning for warning, count in counted.items() if count]
-    return [*found, *intake.spellings.warnings(intake.settings)]

@@ -98,7 +98,7 @@ class TextWork:
         unlisted_rows = profile.true.get(UNLISTED, 0)
         labelled_rows = profile.labelled_rows - unlisted_rows
         return {
-            "rows_read": total.rows + left_out + total.counts["blank_lines"],
+            "rows_read": total.rows + left_out + total.counts["blank_lines"] + total.counts["comment_lines"],
             "labelled_rows": labelled_rows,
             "unlisted_rows": unlisted_rows,
             "accuracy": profile.hits / labelled_rows if labelled_rows else None,
@@ -113,8 +113,7 @@ class TextWork:
         named = pl.repeat(self.label, rows.height, dtype=pl.String, eager=True)
         table = pl.DataFrame({"row": rows["line"], **self.classifier.tabulate(probabilities), "model": named})
         profile = self.classifier.profile(read, probabilities, rows["label"].replace("", None).to_list())
-        counts = {"left_out": window.left_out, "blank_lines": window.blank_lines}
-        counts["rows"] = rows.height + len(window.faults)
+        counts = window.aside | {"rows": rows.height + len(window.faults)}
         return Answers(table=table, faults=window.faults, counts=counts, profile=profile)
 
 

@@ -169,6 +169,13 @@ def test_a_yes_or_no_is_taken_where_the_flow_asks_for_one(project: Path):
     check_deployments(ROOT / "prefect.yaml")
 
 
+@pytest.mark.parametrize("columns", ["text_column: body", "text_columns: body", "text_columns: [title, body]"])
+def test_the_columns_of_a_recipe_may_be_spelled_in_every_way(project: Path, columns: str):
+    (project / "prefect.yaml").write_text(MINE.format(source=f'{columns}, missing_values: ["?"]', refresh="no"))
+
+    check_deployments(project / "prefect.yaml")
+
+
 def test_up_refuses_such_a_file_before_it_starts_anything(project: Path):
     (project / "prefect.yaml").write_text(MINE.format(source="where: {country: no}", refresh="no"))
 

@@ -116,6 +116,7 @@ def test_the_command_states_a_schedule_which_up_leaves_alone(
     around: Surroundings, project: Path, monkeypatch: pytest.MonkeyPatch
 ):
     file = write_recipe(project, "weekly")
+    (project / "rows.csv").write_text("text,label\ngood,a\nbad,b\n")
     place_folder()
     save_settings(around.settings)
     monkeypatch.setattr("flows.place.furnishing.update_automations", lambda: None)
@@ -189,6 +190,33 @@ def test_a_name_of_somebody_elses_deployment_is_refused(around: Surroundings, pr
 
     with pytest.raises(InputError, match=r'E-CFG-030 .*"predict/theirs" exists, and was not made from a recipe'):
         deploy_recipe(write_recipe(project, "theirs"), around)
+
+
+def test_a_recipe_of_another_project_on_the_same_server_is_left_alone(
+    around: Surroundings, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    deploy_recipe(write_recipe(project, "shared"), around)
+    other = tmp_path / "other"
+    other.mkdir()
+    monkeypatch.setenv("RNNFLOW_HOME", str(other))
+    write_recipe(other, "shared")
+
+    done = deploy_project(around)
+
+    assert [note for note in done.notes if "E-CFG-030" in note] == [
+        f'shared.toml was not deployed: E-CFG-030 {other / "shared.toml"}: the deployment "train/shared" is that of '
+        f'the project folder "{project}". Fix: give the recipe another name, as in name = "tickets".'
+    ]
+    assert (done.deployed, done.unchanged) == ([], [])
+
+
+def test_a_recipe_whose_rows_are_not_there_is_not_deployed(around: Surroundings, project: Path):
+    place_folder()
+    save_settings(around.settings)
+
+    shown = CliRunner().invoke(main, ["deploy", str(write_recipe(project, "early"))])
+
+    assert (shown.exit_code, shown.output.splitlines()[0]) == (2, "E-SRC-001 rows.csv: does not exist.")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Tables in which a column, or a row, is a whole series: read as a table with a row per series and time."""
 
+import zipfile
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -109,6 +110,15 @@ def test_a_cell_at_fault_is_named_by_its_own_column(path):
     )
 
     assert (error.code, error.row, error.column) == ("E-SER-001", 3, "south")
+
+
+def test_a_wide_table_of_parquet_may_lie_in_an_archive(tmp_path, path):
+    path.write_text(COLUMNS)
+    pl.read_csv(path, try_parse_dates=True).write_parquet(tmp_path / "a.parquet")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(tmp_path / "a.parquet", "a.parquet")
+
+    assert read(tmp_path / "a.zip", layout="series_per_column", time_columns="day") == PER_COLUMN
 
 
 def test_an_id_that_occurs_twice_is_refused(path):

@@ -107,8 +107,8 @@ def test_keys_that_some_records_lack_are_null(tmp_path: Path):
     assert labels == [None, "a"]
     assert {example.split()[0] for example in intake.examples} == {"E-DATA-020", "E-JSON-001"}
     assert error_of(path, label_column="lable") == (
-        f'E-SRC-005 {path}:1 column "lable": is missing, found "text", "part", "id", "label".\n'
-        'Fix: name the column in the recipe or in the file; did you mean "label"?'
+        f'E-SRC-005 {path}:1 column "lable": is missing, found "text", "part", "id", "label". The first row reads '
+        '"one", "unsup".\nFix: name the column in the recipe or in the file; did you mean "label"?'
     )
 
 

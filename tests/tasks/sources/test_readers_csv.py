@@ -28,7 +28,7 @@ def read(path: Path, **settings) -> tuple[pl.DataFrame, Intake]:
 def error_of(path: Path, **settings) -> str:
     with pytest.raises(InputError) as caught:
         read(path, **settings)
-    return str(caught.value)
+    return str(caught.value).partition("\nLine ")[0]  # which test_refused_lines covers
 
 
 def table(num_rows: int) -> list[str]:

@@ -76,6 +76,18 @@ def test_texts_must_be_strings(tmp_path):
     )
 
 
+def test_a_missing_column_is_told_with_the_columns_and_the_first_row(tmp_path):
+    path = write(tmp_path / "rows.parquet", texts=["one", "two"], label=[7, None])
+
+    with pytest.raises(InputError) as caught:
+        read(path)
+
+    assert str(caught.value) == (
+        f'E-SRC-005 {path} column "text": is missing, found "texts", "label". The first row reads "one", "7".\n'
+        'Fix: name the column in the recipe or in the file; did you mean "texts"?'
+    )
+
+
 def test_missing_columns_nulls_and_empty_tables_are_refused(tmp_path):
     cases = {
         "E-SRC-005": {"texts": ["one"], "label": ["a"]},

@@ -1,9 +1,13 @@
 """An error about the form of a line shows that line, without acting on a terminal."""
 
 import gzip
+import io
+import os
+import zipfile
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from flows.commands.failures import describe_failure
 from tasks.errors import InputError
@@ -42,11 +46,40 @@ def test_a_long_line_is_shown_around_the_fault(tmp_path):
     assert len(shown) < 110
 
 
-def test_lines_of_compressed_files_are_shown_too(tmp_path):
-    error = refusal_of(tmp_path / "a.csv.gz", gzip.compress(b"text,label\nonly\n"))
+ONLY = b"text,label\nonly\n"
+
+
+def zipped(content: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("inner.csv", content)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "settings"),
+    [
+        ("a.csv.gz", gzip.compress(ONLY), {}),
+        ("a.csv.zst", zstandard.compress(ONLY), {}),
+        ("a.zip", zipped(ONLY), {}),
+        ("a.csv", ONLY.decode().encode("utf-16"), {"encoding": "utf-16"}),
+    ],
+)
+def test_lines_are_shown_however_the_file_is_packed(tmp_path, name, content, settings):
+    error = refusal_of(tmp_path / name, content, **settings)
 
     assert error.line == '"only"'
     assert error.fields()["line"] == '"only"'
+    assert str(error).splitlines()[2] == 'Line 2 reads: "only"'
+
+
+def test_a_named_pipe_is_refused_at_once(tmp_path):
+    pipe = tmp_path / "a.csv"
+    os.mkfifo(pipe)
+
+    for path, settings in ((pipe, {}), (tmp_path, {"include": "*.csv"}), (f"{tmp_path}/*.csv", {})):
+        with pytest.raises(InputError, match=r"E-SRC-002 .*a\.csv: cannot be read \(not a regular file\)"):
+            read_first_rows(SourceSettings(path=str(path), **settings), check_rows)
 
 
 def test_an_error_about_a_cell_shows_the_cell_alone(tmp_path):

@@ -263,8 +263,8 @@ def test_a_served_model_reads_the_texts_and_labels_that_training_read_and_counts
 
         served = pl.concat(window.rows for window in windows)
         assert served.select("text", "label").equals(ingested.select("text", "label"))
-        counted = served.height + sum(len(one.faults) + one.left_out + one.blank_lines for one in windows)
-        assert counted == text.count("\n") - ("columns" not in stated) - text.count("// end")
+        counted = served.height + sum(len(one.faults) + sum(one.aside.values()) for one in windows)
+        assert counted == text.count("\n") - ("columns" not in stated)
 
 
 def test_rows_that_where_leaves_out_are_added_for_the_proof_and_left_out_by_a_reader_who_obeys(tmp_path: Path):

@@ -39,7 +39,7 @@ def clauses_of(script: str) -> list[str]:
 def test_a_kept_database_is_what_the_installed_version_makes(tmp_path, package, make):
     kept = gzip.decompress(file_of(package).read_bytes()).decode()
 
-    assert clauses_of(kept) == clauses_of(dump(package, make(tmp_path))), "run: make databases"
+    assert clauses_of(kept) == clauses_of(dump(make(tmp_path))), "run: make databases"
 
 
 @pytest.mark.parametrize("package", ["prefect", "mlflow"])
@@ -47,7 +47,7 @@ def test_it_is_created_whole_and_empty(tmp_path, package):
     assert create_empty(package, tmp_path / "new.db")
 
     assert [path.name for path in tmp_path.iterdir()] == ["new.db"]
-    assert dump(package, tmp_path / "new.db") == gzip.decompress(file_of(package).read_bytes()).decode()
+    assert dump(tmp_path / "new.db") == gzip.decompress(file_of(package).read_bytes()).decode()
     with closing(sqlite3.connect(tmp_path / "new.db")) as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 

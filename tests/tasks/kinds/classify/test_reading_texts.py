@@ -175,3 +175,14 @@ def test_a_model_registered_before_sources_were_recorded_answers_as_before(tmp_p
     predicted = predict_file("reviews", tmp_path / "in.csv", tmp_path / "out.csv")
 
     assert (predicted.rows, predicted.labelled_rows, predicted.unlisted_rows) == (1, 0, 0)
+
+
+def test_comments_are_counted_as_in_training(tmp_path: Path, register_as):
+    register_as(STATED | {"where": {}, "labels": {}, "comment": "#"})
+    path = tmp_path / "more.tsv"
+    path.write_text("# made today\nbody\tstars\n# one\ngood film\t1\n")
+
+    predicted = predict_file("reviews", path, tmp_path / "answers.csv")
+
+    assert (predicted.rows_read, predicted.rows, predicted.comment_lines) == (3, 1, 2)
+    assert predicted.describe_rows() == "3 rows read: 2 comments."
