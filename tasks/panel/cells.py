@@ -135,10 +135,8 @@ class RowParser:
         if self._stamps:
             return rows.with_columns(time=join_stamps(self.settings, self._stamps))
         if "step" not in rows.columns:
-            numbered = rows.select(name="series", step=pl.int_range(pl.len(), dtype=pl.Int64).over("series"))
-            known = pl.DataFrame(list(self._num_steps.items()), {"name": pl.String, "first": pl.Int64}, orient="row")
-            first = numbered.join(known, on="name", how="left", maintain_order="left")["first"].fill_null(0)
-            rows = rows.with_columns(step=numbered["step"] + first)
+            first = pl.col("series").replace_strict(self._num_steps, default=0, return_dtype=pl.Int64)
+            rows = rows.with_columns(step=pl.int_range(pl.len(), dtype=pl.Int64).over("series") + first)
             self._num_steps.update(dict(rows["series"].drop_nulls().value_counts().iter_rows()))
         return rows
 

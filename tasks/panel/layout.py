@@ -130,7 +130,7 @@ class LaidOutSource(FileSettings):
         return tuple(name for name in names if name not in others)
 
     def unread(self) -> tuple[str, ...]:
-        """Columns besides those of the source that hold no numbers of series."""
+        """Columns of a wide table, besides those of the source, that are left aside."""
         return ()
 
     def as_table(self) -> Self:

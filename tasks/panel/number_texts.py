@@ -12,12 +12,32 @@ from tasks.sources.row_checks import Check
 TRUTHS = {"true": "1", "false": "0"}
 # What typesetting puts in place of a space or an apostrophe.
 ALSO_WRITTEN = {" ": " \u00a0\u2009\u202f", "'": "'\u2019"}
-ONE_COMMA = r"^[+-]?\d+,\d+$"
 POINT_THEN_COMMA = r"^[+-]?[1-9]\d{0,2}([.]\d{3})+,\d+$"
-COMMAS_THEN_POINT = r"^[+-]?[1-9]\d{0,2}(,\d{3})+[.]\d+$|^[+-]?[1-9]\d{0,2}(,\d{3}){2,}$"
-POINTS = r"^[+-]?[1-9]\d{0,2}([.]\d{3})+$"
-SPACES = r"^[+-]?[1-9]\d{0,2}([ \u00a0\u2009\u202f]\d{3})+([.,]\d+)?$"
-APOSTROPHES = r"^[+-]?[1-9]\d{0,2}(['\u2019]\d{3})+([.,]\d+)?$"
+UNMARKED, WITH_POINT, WITH_COMMA = " without marks between thousands", " with a decimal point", " with a decimal comma"
+# How a cell may look where no mark parts its thousands, what was expected instead, and the setting that reads it.
+HINTS = {
+    ".": (
+        (POINT_THEN_COMMA, WITH_POINT, 'set decimal = "," and thousands = ".".'),
+        (r"^[+-]?[1-9]\d{0,2}(,\d{3})+[.]\d+$|^[+-]?[1-9]\d{0,2}(,\d{3}){2,}$", UNMARKED, 'set thousands = ",".'),
+        (
+            r"^[+-]?\d+,\d+$",
+            WITH_POINT,
+            'set decimal = "," if it has a decimal comma, or thousands = "," if the comma parts thousands.',
+        ),
+    ),
+    ",": (
+        (POINT_THEN_COMMA, UNMARKED, 'set thousands = ".".'),
+        (
+            r"^[+-]?[1-9]\d{0,2}([.]\d{3})+$",
+            WITH_COMMA,
+            'set thousands = "." if the points part thousands, or decimal = "." if the point is decimal.',
+        ),
+    ),
+}
+OTHER_MARKS = tuple(
+    (rf"^[+-]?[1-9]\d{{0,2}}([{written}]\d{{3}})+([.,]\d+)?$", UNMARKED, f'set thousands = "{mark}".')
+    for mark, written in ALSO_WRITTEN.items()
+)
 
 
 def parse_numbers(cell: pl.Expr, *, decimal: str, thousands: str) -> pl.Expr:
@@ -35,55 +55,26 @@ def parse_numbers(cell: pl.Expr, *, decimal: str, thousands: str) -> pl.Expr:
 
 def check_numbers(role: str, is_no_number: pl.Expr, *, decimal: str, thousands: str) -> list[Check]:
     """The message on a cell that is not a number: which setting would read it, if one does."""
-    cell, mark = pl.col(role), {".": "point", ",": "comma"}[decimal]
-
-    def when(bad: pl.Expr, problem: str, fix: str) -> Check:
-        return Check("E-SER-001", role, is_no_number & bad, f"got {{value}}, expected a number{problem}.", fix)
-
-    checks = []
+    hints = [*HINTS[decimal], *OTHER_MARKS]
     if thousands:
-        checks.append(
-            when(
-                cell.str.contains(thousands, literal=True),
-                f' with groups of three digits between its marks "{thousands}"',
-                "correct it, or thousands and decimal if these are other marks.",
-            )
-        )
-    else:
-        if decimal == ".":
-            checks += [
-                when(
-                    cell.str.contains(POINT_THEN_COMMA),
-                    " with a decimal point",
-                    'set decimal = "," and thousands = ".".',
-                ),
-                when(cell.str.contains(COMMAS_THEN_POINT), " without marks between thousands", 'set thousands = ",".'),
-                when(
-                    cell.str.contains(ONE_COMMA),
-                    " with a decimal point",
-                    'set decimal = "," if it has a decimal comma, or thousands = "," if the comma parts thousands.',
-                ),
-            ]
-        else:
-            read = 'set thousands = "." if the points part thousands, or decimal = "." if the point is decimal.'
-            checks += [
-                when(cell.str.contains(POINT_THEN_COMMA), " without marks between thousands", 'set thousands = ".".'),
-                when(cell.str.contains(POINTS), " with a decimal comma", read),
-            ]
-        checks += [
-            when(cell.str.contains(pattern), " without marks between thousands", f'set thousands = "{spelled}".')
-            for pattern, spelled in ((SPACES, " "), (APOSTROPHES, "'"))
-        ]
-    return [
-        *checks,
-        when(
-            ~cell.str.contains(r"\d"),
+        between = f' with groups of three digits between its marks "{thousands}"'
+        hints = [(re.escape(thousands), between, "correct it, or thousands and decimal if these are other marks.")]
+    mark, expected = {".": ("point", ""), ",": ("comma", WITH_COMMA)}[decimal]
+    hints += [
+        (r"^\D*$", "", "if it means a missing value, list it: missing_values = [{value}]; else write a number."),
+        (
             "",
-            "if it means a missing value, list it: missing_values = [{value}]; else write a number.",
-        ),
-        when(
-            pl.lit(True),
-            " with a decimal comma" if decimal == "," else "",
+            expected,
             f"write it with a decimal {mark}, without separators or units, and leave cells of missing values empty.",
         ),
+    ]
+    return [
+        Check(
+            "E-SER-001",
+            role,
+            is_no_number & pl.col(role).str.contains(pattern),
+            f"got {{value}}, expected a number{problem}.",
+            fix,
+        )
+        for pattern, problem, fix in hints
     ]

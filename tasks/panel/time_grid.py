@@ -21,7 +21,6 @@ from tasks.panel.workdays import (
     WORKDAYS,
     count_workdays,
     days_of,
-    days_since,
     find_workday,
 )
 
@@ -98,10 +97,12 @@ class TimeGrid:
         if unit in UNIT_MONTHS:
             return (month_numbers(local) - month_numbers(anchor)[0]) // (number * UNIT_MONTHS[unit])
         step_us = number * UNITS_US[unit]
-        if unit == BUSINESS_DAY:
-            days, first = days_since(local, anchor), count_workdays(days_of(anchor))[0]
-            return count_workdays(days + days_of(anchor)[0]) - first
-        return (local.cast(pl.Int64) - anchor.cast(pl.Int64)[0] + step_us // 2) // step_us
+        # Rounded, since clocks may skip the anchor's time of day.
+        steps = (local.cast(pl.Int64) - anchor.cast(pl.Int64)[0] + step_us // 2) // step_us
+        if unit != BUSINESS_DAY:
+            return steps
+        first = days_of(anchor)
+        return count_workdays(steps + first[0]) - count_workdays(first)[0]
 
     def times(self, positions: pl.Series) -> pl.Series:
         """The times at these positions, of type `dtype`; where clocks skip one, the next hour's."""
@@ -112,11 +113,10 @@ class TimeGrid:
         if unit in UNIT_MONTHS:
             months = pl.select(pl.format("{}mo", positions * number * UNIT_MONTHS[unit])).to_series()
             local = pl.select(pl.lit(anchor).first().dt.offset_by(pl.lit(months))).to_series()
-        elif unit == BUSINESS_DAY:
-            day = days_of(anchor)[0]
-            days = find_workday(positions + count_workdays(days_of(anchor))[0]) - day
-            local = (days * DAY_US + anchor.cast(pl.Int64)[0]).cast(pl.Datetime("us"))
         else:
+            if unit == BUSINESS_DAY:
+                first = days_of(anchor)
+                positions = find_workday(positions + count_workdays(first)[0]) - first[0]
             local = (positions * (number * UNITS_US[unit]) + anchor.cast(pl.Int64)[0]).cast(pl.Datetime("us"))
         return self._from_local(local)
 

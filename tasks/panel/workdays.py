@@ -13,11 +13,6 @@ def days_of(local: pl.Series) -> pl.Series:
     return local.cast(pl.Int64) // DAY_US
 
 
-def days_since(local: pl.Series, anchor: pl.Series) -> pl.Series:
-    """Whole days from an anchor, rounded, since clocks may skip the anchor's time of day."""
-    return (local.cast(pl.Int64) - anchor.cast(pl.Int64)[0] + DAY_US // 2) // DAY_US
-
-
 def count_workdays(days: pl.Series) -> pl.Series:
     """Workdays before each day since a Monday; those of a week-end count as its Friday."""
     since = days + SINCE_MONDAY_US // DAY_US

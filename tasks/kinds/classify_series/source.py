@@ -57,7 +57,7 @@ class UnlabelledSource(SequenceTable):
 
     dataset: Literal["files"] = Field("files", description="`files` are your own.")
     unread_columns: tuple[ColumnName, ...] = Field(
-        (), description="Columns of labels and splits, which are no numbers of a wide table."
+        (), description="Columns of labels and splits in a wide table, apart from its numbers."
     )
 
     def unread(self) -> tuple[str, ...]:
