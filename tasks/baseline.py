@@ -52,6 +52,11 @@ def write_or_leave_out(
         return ModelSummary(rows=0, name=name, train_s=0, left_out=True, warnings=[warning])
 
 
+def modules_of(kind: Kind) -> tuple[str, ...]:
+    """Where the code of a baseline begins: this stage, which may leave it out, and the kind's part."""
+    return __name__, kind.baseline.name
+
+
 @task(name="baseline", cache_policy=NO_CACHE, persist_result=False)
 def fit_baselines(kind: Kind, lineage: Lineage, settings: Settings) -> Baselines:
     """Fit every baseline of the kind, and store its predictions in the form of a candidate's."""
@@ -61,7 +66,7 @@ def fit_baselines(kind: Kind, lineage: Lineage, settings: Settings) -> Baselines
         artefacts.build(
             "baseline",
             partial(write_or_leave_out, name=name, write=write, inputs=inputs, settings=settings),
-            module=(__name__, kind.baseline.name),
+            module=modules_of(kind),
             config={"name": name, **settings.model_dump(mode="json")},
             inputs=inputs,
         )

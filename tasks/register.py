@@ -188,6 +188,8 @@ def register(kind: Kind, run: RunContext, lineage: Lineage, contest: Contest, se
     write = partial(register_best, kind=kind, run=run, lineage=lineage, contest=contest, settings=settings)
     config = {"recipe": run.recipe, "store": store_name(), "select_by": contest.settings.select_by}
     config["settings"] = settings.model_dump(mode="json")
+    # A model goes on reading as its rows were read, so another reading of the same rows makes another version.
+    config["source"] = {name: value for name, value in lineage.rows.manifest["config"].items() if name != "path"}
     inputs = {**lineage.by_name(), **contest.inputs()}
     build = partial(artefacts.build, "register", write, module=modules_of(kind), config=config, inputs=inputs)
     registered = build()

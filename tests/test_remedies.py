@@ -119,6 +119,8 @@ CASES = [
          follow=("source.max_rows=1000",)),
     Case(code="E-DATA-030", content=texts(first="word,POS")),
     Case(code="E-DATA-050", content=texts() + "text,label\n"),
+    Case(code="E-ARC-010", file="rows.zip", content=zipped({"a.txt": b"a text", "b.csv": texts().encode()}),
+         follow=('source.include="*.csv"',)),
     Case(code="E-ENC-001", content=texts(first="café,pos").encode("cp1252"), follow=('source.encoding="cp1252"',)),
     Case(code="E-ENC-001", content=texts(first="первое слово,pos"), source={"encoding": "latin-1"}),
     Case(code="E-PQ-002", file="rows.parquet", content=parquet(), source={"max_bytes": 100},
@@ -167,7 +169,10 @@ CASES = [
          content=series(times=[m.isoformat() for m in HOURS], changed={7: "2026-03-01T07:10:00,9"}),
          follow=('source.frequency="10m"',)),
     Case(code="E-TIME-016", kind="forecast", content=series(changed={7: ""}), source={"gaps": "error"}),
-    Case(code="E-TIME-018", kind="forecast", content=series(), source={"time_format": "%Y-%m-%dT%H"},
+    Case(code="E-SER-014", kind="forecast", source={"layout": "series_per_column"},
+         content=series().replace("time,value", ",time,north").replace("\n2", "\n,2"),
+         follow=('source.value_columns=["north"]', 'source.layout="table"')),
+    Case(code="E-TIME-018", kind="forecast", content=series(), source={"time_format": "%Y-%m-%dT%M"},
          follow=('source.time_format="%Y-%m-%dT%H:%M:%S"',)),
 ]  # fmt: skip
 
@@ -199,6 +204,7 @@ CASES += [
 # Codes whose remedy names a setting, and why it is followed elsewhere or nowhere.
 ELSEWHERE = {
     **dict.fromkeys(("E-CFG-002", "E-CFG-006"), "an example of how anything is written: tests/flows/recipes"),
+    "E-CFG-030": "needs a place with deployments: tests/flows/place/test_recipe_deployments.py",
     "E-DATA-031": "needs a champion of another kind: tests/flows/recipes/test_own_name.py",
     "E-DET-010": "needs a fitted detector: tests/tasks/kinds/detect/test_evaluate.py",
     "E-LED-004": "needs a ledger of others: tests/tasks/promotion/test_aliases.py",

@@ -1,6 +1,8 @@
 """The command that turns a file into a recipe."""
 
+import itertools
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
     from flows.recipes.tried_recipe import Tried
     from tasks.discovery.draft import Question
 
-MAX_COLUMNS = 6
+# Of a column of texts, and between two columns.
+MIN_TEXT_WIDTH, GAP = 24, 3
 MINUTE_S = 60
 GIB = 2**30
 
@@ -27,11 +30,7 @@ GIB = 2**30
 @click.option("--kind", default="", metavar="KIND", help="Kind of problem, where several fit.")
 @click.option("--name", default="", help="Name of the recipe; without it that of the file.")
 @click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="A setting or an answer, as in source.label_column=queue.",
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="An answer, as in source.label_column=queue."
 )
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to write it; NAME.toml here.")
 @click.option("--yes", is_flag=True, help="Take the first answer to every question.")
@@ -50,29 +49,32 @@ def new(  # noqa: PLR0917 (the options above)
     """Look at data and write a recipe for them. FILE is a file, folder, pattern such as "data/*.csv", or address."""
     from rich.console import Console
 
-    from flows.recipes.drafted_recipe import answered, draft_recipe, fetch, name_of
+    from flows.recipes.drafted_recipe import draft_recipe, fetch, name_of
     from flows.recipes.recipe_file import parse_assignment
     from flows.recipes.tried_recipe import try_recipe
-    from flows.recipes.written_recipe import write_recipe
+    from flows.recipes.written_recipe import describe_choice, write_recipe
 
     path = output or Path(f"{name or name_of(location)}.toml")
     if path.exists() and not force:
         raise InputError("E-NEW-002", "exists already.", fix="give --output another name, or --force.", file=path)
     given: dict[str, object] = {".".join(keys): value for keys, value in map(parse_assignment, settings)}
     kind = kind or str(given.pop("kind", ""))
-    console = Console(stderr=as_json)
-    location = fetch(location)
+    console = Console(stderr=as_json, highlight=False, markup=False, soft_wrap=True)
+    location, reasons = fetch(location), {}
     drafted = draft_recipe(location, given=given, kind=kind, name=name)
     show_look(drafted, console)
     while drafted.questions and (yes or (is_terminal() and not as_json)):
         question = drafted.questions[0]
-        choice = question.choices[0] if yes else question.choices[ask(question, console)]
-        given = answered(given, choice)
-        drafted = draft_recipe(location, given=given, kind=kind, name=name)
+        choice = question.choices[0 if yes else ask(question, console)]
+        given |= choice.settings
+        if yes:
+            guess = "; or ".join(["the first guess, taken by --yes", *map(describe_choice, question.choices[1:2])])
+            reasons |= dict.fromkeys(choice.settings, guess)
+        drafted = draft_recipe(location, given=given, reasons=reasons, kind=kind, name=name)
     tried = try_recipe(drafted)
     path.write_text(write_recipe(drafted), encoding="utf-8")
     if as_json:
-        print_json({"recipe": path, **describe(drafted, tried)})
+        print_json({"recipe": path, **describe(drafted), "seconds": round(tried.seconds)})
     else:
         show_recipe(path, drafted, tried, console)
 
@@ -82,7 +84,7 @@ def is_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def describe(drafted: "Drafted", tried: "Tried") -> dict:
+def describe(drafted: "Drafted") -> dict:
     """What was found, in JSON values."""
     return {
         "kind": drafted.draft.kind,
@@ -90,89 +92,88 @@ def describe(drafted: "Drafted", tried: "Tried") -> dict:
         "others": [one.kind for one in drafted.others],
         "rows": drafted.seen.num_rows,
         "questions": [
-            {
-                "key": one.key,
-                "question": one.text,
-                "choices": [{"settings": dict(choice.settings), "means": choice.means} for choice in one.choices],
-            }
+            {"key": one.key, "question": one.text, "choices": [asdict(choice) for choice in one.choices]}
             for one in drafted.questions
         ],
         "settings": dict(drafted.settings()),
-        "seconds": round(tried.seconds),
     }
 
 
 def show_look(drafted: "Drafted", console: "Console") -> None:
     """Say what the files are."""
-    from rich.text import Text
-
     about = "" if drafted.seen.is_whole else "about "
     counted = plural(drafted.seen.num_rows, "document" if drafted.seen.format == "folder" else "row")
-    console.print(Text(f"{printable(drafted.path)}: {about}{counted}", style="bold"), soft_wrap=True)
-    console.print(Text(f"{drafted.draft.kind}: {printable(drafted.draft.reason)}"))
+    console.print(f"{printable(drafted.path)}: {about}{counted}", style="bold")
+    console.print(f"{drafted.draft.kind}: {printable(drafted.draft.reason)}")
     for other in drafted.others:
-        console.print(Text(f"or --kind {other.kind}: {printable(other.reason)}", style="dim"))
+        console.print(f"or --kind {other.kind}: {printable(other.reason)}", style="dim")
 
 
 def ask(question: "Question", console: "Console") -> int:
     """Ask in the terminal; returns the number of the choice."""
-    console.print()
-    console.print(printable(question.text).capitalize(), style="bold", markup=False)
+    console.print(f"\n{printable(question.text).capitalize()}", style="bold")
     for number, choice in enumerate(question.choices, start=1):
-        console.print(f"  {number}  {printable(choice.means)}", markup=False, highlight=False)
-    number = click.prompt("Answer", type=click.IntRange(1, len(question.choices)), default=1)
-    return number - 1
+        console.print(f"  {number}  {printable(choice.means)}")
+    return click.prompt("Answer", type=click.IntRange(1, len(question.choices)), default=1) - 1
 
 
 def show_recipe(path: Path, drafted: "Drafted", tried: "Tried", console: "Console") -> None:
     """Show the first rows as they are read, what is still open, and what comes next."""
     from flows.recipes.written_recipe import describe_choice
 
-    console.print()
     if tried.rows.height:
         console.print(preview(tried, drafted, console.width))
-    console.print(f"Wrote {path}. {cost(tried)}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"Wrote {path}. {cost(tried)}")
     for question in drafted.questions:
-        console.print(f"? {printable(question.text)}", style="yellow", markup=False, highlight=False)
+        console.print(f"? {printable(question.text)}", style="yellow")
         for choice in question.choices:
-            console.print(f"    {describe_choice(choice)}", markup=False, highlight=False)
+            console.print(f"    {describe_choice(choice)}")
     if drafted.questions:
         console.print(f"Write the answers into {path}, or run this again with --yes, which takes the first ones.")
-    console.print(f"Next: rnnflow train {path}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"Next: rnnflow train {path}")
 
 
 def preview(tried: "Tried", drafted: "Drafted", width: int) -> "Table":
-    """The first rows as training reads them."""
+    """The first rows as training reads them, in as many columns as fit."""
+    import polars as pl
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    names = [name for name in tried.rows.columns if tried.rows[name].dtype.base_type() is not list]
-    if (
-        "series" in names
-        and tried.rows["series"].n_unique() == 1
-        and not any(one.key == "source.id_columns" for one in drafted.draft.settings)
-    ):
-        names.remove("series")
-    shown = names[:MAX_COLUMNS]
+    rows = tried.rows.select(~pl.selectors.list())
+    keys = {one.key for one in drafted.draft.settings}
+    is_single = "series" in rows.columns and rows["series"].n_unique() == 1
+    if is_single and not keys & {"source.id_columns", "source.one_series_per_file"}:
+        rows = rows.drop("series")
+    titles = {name: printable(name.partition(".")[2] or name) for name in rows.columns}
+    cells = {name: [on_one_line(cell) for cell in rows[name]] for name in rows.columns}
+    widths = {name: max(map(len, [titles[name], *cells[name]])) for name in rows.columns}
+    # Texts share what others leave; numbers and times are never cut.
+    texts = rows.select(pl.selectors.string()).columns
+    room = width - sum(GAP + (0 if name in texts else widths[name]) for name in rows.columns)
+    widths |= {name: min(widths[name], max(room // len(texts), MIN_TEXT_WIDTH)) for name in texts}
+    totals = itertools.accumulate(one + GAP for one in widths.values())
+    shown = [name for name, total in zip(rows.columns, totals, strict=True) if total <= width] or rows.columns[:1]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption_justify="left")
     for name in shown:
-        is_number = tried.rows[name].dtype.is_numeric()
-        table.add_column(
-            printable(name.partition(".")[2] or name), justify="right" if is_number else "left", no_wrap=True
-        )
-    longest = max(12, (width - 4 * len(shown)) // max(1, min(len(shown), 2)) - 8)
-    for row in tried.rows.select(shown).rows():
-        table.add_row(*(shorten(cell, longest) for cell in row))
-    if len(names) > len(shown):
-        table.caption = f"and {len(names) - len(shown)} more columns"
+        table.add_column(titles[name], justify="right" if rows[name].dtype.is_numeric() else "left", no_wrap=True)
+    for row in zip(*(cells[name] for name in shown), strict=True):
+        table.add_row(*(cut_to(cell, widths[name]) for name, cell in zip(shown, row, strict=True)))
+    if len(shown) < rows.width:
+        table.caption = f"and {plural(rows.width - len(shown), 'more column')}"
     return table
 
 
-def shorten(cell: object, longest: int) -> str:
-    """A cell on one line."""
-    shown = "" if cell is None else f"{cell:g}" if isinstance(cell, float) else " ".join(str(cell).split())
-    text = printable(shown.removesuffix("+00:00").removesuffix(" 00:00:00"))
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+def on_one_line(cell: object) -> str:
+    """A cell as people read it."""
+    if isinstance(cell, float):
+        return f"{cell:.0f}" if cell.is_integer() else f"{cell:g}"
+    shown = "" if cell is None else " ".join(str(cell).split())
+    return printable(shown.removesuffix("+00:00").removesuffix(" 00:00:00"))
+
+
+def cut_to(text: str, width: int) -> str:
+    """A text that fits into a column."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def cost(tried: "Tried") -> str:

@@ -2,12 +2,14 @@
 
 import dataclasses
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from flows.recipes.recipe_file import assign
-from tasks.discovery.draft import Choice, Draft, Question, Setting
+from tasks.discovery.draft import Draft, Question, Setting
 from tasks.discovery.files import find
 from tasks.discovery.seen import Seen, look
 from tasks.errors import InputError, quoted
@@ -52,11 +54,19 @@ class Drafted:
             yield from ((key, value) for key, value in found.items() if key and value is not None)
 
 
-def draft_recipe(location: str, *, given: Mapping[str, object], kind: str = "", name: str = "") -> Drafted:
+def draft_recipe(
+    location: str,
+    *,
+    given: Mapping[str, object],
+    reasons: Mapping[str, str] = MappingProxyType({}),
+    kind: str = "",
+    name: str = "",
+) -> Drafted:
     """Look at files and draft a recipe of the kind that fits best, or of the given one.
 
-    `given` are settings by key, such as `source.label_column`; None leaves one out. Raises InputError: E-NEW-001 for
-    files of no kind, and what `find` and `look` raise.
+    `given` are settings by key, such as `source.label_column`, None for one that is left out, and `reasons` say why
+    those were given that nobody chose. Raises InputError: E-NEW-001 for files of no kind, and what `find` and `look`
+    raise.
     """
     found = find(location, str(given.get("source.include") or ""))
     seen = look(found, given)
@@ -65,7 +75,7 @@ def draft_recipe(location: str, *, given: Mapping[str, object], kind: str = "", 
     chosen = [one for one in fitting if not kind or one.kind == kind]
     if not chosen:
         raise _of_no_kind(location, seen, [one for one in drafts if not kind or one.kind == kind])
-    draft = dataclasses.replace(chosen[0], findings=tuple(_with_given(chosen[0], given)))
+    draft = dataclasses.replace(chosen[0], findings=tuple(_with_given(chosen[0], given, reasons)))
     others = tuple(one for one in fitting if one.kind != draft.kind)
     return Drafted(name=name or name_of(location), path=found.location, seen=seen, draft=draft, others=others)
 
@@ -83,11 +93,6 @@ def fetch(location: str) -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
-def answered(given: Mapping[str, object], choice: Choice) -> dict[str, object]:
-    """The given settings with those of an answer."""
-    return {**given, **choice.settings}
-
-
 def name_of(location: str) -> str:
     """A recipe's name after its file, or after the folder of several."""
     parts = [
@@ -102,7 +107,10 @@ def name_of(location: str) -> str:
     return (plain or "data")[:64]
 
 
-def _with_given(draft: Draft, given: Mapping[str, object]) -> Iterator[Setting | Question]:
+def _with_given(draft: Draft, given: Mapping[str, object], reasons: Mapping[str, str]) -> Iterator[Setting | Question]:
+    def said(key: str) -> Setting:
+        return Setting(key, given[key], reasons.get(key, ANSWERED))
+
     used: set[str] = set()
     for finding in draft.findings:
         keys = (
@@ -110,23 +118,20 @@ def _with_given(draft: Draft, given: Mapping[str, object]) -> Iterator[Setting |
             if isinstance(finding, Question)
             else [finding.key]
         )
-        said = [key for key in dict.fromkeys(keys) if key in given]
-        if not said:
+        found = [key for key in dict.fromkeys(keys) if key in given]
+        if not found:
             yield finding
-        yield from (_said(key, given[key]) for key in said if key not in used and given[key] is not None)
-        used |= set(said)
-    yield from (_said(key, value) for key, value in given.items() if key not in used and value is not None)
-
-
-def _said(key: str, value: object) -> Setting:
-    return Setting(key=key, value=value, why=ANSWERED)
+        yield from (said(key) for key in found if key not in used and given[key] is not None)
+        used |= set(found)
+    yield from (said(key) for key, value in given.items() if key not in used and value is not None)
 
 
 def _of_no_kind(location: str, seen: Seen, drafts: list[Draft]) -> InputError:
     if not seen.columns:
-        what = seen.what or "documents without folders named after classes"
-        problem = f"holds {what}: nothing that is learned from by any kind of problem ({', '.join(all_kinds())})."
-        return InputError("E-NEW-001", problem, fix="give a table, or a folder of texts for each class.", file=location)
+        what, _, remedy = (seen.what or "documents without folders named after classes").partition("; ")
+        problem = f"holds {what}, which no kind of problem ({', '.join(all_kinds())}) learns from."
+        fix = remedy.replace("FILE", shlex.quote(location)) or "give a table, or a folder of texts for each class."
+        return InputError("E-NEW-001", problem, fix=fix, file=location)
     lacks: dict[str, list[str]] = {}
     for one in drafts:
         lacks.setdefault(one.lacks, []).append(one.kind)

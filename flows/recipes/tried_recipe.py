@@ -7,12 +7,12 @@ from pathlib import Path
 import polars as pl
 
 from flows.recipes.drafted_recipe import Drafted
+from flows.recipes.first_look import look_at
 from flows.recipes.recipe import build_recipe
 from flows.recipes.written_recipe import write_recipe
 from tasks.contract.recipe import Recipe
 from tasks.discovery.files import MIB
 from tasks.kinds import find_kind
-from tasks.sources.first_rows import read_first_rows
 from tasks.sources.inputs import find_inputs
 
 # A source up to this size is read as a whole, so that all its rows are known to be good.
@@ -54,13 +54,10 @@ def try_recipe(drafted: Drafted) -> Tried:
 
 
 def _read(recipe: Recipe, drafted: Drafted, folder: Path) -> pl.DataFrame:
-    """The first rows, after the whole source if it is small; none of a large wide table."""
+    """The first rows, after the whole source if it is small."""
     source, ingest = recipe.source, find_kind(recipe.kind).ingest.load()
-    is_large = drafted.seen.found.num_bytes > WHOLE_BYTES
-    if is_large and getattr(source, "layout", "table") != "table":
-        return pl.DataFrame()  # which columns hold numbers is known once stage ingest has read a file's header
-    if is_large:
-        rows = read_first_rows(source, ingest.row_check(source))
+    if drafted.seen.found.num_bytes > WHOLE_BYTES:
+        rows = look_at(source, ingest.row_check(source))
         if getattr(source, "time_unit", "step") not in ("step", "order"):
             rows = rows.with_columns(pl.col("time").cast(pl.Datetime("us")))
     else:

@@ -1,6 +1,7 @@
 """Drafted recipes as TOML that people read: what was guessed says so, and questions stand where answers will."""
 
 import json
+import re
 import textwrap
 from collections.abc import Iterator, Mapping
 
@@ -36,7 +37,8 @@ def as_toml(value: object) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(as_toml, value))}]"
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {as_toml(one)}" for key, one in value.items()) + " }"
+        keys = {str(key): key if re.fullmatch(r"[\w-]+", str(key), re.ASCII) else as_toml(str(key)) for key in value}
+        return "{ " + ", ".join(f"{keys[str(key)]} = {as_toml(one)}" for key, one in value.items()) + " }"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

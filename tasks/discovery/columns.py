@@ -15,14 +15,14 @@ CODE = r"^0\d+$"
 # A column of numbers may hold other words for missing values in at most this share of its rows.
 MOST_MARKED = 0.5
 MIN_NUMBERS = 2
-FAR = 1.0
-MIN_REPEATS = 3
+FAR, MIN_REPEATS = 1.0, 3
+USUAL_MARKS = (-999.0, -9999.0, -99999.0)
 FEW = 2
 SENTENCE_WORDS = 2.5
 CJK = r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Column:
     """The cells of a column, null where they are empty, and what they are as a whole.
 
@@ -63,15 +63,18 @@ class Column:
             return None
         if self.is_flag:
             return ()
-        others = {cell: count for cell, count in self.counts.items() if not self._is_number(cell)}
-        num_numbers = self.filled.len() - sum(others.values())
+        decimal, thousands = re.escape(self.notation.decimal), re.escape(self.notation.thousands)
+        patterns = [PLAIN.replace("[.]", f"[{self.notation.decimal}]")]
+        patterns += [GROUPS.format(thousands, decimal)] if thousands else []
+        others = self.filled.filter(~self.filled.str.contains("|".join(patterns)))
+        num_numbers, markers = self.filled.len() - others.len(), others.unique().sort()
         is_column = (
-            len(others) <= MAX_MARKERS
-            and sum(others.values()) <= MOST_MARKED * self.filled.len()
+            markers.len() <= MAX_MARKERS
+            and others.len() <= MOST_MARKED * self.filled.len()
             and num_numbers >= min(MIN_NUMBERS, self.filled.len())
-            and not any(re.search(r"\d", cell) for cell in others)
+            and not markers.str.contains(r"\d").any()
         )
-        return tuple(sorted(others)) if is_column and num_numbers else None
+        return tuple(markers) if is_column and num_numbers else None
 
     @cached_property
     def numbers(self) -> pl.Series:
@@ -126,12 +129,6 @@ class Column:
         """Whether there are few different contents, each of them several times."""
         return FEW <= self.distinct <= max(FEW, min(100, self.filled.len() // 5)) and self.words < 6  # noqa: PLR2004
 
-    def _is_number(self, cell: str) -> bool:
-        decimal, thousands = re.escape(self.notation.decimal), self.notation.thousands
-        groups = GROUPS.format(re.escape(thousands), decimal) if thousands else "$^"
-        plain = PLAIN.replace("[.]", f"[{self.notation.decimal}]")
-        return re.match(plain, cell) is not None or re.match(groups, cell) is not None
-
 
 def as_column(cells: pl.Series, notation: Notation, num_first: int | None = None) -> Column:
     """A column of raw cells: without white space around them, null where nothing is said."""
@@ -146,26 +143,19 @@ def find_sentinels(columns: Sequence[Column]) -> Question | None:
     """Ask about numbers that may stand for missing values: far from all others, and the same again and again."""
     found: dict[float, tuple[str, int]] = {}
     for column in columns:
-        numbers = column.numbers.drop_nulls().sort()
-        distinct = numbers.unique(maintain_order=True)
-        if distinct.len() <= MIN_REPEATS:
-            continue
-        for end, rest in ((distinct[0], distinct[1:]), (distinct[-1], distinct[:-1])):
-            spread = rest[-1] - rest[0]
-            nearest = min(abs(end - rest[0]), abs(end - rest[-1]))
-            repeats = int((numbers == end).sum())
-            is_usual = end in (-999.0, -9999.0, -99999.0)
-            is_far = nearest > FAR * spread and repeats >= MIN_REPEATS and end not in (0.0, 1.0)
-            if is_usual or is_far:
-                found.setdefault(float(end), (column.name, repeats))
+        numbers = column.numbers.drop_nulls()
+        distinct = numbers.unique().sort().to_list()
+        for end, rest in ((distinct[:1], distinct[1:]), (distinct[-1:], distinct[:-1])):
+            if len(rest) < MIN_REPEATS:
+                continue
+            (mark,), repeats = end, int((numbers == end[0]).sum())
+            is_far = min(abs(mark - rest[0]), abs(mark - rest[-1])) > FAR * (rest[-1] - rest[0])
+            if mark in USUAL_MARKS or (is_far and repeats >= MIN_REPEATS and mark not in (0.0, 1.0)):
+                found.setdefault(mark, (column.name, repeats))
     if not found:
         return None
     marks = sorted(found)
     shown = ", ".join(f"{mark:g} ({plural(found[mark][1], 'time')} in {quoted(found[mark][0])})" for mark in marks)
-    return Question(
-        text=f"does {shown} stand for a missing value?",
-        choices=(
-            Choice(settings={"source.sentinels": marks}, means="missing"),
-            Choice(settings={"source.sentinels": []}, means="measured values"),
-        ),
-    )
+    missing, measured = ({"source.sentinels": values} for values in (marks, []))
+    choices = (Choice(missing, "missing"), Choice(measured, "measured values"))
+    return Question(f"does {shown} stand for a missing value?", choices)

@@ -8,10 +8,11 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass, field, replace
+from itertools import islice, pairwise
 
 from tasks.discovery.draft import Choice, Question, Setting
+from tasks.discovery.words import is_named
 from tasks.errors import InputError, printable, quoted
 from tasks.sources.encodings import BYTE_ORDER_MARKS, SAMPLE_BYTES, WESTERN, propose_encodings
 
@@ -23,6 +24,8 @@ SNIFFED_RECORDS = 4_000
 ALIKE = 0.95
 # Of the cells may look cut at a wrong place.
 MOST_ODD = 0.05
+JOINED = re.compile(r"\S[;|\t]\S|\d[;|\t]|[;|\t]\d")
+TORN = re.compile(r"[\d:],[\d\-.]|^\d+,\w")
 SHOWN = 40
 MAX_NAME_CHARS, MAX_NAME_SPACES = 80, 4
 NAME = re.compile(r"[\w .\-/()%°\[\]]+")
@@ -49,11 +52,10 @@ def decode_head(head: bytes, place: str) -> tuple[str, list[Setting | Question]]
     """
     mark = next((name for mark, name in BYTE_ORDER_MARKS if head.startswith(mark)), None)
     if mark == "UTF-16":
-        return codecs.getincrementaldecoder("utf-16")().decode(head), [Setting(key="source.encoding", value="utf-16")]
+        return codecs.getincrementaldecoder("utf-16")().decode(head), [Setting("source.encoding", "utf-16")]
     if b"\0" in head[:SAMPLE_BYTES]:
-        raise InputError(
-            "E-NEW-003", "is neither a text nor a table.", fix="write CSV, JSON Lines or Parquet.", file=place
-        )
+        fix = "write CSV, JSON Lines or Parquet."
+        raise InputError("E-NEW-003", "is neither a text nor a table.", fix=fix, file=place)
     try:
         return codecs.getincrementaldecoder("utf-8-sig")().decode(head), []
     except UnicodeDecodeError as error:
@@ -69,12 +71,10 @@ def decode_head(head: bytes, place: str) -> tuple[str, list[Setting | Question]]
         texts = {WESTERN: text} | {name: other for name, other in texts.items() if other != text}
         proposed = list(texts)
     if len(proposed) == 1 or len(set(texts.values())) == 1:
-        return texts[proposed[0]], [Setting(key="source.encoding", value=proposed[0], why="not UTF-8")]
+        return texts[proposed[0]], [Setting("source.encoding", proposed[0], "not UTF-8")]
     at = next(i for i, pair in enumerate(zip(*texts.values(), strict=False)) if len(set(pair)) > 1)
-    choices = tuple(
-        Choice(settings={"source.encoding": name}, means=_excerpt(text, at)) for name, text in texts.items()
-    )
-    return texts[proposed[0]], [Question(text="which of these is spelled right?", choices=choices)]
+    choices = tuple(Choice({"source.encoding": name}, _excerpt(text, at)) for name, text in texts.items())
+    return texts[proposed[0]], [Question("which of these is spelled right?", choices)]
 
 
 def find_dialect(text: str, *, given: str | None, is_whole: bool) -> Dialect:
@@ -84,25 +84,17 @@ def find_dialect(text: str, *, given: str | None, is_whole: bool) -> Dialect:
         sample = sample[: sample.rfind("\n") + 1]
     lines = sample.splitlines(keepends=True)
     comment = next((mark for mark in "#%" if lines and lines[0].startswith(mark)), "")
-    lines = [line for line in lines if not (comment and line.startswith(comment))]
-    readings = [
-        dialect
-        for delimiter in ((given,) if given else DELIMITERS)
-        if (dialect := _read_as(lines, delimiter, comment)) is not None
-    ]
+    lines = [line for line in lines if line.strip() and not (comment and line.startswith(comment))]
+    readings = [_read_as(lines, delimiter, comment) for delimiter in ((given,) if given else DELIMITERS)]
     scored = [(dialect, *_judge(dialect.records)) for dialect in readings]
     fitting = [one for one in scored if one[1] > 1 and one[2] >= ALIKE]
     plausible = [one for one in fitting if one[3] <= MOST_ODD]
-    if len(plausible) > 1 and min(one[3] for one in plausible) == 0:
-        plausible = [one for one in plausible if one[3] == 0]
-    best = sorted(plausible or fitting, key=lambda one: (one[3], -one[1]))
+    plausible = [one for one in plausible if one[3] == 0] or plausible
+    best = [one[0] for one in sorted(plausible or fitting, key=lambda one: (one[3], -one[1]))]
     if not best:
-        return _single_column(readings, comment)
-    chosen, others = best[0][0], [one[0] for one in best[1:] if one in plausible]
-    findings: list[Setting | Question] = []
-    if others:
-        findings.append(_delimiter_question([chosen, *others]))
-    return Dialect(chosen.delimiter, chosen.is_quoted, comment, chosen.records, tuple(findings))
+        return Dialect(",", True, comment, readings[-1].records)
+    is_asked = len(plausible) > 1
+    return replace(best[0], findings=(_delimiter_question(best),) if is_asked else ())
 
 
 def find_header(records: Sequence[Sequence[str]]) -> bool | None:
@@ -110,28 +102,20 @@ def find_header(records: Sequence[Sequence[str]]) -> bool | None:
     cells, rest = [cell.strip() for cell in records[0]], records[1:]
     if _counts_up(cells):
         return True
-    columns = list(zip(*(row for row in rest if len(row) == len(cells)), strict=True))
-    is_value = [bool(NUMBER.fullmatch(cell) or TIME.fullmatch(cell)) for cell in cells]
-    measured = [_is_measured(column) for column in columns] or [False] * len(cells)
-    recurs = any(cell and cell in column for cell, column in zip(cells, columns, strict=False))
+    columns = list(zip(*(row for row in rest if len(row) == len(cells)), strict=True)) or [()] * len(cells)
+    is_value, measured = list(map(_is_value, cells)), list(map(_is_measured, columns))
+    recurs = any(cell and cell in column for cell, column in zip(cells, columns, strict=True))
     if recurs or any(value and below for value, below in zip(is_value, measured, strict=True)):
         return False
-    if any(is_value):
-        return None
-    if any(measured):
-        return True
+    if any(is_value) or any(measured):
+        return None if any(is_value) else True
     if any(len(cell) > MAX_NAME_CHARS or cell.count(" ") > MAX_NAME_SPACES for cell in cells):
         return False
     named = [cell for cell in cells if cell]
     looks_like_names = len(set(named)) == len(named) and all(NAME.fullmatch(cell) for cell in named)
     length = sum(len(cell) for row in rest for cell in row) / max(1, sum(len(row) for row in rest))
-    return True if looks_like_names and length > 2 * max(map(len, cells)) else _knows(cells)
-
-
-def _knows(cells: Sequence[str]) -> bool | None:
-    from tasks.discovery.words import is_known
-
-    return True if any(is_known(cell) for cell in cells) else None
+    is_short = looks_like_names and length > 2 * max(map(len, cells))
+    return True if is_short or any(map(is_named, cells)) else None
 
 
 def _counts_up(cells: Sequence[str]) -> bool:
@@ -141,38 +125,39 @@ def _counts_up(cells: Sequence[str]) -> bool:
     return len(digits) >= 4 and len(digits) >= len(cells) - 5 and steps == {1}  # noqa: PLR2004
 
 
+def _is_value(cell: str) -> bool:
+    return bool(NUMBER.fullmatch(cell) or TIME.fullmatch(cell))
+
+
 def _is_measured(column: Sequence[str]) -> bool:
     filled = [cell.strip() for cell in column if cell.strip()]
-    found = sum(bool(NUMBER.fullmatch(cell) or TIME.fullmatch(cell)) for cell in filled)
-    return bool(filled) and found >= ALIKE * len(filled)
+    return bool(filled) and sum(map(_is_value, filled)) >= ALIKE * len(filled)
 
 
-def _read_as(lines: Sequence[str], delimiter: str, comment: str) -> Dialect | None:
-    unquoted = [line.rstrip("\r\n").split(delimiter) for line in lines[:SNIFFED_RECORDS] if line.strip()]
-    quoted_records = _quoted(lines, delimiter)
-    if quoted_records is None:
-        return Dialect(delimiter, False, comment, unquoted) if unquoted else None
-    num_fields, alike, _ = _judge(unquoted)
+def _read_as(lines: Sequence[str], delimiter: str, comment: str) -> Dialect:
+    unquoted = [line.rstrip("\r\n").split(delimiter) for line in lines[:SNIFFED_RECORDS]]
+    records = _quoted(lines, delimiter)
     # Quotes that join lines, each of which is whole by itself, are marks of speech.
-    joins = any("\n" in cell for row in quoted_records for cell in row)
-    if joins and num_fields > 1 and alike == 1 and any('"' in cell for row in unquoted for cell in row):
-        return Dialect(delimiter, False, comment, unquoted)
-    return Dialect(delimiter, True, comment, quoted_records)
+    joins = records is not None and any("\n" in cell for row in records for cell in row)
+    if joins:
+        num_fields, alike, _ = _judge(unquoted)
+        joins = num_fields > 1 and alike == 1
+    return (
+        Dialect(delimiter, False, comment, unquoted)
+        if records is None or joins
+        else Dialect(delimiter, True, comment, records)
+    )
 
 
 def _quoted(lines: Sequence[str], delimiter: str) -> list[list[str]] | None:
     """Records as the reader of the house has them; None where quotes are not those of CSV."""
-    records = []
+    records: list[list[str]] = []
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
-        for record in reader:
-            if any(cell.strip() for cell in record):
-                records.append(record)
-            if len(records) == SNIFFED_RECORDS:
-                break
+        records.extend(islice((one for one in reader if any(cell.strip() for cell in one)), SNIFFED_RECORDS))
     except csv.Error as error:
         # The last record of a sample may be cut.
-        is_cut = str(error).startswith("unexpected end of data") and len(lines) - reader.line_num < 1
+        is_cut = str(error).startswith("unexpected end of data") and reader.line_num == len(lines)
         return records if is_cut and len(records) > len(lines) // 2 else None
     return records
 
@@ -181,35 +166,18 @@ def _judge(records: Sequence[Sequence[str]]) -> tuple[int, float, float]:
     """Fields of most records, the share of records that have as many, and the share of cells that look cut wrongly."""
     if not records:
         return 1, 0.0, 1.0
-    counts = Counter(len(record) for record in records)
-    num_fields, num_alike = counts.most_common(1)[0]
+    num_fields, num_alike = Counter(map(len, records)).most_common(1)[0]
     alike = num_alike / len(records) if len(records[0]) == num_fields else 0.0
     cells = [cell for record in records for cell in record if cell]
-    odd = sum(bool(re.search(r"\S[;|\t]\S|\d[;|\t]|[;|\t]\d", cell)) or _is_torn(cell) for cell in cells)
+    # Commas without a space after them may join digits of one number, and nothing else.
+    odd = sum(bool(JOINED.search(cell)) or bool(TORN.search(cell) and not NUMBER.fullmatch(cell)) for cell in cells)
     return num_fields, alike, odd / max(1, len(cells))
 
 
-def _is_torn(cell: str) -> bool:
-    """Whether commas without a space after them join what are not digits of one number."""
-    return (
-        cell.count(",") > 0 and NUMBER.fullmatch(cell) is None and re.search(r"[\d:],[\d\-.]|^\d+,\w", cell) is not None
-    )
-
-
-def _single_column(readings: Sequence[Dialect], comment: str) -> Dialect:
-    records = next((one.records for one in readings if one.delimiter == "|"), readings[0].records if readings else [])
-    return Dialect(",", True, comment, records)
-
-
 def _delimiter_question(dialects: Sequence[Dialect]) -> Question:
-    choices = tuple(
-        Choice(
-            settings={"source.delimiter": one.delimiter},
-            means=f"{NAMES[one.delimiter]}: {' | '.join(printable(cell) for cell in one.records[-1])[:SHOWN]}",
-        )
-        for one in dialects
-    )
-    return Question(text="what separates the fields?", choices=choices)
+    shown = {one: " | ".join(printable(cell) for cell in one.records[-1])[:SHOWN] for one in dialects}
+    choices = [Choice({"source.delimiter": one.delimiter}, f"{NAMES[one.delimiter]}: {shown[one]}") for one in dialects]
+    return Question("what separates the fields?", tuple(choices))
 
 
 def _excerpt(text: str, at: int) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 UNANSWERED = "?"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Choice:
     """An answer: the settings that it makes, None for one that is left out, and what it means."""
 
@@ -18,7 +18,7 @@ class Choice:
     means: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Setting:
     """One setting by its key, such as `source.delimiter`, and why it has this value if that was not plain to see."""
 
@@ -27,7 +27,7 @@ class Setting:
     why: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Question:
     """What files do not tell, asked where the first setting of its choices would stand; the likeliest comes first."""
 

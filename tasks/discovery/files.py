@@ -7,7 +7,7 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tasks.discovery.members import MAX_NAMES, tar_members, zip_members
@@ -31,6 +31,7 @@ UNREADABLE = {
     **dict.fromkeys((".mat", ".npy", ".npz", ".pkl", ".h5"), "an array; write CSV or Parquet"),
     **dict.fromkeys((".rar", ".7z"), "an archive that is not opened; unpack it"),
     ".arff": "ARFF; write CSV",
+    ".toml": "a recipe already; run rnnflow train with it, or name the data",
 }
 
 
@@ -66,7 +67,7 @@ def find(location: str, include: str = "") -> Found:
         return _in_folder(location, path)
     if path.is_file():
         suffix = suffixes_of(path.name)[0]
-        return _in_archive(location, path, include) if suffix in ARCHIVES else _single(location, path)
+        return _in_archive(location, path, include) if suffix in ARCHIVES else _tables(location, [path])
     if glob.has_magic(location):
         names = sorted(glob.glob(location, recursive=True))  # noqa: PTH207 (a pattern with a root of its own)
         paths = [Path(name) for name in names if not is_hidden(Path(name).name)]
@@ -76,22 +77,6 @@ def find(location: str, include: str = "") -> Found:
         if paths:
             return _documents(location, paths[0].parent, paths)
     raise InputError("E-SRC-001", "does not exist.", fix="check the path.", file=location)
-
-
-def _single(location: str, path: Path) -> Found:
-    _refuse_unreadable(path.name, path)
-    head, is_whole, num_bytes = read_head(path)
-    return Found(
-        location=location,
-        names=(path.name,),
-        name=path.name,
-        path=path,
-        head=head,
-        blocks=() if is_whole else tuple(_read_blocks(path)),
-        is_whole=is_whole,
-        num_bytes=num_bytes,
-        num_tables=1,
-    )
 
 
 def read_head(path: Path) -> tuple[bytes, bool, int]:
@@ -137,20 +122,19 @@ def _in_folder(location: str, folder: Path) -> Found:
 
 def _tables(location: str, files: Sequence[Path]) -> Found:
     _refuse_unreadable(files[0].name, files[0])
-    heads = {one.as_posix(): _beginning(one) for one in files[:MAX_COMPARED]}
-    _refuse_several(heads, location, "rnnflow new ")
+    _refuse_several({one.as_posix(): _beginning(one) for one in files[:MAX_COMPARED]}, location, "rnnflow new ")
     head, is_whole, num_bytes = read_head(files[0])
-    others = sum(one.stat().st_size for one in files[1:])
-    scale = num_bytes / max(1, files[0].stat().st_size)
+    sizes = [one.stat().st_size for one in files]
+    others = [read_head(one)[0][:BLOCK_BYTES] for one in files[1 :: max(1, len(files) // NUM_BLOCKS)]]
     return Found(
         location=location,
         names=tuple(one.name for one in files),
         name=files[0].name,
         path=files[0],
         head=head,
-        blocks=tuple(read_head(one)[0][:BLOCK_BYTES] for one in files[1 :: max(1, len(files) // NUM_BLOCKS)]),
+        blocks=tuple(others) if is_whole or others else tuple(_read_blocks(files[0])),
         is_whole=is_whole and len(files) == 1,
-        num_bytes=num_bytes + round(others * scale),
+        num_bytes=round(num_bytes * sum(sizes) / max(1, sizes[0])),
         num_tables=len(files),
     )
 
@@ -174,35 +158,22 @@ def _beginning(path: Path) -> bytes:
 def _in_archive(location: str, path: Path, include: str) -> Found:
     with parsing(path, code="E-ARC-006", what="is not an archive, or damaged"):
         is_zip = suffixes_of(path.name)[0] == ".zip"
-        members = zip_members(path, WHOLE_BYTES) if is_zip else tar_members(path, HEAD_BYTES)
-        names, sizes, documents, is_whole = [], {}, [], True
-        for name, num_bytes, data in members:
-            if name is None:
-                is_whole = False
-                break
-            names.append(name)
-            sizes[name] = num_bytes
-            if data is not None:
-                documents.append((name, data))
-    names = [name for name in names if not include or is_document(name, include)]
-    tables = _of_commonest_form(names)
-    if not tables or len(tables) * 2 <= len(names):
-        return Found(
-            location=location,
-            names=tuple(names),
-            documents=tuple(documents[:: max(1, len(documents) // MAX_DOCUMENTS)]),
-            num_bytes=sum(sizes.values()),
-            path=path,
-            is_whole=is_whole,
-        )
-    head = next((data for name, data in documents if name == tables[0]), b"")
-    _refuse_several({name: data for name, data in documents if name in tables}, location, "--set source.include=")
-    return Found(
-        location=location,
-        names=tuple(names),
+        members = list(zip_members(path, WHOLE_BYTES) if is_zip else tar_members(path, HEAD_BYTES))
+    sizes = {name: size for name, size, _ in members if name and (not include or is_document(name, include))}
+    contents = {name: data for name, _, data in members if name in sizes and data is not None}
+    tables = _of_commonest_form(list(sizes))
+    seen = Found(location=location, names=tuple(sizes), path=path, num_bytes=sum(sizes.values()))
+    if len(tables) * 2 <= len(sizes):
+        documents = tuple(contents.items())[:: max(1, len(contents) // MAX_DOCUMENTS)]
+        return replace(seen, documents=documents, is_whole=all(name for name, _, _ in members))
+    parts = {name: contents[name] for name in tables if name in contents}
+    _refuse_several(parts, location, "--set source.include=")
+    head = parts.get(tables[0], b"")
+    return replace(
+        seen,
         name=tables[0],
-        path=path,
         head=head,
+        blocks=tuple(data[:BLOCK_BYTES] for name, data in parts.items() if name != tables[0])[:NUM_BLOCKS],
         is_whole=len(head) == sizes[tables[0]] and len(tables) == 1,
         num_bytes=sum(sizes[name] for name in tables),
         num_tables=len(tables),
@@ -212,9 +183,7 @@ def _in_archive(location: str, path: Path, include: str) -> Found:
 def _of_commonest_form(names: Sequence[str]) -> list[str]:
     """The tables among some names that have the most frequent suffix."""
     forms = Counter("".join(suffixes_of(name)) for name in names if suffixes_of(name)[0] in TABLES)
-    if not forms:
-        return []
-    commonest = forms.most_common(1)[0][0]
+    commonest = next((form for form, _ in forms.most_common(1)), None)
     return sorted(name for name in names if "".join(suffixes_of(name)) == commonest)
 
 
@@ -233,6 +202,6 @@ def _refuse_unreadable(name: str, path: Path) -> None:
     what = UNREADABLE.get(suffix) or UNREADABLE.get(last)
     if what is not None or last in SHORT_SUFFIXES:
         described, _, remedy = (what or "an archive").partition("; ")
-        raise InputError("E-NEW-003", f"is {described}.", fix=f"{remedy or 'unpack it'}, then look at that.", file=path)
+        raise InputError("E-NEW-003", f"is {described}.", fix=f"{remedy or 'unpack it'}.", file=path)
     if last in COMPRESSIONS and path.stat().st_size == 0:
         raise InputError("E-SRC-004", f"{quoted(name)} is empty.", fix="fill it.", file=path)

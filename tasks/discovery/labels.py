@@ -55,19 +55,19 @@ def describe_classes(label: Column, *, is_asked: bool = False) -> Iterator[Setti
         counts[plain_label(name)] += count
     shown = ", ".join(f"{quoted(name)} {count:,}" for name, count in counts.most_common(SHOWN))
     more = ", ..." if len(counts) > SHOWN else ""
-    yield Setting(key="", value=None, why=f"{len(counts)} classes: {shown}{more}")
+    yield Setting("", None, f"{len(counts)} classes: {shown}{more}")
     if label.is_number and any("." in name for name in counts):
-        yield Setting(key="source.labels", value={name: name.partition(".")[0] for name in sorted(counts)})
+        yield Setting("source.labels", {name: name.partition(".")[0] for name in sorted(counts)})
     looks: dict[str, list[str]] = {}
     for name in counts:
         looks.setdefault(look_of(name), []).append(name)
     alike = next((names for names in looks.values() if len(names) > 1), None)
     if alike:
         yield Question(
-            text=f"are {' and '.join(map(quoted, alike[:2]))} one class?",
-            choices=(
-                Choice(settings={"source.similar_labels": "merge"}, means="one, and so are others that look alike"),
-                Choice(settings={"source.similar_labels": "keep"}, means="different classes"),
+            f"are {' and '.join(map(quoted, alike[:2]))} one class?",
+            (
+                Choice({"source.similar_labels": "merge"}, "one, and so are others that look alike"),
+                Choice({"source.similar_labels": "keep"}, "different classes"),
             ),
         )
 

@@ -1,7 +1,7 @@
 """How the numbers of a table are written: decimal mark and marks between thousands, or a question where two fit."""
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
@@ -14,10 +14,22 @@ BLANK = ("", "na", "nan", "n/a", "null", "none")
 PLAIN = r"^[+-]?(\d+[.]?\d*|[.]\d+)([eE][+-]?\d+)?$"
 GROUPS = r"^[+-]?\d{{1,3}}({0}\d{{3}})+({1}\d*)?$"
 MAX_MARKERS = 3
-DECIMAL_COMMA = r"^[+-]?\d*,\d+$"
 SPACES = " '\u00a0\u202f\u2019"
+DIGITS = rf"^[+-]?[\d.,{SPACES}]*\d[\d.,{SPACES}]*([eE][+-]?\d+)?$"
+MAX_EXAMINED, MAX_EXAMINED_COLUMNS = 20_000, 100
+# What numbers look like that one notation reads, or several.
+SHAPES = {
+    "comma groups": r"^[+-]?\d{1,3}(,\d{3})+([.]\d*)?$",
+    "comma groups and point": r"^[+-]?\d{1,3}(,\d{3})+[.]\d+$|,\d{3},\d{3}",
+    "comma decimals": r"^[+-]?\d*,(\d{1,2}|\d{4,})$|^[+-]?(0|\d{4,})?,\d+$",
+    "point groups": r"^[+-]?[1-9]\d{0,2}([.]\d{3})+$",
+    "point groups and comma": r"^[+-]?\d{1,3}([.]\d{3})+,\d+$",
+    "many points": r"^[+-]?\d{1,3}[.]\d{3}[.]\d{3}",
+    "point decimals": r"^[+-]?\d*[.]\d+$",
+    "point": r"[.]",
+    **{mark: GROUPS.format(mark, "[.,]") for mark in SPACES},
+}
 THREE = r"^[+-]?[1-9]\d{0,2}[.]\d{3}$"
-MAX_EXAMINED_COLUMNS = 100
 
 
 @dataclass(frozen=True)
@@ -30,95 +42,57 @@ class Notation:
 
 def find_notation(columns: Iterable[pl.Series], *, delimiter: str) -> tuple[Notation, list[Setting | Question]]:
     """How the numbers of a table are written, by all columns that could be numbers; a question where two ways fit."""
-    marks = [one for one in map(_Marks, itertools.islice(columns, MAX_EXAMINED_COLUMNS)) if one.is_number]
-    notation = _find_certain(marks)
+    numbers = [one for one in map(_digits_of, itertools.islice(columns, MAX_EXAMINED_COLUMNS)) if one.len()]
+    shapes = [{name for name, shape in SHAPES.items() if one.str.contains(shape).any()} for one in numbers]
+    cells = pl.concat([pl.Series(dtype=pl.String), *(one.alias("") for one in numbers)])
+    notation = _find_certain(set().union(*shapes))
     if notation is not None:
-        return notation, _written(notation, marks)
-    commas = next((one.examples[","] for one in marks if one.comma_groups), "")
+        marks = {"decimal": notation.decimal.strip("."), "thousands": notation.thousands}
+        whys = {mark: f"as in {quoted(example)}" for mark in marks.values() if (example := _first(cells, mark))}
+        return notation, [Setting(f"source.{key}", mark, whys.get(mark, "")) for key, mark in marks.items() if mark]
+    commas = [one for one, found in zip(numbers, shapes, strict=True) if "comma groups" in found]
     if commas:
-        return Notation(".", ","), [_ask(commas, ",", Notation(".", ","), Notation(",", ""))]
+        return Notation(".", ","), [_ask(_first(commas[0], ","), ",", Notation(".", ","), Notation(",", ""))]
     # In files with semicolons points may be between thousands.
-    threes = [one for one in marks if one.only_threes]
-    if delimiter == ";" and threes and len(threes) == sum(one.point_decimals for one in marks):
-        return Notation(), [_ask(threes[0].examples["."], ".", Notation(), Notation(",", "."))]
+    pointed = [
+        one.filter(one.str.contains(r"[.]")) for one, found in zip(numbers, shapes, strict=True) if "point" in found
+    ]
+    if delimiter == ";" and pointed and all(one.str.contains(THREE).all() for one in pointed):
+        return Notation(), [_ask(_first(pointed[0], "."), ".", Notation(), Notation(",", "."))]
     return Notation(), []
 
 
-def _find_certain(marks: Sequence["_Marks"]) -> Notation | None:
+def _find_certain(shapes: set[str]) -> Notation | None:
     """What no other notation reads; None where there are no marks or two ways to read them."""
-    has_comma = any(one.comma_decimals for one in marks)
-    spaces = next((one.spaces for one in marks if one.spaces), "")
+    spaces = next((mark for mark in SPACES if mark in shapes), "")
     if spaces:
-        return Notation("," if has_comma else ".", spaces)
-    mixed = any(one.point_groups_and_comma for one in marks)
-    if has_comma or mixed or any(one.many_points for one in marks):
-        return Notation(",", "." if any(one.point_groups or one.point_groups_and_comma for one in marks) else "")
-    groups = any(one.comma_groups or one.comma_groups_and_point for one in marks)
-    clear = any(one.many_commas or one.comma_groups_and_point or one.point_decimals for one in marks)
-    return Notation(".", ",") if groups and clear else None
+        return Notation("," if "comma decimals" in shapes else ".", spaces)
+    if shapes & {"comma decimals", "point groups and comma", "many points"}:
+        return Notation(",", "." if shapes & {"point groups", "point groups and comma"} else "")
+    is_clear = shapes & {"comma groups and point", "point decimals"}
+    return Notation(".", ",") if "comma groups" in shapes and is_clear else None
 
 
-class _Marks:
-    """Which marks are between the digits of a column."""
-
-    def __init__(self, cells: pl.Series) -> None:
-        filled = cells.drop_nulls().unique(maintain_order=True).head(20_000)
-        filled = filled.filter(~filled.str.to_lowercase().is_in(BLANK))
-        digits = filled.filter(filled.str.contains(rf"^[+-]?[\d.,{SPACES}]*\d[\d.,{SPACES}]*([eE][+-]?\d+)?$"))
-        others = filled.len() - digits.len()
-        self.is_number = digits.len() > 0 and others <= MAX_MARKERS and digits.len() >= others
-        self.comma_groups = self._any(digits, GROUPS.format(",", "[.]"))
-        self.point_groups_and_comma = self._any(digits, r"^[+-]?\d{1,3}([.]\d{3})+,\d+$")
-        self.comma_groups_and_point = self._any(digits, r"^[+-]?\d{1,3}(,\d{3})+[.]\d+$")
-        self.many_commas = self._any(digits, r",\d{3},\d{3}")
-        self.many_points = self._any(digits, r"^[+-]?\d{1,3}[.]\d{3}[.]\d{3}")
-        self.point_groups = self._any(digits, r"^[+-]?[1-9]\d{0,2}([.]\d{3})+$")
-        is_group = digits.str.contains(GROUPS.format(",", "[.]"))
-        self.comma_decimals = bool((digits.str.contains(DECIMAL_COMMA) & ~is_group).any()) or self._any(
-            digits, r"^[+-]?0,\d+$"
-        )
-        self.point_decimals = self._any(digits, r"^[+-]?\d*[.]\d+$")
-        points = digits.filter(digits.str.contains(r"[.]"))
-        self.only_threes = points.len() > 0 and bool(points.str.contains(THREE).all())
-        spaced = next((mark for mark in SPACES if self._any(digits, GROUPS.format(mark, "[.,]"))), "")
-        self.spaces = spaced
-        self.examples = {mark: _first(digits, mark) for mark in f".,{SPACES}"}
-
-    @staticmethod
-    def _any(cells: pl.Series, pattern: str) -> bool:
-        return bool(cells.str.contains(pattern).any())
+def _digits_of(cells: pl.Series) -> pl.Series:
+    """The cells of a column that are digits and marks; none of a column that holds other things."""
+    filled = cells.drop_nulls().unique(maintain_order=True).head(MAX_EXAMINED)
+    filled = filled.filter(~filled.str.to_lowercase().is_in(BLANK))
+    digits = filled.filter(filled.str.contains(DIGITS))
+    num_others = filled.len() - digits.len()
+    return digits if num_others <= min(MAX_MARKERS, digits.len()) else digits[:0]
 
 
 def _first(cells: pl.Series, mark: str) -> str:
     """The first cell with a mark that is not a date."""
     marked = cells.filter(cells.str.contains(mark, literal=True) & ~cells.str.contains(r"^\d+[.]\d+[.]\d+$"))
-    return marked[0] if marked.len() else ""
+    return marked[0] if mark and marked.len() else ""
 
 
-def _written(notation: Notation, marks: Sequence[_Marks]) -> list[Setting | Question]:
-    def why(mark: str) -> str:
-        example = next((one.examples[mark] for one in marks if one.examples[mark]), "")
-        return f"as in {quoted(example)}" if example else ""
-
-    found: list[Setting | Question] = []
-    if notation.decimal != ".":
-        found.append(Setting(key="source.decimal", value=notation.decimal, why=why(notation.decimal)))
-    if notation.thousands:
-        found.append(Setting(key="source.thousands", value=notation.thousands, why=why(notation.thousands)))
-    return found
-
-
-def _ask(example: str, mark: str, first: Notation, second: Notation) -> Question:
-    def choice(notation: Notation) -> Choice:
-        groups = notation.thousands == mark
-        settings: Mapping[str, object] = {
-            "source.thousands": notation.thousands or None,
-            "source.decimal": notation.decimal,
-        }
-        shown = example.replace(mark, "" if groups else ".")
-        return Choice(
-            settings=settings,
-            means=f"the number {shown}, {mark!r} {'parts thousands' if groups else 'is the decimal mark'}",
-        )
-
-    return Question(text=f"which number is {quoted(example)}?", choices=(choice(first), choice(second)))
+def _ask(example: str, mark: str, *notations: Notation) -> Question:
+    choices = []
+    for one in notations:
+        groups = one.thousands == mark
+        means = f"the number {example.replace(mark, '' if groups else '.')}, {mark!r} "
+        means += "parts thousands" if groups else "is the decimal mark"
+        choices.append(Choice({"source.thousands": one.thousands or None, "source.decimal": one.decimal}, means))
+    return Question(f"which number is {quoted(example)}?", tuple(choices))

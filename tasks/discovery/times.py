@@ -46,6 +46,7 @@ CLOCKS = {
 UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 FIRST_S, LAST_S = 315_532_800, 4_102_444_800  # 1980 to 2100
 HOURS_PER_DAY = 24
+CODES = {"year": "%Y", "month": "%m", "day": "%d", "hour": "%H", "minute": "%M"}
 
 
 @dataclass(frozen=True)
@@ -61,20 +62,14 @@ class Reading:
     def show(self, row: int = 0) -> str:
         """A time as it is read."""
         time = self.times[row]
-        return (
-            str(time) if not isinstance(time, datetime.datetime) else f"{time:%-d %B %Y %H:%M}".removesuffix(" 00:00")
-        )
+        is_time = isinstance(time, datetime.datetime)
+        return f"{time:%-d %B %Y %H:%M}".removesuffix(" 00:00") if is_time else str(time)
 
     @property
     def ends_in_future(self) -> bool:
         """Whether some times are years ahead."""
         last = self.times.dt.year().max()
         return isinstance(last, int) and last > datetime.datetime.now(tz=datetime.UTC).year + 1
-
-    @property
-    def shape(self) -> str:
-        """How it reads, for a comparison of two readings."""
-        return self.format or self.unit
 
     @property
     def is_steps(self) -> bool:
@@ -84,50 +79,33 @@ class Reading:
 
 def read_times(column: Column) -> list[Reading]:
     """All ways to read a column as times; the steps of plain whole numbers are not among them."""
-    filled = column.filled
-    if filled.is_empty():
+    if column.filled.is_empty():
         return []
-    if column.is_number and (epochs := _epochs(column)):
-        return epochs
-    return list(_read_texts((column.name,), filled, column.cells))
+    epoch = _read_epoch(column) if column.is_number else None
+    return [epoch] if epoch else list(_read_texts((column.name,), column.filled, column.cells))
 
 
 def read_together(columns: Sequence[Column]) -> list[Reading]:
     """All ways to read columns, joined by a space, as one time."""
-    joined = pl.select(pl.concat_str([one.cells for one in columns], separator=" ")).to_series()
+    joined = _join(columns)
     return list(_read_texts(tuple(one.name for one in columns), joined.drop_nulls(), joined))
 
 
 def read_parts(columns: dict[str, Column]) -> Reading | None:
     """Times from columns of year, month, day and hour, by their names and ranges."""
-    found: dict[str, Column] = {}
-    for part, names in PARTS.items():
-        named = [one for one in columns.values() if folded(one.name) in names and one.is_whole]
-        if named:
-            found[part] = named[0]
-    if "year" not in found or "month" not in found or _smallest(found["year"]) < 1000:  # noqa: PLR2004
+    found = {part: one for one in reversed(columns.values()) for part in PARTS if is_part(one, part)}
+    if "year" not in found or "month" not in found or _range(found["year"])[0] < 1000:  # noqa: PLR2004
         return None
-    used = ["year", "month", *(["day"] if "day" in found else [])]
-    if "day" in found and "hour" in found:
-        used += ["hour", *(["minute"] if "minute" in found else [])]
-    parts = {part: found[part].numbers.cast(pl.Int64) for part in used}
-    try:
-        times = pl.select(
-            pl.datetime(parts["year"], parts["month"], parts.get("day", pl.lit(1)), parts.get("hour", pl.lit(0)))
-        ).to_series()
-    except pl.exceptions.PolarsError:
-        return None
-    codes = {"year": "%Y", "month": "%m", "day": "%d", "hour": "%H", "minute": "%M"}
-    return Reading(tuple(found[part].name for part in used), times, " ".join(codes[part] for part in used))
+    used = list(itertools.takewhile(found.__contains__, PARTS))
+    return _read_joined([found[part] for part in used], " ".join(CODES[part] for part in used))
 
 
 def read_hours(date: Reading, columns: dict[str, Column]) -> Reading | None:
     """Times from a column of dates and one of the hours of a day."""
-    hours = [one for one in columns.values() if folded(one.name) in PARTS["hour"] and one.is_whole]
-    if not hours or not 0 <= _smallest(hours[0]) <= _largest(hours[0]) < HOURS_PER_DAY:
+    hours = next((one for one in columns.values() if is_part(one, "hour")), None)
+    if hours is None or not 0 <= _range(hours)[0] <= _range(hours)[1] < HOURS_PER_DAY:
         return None
-    times = pl.select(date.times + hours[0].numbers.cast(pl.Int64) * pl.duration(hours=1)).to_series()
-    return Reading((*date.columns, hours[0].name), times, f"{date.format or '%Y-%m-%d'} %H")
+    return _read_joined([*(columns[name] for name in date.columns), hours], f"{date.format or '%Y-%m-%d'} %H")
 
 
 def read_steps(column: Column) -> Reading | None:
@@ -147,26 +125,44 @@ def is_date(column: Column) -> bool:
     return not column.filled.is_empty() and bool(column.filled.str.contains(DATE_ONLY).all())
 
 
+def is_part(column: Column, part: str) -> bool:
+    """Whether a column holds years, months, days, hours or minutes, by its name."""
+    return folded(column.name) in PARTS[part] and column.is_whole
+
+
 def rank(reading: Reading) -> tuple[bool, bool, bool]:
     """What is rather the time of a row: by its name, and by what it holds."""
     names = TIMES | STEPS if reading.is_steps else TIMES
     return (not reading.is_steps, is_named(reading.columns[0], names), len(reading.columns) > 1)
 
 
+def _join(columns: Sequence[Column]) -> pl.Series:
+    return pl.select(pl.concat_str([one.cells for one in columns], separator=" ")).to_series()
+
+
+def _read_joined(columns: Sequence[Column], shape: str) -> Reading | None:
+    """Columns whose format is known; an hour alone is no time to the parser of texts."""
+    joined = _join(columns).str.replace_all(r"\b(\d)\b", "0$1").str.replace_all(r"(\d)[.]0+\b", "$1")
+    is_hour = shape.endswith("%H")
+    times = _parse(joined + ":00" if is_hour else joined, f"{shape}:%M" if is_hour else shape)
+    if times.null_count() > joined.null_count():
+        return None
+    return Reading(tuple(one.name for one in columns), times, shape)
+
+
 def _read_texts(names: tuple[str, ...], filled: pl.Series, cells: pl.Series) -> Iterator[Reading]:
     distinct = filled.unique(maintain_order=True)
     if distinct.str.contains(ISO_8601).all():
         has_offset = distinct.str.contains(OFFSET) & distinct.str.contains(":")
-        plain = cells.str.replace(r" ?(Z|UTC|[+-]\d{2}(:?\d{2})?)$", "") if has_offset.all() else cells
-        parsed = _parse_iso(plain)
+        parsed = _parse_iso(cells.str.replace(rf" ?{OFFSET}", "") if has_offset.all() else cells)
         if parsed.null_count() == cells.null_count():
             yield Reading(names, parsed, has_offset=bool(has_offset.any()))
         return
+    sample = distinct.head(MAX_EXAMINED)
     for shape in _formats_of(distinct[0]):
-        sample = distinct.head(MAX_EXAMINED)
-        if _parse(sample.head(100), shape).null_count() or _parse(sample, shape).null_count():
-            continue
-        if "%B" in shape and not _parse(sample, shape.replace("%B", "%b")).null_count():
+        # Short names of months are read as long ones, too.
+        is_short = "%B" in shape and not _parse(sample, shape.replace("%B", "%b")).null_count()
+        if _parse(sample.head(100), shape).null_count() or _parse(sample, shape).null_count() or is_short:
             continue
         parsed = _parse(cells, shape)
         if parsed.null_count() == cells.null_count() and _is_plausible(parsed, shape):
@@ -174,19 +170,18 @@ def _read_texts(names: tuple[str, ...], filled: pl.Series, cells: pl.Series) -> 
 
 
 def _is_plausible(times: pl.Series, shape: str) -> bool:
+    """Whether digits without marks between them are years of these centuries."""
     years = times.dt.year()
-    low, high = years.min(), years.max()
-    assert isinstance(low, int)
-    assert isinstance(high, int)
-    return ("%m%d" not in shape and "%Y%m" not in shape) or (low >= 1700 and high <= 2100)  # noqa: PLR2004
+    return ("%m%d" not in shape and "%Y%m" not in shape) or bool(years.is_between(1700, 2100).all())
 
 
 def _parse_iso(cells: pl.Series) -> pl.Series:
     parts = cells.str.replace(",", ".", literal=True).str.replace(" ", "T", literal=True)
-    whole = pl.when(parts.str.len_chars() == len("2024-02")).then(parts + "-01").otherwise(parts)
-    whole = pl.when(whole.str.contains("T")).then(whole).otherwise(whole + "T00:00")
-    whole = pl.when(whole.str.len_chars() == len("2024-02-01T00:00")).then(whole + ":00").otherwise(whole)
-    return pl.select(whole.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)).to_series()
+    for shorter, rest in (("2024-02", "-01"), ("2024-02-01", "T00:00"), ("2024-02-01T00:00", ":00")):
+        parts = pl.select(
+            pl.when(parts.str.len_chars() == len(shorter)).then(parts + rest).otherwise(parts)
+        ).to_series()
+    return _parse(parts, "%Y-%m-%dT%H:%M:%S%.f")
 
 
 def _parse(cells: pl.Series, shape: str) -> pl.Series:
@@ -201,35 +196,23 @@ def _parse(cells: pl.Series, shape: str) -> pl.Series:
 def _formats_of(cell: str) -> Iterator[str]:
     """Formats that have the shape of a cell."""
     for (date, dates), (clock, clocks) in itertools.product(DATES.items(), CLOCKS.items()):
-        match = re.fullmatch(date + clock, cell)
-        if match:
-            parts = match.groupdict()
-            yield from (
-                one.format(s=parts.get("s", "")) + other.format(t=parts.get("t", ""))
-                for one, other in itertools.product(dates, clocks)
-            )
+        if match := re.fullmatch(date + clock, cell):
+            marks = {"s": "", "t": ""} | match.groupdict()
+            yield from ((one + other).format(**marks) for one, other in itertools.product(dates, clocks))
 
 
-def _epochs(column: Column) -> list[Reading]:
-    """Numbers that count a unit since 1970, if the column is in order or called a time."""
-    numbers = column.numbers.drop_nulls()
-    low, high = _smallest(column), _largest(column)
+def _read_epoch(column: Column) -> Reading | None:
+    """Numbers that count a unit since 1970, if they go up in steps of one size, as no ids do, or are called a time."""
+    low, high = _range(column)
     unit = next((unit for unit, size in UNITS.items() if FIRST_S * size <= low <= high <= LAST_S * size), None)
-    if unit is None or not (is_named(column.name, TIMES) or _is_even(numbers)):
-        return []
+    steps = column.numbers.drop_nulls().diff().drop_nulls()
+    is_even = steps.len() > 1 and steps[0] > 1 and bool((steps == steps[0]).all())
+    if unit is None or not (is_named(column.name, TIMES) or is_even):
+        return None
     micros = (column.numbers * (10**6 / UNITS[unit])).round().cast(pl.Int64).cast(pl.Datetime("us"))
-    return [Reading((column.name,), micros, unit=unit, has_offset=True)]
+    return Reading((column.name,), micros, unit=unit, has_offset=True)
 
 
-def _is_even(numbers: pl.Series) -> bool:
-    """Whether numbers go up in steps of one size, as no ids do."""
-    steps = numbers.diff().drop_nulls()
-    return steps.len() > 1 and steps[0] > 1 and bool((steps == steps[0]).all())
-
-
-def _smallest(column: Column) -> float:
-    return float(column.numbers.min() or 0)  # ty: ignore[invalid-argument-type] (of numbers it is one)
-
-
-def _largest(column: Column) -> float:
-    return float(column.numbers.max() or 0)  # ty: ignore[invalid-argument-type] (of numbers it is one)
+def _range(column: Column) -> tuple[float, float]:
+    """The least and the largest number."""
+    return float(column.numbers.min() or 0), float(column.numbers.max() or 0)  # ty: ignore[invalid-argument-type]

@@ -3,54 +3,37 @@
 import re
 
 
-def _listed(words: str) -> frozenset[str]:
-    return frozenset(words.split())
+def _listed(*words: str) -> frozenset[str]:
+    return frozenset(" ".join(words).split())
 
 
 TEXTS = _listed(
-    """
-    text body content contents message msg review reviewtext review_text comment comments sentence tweet
-    title headline summary description question answer document utterance post abstract subject query
-    phrase article news email narrative complaint feedback verbatim
-    """
+    "text body content contents message msg review reviewtext review_text comment comments sentence tweet title",
+    "headline summary description question answer document utterance post abstract subject query phrase article news",
+    "email narrative complaint feedback verbatim",
 )
 LABELS = _listed(
-    """
-    label labels class classes category categories target sentiment y intent polarity topic queue
-    department rating overall stars star score emotion type tag language lang outcome stance verdict
-    spam airline_sentiment class_index label_text
-    """
+    "label labels class classes category categories target sentiment y intent polarity topic queue department rating",
+    "overall stars star score emotion type tag language lang outcome stance verdict spam airline_sentiment class_index",
+    "label_text",
 )
 TIMES = _listed(
-    """
-    time timestamp datetime date_time date day ds ts stamp when month year zeit datum dteday fecha
-    quarter week period observed_at measured_at created_at utc_timestamp utc time_utc index
-    """
+    "time timestamp datetime date_time date day ds ts stamp when month year zeit datum dteday fecha quarter week",
+    "period observed_at measured_at created_at utc_timestamp utc time_utc index",
 )
 STEPS = _listed("step steps t time index tick cycle frame instant timestep time_step n no")
 IDS = _listed(
-    """
-    id ids series item_id store item sensor device station site unit machine patient subject sku product
-    shop customer meter sequence series_id unique_id name symbol ticker asset pump plant location region
-    """
+    "id ids series item_id store item sensor device station site unit machine patient subject sku product shop",
+    "customer meter sequence series_id unique_id name symbol ticker asset pump plant location region",
 )
-CHANNELS = _listed(
-    """
-    channel ch variable metric parameter measure measurement quantity attribute feature signal
-    """
-)
+CHANNELS = _listed("channel ch variable metric parameter measure measurement quantity attribute feature signal")
 ANOMALIES = _listed(
-    """
-    anomaly anomalies is_anomaly is_anomalous anomalous outlier is_outlier fault faulty attack label
-    labels failure
-    """
+    "anomaly anomalies is_anomaly is_anomalous anomalous outlier is_outlier fault faulty attack label labels failure"
 )
 SPLITS = _listed("split fold set subset partition part dataset")
 KNOWN_AHEAD = _listed(
-    """
-    holiday is_holiday holidays workingday working_day is_working_day weekend is_weekend promo promotion
-    onpromotion school_holiday stateholiday schoolholiday event event_flag open
-    """
+    "holiday is_holiday holidays workingday working_day is_working_day weekend is_weekend promo promotion onpromotion",
+    "school_holiday stateholiday schoolholiday event event_flag open",
 )
 PARTS = {
     "year": _listed("year yr yyyy jahr"),
@@ -63,8 +46,8 @@ PARTS = {
 CALENDAR = _listed("season weekday dayofweek day_of_week dow week weekofyear quarter dayofyear doy").union(
     *PARTS.values()
 )
-ALL = frozenset().union(
-    TEXTS, LABELS, TIMES, STEPS, IDS, CHANNELS, ANOMALIES, SPLITS, KNOWN_AHEAD, CALENDAR, {"value", "values", "v"}
+ALL = TEXTS.union(
+    LABELS, TIMES, STEPS, IDS, CHANNELS, ANOMALIES, SPLITS, KNOWN_AHEAD, CALENDAR, {"value", "values", "v"}
 )
 
 
@@ -74,12 +57,7 @@ def folded(name: str) -> str:
     return re.sub(r"[^\w]+", "_", parted).strip("_").casefold()
 
 
-def is_named(name: str, words: frozenset[str]) -> bool:
+def is_named(name: str, words: frozenset[str] = ALL) -> bool:
     """Whether a column is called by one of some words, perhaps with a number after it or with others before it."""
     plain = re.sub(r"_?\d+$", "", folded(name))
     return plain in words or plain.replace("_", "") in words or plain.rpartition("_")[2] in words
-
-
-def is_known(name: str) -> bool:
-    """Whether a cell is a word by which columns are called."""
-    return is_named(name, ALL)

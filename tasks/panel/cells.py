@@ -150,7 +150,8 @@ class RowParser:
         numbered = raw.with_row_index("at").with_columns(file_row=pl.col("at") + self._num_rows + 1)
         self._num_rows += raw.height
         index = [name for name in numbered.columns if name not in columns]
-        cells = numbered.unpivot(columns, index=index, variable_name="of column", value_name=f"{VALUE_ROLE}{VALUE}")
+        cells = numbered.unpivot(columns, index=index, variable_name="of column", value_name="cell")
+        cells = cells.rename({"cell": f"{VALUE_ROLE}{VALUE}"})  # one of the columns may have this name
         step = pl.int_range(pl.len(), dtype=pl.Int64).over("at")
         cells = cells.sort("at", maintain_order=True).with_columns(pl.col("of column").str.strip_prefix(VALUE_ROLE))
         name = f"id {SERIES}"

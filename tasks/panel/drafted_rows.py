@@ -38,22 +38,20 @@ def see_series_in_rows(seen: Seen) -> Series | None:
     )
     findings: list[Setting | Question] = [
         *seen.findings,
-        Setting(
-            key="source.layout", value="series_per_row", why=f"each row is a series of up to {len(numbers)} numbers"
-        ),
-        Setting(key="source.id_columns", value=[ids[0].name]),
+        Setting("source.layout", "series_per_row", f"each row is a series of up to {len(numbers)} numbers"),
+        Setting("source.id_columns", [ids[0].name]),
     ]
     if reading is None:
-        findings.append(Setting(key="source.time_unit", value="order", why="the header names no times"))
+        findings.append(Setting("source.time_unit", "order", "the header names no times"))
     else:
-        findings.append(Setting(key="source.time_columns", value=[], why="times are in the header"))
+        findings.append(Setting("source.time_columns", [], "times are in the header"))
         if reading.format:
-            findings.append(Setting(key="source.time_format", value=reading.format))
+            findings.append(Setting("source.time_format", reading.format))
         if reading.is_steps:
-            findings.append(Setting(key="source.time_unit", value="step"))
+            findings.append(Setting("source.time_unit", "step"))
     if len(others) > 1:
         names = [one.name for one in numbers]
-        findings.append(Setting(key="source.value_columns", value=names[:MAX_LISTED], why="the columns of numbers"))
+        findings.append(Setting("source.value_columns", names[:MAX_LISTED], "the columns of numbers"))
     return Series(
         reading=reading,
         ids=(ids[0],),

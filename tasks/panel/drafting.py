@@ -16,7 +16,6 @@ from tasks.panel.drafted_columns import (
     find_ids,
     find_values,
     id_settings,
-    number_settings,
     order_settings,
     value_settings,
 )
@@ -92,9 +91,8 @@ def see_series(seen: Seen, *, label: Column | None = None, covariates: bool = Fa
     typed = unique.select("series", pl.col("time").cast(DTYPES[clock]))
     findings: list[Setting | Question] = [*seen.findings]
     findings += time_settings(seen, reading, readings, unique, clock)
-    findings += id_settings(seen, ids, channel, values, is_wide=is_wide)
-    findings += value_settings(values, known, left, is_wide=is_wide)
-    findings += number_settings(values)
+    findings += id_settings(seen, reading, ids, channel)
+    findings += value_settings(seen, values, known, left, is_wide=is_wide)
     num_repeated = rows.height - unique.height if channel is None else 0
     findings += order_settings(rows, num_repeated, findings)
     return Series(
@@ -128,13 +126,13 @@ def shorter_segments(candidates: Sequence[Candidate], look_back: int) -> Iterato
     if any(too_long):
         for one in stated:
             one["model"] = {**one.get("model", {}), "segment_length": look_back}
-        yield Setting(key="candidates", value=stated, why="segments are at most as long as the look-back")
+        yield Setting("candidates", stated, "segments are at most as long as the look-back")
 
 
 def missing_settings(series: Series, *, otherwise: str = "") -> Iterator[Setting]:
     """What becomes of missing numbers, where there are any or may be; `otherwise` names another policy."""
     number, share = series.missing
     if number:
-        yield Setting(key=MISSING, value="forward", why=f"{plural(number, 'number')} missing ({share:.1%}){otherwise}")
+        yield Setting(MISSING, "forward", f"{plural(number, 'number')} missing ({share:.1%}){otherwise}")
     elif any(one.key == "source.sentinels" for one in series.findings):
-        yield Setting(key=MISSING, value="forward", why=f"where sentinels stand{otherwise}")
+        yield Setting(MISSING, "forward", f"where sentinels stand{otherwise}")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from tasks.sources.settings import ColumnName, ColumnNames, FileSettings
 
@@ -48,6 +48,9 @@ class LaidOutSource(FileSettings):
         description="What times are: written as text, counted in a unit since 1970 UTC, plain steps, or in no column: "
         "with `order` each row of a series is a step.",
     )
+
+    # Whether the columns of numbers of a wide table are known.
+    _is_laid_out: bool = PrivateAttr(default=False)
 
     @classmethod
     def respelled(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -113,10 +116,22 @@ class LaidOutSource(FileSettings):
 
     def laid_out(self, names: Sequence[str]) -> Self:
         """The settings for a table with these columns: in a layout other than "table", which of them hold numbers."""
-        if self.layout == "table" or self.value_columns != (VALUE,):
+        if self.layout == "table":
             return self
-        taken = {column for role, column in self.wanted_columns().items()}
-        return self.model_copy(update={"value_columns": tuple(name for name in names if name not in taken)})
+        laid_out = self.model_copy(update={"value_columns": self.number_columns(names)})
+        laid_out._is_laid_out = True
+        return laid_out
+
+    def number_columns(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Which of the columns of a wide table hold numbers: those that the settings name, or all that are left."""
+        if self._names_values:
+            return self.value_columns
+        others = {*self.wanted_columns().values(), *self.unread()}
+        return tuple(name for name in names if name not in others)
+
+    def unread(self) -> tuple[str, ...]:
+        """Columns besides those of the source that hold no numbers of series."""
+        return ()
 
     def as_table(self) -> Self:
         """The settings of a table with a row per time that holds the same series."""
@@ -130,9 +145,12 @@ class LaidOutSource(FileSettings):
         """The columns of ids, time, channel and values."""
         ids = {f"id {column}": column for column in self.id_columns}
         channel = {} if self.channel_column is None else {"channel": self.channel_column}
-        has_values = self.layout == "table" or self.value_columns != (VALUE,)
-        values = {f"value {column}": column for column in self.value_columns if has_values}
+        values = {f"value {column}": column for column in self.value_columns if self._names_values}
         return ids | self.time_roles() | channel | values
+
+    @property
+    def _names_values(self) -> bool:
+        return self.layout == "table" or self._is_laid_out or self.value_columns != (VALUE,)
 
     def time_roles(self) -> dict[str, str]:
         """The columns of times, by role."""

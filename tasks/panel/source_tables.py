@@ -6,11 +6,13 @@ from pathlib import Path
 import polars as pl
 
 from tasks.panel.frames import bare_name
+from tasks.panel.layout import SERIES, TIME, VALUE
 from tasks.panel.names import split_name
 from tasks.panel.source import StampedSource
 from tasks.panel.stamp_parts import name_parts
 
 CLOCK = "%H:%M:%S%.f"
+STEP = "\0step"  # no header has a column of this name
 SHOWN_PARTS = {
     **{"date": "%Y-%m-%d", "year": "%Y", "month": "%m", "day": "%d"},
     **{"hour": "%H", "minute": "%M", "second": "%S"},
@@ -55,10 +57,13 @@ def _named_as_in(rows: pl.DataFrame, source: StampedSource) -> pl.DataFrame:
 
 
 def write_source_table(path: Path, table: pl.DataFrame, source: StampedSource) -> None:
-    """Write a table with the columns of a source as CSV, in the form in which the source's settings read it."""
-    if source.first_time_column in table.columns:
-        times = table[source.first_time_column]
+    """Write a table with a row per series and time as CSV, in the layout and form in which the source is read."""
+    time = source.as_table().first_time_column
+    if time in table.columns:
+        times = table[time]
         table = table.with_columns(times if times.dtype == pl.String else _show_times(times, source))
+    if source.layout != "table":
+        table = _series_as_columns(table, source) if source.layout == "series_per_column" else _as_rows(table, source)
     if source.decimal != ".":
         numbers = pl.col(pl.Float64).cast(pl.String)
         table = table.with_columns(numbers.str.replace(".", source.decimal, literal=True))
@@ -73,6 +78,33 @@ def write_source_table(path: Path, table: pl.DataFrame, source: StampedSource) -
         separator=delimiter, include_header=not source.columns, quote_style=quoting if source.quoted else "never"
     )
     path.write_bytes(text.encode(source.encoding))
+
+
+def _series_as_columns(table: pl.DataFrame, source: StampedSource) -> pl.DataFrame:
+    """A column for each series, and for each that the source names."""
+    numbered = table.with_columns(pl.int_range(pl.len()).over(SERIES).alias(STEP)) if source.counts_rows else table
+    index = [name for name in numbered.columns if name not in (SERIES, VALUE)]
+    wide = numbered.pivot(SERIES, index=index, values=VALUE).drop(STEP, strict=False)
+    return _with_empty(wide, source.number_columns(source.columns))
+
+
+def _as_rows(table: pl.DataFrame, source: StampedSource) -> pl.DataFrame:
+    """A row for each series, its numbers from the left, or under their times."""
+    ids, names = list(source.as_table().id_columns), source.number_columns(source.columns)
+    if source.has_times_in_header:
+        table = table.rename({TIME: STEP}).cast({STEP: pl.String})
+    else:
+        step = pl.int_range(pl.len()).over(ids).cast(pl.String)
+        table = table.with_columns(step.replace({str(number): name for number, name in enumerate(names)}).alias(STEP))
+    index = [name for name in table.columns if name not in (STEP, VALUE)]
+    # The first time of a series is its start.
+    wide = table.with_columns(pl.col(index).first().over(ids)).pivot(STEP, index=index, values=VALUE)
+    return _with_empty(wide if source.id_columns else wide.drop(ids), names)
+
+
+def _with_empty(table: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """A table that also has the named columns of numbers."""
+    return table.with_columns(pl.lit(None, pl.Float64).alias(name) for name in names if name not in table.columns)
 
 
 def _stamps(times: pl.Series, source: StampedSource) -> pl.DataFrame:

@@ -10,26 +10,25 @@ from pathlib import Path
 import polars as pl
 
 from tasks.errors import InputError
-from tasks.panel.cells import RowParser
 from tasks.panel.frames import NUMBERS, VALUES
 from tasks.panel.source import StampedSource
 from tasks.sources.column_names import read_column_names
 from tasks.sources.inputs import InputFile
-from tasks.sources.intake import Intake
+from tasks.sources.intake import Intake, RowCheck
 from tasks.sources.readers import read_files
 
 NO_SUCH_COLUMN = "E-SRC-005"
 
 
-def read_rows(files: Sequence[InputFile], intake: Intake, parser: RowParser) -> Iterator[pl.DataFrame]:
+def read_rows(files: Sequence[InputFile], intake: Intake, parser: RowCheck) -> Iterator[pl.DataFrame]:
     """Yield the parsed rows of files; of wide tables, the columns that hold numbers are those of each file.
 
     Raises what the readers and the parser raise; InputError (E-SER-014) for a wide table without such columns.
     """
+    source: StampedSource = intake.settings
     try:
         yield from _read_each(files, intake, parser)
     except InputError as error:
-        source: StampedSource = parser.source
         if error.code != NO_SUCH_COLUMN or error.column not in source.time_roles().values():
             raise
         or_order = 'set time_unit = "order" if the rows are steps in their order, without a time.'
@@ -37,7 +36,7 @@ def read_rows(files: Sequence[InputFile], intake: Intake, parser: RowParser) -> 
         raise InputError(error.code, error.problem, fix=f"{error.fix.rstrip('.')}; or {or_order}", **place) from None
 
 
-def _read_each(files: Sequence[InputFile], intake: Intake, parser: RowParser) -> Iterator[pl.DataFrame]:
+def _read_each(files: Sequence[InputFile], intake: Intake, parser: RowCheck) -> Iterator[pl.DataFrame]:
     source: StampedSource = intake.settings
     if source.layout == "table":
         yield from read_files(files, intake, parser)

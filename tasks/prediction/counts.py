@@ -82,7 +82,7 @@ class AnsweredFile(ABC):
         }
         parts = [part for part, count in counted.items() if count]
         rows = plural(self.rows_read, "row")
-        return f"{rows} read: {', '.join(parts)}." if parts else f"{rows} read, none left out."
+        return f"{rows} read: {', '.join(parts)}." if parts else f"{rows} read, none refused."
 
     def describe_refused(self) -> str:
         """Say how much could not be answered, and why not."""

@@ -117,5 +117,6 @@ def _compare(contest: Contest, presenting: "ReportModule", baseline: Scored, col
     told = column.compare(baseline.test, contest.best.test)
     if baseline is not contest.baseline or column.metric != presenting.compare_by(contest):
         return told
-    gain = column.show_difference(presenting.compare_with_baseline(contest, baseline))
-    return f"{told} (paired gain of {contest.best.name} {gain})"
+    gain = presenting.compare_with_baseline(contest, baseline)
+    chance = ", which chance alone can explain" if gain["low"] <= 0 <= gain["high"] else ""
+    return f"{told} (paired gain of {contest.best.name} {column.show_difference(gain)}{chance})"

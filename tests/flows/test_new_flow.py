@@ -23,10 +23,10 @@ def sales(project: Path) -> Path:
 def test_the_recipe_and_its_questions_are_shown_and_nothing_is_written(server, sales: Path):
     state = new(str(sales), return_state=True)
 
-    assert state.message == 'recipe for forecast: "units" over time, in steps of 1d; 1 question left'
+    assert state.message == 'recipe for forecast: "units" over time, in steps of 1mo; 1 question left'
     shown = Artifact.get("recipe-sales").data
     assert 'time_format = "?"' in shown
-    assert '**which day is "02/01/2015"?** time_format = "%d/%m/%Y": 2 January 2015; or' in shown
+    assert '**which day is "02/01/2015"?** time_format = "%m/%d/%Y": 1 February 2015; or' in shown
     assert [path.name for path in sales.parent.glob("*.toml")] == []
 
 

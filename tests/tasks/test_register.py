@@ -158,6 +158,21 @@ def test_a_second_model_becomes_a_version_without_an_alias(registered, reviews):
     assert registrations.read_aliases("reviews") == {}
 
 
+def test_the_same_rows_read_with_other_settings_become_a_version_that_reads_so(registered, reviews, tmp_path):
+    lineage, contest = reviews
+    folder = shutil.copytree(lineage.rows.path, tmp_path / "rows")
+    manifest = json.loads((folder / artefacts.MANIFEST).read_bytes())
+    manifest["config"] |= {"path": "elsewhere.csv", "encoding": "utf-16"}
+    (folder / artefacts.MANIFEST).write_text(json.dumps(manifest))
+    read_otherwise = dataclasses.replace(lineage, rows=dataclasses.replace(lineage.rows, path=folder))
+
+    second = register.fn(CLASSIFY, RUN, read_otherwise, contest, SETTINGS)
+
+    assert second.summary["version"] == "2"
+    parts = named_models.resolve_model("reviews/2").parts
+    assert TextClassifier.load(parts).serving.source["encoding"] == "utf-16"
+
+
 def test_a_model_that_reads_texts_otherwise_gets_no_alias(mlflow_store, reviews, monkeypatch):
     load = TextClassifier.load.__func__
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import polars as pl
 
@@ -29,6 +29,7 @@ from tasks.panel.served_table import PanelModel
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
 from tasks.sources.served_source import LABELS_ASIDE, NAMES_FILES
+from tasks.sources.settings import LabelledSource
 
 if TYPE_CHECKING:
     from rnnmodels.classifiers.series_classifier import SeriesClassifier
@@ -52,10 +53,15 @@ class Serving(LabellerServing[SequenceTable]):
         """Sequences whose labels, where there are any, are not read."""
         return UnlabelledSource
 
+    def learned(self) -> dict[str, object]:
+        """Columns of the training rows that hold labels and splits, which other files may have too."""
+        labelled = cast("SequenceSource", self.settings)
+        return {"unread_columns": tuple(LabelledSource.named_columns(labelled).values())}
+
     def with_labels(self, settings: SequenceTable) -> SequenceSource:
         """The settings of a file, and how the labels of the training rows were read."""
         rules = self.settings.model_dump(include=set(LABELS_ASIDE))
-        return SequenceSource.model_validate(settings.model_dump() | rules)
+        return SequenceSource.model_validate(settings.model_dump(exclude={"unread_columns"}) | rules)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from tasks.panel.layout import MAX_COLUMNS, TIME, VALUE
 from tasks.panel.source import OrderedSource
-from tasks.sources.settings import ColumnNames, LabelledSource
+from tasks.sources.settings import ColumnName, ColumnNames, LabelledSource
 
 PRESETS = {
     "files": {},
@@ -56,6 +56,13 @@ class UnlabelledSource(SequenceTable):
     """Sequences in a user's own files, whatever else stands in them."""
 
     dataset: Literal["files"] = Field("files", description="`files` are your own.")
+    unread_columns: tuple[ColumnName, ...] = Field(
+        (), description="Columns of labels and splits, which are no numbers of a wide table."
+    )
+
+    def unread(self) -> tuple[str, ...]:
+        """Columns of labels and splits."""
+        return self.unread_columns
 
 
 class SequenceSource(SequenceTable, LabelledSource):

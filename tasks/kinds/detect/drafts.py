@@ -33,7 +33,7 @@ def draft(seen: Seen) -> Draft:
         return Draft(kind=KIND, lacks="no column holds times, and rows do not look like steps in their order")
     length = int(series.lengths.max() or 0)  # ty: ignore[invalid-argument-type]
     if not seen.is_whole and series.rows["series"].n_unique() == 1:
-        length = seen.num_rows
+        length = seen.num_rows // seen.found.num_tables
     fitting = propose_warm_up(length, split=WarmUpSettings(), shard=DetectionWindowSettings())
     if fitting is None:
         return Draft(kind=KIND, lacks=f"the longest series has {plural(length, 'row')}")
@@ -49,12 +49,12 @@ def draft(seen: Seen) -> Draft:
 
 
 def _of_nab() -> Iterator[Setting]:
-    yield Setting(key="source.dataset", value="nab")
-    yield Setting(key="source.unsorted", value="keep", why="a logger's clock was set back once")
-    yield Setting(key="source.duplicates", value="keep")
-    yield Setting(key="source.sentinels", value=[])
-    yield Setting(key="split.warm_up", value=0.15, why="rows that the benchmark does not score")
-    yield Setting(key="split.max_warm_up_rows", value=750)
+    yield Setting("source.dataset", "nab")
+    yield Setting("source.unsorted", "keep", "a logger's clock was set back once")
+    yield Setting("source.duplicates", "keep")
+    yield Setting("source.sentinels", [])
+    yield Setting("split.warm_up", 0.15, "rows that the benchmark does not score")
+    yield Setting("split.max_warm_up_rows", 750)
 
 
 def _find_label(seen: Seen) -> Column | None:
@@ -75,13 +75,13 @@ def _share(label: Column) -> float:
 def _label_settings(label: Column | None) -> Iterator[Setting | Question]:
     if label is not None:
         why = f"{_share(label):.1%} of the rows are anomalous; for scoring only"
-        yield Setting(key="source.label_column", value=label.name, why=why)
+        yield Setting("source.label_column", label.name, why)
 
 
 def _windows(fitting: Fitting, length: int) -> Iterator[Setting | Question]:
     """A warm-up, and windows that fit into it."""
     warm_up_why = "share of each series, from its beginning, taken to be ordinary"
-    yield Setting(key="split.warm_up", value=fitting.warm_up, why=warm_up_why)
-    yield Setting(key="shard.look_back", value=fitting.look_back, why=f"fits {length:,} rows")
-    yield Setting(key="shard.horizon", value=fitting.horizon, why="rows from a forecast to the row judged by it")
+    yield Setting("split.warm_up", fitting.warm_up, warm_up_why)
+    yield Setting("shard.look_back", fitting.look_back, f"fits {length:,} rows")
+    yield Setting("shard.horizon", fitting.horizon, "rows from a forecast to the row judged by it")
     yield from shorter_segments(RECURRENT_DETECTORS, fitting.look_back)

@@ -31,24 +31,17 @@ def draft(seen: Seen) -> Draft:
     series = (see_series_in_rows(seen) or see_series(seen, covariates=True)) if seen.columns else None
     if series is None or series.grid is None:
         return Draft(kind=KIND, lacks="no column holds times, and rows do not look like steps in their order")
-    if series.lengths.max() < MIN_ROWS:  # ty: ignore[unsupported-operator] (there are rows)
-        return Draft(kind=KIND, lacks=f"the longest series has {plural(int(series.lengths.max() or 0), 'row')}")  # ty: ignore[invalid-argument-type]
+    if (longest := max(series.lengths)) < MIN_ROWS:
+        return Draft(kind=KIND, lacks=f"the longest series has {plural(longest, 'row')}")
     if series.off_grid > MOST_OFF_GRID:
-        return Draft(
-            kind=KIND, lacks=f"{series.off_grid:.0%} of the times are between steps of {series.grid.frequency}"
-        )
-    findings: list[Setting | Question] = [
-        *series.findings,
-        *_grid_settings(series),
-        *_windows(series, seen),
-        *_missing(series),
-    ]
-    reason = f"{describe_series(series)}, in steps of {series.grid.frequency}"
+        lacks = f"{series.off_grid:.0%} of the times are between steps of {series.grid.frequency}"
+        return Draft(kind=KIND, lacks=lacks)
+    findings = (*series.findings, *_grid_settings(series), *_windows(series, seen), *_missing(series))
     return Draft(
         kind=KIND,
         fit=0.7 if series.reading is not None else 0.5,
-        reason=reason,
-        findings=tuple(findings),
+        reason=f"{describe_series(series)}, in steps of {series.grid.frequency}",
+        findings=findings,
         values=seen.num_rows * len(series.values),
         rate=RATE,
     )
@@ -56,53 +49,43 @@ def draft(seen: Seen) -> Draft:
 
 def _grid_settings(series: Series) -> Iterator[Setting | Question]:
     assert series.grid is not None, "checked by the caller"
-    frequency, holes = series.grid.frequency, _count_holes(series)
     if _skips_weekends(series):
-        yield Setting(key="source.frequency", value="1bd", why="no Saturdays and Sundays")
-        holidays = _count_business_holes(series)
-        if holidays:
-            yield Setting(
-                key="source.gaps",
-                value="span",
-                why=f'{plural(holidays, "day")} missing; "cut" lets no window span them',
-            )
-        return
-    if series.reading is not None and not series.reading.is_steps:
-        yield Setting(
-            key="source.frequency",
-            value=frequency,
-            why=f"the commonest step; {plural(holes, 'step')} missing" if holes else "",
-        )
+        yield Setting("source.frequency", "1bd", "no Saturdays and Sundays")
+        if holidays := _sum_of_holes(
+            series, pl.business_day_count(_times(series).dt.date().shift(), _times(series).dt.date())
+        ):
+            why = f'{plural(holidays, "day")} missing; "cut" lets no window span them'
+            yield Setting("source.gaps", "span", why)
+    elif series.reading is not None and not series.reading.is_steps:
+        holes = _sum_of_holes(series, series.grid.positions(_times(series)).diff())
+        why = f"the commonest step; {plural(holes, 'step')} missing" if holes else ""
+        yield Setting("source.frequency", series.grid.frequency, why)
 
 
-def _count_holes(series: Series) -> int:
+def _times(series: Series) -> pl.Series:
     assert series.grid is not None, "checked by the caller"
-    positions = series.grid.positions(series.rows["time"].cast(series.grid.dtype))
-    steps = series.rows.select(pl.when(FOLLOWS_IN_SERIES).then(positions.diff() - 1)).to_series()
-    return int(steps.sum() or 0)
+    return series.rows["time"].cast(series.grid.dtype)
+
+
+def _sum_of_holes(series: Series, steps: pl.Series | pl.Expr) -> int:
+    """Steps that are missing between rows of one series that follow one another."""
+    return int(series.rows.select(pl.when(FOLLOWS_IN_SERIES).then(steps - 1).sum()).item() or 0)
 
 
 def _skips_weekends(series: Series) -> bool:
     if series.grid is None or series.grid.frequency != "1d" or series.grid.clock == "step":
         return False
-    weekdays = series.rows["time"].cast(series.grid.dtype).dt.weekday()
-    return series.rows.height >= 2 * MONDAY_TO_FRIDAY and bool((weekdays <= MONDAY_TO_FRIDAY).all())
-
-
-def _count_business_holes(series: Series) -> int:
-    assert series.grid is not None, "checked by the caller"
-    days = series.rows["time"].cast(series.grid.dtype).dt.date()
-    between = pl.select(pl.business_day_count(days.shift(), days)).to_series() - 1
-    return int(series.rows.select(pl.when(FOLLOWS_IN_SERIES).then(between)).to_series().sum() or 0)
+    is_workday = _times(series).dt.weekday() <= MONDAY_TO_FRIDAY
+    return series.rows.height >= 2 * MONDAY_TO_FRIDAY and bool(is_workday.all())
 
 
 def _windows(series: Series, seen: Seen) -> Iterator[Setting | Question]:
     """A horizon and a look-back that fit the lengths between gaps."""
     assert series.grid is not None, "checked by the caller"
     season = MONDAY_TO_FRIDAY if _skips_weekends(series) else series.grid.season
-    runs = [[one.len() for one in times] for times in _runs(series)]
+    runs = _runs(series)
     if not seen.is_whole and len(runs) == 1 and len(runs[0]) == 1:
-        runs = [[seen.num_rows]]
+        runs = [[seen.num_rows // seen.found.num_tables]]
     length = max(map(sum, runs))
     # Of shorter series a season is too much of the test rows.
     horizon = max(1, min(season if season > 1 else length // 20, length // 20, MAX_HORIZON))
@@ -110,24 +93,24 @@ def _windows(series: Series, seen: Seen) -> Iterator[Setting | Question]:
     wanted = max(1, min(max(3 * season, 3 * horizon, SEGMENT), length // 3, MAX_LOOK_BACK))
     fitting = propose_windows(runs, look_back=wanted, horizon=horizon, split=TimeSplitSettings())
     look_back, horizon = fitting or (1, 1)
-    yield Setting(key="split.valid", value=0.1)
-    yield Setting(key="split.test", value=0.2, why="the latest rows")
+    yield Setting("split.valid", 0.1)
+    yield Setting("split.test", 0.2, "the latest rows")
     why = f"fits {length:,} steps" if len(runs) == 1 else f"fits series of up to {length:,} steps"
-    yield Setting(key="shard.look_back", value=look_back, why=why)
-    yield Setting(key="shard.horizon", value=horizon, why="how many steps are forecast: change it to your need")
+    yield Setting("shard.look_back", look_back, why)
+    yield Setting("shard.horizon", horizon, "how many steps are forecast: change it to your need")
     if season > 1:
-        yield Setting(key="shard.season", value=season, why=f"steps of {series.grid.frequency}")
+        yield Setting("shard.season", season, f"steps of {series.grid.frequency}")
     yield from shorter_segments(RECURRENT_FORECASTERS, look_back)
 
 
-def _runs(series: Series) -> list[list[pl.Series]]:
-    """The times of each series, cut at its gaps unless windows may span them."""
+def _runs(series: Series) -> list[list[int]]:
+    """How many rows each series has between its gaps, unless windows may span them."""
     assert series.grid is not None, "checked by the caller"
-    positions = series.grid.positions(series.rows["time"].cast(series.grid.dtype))
+    positions = series.grid.positions(_times(series))
     is_cut = pl.lit(value=False) if _skips_weekends(series) else (positions.diff() != 1).fill_null(value=True)
     numbered = series.rows.with_columns(run=pl.when(FOLLOWS_IN_SERIES).then(is_cut).fill_null(value=True).cum_sum())
-    by_run = numbered.group_by("series", "run", maintain_order=True).agg("time")
-    return [list(one["time"]) for one in by_run.partition_by("series", maintain_order=True)]
+    by_run = numbered.group_by("series", "run", maintain_order=True).len()
+    return by_run.group_by("series", maintain_order=True).agg("len")["len"].to_list()
 
 
 def _missing(series: Series) -> Iterator[Setting | Question]:
@@ -139,10 +122,10 @@ def _missing(series: Series) -> Iterator[Setting | Question]:
         yield from missing_settings(series, otherwise='; or "cut"')
         return
     yield Question(
-        text=f"{share:.0%} of the numbers are missing: what becomes of them?",
-        choices=(
-            Choice(settings={MISSING: "cut"}, means="their rows are left out"),
-            Choice(settings={MISSING: "forward"}, means="the last number is repeated"),
-            Choice(settings={MISSING: "mean"}, means="the mean takes their place"),
+        f"{share:.0%} of the numbers are missing: what becomes of them?",
+        (
+            Choice({MISSING: "cut"}, "their rows are left out"),
+            Choice({MISSING: "forward"}, "the last number is repeated"),
+            Choice({MISSING: "mean"}, "the mean takes their place"),
         ),
     )

@@ -139,11 +139,14 @@ def _shown(cut: int | None, grid: TimeGrid) -> str | None:
 
 
 def _warnings(rows: pl.LazyFrame, num_unused: int) -> list[str]:
-    begins = rows.group_by("series").agg(pl.col("split").min())
-    num_new = begins.select((pl.col("split") > TRAIN).sum()).collect(engine="streaming").item()
+    split = pl.col("split")
+    ends = rows.group_by("series").agg(first=split.min(), last=split.max())
+    counts = ends.select(new=(pl.col("first") > TRAIN).sum(), untested=(pl.col("last") < TEST).sum(), all=pl.len())
+    num_new, num_untested, num_series = counts.collect(engine="streaming").row(0)
     counted = {
         f"{plural(num_unused, 'row')} after test_until, not used": num_unused,
         f"{num_new} series without training rows": num_new,
+        f"{num_untested} of {num_series} series end before the test rows begin, so they are not tested": num_untested,
     }
     return [warning for warning, count in counted.items() if count]
 

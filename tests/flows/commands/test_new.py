@@ -77,7 +77,39 @@ def test_a_question_is_left_in_the_recipe_and_training_waits_for_its_answer(fold
 def test_the_first_answers_are_taken_on_request(folder: Path):
     assert run("sales.csv", "--yes").exit_code == 0
 
-    assert load_recipe(str(folder / "sales.toml")).source.time_format == "%d/%m/%Y"
+    assert load_recipe(str(folder / "sales.toml")).source.time_format == "%m/%d/%Y"
+
+
+def test_a_first_guess_says_so_and_shows_the_other_answer(folder: Path):
+    run("sales.csv", "--yes")
+    guessed = (folder / "sales.toml").read_text()
+    run("sales.csv", "--force", "--set", "source.time_format=%d/%m/%Y")
+
+    assert "# the first guess, taken by --yes; or time_format = " in guessed
+    assert "as you said" not in guessed
+    assert 'time_format = "%d/%m/%Y"            # as you said' in (folder / "sales.toml").read_text()
+
+
+def test_names_of_classes_that_are_no_bare_keys_are_quoted(folder: Path):
+    reviews = [{"body": f"bought it, number {row}, would do so again", "stars": row % 2 + 0.0} for row in range(40)]
+    (folder / "reviews.jsonl").write_text("".join(json.dumps(one) + "\n" for one in reviews))
+
+    assert run("reviews.jsonl", "--yes").exit_code == 0
+
+    assert load_recipe(str(folder / "reviews.toml")).source.labels == {"0.0": "0", "1.0": "1"}
+
+
+def test_columns_are_shown_whole_or_counted(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    names = [f"Global_reactive_power_{number}" for number in "abcdef"]
+    rows = [f"2006-12-16 {row // 60:02}:{row % 60:02},{','.join([f'{row % 7}.25'] * 6)}" for row in range(600)]
+    (folder / "power.csv").write_text("\n".join([",".join(["time", *names]), *rows]) + "\n")
+
+    shown = run("power.csv").output
+
+    assert "2006-12-16 00:01:00                      1.25                      1.25" in shown
+    assert "and 4 more columns" in shown
+    assert "…" not in shown
 
 
 def test_questions_are_asked_in_a_terminal(folder: Path, monkeypatch: pytest.MonkeyPatch):
@@ -85,8 +117,8 @@ def test_questions_are_asked_in_a_terminal(folder: Path, monkeypatch: pytest.Mon
 
     result = run("sales.csv", answers="2\n")
 
-    assert "2  1 February 2015" in result.output
-    assert load_recipe(str(folder / "sales.toml")).source.time_format == "%m/%d/%Y"
+    assert "2  2 January 2015" in result.output
+    assert load_recipe(str(folder / "sales.toml")).source.time_format == "%d/%m/%Y"
 
 
 def test_settings_answer_in_advance(folder: Path):

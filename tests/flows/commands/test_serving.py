@@ -57,7 +57,7 @@ def test_a_prediction_says_what_it_wrote_and_how_fast(predicted):
     ]
     assert (result.exit_code, result.stdout) == (
         0,
-        "o.csv: 1,200 rows classified by reviews/3 (812 rows/s).\n1,200 rows read, none left out.\n",
+        "o.csv: 1,200 rows classified by reviews/3 (812 rows/s).\n1,200 rows read, none refused.\n",
     )
 
 
@@ -66,7 +66,7 @@ def test_a_prediction_that_went_on_says_so_and_labels_give_accuracy(predicted):
 
     assert invoke("predict", "reviews", "i.csv", "o.csv").stdout == (
         "o.csv: 1,200 rows classified by reviews/3 (812 rows/s, 400 of them in an earlier call).\n"
-        "1,200 rows read, none left out.\n"
+        "1,200 rows read, none refused.\n"
         "Accuracy 91.23% on 900 labelled rows.\n"
         "2 rows have a label that the model does not know.\n"
     )

@@ -56,6 +56,10 @@ def texts(number: int, *, words: int = 8) -> list[str]:
     return [" ".join(rng.choices(known, k=words)) for _ in range(number)]
 
 
+def labelled(mark: str, words: int) -> str:
+    return "".join(f"{mark}{'ab'[row % 2]} {text}\n" for row, text in enumerate(texts(80, words=words)))
+
+
 def test_a_table_without_a_header_gets_names_and_its_texts_are_joined(tmp_path: Path):
     rows = [f'"{row % 4 + 1}","{title}","{title} said, again"' for row, title in enumerate(texts(200))]
 
@@ -147,6 +151,25 @@ def test_a_series_in_each_row(tmp_path: Path):
     assert (found["layout"], found["id_columns"], found["time_unit"]) == ("series_per_row", ["V1"], "order")
 
 
+@pytest.mark.parametrize("header", ["", "\t".join(["label", *(f"t{step}" for step in range(30))]) + "\n"])
+def test_a_labelled_sequence_in_each_row(tmp_path: Path, header: str):
+    rows = [f"{row % 2 + 1}\t" + "\t".join(f"{wave(step + row):.3f}" for step in range(30)) for row in range(40)]
+
+    found = drafted(tmp_path / "GunPoint_TRAIN.tsv", header + "\n".join(rows) + "\n")
+
+    assert found.draft.kind == "classify-series"
+    assert (settings_of(found)["layout"], settings_of(found)["label_column"]) == ("series_per_row", "label")
+
+
+def test_features_of_different_sizes_are_not_a_sequence(tmp_path: Path):
+    rows = [
+        f"{row},{'MB'[row % 2]}," + ",".join(f"{wave(row + k) * 4.0**k:.4f}" for k in range(30)) for row in range(60)
+    ]
+
+    with pytest.raises(InputError, match="E-NEW-001"):
+        drafted(tmp_path / "wdbc.data", "\n".join(rows) + "\n")
+
+
 def test_a_series_in_each_column_with_decimal_commas(tmp_path: Path):
     header = '"stamp";' + ";".join(f'"MT_{number:03}"' for number in range(1, 31))
     rows = [
@@ -188,6 +211,35 @@ def test_prices_of_business_days_in_the_american_way(tmp_path: Path):
     found = settings_of(drafted(tmp_path / "prices.csv", lines("Date,Price", *rows)))
 
     assert (found["thousands"], found["time_format"], found["frequency"]) == (",", "%m/%d/%Y", "1bd")
+
+
+@pytest.mark.parametrize(("hours", "is_asked"), [(0, False), (300, True)])
+def test_files_of_the_same_times_are_series_and_others_may_be_parts(tmp_path: Path, hours: int, *, is_asked: bool):
+    for number in range(3):
+        times = [START + datetime.timedelta(hours=number * hours + row) for row in range(300)]
+        rows = [f"{time:%Y-%m-%d %H:%M},{wave(row):.2f}" for row, time in enumerate(times)]
+        (tmp_path / f"plant{number}.csv").write_text(lines("time,load", *rows))
+
+    found = draft_recipe(str(tmp_path / "*.csv"), given={})
+
+    key = "source.one_series_per_file"
+    assert [choice.settings[key] for one in found.questions for choice in one.choices] == [False, True][: 2 * is_asked]
+    assert is_asked or settings_of(found)["one_series_per_file"] is True
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("sheet.xlsx", "PK", "is a spreadsheet.\nFix: save the sheet as CSV."),
+        ("mine.toml", 'kind = "forecast"', "is a recipe already.\nFix: run rnnflow train with it"),
+        ("empty.csv", "", "is empty"),
+        ("header.csv", "time,load\n", "has no rows besides a header"),
+        ("bytes.csv", bytes(range(256)) * 9, "is neither a text nor a table"),
+    ],
+)
+def test_files_that_cannot_be_looked_at_say_why(tmp_path: Path, name: str, content: str | bytes, said: str):
+    with pytest.raises(InputError, match=said):
+        drafted(tmp_path / name, content)
 
 
 def test_a_table_within_a_zip(tmp_path: Path):
@@ -235,6 +287,10 @@ def test_folders_of_classes(tmp_path: Path, folders: tuple[str, ...], suffix: st
     ("name", "content", "said"),
     [
         ("play.txt", "First Citizen:\nBefore we proceed any further, hear me speak.\n\n" * 40, "plain text"),
+        ("train.txt", labelled("__label__", 9), r"(?s)as fastText has them.*awk '.*' .*train.txt > NEW.tsv"),
+        ("train.label", labelled("", 9), "a label, a space and a text on each line"),
+        ("train.ft.txt", labelled("__label__x __label__", 9), "leave one label on each line"),
+        ("old.txt", "".join(f"  {row % 2}.0e+00  {wave(row):e}\n" for row in range(60)), "fields parted by spaces"),
         ("train.conll", "EU\tB-ORG\nrejects\tO\nGerman\tB-MISC\ncall\tO\n\n" * 40, "a tag for each token"),
         (
             "iris.csv",
@@ -270,6 +326,15 @@ def test_days_that_could_be_months_are_asked_for(tmp_path: Path):
     assert question.key == "source.time_format"
     assert [choice.settings["source.time_format"] for choice in question.choices] == ["%d/%m/%Y", "%m/%d/%Y"]
     assert [choice.means for choice in question.choices] == ["2 January 2021", "1 February 2021"]
+
+
+def test_the_reading_of_days_that_leaves_no_gaps_is_the_first_guess(tmp_path: Path):
+    rows = [f"{row % 12 + 1:02}/01/{2010 + row // 12},{wave(row):.1f}" for row in range(120)]
+
+    found = drafted(tmp_path / "monthly.csv", lines("when,amount", *rows))
+
+    assert [choice.means for choice in found.questions[0].choices] == ["1 February 2010", "2 January 2010"]
+    assert settings_of(found)["frequency"] == "1mo"
 
 
 def test_hours_that_clocks_skip_and_repeat_are_asked_for(tmp_path: Path):
@@ -355,6 +420,19 @@ def test_a_large_file_that_is_sorted_by_its_labels_shows_all_of_them(tmp_path: P
 
     assert settings_of(found)["label_column"] == "sentiment"
     assert not found.seen.is_whole
+
+
+def test_what_is_constant_in_the_beginning_of_a_large_file_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name, num_bytes in (("WHOLE_BYTES", 8_000), ("HEAD_BYTES", 4_000), ("BLOCK_BYTES", 500)):
+        monkeypatch.setattr(files, name, num_bytes)
+    rows = [f"{time:%Y-%m-%d %H:%M},{wave(row):.2f},0.0" for row, time in enumerate(HOURS)]
+
+    found = drafted(tmp_path / "power.csv", lines("time,load,heater", *rows))
+    whole = drafted(tmp_path / "short.csv", lines("time,load,heater", *rows[:100]))
+
+    (values,) = (one for one in found.draft.settings if one.key == "source.value_columns")
+    assert (values.value, values.why) == (["load", "heater"], "constant in the rows looked at: heater")
+    assert settings_of(whole)["value_columns"] == ["load"]
 
 
 def test_a_question_about_sentinels_comes_with_a_policy_for_missing_numbers(tmp_path: Path):

@@ -34,6 +34,23 @@ def test_a_good_beginning_is_accepted_and_a_bad_one_refused(tmp_path, kind):
         look_at(tmp_path, kind, content.replace("1.5", "broken").replace("word,a", "word"), **source)
 
 
+WIDE = {
+    "forecast": ("day,north\n2026-03-01,1.5\n", {"layout": "series_per_column", "time_columns": "day"}),
+    "detect": ("north,south\n1.5,2\n", {"layout": "series_per_column", "time_unit": "order"}),
+    "classify-series": ("label,t1,t2\na,1.5,2\n", {"layout": "series_per_row", "time_unit": "order"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", WIDE)
+def test_a_fault_of_a_wide_table_is_told_by_its_own_column(tmp_path, kind):
+    content, source = WIDE[kind]
+
+    look_at(tmp_path, kind, content, **source)
+
+    with pytest.raises(InputError, match=r'E-SER-001 .*rows.csv:2 column "(north|t1)": got "broken"'):
+        look_at(tmp_path, kind, content.replace("1.5", "broken"), **source)
+
+
 @pytest.mark.parametrize("name", ["imdb", "etth1"])
 def test_what_a_run_would_download_is_not_downloaded(project, name):
     kind = {"imdb": "classify", "etth1": "forecast"}[name]

@@ -14,6 +14,7 @@ from tasks.kinds.classify_series.ingest import write_rows as write_sequences
 from tasks.kinds.classify_series.source import SequenceSource
 from tasks.kinds.forecast.ingest import write_rows
 from tasks.panel.source import SeriesSource
+from tasks.panel.source_tables import to_source_table, write_source_table
 from tasks.sources.inputs import find_inputs
 
 DAYS = [datetime(2024, 1, 1) + timedelta(days=day) for day in range(4)]
@@ -151,6 +152,36 @@ def test_sequences_stand_in_rows_with_their_label(tmp_path):
         ("4", "down", 3),
     ]
     assert rows["value.value"][1].to_list() == [3.0, 2.0]
+
+
+IN_COLUMNS, IN_ROWS = {"layout": "series_per_column"}, {"layout": "series_per_row"}
+WIDE = [
+    ("day,north,south\n2024-01-01,1,\n2024-01-02,2,5\n2024-01-03,,6\n", IN_COLUMNS),
+    ("day,value\n2024-01-01,1\n2024-01-02,2\n", IN_COLUMNS),
+    ("day,a,b\n2024-01-01,1,3\n2024-01-02,2,4\n", {**IN_COLUMNS, "value_columns": ["a", "b"]}),
+    ("day,a,works\n2024-01-01,1,0\n2024-01-02,2,1\n", {**IN_COLUMNS, "covariate_columns": ["works"]}),
+    ("north,south\n1,2\n2,5\n,6\n", {**IN_COLUMNS, "time_unit": "order"}),
+    ("id,V1,V2,V3\na,1,2,3\nb,5,NA,6\n", {**IN_ROWS, "time_unit": "order"}),
+    ("id,V1,V2,V3\na,1,2,3\nb,5,6,\n", {**IN_ROWS, "time_unit": "order", "value_columns": ["V1", "V2", "V3"]}),
+    ("a;1,5;2\nb;5;6\n", {**IN_ROWS, "time_unit": "order", "columns": ["id", "V1", "V2"], "decimal": ","}),
+    ("id,day,V1,V2\na,2020-01-31,1,2\nb,2019-10-31,4,5\n", {**IN_ROWS, "frequency": "1mo"}),
+    ("id,1960,1961,1962\na,1,2,3\nb,,5,6\n", {**IN_ROWS, "time_columns": [], "time_format": "%Y"}),
+    ("id,2024-01-01,2024-01-02\na,1,2\nb,3,5\n", {**IN_ROWS, "time_columns": [], "time_zone": "Asia/Tokyo"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "stated"), WIDE)
+def test_what_is_written_in_the_layout_of_a_source_is_read_as_the_same_series(path, text, stated):
+    needed = {"id_columns": "id"} if stated["layout"] == "series_per_row" else {}
+    needed |= {} if stated.get("time_unit") == "order" else {"time_columns": "day"}
+    path.write_text(text)
+    source = SeriesSource(path=str(path), **needed | stated)
+    expected = read(path, **needed | stated)
+    rows = pl.read_parquet(path.parent / "rows.parquet")
+    for series in (rows, rows.filter(series=rows["series"][-1])):
+        write_source_table(path, to_source_table(series, source), source)
+
+        assert read(path, **needed | stated) == [row for row in expected if row[0] in series["series"].to_list()]
 
 
 CELLS = st.lists(st.one_of(st.none(), st.integers(-9, 9)), min_size=3, max_size=12)

@@ -177,7 +177,7 @@ def test_a_table_without_faults_leaves_no_file_of_errors(tmp_path: Path):
     predicted = predict(tmp_path, good, overwrite=True)
 
     assert (predicted.bad, predicted.errors, predicted.rows) == (0, None, 1)
-    assert predicted.describe().splitlines()[1] == "4 rows read, none left out."
+    assert predicted.describe().splitlines()[1] == "4 rows read, none refused."
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "in.csv", "model", "out.csv"]
 
 

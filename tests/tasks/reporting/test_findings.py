@@ -151,11 +151,14 @@ def test_the_paired_difference_is_told_where_the_report_has_it(reviews: tuple[Li
     weakest = max(contest.everyone, key=lambda one: one.test["loss"]["value"])
     strongest = max(contest.everyone, key=lambda one: one.test["accuracy"]["value"])
     contest = dataclasses.replace(contest, candidates=(weakest,), baselines=(strongest,))
-    told = describe_outdone(contest, find_kind("classify").report.load())
+    report = find_kind("classify").report.load()
+    told = describe_outdone(contest, report)
 
     assert len(told) == 1
     assert f"The baseline {strongest.name} classifies better on test than {weakest.name}: accuracy " in told[0]
     assert f"(paired gain of {weakest.name} -" in told[0]
+    gain = report.compare_with_baseline(contest, strongest)
+    assert ("which chance alone can explain" in told[0]) == (gain["low"] <= 0 <= gain["high"])
 
 
 def test_a_small_error_is_not_shown_as_none():

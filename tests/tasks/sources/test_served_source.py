@@ -58,6 +58,14 @@ def test_every_setting_of_a_source_is_obeyed_or_says_why_it_is_not(kind: type[Se
             assert name in kind.read_as().model_fields, name
 
 
+def test_labels_and_splits_that_a_wide_file_has_are_not_read_as_its_numbers():
+    wide = {"layout": "series_per_row", "time_unit": "order", "label_column": "class", "split_column": "part"}
+    serving = serve_as(SequenceServing, SequenceSource(path="a.tsv", **wide))
+
+    for names in (["class", "t1", "t2", "part"], ["t1", "t2"]):
+        assert serving.settings_for(Path("b.tsv")).laid_out(names).value_columns == ("t1", "t2")
+
+
 def test_a_stated_format_holds_for_files_with_the_same_suffix():
     serving = serve_as(TextServing, SourceSettings(path="logs/*.log", format="csv"))
 

@@ -120,12 +120,14 @@ def test_a_file_of_rows_becomes_a_file_of_judgements(registered, tmp_path: Path)
     )
     assert judged.describe().splitlines()[2:] == [
         "120 more rows are the warm-up of their series, which is not judged.",
-        "320 rows read, none left out.",
+        "320 rows read, none refused.",
     ]
     assert judged.table()["rows judged"] == "200"
 
 
 def test_columns_of_texts_mean_nothing_to_a_detector(registered, tmp_path: Path):
+    (tmp_path / "rows.csv").write_text("time,value\n2024-01-01,1\n")
+
     with pytest.raises(InputError, match="E-OUT-004 this model reads numbers, but a text or label column"):
         predict_file("waves/1", tmp_path / "rows.csv", tmp_path / "out.csv", text_column="review")
 

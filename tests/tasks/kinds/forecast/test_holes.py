@@ -12,17 +12,21 @@ from tasks.contract.lineage import Lineage
 from tasks.encode import encode
 from tasks.errors import InputError
 from tasks.ingest import ingest
+from tasks.kinds.forecast.backtesting import plan_cutoffs
 from tasks.kinds.forecast.encode import ScaleSettings
 from tasks.kinds.forecast.fitting_windows import propose_windows
 from tasks.kinds.forecast.forecaster import SeriesForecaster
 from tasks.kinds.forecast.holdout import read_holdout
+from tasks.kinds.forecast.monitor import tabulate_validation
 from tasks.kinds.forecast.recipe import FORECAST
 from tasks.kinds.forecast.shard import WindowSettings
 from tasks.kinds.forecast.split import TimeSplitSettings
 from tasks.kinds.forecast.summaries import WindowsSummary
 from tasks.panel.frames import SPLITS
 from tasks.panel.inferred_grid import infer_grid, spanning
+from tasks.panel.served_table import read_some
 from tasks.panel.source import SeriesSource
+from tasks.prediction.asked_tables import TableQuestion, read_together
 from tasks.shard import shard
 from tasks.sources.inputs import find_inputs
 from tasks.split import split
@@ -184,6 +188,59 @@ def test_rows_without_a_time_are_a_history_of_their_own(tmp_path):
     assert forecaster.answer_files(files).filter(channel="a").equals(answers)
 
 
+def test_rows_without_a_time_are_counted_anew_for_each_who_asks():
+    forecaster = exact_forecaster(Steps(frequency="1", clock="step"), missing="error", time_unit="order")
+    tables = [TableQuestion(rows=ramped([MONDAY] * rows).drop("time").to_dicts()).table() for rows in (9, 5)]
+
+    together = read_together(forecaster, tables)
+
+    assert together is not None
+    assert [read().rows["time"].to_list() for read in together] == [list(range(9)), list(range(5))]
+    for read, table in zip(together, tables, strict=True):
+        assert read().rows.drop("row").equals(read_some(forecaster, table).rows.drop("row"))
+
+
+@pytest.mark.parametrize("truth", [True, "True", "true"])
+def test_what_is_true_is_one_in_json_as_in_files(tmp_path, truth):
+    forecaster = exact_forecaster(Steps(frequency="1", clock="step"), missing="error", time_unit="order")
+    (tmp_path / "history.csv").write_text("a,b\n" + "True,False\n" * 5)
+    inputs = find_inputs(forecaster.serving.settings_for(tmp_path / "history.csv"))
+
+    table = TableQuestion(rows=[{"a": truth, "b": 0}] * 5).table()
+
+    assert read_some(forecaster, table).rows["value.a"].to_list() == [1.0] * 5
+    assert forecaster.answer_frame(table).equals(forecaster.answer_files(inputs))
+
+
+def test_windows_of_rows_without_a_time_are_monitored():
+    forecaster = exact_forecaster(Steps(frequency="1", clock="step"), missing="error", time_unit="order")
+    steps = pl.int_range(60, eager=True).alias("time").to_frame()
+    rows = steps.with_columns(
+        pl.lit("series").alias("series"),
+        (pl.col("time") >= 20).cast(pl.UInt8).alias("split"),
+        *((pl.col("time") + LEVELS[name]).cast(pl.Float64).alias(f"value.{name}") for name in CHANNELS),
+    )
+
+    windows = tabulate_validation(forecaster, rows)
+
+    assert windows.height == 40 // LOOK_BACK
+    assert windows["error.a"].drop_nans().to_list() == [0.0] * (windows.height - 1)
+    assert windows["begin"].min() >= 20
+
+
+@pytest.mark.parametrize("source", [SPAN, {"time_unit": "order"}])
+def test_each_piece_of_a_backtest_has_rows(prepare, source):
+    lineage = prepare(WindowSettings(look_back=20, horizon=5), **source)
+
+    plan = plan_cutoffs(lineage.rows, lineage.splits, 2)
+
+    counts = [split.fn(FORECAST, lineage.rows, cutoff).summary["splits"] for cutoff in plan]
+    assert sum(one["test"] for one in counts) == 60
+    assert all(abs(one["test"] - 30) <= 2 for one in counts)
+    assert counts[0]["train"] == 210
+    assert abs(counts[1]["train"] - 210 - counts[0]["test"]) <= 1
+
+
 @pytest.mark.parametrize("layout", ["series_per_column", "series_per_row"])
 def test_a_model_of_wide_tables_reads_such_files_and_tables_with_a_row_for_each_time(tmp_path, layout):
     days = [MONDAY + timedelta(days=day) for day in range(6)]
@@ -226,6 +283,17 @@ def _of_one_channel():
     model.recurrent_weight.zero_()
     model.line_LH[-2] = -torch.arange(1.0, HORIZON + 1)
     return model
+
+
+def test_series_that_end_before_the_test_rows_are_counted(project):
+    lengths = {"short": 20, "long": 100, "longest": 120}
+    lines = [f"{name},{step % 7}" for name, length in lengths.items() for step in range(length)]
+    (project / "steps.csv").write_text("\n".join(["id,value", *lines]))
+    rows = ingest.fn(FORECAST, SeriesSource(path=str(project / "steps.csv"), id_columns="id", time_unit="order"))
+
+    splits = split.fn(FORECAST, rows, TimeSplitSettings())
+
+    assert splits.summary["warnings"] == ["1 of 3 series end before the test rows begin, so they are not tested"]
 
 
 def test_proposed_windows_fit_every_split():

@@ -236,6 +236,7 @@ def test_a_log_of_several_sensors_is_forecast_from_the_one_of_training(
 
 
 def test_columns_of_texts_mean_nothing_to_a_forecaster(registered: RegisteredModel, tmp_path: Path):
+    (tmp_path / "history.csv").touch()
     with pytest.raises(InputError, match="E-OUT-004 this model reads numbers, but a text or label column"):
         predict_file("loads/1", tmp_path / "history.csv", tmp_path / "out.csv", label_column="stars")
 
