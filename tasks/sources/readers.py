@@ -47,17 +47,17 @@ def read_files(
     for are_documents, group in groupby(files, key=lambda file: file.kind == "document"):
         if are_documents:  # documents that follow one another are read together
             together = list(group)
-            yield from _read_checked(partial(read_documents, together, intake), together[0], intake, check)
+            yield from _read_checked(partial(read_documents, together, intake), together, intake, check)
         else:
             for file in group:
-                yield from _read_checked(partial(read_table, file, intake), file, intake, check)
+                yield from _read_checked(partial(read_table, file, intake), [file], intake, check)
 
 
 def _read_checked(
-    read: Callable[[], Iterator[pl.DataFrame]], file: InputFile, intake: Intake, check: RowCheck
+    read: Callable[[], Iterator[pl.DataFrame]], files: Sequence[InputFile], intake: Intake, check: RowCheck
 ) -> Iterator[pl.DataFrame]:
     try:
         for frame in read():
             yield check(frame, intake)
     except InputError as error:
-        intake.reject_file(with_line(error, file, intake.settings))
+        intake.reject_file(with_line(error, files, intake.settings))

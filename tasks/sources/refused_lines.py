@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import re
+from collections.abc import Iterable
 
 from tasks.errors import MAX_QUOTED, InputError, RnnflowError, quoted
 from tasks.sources.decoding import open_text
@@ -15,12 +16,13 @@ SHOWN = re.compile(r"E-(CSV-00[234]|JSON-\d+|ENC-00[14])")
 POSITION = re.compile(r"at character (\d+)")
 
 
-def with_line(error: InputError, file: InputFile, settings: FileSettings) -> InputError:
-    """Give an error the line that it is about, cut around the fault; errors about other things stay as they are.
+def with_line(error: InputError, files: Iterable[InputFile], settings: FileSettings) -> InputError:
+    """Give an error the line of one of the files that it is about, cut around the fault; other errors stay as they are.
 
-    What cannot be read a second time, such as a pipe, is not shown.
+    What cannot be read a second time is not shown.
     """
-    if SHOWN.fullmatch(error.code) and error.row is not None and file.stored.path.is_file():
+    file = next((file for file in files if str(file.path) == str(error.file)), None)
+    if SHOWN.fullmatch(error.code) and error.row is not None and file is not None:
         with contextlib.suppress(RnnflowError, OSError):
             line = _read_line(file, error.row, settings)
             error.line = None if line is None else quoted(_around(line, error.problem))

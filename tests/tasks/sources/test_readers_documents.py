@@ -92,7 +92,8 @@ def test_a_bad_document_is_named_with_line_and_offset_and_can_be_skipped(tmp_pat
     assert error_of(f"{path.parent}/*.txt", format="folder").splitlines()[0].startswith("E-SRC-007")
     assert error_of(tmp_path / "c", include="pos/*.txt") == (
         f"E-ENC-001 {path}:2: got bytes ff at offset 11, expected utf-8 (invalid start byte).\n"
-        "Fix: set encoding to the one in which the file was written, then check a few rows; or clean the file."
+        "Fix: set encoding to the one in which the file was written, then check a few rows; or clean the file.\n"
+        'Line 2 reads: "two \\xff"'
     )
     rows, intake = read(tmp_path / "c", on_bad_rows="skip")
     assert rows["text"].to_list() == ["good"]

@@ -73,6 +73,24 @@ def test_lines_are_shown_however_the_file_is_packed(tmp_path, name, content, set
     assert str(error).splitlines()[2] == 'Line 2 reads: "only"'
 
 
+def test_of_several_documents_the_one_at_fault_is_shown(tmp_path):
+    for name, content in {"a/1.txt": b"fine\nfirst", "a/2.txt": b"one\ncaf\xe9\n", "b/3.txt": b"x\ny"}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_first_rows(SourceSettings(path=str(tmp_path)), check_rows)
+
+    assert str(caught.value).splitlines()[2] == 'Line 2 reads: "caf\\xe9"'
+
+
+def test_documents_within_archives_are_not_opened_again(tmp_path):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a/1.txt", b"one\ncaf\xe9\n")
+
+    assert refusal_of(tmp_path / "a.zip", packed.getvalue()).line is None
+
+
 def test_a_named_pipe_is_refused_at_once(tmp_path):
     pipe = tmp_path / "a.csv"
     os.mkfifo(pipe)

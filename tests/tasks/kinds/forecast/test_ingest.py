@@ -147,7 +147,8 @@ def test_types_that_are_no_time_or_no_number_are_refused(tmp_path):
     )
     assert error_of(tmp_path, path=str(tmp_path / "a.jsonl")) == (
         'E-JSON-003 IN/a.jsonl:1 column "value": got an array ("[1]"), expected an integer or a float or a boolean '
-        "or a string.\nFix: write an integer or a float or a boolean or a string."
+        "or a string.\nFix: write an integer or a float or a boolean or a string.\n"
+        'Line 1 reads: "{"time": "2024-01-01", "value": [1]}"'
     )
 
 
