@@ -75,7 +75,7 @@ def _of_rows(seen: Seen) -> Draft | None:
     """A table with a labelled sequence in each row: next to its label, and perhaps an id, many numbers of one kind."""
     numbers = [one for one in seen.columns.values() if one.is_number or one.filled.is_empty()]
     others = [one for one in seen.columns.values() if one not in numbers]
-    at_ends = [one for one in (*numbers[:1], *numbers[-1:]) if one.is_whole]
+    at_ends = [one for one in (*numbers[:1], *numbers[-1:]) if one.is_whole and is_named(one.name, LABELS)]
     labels = seen.chosen("source.label_column") or [one for one in (*others, *at_ends) if one.is_class]
     label = min(labels, key=lambda one: not is_named(one.name, LABELS), default=None)
     ids = [one for one in others if one.distinct == seen.height]
