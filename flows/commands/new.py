@@ -140,7 +140,7 @@ def preview(tried: "Tried", drafted: "Drafted", width: int) -> "Table":
     from rich.table import Table
 
     rows = tried.rows.select(~pl.selectors.list())
-    keys = {one.key for one in drafted.draft.settings}
+    keys = {one.key for one in drafted.draft.settings if one.value}
     is_single = "series" in rows.columns and rows["series"].n_unique() == 1
     if is_single and not keys & {"source.id_columns", "source.one_series_per_file"}:
         rows = rows.drop("series")

@@ -19,6 +19,11 @@ from tasks.sources.settings import GIB
 from tasks.store import artefacts
 
 ANSWERED = "as you said"
+MAX_SHOWN = 8
+NAME_COLUMNS = (
+    "name the columns that are meant, as in --set source.text_columns=body --set source.label_column=queue --set "
+    "source.time_columns=day."
+)
 MAX_DOWNLOAD_BYTES = 4 * GIB
 
 
@@ -95,35 +100,22 @@ def fetch(location: str) -> str:
 
 def name_of(location: str) -> str:
     """A recipe's name after its file, or after the folder of several."""
-    parts = [
-        part
-        for part in re.split(r"[/\\]", location.split("?", maxsplit=1)[0])
-        if part and not re.search(r"[*?\[]", part)
-    ]
-    last = parts[-1] if parts else DEFAULT
-    ending = "".join(suffixes_of(last))
-    stem = last[: len(last) - len(ending)] if ending and not Path(last).is_dir() else last
-    plain = re.sub(r"[^\w.-]+", "-", stem, flags=re.ASCII).strip("-._")
-    return (plain or "data")[:64]
+    parts = re.split(r"[/\\]", location.split("?", maxsplit=1)[0])
+    last = next((part for part in reversed(parts) if part and not re.search(r"[*?\[]", part)), DEFAULT)
+    stem = last if Path(last).is_dir() else last.removesuffix("".join(suffixes_of(last)))
+    return re.sub(r"[^\w.-]+", "-", stem, flags=re.ASCII).strip("-._")[:64] or "data"
 
 
 def _with_given(draft: Draft, given: Mapping[str, object], reasons: Mapping[str, str]) -> Iterator[Setting | Question]:
-    def said(key: str) -> Setting:
-        return Setting(key, given[key], reasons.get(key, ANSWERED))
-
-    used: set[str] = set()
+    """The findings of a draft with what is given in their places, and the rest of it after them."""
+    left = {key: value for key, value in given.items() if value is not None}
     for finding in draft.findings:
-        keys = (
-            [key for choice in finding.choices for key in choice.settings]
-            if isinstance(finding, Question)
-            else [finding.key]
-        )
-        found = [key for key in dict.fromkeys(keys) if key in given]
-        if not found:
+        of_choices = (key for one in getattr(finding, "choices", ()) for key in one.settings)
+        keys = dict.fromkeys([finding.key, *of_choices])
+        if not keys.keys() & given.keys():
             yield finding
-        yield from (said(key) for key in found if key not in used and given[key] is not None)
-        used |= set(found)
-    yield from (said(key) for key, value in given.items() if key not in used and value is not None)
+        yield from (Setting(key, left.pop(key), reasons.get(key, ANSWERED)) for key in keys if key in left)
+    yield from (Setting(key, value, reasons.get(key, ANSWERED)) for key, value in left.items())
 
 
 def _of_no_kind(location: str, seen: Seen, drafts: list[Draft]) -> InputError:
@@ -136,13 +128,7 @@ def _of_no_kind(location: str, seen: Seen, drafts: list[Draft]) -> InputError:
     for one in drafts:
         lacks.setdefault(one.lacks, []).append(one.kind)
     reasons = "; ".join(f"for {' and '.join(kinds)} {lack}" for lack, kinds in lacks.items())
-    columns = ("source.text_columns=body", "source.label_column=queue", "source.time_columns=day")
-    fix = f"name the columns that are meant, as in {' '.join(f'--set {one}' for one in columns)}."
-    return InputError(
-        "E-NEW-001", f"fits no kind of problem: {reasons}; it has {_listed(seen)}.", fix=fix, file=location
-    )
-
-
-def _listed(seen: Seen) -> str:
-    names = [quoted(name) for name in seen.columns]
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")  # noqa: PLR2004
+    names = [*map(quoted, seen.columns)]
+    more = f" and {len(names) - MAX_SHOWN} more" if len(names) > MAX_SHOWN else ""
+    problem = f"fits no kind of problem: {reasons}; it has {', '.join(names[:MAX_SHOWN])}{more}."
+    return InputError("E-NEW-001", problem, fix=NAME_COLUMNS, file=location)

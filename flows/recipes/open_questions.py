@@ -1,6 +1,5 @@
 """Recipes that wait for answers: a field that holds "?" is a question, whose words stand above it as a comment."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,10 @@ def refuse_open_questions(path: Path, raw: dict) -> None:
     """Raise InputError (E-CFG-019) for the first field of a raw recipe that is still a question."""
     for keys, value in _leaves(raw, ()):
         if value == UNANSWERED:
-            raise _unanswered(path, keys)
+            key, row = ".".join(keys), line_of(path, keys)
+            question, *choices = _comment_above(path, row) or ["it is not answered"]
+            answers = "; or ".join(choices).removeprefix("write ") or f"a value, or --set {key}=VALUE"
+            raise InputError("E-CFG-019", f'{key} = "?": {question}', fix=f"write {answers}.", file=path, row=row)
 
 
 def _leaves(node: object, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
@@ -24,30 +26,13 @@ def _leaves(node: object, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ..
         yield keys, node
 
 
-def _unanswered(path: Path, keys: tuple[str, ...]) -> InputError:
-    row = line_of(path, keys)
-    question, *choices = _comment_above(path, row) or ["it is not answered"]
-    written = "; or ".join(choices) or "write a value"
-    return InputError(
-        "E-CFG-019",
-        f'{".".join(keys)} = "?": {question}',
-        fix=f"write {written.removeprefix('write ')}."
-        if choices
-        else f"write a value, or --set {'.'.join(keys)}=VALUE.",
-        file=path,
-        row=row,
-    )
-
-
 def _comment_above(path: Path, row: int | None) -> list[str]:
     """The lines of the comment that ends above a line: the question and its choices."""
-    if row is None:
-        return []
-    lines = path.read_text(encoding="utf-8-sig").splitlines()[: row - 1]
+    lines = path.read_text(encoding="utf-8-sig").splitlines()[: (row or 1) - 1]
     comment: list[str] = []
-    while lines and (match := re.match(r"#\s*(.*)", lines[-1])):
-        text, is_choice = match[1], lines.pop().startswith("#   ")
-        comment.insert(0, text)
-        if not is_choice:
+    while lines and lines[-1].startswith("#"):
+        line = lines.pop()
+        comment.insert(0, line.lstrip("# "))
+        if not line.startswith("#   "):
             break
     return comment

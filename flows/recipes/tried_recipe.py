@@ -56,12 +56,12 @@ def try_recipe(drafted: Drafted) -> Tried:
 def _read(recipe: Recipe, drafted: Drafted, folder: Path) -> pl.DataFrame:
     """The first rows, after the whole source if it is small."""
     source, ingest = recipe.source, find_kind(recipe.kind).ingest.load()
-    if drafted.seen.found.num_bytes > WHOLE_BYTES:
-        rows = look_at(source, ingest.row_check(source))
-        if getattr(source, "time_unit", "step") not in ("step", "order"):
-            rows = rows.with_columns(pl.col("time").cast(pl.Datetime("us")))
-    else:
+    if drafted.seen.found.num_bytes <= WHOLE_BYTES:
         inputs = find_inputs(source)
         ingest.write_rows(folder, settings=source, inputs=inputs, digest=inputs.digest())
-        rows = pl.scan_parquet(folder / "rows.parquet").head(SHOWN_ROWS).collect()
-    return rows.head(SHOWN_ROWS).drop(ASIDE, strict=False)
+        rows = pl.read_parquet(folder / "rows.parquet", n_rows=SHOWN_ROWS)
+    else:
+        rows = look_at(source, ingest.row_check(source)).head(SHOWN_ROWS)
+        if getattr(source, "time_unit", "step") not in ("step", "order"):
+            rows = rows.with_columns(pl.col("time").cast(pl.Datetime("us")))
+    return rows.drop(ASIDE, strict=False)

@@ -10,6 +10,7 @@ from tasks.discovery.draft import UNANSWERED, Choice, Question, Setting
 from tasks.errors import printable
 
 WIDTH = 110
+UNBROKEN = "\0"  # stands for spaces within a text, at which no line ends
 COMMENT_AT = 34
 SECTIONS = ("source", "split", "encode", "shard", "training")
 HEAD = "Written by `rnnflow new`. A comment after a setting says why it was chosen; set another where it is wrong."
@@ -84,8 +85,8 @@ def _field(key: str) -> str:
 def _line(field: str, value: object, why: str) -> str:
     line = f"{field} = {as_toml(value)}"
     if isinstance(value, list) and len(line) > WIDTH:
-        items = textwrap.wrap(", ".join(map(as_toml, value)), WIDTH - 4, break_long_words=False, break_on_hyphens=False)
-        line = "\n".join([f"{field} = [", *(f"    {item}" for item in items), "]"])
+        items = _wrapped(", ".join(as_toml(one).replace(" ", UNBROKEN) for one in value))
+        line = "\n".join([f"{field} = [", *(f"    {item}".replace(UNBROKEN, " ") for item in items), "]"])
     if not why:
         return line
     if len(line) + len(why) + 4 > WIDTH:
@@ -94,4 +95,4 @@ def _line(field: str, value: object, why: str) -> str:
 
 
 def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH - 2, break_long_words=False, break_on_hyphens=False)
+    return textwrap.wrap(text, WIDTH - 4, break_long_words=False, break_on_hyphens=False)

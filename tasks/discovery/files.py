@@ -125,7 +125,7 @@ def _tables(location: str, files: Sequence[Path]) -> Found:
     _refuse_several({one.as_posix(): _beginning(one) for one in files[:MAX_COMPARED]}, location, "rnnflow new ")
     head, is_whole, num_bytes = read_head(files[0])
     sizes = [one.stat().st_size for one in files]
-    others = [read_head(one)[0][:BLOCK_BYTES] for one in files[1 :: max(1, len(files) // NUM_BLOCKS)]]
+    others = [_beginning(one, BLOCK_BYTES) for one in files[1 :: max(1, len(files) // NUM_BLOCKS)]]
     return Found(
         location=location,
         names=tuple(one.name for one in files),
@@ -150,9 +150,9 @@ def _documents(location: str, folder: Path, paths: Sequence[Path]) -> Found:
     return Found(location=location, names=names, documents=texts, num_bytes=num_bytes, path=folder)
 
 
-def _beginning(path: Path) -> bytes:
+def _beginning(path: Path, num_bytes: int = DOCUMENT_BYTES) -> bytes:
     with path.open("rb") as file:
-        return DECOMPRESSORS.get(suffixes_of(path.name)[1], DECOMPRESSORS[""])(file).read(DOCUMENT_BYTES)
+        return DECOMPRESSORS.get(suffixes_of(path.name)[1], DECOMPRESSORS[""])(file).read(num_bytes)
 
 
 def _in_archive(location: str, path: Path, include: str) -> Found:

@@ -7,7 +7,7 @@ from tasks.discovery.columns import Column
 from tasks.discovery.draft import Choice, Question, Setting
 from tasks.discovery.seen import Seen
 from tasks.discovery.times import is_clock, read_times
-from tasks.discovery.words import IDS, LABELS, SPLITS, is_named
+from tasks.discovery.words import IDS, LABELS, is_named
 from tasks.errors import quoted
 from tasks.sources.label_names import look_of, plain_label
 from tasks.sources.row_checks import SPLIT_NAMES
@@ -15,33 +15,23 @@ from tasks.sources.row_checks import SPLIT_NAMES
 MAX_NUMBERS = 20
 MIN_ROWS = 4
 SHOWN = 6
+PLAINLY = ("label", "labels", "class", "target", "category", "sentiment")
 
 
 def find_labels(seen: Seen, *, aside: Sequence[Column], is_wide: bool = False) -> list[Column]:
     """Columns of classes: those that are called so, or all; `is_wide` finds all whatever they are called."""
-    names = {one.name for one in aside}
-    split = find_split(seen, aside=aside)
-    candidates = [
-        one
-        for one in seen.columns.values()
-        if one.name not in names and one is not split and _may_be_class(one, seen.height)
-    ]
+    columns = [one for one in seen.columns.values() if one not in aside and one is not find_split(seen, aside=aside)]
+    candidates = [one for one in columns if _may_be_class(one, seen.height)]
     called = [one for one in candidates if is_named(one.name, LABELS)]
-    if is_wide or not called:
-        return candidates
-    exactly = [
-        one for one in called if one.name.casefold() in ("label", "labels", "class", "target", "category", "sentiment")
-    ]
-    return exactly if len(exactly) == 1 else called
+    exactly = [one for one in called if one.name.casefold() in PLAINLY]
+    return candidates if is_wide or not called else exactly if len(exactly) == 1 else called
 
 
 def find_split(seen: Seen, *, aside: Sequence[Column]) -> Column | None:
     """The column of the official split: train, test and the like, and nothing else."""
-    names = {one.name for one in aside}
     for one in seen.columns.values():
-        contents = {str(value).casefold() for value in one.counts}
-        is_split = {"train", "test"} <= {SPLIT_NAMES.get(value) for value in contents} and contents <= set(SPLIT_NAMES)
-        if one.name not in names and is_split and (is_named(one.name, SPLITS) or len(contents) > 1):
+        contents = [SPLIT_NAMES.get(str(value).casefold()) for value in one.counts]
+        if one not in aside and {"train", "test"} <= {*contents} and None not in contents:
             return one
     return None
 
@@ -63,13 +53,9 @@ def describe_classes(label: Column, *, is_asked: bool = False) -> Iterator[Setti
         looks.setdefault(look_of(name), []).append(name)
     alike = next((names for names in looks.values() if len(names) > 1), None)
     if alike:
-        yield Question(
-            f"are {' and '.join(map(quoted, alike[:2]))} one class?",
-            (
-                Choice({"source.similar_labels": "merge"}, "one, and so are others that look alike"),
-                Choice({"source.similar_labels": "keep"}, "different classes"),
-            ),
-        )
+        merged = Choice({"source.similar_labels": "merge"}, "one, and so are others that look alike")
+        kept = Choice({"source.similar_labels": "keep"}, "different classes")
+        yield Question(f"are {' and '.join(map(quoted, alike[:2]))} one class?", (merged, kept))
 
 
 def _may_be_class(column: Column, num_rows: int) -> bool:

@@ -141,7 +141,7 @@ def _join(columns: Sequence[Column]) -> pl.Series:
 
 
 def _read_joined(columns: Sequence[Column], shape: str) -> Reading | None:
-    """Columns whose format is known; an hour alone is no time to the parser of texts."""
+    """Columns whose format is known; the parser of texts wants minutes after an hour."""
     joined = _join(columns).str.replace_all(r"\b(\d)\b", "0$1").str.replace_all(r"(\d)[.]0+\b", "$1")
     is_hour = shape.endswith("%H")
     times = _parse(joined + ":00" if is_hour else joined, f"{shape}:%M" if is_hour else shape)

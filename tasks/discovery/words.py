@@ -30,7 +30,6 @@ CHANNELS = _listed("channel ch variable metric parameter measure measurement qua
 ANOMALIES = _listed(
     "anomaly anomalies is_anomaly is_anomalous anomalous outlier is_outlier fault faulty attack label labels failure"
 )
-SPLITS = _listed("split fold set subset partition part dataset")
 KNOWN_AHEAD = _listed(
     "holiday is_holiday holidays workingday working_day is_working_day weekend is_weekend promo promotion onpromotion",
     "school_holiday stateholiday schoolholiday event event_flag open",
@@ -47,7 +46,15 @@ CALENDAR = _listed("season weekday dayofweek day_of_week dow week weekofyear qua
     *PARTS.values()
 )
 ALL = TEXTS.union(
-    LABELS, TIMES, STEPS, IDS, CHANNELS, ANOMALIES, SPLITS, KNOWN_AHEAD, CALENDAR, {"value", "values", "v"}
+    LABELS,
+    TIMES,
+    STEPS,
+    IDS,
+    CHANNELS,
+    ANOMALIES,
+    KNOWN_AHEAD,
+    CALENDAR,
+    _listed("split fold set subset partition part dataset value values v"),
 )
 
 

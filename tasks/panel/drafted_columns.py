@@ -23,15 +23,16 @@ def find_ids(
     seen: Seen, reading: Reading | None, rest: Sequence[Column]
 ) -> tuple[list[Column], Column | None, pl.DataFrame]:
     """The columns that tell series apart, the one that names channels, and the rows with their series."""
-    place = pl.select(place=pl.int_range(seen.height))
-    time = reading.times.cast(pl.Int64) if reading else place["place"]
+    time = reading.times.cast(pl.Int64) if reading else pl.int_range(seen.height, eager=True)
     categories = [one for one in rest if _may_be_id(one, seen.height)][:MAX_CANDIDATES]
     chosen = list(seen.chosen("source.id_columns", "source.id_column"))
-    cells = place.with_columns(time.alias("time"), *(one.cells.alias(_key(one)) for one in {*categories, *chosen}))
+    cells = pl.DataFrame([time.alias("time")]).with_columns(
+        *(one.cells.alias(_key(one)) for one in {*categories, *chosen})
+    )
     if not chosen and categories and reading is not None:
         chosen = _telling(cells, categories)
     series = pl.concat_str([*map(_key, chosen)], separator="/", ignore_nulls=True) if chosen else pl.lit("series")
-    rows = cells.select("time", "place", series=series).filter(pl.col("time").is_not_null())
+    rows = cells.select("time", series=series).filter(pl.col("time").is_not_null())
     is_free = not seen.chosen("source.id_columns")
     channel = next((one for one in chosen if is_free and is_named(one.name, CHANNELS)), None)
     return [one for one in chosen if one is not channel], channel, rows

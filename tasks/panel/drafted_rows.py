@@ -3,7 +3,7 @@
 import polars as pl
 
 from tasks.discovery.columns import Column
-from tasks.discovery.draft import Question, Setting
+from tasks.discovery.draft import Setting
 from tasks.discovery.seen import Seen
 from tasks.discovery.times import read_steps, read_times
 from tasks.panel.drafting import Series
@@ -18,43 +18,34 @@ def see_series_in_rows(seen: Seen) -> Series | None:
     columns = list(seen.columns.values())
     numbers = [one for one in columns if one.is_number or one.filled.is_empty()]
     others = [one for one in columns if one not in numbers]
-    if len(numbers) < MANY_COLUMNS or not others or len(numbers) < 3 * len(others):
+    ids = next((one for one in others if one.distinct == one.cells.len()), None)
+    is_wide = len(numbers) >= max(MANY_COLUMNS, 3 * len(others))
+    if not is_wide or ids is None or any(read_times(one) for one in others):
         return None
-    ids = [one for one in others if one.distinct == one.cells.len()]
-    times = pl.Series("header", [one.name for one in numbers])
-    header = Column("header", times)
-    stems = {name.rstrip("0123456789") for name in times}
-    in_header = (
-        None
-        if len(stems) == 1 and stems != {""}
-        else (read_times(header) or [one for one in [read_steps(header)] if one])
-    )
-    if not ids or (in_header is not None and not in_header) or any(read_times(one) for one in others):
+    header = Column("header", pl.Series("header", [one.name for one in numbers]))
+    readings = [*read_times(header), *filter(None, [read_steps(header)])]
+    reading = next(iter(readings), None)
+    is_numbered = len({one.name.rstrip("0123456789") for one in numbers} - {""}) == 1
+    if reading is None and not is_numbered:
         return None
-    reading = in_header[0] if in_header else None
     lengths = pl.DataFrame([one.numbers.is_not_null() for one in numbers]).sum_horizontal()
-    rows = pl.DataFrame({"series": ids[0].cells, "len": lengths}).select(
+    rows = pl.DataFrame({"series": ids.cells, "len": lengths}).select(
         pl.col("series").repeat_by("len").explode(), time=pl.int_ranges("len").explode()
     )
-    findings: list[Setting | Question] = [
-        *seen.findings,
-        Setting("source.layout", "series_per_row", f"each row is a series of up to {len(numbers)} numbers"),
-        Setting("source.id_columns", [ids[0].name]),
-    ]
+    why = f"each row is a series of up to {len(numbers)} numbers"
+    findings = [*seen.findings, Setting("source.layout", "series_per_row", why)]
+    findings.append(Setting("source.id_columns", [ids.name]))
     if reading is None:
         findings.append(Setting("source.time_unit", "order", "the header names no times"))
     else:
         findings.append(Setting("source.time_columns", [], "times are in the header"))
-        if reading.format:
-            findings.append(Setting("source.time_format", reading.format))
-        if reading.is_steps:
-            findings.append(Setting("source.time_unit", "step"))
+        findings += [Setting("source.time_format", reading.format)] if reading.format else []
+        findings += [Setting("source.time_unit", "step")] if reading.is_steps else []
     if len(others) > 1:
-        names = [one.name for one in numbers]
-        findings.append(Setting("source.value_columns", names[:MAX_LISTED], "the columns of numbers"))
+        findings.append(Setting("source.value_columns", list(header.cells)[:MAX_LISTED], "the columns of numbers"))
     return Series(
         reading=reading,
-        ids=(ids[0],),
+        ids=(ids,),
         values=tuple(numbers),
         layout="series_per_row",
         rows=rows,

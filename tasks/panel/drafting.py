@@ -31,20 +31,17 @@ MISSING = "encode.missing"
 class Series:
     """What a table says of series.
 
-    reading: of the times, None where rows are steps in their order. rows: columns series, time, place, sorted by series
-    and time. findings: of the section `source`.
+    reading: of the times, None where rows are steps in their order. rows: columns series and time, sorted. findings: of
+    the section `source`.
     """
 
     reading: Reading | None
     ids: tuple[Column, ...]
     values: tuple[Column, ...]
-    known: tuple[Column, ...] = ()
-    channel: Column | None = None
     layout: str = "table"
     rows: pl.DataFrame = field(default_factory=pl.DataFrame)
     findings: tuple[Setting | Question, ...] = ()
     grid: TimeGrid | None = None
-    num_repeated: int = 0
 
     @property
     def lengths(self) -> pl.Series:
@@ -76,47 +73,40 @@ def see_series(seen: Seen, *, label: Column | None = None, covariates: bool = Fa
     reading = readings[0] if readings else None
     if reading is None and not is_in_order(seen, aside):
         return None
-    used = {*(reading.columns if reading else ()), *(one.name for one in aside)}
-    rest = [one for one in seen.columns.values() if one.name not in used]
+    times = reading.columns if reading else ()
+    rest = [one for one in seen.columns.values() if one.name not in times and one not in aside]
     ids, channel, rows = find_ids(seen, reading, rest)
-    named = {one.name for one in ids} | ({channel.name} if channel else set())
-    values, known, left = find_values(
-        seen, [one for one in rest if one.name not in named], reading, covariates=covariates
-    )
+    rest = [one for one in rest if one not in ids and one is not channel]
+    values, known, left = find_values(seen, rest, reading, covariates=covariates)
     if not values:
         return None
     is_wide = len(values) > MANY_COLUMNS and not ids and channel is None and are_alike(values) and label is None
     clock: Clock = "step" if reading is None or reading.is_steps else "utc" if reading.has_offset else "naive"
     unique = rows.unique(["series", "time"], maintain_order=True)
-    typed = unique.select("series", pl.col("time").cast(DTYPES[clock]))
+    typed = unique.with_columns(pl.col("time").cast(DTYPES[clock])).sort("series", "time")
     findings: list[Setting | Question] = [*seen.findings]
     findings += time_settings(seen, reading, readings, unique, clock)
     findings += id_settings(seen, reading, ids, channel)
     findings += value_settings(seen, values, known, left, is_wide=is_wide)
-    num_repeated = rows.height - unique.height if channel is None else 0
-    findings += order_settings(rows, num_repeated, findings)
+    findings += order_settings(rows, rows.height - unique.height if channel is None else 0, findings)
     return Series(
         reading=reading,
         ids=tuple(ids),
         values=tuple(values),
-        known=tuple(known),
-        channel=channel,
         layout="series_per_column" if is_wide else "table",
-        rows=typed.sort("series", "time"),
+        rows=typed,
         findings=tuple(findings),
-        grid=infer_grid(typed.sort("series", "time"), clock=clock, zone="UTC" if clock == "utc" else None),
-        num_repeated=num_repeated,
+        grid=infer_grid(typed, clock=clock, zone="UTC" if clock == "utc" else None),
     )
 
 
 def describe_series(series: Series) -> str:
     """What series there are: `"load" over time`, `3 channels over time, 12 series`."""
-    number = series.rows["series"].n_unique()
-    is_table = series.layout == "table"
-    what = quoted(series.values[0].name) if len(series.values) == 1 else plural(len(series.values), "channel")
-    total = number if is_table or series.layout == "series_per_row" else len(series.values)
-    parts = [f"{what} over time" if is_table else "numbers over time"] + ([f"{total:,} series"] if total > 1 else [])
-    return ", ".join(parts)
+    num_values, num_series = len(series.values), series.rows["series"].n_unique()
+    what = quoted(series.values[0].name) if num_values == 1 else plural(num_values, "channel")
+    what = what if series.layout == "table" else "numbers"
+    total = num_values if series.layout == "series_per_column" else num_series
+    return f"{what} over time" + (f", {total:,} series" if total > 1 else "")
 
 
 def shorter_segments(candidates: Sequence[Candidate], look_back: int) -> Iterator[Setting]:

@@ -1,6 +1,7 @@
 """Recipes for labelled sequences of numbers, from a look at a table with a row per sequence and step."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import polars as pl
 
@@ -33,67 +34,64 @@ def draft(seen: Seen) -> Draft:
         return of_rows
     for label in seen.chosen("source.label_column") or find_labels(seen, aside=(), is_wide=True):
         series = see_series(seen, label=label)
-        if series is None or not series.ids or any(one is label for one in series.ids):
+        if series is None or not series.ids or label in series.ids:
             continue
         sequences = pl.DataFrame([one.cells for one in series.ids]).with_columns(label.cells.alias("\0label"))
-        names = [one.name for one in series.ids]
-        per_sequence = sequences.group_by(names).agg(
-            pl.col("\0label").n_unique().alias("labels"), pl.col("\0label").first()
+        per_sequence = sequences.group_by(one.name for one in series.ids).agg(
+            pl.col("\0label").n_unique().alias("\0number"), pl.col("\0label").first()
         )
-        if per_sequence["labels"].max() != 1 or per_sequence.height < MIN_PER_CLASS * label.distinct:
+        if per_sequence["\0number"].max() != 1 or per_sequence.height < MIN_PER_CLASS * label.distinct:
             continue
-        split = find_split(seen, aside=(label,))
-        values = [one for one in series.values if one is not label]
         is_relative = series.reading is not None and series.reading.is_steps
-        called = is_named(label.name, LABELS) if is_relative else is_named(label.name, CLASSES)
-        counted = Column(label.name, per_sequence["\0label"])
-        findings: tuple[Setting | Question, ...] = (
-            *series.findings,
+        called = is_named(label.name, LABELS if is_relative else CLASSES)
+        fit = 0.85 if is_relative and called else 0.75 if called else 0.3
+        counted, num_values = Column(label.name, per_sequence["\0label"]), len(series.values)
+        drafted = _of_sequences(seen, series.findings, counted, fit=fit, num_values=num_values)
+        return replace(drafted, findings=(*drafted.findings, *missing_settings(series)))
+    return Draft(kind=KIND, lacks="no column holds one class for each sequence of rows")
+
+
+def _of_sequences(
+    seen: Seen, source: Iterable[Setting | Question], label: Column, *, fit: float, num_values: int
+) -> Draft:
+    """The draft of sequences of which `label` holds a class each."""
+    split = find_split(seen, aside=(seen.columns[label.name],))
+    return Draft(
+        kind=KIND,
+        fit=fit,
+        reason=f"{label.cells.len():,} sequences of numbers, each of one class in {quoted(label.name)}",
+        findings=(
+            *source,
             Setting("source.label_column", label.name, "one for each sequence"),
             *([Setting("source.split_column", split.name)] if split else []),
-            *describe_classes(counted),
-            *missing_settings(series),
-        )
-        return Draft(
-            kind=KIND,
-            fit=0.85 if is_relative and called else 0.75 if called else 0.3,
-            reason=f"{per_sequence.height:,} sequences of numbers, each of one class in {quoted(label.name)}",
-            findings=findings,
-            values=seen.num_rows * len(values),
-            rate=RATE,
-        )
-    return Draft(kind=KIND, lacks="no column holds one class for each sequence of rows")
+            *describe_classes(label),
+        ),
+        values=seen.num_rows * num_values,
+        rate=RATE,
+    )
 
 
 def _of_rows(seen: Seen) -> Draft | None:
     """A table with a labelled sequence in each row: next to its label, and perhaps an id, many numbers of one kind."""
     numbers = [one for one in seen.columns.values() if one.is_number or one.filled.is_empty()]
     others = [one for one in seen.columns.values() if one not in numbers]
-    at_ends = [*numbers[:1], *numbers[-1:]]
-    labels = seen.chosen("source.label_column") or [
-        one for one in [*others, *at_ends] if one.is_class and (not one.is_number or one.is_whole)
-    ]
-    ids = [one for one in others if one.distinct == seen.height]
+    at_ends = [one for one in (*numbers[:1], *numbers[-1:]) if one.is_whole and is_named(one.name, LABELS)]
+    labels = seen.chosen("source.label_column") or [one for one in (*others, *at_ends) if one.is_class]
     label = min(labels, key=lambda one: not is_named(one.name, LABELS), default=None)
+    ids = [one for one in others if one.distinct == seen.height]
+    rest = {*others} - {label, *ids[:1], find_split(seen, aside=labels)}
     values = [one for one in numbers if one is not label]
-    if label is None or len(values) < MIN_STEPS or {*others} - {label, *ids[:1]} or not _are_of_one_kind(values):
+    if label is None or rest or len(values) < MIN_STEPS or not _are_of_one_kind(values):
         return None
-    is_called = is_named(label.name, LABELS)
-    stated = {"layout": "series_per_row", "time_columns": [], "time_unit": "order", "label_column": label.name}
-    stated |= {"id_columns": [ids[0].name]} if ids else {}
-    why = {"layout": f"each row is a sequence of up to {len(values)} numbers", "label_column": "one for each sequence"}
-    return Draft(
-        kind=KIND,
-        fit=0.9 if not ids else 0.75 if is_called else 0.3,
-        reason=f"{seen.num_rows:,} sequences of numbers in rows, each of one class in {quoted(label.name)}",
-        findings=(
-            *seen.findings,
-            *(Setting(f"source.{key}", value, why.get(key, "")) for key, value in stated.items()),
-            *describe_classes(label),
-        ),
-        values=seen.num_rows * len(values),
-        rate=RATE,
-    )
+    findings = [
+        *seen.findings,
+        Setting("source.layout", "series_per_row", f"each row is a sequence of up to {len(values)} numbers"),
+        *(Setting("source.id_columns", [one.name]) for one in ids[:1]),
+        Setting("source.time_columns", []),
+        Setting("source.time_unit", "order"),
+    ]
+    fit = 0.9 if not ids else 0.75 if is_named(label.name, LABELS) else 0.3
+    return _of_sequences(seen, findings, label, fit=fit, num_values=len(values))
 
 
 def _are_of_one_kind(values: Sequence[Column]) -> bool:
@@ -104,18 +102,11 @@ def _are_of_one_kind(values: Sequence[Column]) -> bool:
 
 def _of_ts_files(seen: Seen) -> Draft:
     """Files of the time series classification archive; their channels are numbered."""
-    num_channels = _count_channels(seen.found.head.decode("utf-8", "replace"))
+    lines = seen.found.head.decode("utf-8", "replace").splitlines()
+    row = next((line for line in lines if line.strip() and line.strip()[0] not in "#@%"), "")
+    num_channels, names = max(1, row.count(":")), seen.found.names
     keys = {"format": "ts", "id_columns": ["sequence"], "time_columns": ["step"], "time_unit": "step"}
     keys |= {"value_columns": [f"channel_{number}" for number in range(1, num_channels + 1)]}
-    keys |= {"split_column": "split"} if _names_a_split(seen) else {}
+    keys |= {"split_column": "split"} if len(names) > 1 and any("_train" in name.lower() for name in names) else {}
     found = tuple(Setting(f"source.{key}", value) for key, value in keys.items())
     return Draft(kind=KIND, fit=0.9, reason="sequences in .ts files, a class for each", findings=found)
-
-
-def _names_a_split(seen: Seen) -> bool:
-    return any("_train" in name.lower() for name in seen.found.names) and len(seen.found.names) > 1
-
-
-def _count_channels(text: str) -> int:
-    row = next((line for line in text.splitlines() if line.strip() and line.strip()[0] not in "#@%"), "")
-    return max(1, row.count(":"))

@@ -19,42 +19,43 @@ KIND = "detect"
 RATE = 5_000
 MOST_ANOMALOUS = 0.35
 NAB = "labels/combined_windows.json"
+OF_NAB = (
+    Setting("source.dataset", "nab"),
+    Setting("source.unsorted", "keep", "a logger's clock was set back once"),
+    Setting("source.duplicates", "keep"),
+    Setting("source.sentinels", []),
+    Setting("split.warm_up", 0.15, "rows that the benchmark does not score"),
+    Setting("split.max_warm_up_rows", 750),
+)
 
 
 def draft(seen: Seen) -> Draft:
     """Propose a recipe for anomaly detection."""
     if any(name.endswith(NAB) for name in seen.found.names):
-        return Draft(
-            kind=KIND, fit=1.0, reason="the archive of the Numenta Anomaly Benchmark", findings=tuple(_of_nab())
-        )
+        return Draft(kind=KIND, fit=1.0, reason="the archive of the Numenta Anomaly Benchmark", findings=OF_NAB)
     label = _find_label(seen)
     series = see_series(seen, label=label) if seen.columns else None
     if series is None:
         return Draft(kind=KIND, lacks="no column holds times, and rows do not look like steps in their order")
-    length = int(series.lengths.max() or 0)  # ty: ignore[invalid-argument-type]
+    length = max(series.lengths)
     if not seen.is_whole and series.rows["series"].n_unique() == 1:
         length = seen.num_rows // seen.found.num_tables
     fitting = propose_warm_up(length, split=WarmUpSettings(), shard=DetectionWindowSettings())
     if fitting is None:
         return Draft(kind=KIND, lacks=f"the longest series has {plural(length, 'row')}")
-    labelled = f"anomalies in {quoted(label.name)}" if label else "without labels"
+    labelled, labels = "without labels", []
+    if label is not None:
+        labelled = f"anomalies in {quoted(label.name)}"
+        why = f"{_share(label):.1%} of the rows are anomalous; for scoring only"
+        labels.append(Setting("source.label_column", label.name, why))
     return Draft(
         kind=KIND,
         fit=0.8 if label is not None else 0.4,
         reason=f"{describe_series(series)}, {labelled}",
-        findings=(*series.findings, *_label_settings(label), *_windows(fitting, length), *missing_settings(series)),
+        findings=(*series.findings, *labels, *_windows(fitting, length), *missing_settings(series)),
         values=seen.num_rows * len(series.values),
         rate=RATE,
     )
-
-
-def _of_nab() -> Iterator[Setting]:
-    yield Setting("source.dataset", "nab")
-    yield Setting("source.unsorted", "keep", "a logger's clock was set back once")
-    yield Setting("source.duplicates", "keep")
-    yield Setting("source.sentinels", [])
-    yield Setting("split.warm_up", 0.15, "rows that the benchmark does not score")
-    yield Setting("split.max_warm_up_rows", 750)
 
 
 def _find_label(seen: Seen) -> Column | None:
@@ -72,16 +73,10 @@ def _share(label: Column) -> float:
     return sum(count for value, count in label.counts.items() if LABELS[str(value).casefold()]) / label.filled.len()
 
 
-def _label_settings(label: Column | None) -> Iterator[Setting | Question]:
-    if label is not None:
-        why = f"{_share(label):.1%} of the rows are anomalous; for scoring only"
-        yield Setting("source.label_column", label.name, why)
-
-
 def _windows(fitting: Fitting, length: int) -> Iterator[Setting | Question]:
     """A warm-up, and windows that fit into it."""
-    warm_up_why = "share of each series, from its beginning, taken to be ordinary"
-    yield Setting("split.warm_up", fitting.warm_up, warm_up_why)
+    why = "share of each series, from its beginning, taken to be ordinary"
+    yield Setting("split.warm_up", fitting.warm_up, why)
     yield Setting("shard.look_back", fitting.look_back, f"fits {length:,} rows")
     yield Setting("shard.horizon", fitting.horizon, "rows from a forecast to the row judged by it")
     yield from shorter_segments(RECURRENT_DETECTORS, fitting.look_back)

@@ -99,6 +99,16 @@ def test_names_of_classes_that_are_no_bare_keys_are_quoted(folder: Path):
     assert load_recipe(str(folder / "reviews.toml")).source.labels == {"0.0": "0", "1.0": "1"}
 
 
+def test_names_with_spaces_stay_whole_in_a_list_of_several_lines(folder: Path):
+    names = [f"relative humidity of  room {number} (%)" for number in range(9)]
+    rows = [f"2024-01-{row // 24 + 1:02} {row % 24:02}:00,{','.join([f'{row % 7}.25'] * 9)}" for row in range(600)]
+    (folder / "rooms.csv").write_text("\n".join([",".join(["time", *names]), *rows]) + "\n")
+
+    assert run("rooms.csv").exit_code == 0
+
+    assert load_recipe(str(folder / "rooms.toml")).source.value_columns == tuple(names)
+
+
 def test_columns_are_shown_whole_or_counted(folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("COLUMNS", "80")
     names = [f"Global_reactive_power_{number}" for number in "abcdef"]

@@ -161,6 +161,13 @@ def test_a_labelled_sequence_in_each_row(tmp_path: Path, header: str):
     assert (settings_of(found)["layout"], settings_of(found)["label_column"]) == ("series_per_row", "label")
 
 
+def test_a_meter_of_few_numbers_is_not_a_label_of_the_others(tmp_path: Path):
+    header = ",".join(f"meter_{number}" for number in range(25))
+    rows = [",".join([*(f"{wave(row + k):.2f}" for k in range(24)), str(row // 40 % 2)]) for row in range(400)]
+
+    assert drafted(tmp_path / "meters.csv", lines(header, *rows)).draft.kind == "forecast"
+
+
 def test_features_of_different_sizes_are_not_a_sequence(tmp_path: Path):
     rows = [
         f"{row},{'MB'[row % 2]}," + ",".join(f"{wave(row + k) * 4.0**k:.4f}" for k in range(30)) for row in range(60)
