@@ -204,7 +204,6 @@ CASES += [
 # Codes whose remedy names a setting, and why it is followed elsewhere or nowhere.
 ELSEWHERE = {
     **dict.fromkeys(("E-CFG-002", "E-CFG-006"), "an example of how anything is written: tests/flows/recipes"),
-    "E-CFG-030": "needs a place with deployments: tests/flows/place/test_recipe_deployments.py",
     "E-DATA-031": "needs a champion of another kind: tests/flows/recipes/test_own_name.py",
     "E-DET-010": "needs a fitted detector: tests/tasks/kinds/detect/test_evaluate.py",
     "E-LED-004": "needs a ledger of others: tests/tasks/promotion/test_aliases.py",

@@ -20,10 +20,11 @@ HINTS = {
         (POINT_THEN_COMMA, WITH_POINT, 'set decimal = "," and thousands = ".".'),
         (r"^[+-]?[1-9]\d{0,2}(,\d{3})+[.]\d+$|^[+-]?[1-9]\d{0,2}(,\d{3}){2,}$", UNMARKED, 'set thousands = ",".'),
         (
-            r"^[+-]?\d+,\d+$",
+            r"^[+-]?[1-9]\d{0,2},\d{3}$",
             WITH_POINT,
             'set decimal = "," if it has a decimal comma, or thousands = "," if the comma parts thousands.',
         ),
+        (r"^[+-]?\d+,\d+$", WITH_POINT, 'set decimal = ",".'),
     ),
     ",": (
         (POINT_THEN_COMMA, UNMARKED, 'set thousands = ".".'),

@@ -280,8 +280,9 @@ def test_what_is_no_number_is_refused(path, cell):
 
 
 def test_the_setting_that_would_read_a_cell_is_named(path):
-    assert error_of(path, "2024-01-01", values=("1,5",)) == (
-        'E-SER-001 FILE:2 column "value": got "1,5", expected a number with a decimal point.\n'
+    assert error_of(path, "2024-01-01", values=("1,5",)).endswith('Fix: set decimal = ",".')
+    assert error_of(path, "2024-01-01", values=("1,500",)) == (
+        'E-SER-001 FILE:2 column "value": got "1,500", expected a number with a decimal point.\n'
         'Fix: set decimal = "," if it has a decimal comma, or thousands = "," if the comma parts thousands.'
     )
     assert error_of(path, "2024-01-01", values=("yes",)) == (
