@@ -71,7 +71,10 @@ class Presentation:
     columns: tuple[ScoreColumn, ...]
     template: Path
     trial: tuple[str, str]
-    beaten: str = "scores better on validation: a simple model is enough here, or the candidates need more training."
+    beaten: str = (
+        "scores better on validation by evaluate.select_by: a simple model is enough here, or the candidates need more "
+        "training."
+    )
     outdone: str = "is better on test than"
 
 

@@ -54,7 +54,7 @@ def test_a_better_baseline_is_named_plainly(outcome: Outcome):
     assert (
         "gru was registered as reviews, version 3, alias champion.\n"
         "First model.\n"
-        "The baseline tfidf-logistic scores better on validation: a simple model is enough here, or the "
+        "The baseline tfidf-logistic scores better on validation by evaluate.select_by: a simple model is enough here, or the "
         "candidates need more training.\n"
     ) in summary_of(beaten)
 

@@ -64,6 +64,7 @@ def zipped(content: bytes) -> bytes:
         ("a.zip", zipped(ONLY), {}),
         ("a.csv", ONLY.decode().encode("utf-16"), {"encoding": "utf-16"}),
     ],
+    ids=["gzip", "zstandard", "zip", "utf-16"],
 )
 def test_lines_are_shown_however_the_file_is_packed(tmp_path, name, content, settings):
     error = refusal_of(tmp_path / name, content, **settings)
