@@ -54,8 +54,8 @@ def test_a_better_baseline_is_named_plainly(outcome: Outcome):
     assert (
         "gru was registered as reviews, version 3, alias champion.\n"
         "First model.\n"
-        "The baseline tfidf-logistic scores better on validation by evaluate.select_by: a simple model is enough here, or the "
-        "candidates need more training.\n"
+        "The baseline tfidf-logistic scores better on validation by evaluate.select_by: a simple model is enough "
+        "here, or the candidates need more training.\n"
     ) in summary_of(beaten)
 
 
