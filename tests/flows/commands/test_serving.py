@@ -17,7 +17,8 @@ from tasks.serving import server
 OUTCOME = {
     "model": "reviews/3", "rows": 1200, "bad": 0, "output": Path("o.csv"), "errors": None, "wall_s": 1.5,
     "rows_per_s": 812.4, "kept_rows": 0, "labelled_rows": 0, "unlisted_rows": 0, "accuracy": None,
-    "rows_read": 1200, "left_out": 0, "blank_lines": 0, "merged": 0, "foreign": 0, "first_fault": None,
+    "rows_read": 1200, "left_out": 0, "blank_lines": 0,
+    "comment_lines": 0, "merged": 0, "foreign": 0, "first_fault": None,
     "refused_items": 0, "warnings": [],
 }  # fmt: skip
 

@@ -3,6 +3,7 @@
 A run posted to /api/_run is taken by the worker cpu-1 as a process; a cancelled one ends, unless it is stubborn.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -74,7 +75,8 @@ class Server(BaseHTTPRequestHandler):
         self.send_response(status)
         self.end_headers()
         if status != 204:
-            self.wfile.write(json.dumps(content).encode())
+            with contextlib.suppress(ConnectionError):  # of one who asked and did not wait
+                self.wfile.write(json.dumps(content).encode())
 
     def log_message(self, *_):
         pass
