@@ -88,20 +88,26 @@ def ask(path, body=None):
         return json.load(response)
 
 
+def look_for_work(pool, name, children):
+    ask("_heartbeat", {"pool": pool, "name": name})
+    for run in ask("_runs").values() if name == "cpu-1" else ():
+        if run["state_type"] == "RUNNING" and run["id"] not in children:
+            environment = {**os.environ, "PREFECT__FLOW_RUN_ID": run["id"]}
+            sleep = [sys.executable, "-c", "import time; time.sleep(100)"]
+            children[run["id"]] = subprocess.Popen(sleep, env=environment, start_new_session=True)
+        if run["state_type"] == "CANCELLING" and not run["id"].startswith("stubborn"):
+            children[run["id"]].kill()
+            ask(f"flow_runs/{run['id']}/set_state", {"state": {"type": "CANCELLED"}})
+
+
 def work(pool, name):
     sys.stdout.write(f"Worker {name} started!\n")
     sys.stdout.flush()
     children = {}
     while True:
-        ask("_heartbeat", {"pool": pool, "name": name})
-        for run in ask("_runs").values() if name == "cpu-1" else ():
-            if run["state_type"] == "RUNNING" and run["id"] not in children:
-                environment = {**os.environ, "PREFECT__FLOW_RUN_ID": run["id"]}
-                sleep = [sys.executable, "-c", "import time; time.sleep(100)"]
-                children[run["id"]] = subprocess.Popen(sleep, env=environment, start_new_session=True)
-            if run["state_type"] == "CANCELLING" and not run["id"].startswith("stubborn"):
-                children[run["id"]].kill()
-                ask(f"flow_runs/{run['id']}/set_state", {"state": {"type": "CANCELLED"}})
+        # As Prefect's own, a worker outlives a server that does not answer.
+        with contextlib.suppress(OSError):
+            look_for_work(pool, name, children)
         time.sleep(0.1)
 
 
