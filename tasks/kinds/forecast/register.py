@@ -19,13 +19,15 @@ from tasks.kinds.forecast.monitor import reference_profile
 from tasks.kinds.forecast.serving import Serving, complete_forecaster
 from tasks.kinds.forecast.stored_windows import open_split
 from tasks.kinds.forecast.summaries import CutSummary, SeriesRowsSummary
-from tasks.panel.frames import ROWS_FILE, TEST, VALUES
+from tasks.panel.frames import ROWS_FILE, VALUES
 from tasks.panel.source import SeriesSource
 from tasks.panel.source_tables import to_source_table, with_unwanted, write_source_table
 from tasks.registry.packaging import Packaging, ask_for_table
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
+
+    from rnnmodels.forecasters.windows import Windows
 
 EXAMPLE = "history.csv"
 
@@ -65,22 +67,34 @@ class Judged:
 
 
 def judged_windows(lineage: Lineage, best: Scored) -> list[Judged]:
-    """Take the first, the middle and the last test window whose history ends with a number.
+    """Take the first, the middle and the last test window whose history ends with a number."""
+    windows, fit = windows_with_end(lineage)
+    ids = fit[np.linspace(0, len(fit) - 1, min(3, len(fit)), dtype=np.int64)]
+    outputs = np.load(best.model.file("test.npy"), mmap_mode="r")
+    places = [name_origin(lineage, windows, int(window)) for window in ids]
+    return [
+        Judged(series=series, origin=origin, outputs=np.array(outputs[window]))
+        for (series, origin), window in zip(places, ids, strict=True)
+    ]
+
+
+def windows_with_end(lineage: Lineage) -> "tuple[Windows, np.ndarray]":
+    """The test windows, and the numbers of those whose history ends with a number.
 
     A history whose last rows were filled in as a whole ends earlier for a user, who may as well have left them out.
     """
     windows = open_split(lineage.shards, "test")
     has_number = pl.any_horizontal(VALUES.is_not_null())
     rows = pl.scan_parquet(lineage.rows.file(ROWS_FILE)).filter(has_number).select("row").collect(engine="streaming")
-    fit = np.flatnonzero(np.isin(windows.origins(np.arange(windows.num_rows)).row, rows["row"].to_numpy()))
-    ids = fit[np.linspace(0, len(fit) - 1, min(3, len(fit)), dtype=np.int64)]
-    origins = windows.origins(ids)
-    outputs = np.load(best.model.file("test.npy"), mmap_mode="r")
+    ends = windows.origins(np.arange(windows.num_rows)).row
+    return windows, np.flatnonzero(np.isin(ends, rows["row"].to_numpy()))
+
+
+def name_origin(lineage: Lineage, windows: "Windows", window: int) -> tuple[str, int]:
+    """The series of a window, and the row at which its history ends."""
+    origins = windows.origins(np.array([window]))
     names = json.loads(lineage.shards.file("shards.json").read_bytes())["series"]
-    return [
-        Judged(series=names[int(series)], origin=int(row), outputs=np.array(outputs[window]))
-        for window, series, row in zip(ids, origins.series, origins.row, strict=True)
-    ]
+    return names[int(origins.series[0])], int(origins.row[0])
 
 
 def read_source(lineage: Lineage) -> SeriesSource:
@@ -88,11 +102,15 @@ def read_source(lineage: Lineage) -> SeriesSource:
     return SeriesSource(**lineage.rows.manifest["config"]).with_preset()
 
 
-def raw_history(lineage: Lineage, judged: Judged, horizon: int) -> pl.DataFrame:
-    """Rows of a series up to a window's origin, as a user has them; what is known of the horizon follows."""
-    rows = pl.scan_parquet(lineage.rows.file(ROWS_FILE)).filter(series=judged.series).collect()
-    end = int(np.flatnonzero(rows["row"].to_numpy() == judged.origin)[0]) + 1
-    return unscaled_table(rows[:end], rows[end : end + horizon], read_source(lineage))
+def raw_history(lineage: Lineage, series: str, origin: int, *, horizon: int, length: int | None = None) -> pl.DataFrame:
+    """Rows of a series up to a window's origin, as a user has them; what is known of the horizon follows.
+
+    length: how many rows before the horizon, by default all.
+    """
+    rows = pl.scan_parquet(lineage.rows.file(ROWS_FILE)).filter(series=series).collect()
+    end = int(np.flatnonzero(rows["row"].to_numpy() == origin)[0]) + 1
+    past = rows[:end] if length is None else rows[:end].tail(length)
+    return unscaled_table(past, rows[end : end + horizon], read_source(lineage))
 
 
 def unscaled_table(past: pl.DataFrame, ahead: pl.DataFrame, source: SeriesSource) -> pl.DataFrame:
@@ -113,7 +131,8 @@ def prove_served(served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict:
     deviation = 0.0
     judged = judged_windows(lineage, best)
     for window in judged:
-        history = with_unwanted(raw_history(lineage, window, len(window.outputs)), read_source(lineage))
+        known = raw_history(lineage, window.series, window.origin, horizon=len(window.outputs))
+        history = with_unwanted(known, read_source(lineage))
         answer = ask_for_table(served, history)
         columns = [POINT, *(name for name in answer.columns if name.startswith("q"))]
         shape = (len(window.outputs), len(forecaster.serving.channels), len(columns))
@@ -146,13 +165,14 @@ def write_example(path: Path, lineage: Lineage) -> None:
 
 
 def end_of_a_series(lineage: Lineage) -> pl.DataFrame:
-    """The last steps of a series, as a user has them; the very last bring what is known in advance, if that matters."""
-    test = pl.scan_parquet(lineage.splits.file(ROWS_FILE)).filter(split=TEST).select("series").head(1).collect()
-    series = pl.scan_parquet(lineage.rows.file(ROWS_FILE)).filter(series=test["series"][0]).collect()
+    """The history of the last test window, as a user has it; what is known of its horizon follows, if that matters.
+
+    The very last rows of a series may follow a gap, so that they are too few to forecast from.
+    """
+    windows, fit = windows_with_end(lineage)
+    series, origin = name_origin(lineage, windows, int(fit[-1]))
     layout = json.loads(lineage.shards.file("shards.json").read_bytes())
-    num_ahead = layout["horizon"] if SeriesRowsSummary.of(lineage.rows).covariates else 0
-    past, ahead = series[: series.height - num_ahead].tail(layout["look_back"]), series.tail(num_ahead)
-    return unscaled_table(past, ahead, read_source(lineage))
+    return raw_history(lineage, series, origin, horizon=layout["horizon"], length=layout["look_back"])
 
 
 def describe_model(contest: Contest) -> str:

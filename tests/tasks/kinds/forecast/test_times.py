@@ -20,7 +20,7 @@ from tasks.kinds.forecast.baseline import ForecastBaselineSettings
 from tasks.kinds.forecast.encode import ScaleSettings
 from tasks.kinds.forecast.forecaster import SeriesForecaster
 from tasks.kinds.forecast.recipe import FORECAST
-from tasks.kinds.forecast.register import judged_windows, raw_history
+from tasks.kinds.forecast.register import end_of_a_series, judged_windows, raw_history
 from tasks.kinds.forecast.shard import WindowSettings
 from tasks.kinds.forecast.split import TimeSplitSettings
 from tasks.kinds.forecast.stored_windows import open_split
@@ -238,4 +238,18 @@ def test_what_is_proved_of_a_registered_model_starts_where_a_user_may_start(proj
     judged = judged_windows(lineage, Scored(model=model, evaluation=model))
 
     assert [numbers[one.origin] for one in judged] == [numbers[47], numbers[51], numbers[55]]
-    assert all(raw_history(lineage, one, HORIZON)["value"][-1] is not None for one in judged)
+    assert all(raw_history(lineage, one.series, one.origin, horizon=HORIZON)["value"][-1] is not None for one in judged)
+
+
+def test_the_example_of_a_model_holds_a_whole_look_back_even_if_its_series_ends_after_a_gap(project: Path):
+    numbers = [n for n in range(FIRST_STEP, FIRST_STEP + 120) if n != FIRST_STEP + 117]
+    ramp(HOURS, numbers).select("time", value="a").write_csv(project / "ramp.csv")
+    rows = ingest.fn(FORECAST, SeriesSource(path=str(project / "ramp.csv")))
+    splits = split.fn(FORECAST, rows, TimeSplitSettings())
+    encoded = encode.fn(FORECAST, splits, ScaleSettings())
+    shards = shard.fn(FORECAST, encoded, WindowSettings(look_back=LOOK_BACK, horizon=HORIZON))
+
+    example = end_of_a_series(Lineage(rows=rows, splits=splits, encoded=encoded, shards=shards))
+
+    last = FIRST_STEP + 116 - HORIZON
+    assert example["time"].to_list() == ramp(HOURS, list(range(last - LOOK_BACK + 1, last + 1)))["time"].to_list()
