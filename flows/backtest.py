@@ -11,7 +11,6 @@ from pydantic import Field
 
 from flows.gpu_pool import FitOrder, fit_all
 from flows.lifecycle import LIFECYCLE
-from flows.recipes.first_look import refuse_unreadable
 from flows.recipes.kinds import AnyForecast
 from flows.train import prepare, score_all
 from tasks.baseline import fit_baselines
@@ -57,7 +56,6 @@ def backtest(
         resume: Continue interrupted fits.
         refresh: Compute every stage again.
     """
-    refuse_unreadable(recipe)
     run = dashboard.run_context(recipe.name)
     resume = resume or dashboard.is_retry()
     with artefacts.refreshing(refresh), listening(dashboard.progress_bars()):

@@ -8,7 +8,6 @@ from prefect import flow
 from flows.gpu_pool import FitOrder, fit_all
 from flows.lifecycle import LIFECYCLE
 from flows.outcome import Delivery, Outcome, conclude
-from flows.recipes.first_look import refuse_unreadable
 from flows.recipes.kinds import AnyRecipe, validate_recipe
 from flows.recipes.own_name import held_split_of
 from flows.trigger import trigger_of
@@ -51,7 +50,6 @@ def train(
         warm_start: Start from the champion's weights where names and architecture are the same.
         continues: An earlier flow run that this one finishes, in the same MLflow run.
     """
-    refuse_unreadable(recipe)
     started_s, kind = time.perf_counter(), find_kind(recipe.kind)
     run = dashboard.run_context(recipe.name, continues=continues)
     resume = resume or dashboard.is_retry()

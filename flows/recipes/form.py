@@ -15,7 +15,7 @@ from tasks.kinds import DEFAULT, find_kind, known_kinds
 
 SOURCE, TRAINING, CANDIDATES, ADVANCED = "source", "training", "candidates", "advanced"
 FIRST = (
-    *("name", "kind", "path", "columns", "text_columns", "text_column", "id_columns", "time_columns", "time_column"),
+    *("name", "kind", "path", "columns", "text_columns", "id_columns", "time_columns"),
     *("value_columns", "label_column", "frequency", "look_back", "horizon", "epochs", "learning_rate"),
 )
 COLUMNS = ("_column", "_columns")

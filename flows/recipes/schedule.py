@@ -1,13 +1,13 @@
 """When a deployed recipe is trained again: the section `[schedule]` of its file, which changes no model."""
 
 import datetime
-import difflib
 import zoneinfo
 
 from cronsim import CronSim, CronSimError
 from pydantic import Field, field_validator
 
 from rnnmodels.config import Settings
+from tasks.errors import nearest
 
 SECTION = "schedule"
 NUM_FIELDS = 5
@@ -40,7 +40,7 @@ class ScheduleSettings(Settings):
     def _is_zone(cls, zone: str) -> str:
         known = zoneinfo.available_timezones()
         if zone not in known:
-            nearest = difflib.get_close_matches(zone, known, n=1)
-            remedy = f'write "{nearest[0]}"' if nearest else 'write a name such as "Europe/Berlin" or "Etc/UTC"'
+            meant = nearest(zone, known)
+            remedy = f'write "{meant}"' if meant else 'write a name such as "Europe/Berlin" or "Etc/UTC"'
             raise ValueError(f'got "{zone}", which is not a time zone; {remedy}')
         return zone

@@ -1,6 +1,5 @@
 """One pass over a source: raw rows in batches, and the account of what was used, filtered and left out."""
 
-import difflib
 import functools
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -9,7 +8,7 @@ from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import polars as pl
 
-from tasks.errors import InputError, ResourceError, RnnflowError, quoted
+from tasks.errors import InputError, ResourceError, RnnflowError, nearest, quoted
 from tasks.sources.input_files import InputFile, Inputs
 from tasks.sources.settings import FileSettings
 from tasks.sources.spellings import Spellings
@@ -187,12 +186,11 @@ def missing_column(
 
     A column of the `others` that are wanted has its own role, so it is not proposed.
     """
-    by_folded_name = {name.strip().casefold(): name for name in found if name not in others}
-    closest = difflib.get_close_matches(column.strip().casefold(), by_folded_name, n=1)
+    closest = nearest(column, (name for name in found if name not in others))
     # A first line of a text table that names nothing wanted may be a row rather than a header.
     is_row = bool(first_row) and set(found).isdisjoint(others) and file.kind in ("csv", "tsv")
     no_header = "; if the first line is a row like the others, list all names: columns = [...]." if is_row else "."
-    hint = f"; did you mean {quoted(by_folded_name[closest[0]])}?" if closest else no_header
+    hint = f"; did you mean {quoted(closest)}?" if closest else no_header
     choice = ", or choose tables of the archive with include" if file.archive else ""
     below = f" The first row reads {listed(first_row)}." if first_row else ""
     return InputError(

@@ -30,15 +30,11 @@ TABLE_READERS: dict[str, Callable[[InputFile, Intake], Iterator[pl.DataFrame]]] 
 
 
 def read_table(file: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
-    """Yield the raw rows of a table or archive in batches, missing and truth values alike in every format."""
+    """Yield the raw rows of a table or archive in batches, cells of `missing_values` empty."""
     return (settle_cells(frame, intake.settings) for frame in TABLE_READERS[file.kind](file, intake))
 
 
-def read_files(
-    files: Sequence[InputFile],
-    intake: Intake,
-    check: RowCheck,
-) -> Iterator[pl.DataFrame]:
+def read_files(files: Sequence[InputFile], intake: Intake, check: RowCheck) -> Iterator[pl.DataFrame]:
     """Yield the rows in batches, in the order of the files, as `check` makes them of raw ones.
 
     Raises RnnflowError only. With `on_bad_rows = "skip"` bad rows and files that are bad input are left out,

@@ -25,8 +25,6 @@ OF_COLUMN = "of column"
 FULL_WIDTH_NUMBER = r"^\d*[^\D0-9]\d*$"
 # By the first word of a column's role. A name or a time that is missing is a fault, whatever stands for it.
 MAY_BE_MISSING = ("text", "label", "split", "value", "known")
-NUMBERS = ("value", "known")
-TRUTH_AS_NUMBER = {"true": "1", "True": "1", "TRUE": "1", "false": "0", "False": "0", "FALSE": "0"}
 
 
 @dataclass(frozen=True)
@@ -129,14 +127,11 @@ def class_name(column: pl.Expr) -> pl.Expr:
 
 
 def settle_cells(raw: pl.DataFrame, settings: FileSettings) -> pl.DataFrame:
-    """Empty the cells that hold one of `missing_values`, and write truth values among numbers as 1 and 0."""
-    kinds = {role: role.partition(" ")[0] for role in raw.columns}
-    numbers = [role for role, kind in kinds.items() if kind in NUMBERS]
-    rows = raw.with_columns(pl.col(numbers).replace(TRUTH_AS_NUMBER)) if numbers else raw
+    """Empty the cells that hold one of `missing_values`."""
     if not settings.missing_values:
-        return rows
-    cells = pl.col([role for role, kind in kinds.items() if kind in MAY_BE_MISSING])
-    return rows.with_columns(pl.when(~cells.str.strip_chars().is_in(settings.missing_values)).then(cells))
+        return raw
+    cells = pl.col([role for role in raw.columns if role.partition(" ")[0] in MAY_BE_MISSING])
+    return raw.with_columns(pl.when(~cells.str.strip_chars().is_in(settings.missing_values)).then(cells))
 
 
 def split_name(name: str) -> str | None:

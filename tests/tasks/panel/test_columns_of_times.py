@@ -9,27 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tasks.errors import InputError
 from tasks.kinds.detect.source import DetectionSource
-from tasks.kinds.forecast.ingest import write_rows
 from tasks.panel.source import SeriesSource
 from tasks.panel.source_tables import to_source_table, write_source_table
-from tasks.sources.inputs import find_inputs
-
-
-def read(path: Path, text: str = "", **stated: object) -> pl.DataFrame:
-    if text:
-        path.write_text(text)
-    source = SeriesSource(**{"path": str(path), "frequency": "auto"} | stated)
-    inputs = find_inputs(source)
-    write_rows(path.parent, settings=source, inputs=inputs, digest=inputs.digest())
-    return pl.read_parquet(path.parent / "rows.parquet")
-
-
-def error_of(path: Path, text: str = "", **stated: object) -> InputError:
-    with pytest.raises(InputError) as caught:
-        read(path, text, **stated)
-    return caught.value
+from tests.tasks.panel.reading import error_of, read
 
 
 @pytest.fixture

@@ -9,31 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.errors import InputError
 from tasks.kinds.classify_series.ingest import write_rows as write_sequences
 from tasks.kinds.classify_series.source import SequenceSource
-from tasks.kinds.forecast.ingest import write_rows
 from tasks.panel.source import SeriesSource
 from tasks.panel.source_tables import to_source_table, write_source_table
 from tasks.sources.inputs import find_inputs
+from tests.tasks.panel import reading
+from tests.tasks.panel.reading import error_of
 
 DAYS = [datetime(2024, 1, 1) + timedelta(days=day) for day in range(4)]
 
 
 def read(path: Path, text: str = "", **stated: object) -> list[tuple]:
-    if text:
-        path.write_text(text)
-    source = SeriesSource(path=str(path), **stated)
-    inputs = find_inputs(source)
-    write_rows(path.parent, settings=source, inputs=inputs, digest=inputs.digest())
-    rows = pl.read_parquet(path.parent / "rows.parquet")
-    return rows.drop("row").rows()
-
-
-def error_of(path: Path, text: str, **stated: object) -> InputError:
-    with pytest.raises(InputError) as caught:
-        read(path, text, **stated)
-    return caught.value
+    return reading.read(path, text, **stated).drop("row").rows()
 
 
 @pytest.fixture

@@ -7,27 +7,12 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from tasks.errors import InputError
-from tasks.kinds.classify.ingest import check_rows
 from tasks.kinds.classify.source import SourceSettings
 from tasks.sources.inputs import find_inputs
-from tasks.sources.intake import Intake
 from tasks.sources.other_columns import read_all_cells
-from tasks.sources.readers import read_files
+from tests.tasks.sources.reading import error_of, read
 
 NAMED = {"columns": ["label", "title", "text"]}
-
-
-def read(path: Path, **settings) -> tuple[pl.DataFrame, Intake]:
-    source = SourceSettings(path=str(path), **settings)
-    intake = Intake(source)
-    return pl.concat(read_files(find_inputs(source).files, intake, check_rows)), intake
-
-
-def error_of(path: Path, **settings) -> str:
-    with pytest.raises(InputError) as caught:
-        read(path, **settings)
-    return str(caught.value).partition("\nLine ")[0]  # which test_refused_lines covers
 
 
 @pytest.fixture

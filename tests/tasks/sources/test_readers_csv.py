@@ -1,34 +1,19 @@
 """CSV and TSV: what is read, and the exact place of every fault."""
 
 import random
-from pathlib import Path
 
 import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from tasks.errors import InputError
-from tasks.kinds.classify.ingest import check_rows
 from tasks.kinds.classify.source import SourceSettings
 from tasks.sources.inputs import find_inputs
 from tasks.sources.intake import Intake
-from tasks.sources.readers import read_files
 from tasks.sources.reading_csv import read_csv
 from tasks.sources.settings import FileSettings
+from tests.tasks.sources.reading import error_of, read
 
 FIX_COLUMN = "name the column in the recipe or in the file"
-
-
-def read(path: Path, **settings) -> tuple[pl.DataFrame, Intake]:
-    source = SourceSettings(path=str(path), **settings).with_preset()
-    intake = Intake(source)
-    return pl.concat(read_files(find_inputs(source).files, intake, check_rows)), intake
-
-
-def error_of(path: Path, **settings) -> str:
-    with pytest.raises(InputError) as caught:
-        read(path, **settings)
-    return str(caught.value).partition("\nLine ")[0]  # which test_refused_lines covers
 
 
 def table(num_rows: int) -> list[str]:
