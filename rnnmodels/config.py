@@ -34,6 +34,9 @@ class RecurrentArchitecture(Settings):
     locked_dropout: float = Field(
         0.2, ge=0, lt=1, description="Dropout with one mask for all time steps, at the input of each layer."
     )
+    weight_dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of recurrent weights dropped per batch (DropConnect)."
+    )
     longest_lag: int = Field(
         0, ge=0, le=1_000_000, description="Steps that gates should bridge from the start (chrono); 0 disables it."
     )

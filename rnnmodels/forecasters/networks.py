@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from rnnmodels.forecasters.forecast_config import ForecastArchitecture
 from rnnmodels.layers.cells import build_cell
-from rnnmodels.layers.dropout import LockedDropout
+from rnnmodels.layers.dropout import LockedDropout, drop_recurrent_weights
 from rnnmodels.layers.row_parallel import State, as_tuple, run_cell
 from rnnmodels.layers.shared_state_step import step_from_state
 
@@ -56,13 +56,15 @@ class StackedCells(nn.Module):
         sizes = [input_size] + [architecture.hidden_size] * (architecture.num_layers - 1)
         self.cells = nn.ModuleList(build_cell(architecture, size) for size in sizes)
         self.dropout = LockedDropout(dropout)
+        self.weight_dropout = architecture.weight_dropout
 
     def forward(self, x_TNF: Tensor, states: list[State] | None = None) -> tuple[Tensor, list[State]]:
         """Return the last layer's hidden states (T, N, U) and all layers' final ones (1, N, U)."""
         finals = []
         for index, cell in enumerate(self.cells):
             assert isinstance(cell, nn.RNNBase)
-            x_TNF, final = run_cell(cell, self.dropout(x_TNF), None if states is None else states[index])
+            weights = drop_recurrent_weights(cell, self.weight_dropout)
+            x_TNF, final = run_cell(cell, self.dropout(x_TNF), None if states is None else states[index], weights)
             finals.append(final)
         return x_TNF, finals
 

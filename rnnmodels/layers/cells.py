@@ -4,12 +4,16 @@ Shapes: T time steps, B batch, F input features, H hidden units (of all directio
 Layers are time-major: a step then reads one contiguous block.
 """
 
+from collections.abc import Sequence
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
 from rnnmodels.config import RecurrentArchitecture
-from rnnmodels.layers.dropout import LockedDropout
+from rnnmodels.layers.dropout import LockedDropout, drop_recurrent_weights
+from rnnmodels.layers.row_parallel import State, call_cell, run_cell
 
 # Just below 1, so that a state which nothing feeds fades instead of growing without bound.
 IDENTITY_SCALE = 0.95
@@ -25,15 +29,25 @@ class RecurrentLayer(nn.Module):
         self.directions = nn.ModuleList(
             build_cell(architecture, input_size) for _ in range(1 + architecture.bidirectional)
         )
+        self.weight_dropout = architecture.weight_dropout
 
     def forward(self, x_TBF: Tensor, length_B: Tensor) -> Tensor:
         """Return the hidden states (T, B, H); those after a sequence's end are arbitrary."""
-        states_TBH, _ = self.directions[0](x_TBF)
+        states_TBH, _ = self._call(self.directions[0], x_TBF)
         if len(self.directions) == 1:
             return states_TBH
         order_TB = reversed_order(length_B, x_TBF.shape[0])
-        backward_TBH, _ = self.directions[1](reorder_steps(x_TBF, order_TB))
+        backward_TBH, _ = self._call(self.directions[1], reorder_steps(x_TBF, order_TB))
         return torch.cat([states_TBH, reorder_steps(backward_TBH, order_TB)], dim=-1)
+
+    def advance(self, x_TBF: Tensor, state: State | None) -> tuple[Tensor, State]:
+        """Go on from a state in the forward direction: the hidden states (T, B, H) and the final state."""
+        cell = cast(nn.RNNBase, self.directions[0])
+        return run_cell(cell, x_TBF, state, drop_recurrent_weights(cell, self.weight_dropout))
+
+    def _call(self, cell: nn.Module, x_TBF: Tensor) -> tuple[Tensor, State]:
+        cell = cast(nn.RNNBase, cell)
+        return call_cell(cell, x_TBF, weights=drop_recurrent_weights(cell, self.weight_dropout))
 
 
 class RecurrentEncoder(nn.Module):
@@ -51,6 +65,14 @@ class RecurrentEncoder(nn.Module):
         for layer in self.layers:
             x_TBF = layer(self.dropout(x_TBF), length_B)
         return x_TBF
+
+    def advance(self, x_TBF: Tensor, states: Sequence[State] | None) -> tuple[Tensor, list[State]]:
+        """Go on from the states of all layers, in the forward direction: the last layer's hidden states, and all states."""
+        finals = []
+        for index, layer in enumerate(self.layers):
+            x_TBF, final = cast(RecurrentLayer, layer).advance(self.dropout(x_TBF), states and states[index])
+            finals.append(final)
+        return x_TBF, finals
 
 
 class _OrderContext(FunctionCtx):

@@ -37,3 +37,15 @@ class DropoutEmbedding(nn.Embedding):
         # One number per entry, gathered per token: masking the whole matrix would cost F times as much.
         scale_V = functional.dropout(self.weight.new_ones(self.num_embeddings), self.share)
         return x_TBF * scale_V[tokens_TB].unsqueeze(-1)
+
+
+def drop_recurrent_weights(cell: nn.RNNBase, share: float) -> list[Tensor] | None:
+    """A cell's weights for one batch: a share of the recurrent ones is dropped for all steps and rows.
+
+    None where nothing is dropped. Merity, Keskar, Socher 2017, https://arxiv.org/abs/1708.02182: unlike dropout of
+    states, it leaves the fused kernels alone.
+    """
+    if not cell.training or share == 0:
+        return None
+    weight_x, weight_h, *biases = cell.all_weights[0]
+    return [weight_x, functional.dropout(weight_h, share), *biases]

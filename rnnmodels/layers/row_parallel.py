@@ -23,14 +23,35 @@ MIN_STEPS = 4  # with fewer, handing the parts out costs more than torch's own w
 LSTM_ROWS_PER_PART = 32  # the fused kernel is fastest while the gates of a step stay in the cache
 
 
-def run_cell(cell: nn.RNNBase, x_TNF: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-    """Return what `cell(x_TNF, state)` returns: the hidden states (T, N, U) and the final state (1, N, U)."""
+def run_cell(
+    cell: nn.RNNBase, x_TNF: Tensor, state: State | None = None, weights: Tensors | None = None
+) -> tuple[Tensor, State]:
+    """Return what `cell(x_TNF, state)` returns: the hidden states (T, N, U) and the final state (1, N, U).
+
+    `weights` take the place of the cell's own.
+    """
     num_parts = _count_parts(cell, x_TNF.shape[1])
     if num_parts == 1 or x_TNF.shape[0] < MIN_STEPS or x_TNF.device.type != "cpu":
-        return cell(x_TNF, state)
+        return call_cell(cell, x_TNF, state, weights)
     inputs = (x_TNF, *as_tuple(state))
-    run = functools.partial(_run_part, cell, torch.is_grad_enabled(), _autocast_type())
-    states_TNU, *final = _RunParts.apply(run, num_parts, len(inputs), *inputs, *cell.parameters())
+    run = functools.partial(_run_part, cell, weights, torch.is_grad_enabled(), _autocast_type())
+    used = cell.parameters() if weights is None else weights
+    states_TNU, *final = _RunParts.apply(run, num_parts, len(inputs), *inputs, *used)
+    return states_TNU, _as_state(*final)
+
+
+def call_cell(
+    cell: nn.RNNBase, x_TNF: Tensor, state: State | None = None, weights: Tensors | None = None
+) -> tuple[Tensor, State]:
+    """Return what `cell(x_TNF, state)` returns, by its own weights or by others of their shapes."""
+    if weights is None:
+        return cell(x_TNF, state)
+    given = as_tuple(state) or (x_TNF.new_zeros(1, x_TNF.shape[1], cell.hidden_size),) * (
+        2 if cell.mode == "LSTM" else 1
+    )
+    run = {"LSTM": torch.lstm, "GRU": torch.gru, "RNN_TANH": torch.rnn_tanh, "RNN_RELU": torch.rnn_relu}[cell.mode]
+    first = given if cell.mode == "LSTM" else given[0]
+    states_TNU, *final = run(x_TNF, first, list(weights), True, 1, 0.0, cell.training, False, False)
     return states_TNU, _as_state(*final)
 
 
@@ -74,10 +95,12 @@ class _RunParts(torch.autograd.Function):
         return None, None, None, *of_inputs, *(functools.reduce(torch.add, parts) for parts in found)
 
 
-def _run_part(cell: nn.RNNBase, with_gradient: bool, autocast_type: torch.dtype | None, part: Tensors) -> Tensors:
+def _run_part(
+    cell: nn.RNNBase, weights: Tensors | None, with_gradient: bool, autocast_type: torch.dtype | None, part: Tensors
+) -> Tensors:
     """Run a cell in another thread under the settings of the first, which are each thread's own."""
     with torch.set_grad_enabled(with_gradient), torch.autocast("cpu", autocast_type, enabled=autocast_type is not None):
-        states_TNU, final = cell(part[0], _as_state(*part[1:]) if len(part) > 1 else None)
+        states_TNU, final = call_cell(cell, part[0], _as_state(*part[1:]) if len(part) > 1 else None, weights)
     return states_TNU, *as_tuple(final)
 
 
