@@ -17,7 +17,7 @@ from rnnmodels.language.scoring import validate_stream
 from rnnmodels.language.token_streams import Chunk, Ids, TokenStream
 from rnnmodels.layers.cells import RecurrentEncoder
 from rnnmodels.layers.dropout import DropoutEmbedding, LockedDropout
-from rnnmodels.layers.row_parallel import State, as_tuple
+from rnnmodels.layers.states import State, as_state, as_tuple, map_state
 from rnnmodels.training.sequence_model import SequenceModel, Validation
 
 EMBEDDING_RANGE = 0.1
@@ -26,8 +26,11 @@ States = list[State]
 
 
 class Read(NamedTuple):
-    """What a model makes of some steps: hidden states of its last layer (T, S, H), as they go into the softmax, and
-    the states of all layers to go on from."""
+    """What a model makes of some steps.
+
+    hidden: the last layer's states (T, S, H); features: what the softmax reads of them (T, S, F); states: those of all
+    layers, to go on from.
+    """
 
     hidden: Tensor
     features: Tensor
@@ -103,7 +106,7 @@ class LanguageModel(SequenceModel[LanguageArchitecture, Chunk, TokenStream, Lang
         tokens_TS, targets_TS = self.to_device(batch.tokens_TS), self.to_device(batch.targets_TS)
         states = self._states_before(batch, training)
         hidden_TSH, features_TSF, after = self.read(tokens_TS, states)
-        self._carried = [_detached(state) for state in after]
+        self._carried = [map_state(Tensor.detach, state) for state in after]
         with torch.autocast(tokens_TS.device.type, enabled=False):
             return (
                 self._cross_entropy(features_TSF.flatten(0, 1), targets_TS.flatten(), training)
@@ -126,10 +129,12 @@ class LanguageModel(SequenceModel[LanguageArchitecture, Chunk, TokenStream, Lang
     def carry(self, carried: Mapping[str, Tensor]) -> None:
         """Go on from the states of an interrupted epoch."""
         device = self.head.weight.device
-        parts = 2 if self.architecture.cell == "lstm" else 1
-        tensors = [carried[name].to(device) for name in sorted(carried, key=_by_layer)]
-        states = [tuple(tensors[first : first + parts]) for first in range(0, len(tensors), parts)]
-        self._carried = [state if parts > 1 else state[0] for state in states] or None
+        num_parts = 2 if self.architecture.cell == "lstm" else 1
+        layers = [
+            [carried[f"{layer}.{part}"].to(device) for part in range(num_parts)]
+            for layer in range(len(carried) // num_parts)
+        ]
+        self._carried = [as_state(*parts) for parts in layers] or None
 
     def to_device(self, ids: Ids) -> Tensor:
         """Token ids as an int64 tensor where the weights are."""
@@ -148,16 +153,4 @@ class LanguageModel(SequenceModel[LanguageArchitecture, Chunk, TokenStream, Lang
             return self._carried
         keeps_S1 = torch.rand(batch.tokens_TS.shape[1], 1) >= training.reset_share
         keeps_S1 = keeps_S1.to(self.head.weight.device)
-        return [_map(state, lambda part: part * keeps_S1) for state in self._carried]
-
-
-def _detached(state: State) -> State:
-    return _map(state, Tensor.detach)
-
-
-def _map(state: State, change: Any) -> State:  # noqa: ANN401
-    return (change(state[0]), change(state[1])) if isinstance(state, tuple) else change(state)
-
-
-def _by_layer(name: str) -> tuple[int, ...]:
-    return tuple(map(int, name.split(".")))
+        return [map_state(lambda part: part * keeps_S1, state) for state in self._carried]

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.nn import functional
 
 from rnnmodels.language.token_streams import BOUNDARY, Ids, TokenStream
+from rnnmodels.layers.states import State, map_state
 from rnnmodels.training.evaluation import evaluating
 from rnnmodels.training.sequence_model import Validation
 
@@ -114,29 +114,28 @@ def _score(model: "LanguageModel", tokens: Ids, spans: Sequence[Span], nats: Nat
 
 
 def _score_side_by_side(model: "LanguageModel", tokens: Ids, spans: Sequence[Span], nats: Nats) -> None:
-    """Score spans, the longest of which comes first; those that have ended are read on, to no effect."""
-    starts_B = np.array([span.start for span in spans])
+    """Score spans, the longest of which comes first; what has ended is dropped from one block of steps to the next."""
     states, longest = None, spans[0].stop - spans[0].start
     for done in range(0, longest, STEPS_AT_ONCE):
         alive = [span for span in spans if span.stop - span.start > done]
-        states = None if states is None else _first_rows(states, len(alive))
-        num_steps = min(STEPS_AT_ONCE, longest - done)
-        places_TB = np.minimum(starts_B[: len(alive)] + np.arange(done, done + num_steps)[:, None], len(tokens) - 1)
+        states = states and _keep_rows(states, len(alive))
+        step_T1 = np.arange(done, min(done + STEPS_AT_ONCE, longest))[:, None]
+        # What has ended within the block is read on, up to the stream's end, to no effect.
+        places_TB = np.minimum(step_T1 + np.array([span.start for span in alive]), len(tokens) - 1)
         nats_TB, states = _read_on(model, tokens[places_TB - 1], tokens[places_TB], states)
         for column, span in enumerate(alive):
-            kept = slice(
-                max(span.start + done, span.start + span.warm_up), min(span.start + done + num_steps, span.stop)
-            )
-            if kept.start < kept.stop:
-                offset = kept.start - span.start - done
-                nats[kept.start - 1 : kept.stop - 1] = nats_TB[offset : offset + kept.stop - kept.start, column]
+            first = max(span.start + done, span.start + span.warm_up)
+            stop = min(span.start + done + len(step_T1), span.stop)
+            if first < stop:
+                nats[first - 1 : stop - 1] = nats_TB[first - span.start - done :, column][: stop - first]
 
 
-def _read_on(model: "LanguageModel", tokens_TB: Ids, targets_TB: Ids, states: list | None) -> tuple[Nats, list]:
+def _read_on(
+    model: "LanguageModel", tokens_TB: Ids, targets_TB: Ids, states: list[State] | None
+) -> tuple[Nats, list[State]]:
     """Cost of each target, and the states after them; logits are never held for all steps at once."""
-    read = model.read(model.to_device(tokens_TB), states)
+    read, target_TB = model.read(model.to_device(tokens_TB), states), model.to_device(targets_TB)
     at_once = max(1, LOGITS_AT_ONCE // (model.vocabulary_size * tokens_TB.shape[1]))
-    target_TB = model.to_device(targets_TB)
     costs = [
         functional.cross_entropy(model.head(features).flatten(0, 1), target.flatten(), reduction="none").view_as(target)
         for features, target in zip(read.features.split(at_once), target_TB.split(at_once), strict=True)
@@ -144,8 +143,5 @@ def _read_on(model: "LanguageModel", tokens_TB: Ids, targets_TB: Ids, states: li
     return torch.cat(costs).cpu().numpy(), read.states
 
 
-def _first_rows(states: list, num_rows: int) -> list:
-    def take(part: Tensor) -> Tensor:
-        return part[:, :num_rows].contiguous()
-
-    return [tuple(map(take, state)) if isinstance(state, tuple) else take(state) for state in states]
+def _keep_rows(states: list[State], num_rows: int) -> list[State]:
+    return [map_state(lambda part: part[:, :num_rows].contiguous(), state) for state in states]
