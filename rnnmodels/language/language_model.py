@@ -4,7 +4,7 @@ Shapes: T time steps, S streams, F embedding, H hidden units, V vocabulary, N to
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rnnmodels.language.language_config import LanguageArchitecture, LanguageTraining
+from rnnmodels.language.next_token_model import NextTokenModel, Read
 from rnnmodels.language.sampled_softmax import sampled_cross_entropy
 from rnnmodels.language.scoring import validate_stream
-from rnnmodels.language.token_streams import Chunk, Ids, TokenStream
+from rnnmodels.language.token_streams import Chunk, TokenStream
 from rnnmodels.layers.cells import RecurrentEncoder
 from rnnmodels.layers.dropout import DropoutEmbedding, LockedDropout
 from rnnmodels.layers.states import State, as_state, as_tuple, map_state
@@ -22,22 +23,8 @@ from rnnmodels.training.sequence_model import SequenceModel, Validation
 
 EMBEDDING_RANGE = 0.1
 
-States = list[State]
 
-
-class Read(NamedTuple):
-    """What a model makes of some steps.
-
-    hidden: the last layer's states (T, S, H); features: what the softmax reads of them (T, S, F); states: those of all
-    layers, to go on from.
-    """
-
-    hidden: Tensor
-    features: Tensor
-    states: States
-
-
-class LanguageModel(SequenceModel[LanguageArchitecture, Chunk, TokenStream, LanguageTraining]):
+class LanguageModel(SequenceModel[LanguageArchitecture, Chunk, TokenStream, LanguageTraining], NextTokenModel):
     """Predicts each token from those before it; in evaluation no stream changes what another is told.
 
     The initial weights are a function of the arguments alone; the global random state is left as it was. While it is
@@ -48,7 +35,7 @@ class LanguageModel(SequenceModel[LanguageArchitecture, Chunk, TokenStream, Lang
         super().__init__()
         self.architecture = architecture
         self.vocabulary_size = vocabulary_size
-        self._carried: States | None = None
+        self._carried: list[State] | None = None
         with torch.random.fork_rng(devices=[]):
             torch.random.default_generator.manual_seed(seed)
             self._build()
@@ -73,11 +60,6 @@ class LanguageModel(SequenceModel[LanguageArchitecture, Chunk, TokenStream, Lang
         hidden_TSH, after = self.encoder.advance(self.embedding(tokens_TS), states)
         with torch.autocast(tokens_TS.device.type, enabled=False):
             return Read(hidden_TSH, self.bridge(self.dropout(hidden_TSH.float())), after)
-
-    def advance(self, tokens_TS: Tensor, states: Sequence[State] | None = None) -> tuple[Tensor, States]:
-        """Return the float32 logits (T, S, V) of what follows each token, and the states to go on from."""
-        read = self.read(tokens_TS, states)
-        return self.head(read.features), read.states
 
     def description(self) -> dict[str, object]:
         """Architecture and size."""
@@ -136,16 +118,12 @@ class LanguageModel(SequenceModel[LanguageArchitecture, Chunk, TokenStream, Lang
         ]
         self._carried = [as_state(*parts) for parts in layers] or None
 
-    def to_device(self, ids: Ids) -> Tensor:
-        """Token ids as an int64 tensor where the weights are."""
-        return torch.from_numpy(ids.astype(np.int64)).to(self.head.weight.device)
-
     def _cross_entropy(self, features_NF: Tensor, target_N: Tensor, training: LanguageTraining) -> Tensor:
         if training.sampled_tokens:
             return sampled_cross_entropy(self.head, features_NF, target_N, training.sampled_tokens)
         return functional.cross_entropy(self.head(features_NF), target_N)
 
-    def _states_before(self, batch: Chunk, training: LanguageTraining) -> States | None:
+    def _states_before(self, batch: Chunk, training: LanguageTraining) -> list[State] | None:
         """The carried states, some of them emptied, so that the beginnings of texts are learned, too."""
         if batch.first == 0 or self._carried is None:
             return None

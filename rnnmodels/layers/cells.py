@@ -68,12 +68,10 @@ class RecurrentEncoder(nn.Module):
         return x_TBF
 
     def advance(self, x_TBF: Tensor, states: Sequence[State] | None) -> tuple[Tensor, list[State]]:
-        """Go on from the layers' states, in the forward direction: the last hidden states, and the states after them."""
+        """Go on from the layers' states, forwards: the last layer's hidden states (T, B, H), and all layers' final ones."""
         finals = []
-        for index, layer in enumerate(self.layers):
-            x_TBF, final = cast(RecurrentLayer, layer).advance(
-                self.dropout(x_TBF), None if states is None else states[index]
-            )
+        for layer, state in zip(self.layers, states or [None] * len(self.layers), strict=True):
+            x_TBF, final = cast(RecurrentLayer, layer).advance(self.dropout(x_TBF), state)
             finals.append(final)
         return x_TBF, finals
 
