@@ -38,7 +38,7 @@ def take_over(initial: Tensor, earlier: Tensor, ids_of: Mapping[int, Sequence[in
 def take_over_weights(
     model: AnyModel, earlier: dict[str, Tensor], ids_of: dict[str, tuple[int, Sequence[int]]]
 ) -> None:
-    """Load earlier weights; `ids_of` says of which layers, by the start of their names, which axis has other names now."""
+    """Load earlier weights; `ids_of` says which layers, by the start of their names, have other names along an axis."""
     weights = model.state_dict()
     for name, weight in earlier.items():
         axes = [axis for prefix, axis in ids_of.items() if name.startswith(prefix)]

@@ -31,11 +31,14 @@ def open_data(candidate: LanguageCandidate, shards: Artefact) -> "dict[str, Toke
     """Memory-map the verified streams of each split."""
     from rnnmodels.language.token_streams import open_stream
 
-    backward = candidate.model.direction == "backward"
-    cut = {"bptt": candidate.training.bptt, "random_bptt": candidate.training.random_bptt}
+    training = candidate.training
     return {
         split: open_stream(
-            shards.file(f"{split}.arrow"), shards.file(f"{split}-documents.arrow"), backward=backward, **cut
+            shards.file(f"{split}.arrow"),
+            shards.file(f"{split}-documents.arrow"),
+            bptt=training.bptt,
+            random_bptt=training.random_bptt,
+            backward=candidate.model.direction == "backward",
         )
         for split in SPLITS
     }
