@@ -48,12 +48,15 @@ class LanguageModel(SequenceModel[LanguageArchitecture, Chunk, TokenStream, Lang
         self.dropout = LockedDropout(self.architecture.output_dropout)
         bridges = self.architecture.tied and size != self.encoder.output_size
         self.bridge = nn.Linear(self.encoder.output_size, size, bias=False) if bridges else nn.Identity()
-        self.head = nn.Linear(size if self.architecture.tied else self.encoder.output_size, self.vocabulary_size)
-        if self.architecture.tied:
-            self.head.weight = self.embedding.weight
-        else:
-            nn.init.xavier_uniform_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        self.output_bias = nn.Parameter(torch.zeros(self.vocabulary_size))
+        self.output_weight = None
+        if not self.architecture.tied:
+            self.output_weight = nn.Parameter(torch.empty(self.vocabulary_size, self.encoder.output_size))
+            nn.init.xavier_uniform_(self.output_weight)
+
+    def output_layer(self) -> tuple[Tensor, Tensor]:
+        """Weights (V, F), those of the embedding if they are tied, and biases (V,)."""
+        return self.embedding.weight if self.output_weight is None else self.output_weight, self.output_bias
 
     def read(self, tokens_TS: Tensor, states: Sequence[State] | None = None) -> Read:
         """Read token ids, going on from `states`, or from a state of zeros."""
@@ -110,7 +113,7 @@ class LanguageModel(SequenceModel[LanguageArchitecture, Chunk, TokenStream, Lang
 
     def carry(self, carried: Mapping[str, Tensor]) -> None:
         """Go on from the states of an interrupted epoch."""
-        device = self.head.weight.device
+        device = self.output_bias.device
         num_parts = 2 if self.architecture.cell == "lstm" else 1
         layers = [
             [carried[f"{layer}.{part}"].to(device) for part in range(num_parts)]
@@ -120,8 +123,8 @@ class LanguageModel(SequenceModel[LanguageArchitecture, Chunk, TokenStream, Lang
 
     def _cross_entropy(self, features_NF: Tensor, target_N: Tensor, training: LanguageTraining) -> Tensor:
         if training.sampled_tokens:
-            return sampled_cross_entropy(self.head, features_NF, target_N, training.sampled_tokens)
-        return functional.cross_entropy(self.head(features_NF), target_N)
+            return sampled_cross_entropy(*self.output_layer(), features_NF, target_N, training.sampled_tokens)
+        return functional.cross_entropy(self.logits(features_NF), target_N)
 
     def _states_before(self, batch: Chunk, training: LanguageTraining) -> list[State] | None:
         """The carried states, some of them emptied, so that the beginnings of texts are learned, too."""
@@ -130,5 +133,5 @@ class LanguageModel(SequenceModel[LanguageArchitecture, Chunk, TokenStream, Lang
         if training.reset_share == 0:
             return self._carried
         keeps_S1 = torch.rand(batch.tokens_TS.shape[1], 1) >= training.reset_share
-        keeps_S1 = keeps_S1.to(self.head.weight.device)
+        keeps_S1 = keeps_S1.to(self.output_bias.device)
         return [map_state(lambda part: part * keeps_S1, state) for state in self._carried]

@@ -135,7 +135,9 @@ def _read_on(
     read, target_TB = model.read(model.to_device(tokens_TB), states), model.to_device(targets_TB)
     at_once = max(1, LOGITS_AT_ONCE // (model.vocabulary_size * tokens_TB.shape[1]))
     costs = [
-        functional.cross_entropy(model.head(features).flatten(0, 1), target.flatten(), reduction="none").view_as(target)
+        functional.cross_entropy(model.logits(features).flatten(0, 1), target.flatten(), reduction="none").view_as(
+            target
+        )
         for features, target in zip(read.features.split(at_once), target_TB.split(at_once), strict=True)
     ]
     return torch.cat(costs).cpu().numpy(), read.states

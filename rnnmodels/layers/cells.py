@@ -68,7 +68,7 @@ class RecurrentEncoder(nn.Module):
         return x_TBF
 
     def advance(self, x_TBF: Tensor, states: Sequence[State] | None) -> tuple[Tensor, list[State]]:
-        """Go on from the layers' states, forwards: the last layer's hidden states (T, B, H), and all layers' final ones."""
+        """Go on from the layers' states, forwards: the last hidden states (T, B, H), and all layers' final ones."""
         finals = []
         for layer, state in zip(self.layers, states or [None] * len(self.layers), strict=True):
             x_TBF, final = cast(RecurrentLayer, layer).advance(self.dropout(x_TBF), state)
