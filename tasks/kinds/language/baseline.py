@@ -24,7 +24,7 @@ class LanguageBaselineSettings(Settings):
         8, ge=2, le=20, description="Longest n-gram, in tokens; orders are added while the validation loss falls."
     )
     max_tokens: int = Field(
-        30_000_000, ge=1, le=1_000_000_000, description="Training tokens that are counted, from the first on."
+        20_000_000, ge=1, le=1_000_000_000, description="Training tokens that are counted, from the first on."
     )
 
 
