@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -77,7 +77,7 @@ def write_fitted(
     finished = modelling.finish_model(folder, model, data, candidate)
     save_model(model, folder)
     # Timings differ from run to run; they go to the summary, so that equal fits have equal content.
-    history = [{k: v for k, v in epoch.figures().items() if k not in TIMINGS} for epoch in epochs]
+    history = [_untimed(epoch) for epoch in epochs]
     (folder / "history.json").write_text(json.dumps(history, indent=1, allow_nan=False), encoding="utf-8")
     shutil.rmtree(checkpoints)
     updates = data["train"].num_batches(training.batch_size)
@@ -99,6 +99,12 @@ def find_few_updates(training: "Optimization", train: "SequenceData", updates: i
         f'{train.num_rows:,} training rows, so that models may learn little; set training.{training.BATCH} = "auto", '
         f"which takes {settled.batch_size:,} here"
     ]
+
+
+def _untimed(epoch: "EpochResult") -> dict[str, Any]:
+    """What of an epoch is the same whenever it is run."""
+    figures = {name: value for name, value in epoch.figures().items() if name not in TIMINGS}
+    return figures | ({"sample": epoch.sample} if epoch.sample else {})
 
 
 def _summarize(candidate: Candidate, model: "AnyModel", epochs: "list[EpochResult]") -> dict:

@@ -15,8 +15,9 @@ from torch.nn import functional
 from rnnmodels.forecasters.forecast_config import ForecastArchitecture
 from rnnmodels.layers.cells import build_cell
 from rnnmodels.layers.dropout import LockedDropout, drop_recurrent_weights
-from rnnmodels.layers.row_parallel import State, as_tuple, run_cell
+from rnnmodels.layers.row_parallel import run_cell
 from rnnmodels.layers.shared_state_step import step_from_state
+from rnnmodels.layers.states import State, as_tuple
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What the trainer asks of a model and of its data; a new kind of problem brings both and leaves the trainer alone."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar
 
@@ -44,10 +44,11 @@ class SequenceData(Protocol):
 
 @dataclass(frozen=True)
 class Validation:
-    """A model on rows kept back: the loss that picks the epoch, and metrics for people."""
+    """A model on rows kept back: the loss that picks the epoch, metrics for people, and a text in token ids, if any."""
 
     loss: float
     metrics: dict[str, float]
+    sample: Sequence[int] = ()
 
 
 ArchitectureT = TypeVar("ArchitectureT", bound=RecurrentArchitecture)
@@ -81,6 +82,13 @@ class SequenceModel(nn.Module, ABC, Generic[ArchitectureT, BatchT, DataT, Traini
     @abstractmethod
     def validate(self, data: DataT, training: TrainingT) -> Validation:
         """Score every row once, without dropout."""
+
+    def carried(self) -> dict[str, Tensor]:
+        """What the next batch of an epoch depends on besides the weights, such as the states of streams."""
+        return {}
+
+    def carry(self, carried: Mapping[str, Tensor]) -> None:
+        """Take over what an interrupted epoch had carried."""
 
 
 AnyModel: TypeAlias = SequenceModel[Any, Any, Any, Any]  # `fit` checks that the four belong together
