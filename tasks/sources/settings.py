@@ -174,6 +174,11 @@ class FileSettings(Settings):
         """What stands before the fraction of a number in a text; sources of numbers let a recipe say it."""
         return "."
 
+    @property
+    def reads_lines(self) -> bool:
+        """Whether each line of a document is a row; sources of unlabelled texts let a recipe say it."""
+        return False
+
     def wanted_columns(self) -> dict[str, str]:
         """Map the roles of columns (text, label, split, `where` ...) to their names in the source.
 
