@@ -5,17 +5,15 @@ Shapes: T time steps, B rows (here 1), V tokens of the vocabulary, K of them tha
 
 import secrets
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from rnnmodels.language.next_token_model import NextTokenModel
 from rnnmodels.language.sampling import Sampling
 from rnnmodels.language.token_streams import BOUNDARY
+from rnnmodels.layers.states import State
 from rnnmodels.training.evaluation import evaluating
-
-if TYPE_CHECKING:
-    from rnnmodels.language.language_model import LanguageModel, States
 
 UNKNOWN = 1  # the id of every token outside the vocabulary
 
@@ -26,13 +24,13 @@ class TokenWriter:
     `seed` is the one of its draws, and `has_ended` tells that the model closed the text before it was long enough.
     """
 
-    def __init__(self, model: "LanguageModel", sampling: Sampling) -> None:
+    def __init__(self, model: NextTokenModel, sampling: Sampling) -> None:
         self.model = model
         self.sampling = sampling
         self.seed = secrets.randbits(31) if sampling.seed is None else sampling.seed
         self.device = next(model.parameters()).device
         self.generator = torch.Generator().manual_seed(self.seed)
-        self.states: States | None = None
+        self.states: list[State] | None = None
         self.has_ended = False
         self.read([BOUNDARY])
 
@@ -55,7 +53,7 @@ class TokenWriter:
                 self.read([token])
 
 
-def generate_ids(model: "LanguageModel", prompt: Sequence[int], sampling: Sampling) -> Iterator[int]:
+def generate_ids(model: NextTokenModel, prompt: Sequence[int], sampling: Sampling) -> Iterator[int]:
     """Yield the ids that follow those of a prompt, which may be empty."""
     writer = TokenWriter(model, sampling)
     if prompt:

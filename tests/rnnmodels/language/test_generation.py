@@ -19,8 +19,8 @@ LOGITS = torch.tensor([0.05, 0.9, 0.4, 0.3, 0.15, 0.1]).log()
 def draw_model(cell: str = "lstm", num_layers: int = 2) -> LanguageModel:
     architecture = LanguageArchitecture(cell=cell, hidden_size=12, embedding_size=6, num_layers=num_layers)
     model = LanguageModel(architecture, vocabulary_size=20, seed=3)
-    torch.nn.init.normal_(model.head.weight, std=2, generator=torch.Generator().manual_seed(1))
-    model.head.bias.data[BOUNDARY] = -100  # it ends no text by itself
+    torch.nn.init.normal_(model.output_weight, std=2, generator=torch.Generator().manual_seed(1))
+    model.output_bias.data[BOUNDARY] = -100  # it ends no text by itself
     return model
 
 
@@ -104,11 +104,11 @@ def test_unknown_tokens_are_never_written():
 
 def test_a_text_ends_at_a_boundary_or_when_it_is_long_enough():
     model = draw_model()
-    model.head.bias.data[BOUNDARY] = 100
+    model.output_bias.data[BOUNDARY] = 100
     ended = TokenWriter(model, Sampling(length=5, seed=0))
     assert (list(ended.write()), ended.has_ended) == ([], True)
 
-    model.head.bias.data[BOUNDARY] = -100
+    model.output_bias.data[BOUNDARY] = -100
     cut = TokenWriter(model, Sampling(length=5, seed=0))
     assert (len(list(cut.write())), cut.has_ended) == (5, False)
 
