@@ -36,7 +36,7 @@ def join_pieces(path: Path, joined: Path) -> None:
             writer.write_table(rows.to_arrow().cast(source.schema_arrow))
 
 
-def cut_at_white_space(text: str, limit: int = PIECE_CHARS) -> list[str]:
+def cut_at_white_space(text: str, limit: int) -> list[str]:
     """Cut a text after line ends, or else after spaces, where no word is cut; anywhere where there is none."""
     pieces, start = [], 0
     while len(text) - start > limit:
@@ -51,7 +51,7 @@ def _groups(batch: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """Pieces of a batch of texts, as many at a time as fit into the memory that is meant for them."""
     is_long = batch["text"].str.len_bytes() > PIECE_CHARS
     if is_long.any():
-        pieces = [cut_at_white_space(text) for text in batch["text"]]
+        pieces = [cut_at_white_space(text, PIECE_CHARS) for text in batch["text"]]
         batch = batch.with_columns(text=pl.Series(pieces, dtype=pl.List(pl.String))).explode("text")
     group = pl.col("text").str.len_bytes().cum_sum() // GROUP_BYTES
     sized = batch.with_columns(num_chars=pl.col("text").str.len_chars(), group=group)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from tasks.text.tokenizers import characters
+from tasks.text.tokenizers import CHARACTER_PATTERN, characters
 
 # Unicode scalar values, of which one that was never seen is drawn evenly.
 NUM_CODE_POINTS = 1_114_112 - 2_048
@@ -45,9 +45,11 @@ class Speller:
 
     def nats_of(self, tokens: pl.Series) -> pl.Series:
         """What each token costs to spell, its end included."""
-        frame = pl.DataFrame({"character": tokens.str.extract_all("(?s).")}).with_row_index("token")
+        frame = pl.DataFrame({"character": tokens.str.extract_all(CHARACTER_PATTERN)}).with_row_index("token")
         costs = pl.col("character").replace_strict(self._nats, default=self._nats_of_unseen, return_dtype=pl.Float64)
-        spelled = frame.explode("character").with_columns(nats=pl.when(pl.col("character").is_not_null()).then(costs))
+        spelled = frame.explode("character", empty_as_null=True).with_columns(
+            nats=pl.when(pl.col("character").is_not_null()).then(costs)
+        )
         per_token = spelled.group_by("token", maintain_order=True).agg(pl.col("nats").sum())
         return per_token["nats"] + self._log_total - math.log(self.num_tokens + 1)
 

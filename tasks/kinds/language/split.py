@@ -72,7 +72,7 @@ def write_splits(
     else:
         write_whole(folder, documents, draw_splits(kept, settings))
     dropped.write_parquet(folder / "dropped.parquet")
-    return describe(folder, rows, dropped, kept_text, divided=divided, settings=settings)
+    return describe(folder, rows, dropped, kept_text, divided=divided)
 
 
 def read_documents(rows: Artefact) -> pl.LazyFrame:
@@ -115,13 +115,7 @@ def write_whole(folder: Path, documents: pl.LazyFrame, assigned: pl.DataFrame) -
 
 
 def describe(
-    folder: Path,
-    rows: Artefact,
-    dropped: pl.DataFrame,
-    held: HeldText | None,
-    *,
-    divided: str,
-    settings: LanguageSplitSettings,
+    folder: Path, rows: Artefact, dropped: pl.DataFrame, held: HeldText | None, *, divided: str
 ) -> DividedSummary:
     """Count what was written; where no test text is, the validation text stands for it."""
     sizes = {name: measure(folder / f"{name}.parquet") for name in SPLITS}
@@ -129,7 +123,7 @@ def describe(
     if test_is_valid:
         (folder / "test.parquet").write_bytes((folder / "valid.parquet").read_bytes())
         sizes["test"] = sizes["valid"]
-    refuse_missing(sizes, settings)
+    refuse_missing(sizes, divided)
     return DividedSummary(
         rows=sum(count for name, (count, _) in sizes.items() if not (test_is_valid and name == "test")),
         splits={name: count for name, (count, _) in sizes.items()},
@@ -153,17 +147,19 @@ def measure(path: Path) -> tuple[int, int]:
     return counts.collect(engine="streaming").row(0)
 
 
-def refuse_missing(sizes: dict[str, tuple[int, int]], settings: LanguageSplitSettings) -> None:
-    """Raise InputError where there is no text to train on (E-DATA-001) or to validate on (E-DATA-060)."""
-    if not sizes["train"][1]:
-        raise InputError(
-            "E-DATA-001",
-            "no text is left to train on.",
-            fix="name training rows in the source, or check what was dropped.",
-        )
-    if not sizes["valid"][1]:
+def refuse_missing(sizes: dict[str, tuple[int, int]], divided: str) -> None:
+    """Raise InputError where there is nothing to train or to validate on: E-DATA-001, of too short texts E-DATA-060."""
+    missing = next((name for name in ("train", "valid") if not sizes[name][1]), None)
+    if missing is None:
+        return
+    if divided == "position":
         raise InputError(
             "E-DATA-060",
-            f"the documents are too short for a share of {settings.valid:g} for validation.",
-            fix="add text, or raise split.valid.",
+            f"found only {plural(sum(size for _, size in sizes.values()), 'character')}, which cannot be divided.",
+            fix="add text.",
         )
+    raise InputError(
+        "E-DATA-001",
+        f"no text is left to {'train' if missing == 'train' else 'validate'} on.",
+        fix="name training rows and validation rows in the source, or check what was dropped.",
+    )
