@@ -4,7 +4,7 @@ A registered model is a folder of parts, which the kind's stage `register` fille
 and checks it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -67,7 +67,7 @@ class PredictModule(Protocol):
 class GenerateModule(Protocol):
     """A prompt to a text."""
 
-    def begin_text(self, parts: Path, prompt: str, /, **sampling: object) -> Generation:
+    def begin_text(self, parts: Path, prompt: str, /, **sampling: Any) -> Generation:  # noqa: ANN401 (a kind's own)
         """Begin to write with the model in a folder; raises InputError for what it cannot continue, or not so."""
 
 

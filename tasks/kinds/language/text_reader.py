@@ -61,17 +61,15 @@ class TextReader:
         text = normalized(pl.col("text"), lowercase=self.vocabulary.lowercase)
         text = singly_spaced(text) if self.vocabulary.tokenizer == "space" else text
         rows = pl.DataFrame({"text": pl.Series(texts, dtype=pl.String)}).with_columns(text).with_row_index("row")
-        pieces = pl.Series(map(cut_at_white_space, rows["text"]), dtype=pl.List(pl.String))
+        pieces = pl.Series([cut_at_white_space(one) for one in rows["text"].to_list()], dtype=pl.List(pl.String))
         return rows.with_columns(text=pieces).explode("text")
 
     def _encode(self, pieces: pl.DataFrame) -> pl.DataFrame:
         """Add the `ids` and the `spelling_nats` of pieces."""
         if self.vocabulary.tokenizer == "subword":
-            ids = self.vocabulary.ids_of_text(pl.col("text"))
+            encoded = pieces.with_columns(ids=self.vocabulary.ids_of_text(pl.col("text")), spelling_nats=0.0)
             nothing = pl.lit([], dtype=pl.List(self.vocabulary.id_type))
-            return pieces.select(
-                "row", "text", ids=pl.when(pl.col("text") != "").then(ids).otherwise(nothing), spelling_nats=0.0
-            )
+            return encoded.with_columns(pl.when(pl.col("text") == "").then(nothing).otherwise("ids").alias("ids"))
         pieces = self._with_tokens(pieces)
         unknown = self._unknown(pieces)
         costs = unknown.select("piece", spelling_nats=self.speller.nats_of(unknown["token"]))

@@ -24,7 +24,7 @@ def draw_model(cell: str = "lstm", num_layers: int = 2) -> LanguageModel:
     return model
 
 
-def draw_many(sampling: Sampling, number: int = 2_000) -> Counter[int]:
+def draw_many(sampling: Sampling, number: int = 400) -> Counter[int]:
     generator = torch.Generator().manual_seed(7)
     return Counter(choose_token(LOGITS, sampling, generator) for _ in range(number))
 
@@ -32,7 +32,7 @@ def draw_many(sampling: Sampling, number: int = 2_000) -> Counter[int]:
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_logits_equal_those_of_reading_everything_again(cell: str):
     model, prompt, written = draw_model(cell).eval(), [4, 9, 2], []
-    writer = TokenWriter(model, Sampling(length=60, seed=1))
+    writer = TokenWriter(model, Sampling(length=30, seed=1))
     writer.read(prompt)
 
     for token in writer.write():
@@ -41,7 +41,7 @@ def test_logits_equal_those_of_reading_everything_again(cell: str):
         torch.testing.assert_close(writer.logits_V, again[-1, 0], atol=1e-5, rtol=1e-5)
         written.append(token)
 
-    assert len(written) == 60
+    assert len(written) == 30
 
 
 def test_a_prompt_may_be_read_in_parts():
@@ -116,9 +116,9 @@ def test_a_text_ends_at_a_boundary_or_when_it_is_long_enough():
 def test_tokens_are_drawn_as_often_as_the_temperature_says():
     for temperature in (0.5, 1, 2):
         weights = {token: math.exp(LOGITS[token] / temperature) for token in (0, 2, 3, 4, 5)}
-        drawn = draw_many(Sampling(temperature=temperature), 4_000)
+        drawn = draw_many(Sampling(temperature=temperature), 2_000)
         for token, weight in weights.items():
-            assert drawn[token] / 4_000 == pytest.approx(weight / sum(weights.values()), abs=0.03)
+            assert drawn[token] / 2_000 == pytest.approx(weight / sum(weights.values()), abs=0.04)
 
 
 @pytest.mark.parametrize(
