@@ -186,7 +186,7 @@ def _named_file(path: Path, name: str, settings: FileSettings) -> InputFile:
     formats = formats_of(settings)
     kind = formats.get(suffix, "")
     if settings.format == "folder":
-        kind = kind if kind in ("archive", "document") else ""
+        kind = {"archive": "archive", "document": "document", "": "document"}.get(kind, "")
     elif settings.format != "auto" and (kind != "archive" or settings.format not in formats.values()):
         kind = settings.format
     if not kind or (compression and (kind == "parquet" or suffix == ".zip")):
