@@ -23,6 +23,12 @@ EXPECTED = {
     "string_type": "a string",
     "too_short": "at least one item",
 }
+BOUNDS = {
+    "greater_than": "more than {gt:g}",
+    "greater_than_equal": "at least {ge:g}",
+    "less_than": "less than {lt:g}",
+    "less_than_equal": "at most {le:g}",
+}
 
 
 class OddJsonError(Exception):
@@ -86,6 +92,9 @@ def describe_fault(error: ErrorDetails, value: dict[str, Any], address: Address[
         problem = f"got an unknown field {quoted(location[-1])}."
         return RequestError(show_place(location), problem, f"leave it out; the fields are {known}.")
     place = location[: count_steps(location, value)]
+    if kind in BOUNDS:
+        problem = f"got {quoted(got)[1:-1]}, expected {BOUNDS[kind].format(**error.get('ctx', {}))}."
+        return RequestError(show_place(location), problem, "send a number within these bounds.")
     # For a value that may have several types, pydantic reports each of them.
     scalar = "a string, a finite number, a boolean or null"
     expected = scalar if len(place) < len(location) else EXPECTED.get(kind, error["msg"])

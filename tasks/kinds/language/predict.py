@@ -83,7 +83,7 @@ class ScoringWork:
         if counts["left_out"] and not total.rows:
             raise InputError(
                 "E-OUT-006",
-                f"no rows are left: the `where` of training leaves out {plural(counts['left_out'], 'row')}.",
+                f"no rows are left: the `where` of training leaves out {plural(int(counts['left_out']), 'row')}.",
                 fix="score all rows with --set source.where={}.",
             )
         read = total.rows + counts["left_out"] + counts["blank_lines"] + counts["comment_lines"]
