@@ -16,8 +16,8 @@ from torch.nn import functional
 from rnnmodels.classifiers.batches import Batch, Shards, check_tokens
 from rnnmodels.classifiers.inference import LogitModel, predict_shards, to_device, to_int64
 from rnnmodels.config import Architecture, ClassifierArchitecture, ClassifierTraining
-from rnnmodels.layers.cells import RecurrentEncoder
 from rnnmodels.layers.dropout import DropoutEmbedding
+from rnnmodels.layers.encoders import build_encoder
 from rnnmodels.layers.pooling import Pooling
 from rnnmodels.training.sequence_model import SequenceModel, Validation
 
@@ -42,8 +42,8 @@ class RecurrentClassifier(SequenceModel[ArchitectureT, Batch, Shards, Classifier
         with torch.random.fork_rng(devices=[]):
             torch.random.default_generator.manual_seed(seed)
             input_size = self._build_input()
-            self.encoder = RecurrentEncoder(self.architecture, input_size)
-            self.pooling = Pooling(self.architecture)
+            self.encoder = build_encoder(self.architecture, input_size)
+            self.pooling = Pooling(self.architecture, self.encoder.output_size)
             self.dropout = nn.Dropout(self.architecture.head_dropout)
             self.head = nn.Linear(self.pooling.output_size, self.num_classes)
             self._initialize()

@@ -16,8 +16,8 @@ from rnnmodels.language.next_token_model import NextTokenModel, Read
 from rnnmodels.language.sampled_softmax import sampled_cross_entropy
 from rnnmodels.language.scoring import validate_stream
 from rnnmodels.language.token_streams import Chunk, TokenStream
-from rnnmodels.layers.cells import RecurrentEncoder
 from rnnmodels.layers.dropout import DropoutEmbedding, LockedDropout
+from rnnmodels.layers.encoders import build_encoder
 from rnnmodels.layers.states import State, as_state, as_tuple, map_state
 from rnnmodels.training.sequence_model import SequenceModel, Validation
 
@@ -44,7 +44,7 @@ class LanguageModel(SequenceModel[LanguageArchitecture, Chunk, TokenStream, Lang
         size = self.architecture.embedding_size
         self.embedding = DropoutEmbedding(self.vocabulary_size, size, share=self.architecture.embedding_dropout)
         nn.init.uniform_(self.embedding.weight, -EMBEDDING_RANGE, EMBEDDING_RANGE)
-        self.encoder = RecurrentEncoder(self.architecture, size)
+        self.encoder = build_encoder(self.architecture, size)
         self.dropout = LockedDropout(self.architecture.output_dropout)
         bridges = self.architecture.tied and size != self.encoder.output_size
         self.bridge = nn.Linear(self.encoder.output_size, size, bias=False) if bridges else nn.Identity()
@@ -114,7 +114,7 @@ class LanguageModel(SequenceModel[LanguageArchitecture, Chunk, TokenStream, Lang
     def carry(self, carried: Mapping[str, Tensor]) -> None:
         """Go on from the states of an interrupted epoch."""
         device = self.output_bias.device
-        num_parts = 2 if self.architecture.cell == "lstm" else 1
+        num_parts = sum(name.startswith("0.") for name in carried) or 1
         layers = [
             [carried[f"{layer}.{part}"].to(device) for part in range(num_parts)]
             for layer in range(len(carried) // num_parts)

@@ -150,7 +150,7 @@ def test_an_unknown_token_is_named(make_language_model: MakeModel) -> None:
 
 
 def test_no_model_reads_what_it_predicts() -> None:
-    with pytest.raises(ValueError, match="may not see what it predicts"):
+    with pytest.raises(ValueError, match="bidirectional"):
         LanguageArchitecture(bidirectional=True)
 
 
@@ -186,3 +186,15 @@ def test_shares_of_drawn_tokens_follow_the_law_they_are_drawn_by() -> None:
     torch.manual_seed(2)
     drawn = torch.bincount(draw_tokens(50, 40_000, torch.device("cpu")), minlength=50) / 40_000
     assert torch.allclose(drawn, shares, atol=0.01)
+
+
+def test_a_transformer_takes_the_place_of_recurrent_layers(make_language_model: MakeModel, book: np.ndarray) -> None:
+    model = make_language_model(cell="transformer", hidden_size=32, num_heads=2, num_layers=2, context=24)
+    assert train(model, book, epochs=5, learning_rate=0.005)[-1].valid_loss < 1
+    chunk = next(stream_of([book], bptt=16).batches(2))
+    model.loss(chunk, LanguageTraining())
+    carried = model.carried()
+    model.carry(carried)
+    assert {name: tensor.shape for name, tensor in model.carried().items()} == {
+        name: tensor.shape for name, tensor in carried.items()
+    }

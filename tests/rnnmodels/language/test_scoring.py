@@ -28,6 +28,7 @@ CELLS = [
     {"cell": "rnn", "nonlinearity": "relu"},
     {"cell": "rnn", "tied": True},
     {"cell": "lstm", "num_layers": 3, "tied": True, "embedding_size": 8},
+    {"cell": "transformer", "num_layers": 2, "num_heads": 2, "context": 20},
 ]
 
 
