@@ -108,6 +108,10 @@ class Optimization(Settings, ABC):
         size = getattr(self, self.BATCH)
         return self.LARGEST_BATCH if size == "auto" else size
 
+    def rate_share(self, depth: int, epoch: int) -> float:  # noqa: ARG002 (a kind may train layers differently)
+        """Share of the learning rate that the layer so far below the output has in an epoch, counted from 1."""
+        return 1.0
+
     def settle(self, num_batches: Callable[[int], int]) -> Self:
         """Settle a batch size of `auto` by how many batches of some size an epoch of the training rows has.
 
@@ -134,6 +138,21 @@ class ClassifierTraining(Optimization):
     """How a classifier is fitted, whatever it reads."""
 
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the target spread over all classes.")
+    layer_rate_factor: float = Field(
+        1.0, gt=0, le=1, description="Learning rate of each layer as a share of that of the layer above it."
+    )
+    gradual_unfreezing: bool = Field(
+        False, description="Train the head alone in the first epoch, and one more layer from each epoch on."
+    )
+
+    def rate_share(self, depth: int, epoch: int) -> float:
+        """Layers learn the slower the deeper they are, and rest until it is their turn.
+
+        Howard, Ruder 2018, https://arxiv.org/abs/1801.06146 (discriminative fine-tuning, gradual unfreezing).
+        """
+        if self.gradual_unfreezing and depth >= epoch:
+            return 0.0
+        return self.layer_rate_factor**depth
 
 
 class Training(ClassifierTraining):

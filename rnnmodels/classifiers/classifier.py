@@ -64,6 +64,13 @@ class RecurrentClassifier(SequenceModel[ArchitectureT, Batch, Shards, Classifier
     def draw_steps(self, shape: tuple[int, ...], generator: np.random.Generator) -> NDArray:
         """Draw steps at random, any of which the model can read."""
 
+    def layers_from_top(self) -> list[list[nn.Parameter]]:
+        """The head with the pooling, each layer of the encoder, and what is below it."""
+        layers = [list(layer.parameters()) for layer in reversed(self.encoder.layers)]
+        head = [*self.head.parameters(), *self.pooling.parameters()]
+        named = {id(weight) for part in (head, *layers) for weight in part}
+        return [head, *layers, [weight for weight in self.parameters() if id(weight) not in named]]
+
     def classify_embedded(self, x_TBF: Tensor, length_B: Tensor) -> Tensor:
         """Return the logits (B, K) of steps that have become features."""
         states_TBH = self.encoder(x_TBF, length_B)

@@ -21,7 +21,8 @@ from rnnmodels.layers.encoders import build_encoder
 from rnnmodels.layers.states import State, as_state, as_tuple, map_state
 from rnnmodels.training.sequence_model import SequenceModel, Validation
 
-EMBEDDING_RANGE = 0.1
+# A state moves little on small inputs; but an embedding that is the output layer, too, would start too sure of itself.
+EMBEDDING_RANGE = {"tied": 0.1, "untied": 1.0}
 
 
 class LanguageModel(SequenceModel[LanguageArchitecture, Chunk, TokenStream, LanguageTraining], NextTokenModel):
@@ -43,7 +44,8 @@ class LanguageModel(SequenceModel[LanguageArchitecture, Chunk, TokenStream, Lang
     def _build(self) -> None:
         size = self.architecture.embedding_size
         self.embedding = DropoutEmbedding(self.vocabulary_size, size, share=self.architecture.embedding_dropout)
-        nn.init.uniform_(self.embedding.weight, -EMBEDDING_RANGE, EMBEDDING_RANGE)
+        reach = EMBEDDING_RANGE["tied" if self.architecture.tied else "untied"]
+        nn.init.uniform_(self.embedding.weight, -reach, reach)
         self.encoder = build_encoder(self.architecture, size)
         self.dropout = LockedDropout(self.architecture.output_dropout)
         bridges = self.architecture.tied and size != self.encoder.output_size

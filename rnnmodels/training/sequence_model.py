@@ -83,6 +83,10 @@ class SequenceModel(nn.Module, ABC, Generic[ArchitectureT, BatchT, DataT, Traini
     def validate(self, data: DataT, training: TrainingT) -> Validation:
         """Score every row once, without dropout."""
 
+    def layers_from_top(self) -> Sequence[Sequence[nn.Parameter]]:
+        """The weights by layer, from the output down, where layers may learn at rates of their own; else all as one."""
+        return [list(self.parameters())]
+
     def carried(self) -> dict[str, Tensor]:
         """What the next batch of an epoch depends on besides the weights, such as the states of streams."""
         return {}

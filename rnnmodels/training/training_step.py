@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
 
 from rnnmodels.config import Optimization
 from rnnmodels.training.sequence_model import AnyModel, Batch
@@ -30,11 +29,17 @@ class StepFigures:
     gradient_norm: float
 
 
-def build_optimizer(model: nn.Module, training: Optimization) -> torch.optim.AdamW:
-    """AdamW in one fused kernel; biases are not decayed."""
-    matrices = [weight for weight in model.parameters() if weight.ndim > 1]
-    biases = [weight for weight in model.parameters() if weight.ndim == 1]
-    groups = [{"params": matrices, "weight_decay": training.weight_decay}, {"params": biases, "weight_decay": 0.0}]
+def build_optimizer(model: AnyModel, training: Optimization) -> torch.optim.AdamW:
+    """AdamW in one fused kernel; biases are not decayed, and each group knows the `depth` of its layer."""
+    groups = [
+        {"params": weights, "weight_decay": decay, "depth": depth}
+        for depth, layer in enumerate(model.layers_from_top())
+        for weights, decay in (
+            ([weight for weight in layer if weight.ndim > 1], training.weight_decay),
+            ([weight for weight in layer if weight.ndim == 1], 0.0),
+        )
+        if weights
+    ]
     return torch.optim.AdamW(groups, lr=training.learning_rate, betas=BETAS, fused=True)
 
 
@@ -62,7 +67,7 @@ class TrainingStep:
         if figures.gradient_norm > self.training.clip_norm:
             torch.nn.utils.clip_grads_with_norm_(self.weights, self.training.clip_norm, norm)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * self.training.rate_share(group["depth"], epoch)
         self.optimizer.step()
         return figures
 
