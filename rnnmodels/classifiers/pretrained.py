@@ -8,18 +8,10 @@ from pathlib import Path
 import torch
 
 from rnnmodels.classifiers.classifier import SequenceClassifier
-from rnnmodels.config import Architecture
-from rnnmodels.language.language_config import LanguageArchitecture
 from rnnmodels.language.language_model import LanguageModel
 from rnnmodels.training.checkpoint import load_model
 
-SHARED = ("cell", "nonlinearity", "hidden_size", "num_layers", "embedding_size", "num_heads", "context", "longest_lag")
 BACKWARD = ".directions.1."
-
-
-def architecture_below(architecture: Architecture, **own: object) -> LanguageArchitecture:
-    """The language model whose layers a classifier has, too; `own` is what only the language model has."""
-    return LanguageArchitecture(**{name: getattr(architecture, name) for name in SHARED}, **own)
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         FitModule,
         GateModule,
         IngestModule,
+        PretrainModule,
         RegisterModule,
         ReportModule,
         ShardModule,
@@ -49,7 +50,8 @@ class Kind:
     `monitor` nobody watches what they see. generate: of models that write texts. drafts: proposes a recipe from a look
     at some files, for `rnnflow new`.
     served_model: name of the module that MLflow runs when a registered model is loaded.
-    warm_start: None where weights say nothing about other data.
+    warm_start: None where weights say nothing about other data. pretrain: None where candidates start from no language
+    model.
     package: which installed distribution brings the kind, with its version; `tasks.kinds` says so, and of ours nothing.
     """
 
@@ -68,6 +70,7 @@ class Kind:
     predict: "LazyModule[PredictModule]"
     served_model: str
     warm_start: "LazyModule[WarmStartModule] | None" = None
+    pretrain: "LazyModule[PretrainModule[Any]] | None" = None
     serve: "LazyModule[ServeModule[Any]] | None" = None
     monitor: "LazyModule[MonitorModule] | None" = None
     generate: "LazyModule[GenerateModule] | None" = None

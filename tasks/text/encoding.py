@@ -5,7 +5,7 @@ streaming group-by, and mapped to ids by a cast to `pl.Enum`, where a token outs
 """
 
 import contextlib
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,21 +101,33 @@ def choose_tokens(counts: pl.DataFrame, settings: TokenSettings) -> tuple[str, .
     return tuple(ranked["token"].head(settings.max_size))
 
 
-def encode_words(texts: Mapping[str, pl.LazyFrame], settings: TokenSettings, folder: Path) -> Vocabulary:
-    """Write `<split>.parquet` with ids for each frame of `texts`, in two streaming passes over codes."""
+def encode_words(
+    texts: Mapping[str, pl.LazyFrame], settings: TokenSettings, folder: Path, learned: Sequence[str] = ("train",)
+) -> Vocabulary:
+    """Write `<split>.parquet` with ids for each frame of `texts`, in two streaming passes over codes.
+
+    The vocabulary is that of the `learned` splits.
+    """
     tokenizer, lowercase = settings.tokenizer, settings.lowercase
     with parked_tokens(texts, tokenizer=tokenizer, lowercase=lowercase, folder=folder) as parked:
-        vocabulary = Vocabulary(tokenizer, lowercase, choose_tokens(parked.count("train"), settings))
+        counts = pl.concat([parked.count(split) for split in learned])
+        counts = counts.group_by("token").agg(pl.col("count").sum()) if len(learned) > 1 else counts
+        vocabulary = Vocabulary(tokenizer, lowercase, choose_tokens(counts, settings))
         for split in texts:
             encoded = parked.scan(split).with_columns(tokens=vocabulary.ids_of_tokens(parked.tokens)).drop("codes")
             encoded.sink_parquet(folder / f"{split}.parquet", **ENCODED)
     return vocabulary
 
 
-def encode_subwords(texts: Mapping[str, pl.LazyFrame], settings: TokenSettings, folder: Path) -> Vocabulary:
-    """Write `<split>.parquet` with byte-pair ids for each frame of `texts`."""
+def encode_subwords(
+    texts: Mapping[str, pl.LazyFrame], settings: TokenSettings, folder: Path, learned: Sequence[str] = ("train",)
+) -> Vocabulary:
+    """Write `<split>.parquet` with byte-pair ids for each frame of `texts`, learned from some of them."""
     vocabulary = learn_subwords(
-        texts["train"], lowercase=settings.lowercase, max_size=settings.max_size, min_count=settings.min_count
+        pl.concat([texts[split].select("text") for split in learned]),
+        lowercase=settings.lowercase,
+        max_size=settings.max_size,
+        min_count=settings.min_count,
     )
     for split, frame in texts.items():
         ids = vocabulary.ids_of_text(pl.col("text"))

@@ -1,4 +1,4 @@
-"""Stage `encode` for texts: texts to token ids, with a vocabulary learned from the training rows alone."""
+"""Stage `encode` for texts: texts to token ids, with a vocabulary that no validation or test row has a part in."""
 
 import json
 from collections.abc import Callable
@@ -14,6 +14,8 @@ from tasks.store.artefacts import Artefact
 from tasks.text.encoding import OTHER_UNITS, TokenSettings, encode_subwords, encode_words
 from tasks.text.vocabulary import SPECIALS, UNKNOWN_ID, Vocabulary, tokens_of_text
 
+# The split of texts that have no label, of which some candidates learn the language.
+UNLABELLED = "unlabelled"
 # Of the words of a split may be unknown before it is a problem that the summary of a run begins with.
 MOST_UNKNOWN = 0.5
 UNITS = {"word": "words", "char": "characters", "subword": "subwords"}
@@ -26,6 +28,10 @@ class EncodeSettings(TokenSettings):
         "word", description="Unit of text: words and punctuation, code points, or byte-pair merges."
     )
     lowercase: bool = Field(True, description="Fold case before tokenizing.")
+    unlabelled: bool = Field(
+        False,
+        description="Also encode texts without a label, and learn the vocabulary from them, too: for pretraining.",
+    )
 
 
 def measure_tokens(path: Path, vocabulary: Vocabulary) -> dict:
@@ -83,8 +89,12 @@ def write_encoded(folder: Path, *, splits: Artefact, settings: EncodeSettings) -
     divided = LabelledSplitSummary.of(splits)
     files = {name: pl.scan_parquet(splits.file(f"{name}.parquet")) for name in SPLITS}
     texts = {name: rows.select("row", "text", target=divided.target) for name, rows in files.items()}
+    learned = ["train"]
+    if settings.unlabelled and divided.splits.get(UNLABELLED):
+        texts[UNLABELLED] = pl.scan_parquet(splits.file(f"{UNLABELLED}.parquet")).select("row", "text")
+        learned.append(UNLABELLED)
     write = encode_subwords if settings.tokenizer == "subword" else encode_words
-    vocabulary = write(texts, settings, folder)
+    vocabulary = write(texts, settings, folder, learned)
     vocabulary.save(folder / "vocabulary.json")
     (folder / LABELS_FILE).write_text(json.dumps(divided.labels, ensure_ascii=False), encoding="utf-8")
     measured = {name: measure_tokens(folder / f"{name}.parquet", vocabulary) for name in SPLITS}

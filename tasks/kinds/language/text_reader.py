@@ -61,7 +61,9 @@ class TextReader:
         text = normalized(pl.col("text"), lowercase=self.vocabulary.lowercase)
         text = singly_spaced(text) if self.vocabulary.tokenizer == "space" else text
         rows = pl.DataFrame({"text": pl.Series(texts, dtype=pl.String)}).with_columns(text).with_row_index("row")
-        pieces = pl.Series([cut_at_white_space(one, PIECE_CHARS) for one in rows["text"].to_list()], dtype=pl.List(pl.String))
+        pieces = pl.Series(
+            [cut_at_white_space(one, PIECE_CHARS) for one in rows["text"].to_list()], dtype=pl.List(pl.String)
+        )
         return rows.with_columns(text=pieces).explode("text")
 
     def _encode(self, pieces: pl.DataFrame) -> pl.DataFrame:

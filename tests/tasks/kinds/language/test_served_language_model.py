@@ -117,9 +117,7 @@ def has_spaces(model: ServedLanguageModel) -> bool:
 
 
 def test_the_same_prompt_and_seed_give_the_same_text_in_pieces(model: ServedLanguageModel):
-    first, again, other = (
-        list(model.generate("The king", length=40, temperature=1, seed=seed)) for seed in (5, 5, 6)
-    )
+    first, again, other = (list(model.generate("The king", length=40, temperature=1, seed=seed)) for seed in (5, 5, 6))
 
     assert "".join(first) == "".join(again) != "".join(other)
     assert len(first) > 20
