@@ -21,7 +21,10 @@ class LanguagePromotionSettings(GateSettings):
         0.02, ge=0, le=10, description="Maximum loss in nats per character on any checked quarter."
     )
     anchor_tolerance: float = Field(
-        0.0, ge=0, le=10, description="Accepted shortfall against the first champion on this text, in nats per character."
+        0.0,
+        ge=0,
+        le=10,
+        description="Accepted shortfall against the first champion on this text, in nats per character.",
     )
     resamples: int = Field(10_000, ge=1000, le=100_000, description="Bootstrap resamples for the test.")
     seed: int = Field(1, ge=0, lt=2**32, description="Seed of the bootstrap.")
