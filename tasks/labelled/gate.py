@@ -14,9 +14,8 @@ from tasks.labelled.evaluate import cut_in_quarters
 from tasks.labelled.labeller import Labeller
 from tasks.labelled.promotion import PromotionSettings
 from tasks.labelled.scoring import LabelledHoldout, Scores, build_scores, trace_holdout
-from tasks.promotion import verdicts
 from tasks.promotion.comparison import Comparison, percent
-from tasks.promotion.decision import NotComparable, refuse_differences
+from tasks.promotion.decision import refuse_differences, refuse_other_rows
 from tasks.promotion.settings import GateSettings
 from tasks.promotion.verdicts import Case
 from tasks.registry.registered_model import RegisteredModel
@@ -128,18 +127,8 @@ def slice_holdout(holdout: LabelledHoldout) -> Iterator[tuple[str, str, np.ndarr
 
 
 def refuse_incomparable(case: Case[LabelledHoldout]) -> None:
-    """Raise NotComparable if the champion is of another kind, or may have been trained on the test rows.
-
-    It was not where they are those on which it stands, or follow these.
-    """
-    (digest, splits), challenge = case.rows_in_force, case.challenge
-    if digest and digest not in (challenge.holdout.digest, challenge.holdout.origin):
-        raise NotComparable(
-            f"refused: champion v{case.champion} was chosen on the test rows of {splits} and may have been trained "
-            f"on some of the {challenge.holdout.rows:,} test rows of {challenge.splits}.",
-            f"Fix: train with the test rows of {splits}, or take the new ones over together with this version: "
-            f"{verdicts.promote_command(challenge.model, challenge.version)}",
-        )
+    """Raise NotComparable if the champion is of another kind, or may have been trained on the test rows."""
+    refuse_other_rows(case)
     refuse_differences(case, _find_other_kind)
 
 

@@ -112,6 +112,22 @@ def decide_on(case: Case[Holdout], comparison: Comparison) -> Verdict:
     )
 
 
+def refuse_other_rows(case: Case[Holdout]) -> None:
+    """Raise NotComparable if the champion may have been trained on the test rows.
+
+    It was not where they are those on which it stands, or follow these.
+    """
+    (digest, splits), challenge = case.rows_in_force, case.challenge
+    holdout = challenge.holdout
+    if digest and digest not in (holdout.digest, holdout.origin):
+        raise NotComparable(
+            f"refused: champion v{case.champion} was chosen on the test rows of {splits} and may have been trained "
+            f"on some of the {holdout.rows:,} test {holdout.unit} of {challenge.splits}.",
+            f"Fix: train with the test rows of {splits}, or take the new ones over together with this version: "
+            f"{verdicts.promote_command(challenge.model, challenge.version)}",
+        )
+
+
 def refuse_differences(
     case: Case[HoldoutT], find_differences: Callable[[RegisteredModel, HoldoutT], Iterator[tuple[str, str]]]
 ) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tasks.contract.evaluation import EvaluationSummary
 from tasks.kinds.language.baseline import BASELINES, LanguageBaselineSettings
 from tasks.kinds.language.evaluate import LanguageEvaluationSettings, measure_chance, write_evaluation
 from tasks.kinds.language.metrics import measure_advantage
@@ -69,7 +70,7 @@ def evaluate(shards: Artefact, model: Artefact, encoded: Artefact | None = None)
         config={"encoded": encoded.digest},
         inputs={"model": model, "shards": shards},
     )
-    return written.summary, json.loads(written.file("metrics.json").read_bytes())
+    return EvaluationSummary.of(written), json.loads(written.file("metrics.json").read_bytes())
 
 
 def uniform(tokens: np.ndarray) -> np.ndarray:
@@ -84,7 +85,7 @@ def test_a_uniform_model_of_characters_has_the_log_of_its_vocabulary(make_shards
     summary, _ = evaluate(shards := make_shards(SPLITS, size=SIZE), model_of(shards, uniform))
 
     for split in SCORED_SPLITS:
-        metrics = summary["metrics"][split]
+        metrics = summary.metrics[split]
         assert metrics["nats_per_char"] == pytest.approx(dict.fromkeys(("value", "low", "high"), math.log(SIZE)))
         assert metrics["bits_per_char"]["value"] == pytest.approx(math.log2(SIZE))
         assert metrics["perplexity"]["value"] == pytest.approx(SIZE)
@@ -105,14 +106,14 @@ def test_metrics_equal_a_sum_over_all_tokens(make_shards, num_documents):
         total += sum(0.5 + 0.3 * token for token in [*document, *ends])
         num_tokens += len(document) + len(ends)
         num_chars += 3 * len(document) + len(ends)
-    metrics, spelling = summary["metrics"]["test"], 2.5 * num_documents
+    metrics, spelling = summary.metrics["test"], 2.5 * num_documents
     assert metrics["nats_per_char"]["value"] == pytest.approx((total + spelling) / num_chars)
     assert metrics["cold_nats_per_char"]["value"] == pytest.approx((total + spelling + 0.1 * num_tokens) / num_chars)
     assert metrics["bits_per_char"]["value"] == pytest.approx((total + spelling) / num_chars / math.log(2))
     assert metrics["perplexity"]["value"] == pytest.approx(math.exp(total / num_tokens))
     assert all(one["low"] <= one["value"] <= one["high"] for one in metrics.values())
     assert told["units"]["test"]["by"] == ("documents" if num_documents == 33 else "blocks")
-    assert summary["rows"] == num_tokens
+    assert summary.rows == num_tokens
 
 
 def test_slices_are_lengths_of_documents_or_parts_of_a_text(make_shards):
@@ -133,7 +134,7 @@ def test_a_model_that_learned_less_than_frequencies_is_a_problem(make_shards):
     chance = measure_chance(shards)
 
     problems = [
-        evaluate(shards, model_of(shards, lambda tokens, cost=cost: np.full(len(tokens), cost), stage))[0]["problems"]
+        evaluate(shards, model_of(shards, lambda tokens, cost=cost: np.full(len(tokens), cost), stage))[0].problems
         for cost, stage in ((chance - 0.01, "good"), (chance + 0.01, "bad"))
     ]
 
@@ -156,19 +157,19 @@ def test_chance_is_what_frequencies_of_tokens_are_worth_or_equal_shares(make_sha
 def test_a_baseline_that_learned_nothing_is_no_problem_of_the_run(make_shards):
     shards = make_shards(SPLITS, size=SIZE)
 
-    assert evaluate(shards, model_of(shards, uniform, stage="baseline"))[0]["problems"] == []
+    assert evaluate(shards, model_of(shards, uniform, stage="baseline"))[0].problems == []
 
 
 def test_what_a_tokenizer_drops_and_does_not_know_is_told(make_shards):
     known = make_shards(SPLITS, size=SIZE)
     unknown = make_shards(SPLITS | {"test": [[1, 2, 3, 4] * 20] * 31}, size=SIZE)
 
-    assert evaluate(known, model_of(known, uniform))[0]["warnings"] == []
-    assert evaluate(known, model_of(known, uniform), encoded_by("word", lowercase=True))[0]["warnings"] == [
+    assert evaluate(known, model_of(known, uniform))[0].warnings == []
+    assert evaluate(known, model_of(known, uniform), encoded_by("word", lowercase=True))[0].warnings == [
         "the tokenizer drops white space and upper case, which no model has to predict: compare nats per character "
         "only with models that read texts in the same way."
     ]
-    assert evaluate(unknown, model_of(unknown, uniform))[0]["warnings"] == [
+    assert evaluate(unknown, model_of(unknown, uniform))[0].warnings == [
         "24.7% of the test tokens are unknown to the vocabulary: perplexity counts each as one token, nats per "
         "character add what spelling it costs."
     ]
@@ -177,7 +178,7 @@ def test_what_a_tokenizer_drops_and_does_not_know_is_told(make_shards):
 def test_a_short_text_is_warned_of(make_shards):
     shards = make_shards({name: [documents[0]] for name, documents in SPLITS.items()}, size=SIZE)
 
-    assert evaluate(shards, model_of(shards, by_token))[0]["warnings"] == [
+    assert evaluate(shards, model_of(shards, by_token))[0].warnings == [
         f"{split} has only 2 blocks of 256 tokens: its intervals are too narrow." for split in ("valid", "test")
     ]
 
@@ -206,7 +207,7 @@ def test_baselines_are_scored_like_candidates(make_shards):
             module="tasks.store.artefacts",
             config={"name": name},
         )
-        found[name] = evaluate(shards, model)[0]["metrics"]["test"], model.summary
+        found[name] = evaluate(shards, model)[0].metrics["test"], model.summary
 
     unigram, ngram = (found[name][0]["nats_per_char"]["value"] for name in ("unigram", "ngram"))
     assert unigram == pytest.approx(measure_chance(shards), abs=0.05)
