@@ -184,8 +184,8 @@ def test_a_version_says_what_it_scores(trained: Trained):
 
 
 def test_the_model_loads_where_the_repository_is_absent(trained: Trained, case: str, tmp_path: Path):
-    if case == "backward":
-        pytest.skip("it writes nothing")
+    if case != "book":
+        pytest.skip("a process takes seconds")
     folder = shutil.copytree(trained.packaged.folder, tmp_path / "elsewhere" / "model")
     code = """if True:
         import json, sys
