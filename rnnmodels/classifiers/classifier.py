@@ -18,7 +18,8 @@ from rnnmodels.classifiers.inference import LogitModel, predict_shards, to_devic
 from rnnmodels.config import Architecture, ClassifierArchitecture, ClassifierTraining
 from rnnmodels.layers.cells import RecurrentEncoder
 from rnnmodels.layers.dropout import DropoutEmbedding
-from rnnmodels.layers.pooling import Pooling
+from rnnmodels.layers.pooling import Pooling, with_last_gradient
+from rnnmodels.memory.probe import Probe
 from rnnmodels.training.sequence_model import SequenceModel, Validation
 
 EMBEDDING_RANGE = 0.1
@@ -86,6 +87,22 @@ class RecurrentClassifier(SequenceModel[ArchitectureT, Batch, Shards, Classifier
         loss = functional.cross_entropy(logits_NK, target_N).item()
         accuracy = (logits_NK.argmax(dim=1) == target_N).double().mean().item()
         return Validation(loss, {"accuracy": accuracy})
+
+    def probe(self, batch: Batch, training: ClassifierTraining, *, max_rows: int) -> Probe:
+        """Offer rows whose loss reaches the encoder through its last states alone, however they are pooled."""
+        rows = batch.take(slice(max_rows))
+
+        def only_last(_pooling: nn.Module, inputs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+            return with_last_gradient(*inputs, self.architecture.hidden_size), inputs[1]
+
+        def loss() -> Tensor:
+            handle = self.pooling.register_forward_pre_hook(only_last)
+            try:
+                return self.loss(rows, training) * len(rows.row)
+            finally:
+                handle.remove()
+
+        return Probe(self.encoder.named_cells(), torch.from_numpy(rows.length.astype("int64")), loss)
 
 
 AnyClassifier: TypeAlias = RecurrentClassifier[Any]

@@ -25,7 +25,8 @@ LSTM_ROWS_PER_PART = 32  # the fused kernel is fastest while the gates of a step
 
 def run_cell(cell: nn.RNNBase, x_TNF: Tensor, state: State | None = None) -> tuple[Tensor, State]:
     """Return what `cell(x_TNF, state)` returns: the hidden states (T, N, U) and the final state (1, N, U)."""
-    num_parts = _count_parts(cell, x_TNF.shape[1])
+    # Whoever watches a cell sees all rows at once, and in one graph.
+    num_parts = 1 if cell._forward_hooks else _count_parts(cell, x_TNF.shape[1])
     if num_parts == 1 or x_TNF.shape[0] < MIN_STEPS or x_TNF.device.type != "cpu":
         return cell(x_TNF, state)
     inputs = (x_TNF, *as_tuple(state))

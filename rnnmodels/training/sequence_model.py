@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rnnmodels.config import Optimization, RecurrentArchitecture
+from rnnmodels.memory.probe import Probe
 
 
 class Batch(Protocol):
@@ -81,6 +82,10 @@ class SequenceModel(nn.Module, ABC, Generic[ArchitectureT, BatchT, DataT, Traini
     @abstractmethod
     def validate(self, data: DataT, training: TrainingT) -> Validation:
         """Score every row once, without dropout."""
+
+    def probe(self, batch: BatchT, training: TrainingT, *, max_rows: int) -> Probe | None:  # noqa: ARG002
+        """Offer the first rows of a batch to whoever measures the memory; None of a network that has no such cells."""
+        return None
 
 
 AnyModel: TypeAlias = SequenceModel[Any, Any, Any, Any]  # `fit` checks that the four belong together
