@@ -180,7 +180,7 @@ class SequenceForecaster(SequenceModel[ForecastArchitecture, WindowBatch, Window
         rows, cells, stride = batch.first(max_rows), {}, 1
         for number, member in enumerate(self.members, start=1):
             assert isinstance(member, ForecastNetwork)
-            prefix, stride = f"member {number}, " if len(self.members) > 1 else "", member.steps_per_read
+            prefix, stride = f"member {number} " if len(self.members) > 1 else "", member.steps_per_read
             cells |= {prefix + name: cell for name, cell in member.reading_cells().items()}
         num_sequences = len(rows.row) * (1 if self.is_joint else self.shape.num_channels)
         length_N = torch.full((num_sequences,), self.shape.look_back // stride)

@@ -57,7 +57,7 @@ class RecurrentEncoder(nn.Module):
         cells = {}
         for number, layer in enumerate(self.layers, start=1):
             assert isinstance(layer, RecurrentLayer)
-            for cell, direction in zip(layer.directions, ("", ", backward"), strict=False):
+            for cell, direction in zip(layer.directions, ("", " backward"), strict=False):
                 assert isinstance(cell, nn.RNNBase)
                 cells[f"layer {number}{direction}"] = cell
         return cells

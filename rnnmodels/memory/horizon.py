@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -30,6 +30,14 @@ MASS = 0.95
 MAX_POINTS, MAX_ROWS, MAX_BATCHES = 512, 32, 8
 
 
+class CurveOfMemory(TypedDict):
+    """A `MemoryCurve` as JSON values."""
+
+    horizon: int
+    lag: list[int]
+    norm: list[float]
+
+
 @dataclass(frozen=True)
 class MemoryCurve:
     """Gradient norms of a cell's states: `norm[i]` at `lag[i]` time steps before the end, in units of that at lag 0."""
@@ -42,6 +50,11 @@ class MemoryCurve:
         """The effective horizon: the lag, in steps, within which 95 % of the sum of all norms lie."""
         mass = np.cumsum(self.norm)
         return int(self.lag[np.searchsorted(mass, MASS * mass[-1])])
+
+    def as_json(self) -> CurveOfMemory:
+        """The horizon and the curve, norms to four digits."""
+        norm = [float(f"{one:.4g}") for one in self.norm]
+        return {"horizon": self.horizon, "lag": self.lag.tolist(), "norm": norm}
 
 
 def measure_memory(model: AnyModel, data: SequenceData, training: Optimization) -> dict[str, MemoryCurve]:

@@ -69,6 +69,7 @@ class _Epoch:
     num_rows: int = 0
     loss_sum: float = 0.0
     norms: list[float] = field(default_factory=list)
+    num_clipped: int = 0
     rate: float = 0.0
 
     @property
@@ -80,6 +81,7 @@ class _Epoch:
         self.num_rows += num_rows
         self.loss_sum += figures.loss * num_rows
         self.norms.append(figures.gradient_norm)
+        self.num_clipped += figures.is_clipped
 
     def is_due_to_show(self) -> bool:
         is_due = self.wall_s - self.shown_s >= SECONDS_BETWEEN_STEP_RESULTS
@@ -118,6 +120,7 @@ def _epoch_result(epoch: _Epoch, run: RunState, valid: SequenceData) -> EpochRes
         valid_metrics=validation.metrics,
         learning_rate=epoch.rate,
         gradient_norm=statistics.median(epoch.norms),
+        clipped_share=epoch.num_clipped / len(epoch.norms),
         rows_per_s=epoch.num_rows / train_s,
         wall_s=epoch.wall_s,
         is_best=validation.loss < run.best_loss,
