@@ -18,8 +18,8 @@ from rnnmodels.classifiers.inference import LogitModel, predict_shards, to_devic
 from rnnmodels.config import Architecture, ClassifierArchitecture, ClassifierTraining
 from rnnmodels.layers.cells import RecurrentEncoder
 from rnnmodels.layers.dropout import DropoutEmbedding
-from rnnmodels.layers.pooling import Pooling, with_last_gradient
-from rnnmodels.memory.probe import Probe
+from rnnmodels.layers.pooling import Pooling, last_states
+from rnnmodels.memory.probe import Probe, hooked
 from rnnmodels.training.sequence_model import SequenceModel, Validation
 
 EMBEDDING_RANGE = 0.1
@@ -89,18 +89,17 @@ class RecurrentClassifier(SequenceModel[ArchitectureT, Batch, Shards, Classifier
         return Validation(loss, {"accuracy": accuracy})
 
     def probe(self, batch: Batch, training: ClassifierTraining, *, max_rows: int) -> Probe:
-        """Offer rows whose loss reaches the encoder through its last states alone, however they are pooled."""
+        """Offer rows whose loss asks of the encoder's last states alone what it asks of all of them pooled."""
         rows = batch.take(slice(max_rows))
 
-        def only_last(_pooling: nn.Module, inputs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-            return with_last_gradient(*inputs, self.architecture.hidden_size), inputs[1]
+        def ask_last(_pooling: nn.Module, inputs: tuple[Tensor, Tensor], pooled_BP: Tensor) -> Tensor:
+            last_BH = last_states(*inputs, self.architecture.hidden_size)
+            last_BP = last_BH.repeat(1, pooled_BP.shape[1] // last_BH.shape[1])
+            return pooled_BP.detach() + last_BP - last_BP.detach()
 
         def loss() -> Tensor:
-            handle = self.pooling.register_forward_pre_hook(only_last)
-            try:
+            with hooked(self.pooling, ask_last):
                 return self.loss(rows, training) * len(rows.row)
-            finally:
-                handle.remove()
 
         return Probe(self.encoder.named_cells(), torch.from_numpy(rows.length.astype("int64")), loss)
 

@@ -64,14 +64,6 @@ def last_states(states_TBH: Tensor, length_B: Tensor, hidden_size: int) -> Tenso
     return torch.cat([forward_BH, states_TBH[0, :, hidden_size:]], dim=1)
 
 
-def with_last_gradient(states_TBH: Tensor, length_B: Tensor, hidden_size: int) -> Tensor:
-    """Return the same states (T, B, H), but gradients enter each direction at its last state and nowhere else."""
-    step_T11 = torch.arange(states_TBH.shape[0], device=length_B.device)[:, None, None]
-    forward_TBH, backward_TBH = states_TBH.tensor_split([hidden_size], dim=-1)
-    last = torch.where(step_T11 == length_B[:, None] - 1, forward_TBH, forward_TBH.detach())
-    return torch.cat([last, torch.where(step_T11 == 0, backward_TBH, backward_TBH.detach())], dim=-1)
-
-
 def mean_states(states_TBH: Tensor, length_B: Tensor) -> Tensor:
     """Average over real steps (B, H)."""
     weight_TB = is_real_step(length_B, states_TBH.shape[0]) / length_B

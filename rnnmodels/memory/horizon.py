@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from rnnmodels.config import Optimization
 from rnnmodels.layers.row_parallel import State, as_tuple
-from rnnmodels.memory.probe import Probe
+from rnnmodels.memory.probe import Probe, hooked
 from rnnmodels.training.device import one_thread
 from rnnmodels.training.sequence_model import AnyModel, SequenceData
 
@@ -104,11 +104,15 @@ class _Watch:
         x_TNF, *given = inputs
         state: State | None = given[0] if given else None
         outputs = []
-        for part in x_TNF.split(np.diff(self.points, prepend=-1).tolist()):
+        *parts, padding_TNF = x_TNF.tensor_split([point + 1 for point in self.points])
+        for part in parts:
             states_TNU, state = cell.forward(part, state)
             self.states.append(as_tuple(state))
             # What the layer above reads at a point is the very tensor that is handed on.
             outputs += [states_TNU[:-1], as_tuple(state)[0]]
+        if len(padding_TNF):
+            states_TNU, state = cell.forward(padding_TNF, state)
+            outputs.append(states_TNU)
         assert state is not None, "a row has a step"
         return torch.cat(outputs), state
 
@@ -122,7 +126,7 @@ def _watched(probe: Probe) -> Generator[dict[str, _Watch]]:
     with ExitStack() as stack:
         stack.enter_context(torch.backends.cudnn.flags(enabled=False))  # it has no gradient outside of training
         for name, cell in probe.cells.items():
-            stack.callback(cell.register_forward_hook(watches[name]).remove)
+            stack.enter_context(hooked(cell, watches[name]))
         yield watches
 
 

@@ -1,6 +1,7 @@
 """What a model offers to whoever measures its memory: its cells, and a loss that sees nothing but their last states."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -20,3 +21,13 @@ class Probe:
     length_N: Tensor
     loss: Callable[[], Tensor]
     stride: int = 1
+
+
+@contextmanager
+def hooked(module: nn.Module, hook: Callable) -> Generator[None]:
+    """Let a hook change what a module returns, for the duration of a block."""
+    handle = module.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
