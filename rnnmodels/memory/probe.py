@@ -24,7 +24,7 @@ class Probe:
 
 
 @contextmanager
-def hooked(module: nn.Module, hook: Callable) -> Generator[None]:
+def hooked(module: nn.Module, hook: Callable[..., object]) -> Generator[None]:
     """Let a hook change what a module returns, for the duration of a block."""
     handle = module.register_forward_hook(hook)
     try:

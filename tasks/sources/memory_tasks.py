@@ -60,12 +60,12 @@ def make_adding(settings: MemoryTask, random: np.random.Generator) -> Made:
     return Made(np.stack([number_NT, marker_NT], axis=-1), np.where(is_above, "above 1", "up to 1"))
 
 
-def make_copy(settings: MemoryTask, random: np.random.Generator) -> Made:
+def make_copy(settings: MemoryTask, random: np.random.Generator, *, lead_in: int = LEAD_IN) -> Made:
     """Symbols, one channel each, and a cue at one of them."""
-    symbol_NT = random.integers(0, len(SYMBOLS), (settings.sequences, LEAD_IN + settings.lag + 1))
+    symbol_NT = random.integers(0, len(SYMBOLS), (settings.sequences, lead_in + settings.lag + 1))
     cue_NT1 = np.zeros((*symbol_NT.shape, 1))
-    cue_NT1[:, LEAD_IN] = 1
-    labels = np.array(list(SYMBOLS))[symbol_NT[:, LEAD_IN]]
+    cue_NT1[:, lead_in] = 1
+    labels = np.array(list(SYMBOLS))[symbol_NT[:, lead_in]]
     return Made(np.concatenate([np.eye(len(SYMBOLS))[symbol_NT], cue_NT1], axis=-1), labels)
 
 
