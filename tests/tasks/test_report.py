@@ -167,6 +167,12 @@ def test_the_results_are_those_of_the_artefacts(page: str, contents: ReportConte
         assert scored.name in page
 
 
+def test_the_page_tells_how_far_back_each_candidate_remembers(page: str, contents: ReportContents) -> None:
+    for one in contents.contest.candidates:
+        fitted = one.model.summary
+        assert f"{one.name} layer 1 {fitted['memory_horizon']['layer 1']} of {fitted['memory_span']}" in text_of(page)
+
+
 def test_problems_stand_before_the_results(page: str) -> None:
     assert page.index("Nothing was learned: set encode.tokenizer.") < page.index('<p class="lead">')
 
