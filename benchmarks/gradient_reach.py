@@ -149,7 +149,7 @@ def descend(scale: float, clip_norm: float, num_updates: int = 100) -> list[floa
         nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
         with torch.no_grad():
             for weight in model.parameters():
-                weight -= RATE * weight.grad
+                weight.sub_(RATE * weight.grad)
         losses.append(loss.item())
     return losses
 

@@ -139,12 +139,13 @@ def text_of(page: str) -> str:
 def test_the_page_stands_alone_with_its_figures_inlined(page: str, built: Artefact) -> None:
     tags = parse(page)
     sources = [attributes["src"] for tag, attributes in tags if tag == "img"]
-    assert len(sources) == 6
+    assert len(sources) == 7
     assert all(re.fullmatch(r"data:image/png;base64,[A-Za-z0-9+/=]{4000,}", source) for source in sources)
     assert not any(tag in ("script", "link", "iframe") or "href" in attributes for tag, attributes in tags)
     assert [attributes["alt"] for tag, attributes in tags if tag == "img" and len(attributes["alt"]) < 20] == []
     pngs = sorted(path.name for path in built.path.glob("*.png"))
-    assert pngs == ["calibration.png", "comparison.png", "confusion.png", "lengths.png", "losses.png", "slices.png"]
+    names = ("calibration", "comparison", "confusion", "lengths", "losses", "memory", "slices")
+    assert pngs == [f"{name}.png" for name in names]
 
 
 def test_texts_and_names_cannot_inject_markup_or_control_characters(page: str) -> None:
