@@ -1,13 +1,14 @@
 """How far gradients reach back in time: the pictures and the tables of `docs/gradients.md`.
 
 `python -m benchmarks.gradient_reach docs/pictures` measures cells at their start, which takes seconds, and models that
-were trained on the copy task, which takes minutes; `--start-only` leaves these out.
+were trained on the adding task, which takes minutes; `--start-only` leaves these out.
 Shapes: T steps, N rows, F input features, U hidden units.
 """
 
 import argparse
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ from rnnmodels.training.fitting import fit
 from rnnmodels.training.results import EpochResult
 from tasks.kinds.classify_series.source import SequenceSource
 from tasks.reporting.plots import DASHES, PALETTE, add_legend, new_axes, write_png
-from tasks.sources.memory_tasks import make_copy
+from tasks.sources.memory_tasks import LEAD_IN, TASKS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +42,7 @@ CELLS = {"rnn": "tanh RNN", "gru": "GRU", "lstm": "LSTM"}
 STARTS = {"torch's default": ":", "rnnflow": "-", "rnnflow, longest_lag = 300": "--"}
 RATE = 0.1
 SCALES = (0.5, 0.9, 1.0, 1.1, 1.5)
-LAGS, LENGTH = (10, 30, 100), 111
+LAGS = (10, 30, 100)
 
 
 def start_cell(name: str, start: str, seed: int) -> nn.RNNBase:
@@ -118,15 +119,15 @@ def draw_scales(scales: Mapping[float, np.ndarray]) -> "Figure":
     return figure
 
 
-def make_rows(lag: int, num_sequences: int, *, num_steps: int = LENGTH, seed: int = 1) -> Shards:
-    """Sequences of the copy task, all of one length whatever the lag, scaled as the stage `encode` would."""
-    source = SequenceSource(dataset="copy", lag=lag, sequences=num_sequences)
-    made = make_copy(source, np.random.default_rng(seed), lead_in=num_steps - lag - 1)
+def make_rows(task: str, lag: int, num_sequences: int, *, lead_in: int = LEAD_IN, seed: int = 1) -> Shards:
+    """Sequences of a task, scaled as the stage `encode` would."""
+    source = SequenceSource.model_validate({"dataset": task, "lag": lag, "sequences": num_sequences})
+    made = TASKS[task](source, np.random.default_rng(seed), lead_in)
     flat = made.values.reshape(-1, made.values.shape[-1])
     values = ((made.values - flat.mean(axis=0)) / flat.std(axis=0)).astype(np.float32)
     target = np.unique(made.labels, return_inverse=True)[1].astype(np.uint16)
-    row = np.arange(num_sequences)
-    return Shards((), (Batch(row, values, np.full(num_sequences, num_steps), target),))
+    row, length = np.arange(num_sequences), np.full(num_sequences, values.shape[1])
+    return Shards((), (Batch(row, values, length, target),))
 
 
 def plain_architecture(cell: str, **settings: object) -> SeriesArchitecture:
@@ -142,7 +143,7 @@ def descend(scale: float, clip_norm: float, num_updates: int = 100) -> list[floa
         recurrent_UU = model.encoder.named_cells()["layer 1"].all_weights[0][1]
         recurrent_UU.copy_(scale * torch.eye(len(recurrent_UU)))
     losses = []
-    for batch in make_rows(10, 32 * num_updates, num_steps=31).batches(32 * 31):
+    for batch in make_rows("copy", 10, 32 * num_updates, lead_in=20).batches(32 * 31):
         model.zero_grad()
         loss = model.loss(batch, SeriesTraining())
         loss.backward()
@@ -156,54 +157,99 @@ def descend(scale: float, clip_norm: float, num_updates: int = 100) -> list[floa
 
 def measure_clipping() -> dict[tuple[float, float], list[float]]:
     """Losses by update, with and without clipping, of a start that explodes a little and of one that does more."""
-    return {(scale, clip): descend(scale, clip) for scale in (1.05, 1.1) for clip in (1.0, math.inf)}
+    return {(scale, clip): descend(scale, clip) for scale in (1.0, 1.05) for clip in (1.0, math.inf)}
 
 
 def draw_clipping(losses: Mapping[tuple[float, float], Sequence[float]]) -> "Figure":
     """What clipping does where gradients explode."""
-    figure, axes = new_axes("Gradient descent on a ReLU RNN whose recurrent matrix starts at s · identity")
+    figure, axes = new_axes("Gradient descent on a ReLU RNN that starts at s · identity")
     for (scale, clip), course in losses.items():
         is_clipped = math.isfinite(clip)
         label = f"s = {scale:g}, {'clipped to norm 1' if is_clipped else 'not clipped'}"
         colour, dashes = PALETTE[[*dict.fromkeys(one for one, _ in losses)].index(scale)], "-" if is_clipped else "--"
         axes.plot(course, color=colour, linestyle=dashes, linewidth=1.4, label=label)
-    axes.set(xlabel="update", ylabel="loss", ylim=(0, 8))
+    axes.set_yscale("log")
+    axes.set(xlabel="update", ylabel="loss", ylim=(0.2, 1e4))
     add_legend(axes)
     return figure
 
 
-def fit_tasks(epochs: int = 5, num_sequences: int = 1_600) -> Iterator[tuple[str, int, float, MemoryCurve]]:
-    """Train each cell on the copy task at each lag; yields cell, lag, best accuracy and how far back it remembers."""
-    for name in CELLS:
-        for lag in LAGS:
-            train, valid = make_rows(lag, num_sequences), make_rows(lag, 400, seed=2)
-            rate = 1e-2 if name != "rnn" else 3e-3
-            settings = {"epochs": epochs, "learning_rate": rate, "patience": epochs, "batch_steps": 32 * LENGTH}
-            training = SeriesTraining.model_validate(settings)
-            architecture = plain_architecture(name, longest_lag=0 if name == "rnn" else max(LAGS))
-            model = SeriesClassifier(architecture, num_channels=5, num_classes=4)
-            results = [result for result in fit(model, train, valid, training) if isinstance(result, EpochResult)]
-            accuracy = min(results, key=lambda result: result.valid_loss).valid_metrics["accuracy"]
-            yield name, lag, accuracy, measure_memory(model, valid, training)["layer 1"]
+@dataclass(frozen=True)
+class Trial:
+    """A cell to train on the adding task, and where in a sequence the first number stands."""
+
+    cell: str
+    lag: int
+    lead_in: int = LEAD_IN
+    longest_lag: int = 100
+
+    @property
+    def length(self) -> int:
+        """Steps of a sequence."""
+        return self.lead_in + self.lag + 1
 
 
-def draw_trained(fitted: Sequence[tuple[str, int, float, MemoryCurve]]) -> "Figure":
+@dataclass(frozen=True)
+class Outcome:
+    """The validation accuracy of a trained model, and how far back it remembers."""
+
+    trial: Trial
+    accuracy: float
+    curve: MemoryCurve
+
+
+def run_trial(trial: Trial, *, epochs: int = 6, num_sequences: int = 2_000) -> Outcome:
+    """Train as the recipe `adding` does."""
+    train, valid = (
+        make_rows("adding", trial.lag, rows, lead_in=trial.lead_in, seed=seed)
+        for rows, seed in ((num_sequences, 1), (500, 2))
+    )
+    rate = 3e-3 if trial.cell == "rnn" else 1e-2
+    settings = {"epochs": epochs, "learning_rate": rate, "patience": epochs, "batch_steps": 32 * trial.length}
+    training = SeriesTraining.model_validate(settings)
+    architecture = plain_architecture(trial.cell, longest_lag=trial.longest_lag)
+    model = SeriesClassifier(architecture, num_channels=2, num_classes=2)
+    results = [result for result in fit(model, train, valid, training) if isinstance(result, EpochResult)]
+    accuracy = min(results, key=lambda result: result.valid_loss).valid_metrics["accuracy"]
+    return Outcome(trial, accuracy, measure_memory(model, valid, training)["layer 1"])
+
+
+def draw_trained(outcomes: Sequence[Outcome]) -> "Figure":
     """Memory of trained models: one colour per cell, one way to dash per lag."""
-    figure, axes = new_axes("Gradient in the state of models trained on the copy task")
-    for name, lag, accuracy, curve in fitted:
-        colour, dashes = PALETTE[[*CELLS].index(name)], DASHES[LAGS.index(lag)]
-        label = f"{CELLS[name]}, lag {lag}: {accuracy:.0%} right"
+    figure, axes = new_axes("Gradient in the state of models trained on the adding task")
+    for outcome in outcomes:
+        trial, curve = outcome.trial, outcome.curve
+        colour, dashes = PALETTE[[*CELLS].index(trial.cell)], DASHES[LAGS.index(trial.lag)]
+        label = f"{CELLS[trial.cell]}, lag {trial.lag}: {outcome.accuracy:.0%} right"
         axes.plot(curve.lag, np.maximum(curve.norm, 1e-6), color=colour, linestyle=dashes, linewidth=1.4, label=label)
+        at_horizon = curve.norm[curve.lag == curve.horizon]
+        axes.plot([curve.horizon], at_horizon, "o", markersize=6, markerfacecolor="white", color=colour)
     axes.set_yscale("log")
     axes.set(xlabel="steps before the end", ylabel="|dL/d state|, 1 at the end")
     add_legend(axes)
     return figure
 
 
-def trained_table(fitted: Sequence[tuple[str, int, float, MemoryCurve]]) -> str:
-    """Accuracy and effective horizon by cell and lag."""
-    rows = [[CELLS[name], str(lag), f"{right:.0%}", str(curve.horizon)] for name, lag, right, curve in fitted]
-    return markdown_table(["cell", "lag", "right", "effective horizon"], rows)
+def trained_table(outcomes: Sequence[Outcome]) -> str:
+    """Accuracy and effective horizon of each trial."""
+    header = ["cell", "longest_lag", "lag", "steps of a sequence", "right", "effective horizon"]
+    rows = [
+        [
+            CELLS[one.trial.cell],
+            str(one.trial.longest_lag),
+            str(one.trial.lag),
+            str(one.trial.length),
+            f"{one.accuracy:.0%}",
+            str(one.curve.horizon),
+        ]
+        for one in outcomes
+    ]
+    return markdown_table(header, rows)
+
+
+TRIALS = [Trial(cell, lag, longest_lag=0 if cell == "rnn" else 100) for cell in CELLS for lag in LAGS]
+# The same number of steps whatever the lag, and cells that do not start with a long memory.
+EQUALLY_LONG = [Trial(cell, lag, lead_in=110 - lag, longest_lag=0) for cell in ("gru", "lstm") for lag in LAGS[:2]]
 
 
 def main() -> None:
@@ -221,9 +267,9 @@ def main() -> None:
         "gradients-clipping": draw_clipping(measure_clipping()),
     }
     if not options.start_only:
-        fitted = list(fit_tasks())
-        print(trained_table(fitted))
-        figures["gradients-trained"] = draw_trained(fitted)
+        outcomes = [run_trial(trial) for trial in TRIALS]
+        print(trained_table(outcomes + [run_trial(trial, epochs=8) for trial in EQUALLY_LONG]))
+        figures["gradients-trained"] = draw_trained(outcomes)
     for name, figure in figures.items():
         write_png(figure, options.folder / f"{name}.png")
 

@@ -50,17 +50,17 @@ def write_task(settings: MemoryTask, folder: Path) -> Path:
     return path
 
 
-def make_adding(settings: MemoryTask, random: np.random.Generator) -> Made:
-    """Numbers between 0 and 1 with their markers; the second marked one is anywhere between the first and the end."""
-    number_NT = random.random((settings.sequences, LEAD_IN + settings.lag + 1)).round(4)
+def make_adding(settings: MemoryTask, random: np.random.Generator, lead_in: int = LEAD_IN) -> Made:
+    """Numbers between 0 and 1 with their markers; the second marked one is anywhere after the first but not last."""
+    number_NT = random.random((settings.sequences, lead_in + settings.lag + 1)).round(4)
     marker_NT = np.zeros_like(number_NT)
-    marker_NT[:, LEAD_IN] = 1
-    np.put_along_axis(marker_NT, LEAD_IN + random.integers(1, settings.lag, (settings.sequences, 1)), 1, axis=1)
+    marker_NT[:, lead_in] = 1
+    np.put_along_axis(marker_NT, lead_in + random.integers(1, settings.lag, (settings.sequences, 1)), 1, axis=1)
     is_above = (number_NT * marker_NT).sum(axis=1) > 1
     return Made(np.stack([number_NT, marker_NT], axis=-1), np.where(is_above, "above 1", "up to 1"))
 
 
-def make_copy(settings: MemoryTask, random: np.random.Generator, *, lead_in: int = LEAD_IN) -> Made:
+def make_copy(settings: MemoryTask, random: np.random.Generator, lead_in: int = LEAD_IN) -> Made:
     """Symbols, one channel each, and a cue at one of them."""
     symbol_NT = random.integers(0, len(SYMBOLS), (settings.sequences, lead_in + settings.lag + 1))
     cue_NT1 = np.zeros((*symbol_NT.shape, 1))
@@ -69,7 +69,7 @@ def make_copy(settings: MemoryTask, random: np.random.Generator, *, lead_in: int
     return Made(np.concatenate([np.eye(len(SYMBOLS))[symbol_NT], cue_NT1], axis=-1), labels)
 
 
-TASKS: dict[str, Callable[[MemoryTask, np.random.Generator], Made]] = {"adding": make_adding, "copy": make_copy}
+TASKS: dict[str, Callable[..., Made]] = {"adding": make_adding, "copy": make_copy}
 
 
 def lay_out(made: Made, channels: tuple[str, ...]) -> pl.DataFrame:
