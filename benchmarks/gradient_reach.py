@@ -204,8 +204,7 @@ def run_trial(trial: Trial, *, epochs: int = 6, num_sequences: int = 2_000) -> O
         make_rows("adding", trial.lag, rows, lead_in=trial.lead_in, seed=seed)
         for rows, seed in ((num_sequences, 1), (500, 2))
     )
-    rate = 3e-3 if trial.cell == "rnn" else 1e-2
-    settings = {"epochs": epochs, "learning_rate": rate, "patience": epochs, "batch_steps": 32 * trial.length}
+    settings = {"epochs": epochs, "learning_rate": 1e-2, "patience": epochs, "batch_steps": 32 * trial.length}
     training = SeriesTraining.model_validate(settings)
     architecture = plain_architecture(trial.cell, longest_lag=trial.longest_lag)
     model = SeriesClassifier(architecture, num_channels=2, num_classes=2)

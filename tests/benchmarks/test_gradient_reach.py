@@ -1,8 +1,10 @@
 """What `docs/gradients.md` says: where gradients vanish and explode, and that the effective horizon tracks the lag."""
 
+import math
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import gradient_reach
@@ -34,11 +36,11 @@ def test_the_size_of_the_recurrent_matrix_decides_between_vanishing_and_explodin
 
 
 def test_clipping_keeps_a_descent_alive_that_explodes_without_it():
-    clipped, free = (gradient_reach.descend(1.05, clip, num_updates=80) for clip in (1.0, float("inf")))
+    clipped, free = (gradient_reach.descend(1.05, clip, num_updates=80) for clip in (1.0, math.inf))
 
     assert min(clipped) < 1
     assert not min(free[1:]) < 1
-    assert max(loss for loss in free if loss == loss) > 1e10
+    assert np.nanmax(free) > 1e10
 
 
 def test_the_pictures_are_drawn_and_small(starts, tmp_path: Path):
@@ -46,7 +48,7 @@ def test_the_pictures_are_drawn_and_small(starts, tmp_path: Path):
     figures = {
         "start": gradient_reach.draw_starts(starts),
         "scale": gradient_reach.draw_scales({1.0: starts["rnn", "rnnflow"]}),
-        "clipping": gradient_reach.draw_clipping({(1.0, 1.0): [2.0, 1.0], (1.0, float("inf")): [2.0, float("nan")]}),
+        "clipping": gradient_reach.draw_clipping({(1.0, 1.0): [2.0, 1.0], (1.0, math.inf): [2.0, math.nan]}),
         "trained": gradient_reach.draw_trained([outcome]),
     }
 
@@ -65,10 +67,10 @@ def test_the_horizon_of_a_model_that_solves_the_task_tracks_the_lag_in_sequences
 
 
 def test_a_gru_and_an_lstm_remember_what_a_tanh_rnn_forgets():
-    rnn, gru, lstm = (run_trial(Trial(cell, 30), epochs=4, num_sequences=1_200) for cell in CELLS)
+    rnn, gru, lstm = (run_trial(Trial(cell, 50), epochs=3, num_sequences=1_200) for cell in CELLS)
 
-    assert rnn.accuracy < 0.85 < min(gru.accuracy, lstm.accuracy)
-    assert rnn.curve.horizon < 30 <= min(gru.curve.horizon, lstm.curve.horizon)
+    assert rnn.accuracy < 0.7 < min(gru.accuracy, lstm.accuracy)
+    assert rnn.curve.horizon < 40 < min(gru.curve.horizon, lstm.curve.horizon)
 
 
 @pytest.mark.slow
