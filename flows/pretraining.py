@@ -9,13 +9,14 @@ from rnnmodels.config import Settings
 from tasks.contract.candidate import Candidate
 from tasks.contract.lineage import Lineage
 from tasks.contract.recipe import Recipe
+from tasks.corpus import corpus
 from tasks.kinds import find_kind
-from tasks.pretrain import gather_corpus, start_from_language_model
+from tasks.pretrain import pretrain
 from tasks.shard import shard
 from tasks.store.artefacts import Artefact
 
 
-def pretrain(order: FitOrder, lineage: Lineage, recipe: Recipe) -> FitOrder:
+def start_pretrained(order: FitOrder, lineage: Lineage, recipe: Recipe) -> FitOrder:
     """Fit the language models that candidates start from, each once, and return the order with these starts.
 
     Where all start from a champion, nothing else is to be learned before.
@@ -27,17 +28,17 @@ def pretrain(order: FitOrder, lineage: Lineage, recipe: Recipe) -> FitOrder:
     plan = kind.pretrain.load().plan_models(order.candidates, settings)
     if not plan:
         return order
-    corpus = gather_corpus(kind, lineage, settings)
-    models = fit_language_models(order, corpus, {model["name"]: model for model in plan.values()})
-    starts = {name: start_from_language_model(kind, model, corpus) for name, model in models.items()}
+    texts = corpus(kind, lineage, settings)
+    models = fit_language_models(order, texts, {model["name"]: model for model in plan.values()})
+    starts = {name: pretrain(kind, model, texts) for name, model in models.items()}
     return dataclasses.replace(order, starts={name: starts[model["name"]] for name, model in plan.items()})
 
 
-def fit_language_models(order: FitOrder, corpus: Artefact, models: dict[str, Mapping[str, Any]]) -> dict[str, Artefact]:
+def fit_language_models(order: FitOrder, texts: Artefact, models: dict[str, Mapping[str, Any]]) -> dict[str, Artefact]:
     """Fit language models as candidates are fitted, here or on the GPU pool; returns them by name."""
     language = find_kind("language")
     candidate = language.recipe.settings_of("candidates", Candidate)
-    streams = shard(language, corpus, language.recipe.model_fields["shard"].default)
+    streams = shard(language, texts, language.recipe.model_fields["shard"].default)
     candidates = tuple(candidate.model_validate(model) for model in models.values())
     own = dataclasses.replace(order, kind=language, shards=streams, candidates=candidates)
     return dict(zip(models, fit_all(own), strict=True))

@@ -18,7 +18,8 @@ from rnnmodels.classifiers.inference import LogitModel, predict_shards, to_devic
 from rnnmodels.config import Architecture, ClassifierArchitecture, ClassifierTraining
 from rnnmodels.layers.dropout import DropoutEmbedding
 from rnnmodels.layers.encoders import build_encoder
-from rnnmodels.layers.pooling import Pooling
+from rnnmodels.layers.pooling import Pooling, last_states
+from rnnmodels.memory.probe import Probe, hooked
 from rnnmodels.training.sequence_model import SequenceModel, Validation
 
 EMBEDDING_RANGE = 0.1
@@ -93,6 +94,22 @@ class RecurrentClassifier(SequenceModel[ArchitectureT, Batch, Shards, Classifier
         loss = functional.cross_entropy(logits_NK, target_N).item()
         accuracy = (logits_NK.argmax(dim=1) == target_N).double().mean().item()
         return Validation(loss, {"accuracy": accuracy})
+
+    def probe(self, batch: Batch, training: ClassifierTraining, *, max_rows: int) -> Probe | None:
+        """Offer rows whose loss asks of the encoder's last states alone what it asks of all of them pooled."""
+        rows = batch.take(slice(max_rows))
+
+        def ask_last(_pooling: nn.Module, inputs: tuple[Tensor, Tensor], pooled_BP: Tensor) -> Tensor:
+            last_BH = last_states(*inputs, self.architecture.hidden_size)
+            last_BP = last_BH.repeat(1, pooled_BP.shape[1] // last_BH.shape[1])
+            return pooled_BP.detach() + last_BP - last_BP.detach()
+
+        def loss() -> Tensor:
+            with hooked(self.pooling, ask_last):
+                return self.loss(rows, training) * len(rows.row)
+
+        cells = self.encoder.named_cells()
+        return Probe(cells, torch.from_numpy(rows.length.astype("int64")), loss)
 
 
 AnyClassifier: TypeAlias = RecurrentClassifier[Any]

@@ -4,6 +4,7 @@ Shapes: T time steps, S streams, F embedding, H hidden units, V vocabulary, N to
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -11,16 +12,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rnnmodels.language.generation import generate_ids
 from rnnmodels.language.language_config import LanguageArchitecture, LanguageTraining
 from rnnmodels.language.next_token_model import NextTokenModel, Read
 from rnnmodels.language.sampled_softmax import sampled_cross_entropy
+from rnnmodels.language.sampling import Sampling
 from rnnmodels.language.scoring import validate_stream
 from rnnmodels.language.token_streams import Chunk, TokenStream
 from rnnmodels.layers.dropout import DropoutEmbedding, LockedDropout
 from rnnmodels.layers.encoders import build_encoder
 from rnnmodels.layers.states import State, as_state, as_tuple, map_state
+from rnnmodels.memory.probe import Probe
 from rnnmodels.training.sequence_model import SequenceModel, Validation
 
+SAMPLE_LENGTH = 200
 # A state moves little on small inputs; but an embedding that is the output layer, too, would start too sure of itself.
 EMBEDDING_RANGE = {"tied": 0.1, "untied": 1.0}
 
@@ -101,9 +106,24 @@ class LanguageModel(SequenceModel[LanguageArchitecture, Chunk, TokenStream, Lang
                 + training.change_penalty * hidden_TSH.float().diff(dim=0).square().mean()
             )
 
-    def validate(self, data: TokenStream, training: LanguageTraining) -> Validation:  # noqa: ARG002 (all alike)
-        """Measure the cross-entropy of every token in nats per token, and what it is per character."""
-        return validate_stream(self, data)
+    def validate(self, data: TokenStream, training: LanguageTraining) -> Validation:
+        """Measure the cross-entropy of every token in nats per token and per character, and write a short text."""
+        sampling = Sampling(length=SAMPLE_LENGTH, seed=training.seed)
+        written = list(generate_ids(self, (), sampling))
+        in_order = written[::-1] if self.architecture.direction == "backward" else written
+        return replace(validate_stream(self, data), sample=in_order)
+
+    def probe(self, batch: Chunk, training: LanguageTraining, *, max_rows: int) -> Probe:  # noqa: ARG002
+        """Offer streams read from an empty state, with the loss of what comes after their last token alone."""
+        tokens_TS = self.to_device(batch.tokens_TS[:, :max_rows])
+        target_S = self.to_device(batch.targets_TS[-1, :max_rows])
+        num_steps, num_rows = tokens_TS.shape
+
+        def loss() -> Tensor:
+            logits_SV = self.logits(self.read(tokens_TS).features[-1])
+            return functional.cross_entropy(logits_SV, target_S, reduction="sum")
+
+        return Probe(self.encoder.named_cells(), torch.full((num_rows,), num_steps), loss)
 
     def carried(self) -> dict[str, Tensor]:
         """The states that the next chunk goes on from, by layer and part."""

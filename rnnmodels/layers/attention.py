@@ -60,6 +60,10 @@ class TransformerEncoder(nn.Module):
             x_TBH = layer(x_TBH, known_KBH, seen_B1TK)
         return self.norm(x_TBH), finals
 
+    def named_cells(self) -> dict[str, nn.RNNBase]:
+        """It has no recurrent cells."""
+        return {}
+
     def _is_near(self, num_steps: int, num_known: int, device: torch.device) -> Tensor:
         """Tell for each of the last steps which known ones it sees: itself and so many before (T, K)."""
         step_T1 = torch.arange(num_known - num_steps, num_known, device=device)[:, None]

@@ -75,6 +75,16 @@ class RecurrentEncoder(nn.Module):
             finals.append(final)
         return x_TBF, finals
 
+    def named_cells(self) -> dict[str, nn.RNNBase]:
+        """The cells by layer and direction, from the first layer up."""
+        cells = {}
+        for number, layer in enumerate(self.layers, start=1):
+            assert isinstance(layer, RecurrentLayer)
+            for cell, direction in zip(layer.directions, ("", " backward"), strict=False):
+                assert isinstance(cell, nn.RNNBase)
+                cells[f"layer {number}{direction}"] = cell
+        return cells
+
 
 class _OrderContext(FunctionCtx):
     """What the gradient finds of the forward pass: the order."""

@@ -38,7 +38,8 @@ def run_cell(
 
     `weights` take the place of the cell's own.
     """
-    num_parts = _count_parts(cell, x_TNF.shape[1])
+    # Whoever watches a cell sees all rows at once, and in one graph.
+    num_parts = 1 if cell._forward_hooks else _count_parts(cell, x_TNF.shape[1])
     if num_parts == 1 or x_TNF.shape[0] < MIN_STEPS or x_TNF.device.type != "cpu":
         return call_cell(cell, x_TNF, state, weights)
     inputs = (x_TNF, *as_tuple(state))

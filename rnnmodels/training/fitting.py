@@ -95,6 +95,7 @@ def _epoch_result(epoch: Epoch, run: RunState, valid: SequenceData) -> EpochResu
         valid_metrics=validation.metrics,
         learning_rate=epoch.rate,
         gradient_norm=statistics.median(epoch.norms),
+        clipped_share=epoch.num_clipped / len(epoch.norms),
         rows_per_s=epoch.num_rows / train_s,
         wall_s=epoch.wall_s,
         is_best=validation.loss < run.best_loss,

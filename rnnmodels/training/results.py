@@ -18,9 +18,10 @@ class StepResult:
 
 @dataclass(frozen=True)
 class EpochResult:
-    """One finished epoch; `gradient_norm` is the median over its steps, `rows_per_s` excludes validation.
+    """One finished epoch.
 
-    sample: what a model that writes wrote after it, as token ids.
+    gradient_norm: median over its steps, before clipping. clipped_share: share of its steps whose gradient was clipped.
+    rows_per_s: excludes validation. sample: what a model that writes wrote after it, as token ids.
     """
 
     epoch: int
@@ -29,6 +30,7 @@ class EpochResult:
     valid_metrics: dict[str, float]
     learning_rate: float
     gradient_norm: float
+    clipped_share: float
     rows_per_s: float
     wall_s: float
     is_best: bool

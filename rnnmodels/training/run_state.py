@@ -30,6 +30,7 @@ class Epoch:
     num_rows: int = 0
     loss_sum: float = 0.0
     norms: list[float] = field(default_factory=list)
+    num_clipped: int = 0
     rate: float = 0.0
     started_s: float = field(default_factory=time.perf_counter)
 
@@ -44,6 +45,7 @@ class Epoch:
         self.num_rows += num_rows
         self.loss_sum += figures.loss * num_rows
         self.norms.append(figures.gradient_norm)
+        self.num_clipped += figures.is_clipped
 
     def as_json(self) -> dict[str, Any]:
         """What a checkpoint stores."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rnnmodels.config import Optimization, RecurrentArchitecture
+from rnnmodels.memory.probe import Probe
 
 
 class Batch(Protocol):
@@ -93,6 +94,10 @@ class SequenceModel(nn.Module, ABC, Generic[ArchitectureT, BatchT, DataT, Traini
 
     def carry(self, carried: Mapping[str, Tensor]) -> None:
         """Take over what an interrupted epoch had carried."""
+
+    def probe(self, batch: BatchT, training: TrainingT, *, max_rows: int) -> Probe | None:  # noqa: ARG002
+        """Offer the first rows of a batch to whoever measures the memory; None of a network that has no such cells."""
+        return None
 
 
 AnyModel: TypeAlias = SequenceModel[Any, Any, Any, Any]  # `fit` checks that the four belong together

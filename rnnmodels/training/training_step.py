@@ -23,10 +23,11 @@ class NonFiniteError(FloatingPointError):
 
 @dataclass(frozen=True)
 class StepFigures:
-    """Loss and gradient norm (before clipping) of one step."""
+    """Loss and gradient norm (before clipping) of one step, and whether the gradient was clipped."""
 
     loss: float
     gradient_norm: float
+    is_clipped: bool
 
 
 def build_optimizer(model: AnyModel, training: Optimization) -> torch.optim.AdamW:
@@ -60,11 +61,11 @@ class TrainingStep:
         self.optimizer.zero_grad()
         loss.backward()
         norm = torch.nn.utils.get_total_norm([weight.grad for weight in self.weights if weight.grad is not None])
-        figures = StepFigures(loss.item(), norm.item())
+        figures = StepFigures(loss.item(), norm.item(), is_clipped=norm.item() > self.training.clip_norm)
         for what, value in (("loss", figures.loss), ("gradient norm", figures.gradient_norm)):
             if not np.isfinite(value):
                 raise NonFiniteError(what, value, epoch=epoch, step=step, rows=tuple(batch.row.tolist()))
-        if figures.gradient_norm > self.training.clip_norm:
+        if figures.is_clipped:
             torch.nn.utils.clip_grads_with_norm_(self.weights, self.training.clip_norm, norm)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * self.training.rate_share(group["depth"], epoch)

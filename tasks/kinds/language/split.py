@@ -31,7 +31,7 @@ LEAST_DOCUMENTS = 10
 LEAST_APART = 3
 NO_TEST = (
     "no text is kept for testing alone: what is said of test rows is said of the validation rows, which also chose the "
-    "epoch and the model; set split.test to a share, or name test rows in the source, for figures of unseen text"
+    "epoch and the model; set split.test to a share, or name test rows in the source, for metrics on unseen text"
 )
 
 

@@ -61,7 +61,18 @@ def make_shards(project: Path) -> Callable[..., Artefact]:
                 write_stream(folder, split, documents, **layout)
             described = {"vocabulary_size": size, "tokenizer": tokenizer, "files": []}
             (folder / "streams.json").write_text(json.dumps(described))
-            return Summary(rows=sum(map(len, splits.values())))
+            closing = {name: len(documents) * (len(documents) > 1) for name, documents in splits.items()}
+            num_tokens = {name: sum(map(len, documents)) for name, documents in splits.items()}
+            told = {
+                "rows": sum(map(len, splits.values())),
+                "tokenizer": tokenizer,
+                "vocabulary_size": size,
+                "num_targets": {name: num_tokens[name] + closing[name] for name in splits},
+                "num_chars": {
+                    name: num_tokens[name] * layout.get("chars_per_token", 1) + closing[name] for name in splits
+                },
+            }
+            return Summary.model_validate(told)
 
         content = {name: [list(map(int, one)) for one in documents] for name, documents in splits.items()}
         return artefacts.build(

@@ -116,7 +116,7 @@ def test_a_file_that_is_in_no_split_is_refused(project: Path, tmp_path: Path):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"split_files": {"dev": "*"}}, "split_files.dev is no split"),
+        ({"split_files": {"dev": "*"}}, "split_files.dev is not a split"),
         ({"split_files": {"train": "*"}, "split_column": "part"}, "remove one of the two"),
         ({"text_columns": ["a"], "split_column": "a"}, "must differ"),
     ],
