@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BASELINE_STYLES = (":", "--", "-.")
-# A baseline far above the candidates would flatten the curves that are to be told apart.
-FAR_ABOVE = 1.6
 FEWEST_TOKENS = 20
-PROTOCOLS = {"stateful": "in the document (stateful)", "cold": "in the window (cold)"}
+PROTOCOLS = {"stateful": "Position in the document", "cold": "Position in the cold window"}
+THOUSAND = 1024
 
 Bins = Sequence[Mapping[str, float]]
 
@@ -52,7 +51,7 @@ def draw_positions(
     figure = new_figure(height=3.2)
     panels = figure.subplots(1, len(PROTOCOLS), sharey=True)
     for axes, (protocol, title) in zip(panels, PROTOCOLS.items(), strict=True):
-        style_axes(axes, f"By position {title}")
+        style_axes(axes, title)
         for position, (name, bins) in enumerate(candidates.items()):
             colour = PALETTE[position % len(PALETTE)]
             axes.plot(*_curve(bins[protocol]), color=colour, linewidth=1.8, marker="o", markersize=3, label=plain(name))
@@ -60,9 +59,9 @@ def draw_positions(
             style = BASELINE_STYLES[position % len(BASELINE_STYLES)]
             axes.plot(*_curve(bins[protocol]), color=FAINT, linewidth=1.4, linestyle=style, label=plain(name))
         axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_formatter("{x:,.0f}")
-        axes.set(xlabel="token, counted from 1")
-    panels[0].set(ylabel="nats per token", ylim=_limits(candidates, baselines))
+        axes.xaxis.set_major_formatter(_show_position)
+        axes.set_xlabel("token, counted from 1 (k = 1,024)")
+    panels[0].set_ylabel("nats per token")
     _add_legend_of(panels[0])
     return figure
 
@@ -86,17 +85,9 @@ def _curve(bins: Bins) -> tuple[list[float], list[float]]:
     return [(one["first"] * one["last"]) ** 0.5 for one in shown], [one["nats_per_token"] for one in shown]
 
 
-def _limits(candidates: Mapping[str, Mapping[str, Bins]], baselines: Mapping[str, Mapping[str, Bins]]) -> tuple:
-    """Room for all that is drawn, but for baselines far above the candidates' worst bin."""
-    values = [[nats for bins in model.values() for nats in _curve(bins)[1]] for model in candidates.values()]
-    worst = max(map(max, values))
-    values += [
-        [min(nats, FAR_ABOVE * worst) for bins in one.values() for nats in _curve(bins)[1]]
-        for one in baselines.values()
-    ]
-    lowest, highest = min(map(min, values)), max(map(max, values))
-    margin = 0.06 * (highest - lowest) or 0.1
-    return lowest - margin, highest + margin
+def _show_position(position: float, _tick: int) -> str:
+    """Powers of two, the large ones in units of 1,024."""
+    return f"{position / THOUSAND:g}k" if position >= THOUSAND else f"{position:g}"
 
 
 def _add_legend_of(axes: "Axes") -> None:

@@ -18,15 +18,17 @@ from tasks.text.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NATS = ScoreColumn(metric="nats_per_char", title="nats per character", digits=4)
-COLD = ScoreColumn(metric="cold_nats_per_char", title="cold nats per character", digits=4)
+# Beside a baseline this many times as bad as the worst candidate the others could not be told apart in a figure.
+FAR_ABOVE = 1.5
+NATS = ScoreColumn(metric="nats_per_char", title="nats/char", digits=4)
+COLD = ScoreColumn(metric="cold_nats_per_char", title="cold nats/char", digits=4)
 PRESENTATION = Presentation(
     headline=(NATS, COLD),
     columns=(
         NATS,
         COLD,
-        ScoreColumn(metric="bits_per_char", title="bits per character", digits=4),
-        ScoreColumn(metric="perplexity", title="perplexity per token", digits=2, page_digits=2, ranks=False),
+        ScoreColumn(metric="bits_per_char", title="bits/char", digits=4),
+        ScoreColumn(metric="perplexity", title="perplexity", digits=2, page_digits=2, ranks=False),
     ),
     template=Path(__file__).with_name("report.html.j2"),
     trial=("score texts, one a line", "{predict} {example} scores.csv"),
@@ -63,16 +65,21 @@ def compare_with_baseline(contest: Contest[LanguageEvaluationSettings], baseline
 
 def draw_figures(facts: dict) -> dict[str, "Figure"]:
     """Draw the plots that only the page of a language model shows, by name."""
-    models = {model["name"]: model["metrics"]["test"] for model in facts["models"]}
-    candidates, baselines = (
-        {model["name"]: model["positions"] for model in facts[group]} for group in ("candidates", "baselines")
-    )
+    candidates = facts["candidates"]
+    worst = max(_nats_of(model) for model in candidates)
+    baselines = [model for model in facts["baselines"] if _nats_of(model) < FAR_ABOVE * worst]
+    scores = {model["name"]: model["metrics"]["test"] for model in (*candidates, *baselines)}
+    positions = [{model["name"]: model["positions"] for model in group} for group in (candidates, baselines)]
     figures = {
-        "comparison": plots.draw_comparison(models, facts["protocol"]["confidence"]),
-        "positions": plots.draw_positions(candidates, baselines),
+        "comparison": plots.draw_comparison(scores, facts["protocol"]["confidence"]),
+        "positions": plots.draw_positions(*positions),
     }
     sliced = {one["name"]: one["slices"] for one in (facts["best"], facts["baseline"]) if one and one["slices"]}
     return figures | ({"slices": plots.draw_slices(sliced)} if sliced else {})
+
+
+def _nats_of(model: dict) -> float:
+    return model["metrics"]["test"]["nats_per_char"]["value"]
 
 
 def _measure_advantage(contest: Contest[LanguageEvaluationSettings], baseline: Scored) -> Advantage:

@@ -6,7 +6,7 @@ from tasks.store.artefacts import Artefact
 from tasks.text.vocabulary import Vocabulary
 
 SAMPLES_SHOWN = 6
-SAMPLE_CHARS = 400
+SAMPLE_CHARS = 320
 
 
 def read_samples(model: Artefact, vocabulary: Vocabulary, *, best_epoch: int) -> list[dict]:
