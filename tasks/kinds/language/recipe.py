@@ -49,6 +49,7 @@ class LanguageRecipe(Recipe):
 LANGUAGE = Kind(
     name="language",
     recipe=LanguageRecipe,
+    generate=LazyModule("tasks.kinds.language.generate"),
     drafts=LazyModule("tasks.kinds.language.drafts"),
     served_model="tasks.kinds.language.served_model",
     **modules_in("tasks.kinds.language"),
