@@ -7,8 +7,8 @@ So nothing but references travels, a fit that was lost goes on from its checkpoi
 import dataclasses
 import logging
 import time
-from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass
+from collections.abc import Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State, StateType
@@ -35,19 +35,27 @@ MAX_ATTEMPTS = 2  # a lost worker is common enough to try once more, and too com
 
 @dataclass(frozen=True, kw_only=True)
 class FitOrder:
-    """Which candidates to fit on which shards, from where, for which flow run."""
+    """Which candidates to fit on which shards, from where, for which flow run.
+
+    initial: what all start from; starts: by name what a candidate starts from instead.
+    """
 
     kind: Kind
     run: RunContext
     shards: Artefact
     candidates: tuple[Candidate, ...]
     initial: Artefact | None = None
+    starts: Mapping[str, Artefact] = field(default_factory=dict)
     resume: bool = False
     refresh: bool = False
 
+    def start_of(self, candidate: Candidate) -> Artefact | None:
+        """What a candidate starts from; None for random weights."""
+        return self.starts.get(candidate.name, self.initial)
+
     def continued(self) -> "FitOrder":
         """This order, tracked where its interrupted fits were, as their checkpoints tell."""
-        earlier = [find_tracked(self.kind, self.shards, candidate, self.initial) for candidate in self.candidates]
+        earlier = [find_tracked(self.kind, self.shards, one, self.start_of(one)) for one in self.candidates]
         if self.run.continues or not self.resume or not any(earlier):
             return self
         run = dataclasses.replace(self.run, continues=next(filter(None, earlier)))
@@ -55,7 +63,7 @@ class FitOrder:
 
     def find(self, candidate: Candidate) -> Artefact | None:
         """The candidate's fit if it is done and may be reused."""
-        return find_fitted(self.kind, self.shards, candidate, self.initial)
+        return find_fitted(self.kind, self.shards, candidate, self.start_of(candidate))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +101,7 @@ def fit_here(order: FitOrder, candidate: Candidate, *, reuse: bool) -> Artefact:
             order.shards,
             candidate,
             resume=order.resume,
-            initial=order.initial,
+            initial=order.start_of(candidate),
             tracked_as=order.run.flow_run_id,
         )
 
@@ -152,13 +160,14 @@ RETURNED = "Returned"
 
 def send(order: FitOrder, candidate: Candidate, attempt: int = 1) -> Sent:
     """Queue a candidate on the pool as a child of this flow run."""
+    initial = order.start_of(candidate)
     parameters = {
         "shards": order.shards.reference,
         "kind": order.kind.name,
         "candidate": candidate.model_dump(mode="json"),
         "resume": order.resume or attempt > 1,
         "refresh": order.refresh and attempt == 1,
-        "initial": "" if order.initial is None else order.initial.reference,
+        "initial": "" if initial is None else initial.reference,
         "parent": order.run.flow_run_id,
         "mlflow_run": order.run.mlflow_run,
     }

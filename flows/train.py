@@ -8,6 +8,7 @@ from prefect import flow
 from flows.gpu_pool import FitOrder, fit_all
 from flows.lifecycle import LIFECYCLE
 from flows.outcome import Delivery, Outcome, conclude
+from flows.pretraining import start_pretrained
 from flows.recipes.kinds import AnyRecipe, validate_recipe
 from flows.recipes.own_name import held_split_of
 from flows.trigger import trigger_of
@@ -70,6 +71,7 @@ def train(
             resume=resume,
             refresh=refresh,
         ).continued()
+        order = start_pretrained(order, lineage, recipe)
         contest = Contest(
             candidates=score_all(kind, fit_all(order), lineage, recipe),
             baselines=score_all(kind, baselines.fitted, lineage, recipe),

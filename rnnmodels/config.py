@@ -6,10 +6,15 @@ from bisect import bisect_left
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 # What a batch size of `auto` is chosen by: updates of an epoch, and rows of an update.
 ENOUGH_UPDATES, ENOUGH_ROWS = 30, 8
+
+
+RecurrentCell = Literal["rnn", "gru", "lstm"]
+AnyCell = RecurrentCell | Literal["transformer"]
+CELLS = "Recurrent cell, or `transformer` for blocks of self-attention in its place."
 
 
 def title_of(class_name: str) -> str:
@@ -24,9 +29,9 @@ class Settings(BaseModel):
 
 
 class RecurrentArchitecture(Settings):
-    """Stacked recurrent layers, whatever they read and whatever reads them."""
+    """Stacked recurrent layers, whatever they read and whatever reads them; a subclass says which cells it can have."""
 
-    cell: Literal["rnn", "gru", "lstm"] = Field("gru", description="Recurrent cell.")
+    cell: AnyCell = Field("gru", description="Recurrent cell.")
     nonlinearity: Literal["tanh", "relu"] = Field("tanh", description="Activation of the `rnn` cell; others ignore it.")
     hidden_size: int = Field(96, ge=1, le=8192, description="Width of the hidden state, per direction.")
     num_layers: int = Field(1, ge=1, le=16, description="Stacked recurrent layers.")
@@ -42,6 +47,21 @@ class RecurrentArchitecture(Settings):
     )
 
 
+class TransformerArchitecture(RecurrentArchitecture):
+    """Recurrent layers, or in their place a transformer to compare them with."""
+
+    num_heads: int = Field(4, ge=1, le=64, description="Attention heads of a `transformer`; others ignore it.")
+    context: int = Field(
+        256, ge=1, le=100_000, description="Steps that a `transformer` looks back on; both ways it sees all."
+    )
+
+    @model_validator(mode="after")
+    def _divides_into_heads(self) -> Self:
+        if self.cell == "transformer" and self.hidden_size % (2 * self.num_heads):
+            raise ValueError(f"hidden_size: a transformer needs a multiple of 2 * num_heads = {2 * self.num_heads}")
+        return self
+
+
 class ClassifierArchitecture(RecurrentArchitecture):
     """A recurrent encoder below a pooled linear head."""
 
@@ -51,9 +71,10 @@ class ClassifierArchitecture(RecurrentArchitecture):
     head_dropout: float = Field(0.2, ge=0, lt=1, description="Dropout before the linear head.")
 
 
-class Architecture(ClassifierArchitecture):
-    """A recurrent encoder between an embedding and a pooled linear head."""
+class Architecture(ClassifierArchitecture, TransformerArchitecture):
+    """An encoder between an embedding and a pooled linear head."""
 
+    cell: AnyCell = Field("gru", description=CELLS)
     embedding_size: int = Field(96, ge=1, le=4096, description="Width of the token embedding.")
     embedding_dropout: float = Field(0.1, ge=0, lt=1, description="Share of vocabulary entries dropped per batch.")
 
@@ -87,6 +108,10 @@ class Optimization(Settings, ABC):
         size = getattr(self, self.BATCH)
         return self.LARGEST_BATCH if size == "auto" else size
 
+    def rate_share(self, depth: int, epoch: int) -> float:  # noqa: ARG002 (a kind may train layers differently)
+        """Share of the learning rate that the layer so far below the output has in an epoch, counted from 1."""
+        return 1.0
+
     def settle(self, num_batches: Callable[[int], int]) -> Self:
         """Settle a batch size of `auto` by how many batches of some size an epoch of the training rows has.
 
@@ -113,6 +138,21 @@ class ClassifierTraining(Optimization):
     """How a classifier is fitted, whatever it reads."""
 
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the target spread over all classes.")
+    layer_rate_factor: float = Field(
+        1.0, gt=0, le=1, description="Learning rate of each layer as a share of that of the layer above it."
+    )
+    gradual_unfreezing: bool = Field(
+        False, description="Train the head alone in the first epoch, and one more layer from each epoch on."
+    )
+
+    def rate_share(self, depth: int, epoch: int) -> float:
+        """Layers learn the slower the deeper they are, and rest until it is their turn.
+
+        Howard, Ruder 2018, https://arxiv.org/abs/1801.06146 (discriminative fine-tuning, gradual unfreezing).
+        """
+        if self.gradual_unfreezing and depth >= epoch:
+            return 0.0
+        return self.layer_rate_factor**depth
 
 
 class Training(ClassifierTraining):

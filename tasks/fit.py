@@ -8,14 +8,14 @@ import shutil
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.contract.candidate import Candidate
 from tasks.contract.kind import Kind
-from tasks.contract.summaries import FittedSummary
+from tasks.contract.summaries import MEMORY_FILE, FittedSummary
 from tasks.errors import InputError, plural, quoted
 from tasks.progress import Progress, emit
 from tasks.store import artefacts
@@ -64,7 +64,7 @@ def write_fitted(
     resume: bool,
     tracked_as: str,
 ) -> FittedSummary:
-    """Fill the artefact's folder: weights, history, predictions; checkpoints live there until the commit."""
+    """Fill the artefact's folder: weights, history, predictions, memory; checkpoints live there until the commit."""
     from rnnmodels.training.checkpoint import save_model
     from rnnmodels.training.fitting import fit as fit_epochs
 
@@ -77,8 +77,9 @@ def write_fitted(
     finished = modelling.finish_model(folder, model, data, candidate)
     save_model(model, folder)
     # Timings differ from run to run; they go to the summary, so that equal fits have equal content.
-    history = [{k: v for k, v in epoch.figures().items() if k not in TIMINGS} for epoch in epochs]
+    history = [_untimed(epoch) for epoch in epochs]
     (folder / "history.json").write_text(json.dumps(history, indent=1, allow_nan=False), encoding="utf-8")
+    memory = write_memory(folder / MEMORY_FILE, model, data["valid"], training)
     shutil.rmtree(checkpoints)
     updates = data["train"].num_batches(training.batch_size)
     told = {
@@ -86,7 +87,19 @@ def write_fitted(
         "settled": {f"training.{training.BATCH}": training.batch_size},
         "warnings": find_few_updates(candidate.training, data["train"], updates),
     }
-    return FittedSummary.model_validate({**finished, **_summarize(candidate, model, epochs), **told})
+    return FittedSummary.model_validate({**finished, **_summarize(candidate, model, epochs), **memory, **told})
+
+
+def write_memory(path: Path, model: "AnyModel", valid: "SequenceData", training: "Optimization") -> dict[str, object]:
+    """Measure how far back a fitted model remembers; stores each cell's curve, and returns what its summary keeps."""
+    from rnnmodels.memory.horizon import measure_memory
+
+    curves = {name: curve.as_json() for name, curve in measure_memory(model, valid, training).items()}
+    path.write_text(json.dumps(curves, allow_nan=False), encoding="utf-8")
+    return {
+        "memory_horizon": {name: curve["horizon"] for name, curve in curves.items()},
+        "memory_span": max((curve["lag"][-1] for curve in curves.values()), default=0),
+    }
 
 
 def find_few_updates(training: "Optimization", train: "SequenceData", updates: int) -> list[str]:
@@ -101,6 +114,12 @@ def find_few_updates(training: "Optimization", train: "SequenceData", updates: i
     ]
 
 
+def _untimed(epoch: "EpochResult") -> dict[str, Any]:
+    """What of an epoch is the same whenever it is run."""
+    figures = {name: value for name, value in epoch.figures().items() if name not in TIMINGS}
+    return figures | ({"sample": epoch.sample} if epoch.sample else {})
+
+
 def _summarize(candidate: Candidate, model: "AnyModel", epochs: "list[EpochResult]") -> dict:
     from rnnmodels.training.device import resolve_precision
 
@@ -110,6 +129,7 @@ def _summarize(candidate: Candidate, model: "AnyModel", epochs: "list[EpochResul
         "epochs": len(epochs),
         "best_epoch": max(epoch.epoch for epoch in epochs if epoch.is_best),
         "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "clipped_share": round(sum(epoch.clipped_share for epoch in epochs) / len(epochs), 4),
         "train_s": round(sum(epoch.wall_s for epoch in epochs), 1),
         "rows_per_s": round(sum(epoch.rows_per_s for epoch in epochs) / len(epochs), 1),
         "device": device.type,

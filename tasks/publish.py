@@ -14,6 +14,7 @@ from tasks.contract.delivery import PageSummary, RegistrationSummary, VerdictSum
 from tasks.contract.evaluation import EvaluationSummary
 from tasks.contract.kind import Kind
 from tasks.contract.presentation import Presentation
+from tasks.contract.summaries import FittedSummary
 from tasks.errors import printable
 from tasks.reporting.findings import SHOWN
 from tasks.store import artefacts
@@ -32,6 +33,21 @@ def results_table(contest: Contest, presentation: Presentation) -> list[dict[str
         shown = {f"{split} {one.title}": one.show(metrics[split]) for split in metrics for one in presentation.headline}
         table.append({"model": scored.name, **shown})
     return table
+
+
+def memory_table(contest: Contest) -> list[dict[str, str]]:
+    """A line per candidate and recurrent cell: how far back it remembers, and the share of clipped updates."""
+    fitted = [(one.name, FittedSummary.of(one.model)) for one in contest.candidates]
+    return [
+        {
+            "model": name,
+            "cell": cell,
+            "effective horizon, steps": f"{steps:,} of {summary.memory_span:,}",
+            "clipped updates, %": f"{100 * summary.clipped_share:.1f}",
+        }
+        for name, summary in fitted
+        for cell, steps in summary.memory_horizon.items()
+    ]
 
 
 def describe_registration(registration: RegistrationSummary, alias: str, beaten: str) -> str:
@@ -90,6 +106,7 @@ def publish(kind: Kind, page: Artefact, registered: Artefact, gated: Artefact, c
     rows = results_table(contest, presentation)
     dashboard.show_results(
         rows,
+        memory=memory_table(contest),
         summary=summarize(rows, presentation.beaten, registration, gate, page),
         verdict=describe_verdict(gate),
         mlflow_run=registration.mlflow_run,

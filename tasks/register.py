@@ -54,6 +54,7 @@ def candidate_record(scored: Scored) -> CandidateRecord:
     manifest = scored.model.manifest
     summary = {name: value for name, value in manifest["summary"].items() if name not in ("rows", "name")}
     settled = summary.pop("settled", {})
+    horizons = {f"memory_horizon/{cell}": steps for cell, steps in summary.pop("memory_horizon", {}).items()}
     figures = {name: value for name, value in summary.items() if isinstance(value, int | float)}
     return CandidateRecord(
         name=scored.name,
@@ -63,7 +64,7 @@ def candidate_record(scored: Scored) -> CandidateRecord:
             **{name: summary[name] for name in summary.keys() - figures.keys()},
         },
         history=json.loads(scored.model.file("history.json").read_bytes()),
-        metrics={**figures, **scored.metrics},
+        metrics={**figures, **horizons, **scored.metrics},
         tags={"rnnflow.artefact": f"{manifest['stage']}/{scored.model.key}", "rnnflow.code": manifest["code"]},
     )
 

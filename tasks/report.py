@@ -17,7 +17,7 @@ from tasks.contract.delivery import PageSummary
 from tasks.contract.kind import Kind
 from tasks.contract.presentation import keep_measured
 from tasks.contract.report_contents import ReportContents, read_json
-from tasks.contract.summaries import FittedSummary
+from tasks.contract.summaries import MEMORY_FILE, FittedSummary
 from tasks.errors import printable
 from tasks.progress import Progress, emit
 from tasks.reporting import plots
@@ -78,11 +78,18 @@ def draw_losses(contents: ReportContents) -> "Figure":
     return plots.draw_loss_curves(histories, best_epochs)
 
 
+def draw_memory(contents: ReportContents) -> "dict[str, Figure]":
+    """Draw how far back the candidates remember; no figure where none has recurrent cells."""
+    curves = {one.name: read_json(one.model, MEMORY_FILE) for one in contents.contest.candidates}
+    return {"memory": plots.draw_memory(curves)} if any(curves.values()) else {}
+
+
 def write_report(folder: Path, contents: ReportContents, presenting: "ReportModule") -> PageSummary:
     """Fill the artefact's folder: `report.html`, and each of its plots as a PNG file."""
     facts = gather_facts(contents, presenting)
     images = {}
-    for name, figure in {"losses": draw_losses(contents), **presenting.draw_figures(facts)}.items():
+    shared = {"losses": draw_losses(contents), **draw_memory(contents)}
+    for name, figure in {**shared, **presenting.draw_figures(facts)}.items():
         png = plots.write_png(figure, folder / f"{name}.png").read_bytes()
         images[name] = f"data:image/png;base64,{base64.b64encode(png).decode()}"
     page = render_page(presenting.PRESENTATION.template, facts, images)

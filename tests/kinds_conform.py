@@ -50,6 +50,10 @@ import tasks.kinds.forecast.serve
 import tasks.kinds.forecast.shard
 import tasks.kinds.forecast.split
 import tasks.kinds.forecast.warm_start
+import tasks.kinds.language.encode
+import tasks.kinds.language.ingest
+import tasks.kinds.language.shard
+import tasks.kinds.language.split
 import tasks.labelled.fit
 import tasks.labelled.profile
 import tasks.labelled.report
@@ -84,6 +88,10 @@ from tasks.kinds.detect.split import WarmUpSettings
 from tasks.kinds.forecast.encode import ScaleSettings
 from tasks.kinds.forecast.shard import WindowSettings
 from tasks.kinds.forecast.split import TimeSplitSettings
+from tasks.kinds.language.encode import LanguageEncodeSettings
+from tasks.kinds.language.shard import StreamSettings
+from tasks.kinds.language.source import LanguageSource
+from tasks.kinds.language.split import LanguageSplitSettings
 from tasks.panel.source import SeriesSource
 
 classify_ingest: IngestModule[SourceSettings] = tasks.kinds.classify.ingest
@@ -145,3 +153,8 @@ detect_predict: PredictModule = tasks.kinds.detect.predict
 detect_warm_start: WarmStartModule = tasks.kinds.detect.warm_start
 detect_monitor: MonitorModule = tasks.kinds.detect.monitor
 detect_serve: ServeModule = tasks.kinds.detect.serve
+
+language_ingest: IngestModule[LanguageSource] = tasks.kinds.language.ingest
+language_split: SplitModule[LanguageSplitSettings] = tasks.kinds.language.split
+language_encode: EncodeModule[LanguageEncodeSettings] = tasks.kinds.language.encode
+language_shard: ShardModule[StreamSettings] = tasks.kinds.language.shard

@@ -67,7 +67,7 @@ def sequences(per_label: int, *, longest: int, channels: int = 1, labels: tuple 
 
 def describe_columns(kind: str, table: pl.DataFrame) -> dict:
     """The section `source` that a user has to write for a table."""
-    if kind == "classify":
+    if kind in ("classify", "language"):
         return {}
     values = [name for name in table.columns if name.startswith("value")]
     ids = {"id_column": "id"} if "id" in table.columns else {}
@@ -131,6 +131,8 @@ def follow_remedies(kind: str, table: pl.DataFrame, folder: Path, run, *, form: 
 SMALLEST = {
     "texts": ("classify", texts(10)),
     "texts-with-whole-numbers-as-labels": ("classify", texts(10, labels=(0, 1, 2))),
+    "texts-to-go-on-writing": ("language", texts(10).select("text")),
+    "a-single-text-to-go-on-writing": ("language", texts(1, labels=("a",), words=80).select("text")),
     "one-series-of-one-channel": ("forecast", series(250)),
     "two-series-with-whole-numbers": ("forecast", series(250, ids=(1, 2), integer=True)),
     "a-series-of-steps": ("forecast", series(250, steps=True)),

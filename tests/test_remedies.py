@@ -199,6 +199,9 @@ CASES += [
          source={"time_zone": "Europe/Berlin", "ambiguous_times": "order", "frequency": "1h"},
          content=series(times=["2026-10-25T02:00:00"], rows=1),
          follow=('source.ambiguous_times="earliest"', 'source.ambiguous_times="latest"')),
+    Case(code="E-DATA-003", kind="language", content=texts(rows=2), others={"split": {"by": "document"}}),
+    Case(code="E-SRC-013", kind="language", file="book.txt", content=texts(),
+         source={"split_files": {"train": "*.train.txt"}}, follow=("source.split_files={}",)),
 ]  # fmt: skip
 
 # Codes whose remedy names a setting, and why it is followed elsewhere or nowhere.

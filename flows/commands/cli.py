@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.commands import backtesting, monitoring, new, place, registry, serving, upkeep
+from flows.commands import backtesting, generating, monitoring, new, place, registry, serving, upkeep
 from flows.commands.base import Command, as_json_option, print_json, recipe_parameters
 from tasks.errors import printable
 
@@ -28,7 +28,7 @@ class Sections(click.Group):
 
 SECTIONS = {
     "Train": ("new", "train", "backtest", "recipes", "runs", "doctor"),
-    "Use": ("predict", "serve", "monitor"),
+    "Use": ("predict", "generate", "serve", "monitor"),
     "Decide": ("history", "promote", "rollback"),
     "Operate": ("up", "deploy", "status", "down", "tidy", "sync"),
 }
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 main.command_class = Command
-for module in (new, place, registry, serving, monitoring, upkeep, backtesting):
+for module in (new, place, registry, serving, generating, monitoring, upkeep, backtesting):
     for command in vars(module).values():
         if isinstance(command, click.Command):
             main.add_command(command)

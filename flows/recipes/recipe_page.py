@@ -91,6 +91,19 @@ warm_up = 0.3                 # the first rows of each pump are taken to be ordi
 look_back = 144
 horizon = 144                 # rows from a forecast to the row that is compared with it
 ```
+
+A language model needs texts alone, such as a book or a folder of documents ([language.md](language.md)):
+
+```toml
+name = "novels"
+kind = "language"
+
+[source]
+path = "novels/*.txt"         # or text_columns of a table; documents = "line" for a text on each line
+
+[encode]
+tokenizer = "char"            # or "word", "subword", "space"
+```
 """
 SCHEDULE = """
 ## When it is trained again

@@ -16,9 +16,10 @@ from torch.nn import functional
 from rnnmodels.classifiers.batches import Batch, Shards, check_tokens
 from rnnmodels.classifiers.inference import LogitModel, predict_shards, to_device, to_int64
 from rnnmodels.config import Architecture, ClassifierArchitecture, ClassifierTraining
-from rnnmodels.layers.cells import RecurrentEncoder
 from rnnmodels.layers.dropout import DropoutEmbedding
-from rnnmodels.layers.pooling import Pooling
+from rnnmodels.layers.encoders import build_encoder
+from rnnmodels.layers.pooling import Pooling, last_states
+from rnnmodels.memory.probe import Probe, hooked
 from rnnmodels.training.sequence_model import SequenceModel, Validation
 
 EMBEDDING_RANGE = 0.1
@@ -42,8 +43,8 @@ class RecurrentClassifier(SequenceModel[ArchitectureT, Batch, Shards, Classifier
         with torch.random.fork_rng(devices=[]):
             torch.random.default_generator.manual_seed(seed)
             input_size = self._build_input()
-            self.encoder = RecurrentEncoder(self.architecture, input_size)
-            self.pooling = Pooling(self.architecture)
+            self.encoder = build_encoder(self.architecture, input_size)
+            self.pooling = Pooling(self.architecture, self.encoder.output_size)
             self.dropout = nn.Dropout(self.architecture.head_dropout)
             self.head = nn.Linear(self.pooling.output_size, self.num_classes)
             self._initialize()
@@ -63,6 +64,13 @@ class RecurrentClassifier(SequenceModel[ArchitectureT, Batch, Shards, Classifier
     @abstractmethod
     def draw_steps(self, shape: tuple[int, ...], generator: np.random.Generator) -> NDArray:
         """Draw steps at random, any of which the model can read."""
+
+    def layers_from_top(self) -> list[list[nn.Parameter]]:
+        """The head with the pooling, each layer of the encoder, and what is below it."""
+        layers = [list(layer.parameters()) for layer in reversed(self.encoder.layers)]
+        head = [*self.head.parameters(), *self.pooling.parameters()]
+        named = {id(weight) for part in (head, *layers) for weight in part}
+        return [head, *layers, [weight for weight in self.parameters() if id(weight) not in named]]
 
     def classify_embedded(self, x_TBF: Tensor, length_B: Tensor) -> Tensor:
         """Return the logits (B, K) of steps that have become features."""
@@ -86,6 +94,22 @@ class RecurrentClassifier(SequenceModel[ArchitectureT, Batch, Shards, Classifier
         loss = functional.cross_entropy(logits_NK, target_N).item()
         accuracy = (logits_NK.argmax(dim=1) == target_N).double().mean().item()
         return Validation(loss, {"accuracy": accuracy})
+
+    def probe(self, batch: Batch, training: ClassifierTraining, *, max_rows: int) -> Probe | None:
+        """Offer rows whose loss asks of the encoder's last states alone what it asks of all of them pooled."""
+        rows = batch.take(slice(max_rows))
+
+        def ask_last(_pooling: nn.Module, inputs: tuple[Tensor, Tensor], pooled_BP: Tensor) -> Tensor:
+            last_BH = last_states(*inputs, self.architecture.hidden_size)
+            last_BP = last_BH.repeat(1, pooled_BP.shape[1] // last_BH.shape[1])
+            return pooled_BP.detach() + last_BP - last_BP.detach()
+
+        def loss() -> Tensor:
+            with hooked(self.pooling, ask_last):
+                return self.loss(rows, training) * len(rows.row)
+
+        cells = self.encoder.named_cells()
+        return Probe(cells, torch.from_numpy(rows.length.astype("int64")), loss)
 
 
 AnyClassifier: TypeAlias = RecurrentClassifier[Any]

@@ -4,12 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rnnmodels.config import ClassifierArchitecture, ClassifierTraining, batch_field
+from rnnmodels.config import ClassifierArchitecture, ClassifierTraining, RecurrentCell, batch_field
 
 
 class SeriesArchitecture(ClassifierArchitecture):
     """A recurrent encoder between channels of numbers and a pooled linear head."""
 
+    cell: RecurrentCell = Field("gru", description="Recurrent cell.")
     projection_size: int = Field(
         0, ge=0, le=4096, description="Width of a linear layer that channels pass first; 0 leaves it out."
     )

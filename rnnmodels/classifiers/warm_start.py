@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rnnmodels.classifiers.classifier import AnyClassifier, SequenceClassifier
+from rnnmodels.classifiers.classifier import SequenceClassifier
 from rnnmodels.classifiers.series_classifier import SeriesClassifier
 from rnnmodels.training.checkpoint import load_model
-from rnnmodels.training.warm_start import find_difference, take_over
+from rnnmodels.training.warm_start import find_difference, take_over_weights
 
 EMBEDDING, PROJECTION, HEAD = "embedding.", "projection.", "head."
 FIRST_LAYER = "encoder.layers.0.directions."
@@ -27,7 +27,7 @@ def start_from(model: SequenceClassifier, folder: Path, *, token_ids: Sequence[i
     earlier = load_model(SequenceClassifier, folder)
     difference = find_difference(model.architecture, earlier.architecture)
     if not difference:
-        _take_over(model, earlier.state_dict(), {EMBEDDING: (0, token_ids), HEAD: (0, class_ids)})
+        take_over_weights(model, earlier.state_dict(), {EMBEDDING: (0, token_ids), HEAD: (0, class_ids)})
     return difference
 
 
@@ -53,7 +53,7 @@ def start_series_from(
             bias = name.replace("weight", "bias")
             units = torch.tensor(factor_C, dtype=torch.float64), torch.tensor(shift_C, dtype=torch.float64)
             weights[name], weights[bias] = _change_units(weights[name], weights[bias], *units)
-        _take_over(model, weights, {input_layer: (1, channel_ids), HEAD: (0, class_ids)})
+        take_over_weights(model, weights, {input_layer: (1, channel_ids), HEAD: (0, class_ids)})
     return difference
 
 
@@ -65,13 +65,3 @@ def _change_units(weight_FC: Tensor, bias_F: Tensor, factor_C: Tensor, shift_C: 
     """Fold an affine change of the input into a layer; exact but for rounding."""
     weight = weight_FC.double()
     return (weight * factor_C).to(weight_FC), (bias_F.double() + weight @ shift_C).to(bias_F)
-
-
-def _take_over(model: AnyClassifier, earlier: dict[str, Tensor], ids_of: dict[str, tuple[int, Sequence[int]]]) -> None:
-    """Load earlier weights; `ids_of` says which layer has other names along which axis now."""
-    weights = model.state_dict()
-    for name, weight in earlier.items():
-        axes = [axis for prefix, axis in ids_of.items() if name.startswith(prefix)]
-        is_named = bool(axes) and axes[0][0] < weight.ndim and "weight_hh" not in name
-        weights[name] = take_over(weights[name], weight, dict(axes) if is_named else {})
-    model.load_state_dict(weights)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from rnnmodels.config import Optimization, RecurrentArchitecture, batch_field
+from rnnmodels.config import Optimization, RecurrentArchitecture, RecurrentCell, batch_field
 
 LOSSES = {
     "point": ("l1", "l2", "huber"),
@@ -24,6 +24,7 @@ View = Literal["steps", "profiles"]
 class ForecastArchitecture(RecurrentArchitecture):
     """A recurrent network on top of a line in closed form: a forecast is the line plus what the network adds."""
 
+    cell: RecurrentCell = Field("gru", description="Recurrent cell.")
     hidden_size: int = Field(128, ge=1, le=8192, description="Width of the hidden state.")
     bidirectional: Literal[False] = Field(False, description="A history is read forwards, towards what follows it.")
     locked_dropout: float = Field(

@@ -17,8 +17,16 @@ from torch import Tensor, nn
 from rnnmodels.forecasters.forecast_config import ForecastArchitecture, ForecastTraining, resolve_loss
 from rnnmodels.forecasters.forecast_outputs import WEIGHTS, Forecast, average_forecasts, build_output, measure_weights
 from rnnmodels.forecasters.line import build_views, fit_channel_lines, fit_line
-from rnnmodels.forecasters.networks import DirectNetwork, NetworkSizes, PointwiseNetwork, SegmentNetwork, Sequences
+from rnnmodels.forecasters.networks import (
+    DirectNetwork,
+    ForecastNetwork,
+    NetworkSizes,
+    PointwiseNetwork,
+    SegmentNetwork,
+    Sequences,
+)
 from rnnmodels.forecasters.windows import WindowBatch, Windows, WindowShape
+from rnnmodels.memory.probe import Probe
 from rnnmodels.training.evaluation import evaluating
 from rnnmodels.training.sequence_model import SequenceModel, Validation
 
@@ -166,6 +174,17 @@ class SequenceForecaster(SequenceModel[ForecastArchitecture, WindowBatch, Window
         return Validation(
             measures.values[training.selection][best], metrics | {"recurrent_weight": measures.weights[best]}
         )
+
+    def probe(self, batch: WindowBatch, training: ForecastTraining, *, max_rows: int) -> Probe:
+        """Offer windows, whose forecasts see nothing of the cells but their last states."""
+        rows, cells, stride = batch.first(max_rows), {}, 1
+        for number, member in enumerate(self.members, start=1):
+            assert isinstance(member, ForecastNetwork)
+            prefix, stride = f"member {number} " if len(self.members) > 1 else "", member.steps_per_read
+            cells |= {prefix + name: cell for name, cell in member.reading_cells().items()}
+        num_sequences = len(rows.row) * (1 if self.is_joint else self.shape.num_channels)
+        length_N = torch.full((num_sequences,), self.shape.look_back // stride)
+        return Probe(cells, length_N, lambda: self.loss(rows, training) * len(rows.row), stride)
 
     def check(self, data: Windows) -> None:
         """Raise ValueError for windows of another shape, or naming the first row with a value that is not finite."""

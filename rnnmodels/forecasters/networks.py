@@ -6,6 +6,7 @@ step of a sequence, D covariates, P numbers per value, F numbers of a step, U hi
 segments, E embedding.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -15,8 +16,9 @@ from torch.nn import functional
 from rnnmodels.forecasters.forecast_config import ForecastArchitecture
 from rnnmodels.layers.cells import build_cell
 from rnnmodels.layers.dropout import LockedDropout, drop_recurrent_weights
-from rnnmodels.layers.row_parallel import State, as_tuple, run_cell
+from rnnmodels.layers.row_parallel import run_cell
 from rnnmodels.layers.shared_state_step import step_from_state
+from rnnmodels.layers.states import State, as_tuple
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,27 @@ class StackedCells(nn.Module):
             finals.append(final)
         return x_TNF, finals
 
+    def named_cells(self) -> dict[str, nn.RNNBase]:
+        """The cells by layer, from the first up."""
+        named = {}
+        for number, cell in enumerate(self.cells, start=1):
+            assert isinstance(cell, nn.RNNBase)
+            named[f"layer {number}"] = cell
+        return named
+
+
+class ForecastNetwork(nn.Module, ABC):
+    """A network whose cells read the history, `steps_per_read` steps of it at once."""
+
+    @property
+    def steps_per_read(self) -> int:
+        """Steps of the history that the cells take at once."""
+        return 1
+
+    @abstractmethod
+    def reading_cells(self) -> dict[str, nn.RNNBase]:
+        """The cells that read the history, by layer."""
+
 
 def build_zero_linear(input_size: int, output_size: int) -> nn.Linear:
     """A linear layer that starts at zero."""
@@ -77,7 +100,7 @@ def build_zero_linear(input_size: int, output_size: int) -> nn.Linear:
     return linear
 
 
-class DirectNetwork(nn.Module):
+class DirectNetwork(ForecastNetwork):
     """Reads step by step and forecasts all steps by one linear layer on the last state."""
 
     def __init__(self, architecture: ForecastArchitecture, sizes: NetworkSizes) -> None:
@@ -93,6 +116,10 @@ class DirectNetwork(nn.Module):
             self.state = nn.Linear(hidden_size, hidden_size)
             self.covariates = nn.Linear(sizes.num_covariates, hidden_size, bias=False)
             self.covariate_head = build_zero_linear(hidden_size, num_numbers)
+
+    def reading_cells(self) -> dict[str, nn.RNNBase]:
+        """The cells that read the history, by layer."""
+        return self.encoder.named_cells()
 
     def forward(self, sequences: Sequences) -> Tensor:
         """Return (H, N, K, P)."""
@@ -111,7 +138,7 @@ class DirectNetwork(nn.Module):
         return self.covariate_head(functional.relu(self.state(state_NU) + self.covariates(known_HND)))
 
 
-class PointwiseNetwork(nn.Module):
+class PointwiseNetwork(ForecastNetwork):
     """An encoder and a decoder that takes its own forecast of a step, and what is known of the next, for input.
 
     While training, a share of the batches is decoded from the true values instead (teacher forcing).
@@ -127,6 +154,10 @@ class PointwiseNetwork(nn.Module):
         self.decoder = StackedCells(architecture, input_size, dropout=0)
         self.dropout = nn.Dropout(architecture.head_dropout)
         self.head = build_zero_linear(architecture.hidden_size, sizes.num_values * sizes.num_outputs)
+
+    def reading_cells(self) -> dict[str, nn.RNNBase]:
+        """The cells that read the history, by layer."""
+        return self.encoder.named_cells()
 
     def forward(self, sequences: Sequences) -> Tensor:
         """Return (H, N, K, P)."""
@@ -156,7 +187,7 @@ class PointwiseNetwork(nn.Module):
             return outputs_HNF.unflatten(-1, (self.sizes.num_values, self.sizes.num_outputs))
 
 
-class SegmentNetwork(nn.Module):
+class SegmentNetwork(ForecastNetwork):
     """Reads segments as tokens and decodes all output segments at once, each one step from the last state.
 
     Lin et al. 2023, https://arxiv.org/abs/2308.11200 (SegRNN, parallel multi-step forecasting).
@@ -179,6 +210,15 @@ class SegmentNetwork(nn.Module):
             self.covariates = nn.Linear(sizes.num_covariates, hidden_size, bias=False)
         self.dropout = nn.Dropout(architecture.head_dropout)
         self.head = build_zero_linear(hidden_size, self.length * sizes.num_values * sizes.num_outputs)
+
+    @property
+    def steps_per_read(self) -> int:
+        """Steps of the history that the cells take at once."""
+        return self.length
+
+    def reading_cells(self) -> dict[str, nn.RNNBase]:
+        """The cells that read the history, by layer."""
+        return self.cells.named_cells()
 
     def forward(self, sequences: Sequences) -> Tensor:
         """Return (H, N, K, P)."""

@@ -52,6 +52,10 @@ class WindowBatch:
     future: NDArray[np.float32]
     covariates: NDArray[np.float32]
 
+    def first(self, count: int) -> "WindowBatch":
+        """The first windows of the batch, so many at most."""
+        return WindowBatch(self.row[:count], self.history[:count], self.future[:count], self.covariates[:count])
+
 
 @dataclass(frozen=True)
 class Origins:

@@ -1,16 +1,17 @@
 """Settings of a language model and of its training; imports no torch, so that commands start fast."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from rnnmodels.config import Optimization, RecurrentArchitecture, batch_field
+from rnnmodels.config import CELLS, AnyCell, Optimization, TransformerArchitecture, batch_field
 
 
-class LanguageArchitecture(RecurrentArchitecture):
-    """A recurrent encoder between an embedding and a softmax over the vocabulary, read in one direction."""
+class LanguageArchitecture(TransformerArchitecture):
+    """An encoder between an embedding and a softmax over the vocabulary, which reads in one direction."""
 
-    cell: Literal["rnn", "gru", "lstm"] = Field("lstm", description="Recurrent cell.")
+    cell: AnyCell = Field("lstm", description=CELLS)
+    bidirectional: Literal[False] = Field(False, description="A language model may not see what it predicts.")
     hidden_size: int = Field(256, ge=1, le=8192, description="Width of the hidden state.")
     embedding_size: int = Field(64, ge=1, le=4096, description="Width of the token embedding.")
     embedding_dropout: float = Field(0.0, ge=0, lt=1, description="Share of vocabulary entries dropped per batch.")
@@ -23,12 +24,6 @@ class LanguageArchitecture(RecurrentArchitecture):
     direction: Literal["forward", "backward"] = Field(
         "forward", description="Order in which documents are read: each token from those before or after it."
     )
-
-    @model_validator(mode="after")
-    def _reads_one_way(self) -> Self:
-        if self.bidirectional:
-            raise ValueError("bidirectional: a language model may not see what it predicts; set direction instead")
-        return self
 
 
 class LanguageTraining(Optimization):

@@ -4,37 +4,33 @@ Shapes: T time steps, S streams, F embedding, H hidden units, V vocabulary, N to
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from dataclasses import replace
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rnnmodels.language.generation import generate_ids
 from rnnmodels.language.language_config import LanguageArchitecture, LanguageTraining
+from rnnmodels.language.next_token_model import NextTokenModel, Read
 from rnnmodels.language.sampled_softmax import sampled_cross_entropy
+from rnnmodels.language.sampling import Sampling
 from rnnmodels.language.scoring import validate_stream
-from rnnmodels.language.token_streams import Chunk, Ids, TokenStream
-from rnnmodels.layers.cells import RecurrentEncoder
+from rnnmodels.language.token_streams import Chunk, TokenStream
 from rnnmodels.layers.dropout import DropoutEmbedding, LockedDropout
-from rnnmodels.layers.row_parallel import State, as_tuple
+from rnnmodels.layers.encoders import build_encoder
+from rnnmodels.layers.states import State, as_state, as_tuple, map_state
+from rnnmodels.memory.probe import Probe
 from rnnmodels.training.sequence_model import SequenceModel, Validation
 
-EMBEDDING_RANGE = 0.1
-
-States = list[State]
-
-
-class Read(NamedTuple):
-    """What a model makes of some steps: hidden states of its last layer (T, S, H), as they go into the softmax, and
-    the states of all layers to go on from."""
-
-    hidden: Tensor
-    features: Tensor
-    states: States
+SAMPLE_LENGTH = 200
+# A state moves little on small inputs; but an embedding that is the output layer, too, would start too sure of itself.
+EMBEDDING_RANGE = {"tied": 0.1, "untied": 1.0}
 
 
-class LanguageModel(SequenceModel[LanguageArchitecture, Chunk, TokenStream, LanguageTraining]):
+class LanguageModel(SequenceModel[LanguageArchitecture, Chunk, TokenStream, LanguageTraining], NextTokenModel):
     """Predicts each token from those before it; in evaluation no stream changes what another is told.
 
     The initial weights are a function of the arguments alone; the global random state is left as it was. While it is
@@ -45,7 +41,7 @@ class LanguageModel(SequenceModel[LanguageArchitecture, Chunk, TokenStream, Lang
         super().__init__()
         self.architecture = architecture
         self.vocabulary_size = vocabulary_size
-        self._carried: States | None = None
+        self._carried: list[State] | None = None
         with torch.random.fork_rng(devices=[]):
             torch.random.default_generator.manual_seed(seed)
             self._build()
@@ -53,28 +49,27 @@ class LanguageModel(SequenceModel[LanguageArchitecture, Chunk, TokenStream, Lang
     def _build(self) -> None:
         size = self.architecture.embedding_size
         self.embedding = DropoutEmbedding(self.vocabulary_size, size, share=self.architecture.embedding_dropout)
-        nn.init.uniform_(self.embedding.weight, -EMBEDDING_RANGE, EMBEDDING_RANGE)
-        self.encoder = RecurrentEncoder(self.architecture, size)
+        reach = EMBEDDING_RANGE["tied" if self.architecture.tied else "untied"]
+        nn.init.uniform_(self.embedding.weight, -reach, reach)
+        self.encoder = build_encoder(self.architecture, size)
         self.dropout = LockedDropout(self.architecture.output_dropout)
         bridges = self.architecture.tied and size != self.encoder.output_size
         self.bridge = nn.Linear(self.encoder.output_size, size, bias=False) if bridges else nn.Identity()
-        self.head = nn.Linear(size if self.architecture.tied else self.encoder.output_size, self.vocabulary_size)
-        if self.architecture.tied:
-            self.head.weight = self.embedding.weight
-        else:
-            nn.init.xavier_uniform_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        self.output_bias = nn.Parameter(torch.zeros(self.vocabulary_size))
+        self.output_weight = None
+        if not self.architecture.tied:
+            self.output_weight = nn.Parameter(torch.empty(self.vocabulary_size, self.encoder.output_size))
+            nn.init.xavier_uniform_(self.output_weight)
+
+    def output_layer(self) -> tuple[Tensor, Tensor]:
+        """Weights (V, F), those of the embedding if they are tied, and biases (V,)."""
+        return self.embedding.weight if self.output_weight is None else self.output_weight, self.output_bias
 
     def read(self, tokens_TS: Tensor, states: Sequence[State] | None = None) -> Read:
         """Read token ids, going on from `states`, or from a state of zeros."""
         hidden_TSH, after = self.encoder.advance(self.embedding(tokens_TS), states)
         with torch.autocast(tokens_TS.device.type, enabled=False):
             return Read(hidden_TSH, self.bridge(self.dropout(hidden_TSH.float())), after)
-
-    def advance(self, tokens_TS: Tensor, states: Sequence[State] | None = None) -> tuple[Tensor, States]:
-        """Return the float32 logits (T, S, V) of what follows each token, and the states to go on from."""
-        read = self.read(tokens_TS, states)
-        return self.head(read.features), read.states
 
     def description(self) -> dict[str, object]:
         """Architecture and size."""
@@ -103,7 +98,7 @@ class LanguageModel(SequenceModel[LanguageArchitecture, Chunk, TokenStream, Lang
         tokens_TS, targets_TS = self.to_device(batch.tokens_TS), self.to_device(batch.targets_TS)
         states = self._states_before(batch, training)
         hidden_TSH, features_TSF, after = self.read(tokens_TS, states)
-        self._carried = [_detached(state) for state in after]
+        self._carried = [map_state(Tensor.detach, state) for state in after]
         with torch.autocast(tokens_TS.device.type, enabled=False):
             return (
                 self._cross_entropy(features_TSF.flatten(0, 1), targets_TS.flatten(), training)
@@ -111,9 +106,24 @@ class LanguageModel(SequenceModel[LanguageArchitecture, Chunk, TokenStream, Lang
                 + training.change_penalty * hidden_TSH.float().diff(dim=0).square().mean()
             )
 
-    def validate(self, data: TokenStream, training: LanguageTraining) -> Validation:  # noqa: ARG002 (all alike)
-        """Measure the cross-entropy of every token in nats per token, and what it is per character."""
-        return validate_stream(self, data)
+    def validate(self, data: TokenStream, training: LanguageTraining) -> Validation:
+        """Measure the cross-entropy of every token in nats per token and per character, and write a short text."""
+        sampling = Sampling(length=SAMPLE_LENGTH, seed=training.seed)
+        written = list(generate_ids(self, (), sampling))
+        in_order = written[::-1] if self.architecture.direction == "backward" else written
+        return replace(validate_stream(self, data), sample=in_order)
+
+    def probe(self, batch: Chunk, training: LanguageTraining, *, max_rows: int) -> Probe:  # noqa: ARG002
+        """Offer streams read from an empty state, with the loss of what comes after their last token alone."""
+        tokens_TS = self.to_device(batch.tokens_TS[:, :max_rows])
+        target_S = self.to_device(batch.targets_TS[-1, :max_rows])
+        num_steps, num_rows = tokens_TS.shape
+
+        def loss() -> Tensor:
+            logits_SV = self.logits(self.read(tokens_TS).features[-1])
+            return functional.cross_entropy(logits_SV, target_S, reduction="sum")
+
+        return Probe(self.encoder.named_cells(), torch.full((num_rows,), num_steps), loss)
 
     def carried(self) -> dict[str, Tensor]:
         """The states that the next chunk goes on from, by layer and part."""
@@ -125,39 +135,25 @@ class LanguageModel(SequenceModel[LanguageArchitecture, Chunk, TokenStream, Lang
 
     def carry(self, carried: Mapping[str, Tensor]) -> None:
         """Go on from the states of an interrupted epoch."""
-        device = self.head.weight.device
-        parts = 2 if self.architecture.cell == "lstm" else 1
-        tensors = [carried[name].to(device) for name in sorted(carried, key=_by_layer)]
-        states = [tuple(tensors[first : first + parts]) for first in range(0, len(tensors), parts)]
-        self._carried = [state if parts > 1 else state[0] for state in states] or None
-
-    def to_device(self, ids: Ids) -> Tensor:
-        """Token ids as an int64 tensor where the weights are."""
-        return torch.from_numpy(ids.astype(np.int64)).to(self.head.weight.device)
+        device = self.output_bias.device
+        num_parts = sum(name.startswith("0.") for name in carried) or 1
+        layers = [
+            [carried[f"{layer}.{part}"].to(device) for part in range(num_parts)]
+            for layer in range(len(carried) // num_parts)
+        ]
+        self._carried = [as_state(*parts) for parts in layers] or None
 
     def _cross_entropy(self, features_NF: Tensor, target_N: Tensor, training: LanguageTraining) -> Tensor:
         if training.sampled_tokens:
-            return sampled_cross_entropy(self.head, features_NF, target_N, training.sampled_tokens)
-        return functional.cross_entropy(self.head(features_NF), target_N)
+            return sampled_cross_entropy(*self.output_layer(), features_NF, target_N, training.sampled_tokens)
+        return functional.cross_entropy(self.logits(features_NF), target_N)
 
-    def _states_before(self, batch: Chunk, training: LanguageTraining) -> States | None:
+    def _states_before(self, batch: Chunk, training: LanguageTraining) -> list[State] | None:
         """The carried states, some of them emptied, so that the beginnings of texts are learned, too."""
         if batch.first == 0 or self._carried is None:
             return None
         if training.reset_share == 0:
             return self._carried
         keeps_S1 = torch.rand(batch.tokens_TS.shape[1], 1) >= training.reset_share
-        keeps_S1 = keeps_S1.to(self.head.weight.device)
-        return [_map(state, lambda part: part * keeps_S1) for state in self._carried]
-
-
-def _detached(state: State) -> State:
-    return _map(state, Tensor.detach)
-
-
-def _map(state: State, change: Any) -> State:  # noqa: ANN401
-    return (change(state[0]), change(state[1])) if isinstance(state, tuple) else change(state)
-
-
-def _by_layer(name: str) -> tuple[int, ...]:
-    return tuple(map(int, name.split(".")))
+        keeps_S1 = keeps_S1.to(self.output_bias.device)
+        return [map_state(lambda part: part * keeps_S1, state) for state in self._carried]

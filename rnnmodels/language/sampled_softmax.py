@@ -6,22 +6,24 @@ Jean et al. 2015, https://aclanthology.org/P15-1001. Shapes: N tokens, F feature
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 
-def sampled_cross_entropy(head: nn.Linear, features_NF: Tensor, target_N: Tensor, num_sampled: int) -> Tensor:
+def sampled_cross_entropy(
+    weight_VF: Tensor, bias_V: Tensor, features_NF: Tensor, target_N: Tensor, num_sampled: int
+) -> Tensor:
     """Mean cross-entropy over the targets of all N tokens and `num_sampled` drawn ones.
 
     The logit of what a token is not followed by is raised by how rarely it is among the candidates, so that their sum
     is that of the whole vocabulary on average. Frequencies are taken to fall with ids by Zipf's law.
     """
-    size = head.weight.shape[0]
+    size = len(weight_VF)
     candidate_C, place_N = torch.cat([target_N, draw_tokens(size, num_sampled, target_N.device)]).unique(
         return_inverse=True
     )
     place_N1 = place_N[: len(target_N), None]
-    logits_NC = functional.linear(features_NF, head.weight[candidate_C], head.bias[candidate_C])
+    logits_NC = functional.linear(features_NF, weight_VF[candidate_C], bias_V[candidate_C])
     # The chance to be among as many draws as there were, the texts' own included.
     chance_C = -torch.expm1(-(num_sampled + len(target_N)) * frequency_of(candidate_C, size))
     raised_NC = logits_NC - chance_C.log()

@@ -7,20 +7,18 @@ Shapes: T time steps, B documents or windows side by side, V vocabulary.
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.nn import functional
 
+from rnnmodels.language.next_token_model import NextTokenModel
 from rnnmodels.language.token_streams import BOUNDARY, Ids, TokenStream
+from rnnmodels.layers.states import State, map_state
 from rnnmodels.training.evaluation import evaluating
 from rnnmodels.training.sequence_model import Validation
-
-if TYPE_CHECKING:
-    from rnnmodels.language.language_model import LanguageModel
 
 Nats = NDArray[np.float32]
 
@@ -41,18 +39,18 @@ class Span(NamedTuple):
     warm_up: int = 0
 
 
-def score_stream(model: "LanguageModel", stream: TokenStream) -> Nats:
+def score_stream(model: NextTokenModel, stream: TokenStream) -> Nats:
     """Score every target of a stream, each document in one go."""
     documents = stream.documents
     return score_spans(model, stream, _spans_of(documents.start, documents.num_tokens))
 
 
-def score_cold(model: "LanguageModel", stream: TokenStream) -> Nats:
+def score_cold(model: NextTokenModel, stream: TokenStream) -> Nats:
     """Score every target of a stream, in windows of 256 that each begin with an empty state."""
     return score_spans(model, stream, list(cut_windows(stream)))
 
 
-def score_documents(model: "LanguageModel", documents: Sequence[Ids], *, closed: bool = True) -> list[Nats]:
+def score_documents(model: NextTokenModel, documents: Sequence[Ids], *, closed: bool = True) -> list[Nats]:
     """Score documents without their boundaries; with `closed` the boundary after each is its last target."""
     closing = [BOUNDARY] if closed else []
     parts = [np.append(document, closing).astype(np.int64) for document in documents]
@@ -65,7 +63,7 @@ def score_documents(model: "LanguageModel", documents: Sequence[Ids], *, closed:
     return [nats[start - 1 : start - 1 + size] for start, size in zip(starts, sizes, strict=True)]
 
 
-def score_spans(model: "LanguageModel", stream: TokenStream, spans: Sequence[Span]) -> Nats:
+def score_spans(model: NextTokenModel, stream: TokenStream, spans: Sequence[Span]) -> Nats:
     """Score the targets of all spans; the array has a place for each target of the stream."""
     nats = np.zeros(stream.num_rows, np.float32)
     with evaluating(model):
@@ -79,7 +77,7 @@ def cut_windows(stream: TokenStream) -> Iterator[Span]:
         yield from (Span(first, min(first + WINDOW, start + size)) for first in range(start, start + size, WINDOW))
 
 
-def validate_stream(model: "LanguageModel", stream: TokenStream) -> Validation:
+def validate_stream(model: NextTokenModel, stream: TokenStream) -> Validation:
     """Score a stream as an epoch ends: stateful, but long documents in lanes that begin 256 tokens early."""
     documents = stream.documents
     whole = _spans_of(documents.start, documents.num_tokens)
@@ -106,46 +104,44 @@ def _cut_lanes(span: Span, size: int) -> Iterator[Span]:
         yield Span(start - warm_up, min(start + size, span.stop), warm_up)
 
 
-def _score(model: "LanguageModel", tokens: Ids, spans: Sequence[Span], nats: Nats) -> None:
+def _score(model: NextTokenModel, tokens: Ids, spans: Sequence[Span], nats: Nats) -> None:
     """Fill in what the targets of the spans cost; spans of like length are read side by side."""
     longest_first = sorted(spans, key=lambda span: span.start - span.stop)
     for first in range(0, len(longest_first), ROWS_AT_ONCE):
         _score_side_by_side(model, tokens, longest_first[first : first + ROWS_AT_ONCE], nats)
 
 
-def _score_side_by_side(model: "LanguageModel", tokens: Ids, spans: Sequence[Span], nats: Nats) -> None:
-    """Score spans, the longest of which comes first; those that have ended are read on, to no effect."""
-    starts_B = np.array([span.start for span in spans])
+def _score_side_by_side(model: NextTokenModel, tokens: Ids, spans: Sequence[Span], nats: Nats) -> None:
+    """Score spans, the longest of which comes first; what has ended is dropped from one block of steps to the next."""
     states, longest = None, spans[0].stop - spans[0].start
     for done in range(0, longest, STEPS_AT_ONCE):
         alive = [span for span in spans if span.stop - span.start > done]
-        states = None if states is None else _first_rows(states, len(alive))
-        num_steps = min(STEPS_AT_ONCE, longest - done)
-        places_TB = np.minimum(starts_B[: len(alive)] + np.arange(done, done + num_steps)[:, None], len(tokens) - 1)
+        states = states and _keep_rows(states, len(alive))
+        step_T1 = np.arange(done, min(done + STEPS_AT_ONCE, longest))[:, None]
+        # What has ended within the block is read on, up to the stream's end, to no effect.
+        places_TB = np.minimum(step_T1 + np.array([span.start for span in alive]), len(tokens) - 1)
         nats_TB, states = _read_on(model, tokens[places_TB - 1], tokens[places_TB], states)
         for column, span in enumerate(alive):
-            kept = slice(
-                max(span.start + done, span.start + span.warm_up), min(span.start + done + num_steps, span.stop)
-            )
-            if kept.start < kept.stop:
-                offset = kept.start - span.start - done
-                nats[kept.start - 1 : kept.stop - 1] = nats_TB[offset : offset + kept.stop - kept.start, column]
+            first = max(span.start + done, span.start + span.warm_up)
+            stop = min(span.start + done + len(step_T1), span.stop)
+            if first < stop:
+                nats[first - 1 : stop - 1] = nats_TB[first - span.start - done :, column][: stop - first]
 
 
-def _read_on(model: "LanguageModel", tokens_TB: Ids, targets_TB: Ids, states: list | None) -> tuple[Nats, list]:
+def _read_on(
+    model: NextTokenModel, tokens_TB: Ids, targets_TB: Ids, states: list[State] | None
+) -> tuple[Nats, list[State]]:
     """Cost of each target, and the states after them; logits are never held for all steps at once."""
-    read = model.read(model.to_device(tokens_TB), states)
+    read, target_TB = model.read(model.to_device(tokens_TB), states), model.to_device(targets_TB)
     at_once = max(1, LOGITS_AT_ONCE // (model.vocabulary_size * tokens_TB.shape[1]))
-    target_TB = model.to_device(targets_TB)
     costs = [
-        functional.cross_entropy(model.head(features).flatten(0, 1), target.flatten(), reduction="none").view_as(target)
+        functional.cross_entropy(model.logits(features).flatten(0, 1), target.flatten(), reduction="none").view_as(
+            target
+        )
         for features, target in zip(read.features.split(at_once), target_TB.split(at_once), strict=True)
     ]
     return torch.cat(costs).cpu().numpy(), read.states
 
 
-def _first_rows(states: list, num_rows: int) -> list:
-    def take(part: Tensor) -> Tensor:
-        return part[:, :num_rows].contiguous()
-
-    return [tuple(map(take, state)) if isinstance(state, tuple) else take(state) for state in states]
+def _keep_rows(states: list[State], num_rows: int) -> list[State]:
+    return [map_state(lambda part: part[:, :num_rows].contiguous(), state) for state in states]

@@ -80,17 +80,17 @@ class TokenStream:
         """SHA-256 over the files' contents, in hexadecimal."""
         return hashlib.sha256("".join(map(sha256_of_file, self.paths)).encode()).hexdigest()
 
-    def num_batches(self, num_streams: int) -> int:
-        """Chunks per epoch."""
-        return max(1, -(-self._steps_of(num_streams) // self.bptt))
+    def num_batches(self, batch_size: int) -> int:
+        """Chunks of `batch_size` streams per epoch."""
+        return max(1, -(-self._steps_of(batch_size) // self.bptt))
 
-    def batches(self, num_streams: int, *, seed: int | None = None, epoch: int = 0) -> Iterator[Chunk]:
-        """Yield an epoch of chunks; each token is a target once, a few at the end of the epoch twice.
+    def batches(self, batch_size: int, *, seed: int | None = None, epoch: int = 0) -> Iterator[Chunk]:
+        """Yield an epoch of chunks of `batch_size` streams; each token is a target once, a few at the end twice.
 
         Documents are shuffled, and a single one is begun at a random place, as a function of (seed, epoch); without
         a seed the order is that of the file.
         """
-        num_steps = self._steps_of(num_streams)
+        num_streams, num_steps = batch_size, self._steps_of(batch_size)
         generator = None if seed is None else np.random.default_rng([seed, epoch])
         repeated = np.resize(self._arrange(generator), num_streams * num_steps + 1)
         tokens_TS = repeated[:-1].reshape(num_streams, num_steps).T

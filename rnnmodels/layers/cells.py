@@ -13,7 +13,8 @@ from torch.autograd.function import FunctionCtx
 
 from rnnmodels.config import RecurrentArchitecture
 from rnnmodels.layers.dropout import LockedDropout, drop_recurrent_weights
-from rnnmodels.layers.row_parallel import State, call_cell, run_cell
+from rnnmodels.layers.row_parallel import call_cell, run_cell
+from rnnmodels.layers.states import State
 
 # Just below 1, so that a state which nothing feeds fades instead of growing without bound.
 IDENTITY_SCALE = 0.95
@@ -67,12 +68,22 @@ class RecurrentEncoder(nn.Module):
         return x_TBF
 
     def advance(self, x_TBF: Tensor, states: Sequence[State] | None) -> tuple[Tensor, list[State]]:
-        """Go on from the states of all layers, in the forward direction: the last layer's hidden states, and all states."""
+        """Go on from the layers' states, forwards: the last hidden states (T, B, H), and all layers' final ones."""
         finals = []
-        for index, layer in enumerate(self.layers):
-            x_TBF, final = cast(RecurrentLayer, layer).advance(self.dropout(x_TBF), states and states[index])
+        for layer, state in zip(self.layers, states or [None] * len(self.layers), strict=True):
+            x_TBF, final = cast(RecurrentLayer, layer).advance(self.dropout(x_TBF), state)
             finals.append(final)
         return x_TBF, finals
+
+    def named_cells(self) -> dict[str, nn.RNNBase]:
+        """The cells by layer and direction, from the first layer up."""
+        cells = {}
+        for number, layer in enumerate(self.layers, start=1):
+            assert isinstance(layer, RecurrentLayer)
+            for cell, direction in zip(layer.directions, ("", " backward"), strict=False):
+                assert isinstance(cell, nn.RNNBase)
+                cells[f"layer {number}{direction}"] = cell
+        return cells
 
 
 class _OrderContext(FunctionCtx):

@@ -13,11 +13,10 @@ from rnnmodels.config import ClassifierArchitecture
 class Pooling(nn.Module):
     """Turns hidden states into one vector; nothing after a sequence's end can reach it."""
 
-    def __init__(self, architecture: ClassifierArchitecture) -> None:
+    def __init__(self, architecture: ClassifierArchitecture, state_size: int) -> None:
         super().__init__()
         self.kind = architecture.pooling
         self.hidden_size = architecture.hidden_size
-        state_size = architecture.hidden_size * (1 + architecture.bidirectional)
         self.output_size = state_size * (3 if self.kind == "concat" else 1)
         if self.kind == "attention":
             self.attention = _Attention(state_size)

@@ -15,11 +15,19 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
-State = Tensor | tuple[Tensor, Tensor]
+from rnnmodels.layers.states import State, as_state, as_tuple
+
 Tensors = Sequence[Tensor]
 
 MIN_ROWS_PER_PART = 16  # with fewer, a thread waits for the weights longer than it computes
 MIN_STEPS = 4  # with fewer, handing the parts out costs more than torch's own waiting
+# What torch's own modules call, given weights.
+FUNCTIONS: dict[str, Callable[..., tuple[Tensor, ...]]] = {
+    "LSTM": torch.lstm,
+    "GRU": torch.gru,
+    "RNN_TANH": torch.rnn_tanh,
+    "RNN_RELU": torch.rnn_relu,
+}
 LSTM_ROWS_PER_PART = 32  # the fused kernel is fastest while the gates of a step stay in the cache
 
 
@@ -30,14 +38,15 @@ def run_cell(
 
     `weights` take the place of the cell's own.
     """
-    num_parts = _count_parts(cell, x_TNF.shape[1])
+    # Whoever watches a cell sees all rows at once, and in one graph.
+    num_parts = 1 if cell._forward_hooks else _count_parts(cell, x_TNF.shape[1])
     if num_parts == 1 or x_TNF.shape[0] < MIN_STEPS or x_TNF.device.type != "cpu":
         return call_cell(cell, x_TNF, state, weights)
     inputs = (x_TNF, *as_tuple(state))
     run = functools.partial(_run_part, cell, weights, torch.is_grad_enabled(), _autocast_type())
     used = cell.parameters() if weights is None else weights
     states_TNU, *final = _RunParts.apply(run, num_parts, len(inputs), *inputs, *used)
-    return states_TNU, _as_state(*final)
+    return states_TNU, as_state(*final)
 
 
 def call_cell(
@@ -46,20 +55,11 @@ def call_cell(
     """Return what `cell(x_TNF, state)` returns, by its own weights or by others of their shapes."""
     if weights is None:
         return cell(x_TNF, state)
-    given = as_tuple(state) or (x_TNF.new_zeros(1, x_TNF.shape[1], cell.hidden_size),) * (
-        2 if cell.mode == "LSTM" else 1
-    )
-    run = {"LSTM": torch.lstm, "GRU": torch.gru, "RNN_TANH": torch.rnn_tanh, "RNN_RELU": torch.rnn_relu}[cell.mode]
-    first = given if cell.mode == "LSTM" else given[0]
-    states_TNU, *final = run(x_TNF, first, list(weights), True, 1, 0.0, cell.training, False, False)
-    return states_TNU, _as_state(*final)
-
-
-def as_tuple(state: State | None) -> tuple[Tensor, ...]:
-    """The tensors of a state: two for an LSTM, else one; none of no state."""
-    if state is None:
-        return ()
-    return state if isinstance(state, tuple) else (state,)
+    start = x_TNF.new_zeros(1, x_TNF.shape[1], cell.hidden_size) if state is None else state
+    if isinstance(cell, nn.LSTM) and state is None:
+        start = (start, start)
+    states_TNU, *final = FUNCTIONS[cell.mode](x_TNF, start, list(weights), True, 1, 0.0, cell.training, False, False)
+    return states_TNU, as_state(*final)
 
 
 class _PartsContext(FunctionCtx):
@@ -100,17 +100,13 @@ def _run_part(
 ) -> Tensors:
     """Run a cell in another thread under the settings of the first, which are each thread's own."""
     with torch.set_grad_enabled(with_gradient), torch.autocast("cpu", autocast_type, enabled=autocast_type is not None):
-        states_TNU, final = call_cell(cell, part[0], _as_state(*part[1:]) if len(part) > 1 else None, weights)
+        states_TNU, final = call_cell(cell, part[0], as_state(*part[1:]) if len(part) > 1 else None, weights)
     return states_TNU, *as_tuple(final)
 
 
 def _count_parts(cell: nn.RNNBase, num_rows: int) -> int:
     parts = -(-num_rows // LSTM_ROWS_PER_PART) if isinstance(cell, nn.LSTM) else torch.get_num_threads()
     return max(1, min(parts, num_rows // MIN_ROWS_PER_PART))
-
-
-def _as_state(hidden_1NU: Tensor, memory_1NU: Tensor | None = None) -> State:
-    return hidden_1NU if memory_1NU is None else (hidden_1NU, memory_1NU)
 
 
 def _autocast_type() -> torch.dtype | None:

@@ -1,9 +1,10 @@
-"""All that the next epoch of a training run depends on, and its way into a checkpoint and back."""
+"""All that the next step of a training run depends on, and its way into a checkpoint and back."""
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -16,14 +17,49 @@ from rnnmodels.training.randomness import RandomStream
 from rnnmodels.training.results import EpochResult
 from rnnmodels.training.schedules import Schedule
 from rnnmodels.training.sequence_model import AnyModel
-from rnnmodels.training.training_step import TrainingStep
+from rnnmodels.training.training_step import StepFigures, TrainingStep
 
 TensorTree: TypeAlias = "Mapping[str, Tensor | TensorTree] | Mapping[int, TensorTree]"
 
 
 @dataclass
+class Epoch:
+    """An epoch under way: the steps done, what they add up to, and when it was begun by the clock of this process."""
+
+    number: int
+    num_rows: int = 0
+    loss_sum: float = 0.0
+    norms: list[float] = field(default_factory=list)
+    num_clipped: int = 0
+    rate: float = 0.0
+    started_s: float = field(default_factory=time.perf_counter)
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds since it was begun."""
+        return time.perf_counter() - self.started_s
+
+    def add(self, figures: StepFigures, num_rows: int, rate: float) -> None:
+        """Count a step."""
+        self.rate = rate
+        self.num_rows += num_rows
+        self.loss_sum += figures.loss * num_rows
+        self.norms.append(figures.gradient_norm)
+        self.num_clipped += figures.is_clipped
+
+    def as_json(self) -> dict[str, Any]:
+        """What a checkpoint stores."""
+        return {**asdict(self), "started_s": -self.wall_s}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "Epoch":
+        """Go on as if the seconds between had not passed."""
+        return cls(**{**stored, "started_s": time.perf_counter() + stored["started_s"]})
+
+
+@dataclass
 class RunState:
-    """A training run between two epochs; the epochs done are `history`."""
+    """A training run after some step; the epochs done are `history`, and `epoch` is under way, if any is."""
 
     model: AnyModel
     training: Optimization
@@ -32,6 +68,7 @@ class RunState:
     schedule: Schedule
     average: AveragedWeights | None
     history: list[EpochResult] = field(default_factory=list)
+    epoch: Epoch | None = None
     best_weights: dict[str, Tensor] = field(default_factory=dict)
 
     @property
@@ -58,6 +95,7 @@ class RunState:
                 self.best_weights = copy_of_weights(self.model)
         self.schedule.close_epoch(is_best=result.is_best)
         self.history.append(result)
+        self.epoch = None
 
     def take_snapshot(self) -> Snapshot:
         """Copy the state into what a checkpoint stores."""
@@ -67,11 +105,13 @@ class RunState:
             "average": {} if self.average is None else self.average.weights,
             "optimizer": self.training_step.optimizer.state_dict()["state"],
             "random": self.random.states,
+            "carried": {} if self.epoch is None else self.model.carried(),
         }
         state = {
             "history": [asdict(result) for result in self.history],
             "plateau_factor": self.schedule.plateau_factor,
             "num_updates": 0 if self.average is None else self.average.num_updates,
+            "epoch": None if self.epoch is None else self.epoch.as_json(),
         }
         return Snapshot(len(self.history), dict(_flattened(tensors)), state)
 
@@ -86,6 +126,9 @@ class RunState:
             self.average.num_updates = snapshot.state["num_updates"]
         self.schedule.plateau_factor = snapshot.state["plateau_factor"]
         self.history = [EpochResult(**result) for result in snapshot.state["history"]]
+        if snapshot.state["epoch"] is not None:
+            self.epoch = Epoch.from_json(snapshot.state["epoch"])
+            self.model.carry(_group(snapshot.tensors, "carried"))
 
     def _restore_optimizer(self, tensors: Mapping[str, Tensor]) -> None:
         state: dict[int, dict[str, Tensor]] = {}

@@ -1,7 +1,7 @@
 """What the trainer asks of a model and of its data; a new kind of problem brings both and leaves the trainer alone."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rnnmodels.config import Optimization, RecurrentArchitecture
+from rnnmodels.memory.probe import Probe
 
 
 class Batch(Protocol):
@@ -44,10 +45,11 @@ class SequenceData(Protocol):
 
 @dataclass(frozen=True)
 class Validation:
-    """A model on rows kept back: the loss that picks the epoch, and metrics for people."""
+    """A model on rows kept back: the loss that picks the epoch, metrics for people, and a text in token ids, if any."""
 
     loss: float
     metrics: dict[str, float]
+    sample: Sequence[int] = ()
 
 
 ArchitectureT = TypeVar("ArchitectureT", bound=RecurrentArchitecture)
@@ -81,6 +83,21 @@ class SequenceModel(nn.Module, ABC, Generic[ArchitectureT, BatchT, DataT, Traini
     @abstractmethod
     def validate(self, data: DataT, training: TrainingT) -> Validation:
         """Score every row once, without dropout."""
+
+    def layers_from_top(self) -> Sequence[Sequence[nn.Parameter]]:
+        """The weights by layer, from the output down, where layers may learn at rates of their own; else all as one."""
+        return [list(self.parameters())]
+
+    def carried(self) -> dict[str, Tensor]:
+        """What the next batch of an epoch depends on besides the weights, such as the states of streams."""
+        return {}
+
+    def carry(self, carried: Mapping[str, Tensor]) -> None:
+        """Take over what an interrupted epoch had carried."""
+
+    def probe(self, batch: BatchT, training: TrainingT, *, max_rows: int) -> Probe | None:  # noqa: ARG002
+        """Offer the first rows of a batch to whoever measures the memory; None of a network that has no such cells."""
+        return None
 
 
 AnyModel: TypeAlias = SequenceModel[Any, Any, Any, Any]  # `fit` checks that the four belong together

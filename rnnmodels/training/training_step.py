@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
 
 from rnnmodels.config import Optimization
 from rnnmodels.training.sequence_model import AnyModel, Batch
@@ -24,17 +23,24 @@ class NonFiniteError(FloatingPointError):
 
 @dataclass(frozen=True)
 class StepFigures:
-    """Loss and gradient norm (before clipping) of one step."""
+    """Loss and gradient norm (before clipping) of one step, and whether the gradient was clipped."""
 
     loss: float
     gradient_norm: float
+    is_clipped: bool
 
 
-def build_optimizer(model: nn.Module, training: Optimization) -> torch.optim.AdamW:
-    """AdamW in one fused kernel; biases are not decayed."""
-    matrices = [weight for weight in model.parameters() if weight.ndim > 1]
-    biases = [weight for weight in model.parameters() if weight.ndim == 1]
-    groups = [{"params": matrices, "weight_decay": training.weight_decay}, {"params": biases, "weight_decay": 0.0}]
+def build_optimizer(model: AnyModel, training: Optimization) -> torch.optim.AdamW:
+    """AdamW in one fused kernel; biases are not decayed, and each group knows the `depth` of its layer."""
+    groups = [
+        {"params": weights, "weight_decay": decay, "depth": depth}
+        for depth, layer in enumerate(model.layers_from_top())
+        for weights, decay in (
+            ([weight for weight in layer if weight.ndim > 1], training.weight_decay),
+            ([weight for weight in layer if weight.ndim == 1], 0.0),
+        )
+        if weights
+    ]
     return torch.optim.AdamW(groups, lr=training.learning_rate, betas=BETAS, fused=True)
 
 
@@ -55,14 +61,14 @@ class TrainingStep:
         self.optimizer.zero_grad()
         loss.backward()
         norm = torch.nn.utils.get_total_norm([weight.grad for weight in self.weights if weight.grad is not None])
-        figures = StepFigures(loss.item(), norm.item())
+        figures = StepFigures(loss.item(), norm.item(), is_clipped=norm.item() > self.training.clip_norm)
         for what, value in (("loss", figures.loss), ("gradient norm", figures.gradient_norm)):
             if not np.isfinite(value):
                 raise NonFiniteError(what, value, epoch=epoch, step=step, rows=tuple(batch.row.tolist()))
-        if figures.gradient_norm > self.training.clip_norm:
+        if figures.is_clipped:
             torch.nn.utils.clip_grads_with_norm_(self.weights, self.training.clip_norm, norm)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * self.training.rate_share(group["depth"], epoch)
         self.optimizer.step()
         return figures
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from rnnmodels.config import Settings
+from rnnmodels.training.sequence_model import AnyModel
 
 UNKNOWN = -1
 # What neither the shapes nor the meaning of weights depends on.
@@ -32,6 +33,18 @@ def take_over(initial: Tensor, earlier: Tensor, ids_of: Mapping[int, Sequence[in
         earlier = earlier.index_select(axis, ids_N[ids_N != UNKNOWN])
         places.append((axis, torch.nonzero(ids_N != UNKNOWN).flatten()))
     return _put(initial, earlier, places)
+
+
+def take_over_weights(
+    model: AnyModel, earlier: dict[str, Tensor], ids_of: dict[str, tuple[int, Sequence[int]]]
+) -> None:
+    """Load earlier weights; `ids_of` says which layers, by the start of their names, have other names along an axis."""
+    weights = model.state_dict()
+    for name, weight in earlier.items():
+        axes = [axis for prefix, axis in ids_of.items() if name.startswith(prefix)]
+        is_named = bool(axes) and axes[0][0] < weight.ndim and "weight_hh" not in name
+        weights[name] = take_over(weights[name], weight, dict(axes) if is_named else {})
+    model.load_state_dict(weights)
 
 
 def _put(initial: Tensor, part: Tensor, places: Sequence[tuple[int, Tensor]]) -> Tensor:

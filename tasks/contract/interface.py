@@ -1,9 +1,9 @@
 """How the models of a kind are queried over HTTP: questions, answers, caps and refusals."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -22,6 +22,8 @@ JSON_TYPES: dict[type, str] = {
 
 
 FEWER = "send fewer per request."
+
+BodyT = TypeVar("BodyT", bound="Body")
 
 
 @dataclass
@@ -62,13 +64,21 @@ def with_example(example: JsonValue) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [example]})
 
 
-class Question(BaseModel):
+class Body(BaseModel):
     """A request's body, read strictly by pydantic: no text counts as a number, and no field is unknown.
 
-    A kind adds its fields, first the list of what it asks about, and an example by `with_example`.
+    A kind adds its fields, and an example by `with_example`.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @abstractmethod
+    def check(self, caps: Any, /) -> None:  # noqa: ANN401 (a kind's own caps)
+        """Raise RequestError naming the first field that is over a cap."""
+
+
+class Question(Body):
+    """A body that asks about several items; the first field that a kind adds is their list."""
 
     @property
     def items(self) -> list[Any]:
@@ -80,9 +90,11 @@ class Question(BaseModel):
         """How many items it asks about."""
         return len(self.items)
 
-    @abstractmethod
-    def check(self, caps: Any, /) -> None:  # noqa: ANN401 (a kind's own caps)
-        """Raise RequestError naming the first field that is over a cap."""
+
+class Order(Body):
+    """A body that asks for an answer which takes long: it is sent in pieces while it is made, or whole."""
+
+    stream: bool = Field(True, description="Send pieces while they are made; false for the whole answer alone.")
 
 
 class Answer(BaseModel):
@@ -101,24 +113,53 @@ class ModelState(BaseModel):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Interface:
-    """What the documentation page of the service says about a kind's models.
+class Address(Generic[BodyT]):
+    """What the documentation page of the service says about an address.
 
-    purpose: what the service does, as in `Classifies texts`. summary and description: of `/v1/predict`.
-    items: the plural of what a question asks about, as in `texts`. sample: a short question, in JSON.
-    caps: what a question may hold. question, answer, state: shapes of a body, of what it gets, and of what `/v1/model`
-    shows.
+    items: the plural of what a body asks about, as in `texts`. sample: a short body, in JSON. question and answer:
+    shapes of a body and of what it gets.
     """
 
-    purpose: str
     summary: str
     description: str
     items: str
     sample: str
-    caps: type[Caps]
-    question: type[Question]
+    question: type[BodyT]
     answer: type[Answer]
+
+
+Piece = Mapping[str, Any]
+Pieces = Generator[Piece | None, None, dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamedAddress(Address[Order]):
+    """A further address of a kind, whose answers are made piece by piece.
+
+    path: as in `/v1/generate`. piece: the shape of a piece. events: what a client receives, as an example.
+    begin: given a model, a question and the caps, the pieces of the answer, and at their end the fields that `answer`
+    has beyond `Answer`. It yields often, None where there is no piece yet, since other requests wait meanwhile; before
+    the first it raises RequestError for what it refuses.
+    """
+
+    path: str
+    piece: type[BaseModel]
+    events: str
+    begin: Callable[[Any, Any, Any], Pieces]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interface(Address[Question]):
+    """What the documentation page of the service says about a kind's models, and about `/v1/predict`.
+
+    purpose: what the service does, as in `Classifies texts`. caps: what a question may hold. state: the shape of what
+    `/v1/model` shows. streams: further addresses.
+    """
+
+    purpose: str
+    caps: type[Caps]
     state: type[ModelState]
+    streams: Sequence[StreamedAddress] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

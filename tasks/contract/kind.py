@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 if TYPE_CHECKING:
     from tasks.contract.recipe import Recipe
-    from tasks.contract.services import DraftsModule, MonitorModule, PredictModule, ServeModule
+    from tasks.contract.services import DraftsModule, GenerateModule, MonitorModule, PredictModule, ServeModule
     from tasks.contract.stages import (
         BaselineModule,
         EncodeModule,
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         FitModule,
         GateModule,
         IngestModule,
+        PretrainModule,
         RegisterModule,
         ReportModule,
         ShardModule,
@@ -46,9 +47,11 @@ class Kind:
 
     name: what recipes call it. recipe: its settings, a section for each stage.
     predict, serve and monitor: its part of the services; without `serve` its models answer no requests, without
-    `monitor` nobody watches what they see. drafts: proposes a recipe from a look at some files, for `rnnflow new`.
+    `monitor` nobody watches what they see. generate: of models that write texts. drafts: proposes a recipe from a look
+    at some files, for `rnnflow new`.
     served_model: name of the module that MLflow runs when a registered model is loaded.
-    warm_start: None where weights say nothing about other data.
+    warm_start: None where weights say nothing about other data. pretrain: None where candidates start from no language
+    model.
     package: which installed distribution brings the kind, with its version; `tasks.kinds` says so, and of ours nothing.
     """
 
@@ -67,13 +70,15 @@ class Kind:
     predict: "LazyModule[PredictModule]"
     served_model: str
     warm_start: "LazyModule[WarmStartModule] | None" = None
+    pretrain: "LazyModule[PretrainModule[Any]] | None" = None
     serve: "LazyModule[ServeModule[Any]] | None" = None
     monitor: "LazyModule[MonitorModule] | None" = None
+    generate: "LazyModule[GenerateModule] | None" = None
     drafts: "LazyModule[DraftsModule] | None" = None
     package: str = ""
 
 
 def modules_in(room: str) -> dict[str, Any]:
     """The modules of a kind that are all in one room, each named as the field of `Kind` that it is for."""
-    others = ("name", "recipe", "served_model", "drafts", "package")
+    others = ("name", "recipe", "served_model", "generate", "drafts", "package")
     return {one.name: LazyModule(f"{room}.{one.name}") for one in fields(Kind) if one.name not in others}

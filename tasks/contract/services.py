@@ -4,7 +4,7 @@ A registered model is a folder of parts, which the kind's stage `register` fille
 and checks it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -44,12 +44,31 @@ class Predicted(Protocol):
         """Every count and path, for programs; paths are not yet text."""
 
 
+class Generation(Protocol):
+    """A text that is being written."""
+
+    @property
+    def seed(self) -> int:
+        """The seed that writes the same text again."""
+
+    @property
+    def pieces(self) -> Iterator[str]:
+        """The text, piece by piece as it is written."""
+
+
 class PredictModule(Protocol):
     """Files of new rows to files of answers."""
 
     @property
     def predict_file(self) -> Callable[..., Predicted]:
         """Answer a file: model, input and output path, then options."""
+
+
+class GenerateModule(Protocol):
+    """A prompt to a text."""
+
+    def begin_text(self, parts: Path, prompt: str, /, **sampling: Any) -> Generation:  # noqa: ANN401 (a kind's own)
+        """Begin to write with the model in a folder; raises InputError for what it cannot continue, or not so."""
 
 
 class ServeModule(Protocol[ModelT]):

@@ -5,7 +5,7 @@ Settings are of the class that the kind's recipe has for the section; artefacts 
 class named here, with fields of the kind's own where its later stages read more.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -180,3 +180,16 @@ class WarmStartModule(Protocol):
 
     def write_initial(self, folder: Path, *, champion: RegisteredModel, encoded: Artefact) -> Summary:
         """Store the weights, and how what they were learned on corresponds to the new data."""
+
+
+class PretrainModule(Protocol[SettingsT_contra]):
+    """A language model of a recipe's texts to the start of new fits."""
+
+    def plan_models(self, candidates: Sequence[Any], settings: SettingsT_contra, /) -> Mapping[str, Mapping[str, Any]]:
+        """By candidate the language model that it starts from, as a candidate of the kind `language` is written."""
+
+    def write_corpus(self, folder: Path, *, lineage: Lineage, settings: SettingsT_contra) -> Summary:
+        """Write the texts that it may learn from in the form of that kind's stage `encode`."""
+
+    def write_start(self, folder: Path, *, model: Artefact, corpus: Artefact) -> Summary:
+        """Store the weights of a fitted one, as WarmStartModule does those of a champion."""

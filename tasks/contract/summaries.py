@@ -1,6 +1,10 @@
 """What the flow and the stages read of one another's summaries, whatever the kind; a kind adds fields of its own."""
 
+from pydantic import Field
+
 from tasks.store.manifest import Summary
+
+MEMORY_FILE = "memory.json"  # of a fitted candidate: the curve of each recurrent cell
 
 
 class SplitSummary(Summary):
@@ -24,8 +28,15 @@ class ModelSummary(NamedSummary):
 
 
 class FittedSummary(ModelSummary):
-    """A candidate; what its kind's `finish_model` returned stands with these."""
+    """A candidate; what its kind's `finish_model` returned stands with these.
+
+    clipped_share: share of all updates whose gradient was clipped. memory_horizon: the effective horizon of each
+    recurrent cell, in time steps, of the `memory_span` over which it was measured; nothing of other networks.
+    """
 
     best_epoch: int
     num_parameters: int
     device: str
+    clipped_share: float
+    memory_horizon: dict[str, int] = Field(default_factory=dict)
+    memory_span: int = 0

@@ -9,6 +9,7 @@ from tasks.discovery.dialect import DELIMITERS
 MIN_LINES, MAX_LINES = 20, 5_000
 PLAIN_NUMBER = re.compile(r"[+-]?\d*[.]?\d+([eE][+-]?\d+)?")
 MOST, NEARLY_ALL = 0.8, 0.95
+PLAIN = "plain text, without fields or labels"
 AWK = """awk '{sub(/^__label__/, ""); sub(/ /, "\\t")} 1' FILE > NEW.tsv"""
 
 
@@ -27,7 +28,7 @@ def describe_plain(text: str) -> str:
         return ""
     lengths = [len(one) for one in cells[1:] or cells]
     is_prose = sum(lengths) > 2 * len(lengths) and '"' not in lines[0]
-    return "plain text, without fields or labels" if is_prose else ""
+    return PLAIN if is_prose else ""
 
 
 def _describe_labelled(lines: Sequence[str]) -> str:

@@ -26,6 +26,7 @@ BUILT_IN = {
     "classify-series": "tasks.kinds.classify_series.recipe:CLASSIFY_SERIES",
     "forecast": "tasks.kinds.forecast.recipe:FORECAST",
     "detect": "tasks.kinds.detect.recipe:DETECT",
+    "language": "tasks.kinds.language.recipe:LANGUAGE",
 }
 # Of a recipe that names none.
 DEFAULT = "classify"

@@ -51,6 +51,14 @@ def divide(
 
     Of rows with one content one is kept; `cluster` tells which of these are nearly equal, so that they stay together.
     """
+    kept, dropped = keep_distinct(rows, settings, content, cluster)
+    return draw_splits(kept, settings, new_labels), dropped
+
+
+def keep_distinct(
+    rows: pl.LazyFrame, settings: DivisionSettings, content: ContentHash, cluster: Clustering | None = None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """What is known of the rows to divide, their cluster included, and which are dropped (row, reason, of_row)."""
     identities = read_identities(rows, settings.seed, content)
     emit(Progress(stage="split", note=f"compared {identities.height} {settings.unit}s exactly"))
     repeated = find_exact_duplicates(identities, settings.unit)
@@ -58,7 +66,7 @@ def divide(
     kept = kept.with_columns(cluster=pl.col("row") if cluster is None else cluster(rows, kept))
     straddling = find_straddling_rows(kept)
     kept = kept.join(straddling, on="row", how="anti", maintain_order="left")
-    return draw_splits(kept, settings, new_labels), pl.concat([repeated, straddling]).sort("row")
+    return kept, pl.concat([repeated, straddling]).sort("row")
 
 
 def read_identities(rows: pl.LazyFrame, seed: int, content: ContentHash) -> pl.DataFrame:

@@ -21,7 +21,7 @@ class Answers:
 
     table: pl.DataFrame | None
     faults: list[dict]
-    counts: Mapping[str, int]
+    counts: Mapping[str, float]
     notes: Notes = field(default_factory=Notes)
     profile: Profile | None = None
 
@@ -32,14 +32,14 @@ class Tally:
 
     windows: int
     tables: int
-    counts: dict[str, int]
+    counts: dict[str, float]
     notes: Notes
     profile: Profile | None
 
     @property
     def rows(self) -> int:
         """Rows of answers, as the kind counts them."""
-        return self.counts.get("rows", 0)
+        return int(self.counts.get("rows", 0))
 
     def __add__(self, other: "Tally") -> "Tally":
         """Count the windows of both."""

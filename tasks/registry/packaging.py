@@ -2,7 +2,8 @@
 
 import shutil
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 class Packaging:
     """How a kind of model is packaged: what MLflow calls the type, and an input to show.
 
+    params: what may be said with an input, and the value that holds where nothing is said.
     A model that takes a table has no signature: MLflow would refuse whole numbers where its example holds floats or
     texts, and read no CSV with times of any type. The model reads the columns itself, as its training rows were read.
     """
@@ -30,6 +32,7 @@ class Packaging:
     model_type: str
     input_example: "pd.DataFrame | list[str]"
     takes_table: bool = False
+    params: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def columns(self) -> list[str]:
@@ -57,7 +60,7 @@ def package_model(parts: Path, folder: Path, packaging: Packaging, *, module: st
 
     `module` is what MLflow runs when the model is loaded.
     """
-    mlflow, modules = mlflow_client.load_mlflow(), served_modules(parts, module)
+    mlflow, modules, params = mlflow_client.load_mlflow(), served_modules(parts, module), dict(packaging.params)
     with tempfile.TemporaryDirectory() as code:
         packages = copy_served_code(Path(code), *modules)
         mlflow.pyfunc.save_model(
@@ -66,7 +69,8 @@ def package_model(parts: Path, folder: Path, packaging: Packaging, *, module: st
             artifacts={"parts": str(parts)},
             code_paths=[str(package) for package in packages],
             mlflow_model=mlflow.models.Model(**mlflow_model),
-            input_example=packaging.input_example,
+            # With the parameters MLflow stores their types and values.
+            input_example=(packaging.input_example, params) if params else packaging.input_example,
             signature=False if packaging.takes_table else None,
             pip_requirements=pip_requirements(*modules),
         )

@@ -3,6 +3,7 @@
 Each function returns a new Figure; pyplot and its process-wide state are never touched.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 # Okabe & Ito (2008), without the yellow that vanishes on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 INK, FAINT, GRID = "#222222", "#8a8a8a", "#e4e4e4"
+DASHES = ("-", "--", ":", "-.")
+FAINTEST_GRADIENT = 1e-8  # about what float32 resolves next to 1
 WIDTH_INCHES, HEIGHT_INCHES, DOTS_PER_INCH = 5.6, 3.4, 180
 MAX_LABEL = 40
 
@@ -37,6 +40,23 @@ def draw_loss_curves(
         axes.plot(epoch[best], valid[best], "o", markersize=9, markerfacecolor="none", markeredgecolor=colour)
     axes.locator_params(axis="x", integer=True)
     axes.set(xlabel="epoch", ylabel="loss")
+    add_legend(axes)
+    return figure
+
+
+def draw_memory(curves: Mapping[str, Mapping[str, Mapping]]) -> "Figure":
+    """Gradient in each cell's states by distance from the end, of each candidate; the effective horizon is ringed."""
+    figure, axes = new_axes("Gradient in the state, by steps before the end")
+    for position, (name, cells) in enumerate(curves.items()):
+        colour = PALETTE[position % len(PALETTE)]
+        for dashes, (cell, curve) in zip(itertools.cycle(DASHES), cells.items()):
+            lag, norm = np.array(curve["lag"]), np.maximum(curve["norm"], FAINTEST_GRADIENT)
+            at_horizon = norm[lag == curve["horizon"]]
+            label = f"{plain(name)}, {cell}: {curve['horizon']:,} steps"
+            axes.plot(lag, norm, color=colour, linestyle=dashes, linewidth=1.6, label=label)
+            axes.plot([curve["horizon"]], at_horizon, "o", markersize=7, markerfacecolor="white", color=colour)
+    axes.set_yscale("log")
+    axes.set(xlabel="time steps before the end", ylabel="|dL/d state|, 1 at the end")
     add_legend(axes)
     return figure
 

@@ -18,6 +18,9 @@ ERROR: dict[str, JsonValue] = {
     "fix": "send a string.",
 }
 
+# What failed is in the log; a client is not told.
+INTERNAL_ERROR = RequestError(None, "the model failed on this request.", "see the server's log.", "E-BUG-001", 500)
+
 
 class ReadyAnswer(BaseModel):
     """`degraded` means that an older version still answers, because of `problem`."""

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -10,16 +11,16 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from tasks.contract.interface import ModelState, RequestError
-from tasks.contract.services import ServeModule
+from tasks.contract.interface import Address, BodyT, Interface, ModelState, RequestError
 from tasks.serving.admission import Admission
-from tasks.serving.answers import Answerer, ErrorAnswer, ReadyAnswer
+from tasks.serving.answers import INTERNAL_ERROR, Answerer, ErrorAnswer, ReadyAnswer
 from tasks.serving.batching import MicroBatcher
 from tasks.serving.bodies import read_body, refuse, respond
 from tasks.serving.champion import ModelFollower
 from tasks.serving.questions import parse_question
 from tasks.serving.seen_inputs import SeenInputs
 from tasks.serving.settings import ServingSettings
+from tasks.serving.streaming import CLIENT_GONE, StreamAnswerer
 
 REFUSALS = {
     400: "The body is not strict JSON.",
@@ -31,9 +32,10 @@ REFUSALS = {
     503: "Too many requests at once; retry after the number of seconds in Retry-After.",
 }
 UNKNOWN = {404: "this address does not exist.", 405: "this address does not accept this method."}
-# What failed is in the log; a client is not told.
-INTERNAL_ERROR = RequestError(None, "the model failed on this request.", "see the server's log.", "E-BUG-001", 500)
-CLIENT_GONE = 499  # nginx's status; nobody is left to read it
+REFUSED: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorAnswer, "description": text} for status, text in REFUSALS.items()
+}
+REFERENCE = "#/components/schemas/{model}"
 
 
 def create_application(follower: ModelFollower, settings: ServingSettings, *, token: str = "") -> Admission:
@@ -51,55 +53,93 @@ def create_application(follower: ModelFollower, settings: ServingSettings, *, to
                 task.cancel()
         seen.flush()
 
-    purpose = follower.current.module.INTERFACE.purpose
-    description = f"{purpose} with the champion of the registry, and follows its changes."
+    interface = follower.current.module.INTERFACE
+    description = f"{interface.purpose} with the champion of the registry, and follows its changes."
     app = FastAPI(title="rnnflow", description=description, lifespan=lifespan)
     app.add_exception_handler(HTTPException, _answer_unknown_address)
-    _add_predictions(app, follower.current.module, batcher, settings)
+    _add_predictions(app, interface, batcher, settings)
+    for address in interface.streams:
+        _add_stream(app, StreamAnswerer(address=address, follower=follower, batcher=batcher, settings=settings))
+    _gather_parts(app)
     _add_state(app, follower, settings)
     return Admission(app, token, settings.max_requests)
 
 
-def _add_predictions(
-    app: FastAPI, module: ServeModule[Any], batcher: MicroBatcher[Any], settings: ServingSettings
-) -> None:
-    interface = module.INTERFACE
-    schema = interface.question.model_json_schema(ref_template="#/components/schemas/{model}")
-    parts = schema.pop("$defs", {})
-    body = {"required": True, "content": {"application/json": {"schema": schema}}}
-    refusals = {status: {"model": ErrorAnswer, "description": text} for status, text in REFUSALS.items()}
-
+def _add_predictions(app: FastAPI, address: Interface, batcher: MicroBatcher[Any], settings: ServingSettings) -> None:
     @app.post(
         "/v1/predict",
-        responses={200: {"model": interface.answer}, **refusals},
-        openapi_extra={"requestBody": body},
-        summary=interface.summary,
-        description=interface.description,
+        responses={200: {"model": address.answer}, **REFUSED},
+        openapi_extra=_describe_body(address),
+        summary=address.summary,
+        description=address.description,
     )
     async def predict(request: Request) -> Response:
         """Answer a question."""
-        try:
-            body = await read_body(request, settings, items=interface.items)
-        except RequestError as error:
-            return refuse(error)
-        except ClientDisconnect:
-            return Response(status_code=CLIENT_GONE)
-        try:
-            return await batcher.submit(parse_question(module.INTERFACE, body, settings))
-        except RequestError as error:
-            return respond(error)
-        except Exception:  # noqa: BLE001 (logged where it happened; a client gets no traceback)
-            return respond(INTERNAL_ERROR)
+        return await _respond_to(request, address, settings, batcher.submit)
 
+
+def _add_stream(app: FastAPI, answerer: StreamAnswerer) -> None:
+    address = answerer.address
+    events = {"schema": address.piece.model_json_schema(ref_template=REFERENCE), "example": address.events}
+    answered = {"model": address.answer, "content": {"text/event-stream": events}}
+
+    @app.post(
+        address.path,
+        responses={200: answered, **REFUSED},
+        openapi_extra=_describe_body(address),
+        summary=address.summary,
+        description=address.description,
+    )
+    async def answer(request: Request) -> Response:
+        """Carry out an order, in pieces or as a whole."""
+        return await _respond_to(request, address, answerer.settings, partial(answerer.answer, request))
+
+
+def _describe_body(address: Address[Any]) -> dict[str, Any]:
+    schema = address.question.model_json_schema(ref_template=REFERENCE)
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+async def _respond_to(
+    request: Request,
+    address: Address[BodyT],
+    settings: ServingSettings,
+    answer: Callable[[BodyT], Awaitable[Response]],
+) -> Response:
+    """Read a request's body and answer it, or say why not."""
+    try:
+        body = await read_body(request, settings, items=address.items)
+    except RequestError as error:
+        return refuse(error)
+    except ClientDisconnect:
+        return Response(status_code=CLIENT_GONE)
+    try:
+        return await answer(parse_question(address, body, settings))
+    except RequestError as error:
+        return respond(error)
+    except Exception:  # noqa: BLE001 (logged where it happened; a client gets no traceback)
+        return respond(INTERNAL_ERROR)
+
+
+def _gather_parts(app: FastAPI) -> None:
+    """Put the schemas that bodies are made of where the references of the OpenAPI page point."""
     describe = app.openapi
 
     def describe_with_parts() -> dict[str, Any]:
-        """The OpenAPI page, with the schemas that questions are made of."""
         page = describe()
-        page["components"]["schemas"] = parts | page["components"]["schemas"]
+        for path in page["paths"].values():
+            for schema in _schemas_in(path):
+                page["components"]["schemas"] = schema.pop("$defs", {}) | page["components"]["schemas"]
         return page
 
     app.openapi = describe_with_parts
+
+
+def _schemas_in(path: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for method in path.values():
+        for message in (method.get("requestBody", {}), *method["responses"].values()):
+            for content in message.get("content", {}).values():
+                yield content["schema"]
 
 
 def _add_state(app: FastAPI, follower: ModelFollower, settings: ServingSettings) -> None:

@@ -18,6 +18,7 @@ from tasks.errors import quoted
 logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -37,6 +38,7 @@ class MicroBatcher(Generic[Answer]):
     max_items: int
     waiting: deque[_Waiting[Answer]] = field(default_factory=deque)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    thread: ThreadPoolExecutor | None = None
 
     async def submit(self, question: Question) -> Answer:
         """Return the answer to a question; raises what `answer_all` raises on it."""
@@ -45,10 +47,15 @@ class MicroBatcher(Generic[Answer]):
         self.arrived.set()
         return await entry.answer
 
+    async def take_turn(self, work: Callable[[], Result]) -> Result:
+        """Do some work in the thread of the answers, after what waits for it now: a batch, and others' turns."""
+        return await asyncio.get_running_loop().run_in_executor(self.thread, work)
+
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Score in the background for the duration of a block."""
         with ThreadPoolExecutor(1, thread_name_prefix="scoring") as thread:
+            self.thread = thread
             scoring = asyncio.create_task(self._score_forever(thread))
             try:
                 yield

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from tasks.contract.interface import JSON_TYPES, Caps, Interface, Question, RequestError
+from tasks.contract.interface import JSON_TYPES, Address, BodyT, Caps, RequestError
 from tasks.errors import quoted
 
 # A JSON escape that may be half of a surrogate pair; most bodies have none.
@@ -23,25 +23,31 @@ EXPECTED = {
     "string_type": "a string",
     "too_short": "at least one item",
 }
+BOUNDS = {
+    "greater_than": "more than {gt:g}",
+    "greater_than_equal": "at least {ge:g}",
+    "less_than": "less than {lt:g}",
+    "less_than_equal": "at most {le:g}",
+}
 
 
 class OddJsonError(Exception):
     """JSON that the standard forbids or does not define."""
 
 
-def parse_question(interface: Interface, body: bytes, caps: Caps) -> Question:
-    """Read the question that a body asks, as a kind's interface has it.
+def parse_question(address: Address[BodyT], body: bytes, caps: Caps) -> BodyT:
+    """Read the question that a body asks, as an address has it.
 
     Raises RequestError: 400 for what is not JSON, 422 for a field that is not what it should be.
     """
-    value = parse_object(body, interface.sample)
+    value = parse_object(body, address.sample)
     try:
-        question = interface.question.model_validate(value)
+        question = address.question.model_validate(value)
         question.check(caps)
     except ValidationError as error:
         # A missing field was often sent under another name.
         faults = sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
-        raise describe_fault(faults[0], value, interface) from None
+        raise describe_fault(faults[0], value, address) from None
     return question
 
 
@@ -76,21 +82,24 @@ def parse_object(body: bytes, sample: str) -> dict[str, Any]:
     return value
 
 
-def describe_fault(error: ErrorDetails, value: dict[str, Any], interface: Interface) -> RequestError:
+def describe_fault(error: ErrorDetails, value: dict[str, Any], address: Address[Any]) -> RequestError:
     """A fault that pydantic found, in terms of JSON."""
     kind, location, got = error["type"], error["loc"], error["input"]
     if kind == "missing":
-        return RequestError(show_place(location), "is missing.", f"send {interface.sample}.")
+        return RequestError(show_place(location), "is missing.", f"send {address.sample}.")
     if kind == "extra_forbidden":
-        known = ", ".join(map(quoted, interface.question.model_fields))
+        known = ", ".join(map(quoted, address.question.model_fields))
         problem = f"got an unknown field {quoted(location[-1])}."
         return RequestError(show_place(location), problem, f"leave it out; the fields are {known}.")
     place = location[: count_steps(location, value)]
+    if kind in BOUNDS:
+        problem = f"got {quoted(got)[1:-1]}, expected {BOUNDS[kind].format(**error.get('ctx', {}))}."
+        return RequestError(show_place(location), problem, "send a number within these bounds.")
     # For a value that may have several types, pydantic reports each of them.
     scalar = "a string, a finite number, a boolean or null"
     expected = scalar if len(place) < len(location) else EXPECTED.get(kind, error["msg"])
     shown = {"inf": "a number too large for a float", "[]": "an empty array"}.get(str(got), JSON_TYPES[type(got)])
-    return RequestError(show_place(place), f"got {shown}, expected {expected}.", f"send {interface.sample}.")
+    return RequestError(show_place(place), f"got {shown}, expected {expected}.", f"send {address.sample}.")
 
 
 def count_steps(location: Sequence[int | str], value: Any) -> int:  # noqa: ANN401

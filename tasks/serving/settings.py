@@ -17,6 +17,9 @@ class ServingSettings(Caps):
     max_requests: int = Field(
         64, ge=1, le=10_000, description="Requests queued or running at once; more are refused with status 503."
     )
+    stream_timeout_s: float = Field(
+        300, gt=0, le=86_400, description="Seconds in which an answer that is sent in pieces must be made and received."
+    )
     poll_s: float = Field(5, gt=0, le=3600, description="Seconds between checks of which version the alias names.")
     flush_s: float = Field(60, gt=0, le=3600, description="Seconds between saves of the profile of the requests.")
     drain_s: float = Field(5, gt=0, le=3600, description="Seconds that running requests get when the server stops.")

@@ -24,16 +24,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteFile:
-    """A file at an address, pinned by its content."""
+    """A file at an address, pinned by its content; `saved_as` where the address does not name it well."""
 
     url: str
     sha256: str
     max_bytes: int
+    saved_as: str = ""
 
     @property
     def name(self) -> str:
-        """The last part of the address."""
-        return urlsplit(self.url).path.rpartition("/")[2]
+        """What the file is called here: by default the last part of the address."""
+        return self.saved_as or urlsplit(self.url).path.rpartition("/")[2]
 
 
 @dataclass(frozen=True, kw_only=True)

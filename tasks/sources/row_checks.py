@@ -43,6 +43,18 @@ class Check:
     known: Sequence[str] = ()
 
 
+def split_check(*, is_named: bool) -> Check:
+    """What an official split must be, where a column is named for it."""
+    return Check(
+        "E-DATA-022",
+        "split",
+        ~pl.col("split").is_in([*SPLIT_NAMES.values()]) if is_named else pl.lit(False),
+        f"got {{value}}, expected one of {', '.join(SPLIT_NAMES)}.",
+        "write one of these names.",
+        known=tuple(SPLIT_NAMES),
+    )
+
+
 def label_checks(settings: LabelledSource) -> list[Check]:
     """List what official split and label must be, whatever is labelled."""
     label, split = class_name(pl.col("label")), pl.col("split")
@@ -50,14 +62,7 @@ def label_checks(settings: LabelledSource) -> list[Check]:
     # What a recipe lists is a label, however it looks.
     is_listed = label.is_in([*map(label_name, settings.labels)])
     return [
-        Check(
-            "E-DATA-022",
-            "split",
-            ~split.is_in([*SPLIT_NAMES.values()]) if settings.split_column else pl.lit(False),
-            f"got {{value}}, expected one of {', '.join(SPLIT_NAMES)}.",
-            "write one of these names.",
-            known=tuple(SPLIT_NAMES),
-        ),
+        split_check(is_named=settings.split_column is not None),
         Check(
             "E-DATA-021",
             "label",
@@ -107,7 +112,12 @@ def check_labelled(raw: pl.DataFrame, intake: Intake, checks: Sequence[Check]) -
 
 def with_label_and_split(raw: pl.DataFrame) -> pl.DataFrame:
     """Put official splits under our names, and leave out labels that are empty or not to be read."""
-    return raw.with_columns(split=_split(raw)).with_columns(label=_label())
+    return with_split(raw).with_columns(label=_label())
+
+
+def with_split(raw: pl.DataFrame) -> pl.DataFrame:
+    """Put official splits under our names; one that we do not know stays, for its check to find."""
+    return raw.with_columns(split=_split(raw))
 
 
 def renamed_label(settings: LabelledSource) -> pl.Expr:
@@ -162,7 +172,6 @@ def refuse_rows(rows: pl.DataFrame, checks: Sequence[Check], intake: Intake) -> 
 
 
 def _split(raw: pl.DataFrame) -> pl.Expr:
-    """The official split under our names; a name we do not know stays, for its check to find."""
     if "split" not in raw.columns:
         return pl.lit(None, pl.String)
     found = raw["split"].drop_nulls().unique()

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from tasks.sources.input_files import suffixes_of
-from tasks.sources.settings import FileSettings
+from tasks.sources.settings import FileSettings, MemoryTask
 
 # Settings of the training rows' source that other files do not obey, and why. All others they obey, new ones included.
 NAMES_FILES = {
     "dataset": "it names the files of the training rows",
     "path": "it names the files of the training rows",
     "include": "it names the documents of a folder",
+    **dict.fromkeys(MemoryTask.made, "it makes the training rows"),
     "split_column": "which split a row is in matters to training alone",
 }
 LABELS_ASIDE = dict.fromkeys(("label_column", "labels", "similar_labels"), "numbers are answered without their labels")

@@ -14,6 +14,8 @@ from rnnmodels.config import Settings
 from tasks.sources.label_names import label_name, plain_label, spelled_out
 
 GIB = 2**30
+# The channels of sequences that are made to measure memory, by data set.
+MEMORY_CHANNELS = {"adding": ("number", "marker"), "copy": ("a", "b", "c", "d", "cue")}
 # Encodings of two or four bytes a unit, which the readers bring to UTF-8 first.
 WIDE_ENCODINGS = ("utf-16", "utf-32")
 
@@ -174,6 +176,11 @@ class FileSettings(Settings):
         """What stands before the fraction of a number in a text; sources of numbers let a recipe say it."""
         return "."
 
+    @property
+    def reads_lines(self) -> bool:
+        """Whether each line of a document is a row; sources of unlabelled texts let a recipe say it."""
+        return False
+
     def wanted_columns(self) -> dict[str, str]:
         """Map the roles of columns (text, label, split, `where` ...) to their names in the source.
 
@@ -184,6 +191,30 @@ class FileSettings(Settings):
     def named_columns(self) -> dict[str, str]:
         """Map the roles of the columns that become part of a row to their names in the source."""
         raise NotImplementedError
+
+
+class MemoryTask(FileSettings):
+    """Sequences that `tasks.sources.memory_tasks` makes, where the data set is one of those; else nothing."""
+
+    made: ClassVar[frozenset[str]] = frozenset({"lag", "sequences", "seed"})
+    free: ClassVar[frozenset[str]] = FileSettings.free | made
+
+    lag: int = Field(
+        50, ge=2, le=10_000, description="Of `adding` and `copy`: steps from what must be remembered to the end."
+    )
+    sequences: int = Field(3_000, ge=20, le=1_000_000, description="Of `adding` and `copy`: how many are made.")
+    seed: int = Field(1, ge=0, lt=2**32, description="Of `adding` and `copy`: seed of the random numbers.")
+
+    @model_validator(mode="after")
+    def _is_made_or_read(self) -> Self:
+        is_made = self.dataset in MEMORY_CHANNELS
+        fields = type(self).model_fields
+        changed = sorted(name for name in self.made if getattr(self, name) != fields[name].default)
+        if changed and not is_made:
+            raise ValueError(f"{', '.join(changed)} only applies to {' and '.join(MEMORY_CHANNELS)}; remove it")
+        if is_made and self.path is not None:
+            raise ValueError(f'dataset "{self.dataset}" is made, not read; remove path')
+        return self
 
 
 class LabelledSource(FileSettings):

@@ -9,12 +9,12 @@ MAX_CHARACTERS = 1_000_000
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def fault_of_text(text: object) -> str | None:
-    """Say why a value cannot be classified; None if it can."""
+def fault_of_text(text: object, *, max_characters: int = MAX_CHARACTERS) -> str | None:
+    """Say why a value cannot be read; None if it can."""
     if not isinstance(text, str):
         return "got null, expected a text" if text is None else f"got {type(text).__name__}, expected a text"
-    if len(text) > MAX_CHARACTERS:
-        return f"got {len(text):,} characters, expected at most {MAX_CHARACTERS:,}"
+    if len(text) > max_characters:
+        return f"got {len(text):,} characters, expected at most {max_characters:,}"
     if SURROGATE.search(text):
         return f"got half a surrogate pair in {quoted(text)}, expected valid Unicode"
     return None

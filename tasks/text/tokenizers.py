@@ -5,6 +5,7 @@ import polars as pl
 # A word may hold apostrophes ("don't", "o'clock"); every other visible character is a token of its own.
 WORD_PATTERN = r"\w+(?:['\u2019]\w+)*|[^\w\s]"  # \u2019 is the typographic apostrophe
 CHARACTER_PATTERN = r"(?s)."
+SPACED_PATTERN = r"\n|\S+"
 LINE_BREAK_TAG = r"<br\s*/?>"
 
 
@@ -31,6 +32,16 @@ def words(text: pl.Expr) -> pl.Expr:
 def characters(text: pl.Expr) -> pl.Expr:
     """Code points, white space included, as a list of strings."""
     return text.str.extract_all(CHARACTER_PATTERN)
+
+
+def spaced(text: pl.Expr) -> pl.Expr:
+    """What stands between spaces, and line ends, as a list of strings: for texts that were cut into tokens before."""
+    return text.str.extract_all(SPACED_PATTERN)
+
+
+def singly_spaced(text: pl.Expr) -> pl.Expr:
+    """Text as its tokens between spaces tell it: one space between two, none at the ends of lines."""
+    return text.str.replace_all(r"[^\S\n]+", " ").str.replace_all(r" ?\n ?", "\n").str.strip_chars(" ")
 
 
 def _compose(texts: pl.Series) -> pl.Series:

@@ -5,6 +5,7 @@ spelled `<pad>` gets an id of its own and cannot become padding.
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,13 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from tasks.text.tokenizers import characters, normalized, words
+from tasks.text.tokenizers import characters, normalized, spaced, words
+from tasks.text.writer import BOUNDARY_ID, SPECIALS, UNKNOWN_ID, TextWriter, write_text
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-SPECIALS = ("<pad>", "<unk>")
-UNKNOWN_ID = SPECIALS.index("<unk>")
+__all__ = ["BOUNDARY_ID", "SPECIALS", "UNKNOWN_ID", "Vocabulary", "never_empty", "smallest_unsigned", "tokens_of_text"]
 
 
 def smallest_unsigned(num_values: int) -> pl.DataType:
@@ -71,10 +72,13 @@ class Vocabulary:
 
     def ids_of_tokens(self, tokens: pl.Expr) -> pl.Expr:
         """Ids of a list of tokens; one outside the vocabulary becomes `<unk>`, and so does an empty list."""
+        return never_empty(self.ids_one_by_one(tokens), self.id_type)
+
+    def ids_one_by_one(self, tokens: pl.Expr) -> pl.Expr:
+        """As many ids as tokens; one outside the vocabulary becomes `<unk>`."""
         known = pl.Enum(self.tokens)
         position = pl.element().cast(known, strict=False).to_physical().cast(pl.UInt32)
-        ids = tokens.list.eval((position + len(SPECIALS)).fill_null(UNKNOWN_ID).cast(self.id_type))
-        return never_empty(ids, self.id_type)
+        return tokens.list.eval((position + len(SPECIALS)).fill_null(UNKNOWN_ID).cast(self.id_type))
 
     def ids_of_text(self, text: pl.Expr) -> pl.Expr:
         """Ids of a text, by the tokenizer's own rules."""
@@ -84,6 +88,14 @@ class Vocabulary:
             )
             return never_empty(ids, self.id_type)
         return self.ids_of_tokens(tokens_of_text(text, tokenizer=self.tokenizer, lowercase=self.lowercase))
+
+    def writer(self) -> TextWriter:
+        """What turns ids into text one at a time, as they are generated."""
+        return TextWriter(self.tokenizer, self.tokens)
+
+    def text_of(self, ids: Iterable[int]) -> str:
+        """The text that ids stand for; of words without case and with other white space than it had."""
+        return write_text(self.writer(), ids)
 
     def _merge_into_ids(self, texts: pl.Series) -> pl.Series:
         encodings = self._byte_pair_encoder.encode_batch_fast(texts.to_list(), add_special_tokens=False)
@@ -98,8 +110,8 @@ class Vocabulary:
 
 
 def tokens_of_text(text: pl.Expr, *, tokenizer: str, lowercase: bool) -> pl.Expr:
-    """Tokens of a text as a list of strings, for the `word` and `char` tokenizers."""
-    cut = {"word": words, "char": characters}[tokenizer]
+    """Tokens of a text as a list of strings, for all tokenizers but `subword`."""
+    cut = {"word": words, "char": characters, "space": spaced}[tokenizer]
     return cut(normalized(text, lowercase=lowercase))
 
 

@@ -3,7 +3,7 @@
 The same file always gives the same windows, so a prediction that was cut off goes on after the last one it finished.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
@@ -22,29 +22,37 @@ from tasks.sources.input_files import FORMATS, TABLE_FORMATS, InputFile, suffixe
 from tasks.sources.inputs import find_inputs
 from tasks.sources.intake import Intake, RawRow, batched
 from tasks.sources.readers import read_table
+from tasks.sources.reading_documents import read_documents
 from tasks.sources.row_checks import filter_rows, renamed_label
 from tasks.text.joined import with_text
 from tasks.text.readable import MAX_CHARACTERS, fault_of_text
-from tasks.text.source import TextSource
+from tasks.text.source import PlainTextSource, TextSource
 
 WINDOW_ROWS = 10_000
 WINDOW_BYTES = 16 * 2**20
+WITHOUT_LABELS = pl.lit(None, dtype=pl.String)
 # What of a source's settings has an effect where a line is a text.
 KNOWN_TO_LINES = frozenset({"encoding", "max_bytes", "max_ratio", "max_document_bytes"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextInput:
-    """A file and how it is read; without `labels`, readers take the text for the label, too."""
+    """A file and how it is read: where labels are, if any; whether a text file is one document, or has one a line.
+
+    window_bytes: of a window, about.
+    """
 
     file: InputFile
-    settings: TextSource
-    labels: bool
+    settings: PlainTextSource
+    label: pl.Expr = WITHOUT_LABELS
+    is_whole: bool = False
+    max_characters: int = MAX_CHARACTERS
+    window_bytes: int = WINDOW_BYTES
 
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """Consecutive rows: `rows` (line, text, label) can be classified, `faults` say why others cannot.
+    """Consecutive rows: `rows` (line, text, label) can be answered, `faults` say why others cannot.
 
     `aside` counts what was among them: rows `left_out`, other than `where` asks for, `blank_lines`, `comment_lines`.
     """
@@ -62,17 +70,18 @@ def open_input(path: Path, serving: LabellerServing[Any], columns: Columns, chan
     settings = serving.settings_for(path, **changed)
     file = name_input(path, settings)
     if file.kind == "document":
-        _refuse_columns(path, columns, changed)
-        return TextInput(file=file, settings=settings.model_copy(update={"where": {}}), labels=False)
+        refuse_columns(path, columns, changed, known=KNOWN_TO_LINES)
+        return TextInput(file=file, settings=settings.model_copy(update={"where": {}}))
     texts = (columns.text,) if columns.text else settings.text_columns
     label = columns.label or settings.label_column
     read = settings.model_copy(update={"text_columns": texts, "label_column": label})
     if columns.label is not None or (serving.source is not None and _holds_labels(file, read)):
-        return TextInput(file=file, settings=read, labels=True)
-    return TextInput(file=file, settings=read.model_copy(update={"label_column": texts[0]}), labels=False)
+        return TextInput(file=file, settings=read, label=renamed_label(read))
+    # Readers take the text for the label, too.
+    return TextInput(file=file, settings=read.model_copy(update={"label_column": texts[0]}))
 
 
-def name_input(path: Path, settings: TextSource) -> InputFile:
+def name_input(path: Path, settings: PlainTextSource) -> InputFile:
     """Tell by the format that is stated, else by its suffix, how a file is read; an archive is its only table.
 
     Raises InputError (E-SRC-003), and what `find_inputs` does for an archive.
@@ -93,7 +102,7 @@ def name_input(path: Path, settings: TextSource) -> InputFile:
     return InputFile(path, path.name, kind, compression)
 
 
-def _only_table(path: Path, settings: TextSource) -> InputFile:
+def _only_table(path: Path, settings: PlainTextSource) -> InputFile:
     found = find_inputs(settings).files
     if len(found) == 1 and found[0].kind != "archive":
         return found[0]
@@ -106,37 +115,38 @@ def _only_table(path: Path, settings: TextSource) -> InputFile:
 def read_windows(source: TextInput) -> Iterator[Window]:
     """Yield the windows of a file, at least one; what a reader finds wrong with a row is among the faults."""
     intake = Intake(source.settings, refused=[])
-    reader = _read_lines if source.file.kind == "document" else read_table
-    label = renamed_label(source.settings) if source.labels else pl.lit(None, dtype=pl.String)
+    of_documents = _read_whole if source.is_whole else _read_lines
+    reader = of_documents if source.file.kind == "document" else read_table
     with naming_remedies(source.settings):
         raw = (with_text(frame, source.settings) for frame in reader(source.file, intake))
         frames = (filter_rows(frame, intake) for frame in raw)
-        for frame in gather(frame.select("line", "text", label.alias("label")) for frame in frames):
-            yield _part_readable(frame, intake)
+        named = (frame.select("line", "text", source.label.alias("label")) for frame in frames)
+        for frame in gather(named, source.window_bytes):
+            yield _part_readable(frame, intake, source.max_characters)
 
 
-def gather(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """Join frames until they hold 10,000 rows or about 16 MB of text; yields one frame at least."""
+def gather(frames: Iterable[pl.DataFrame], window_bytes: int = WINDOW_BYTES) -> Iterator[pl.DataFrame]:
+    """Join frames until they hold 10,000 rows or about so much text; yields one frame at least."""
     gathered: list[pl.DataFrame] = []
     for frame in frames:
         gathered.append(frame)
         num_bytes = sum(int(part["text"].str.len_bytes().sum()) for part in gathered)
-        if sum(part.height for part in gathered) >= WINDOW_ROWS or num_bytes >= WINDOW_BYTES:
+        if sum(part.height for part in gathered) >= WINDOW_ROWS or num_bytes >= window_bytes:
             yield pl.concat(gathered)
             gathered = [frame.clear()]
     yield pl.concat(gathered)
 
 
-def _part_readable(rows: pl.DataFrame, intake: Intake) -> Window:
-    """Part rows into those that can be classified and the faults of all others, in the order of their lines.
+def _part_readable(rows: pl.DataFrame, intake: Intake, max_characters: int) -> Window:
+    """Part rows into those that can be answered and the faults of all others, in the order of their lines.
 
     What the intake has counted since the last window is handed on.
     """
     assert intake.refused is not None, "a prediction answers for each row"
     faults = [describe_fault(fault, row=fault.row) for fault in intake.refused]
-    is_bad = pl.col("text").is_null() | (pl.col("text").str.len_chars() > MAX_CHARACTERS)
+    is_bad = pl.col("text").is_null() | (pl.col("text").str.len_chars() > max_characters)
     for row, text in rows.filter(is_bad).select("line", "text").iter_rows():
-        faults.append({"row": row, "code": "E-TEXT-001", "reason": fault_of_text(text)})
+        faults.append({"row": row, "code": "E-TEXT-001", "reason": fault_of_text(text, max_characters=max_characters)})
     aside = {
         "left_out": intake.filtered.total(),
         "blank_lines": intake.blank_lines,
@@ -149,8 +159,12 @@ def _part_readable(rows: pl.DataFrame, intake: Intake) -> Window:
     return Window(rows=rows.filter(~is_bad), faults=by_line, aside=aside)
 
 
-def _refuse_columns(path: Path, columns: Columns, changed: Mapping[str, object]) -> None:
-    without_effect = [f"source.{name}" for name in changed if name not in KNOWN_TO_LINES]
+def refuse_columns(path: Path, columns: Columns, changed: Mapping[str, object], *, known: Container[str]) -> None:
+    """Refuse what has no effect on a file of text, of which only the settings that are `known` have one.
+
+    Raises InputError (E-SRC-011).
+    """
+    without_effect = [f"source.{name}" for name in changed if name not in known]
     named = {"--text-column": columns.text, "--label-column": columns.label}
     without_effect += [option for option, column in named.items() if column is not None]
     if without_effect:
@@ -174,6 +188,11 @@ def _holds_labels(file: InputFile, settings: TextSource) -> bool:
     except InputError as error:
         return error.column != settings.label_column
     return True
+
+
+def _read_whole(source: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:
+    """Yield a text file as one document."""
+    return (frame.with_columns(pl.col("line").fill_null(1)) for frame in read_documents([source], intake))
 
 
 def _read_lines(source: InputFile, intake: Intake) -> Iterator[pl.DataFrame]:

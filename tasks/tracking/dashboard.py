@@ -77,8 +77,10 @@ def progress_bars() -> Listener:
     return listen
 
 
-def show_results(table: Sequence[dict], *, summary: str, verdict: str, mlflow_run: str, mlflow_page: str) -> None:
-    """Attach results, summary, verdict and the link to MLflow; tag the flow run with the MLflow run.
+def show_results(
+    table: Sequence[dict], *, memory: Sequence[dict], summary: str, verdict: str, mlflow_run: str, mlflow_page: str
+) -> None:
+    """Attach results, memory, summary, verdict and the link to MLflow; tag the flow run with the MLflow run.
 
     The dashboard shows descriptions before an artifact is opened, so they say what matters most.
     """
@@ -86,6 +88,9 @@ def show_results(table: Sequence[dict], *, summary: str, verdict: str, mlflow_ru
         return
     link_text = f"{_own_flow_run().name} in MLflow"
     create_table_artifact(list(table), key="results", description="Candidates and baseline, with their intervals.")
+    if memory:
+        told = "How many steps back the candidates remember, and how often their gradients were clipped."
+        create_table_artifact(list(memory), key="memory", description=told)
     create_markdown_artifact(summary, key="summary", description=summary.partition("\n")[0])
     create_markdown_artifact(verdict, key="verdict", description=verdict.partition("\n")[0])
     create_link_artifact(mlflow_page, link_text=link_text, key="mlflow", description=f"[{link_text}]({mlflow_page})")

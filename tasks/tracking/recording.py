@@ -165,7 +165,7 @@ def epoch_points(history: Iterable[Mapping[str, float]]) -> list[Point]:
         Point(f"fit/{name}", int(figures["epoch"]), float(value))
         for figures in history
         for name, value in figures.items()
-        if name != "epoch" and not isinstance(value, bool)
+        if isinstance(value, int | float) and name != "epoch" and not isinstance(value, bool)
     ]
 
 

@@ -45,7 +45,21 @@ def test_a_fitted_model_comes_with_its_history_and_predictions(shards: Artefact)
     assert predictions["row"].is_unique().all()
     assert artefact.summary["name"] == "tiny"
     assert artefact.summary["precision"] == "float32"
-    assert set(artefact.manifest["files"]) == {"history.json", "model.json", "model.safetensors", "predictions.parquet"}
+    files = {"history.json", "memory.json", "model.json", "model.safetensors", "predictions.parquet"}
+    assert set(artefact.manifest["files"]) == files
+
+
+def test_a_fitted_model_tells_how_far_back_it_remembers(shards: Artefact, reviews: tuple[Lineage, Contest]):
+    fitted = fit.fn(CLASSIFY, shards, TINY)
+    curve = json.loads(fitted.file("memory.json").read_bytes())["layer 1"]
+    record = candidate_record(Scored(model=fitted, evaluation=reviews[1].best.evaluation))
+
+    assert (curve["lag"][0], curve["norm"][0]) == (0, 1)
+    assert fitted.summary["memory_horizon"] == {"layer 1": curve["horizon"]}
+    assert fitted.summary["memory_span"] == curve["lag"][-1]
+    assert record.metrics["memory_horizon/layer 1"] == curve["horizon"]
+    assert 0 <= record.metrics["clipped_share"] <= 1
+    assert len([epoch["clipped_share"] for epoch in record.history]) == 3
 
 
 def test_one_seed_gives_one_content_and_another_seed_another(shards: Artefact):

@@ -9,7 +9,7 @@ from tasks.contract.delivery import RegistrationSummary, VerdictSummary
 from tasks.contract.lineage import Lineage
 from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.labelled.report import PRESENTATION
-from tasks.publish import describe_registration, describe_verdict, publish, results_table, summarize
+from tasks.publish import describe_registration, describe_verdict, memory_table, publish, results_table, summarize
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
 from tasks.store.manifest import Summary
@@ -93,6 +93,17 @@ def test_the_results_row_holds_estimates_with_intervals(reviews: tuple[Lineage, 
     assert list(row) == ["model", "valid accuracy, %", "valid loss", "test accuracy, %", "test loss"]
     assert row["model"] == "tfidf-logistic"
     assert row["test accuracy, %"] == f"{accuracy['value']:.1f} [{accuracy['low']:.1f}, {accuracy['high']:.1f}]"
+
+
+def test_the_memory_of_candidates_is_a_table_of_their_cells(reviews: tuple[Lineage, Contest]):
+    rows = memory_table(reviews[1])
+
+    summaries = {one.name: one.model.summary for one in reviews[1].candidates}
+    assert [row["model"] for row in rows] == ["gru-8", "lstm-8"]
+    for row in rows:
+        horizon, span = summaries[row["model"]]["memory_horizon"][row["cell"]], summaries[row["model"]]["memory_span"]
+        assert row["effective horizon, steps"] == f"{horizon} of {span}"
+        assert 0 <= float(row["clipped updates, %"]) <= 100
 
 
 @pytest.mark.parametrize("baseline_wins", [True, False])

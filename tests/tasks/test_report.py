@@ -139,12 +139,13 @@ def text_of(page: str) -> str:
 def test_the_page_stands_alone_with_its_figures_inlined(page: str, built: Artefact) -> None:
     tags = parse(page)
     sources = [attributes["src"] for tag, attributes in tags if tag == "img"]
-    assert len(sources) == 6
+    assert len(sources) == 7
     assert all(re.fullmatch(r"data:image/png;base64,[A-Za-z0-9+/=]{4000,}", source) for source in sources)
     assert not any(tag in ("script", "link", "iframe") or "href" in attributes for tag, attributes in tags)
     assert [attributes["alt"] for tag, attributes in tags if tag == "img" and len(attributes["alt"]) < 20] == []
     pngs = sorted(path.name for path in built.path.glob("*.png"))
-    assert pngs == ["calibration.png", "comparison.png", "confusion.png", "lengths.png", "losses.png", "slices.png"]
+    names = ("calibration", "comparison", "confusion", "lengths", "losses", "memory", "slices")
+    assert pngs == [f"{name}.png" for name in names]
 
 
 def test_texts_and_names_cannot_inject_markup_or_control_characters(page: str) -> None:
@@ -165,6 +166,12 @@ def test_the_results_are_those_of_the_artefacts(page: str, contents: ReportConte
             assert f"{loss['value']:.4f} {loss['low']:.4f} to {loss['high']:.4f}" in text
         assert scored.model.key in page
         assert scored.name in page
+
+
+def test_the_page_tells_how_far_back_each_candidate_remembers(page: str, contents: ReportContents) -> None:
+    for one in contents.contest.candidates:
+        fitted = one.model.summary
+        assert f"{one.name} layer 1 {fitted['memory_horizon']['layer 1']} of {fitted['memory_span']}" in text_of(page)
 
 
 def test_problems_stand_before_the_results(page: str) -> None:

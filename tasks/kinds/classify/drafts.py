@@ -1,19 +1,17 @@
 """Recipes for labelled texts, from a look at a table or at folders of documents."""
 
-import fnmatch
 import itertools
 import posixpath
 from collections import Counter
 from collections.abc import Sequence
 
 from tasks.discovery.columns import Column
-from tasks.discovery.dialect import decode_head
 from tasks.discovery.draft import Choice, Draft, Question, Setting
 from tasks.discovery.labels import describe_classes, find_labels, find_split
 from tasks.discovery.seen import Seen
-from tasks.discovery.times import read_times
+from tasks.discovery.texts import find_encoding, find_pattern, find_texts, may_be_text
 from tasks.discovery.words import TEXTS, is_named
-from tasks.errors import InputError, plural, quoted
+from tasks.errors import plural, quoted
 from tasks.sources.label_names import plain_label
 from tasks.sources.row_checks import SPLIT_NAMES
 
@@ -31,7 +29,7 @@ def draft(seen: Seen) -> Draft:
         return _of_documents(seen)
     if not seen.columns:
         return Draft(kind=KIND, lacks=f"a table, or folders of texts ({seen.what or 'not one'})")
-    texts = seen.chosen("source.text_columns", "source.text_column") or _find_texts(seen)
+    texts = seen.chosen("source.text_columns", "source.text_column") or find_texts(seen)
     if not texts:
         return Draft(kind=KIND, lacks="no column holds sentences")
     labels = seen.chosen("source.label_column") or find_labels(seen, aside=texts)
@@ -59,22 +57,8 @@ def draft(seen: Seen) -> Draft:
     )
 
 
-def _find_texts(seen: Seen) -> list[Column]:
-    """Columns of sentences; where several are, those that are called as texts are, or all but names of people."""
-    candidates = [one for one in seen.columns.values() if _may_be_text(one)]
-    named = [one for one in candidates if is_named(one.name, TEXTS)]
-    strong = [one for one in candidates if one.words > 5]  # noqa: PLR2004
-    # Short texts next to one or two other columns; among more they are names, as of passengers.
-    return named or strong or (candidates if len(candidates) == 1 and len(seen.columns) <= 3 else [])  # noqa: PLR2004
-
-
-def _may_be_text(column: Column) -> bool:
-    is_short_text = not column.is_number and is_named(column.name, TEXTS) and column.words >= 1.2  # noqa: PLR2004
-    return (column.is_text or (is_short_text and not column.is_class)) and not read_times(column)
-
-
 def _text_setting(seen: Seen, texts: Sequence[Column], words: float) -> Setting:
-    others = [one.name for one in seen.columns.values() if _may_be_text(one) and one not in texts]
+    others = [one.name for one in seen.columns.values() if may_be_text(one) and one not in texts]
     why = f"or {quoted(others[0])}" if others else ""
     if len(texts) > 1:
         why = f"joined, or one of them alone; {plural(round(words), 'word')} on average"
@@ -102,11 +86,11 @@ def _of_documents(seen: Seen) -> Draft:
     if len(classes) < 2:  # noqa: PLR2004 (a choice takes two)
         what = ", ".join(sorted({posixpath.splitext(name)[1] or "no suffix" for name in found.names})[:4])
         return Draft(kind=KIND, lacks=f"no folders named after classes around the files ({what}), and no table")
-    include, left = _pattern(found.names)
+    include, left = find_pattern(found.names)
     counted = ", ".join(f"{name} {counts[name]:,}" for name in classes[:6])
     findings: list[Setting | Question] = [Setting("source.format", "folder", "a folder for each class")]
     findings += [Setting("source.include", include, left)] if include != "*.txt" else []
-    findings += _encoding(seen)
+    findings += find_encoding(seen)
     findings += [Setting("", None, f"{'' if found.is_whole else 'at least '}{len(classes)} classes: {counted}")]
     return Draft(
         kind=KIND,
@@ -116,23 +100,3 @@ def _of_documents(seen: Seen) -> Draft:
         values=found.num_bytes / 5,
         rate=RATE,
     )
-
-
-def _pattern(names: Sequence[str]) -> tuple[str, str]:
-    """Which files are documents, by the commonest suffix and depth, and what is left aside."""
-    (depth, suffix), _ = Counter((name.count("/"), posixpath.splitext(name)[1]) for name in names).most_common(1)[0]
-    ending = f"*{suffix}" if suffix and not suffix[1:].isdigit() else "*"
-    matching = [name for name in names if fnmatch.fnmatch(posixpath.basename(name), ending)]
-    is_even = all(name.count("/") == depth for name in matching)
-    left = len(names) - len(matching)
-    pattern = ending if is_even else "/".join(["*"] * min(depth, 2) + [ending])
-    return pattern, f"{plural(left, 'other file')} left aside" if left else ""
-
-
-def _encoding(seen: Seen) -> list[Setting | Question]:
-    texts = b"\n".join(text for _, text in seen.found.documents)
-    try:
-        return decode_head(texts, seen.found.location)[1]
-    except InputError:
-        # Documents of many hands: each byte means something in it, and few are beyond ASCII.
-        return [Setting("source.encoding", "latin-1", "not UTF-8 throughout")]

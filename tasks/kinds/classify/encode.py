@@ -1,104 +1,37 @@
-"""Stage `encode` for texts: texts to token ids, with a vocabulary learned from the training rows alone.
-
-Each text meets the tokenizer's regular expression once: tokens are parked as categorical codes, counted by a
-streaming group-by, and mapped to ids by a cast to `pl.Enum`, where a token outside the vocabulary is a null.
-"""
+"""Stage `encode` for texts: texts to token ids, with a vocabulary that no validation or test row has a part in."""
 
 import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import polars as pl
 from pydantic import Field
 
-from rnnmodels.config import Settings
-from tasks.errors import InputError
 from tasks.labelled.summaries import DIVIDE_ALIKE, LABELS_FILE, SPLITS, EncodedSummary, LabelledSplitSummary
-from tasks.progress import Progress, emit
 from tasks.store.artefacts import Artefact
-from tasks.text.subwords import learn_subwords
+from tasks.text.encoding import OTHER_UNITS, TokenSettings, encode_subwords, encode_words
 from tasks.text.vocabulary import SPECIALS, UNKNOWN_ID, Vocabulary, tokens_of_text
 
+# The split of texts that have no label, of which some candidates learn the language.
+UNLABELLED = "unlabelled"
 # Of the words of a split may be unknown before it is a problem that the summary of a run begins with.
 MOST_UNKNOWN = 0.5
-OTHER_UNITS = 'set encode.tokenizer = "char" or "subword", as for texts without spaces between words'
 UNITS = {"word": "words", "char": "characters", "subword": "subwords"}
-# Small chunks and row groups keep memory flat; larger ones were no faster.
-CHUNK_ROWS = 2_000
-PARKED: dict[str, Any] = {"compression": "uncompressed", "statistics": False, "row_group_size": 5_000}
-ENCODED: dict[str, Any] = {"compression": "lz4", "row_group_size": 5_000}
 
 
-class EncodeSettings(Settings):
+class EncodeSettings(TokenSettings):
     """How texts become ids."""
 
     tokenizer: Literal["word", "char", "subword"] = Field(
         "word", description="Unit of text: words and punctuation, code points, or byte-pair merges."
     )
     lowercase: bool = Field(True, description="Fold case before tokenizing.")
-    max_size: int = Field(30_000, ge=1, le=4_000_000, description="Maximum vocabulary size, without special tokens.")
-    min_count: int = Field(2, ge=1, le=1_000_000, description="Minimum occurrences of an entry in the training rows.")
-
-
-def count_tokens(codes: pl.LazyFrame, categories: pl.Categorical) -> pl.DataFrame:
-    """Count each token of a list column `codes`: one row per distinct token, columns `token` and `count`."""
-    exploded = codes.select(code=pl.col("codes").list.explode(keep_nulls=False, empty_as_null=False))
-    counts = exploded.group_by("code").agg(count=pl.len()).collect(engine="streaming")
-    return counts.select(token=pl.col("code").cat.to(categories).cast(pl.String), count="count")
-
-
-def choose_tokens(counts: pl.DataFrame, settings: EncodeSettings) -> tuple[str, ...]:
-    """Take the most frequent tokens; ties break by token, so that row order never changes the vocabulary.
-
-    Raises InputError (E-DATA-010) if no token is frequent enough.
-    """
-    frequent = counts.filter(pl.col("count") >= settings.min_count)
-    if frequent.is_empty():
-        most = counts.select(pl.col("count").max()).item() or 0
-        helps = "set encode.min_count = 2" if most > 1 else OTHER_UNITS
-        raise InputError(
-            "E-DATA-010",
-            f"no token occurs {settings.min_count} times in the training rows; the most frequent occurs {most} times.",
-            fix=f"{helps}, or add training rows.",
-        )
-    ranked = frequent.sort("count", "token", descending=[True, False])
-    return tuple(ranked["token"].head(settings.max_size))
-
-
-def encode_words(texts: dict[str, pl.LazyFrame], settings: EncodeSettings, folder: Path) -> Vocabulary:
-    """Write `<split>.parquet` with ids for each frame of `texts`, in two streaming passes over codes."""
-    categories = pl.Categorical(pl.Categories.random())
-    # Polars forgets what the codes mean when no column of this type is left; this one lives as long as the call.
-    _alive = pl.Series([""], dtype=categories)
-    cut = tokens_of_text(pl.col("text"), tokenizer=settings.tokenizer, lowercase=settings.lowercase)
-    codes = cut.cast(pl.List(categories)).list.eval(pl.element().to_physical())
-    parked = {split: folder / f"{split}.codes.parquet" for split in texts}
-    with pl.Config(streaming_chunk_size=CHUNK_ROWS):
-        for split, frame in texts.items():
-            # Parking numbers takes half the time of parking the categories themselves.
-            frame.with_columns(codes=codes).drop("text").sink_parquet(parked[split], **PARKED)
-            emit(Progress(stage="encode", note=f"cut the {split} rows into tokens"))
-        counts = count_tokens(pl.scan_parquet(parked["train"]), categories)
-        vocabulary = Vocabulary(settings.tokenizer, settings.lowercase, choose_tokens(counts, settings))
-        tokens = pl.col("codes").list.eval(pl.element().cat.to(categories))
-        for split, path in parked.items():
-            encoded = pl.scan_parquet(path).with_columns(tokens=vocabulary.ids_of_tokens(tokens)).drop("codes")
-            encoded.sink_parquet(folder / f"{split}.parquet", **ENCODED)
-            path.unlink()
-    return vocabulary
-
-
-def encode_subwords(texts: dict[str, pl.LazyFrame], settings: EncodeSettings, folder: Path) -> Vocabulary:
-    """Write `<split>.parquet` with byte-pair ids for each frame of `texts`."""
-    vocabulary = learn_subwords(
-        texts["train"], lowercase=settings.lowercase, max_size=settings.max_size, min_count=settings.min_count
+    unlabelled: bool = Field(
+        False,
+        description="Also encode texts without a label, and learn the vocabulary from them, too: for pretraining.",
     )
-    for split, frame in texts.items():
-        ids = vocabulary.ids_of_text(pl.col("text"))
-        frame.with_columns(tokens=ids).drop("text").sink_parquet(folder / f"{split}.parquet", **ENCODED)
-    return vocabulary
 
 
 def measure_tokens(path: Path, vocabulary: Vocabulary) -> dict:
@@ -156,8 +89,12 @@ def write_encoded(folder: Path, *, splits: Artefact, settings: EncodeSettings) -
     divided = LabelledSplitSummary.of(splits)
     files = {name: pl.scan_parquet(splits.file(f"{name}.parquet")) for name in SPLITS}
     texts = {name: rows.select("row", "text", target=divided.target) for name, rows in files.items()}
+    learned = ["train"]
+    if settings.unlabelled and divided.splits.get(UNLABELLED):
+        texts[UNLABELLED] = pl.scan_parquet(splits.file(f"{UNLABELLED}.parquet")).select("row", "text")
+        learned.append(UNLABELLED)
     write = encode_subwords if settings.tokenizer == "subword" else encode_words
-    vocabulary = write(texts, settings, folder)
+    vocabulary = write(texts, settings, folder, learned)
     vocabulary.save(folder / "vocabulary.json")
     (folder / LABELS_FILE).write_text(json.dumps(divided.labels, ensure_ascii=False), encoding="utf-8")
     measured = {name: measure_tokens(folder / f"{name}.parquet", vocabulary) for name in SPLITS}

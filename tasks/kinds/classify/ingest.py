@@ -1,7 +1,4 @@
-"""Files of any supported kind to one table of checked texts and labels: what stage `ingest` does for texts.
-
-Memory stays flat however large the source is: rows travel in batches from the reader to the row groups of one file.
-"""
+"""Files of any supported kind to one table of checked texts and labels: what stage `ingest` does for texts."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -9,19 +6,18 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from tasks.errors import InputError, ResourceError, quoted
+from tasks.errors import InputError, quoted
 from tasks.kinds.classify.source import SourceSettings
 from tasks.labelled.summaries import LabelledRowsSummary
 from tasks.progress import Progress, emit
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake, RowCheck
 from tasks.sources.readers import read_files
-from tasks.sources.row_checks import Check, check_labelled, holds_nul, label_checks
+from tasks.sources.row_checks import Check, check_labelled, label_checks
 from tasks.text.joined import with_text
+from tasks.text.rows import ROWS_FILE, refuse_empty, text_checks, write_numbered
 
-ROWS_FILE = "rows.parquet"
 SCHEMA = pa.schema(
     {
         "row": pa.uint32(),
@@ -72,13 +68,8 @@ def write_rows(folder: Path, *, settings: SourceSettings, inputs: Inputs, digest
     """
     intake = Intake(settings.with_preset())
     census = Census()
-    with pq.ParquetWriter(folder / ROWS_FILE, SCHEMA, compression="zstd") as writer:
-        for rows in read_files(inputs.files, intake, check_rows):
-            numbered = rows.with_row_index("row", offset=census.rows)
-            census.add(rows)
-            _refuse_beyond_cap(census.rows, settings.max_rows)
-            writer.write_table(numbered.select(SCHEMA.names).to_arrow().cast(SCHEMA))
-            emit(Progress(stage="ingest", done=census.rows))
+    batches = read_files(inputs.files, intake, check_rows)
+    write_numbered(folder / ROWS_FILE, batches, SCHEMA, max_rows=settings.max_rows, count=census.add)
     inputs.refuse_changed(digest)
     merged = intake.spellings.merged(intake.settings)
     if merged:
@@ -101,19 +92,7 @@ def write_rows(folder: Path, *, settings: SourceSettings, inputs: Inputs, digest
 
 def row_checks(settings: SourceSettings) -> list[Check]:
     """List the checks in the order in which they speak."""
-    text, limit = pl.col("text"), settings.max_document_bytes
-    return [
-        Check("E-DATA-020", "text", text.is_null(), "got null, expected a text.", "fill the text in, or drop the row."),
-        Check("E-ENC-004", "text", holds_nul(text), "contains a NUL character.", "remove it."),
-        Check(
-            "E-DATA-008",
-            "text",
-            text.str.len_bytes() > limit,
-            f"is longer than {limit} bytes.",
-            "cut the document, or raise max_document_bytes.",
-        ),
-        *label_checks(settings),
-    ]
+    return [*text_checks(settings), *label_checks(settings)]
 
 
 def row_check(settings: SourceSettings) -> RowCheck:  # noqa: ARG001 (others parse by their settings)
@@ -138,24 +117,8 @@ def _merge_labels(path: Path, merged: dict[str, str]) -> None:
     again.replace(path)
 
 
-def _refuse_beyond_cap(rows: int, max_rows: int) -> None:
-    if rows > max_rows:
-        raise ResourceError(
-            "E-DATA-023",
-            f"the source has more than max_rows = {max_rows} rows.",
-            fix="raise max_rows if the source is meant to be that large.",
-        )
-
-
 def _refuse_unusable(census: Census, intake: Intake) -> None:
-    if not census.rows:
-        filtered = "".join(f", {count} other than where.{column}" for column, count in intake.filtered.items())
-        first = f" (first: {intake.examples[0]})" if intake.examples else ""
-        raise InputError(
-            "E-DATA-001",
-            f"no rows are left: {intake.skipped} bad{filtered}{first}.",
-            fix="check `where`, `include` and on_bad_rows, or the files.",
-        )
+    refuse_empty(census.rows, intake)
     if len(census.labels) < MIN_LABELS:
         counts = ", ".join(f"{count} x {quoted(label)}" for label, count in census.labels.items())
         raise InputError(

@@ -87,7 +87,7 @@ class TextWork:
 
         Raises InputError (E-OUT-006) if `where` leaves out every row.
         """
-        left_out, profile = total.counts["left_out"], total.profile
+        left_out, profile = int(total.counts["left_out"]), total.profile
         assert profile is not None, "a window of texts has a profile"
         if left_out and not total.rows:
             raise InputError(

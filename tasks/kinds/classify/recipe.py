@@ -9,16 +9,16 @@ from tasks.contract.kind import Kind, LazyModule
 from tasks.contract.recipe import Recipe
 from tasks.kinds.classify.baseline import BASELINES, BaselineSettings
 from tasks.kinds.classify.encode import EncodeSettings
+from tasks.kinds.classify.pretrain import PretrainSettings, TextCandidate
 from tasks.kinds.classify.source import SourceSettings
 from tasks.kinds.classify.split import SplitSettings
 from tasks.labelled.evaluate import ClassificationSettings
-from tasks.labelled.fit import ClassifierCandidate
 from tasks.labelled.promotion import PromotionSettings
 from tasks.labelled.shard import BucketSettings
 
 RECURRENT_CLASSIFIERS = [
-    ClassifierCandidate(name="gru", model=Architecture(cell="gru", bidirectional=True)),
-    ClassifierCandidate(name="lstm", model=Architecture(cell="lstm", bidirectional=True)),
+    TextCandidate(name="gru", model=Architecture(cell="gru", bidirectional=True)),
+    TextCandidate(name="lstm", model=Architecture(cell="lstm", bidirectional=True)),
 ]
 
 
@@ -39,7 +39,10 @@ class ClassifyRecipe(Recipe):
     split: SplitSettings = Field(SplitSettings(), description="How rows are divided.")
     encode: EncodeSettings = Field(EncodeSettings(), description="How texts become token ids.")
     shard: ShardSettings = Field(ShardSettings(), description="How sequences are cut, bucketed and padded.")
-    candidates: list[ClassifierCandidate] = Field(
+    pretrain: PretrainSettings = Field(
+        PretrainSettings(), description="The language model that candidates with `pretrained` start from."
+    )
+    candidates: list[TextCandidate] = Field(
         RECURRENT_CLASSIFIERS, min_length=1, max_length=32, description="Models to fit and compare."
     )
     baseline: BaselineSettings = Field(BaselineSettings(), description="The linear model to beat.")
@@ -56,7 +59,8 @@ CLASSIFY = Kind(
     split=LazyModule("tasks.kinds.classify.split"),
     encode=LazyModule("tasks.kinds.classify.encode"),
     shard=LazyModule("tasks.labelled.shard"),
-    fit=LazyModule("tasks.labelled.fit"),
+    pretrain=LazyModule("tasks.kinds.classify.pretrain"),
+    fit=LazyModule("tasks.kinds.classify.fit"),
     baseline=LazyModule("tasks.kinds.classify.baseline"),
     evaluate=LazyModule("tasks.kinds.classify.evaluate", "EVALUATION"),
     register=LazyModule("tasks.kinds.classify.register", "REGISTRATION"),

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from tasks.panel.layout import MAX_COLUMNS, TIME, VALUE
 from tasks.panel.source import OrderedSource
-from tasks.sources.settings import ColumnName, ColumnNames, LabelledSource
+from tasks.sources.settings import MEMORY_CHANNELS, ColumnName, ColumnNames, LabelledSource, MemoryTask
 
 PRESETS = {
     "files": {},
@@ -18,6 +18,16 @@ PRESETS = {
         "time_unit": "step",
         "value_columns": tuple(f"channel_{index}" for index in range(1, 13)),
         "split_column": "split",
+    },
+    **{
+        name: {
+            "format": "parquet",
+            "id_columns": ("sequence",),
+            "time_columns": ("step",),
+            "time_unit": "step",
+            "value_columns": channels,
+        }
+        for name, channels in MEMORY_CHANNELS.items()
     },
 }
 
@@ -65,7 +75,7 @@ class UnlabelledSource(SequenceTable):
         return self.unread_columns
 
 
-class SequenceSource(SequenceTable, LabelledSource):
+class SequenceSource(SequenceTable, LabelledSource, MemoryTask):
     """Which files hold labelled sequences, and which columns are their ids, times, channels and labels.
 
     A table is wide, with a column per channel, or with `channel_column` long, with a row per channel. Label and
@@ -74,8 +84,12 @@ class SequenceSource(SequenceTable, LabelledSource):
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = PRESETS
 
-    dataset: Literal["japanese-vowels", "files"] = Field(
-        "files", description="`japanese-vowels` is in the optional package sktime, `files` are your own."
+    free: ClassVar[frozenset[str]] = SequenceTable.free | MemoryTask.free
+
+    dataset: Literal["japanese-vowels", "adding", "copy", "files"] = Field(
+        "files",
+        description="`japanese-vowels` is in the optional package sktime, `adding` and `copy` are made to measure "
+        "memory, `files` are your own.",
     )
 
     def named_columns(self) -> dict[str, str]:

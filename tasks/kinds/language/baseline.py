@@ -46,6 +46,7 @@ def write_ngrams(
         for split, part in parts.items()
     }
     write_losses(folder, losses)
+    (folder / "history.json").write_text(json.dumps([]), encoding="utf-8")
     rows = len(fit.nats)
     emit(Progress("baseline", name, rows, rows, "tokens", finished=True))
     warnings = [

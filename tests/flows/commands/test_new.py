@@ -165,7 +165,10 @@ def test_data_of_no_kind_are_told_with_what_each_kind_lacks(folder: Path):
     result = run("iris.csv")
 
     assert result.exit_code == 2
-    assert "E-NEW-001 iris.csv: fits no kind of problem: for classify no column holds sentences" in result.output
+    assert (
+        "E-NEW-001 iris.csv: fits no kind of problem: for classify and language no column holds sentences"
+        in result.output
+    )
 
 
 def test_a_look_imports_neither_torch_nor_prefect(folder: Path):

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from flows.recipes.drafted_recipe import Drafted, draft_recipe
+from flows.recipes.tried_recipe import try_recipe
 from tasks.discovery import files
 from tasks.errors import InputError
+from tasks.kinds.language import drafts as language_drafts
 
 START = datetime.datetime(2011, 1, 1)
 HOURS = [START + datetime.timedelta(hours=row) for row in range(24 * 40)]
@@ -293,7 +295,6 @@ def test_folders_of_classes(tmp_path: Path, folders: tuple[str, ...], suffix: st
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("play.txt", "First Citizen:\nBefore we proceed any further, hear me speak.\n\n" * 40, "plain text"),
         ("train.txt", labelled("__label__", 9), r"(?s)as fastText has them.*awk '.*' .*train.txt > NEW.tsv"),
         ("train.label", labelled("", 9), "a label, a space and a text on each line"),
         ("train.ft.txt", labelled("__label__x __label__", 9), "leave one label on each line"),
@@ -311,6 +312,66 @@ def test_what_is_of_no_kind_is_said_to_be(tmp_path: Path, name: str, content: st
         drafted(tmp_path / name, content)
 
     assert refusal.value.code == "E-NEW-001"
+
+
+PLAY = "First Citizen:\nBefore we proceed any further, hear me speak.\n\n" * 40
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "settings"),
+    [
+        ("play.txt", PLAY, {"documents": "file"}),
+        ("play.md", PLAY, {"format": "folder", "documents": "file"}),
+        ("latin.txt", PLAY.replace("e", "é").encode("cp1252"), {"encoding": "cp1252", "documents": "file"}),
+        (
+            "ptb.train.txt",
+            " the <unk> said it will sell N shares \n" * 40,
+            {"documents": "file", "encode.tokenizer": "space"},
+        ),
+    ],
+)
+def test_a_text_file_is_for_a_language_model(tmp_path: Path, name: str, content: str | bytes, settings: dict):
+    found = drafted(tmp_path / name, content)
+
+    assert found.draft.kind == "language"
+    assert found.others == ()
+    assert settings_of(found) == settings
+    assert try_recipe(found).rows.height == 1
+
+
+def test_a_large_text_is_read_word_by_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(language_drafts, "MANY_BYTES", 1_000)
+
+    found = drafted(tmp_path / "long.txt", PLAY)
+
+    assert settings_of(found)["encode.tokenizer"] == "word"
+
+
+def test_a_folder_of_texts_without_classes_is_for_a_language_model(tmp_path: Path):
+    (tmp_path / "books").mkdir()
+    for number, text in enumerate(texts(12)):
+        (tmp_path / "books" / f"{number}.text").write_text(text)
+
+    found = draft_recipe(str(tmp_path / "books"), given={})
+
+    assert found.draft.kind == "language"
+    assert settings_of(found) == {"format": "folder", "include": "*.text"}
+    assert try_recipe(found).rows.height == 5
+
+
+def test_texts_with_labels_are_classified_and_may_be_modelled(tmp_path: Path):
+    rows = [f"{text},{'ab'[row % 2]}" for row, text in enumerate(texts(80))]
+    unlabelled = lines(
+        "body,fold", *(f"{text},{'test' if row % 8 == 0 else 'train'}" for row, text in enumerate(texts(80)))
+    )
+
+    found = drafted(tmp_path / "rows.csv", lines("text,label", *rows))
+    others = drafted(tmp_path / "texts.csv", unlabelled)
+
+    assert found.draft.kind == "classify"
+    assert "language" in [one.kind for one in found.others]
+    assert others.draft.kind == "language"
+    assert settings_of(others) == {"text_columns": ["body"], "split_column": "fold"}
 
 
 def test_passengers_have_names_and_no_texts(tmp_path: Path):

@@ -13,6 +13,7 @@ SOURCES = {
     "classify-series": ("id,time,value,label\n1,0,1.5,a\n", {"id_columns": "id", "time_unit": "step"}),
     "forecast": ("time,value\n2026-03-01,1.5\n2026-03-02,1.5\n", {}),
     "detect": ("time,value\n2026-03-01,1.5\n2026-03-02,1.5\n", {}),
+    "language": ("text,label\nword,a\n", {}),
 }
 
 
@@ -27,7 +28,7 @@ def test_a_good_beginning_is_accepted_and_a_bad_one_refused(tmp_path, kind):
     content, source = SOURCES[kind]
     look_at(tmp_path, kind, content, **source)
 
-    wrong_column = "text_column" if kind == "classify" else "time_column"
+    wrong_column = "text_column" if kind in ("classify", "language") else "time_column"
     with pytest.raises(InputError, match="E-SRC-005"):
         look_at(tmp_path, kind, content, **source, **{wrong_column: "txt"})
     with pytest.raises(InputError, match=r"E-(CSV-002|SER-001|DATA-013)"):

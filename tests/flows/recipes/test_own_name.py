@@ -17,6 +17,7 @@ SOURCES = {
     "classify-series": {"path": "rows.csv", "id_column": "id"},
     "forecast": {"path": "rows.csv"},
     "detect": {"path": "rows.csv"},
+    "language": {"path": "rows.csv"},
 }
 
 

@@ -4,6 +4,9 @@ import pytest
 import torch
 from torch.nn import functional
 
+from rnnmodels.config import Training
+from rnnmodels.training.fitting import fit
+
 TOKENS = torch.randint(2, 30, (5, 12), generator=torch.Generator().manual_seed(3))
 LENGTHS = torch.tensor([12, 1, 7, 3, 11])
 
@@ -51,3 +54,20 @@ def test_one_batch_is_overfitted(make_model, cell):
         loss.backward()
         optimizer.step()
     assert loss.item() < 0.01
+
+
+def test_frozen_layers_stay_what_they_were(make_model, make_shards):
+    model, shards = make_model(num_layers=2), make_shards("train", 60)
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    training = Training(epochs=1, batch_tokens=256, gradual_unfreezing=True, class_ratio_scale=0, device="cpu")
+    list(fit(model, shards, shards, training))
+    changed = {name for name, weight in model.state_dict().items() if not torch.equal(weight, before[name])}
+    assert changed == {"head.weight", "head.bias"}
+
+
+def test_layers_from_the_top_hold_each_weight_once(make_model):
+    model = make_model(num_layers=2, bidirectional=True, pooling="attention")
+    layers = model.layers_from_top()
+    assert len(layers) == 4
+    assert sorted(id(weight) for layer in layers for weight in layer) == sorted(map(id, model.parameters()))
+    assert [id(weight) for weight in layers[-1]] == [id(model.embedding.weight)]

@@ -1,8 +1,9 @@
 """Dropout with one mask over time, and of whole vocabulary entries."""
 
+import pytest
 import torch
 
-from rnnmodels.layers.dropout import DropoutEmbedding, LockedDropout
+from rnnmodels.layers.dropout import DropoutEmbedding, LockedDropout, drop_recurrent_weights
 
 
 def test_locked_dropout_keeps_one_mask_over_time():
@@ -31,3 +32,22 @@ def test_dropout_does_nothing_in_evaluation():
     assert torch.equal(embedding(tokens)[:, 0], embedding.weight)
     ones = torch.ones(5, 2, 3)
     assert LockedDropout(0.5).eval()(ones) is ones
+
+
+def test_recurrent_weights_are_dropped_for_all_steps_and_rows_alike():
+    torch.manual_seed(1)
+    cell = torch.nn.GRU(3, 40)
+    weight_x, weight_h, *biases = drop_recurrent_weights(cell, 0.25)
+    assert (weight_h == 0).double().mean().item() == pytest.approx(0.25, abs=0.03)
+    kept = weight_h != 0
+    torch.testing.assert_close(weight_h[kept], cell.weight_hh_l0[kept] / 0.75)
+    assert weight_x is cell.weight_ih_l0
+    assert biases == [cell.bias_ih_l0, cell.bias_hh_l0]
+    weight_h.sum().backward()
+    assert ((cell.weight_hh_l0.grad != 0) == kept).all()
+
+
+def test_nothing_is_dropped_without_training_or_share():
+    cell = torch.nn.GRU(3, 4)
+    assert drop_recurrent_weights(cell, 0) is None
+    assert drop_recurrent_weights(cell.eval(), 0.5) is None

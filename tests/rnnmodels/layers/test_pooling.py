@@ -12,7 +12,7 @@ STATES = torch.tensor([[[1.0, 8.0], [5.0, 6.0]], [[4.0, 2.0], [9.0, 9.0]], [[2.0
 
 def pool(kind, *, bidirectional=False):
     size = 1 if bidirectional else 2
-    return Pooling(Architecture(pooling=kind, hidden_size=size, bidirectional=bidirectional))(STATES, LENGTHS)
+    return Pooling(Architecture(pooling=kind, hidden_size=size, bidirectional=bidirectional), 2)(STATES, LENGTHS)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_attention_on_one_step_is_that_step():
 @pytest.mark.parametrize("kind", ["last", "mean", "max", "concat", "attention"])
 def test_no_gradient_reaches_padding(kind):
     states = STATES.clone().requires_grad_()
-    pooling = Pooling(Architecture(pooling=kind, hidden_size=2))
+    pooling = Pooling(Architecture(pooling=kind, hidden_size=2), 2)
     pooling(states, LENGTHS).square().sum().backward()
     assert states.grad[1:, 1].abs().sum() == 0
     assert states.grad[2, 0].abs().sum() > 0 or kind == "max"

@@ -1,5 +1,6 @@
 """A batch in parts: the same states and gradients as in one piece, the same ones every time."""
 
+import copy
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from rnnmodels.layers.row_parallel import as_tuple, run_cell
+from rnnmodels.layers.row_parallel import run_cell
+from rnnmodels.layers.states import as_tuple
 
 CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 NUM_STEPS, NUM_ROWS = 5, 75
@@ -129,3 +131,21 @@ def test_a_forked_process_starts_threads_of_its_own():
             run_cell(nn.GRU(4, 6), torch.randn(NUM_STEPS, NUM_ROWS, 4))
         os._exit(7)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+@pytest.mark.parametrize("cell", [nn.LSTM(5, 8), nn.GRU(5, 8), nn.RNN(5, 8), nn.RNN(5, 8, nonlinearity="relu")])
+@pytest.mark.parametrize("num_rows", [3, 80])
+def test_other_weights_take_the_place_of_the_cells_own(cell, num_rows):
+    other = [torch.randn_like(weight, requires_grad=True) for weight in cell.all_weights[0]]
+    twin = copy.deepcopy(cell)
+    with torch.no_grad():
+        for own, weight in zip(twin.all_weights[0], other, strict=True):
+            own.copy_(weight)
+    x = torch.randn(6, num_rows, 5)
+    expected, _ = twin(x)
+    states, _ = run_cell(cell, x, weights=other)
+    torch.testing.assert_close(states, expected, atol=1e-5, rtol=1e-5)
+    expected.square().sum().backward()
+    states.square().sum().backward()
+    for own, weight in zip(twin.all_weights[0], other, strict=True):
+        torch.testing.assert_close(weight.grad, own.grad, atol=1e-3, rtol=1e-4)

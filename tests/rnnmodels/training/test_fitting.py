@@ -197,13 +197,20 @@ def test_gradients_are_clipped_to_the_norm(make_model, data):
     clipped = torch.nn.utils.get_total_norm([weight.grad for weight in step.weights])
     assert figures.gradient_norm > 1e-2
     assert clipped.item() == pytest.approx(1e-3, rel=1e-3)
+    assert figures.is_clipped
+
+
+@pytest.mark.parametrize(("clip_norm", "share"), [(1e-6, 1), (1000, 0)])
+def test_an_epoch_tells_which_share_of_its_updates_was_clipped(make_model, data, clip_norm, share):
+    (epoch,) = epochs_of(fit(make_model(), *data, Training(**FAST | {"epochs": 1}, clip_norm=clip_norm)))
+    assert epoch.clipped_share == share
 
 
 def test_biases_are_not_decayed(make_model):
     groups = TrainingStep(make_model(), Training(**FAST), torch.float32).optimizer.param_groups
-    assert [group["weight_decay"] for group in groups] == [0.01, 0.0]
-    assert {weight.ndim for weight in groups[0]["params"]} == {2}
-    assert {weight.ndim for weight in groups[1]["params"]} == {1}
+    decays = {weight.ndim: group["weight_decay"] for group in groups for weight in group["params"]}
+    assert decays == {2: 0.01, 1: 0.0}
+    assert all(len({weight.ndim for weight in group["params"]}) == 1 for group in groups)
 
 
 def test_no_rows_and_unreadable_ids_are_refused_before_training(make_model, data, make_shards):

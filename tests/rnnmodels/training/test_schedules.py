@@ -32,3 +32,11 @@ def test_constant_stays():
     schedule = Schedule(Training(learning_rate=0.3, schedule="constant"), num_steps=10)
     schedule.close_epoch(is_best=False)
     assert {schedule.rate(step) for step in range(10)} == {0.3}
+
+
+def test_deeper_layers_learn_slower_and_wait_for_their_turn():
+    training = Training(layer_rate_factor=0.5, gradual_unfreezing=True)
+    assert [training.rate_share(depth, 1) for depth in range(3)] == [1, 0, 0]
+    assert [training.rate_share(depth, 2) for depth in range(3)] == [1, 0.5, 0]
+    assert [training.rate_share(depth, 9) for depth in range(3)] == [1, 0.5, 0.25]
+    assert [Training().rate_share(depth, 1) for depth in range(3)] == [1, 1, 1]

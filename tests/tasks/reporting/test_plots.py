@@ -33,6 +33,11 @@ def loss_curves() -> Figure:
     return plots.draw_loss_curves({HOSTILE: epochs, "lstm": epochs[:1]}, {HOSTILE: 3, "lstm": 1})
 
 
+def memory() -> Figure:
+    curve = {"horizon": 2, "lag": [0, 1, 2, 3], "norm": [1.0, 0.5, 1e-3, 0.0]}
+    return plots.draw_memory({HOSTILE: {"layer 1": curve, "layer 2": curve}, "lstm": {"layer 1": curve}})
+
+
 def slices() -> Figure:
     return classifier_plots.draw_slices(
         [{"by": by, "slice": HOSTILE, "rows": 9, "accuracy": interval(0.8)} for by in ("label", "label", "length")], 0.8
@@ -48,6 +53,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     ),
     "lengths": lambda: classifier_plots.draw_lengths([(3, 10), (5, 20), (9, 1)], [5, 10]),
     "loss_curves": loss_curves,
+    "memory": memory,
     "slices": slices,
 }
 

@@ -7,11 +7,12 @@ import pytest
 
 from tasks.errors import InputError
 from tasks.kinds.classify.recipe import CLASSIFY
-from tasks.kinds.classify.split import SplitSettings, cluster_texts, hash_folded_text
+from tasks.kinds.classify.split import SplitSettings
 from tasks.labelled.division import divide
 from tasks.split import split
 from tasks.store import artefacts
 from tasks.store.manifest import Summary
+from tasks.text.division import cluster_texts, hash_folded_text
 from tasks.text.near_duplicates import find_clusters
 from tasks.text.telltales import find_telltale_tokens
 

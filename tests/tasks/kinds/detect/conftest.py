@@ -135,7 +135,14 @@ def write_shaken(folder: Path, *, candidate: DetectorCandidate, shards: Artefact
     for weights in model.parameters():
         weights.data = torch.randn(weights.shape, generator=draw) / 2
     save_model(model, folder)
-    fitted = {"name": "shaken", "device": "cpu", "train_s": 0.0, "best_epoch": 1, "num_parameters": 1}
+    fitted = {
+        "name": "shaken",
+        "device": "cpu",
+        "train_s": 0.0,
+        "best_epoch": 1,
+        "num_parameters": 1,
+        "clipped_share": 0.0,
+    }
     return FittedSummary.model_validate({**finish_model(folder, model, data, candidate), **fitted})
 
 

@@ -74,7 +74,14 @@ def write_model(folder: Path, *, shards: Artefact, is_fitted: bool, weights: flo
         torch.nn.init.constant_(model.line_LH, weights)
     finished = finish_model(folder, model, data, LINE)
     save_model(model, folder)
-    fitted = {"name": "line", "device": "cpu", "train_s": 0.0, "best_epoch": 1, "num_parameters": 1}
+    fitted = {
+        "name": "line",
+        "device": "cpu",
+        "train_s": 0.0,
+        "best_epoch": 1,
+        "num_parameters": 1,
+        "clipped_share": 0.0,
+    }
     return FittedSummary.model_validate({**finished, **fitted})
 
 

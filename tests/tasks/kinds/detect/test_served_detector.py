@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from rnnmodels.layers.row_parallel import as_tuple
+from rnnmodels.layers.states import as_tuple
 from tasks.contract.contest import Scored
 from tasks.errors import InputError, IntegrityError
 from tasks.kinds.detect.encode import LevelSettings

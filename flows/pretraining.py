@@ -1,0 +1,44 @@
+"""What candidates start from, where they ask for a language model: one more fit, of the kind `language`."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from flows.gpu_pool import FitOrder, fit_all
+from rnnmodels.config import Settings
+from tasks.contract.candidate import Candidate
+from tasks.contract.lineage import Lineage
+from tasks.contract.recipe import Recipe
+from tasks.corpus import corpus
+from tasks.kinds import find_kind
+from tasks.pretrain import pretrain
+from tasks.shard import shard
+from tasks.store.artefacts import Artefact
+
+
+def start_pretrained(order: FitOrder, lineage: Lineage, recipe: Recipe) -> FitOrder:
+    """Fit the language models that candidates start from, each once, and return the order with these starts.
+
+    Where all start from a champion, nothing else is to be learned before.
+    """
+    kind = order.kind
+    settings: Settings | None = getattr(recipe, "pretrain", None)
+    if kind.pretrain is None or settings is None or order.initial is not None:
+        return order
+    plan = kind.pretrain.load().plan_models(order.candidates, settings)
+    if not plan:
+        return order
+    texts = corpus(kind, lineage, settings)
+    models = fit_language_models(order, texts, {model["name"]: model for model in plan.values()})
+    starts = {name: pretrain(kind, model, texts) for name, model in models.items()}
+    return dataclasses.replace(order, starts={name: starts[model["name"]] for name, model in plan.items()})
+
+
+def fit_language_models(order: FitOrder, texts: Artefact, models: dict[str, Mapping[str, Any]]) -> dict[str, Artefact]:
+    """Fit language models as candidates are fitted, here or on the GPU pool; returns them by name."""
+    language = find_kind("language")
+    candidate = language.recipe.settings_of("candidates", Candidate)
+    streams = shard(language, texts, language.recipe.model_fields["shard"].default)
+    candidates = tuple(candidate.model_validate(model) for model in models.values())
+    own = dataclasses.replace(order, kind=language, shards=streams, candidates=candidates)
+    return dict(zip(models, fit_all(own), strict=True))

@@ -1,0 +1,129 @@
+"""What classifiers of texts start from: a language model of the training texts and of those without a label.
+
+Validation and test texts, and whatever repeats one of them exactly or nearly, have been taken out by the split.
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic import Field
+
+from rnnmodels.config import Settings
+from rnnmodels.language.language_config import LanguageTraining
+from tasks.contract.initial import MATCHED, WEIGHTS
+from tasks.contract.lineage import Lineage
+from tasks.contract.summaries import FittedSummary
+from tasks.kinds.classify.encode import UNLABELLED
+from tasks.labelled.fit import ClassifierCandidate
+from tasks.labelled.summaries import EncodedSummary, LabelledSplitSummary
+from tasks.store.artefacts import Artefact
+from tasks.store.manifest import Summary
+from tasks.text.vocabulary import Vocabulary
+
+# Texts that choose the epoch of a language model; more of them would choose no better.
+MOST_HELD = 500
+# How what fits start from says that it is a language model.
+LANGUAGE_MODEL = "language_model"
+DROPOUTS = {"embedding_dropout", "locked_dropout", "output_dropout", "weight_dropout"}
+
+
+class PretrainSettings(Settings):
+    """How the language model is fitted that candidates with `pretrained` start from."""
+
+    held_share: float = Field(
+        0.02, gt=0, le=0.5, description="Share of the texts, at most 500, that choose its epoch and are not learned."
+    )
+    tied: bool = Field(True, description="Its softmax uses the embedding.")
+    embedding_dropout: float = Field(0.0, ge=0, lt=1, description="Share of vocabulary entries dropped per batch.")
+    locked_dropout: float = Field(0.1, ge=0, lt=1, description="Locked dropout at the input of each layer.")
+    output_dropout: float = Field(0.1, ge=0, lt=1, description="Locked dropout before the softmax.")
+    weight_dropout: float = Field(0.0, ge=0, lt=1, description="Share of recurrent weights dropped per batch.")
+    training: LanguageTraining = Field(
+        LanguageTraining(epochs=1, streams=64, bptt=64, sampled_tokens=1024, learning_rate=4e-3, warmup_share=0.1),
+        description="How it is fitted.",
+    )
+
+
+class TextCandidate(ClassifierCandidate):
+    """A classifier of texts to train, and how."""
+
+    pretrained: bool = Field(
+        False, description="Start from a language model of the same layers, fitted to all texts but the held ones."
+    )
+
+
+def plan_models(candidates: Sequence[TextCandidate], settings: PretrainSettings) -> dict[str, dict[str, Any]]:
+    """Which language model each candidate starts from, as a recipe would say it; equal layers share one."""
+    models: list[dict[str, Any]] = []
+    plan = {}
+    for candidate in candidates:
+        if candidate.pretrained:
+            model = _layers_of(candidate) | settings.model_dump(include=DROPOUTS | {"tied"})
+            models += [model] * (model not in models)
+            name = f"language-model-{models.index(model) + 1}"
+            plan[candidate.name] = {"name": name, "model": model, "training": settings.training.model_dump()}
+    return plan
+
+
+def write_corpus(folder: Path, *, lineage: Lineage, settings: PretrainSettings) -> Summary:
+    """Write the texts as a language model reads them, encoded; those held for validation are drawn by their rows."""
+    encoded = lineage.encoded
+    shuffled = _gather_texts(lineage).sort(pl.col("row").hash(seed=1), "row").collect()
+    num_held = max(1, min(MOST_HELD, int(settings.held_share * shuffled.height)))
+    held = shuffled.head(num_held)
+    parts = {"train": shuffled.tail(-num_held), "valid": held, "test": held}
+    for name, part in parts.items():
+        part.write_parquet(folder / f"{name}.parquet", compression="lz4")
+    shutil.copyfile(encoded.file("vocabulary.json"), folder / "vocabulary.json")
+    tokens, chars = pl.col("tokens").list.len().cast(pl.UInt64).sum(), pl.col("num_chars").cast(pl.UInt64).sum()
+    return Summary(
+        rows=shuffled.height,
+        tokenizer=Vocabulary.load(encoded.file("vocabulary.json")).tokenizer,
+        vocabulary_size=EncodedSummary.of(encoded).vocabulary_size,
+        num_tokens={name: part.select(tokens).item() for name, part in parts.items()},
+        num_chars={name: part.select(chars).item() for name, part in parts.items()},
+        oov_share={},
+        kept_out=count_kept_out(lineage.splits),
+    )
+
+
+def count_kept_out(splits: Artefact) -> dict[str, int]:
+    """How many validation and test rows a corpus does without, and how many others that repeat one of them."""
+    counts = {name: LabelledSplitSummary.of(splits).splits.get(name, 0) for name in ("valid", "test")}
+    held = pl.concat([pl.scan_parquet(splits.file(f"{name}.parquet")).select("row") for name in counts])
+    dropped = pl.scan_parquet(splits.file("dropped.parquet"))
+    repeats = dropped.join(held, left_on="of_row", right_on="row", how="semi").select(pl.len())
+    return counts | {"repeats": repeats.collect().item()}
+
+
+def write_start(folder: Path, *, model: Artefact, corpus: Artefact) -> Summary:
+    """Take a fitted language model as what classifiers start from; its token ids are theirs."""
+    fitted, read = FittedSummary.of(model), Summary.of(corpus).as_json()
+    for name in WEIGHTS:
+        shutil.copyfile(model.file(name), folder / name)
+    (folder / MATCHED).write_text(json.dumps({LANGUAGE_MODEL: fitted.name}), encoding="utf-8")
+    told = {name: read[name] for name in ("num_tokens", "kept_out")}
+    return Summary(rows=corpus.rows, language_model=fitted.name, **told)
+
+
+def _layers_of(candidate: TextCandidate) -> dict[str, Any]:
+    """The settings of the layers that a classifier and its language model have in common."""
+    from rnnmodels.language.language_config import LanguageArchitecture
+
+    shared = set(LanguageArchitecture.model_fields) & set(type(candidate.model).model_fields)
+    return candidate.model.model_dump(include=shared - DROPOUTS - {"bidirectional"})
+
+
+def _gather_texts(lineage: Lineage) -> pl.LazyFrame:
+    """Row, tokens and characters of training and unlabelled texts."""
+    has_unlabelled = lineage.encoded.path.joinpath(f"{UNLABELLED}.parquet").exists()
+    names = ["train", UNLABELLED] if has_unlabelled else ["train"]
+    tokens = [pl.scan_parquet(lineage.encoded.file(f"{name}.parquet")).select("row", "tokens") for name in names]
+    texts = [pl.scan_parquet(lineage.splits.file(f"{name}.parquet")).select("row", "text") for name in names]
+    num_chars = pl.col("text").str.len_chars().alias("num_chars")
+    joined = pl.concat(tokens).join(pl.concat(texts), on="row", how="left", validate="1:1")
+    return joined.select("row", "tokens", num_chars, spelling_nats=pl.lit(0.0))
