@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pyarrow as pa
-from tasks.kinds.language.recipe import LANGUAGE
 
 from tasks.contract.lineage import Lineage
 from tasks.encode import encode
 from tasks.ingest import ingest
 from tasks.kinds.language.encode import LanguageEncodeSettings
+from tasks.kinds.language.recipe import LANGUAGE
 from tasks.kinds.language.shard import StreamSettings
 from tasks.kinds.language.source import LanguageSource
 from tasks.kinds.language.split import LanguageSplitSettings

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from tasks.kinds.language.recipe import LANGUAGE
 
 from rnnmodels.language.language_config import LanguageArchitecture, LanguageTraining
 from tasks.contract.contest import Contest, Scored
@@ -23,6 +22,7 @@ from tasks.fit import fit
 from tasks.kinds.language import register
 from tasks.kinds.language.evaluate import LanguageEvaluationSettings
 from tasks.kinds.language.fit import LanguageCandidate
+from tasks.kinds.language.recipe import LANGUAGE
 from tasks.kinds.language.served_language_model import ServedLanguageModel
 from tasks.kinds.language.text_reader import TextReader
 from tasks.registry import registered_model
