@@ -200,6 +200,8 @@ CASES += [
          content=series(times=["2026-10-25T02:00:00"], rows=1),
          follow=('source.ambiguous_times="earliest"', 'source.ambiguous_times="latest"')),
     Case(code="E-DATA-003", kind="language", content=texts(rows=2), others={"split": {"by": "document"}}),
+    Case(code="E-DATA-060", kind="language", file="book.txt", content="word " * 80 + " " * 200,
+         others={"encode": {"tokenizer": "word"}}),
     Case(code="E-SRC-013", kind="language", file="book.txt", content=texts(),
          source={"split_files": {"train": "*.train.txt"}}, follow=("source.split_files={}",)),
 ]  # fmt: skip

@@ -28,7 +28,7 @@ def hash_folded_text(seed: int) -> pl.Expr:
 
 def cluster_texts(settings: TextDivisionSettings, rows: pl.LazyFrame, kept: pl.DataFrame) -> pl.Series:
     """Number the kept rows, of which nearly equal texts have one number."""
-    if not settings.near_duplicates:
+    if not settings.near_duplicates or kept.height == 1:  # a book is read once less
         return kept["row"]
     texts = rows.select("row", "text").join(kept.lazy().select("row"), on="row", how="semi")
     clusters = find_clusters(texts, threshold=settings.similarity)

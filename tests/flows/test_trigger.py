@@ -14,14 +14,16 @@ from tasks.store import fingerprint
 
 pytestmark = pytest.mark.costly
 
-SHIPPED = ("reviews", "japanese-vowels", "etth1", "nab")
+SHIPPED = ("reviews", "japanese-vowels", "etth1", "nab", "reviews-lm")
 EVERY = set(BUILT_IN)
 NUMBERS = {"classify-series", "forecast", "detect"}
 
 # Which kinds' results a module shapes; one of each stage of each kind, and what kinds share.
 READERS_OF = {
     **{f"tasks.kinds.classify.{name}": {"classify"} for name in ("ingest", "split", "encode", "classifier")},
-    **{f"tasks.text.{name}": {"classify"} for name in ("tokenizers", "served_model")},
+    "tasks.text.served_model": {"classify"},
+    "tasks.text.tokenizers": {"classify", "language"},
+    **{f"tasks.kinds.language.{name}": {"language"} for name in ("ingest", "split", "encode", "shard")},
     **{f"tasks.kinds.classify.{name}": {"classify"} for name in ("baseline", "evaluate", "register")},
     **{f"tasks.kinds.classify_series.{name}": {"classify-series"} for name in ("ingest", "split", "encode")},
     **{f"tasks.kinds.classify_series.{name}": {"classify-series"} for name in ("fit", "baseline", "evaluate")},
@@ -61,7 +63,7 @@ USERS_OF = {
     "mlflow": EVERY,
     "scikit-learn": {"classify", "classify-series", "detect"},
     "scipy": EVERY,
-    "tokenizers": {"classify"},
+    "tokenizers": {"classify", "language"},
     "matplotlib": set(),
     "jinja2": set(),
 }

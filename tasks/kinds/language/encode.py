@@ -4,13 +4,14 @@ With the ids stand the characters of each document as it was cut, and what its u
 models are compared by nats per character, whatever their tokens are.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
 from pydantic import Field
 
+from tasks.errors import InputError
 from tasks.kinds.language.summaries import SPLITS, EncodedTextSummary
 from tasks.store.artefacts import Artefact
 from tasks.text.encoding import (
@@ -49,7 +50,7 @@ class LanguageEncodeSettings(TokenSettings):
 def write_encoded(folder: Path, *, splits: Artefact, settings: LanguageEncodeSettings) -> EncodedTextSummary:
     """Fill the artefact's folder: ids of each split, `vocabulary.json`, and `spelling.json`.
 
-    Raises InputError: E-CFG-005, E-DATA-010.
+    Raises InputError: E-CFG-005, E-DATA-010, E-DATA-060.
     """
     pieces = {name: _write_pieces(splits.file(f"{name}.parquet"), settings, folder) for name in SPLITS}
     write = _encode_subwords if settings.tokenizer == "subword" else _encode_words
@@ -57,6 +58,7 @@ def write_encoded(folder: Path, *, splits: Artefact, settings: LanguageEncodeSet
     vocabulary.save(folder / "vocabulary.json")
     speller.save(folder / "spelling.json")
     measured = {name: measure(folder / f"{name}.parquet") for name in SPLITS}
+    refuse_empty(measured, settings)
     shares = {name: round(figures["num_unknown"] / figures["num_tokens"], 6) for name, figures in measured.items()}
     return EncodedTextSummary(
         rows=sum(figures["rows"] for figures in measured.values()),
@@ -80,6 +82,17 @@ def measure(path: Path) -> dict[str, int]:
         num_chars=pl.col("num_chars").cast(pl.UInt64).sum(),
     )
     return counts.collect(engine="streaming").row(0, named=True)
+
+
+def refuse_empty(measured: Mapping[str, Mapping[str, int]], settings: LanguageEncodeSettings) -> None:
+    """Raise InputError (E-DATA-060) for a split whose text is nothing but what the tokenizer leaves out."""
+    for name, words in (("valid", "validation"), ("test", "test")):
+        if not measured[name]["num_tokens"]:
+            raise InputError(
+                "E-DATA-060",
+                f"the {words} text has no {UNITS[settings.tokenizer]}, only white space.",
+                fix='add text, or set encode.tokenizer = "char".',
+            )
 
 
 def find_problems(shares: dict[str, float], settings: LanguageEncodeSettings) -> list[str]:
