@@ -77,12 +77,13 @@ def compare(nats: np.ndarray, anchor: dict | None = None, **settings: float):
     return comparison, find_objections(comparison, settings)
 
 
-def test_few_documents_are_compared_in_passages_that_cut_no_word():
-    unit, passages = cut_for_resampling(["word " * 2000, "end"])
+@pytest.mark.parametrize(("num_words", "longest"), [(20, 100), (100, 256), (2_000, 333), (40_000, PASSAGE_CHARS)])
+def test_few_documents_are_compared_in_passages_that_cut_no_word(num_words, longest):
+    unit, passages = cut_for_resampling(["word " * num_words, "end"])
 
     assert unit == "passages"
-    assert max(map(len, passages)) <= PASSAGE_CHARS
-    assert "".join(passages) == "word " * 2000 + "end"
+    assert longest - 5 < max(map(len, passages)) <= longest
+    assert "".join(passages) == "word " * num_words + "end"
     assert all(passage.endswith("word ") for passage in passages[:-1])
 
 
