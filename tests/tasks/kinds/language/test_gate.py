@@ -5,8 +5,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from tasks.kinds.language.served_language_model import LanguageServing, ServedLanguageModel
-from tasks.text.spelling import Speller
 
 from rnnmodels.language.language_config import LanguageArchitecture
 from rnnmodels.language.language_model import LanguageModel
@@ -16,12 +14,14 @@ from tasks.kinds.language.gate import LanguageScores, compare_scores, describe_r
 from tasks.kinds.language.holdout import PASSAGE_CHARS, LanguageHoldout, cut_for_resampling, read_holdout
 from tasks.kinds.language.monitor import reference_profile
 from tasks.kinds.language.promotion import LanguagePromotionSettings
+from tasks.kinds.language.served_language_model import LanguageServing, ServedLanguageModel
 from tasks.promotion.comparison import find_objections
 from tasks.promotion.decision import NotComparable
 from tasks.registry.registered_model import RegisteredModel
 from tasks.registry.served_parts import write_serving
 from tasks.store import artefacts
 from tasks.store.manifest import Summary
+from tasks.text.spelling import Speller
 from tasks.text.vocabulary import Vocabulary
 
 SETTINGS = LanguagePromotionSettings(resamples=1000)
@@ -77,12 +77,13 @@ def compare(nats: np.ndarray, anchor: dict | None = None, **settings: float):
     return comparison, find_objections(comparison, settings)
 
 
-def test_few_documents_are_compared_in_passages_that_cut_no_word():
-    unit, passages = cut_for_resampling(["word " * 2000, "end"])
+@pytest.mark.parametrize(("num_words", "longest"), [(20, 100), (100, 256), (2_000, 333), (40_000, PASSAGE_CHARS)])
+def test_few_documents_are_compared_in_passages_that_cut_no_word(num_words, longest):
+    unit, passages = cut_for_resampling(["word " * num_words, "end"])
 
     assert unit == "passages"
-    assert max(map(len, passages)) <= PASSAGE_CHARS
-    assert "".join(passages) == "word " * 2000 + "end"
+    assert longest - 5 < max(map(len, passages)) <= longest
+    assert "".join(passages) == "word " * num_words + "end"
     assert all(passage.endswith("word ") for passage in passages[:-1])
 
 

@@ -11,6 +11,7 @@ import pytest
 from tasks.contract.contest import Contest, Scored
 from tasks.contract.lineage import Lineage
 from tasks.contract.report_contents import ReportContents
+from tasks.contract.summaries import MEMORY_FILE
 from tasks.kinds.language import report
 from tasks.kinds.language.baseline import BASELINES, LanguageBaselineSettings
 from tasks.kinds.language.evaluate import LanguageEvaluationSettings, write_evaluation
@@ -88,8 +89,16 @@ def make_candidate(shards: Artefact, ngram: Artefact, gain: float) -> Artefact:
             for epoch in (1, 2, 3)
         ]
         (folder / "history.json").write_text(json.dumps(history))
+        (folder / MEMORY_FILE).write_text("{}")
 
-    fitted = {"best_epoch": 2, "num_parameters": 1000, "device": "cpu", "epochs": 3, "updates_per_epoch": 10}
+    fitted = {
+        "clipped_share": 0.1,
+        "best_epoch": 2,
+        "num_parameters": 1000,
+        "device": "cpu",
+        "epochs": 3,
+        "updates_per_epoch": 10,
+    }
     return write_artefact("fit", write, name="lstm", train_s=1, settled={}, rows_per_s=1e4, **fitted)
 
 
