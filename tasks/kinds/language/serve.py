@@ -155,7 +155,7 @@ def warm_up(model: ServedLanguageModel, /) -> bool:
     """Score a text and write one; returns whether what it costs is finite."""
     if not model.is_backward:
         list(model.generate(length=2))
-    return bool(np.isfinite(model.score_texts(["a", ""])["nats"]).all())
+    return model.score_texts(["a", ""])["nats"].is_finite().all()
 
 
 def describe_model(model: ServedLanguageModel, /) -> dict[str, Any]:
