@@ -30,7 +30,7 @@ class Certificate:
     deviations: dict[str, float]
     tolerance: float
     passed: bool
-    num_documents: int
+    num_sequences: int
 
 
 def certify_independence(model: NextTokenModel, documents: Sequence[Ids], *, seed: int = 0) -> Certificate:

@@ -12,7 +12,7 @@ from tasks.store.fingerprint import digest_of
 from tasks.text.pieces import cut_at_white_space
 
 # Long enough for a model to find its feet, and short enough that a chapter has some to resample.
-PASSAGE_CHARS = 2_000
+PASSAGE_CHARS, LEAST_PASSAGE_CHARS = 2_000, 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,8 @@ def read_holdout(lineage: Lineage) -> LanguageHoldout:
 
 
 def cut_for_resampling(documents: Sequence[str]) -> tuple[str, list[str]]:
-    """Documents, sorted, or passages of about 2,000 characters where there are too few documents; and their name."""
+    """Documents, sorted, or passages of at most 2,000 characters where there are too few documents; and their name."""
     if len(documents) >= LEAST_DOCUMENTS:
         return "documents", sorted(documents)
-    return "passages", [passage for text in documents for passage in cut_at_white_space(text, PASSAGE_CHARS)]
+    size = min(max(sum(map(len, documents)) // LEAST_DOCUMENTS, LEAST_PASSAGE_CHARS), PASSAGE_CHARS)
+    return "passages", [passage for text in documents for passage in cut_at_white_space(text, size)]

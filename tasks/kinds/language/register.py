@@ -38,6 +38,7 @@ PROMPT_TOKENS = 16
 SAMPLING = {"length": 200, "temperature": 0.8, "top_k": 0, "top_p": 1.0, "seed": 0}
 # Documents are certified and proved by their beginnings, which say enough and take seconds.
 CERTIFIED_TOKENS = 64
+MOST_CERTIFIED = 32  # more would show no more, and each is read several times
 PROVED_TOKENS = 8 * BLOCK
 PROVED_LENGTH = 64
 
@@ -61,6 +62,7 @@ def certify_parts(folder: Path, lineage: Lineage, num_rows: int) -> dict[str, An
     """
     from rnnmodels.language.certificate import certify_independence
 
+    num_rows = min(num_rows, MOST_CERTIFIED)
     rows = sample_rows(lineage.encoded.file("valid.parquet"), num_rows)["tokens"].to_list()
     passages = cut_passages(rows[0], num_rows) if len(rows) == 1 else rows
     documents = [np.array(tokens[:CERTIFIED_TOKENS]) for tokens in passages]

@@ -27,7 +27,7 @@ def test_documents_of_a_sound_model_do_not_change_each_other(architecture: dict)
     assert certificate.passed
     assert set(certificate.deviations) == {"batch_size", "batch_mates", "order", "parts"}
     assert max(certificate.deviations.values()) < 1e-5
-    assert certificate.num_documents == 5
+    assert certificate.num_sequences == 5
 
 
 def test_a_model_whose_batch_mates_matter_does_not_pass(monkeypatch: pytest.MonkeyPatch):

@@ -99,7 +99,7 @@ def test_documents_are_certified_not_to_change_each_other(trained: Trained):
     certificate = register.certify_parts(trained.packaged.parts, trained.lineage, 8)
 
     assert certificate["passed"]
-    assert 4 <= certificate["num_documents"] <= 8
+    assert 4 <= certificate["num_sequences"] <= 8
 
 
 def test_ends_are_learned_where_there_are_several_documents(trained: Trained, case: str):
