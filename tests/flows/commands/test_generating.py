@@ -1,6 +1,7 @@
 """The command that writes texts: what it passes on, what it prints, how it ends."""
 
 import json
+
 import pytest
 from click.testing import CliRunner, Result
 
