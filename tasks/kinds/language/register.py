@@ -73,7 +73,7 @@ def certify_parts(folder: Path, lineage: Lineage, num_rows: int) -> dict[str, An
     if not certificate.passed:
         raise IntegrityError(
             "E-REG-005",
-            f"what a text costs depends on those that are scored with it, by {max(certificate.deviations.values()):.3g} "
+            f"what a text costs depends on those scored with it, by {max(certificate.deviations.values()):.3g} "
             f"nats per token, more than {certificate.tolerance:g}.",
             fix="this is a bug in rnnflow: please report it with the recipe.",
         )
