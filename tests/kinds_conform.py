@@ -51,7 +51,11 @@ import tasks.kinds.forecast.shard
 import tasks.kinds.forecast.split
 import tasks.kinds.forecast.warm_start
 import tasks.kinds.language.encode
+import tasks.kinds.language.generate
 import tasks.kinds.language.ingest
+import tasks.kinds.language.predict
+import tasks.kinds.language.register
+import tasks.kinds.language.serve
 import tasks.kinds.language.shard
 import tasks.kinds.language.split
 import tasks.labelled.fit
@@ -59,7 +63,7 @@ import tasks.labelled.profile
 import tasks.labelled.report
 import tasks.labelled.shard
 import tasks.text.warm_start
-from tasks.contract.services import MonitorModule, PredictModule, ServeModule
+from tasks.contract.services import GenerateModule, MonitorModule, PredictModule, ServeModule
 from tasks.contract.stages import (
     BaselineModule,
     EncodeModule,
@@ -158,3 +162,7 @@ language_ingest: IngestModule[LanguageSource] = tasks.kinds.language.ingest
 language_split: SplitModule[LanguageSplitSettings] = tasks.kinds.language.split
 language_encode: EncodeModule[LanguageEncodeSettings] = tasks.kinds.language.encode
 language_shard: ShardModule[StreamSettings] = tasks.kinds.language.shard
+language_register: RegisterModule = tasks.kinds.language.register
+language_predict: PredictModule = tasks.kinds.language.predict
+language_serve: ServeModule = tasks.kinds.language.serve
+language_generate: GenerateModule = tasks.kinds.language.generate

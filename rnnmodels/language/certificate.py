@@ -34,7 +34,7 @@ class Certificate:
 
 
 def certify_independence(model: NextTokenModel, documents: Sequence[Ids], *, seed: int = 0) -> Certificate:
-    """Score each document alone, then under each variation, and compare; `seed` draws the documents beside them."""
+    """Score each document alone, then under each variation, and compare; `seed` draws documents to score them among."""
     if not documents:
         raise ValueError("got no documents, expected at least one to certify with")
     alone = np.concatenate([score_documents(model, [document])[0] for document in documents])

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from tasks.errors import InputError, plural
+from tasks.kinds.language.profile import profile_texts
 from tasks.kinds.language.served_language_model import LanguageServing, ServedLanguageModel
 from tasks.kinds.language.text_reader import MAX_CHARACTERS
 from tasks.prediction.counts import AnsweredFile
@@ -91,7 +92,8 @@ class ScoringWork:
 
     def _answer_window(self, window: Window) -> Answers:
         """Score a window; columns row, num_chars, num_tokens, nats, nats_per_char, perplexity, model."""
-        scores = self.model.score_texts(window.rows["text"].to_list())
+        read = self.model.reader.read(window.rows["text"].to_list())
+        scores = self.model.score(read)
         table = scores.select(
             window.rows["line"].alias("row"),
             "num_chars",
@@ -103,7 +105,8 @@ class ScoringWork:
         )
         sums = scores.select(pl.col("num_chars").cast(pl.UInt64).sum(), pl.col("nats").sum()).row(0, named=True)
         num_rows = window.rows.height + len(window.faults)
-        return Answers(table=table, faults=window.faults, counts={**window.aside, **sums, "rows": num_rows})
+        counts = {**window.aside, **sums, "rows": num_rows}
+        return Answers(table=table, faults=window.faults, counts=counts, profile=profile_texts(read.ids, scores))
 
 
 def per(total: pl.Expr, count: pl.Expr) -> pl.Expr:

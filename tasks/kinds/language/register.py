@@ -15,7 +15,9 @@ from rnnmodels.deviation import largest_deviation
 from rnnmodels.language.token_streams import open_stream
 from tasks.contract.contest import Contest, Scored
 from tasks.contract.lineage import Lineage
+from tasks.contract.profile import write_profile
 from tasks.errors import IntegrityError
+from tasks.kinds.language.monitor import reference_profile
 from tasks.kinds.language.served_language_model import (
     ENCODER,
     NETWORK,
@@ -53,6 +55,7 @@ def assemble_parts(folder: Path, lineage: Lineage, best: Scored) -> None:
     closed = len(open_split(lineage.shards, "train").documents.row) > 1
     source = lineage.rows.manifest["config"]
     ServedLanguageModel.complete(folder, LanguageServing(name=best.name, source=source, closed=closed))
+    write_profile(folder, reference_profile(ServedLanguageModel.load(folder), lineage))
 
 
 def certify_parts(folder: Path, lineage: Lineage, num_rows: int) -> dict[str, Any]:
@@ -70,7 +73,7 @@ def certify_parts(folder: Path, lineage: Lineage, num_rows: int) -> dict[str, An
     if not certificate.passed:
         raise IntegrityError(
             "E-REG-005",
-            f"what a text costs depends on the texts beside it, by up to {max(certificate.deviations.values()):.3g} "
+            f"what a text costs depends on those scored with it, by {max(certificate.deviations.values()):.3g} "
             f"nats per token, more than {certificate.tolerance:g}.",
             fix="this is a bug in rnnflow: please report it with the recipe.",
         )

@@ -21,6 +21,7 @@ from tasks.contract.interface import (
     with_example,
 )
 from tasks.errors import InputError
+from tasks.kinds.language.profile import profile_texts
 from tasks.kinds.language.served_language_model import ServedLanguageModel, read_sampling
 
 SAMPLE = '{"texts": ["..."]}'
@@ -155,7 +156,7 @@ def warm_up(model: ServedLanguageModel, /) -> bool:
     """Score a text and write one; returns whether what it costs is finite."""
     if not model.is_backward:
         list(model.generate(length=2))
-    return bool(np.isfinite(model.score_texts(["a", ""])["nats"]).all())
+    return model.score_texts(["a", ""])["nats"].is_finite().all()
 
 
 def describe_model(model: ServedLanguageModel, /) -> dict[str, Any]:
@@ -177,9 +178,11 @@ def answer_questions(
     label: str,  # noqa: ARG001 (texts leave nothing to come back to)
 ) -> Answered:
     """Score the texts of several questions at once."""
-    scores = model.score_texts([text for question in questions for text in question.texts]).to_dicts()
-    rows = iter(map(to_score, scores))
-    return Answered(answers=[{"predictions": [next(rows) for _ in question.texts]} for question in questions])
+    read = model.reader.read([text for question in questions for text in question.texts])
+    scores = model.score(read)
+    rows = iter(map(to_score, scores.to_dicts()))
+    answers = [{"predictions": [next(rows) for _ in question.texts]} for question in questions]
+    return Answered(answers=answers, profiles=[profile_texts(read.ids, scores)])
 
 
 def to_score(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The command that writes texts: what it passes on, what it prints, how it ends."""
 
 import json
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -83,16 +82,3 @@ def test_nothing_that_is_written_acts_on_a_terminal():
 
     assert shown == ["a\\x1b[31m", "\n\tb", "\\u202e"]
     assert kept == ["a\x1b[31m", "\u202e"]
-
-
-def test_a_model_of_another_kind_writes_nothing(registered_home: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("RNNFLOW_HOME", str(registered_home))
-
-    other, unknown = invoke("reviews/1"), invoke("nobody")
-
-    assert (other.exit_code, unknown.exit_code) == (2, 2)
-    assert other.stderr == (
-        'E-GEN-003 model reviews/1 is of kind "classify", whose models write no texts.\n'
-        'Fix: name a language model, trained by a recipe with kind = "language".\n'
-    )
-    assert unknown.stderr.startswith('E-REG-001 model "nobody@champion" is not registered')

@@ -87,7 +87,8 @@ def test_a_long_document_is_not_refused(tmp_path: Path):
 
     windows = list(predict.read_windows(predict.open_texts(path, packed_serving(tmp_path), predict.Columns(), {})))
 
-    assert [(window.rows.height, window.faults) for window in windows] == [(1, [])]
+    assert sum(window.rows.height for window in windows) == 1
+    assert not any(window.faults for window in windows)
 
 
 def packed_serving(folder: Path):

@@ -16,6 +16,7 @@ import pytest
 from rnnmodels.language.language_config import LanguageArchitecture, LanguageTraining
 from tasks.contract.contest import Contest, Scored
 from tasks.contract.lineage import Lineage
+from tasks.contract.profile import read_profile
 from tasks.errors import IntegrityError
 from tasks.evaluate import evaluate
 from tasks.fit import fit
@@ -174,6 +175,14 @@ def test_an_example_is_a_file_that_the_model_reads(trained: Trained, tmp_path: P
     [nats] = ServedLanguageModel.load(trained.packaged.parts).score_texts([(tmp_path / "text.txt").read_text()])["nats"]
 
     assert nats > 0
+
+
+def test_what_validation_texts_look_like_is_registered(trained: Trained):
+    profile = read_profile(trained.packaged.parts)
+
+    assert profile is not None
+    assert profile.rows > 0
+    assert sum(profile.histograms["nats_per_char"]) == profile.rows
 
 
 def test_a_version_says_what_it_scores(trained: Trained):
