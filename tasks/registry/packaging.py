@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 class Packaging:
     """How a kind of model is packaged: what MLflow calls the type, and an input to show.
 
-    A model that takes a table has no signature: MLflow would refuse whole numbers where its example holds floats or
-    texts, and read no CSV with times of any type. The model reads the columns itself, as its training rows were read.
+    No model has a signature: MLflow would refuse whole numbers where its example holds floats or texts, read no CSV
+    with times of any type, and pass on the first column alone of a table that is given to a model of texts. The model
+    reads the columns itself, as its training rows were read.
     """
 
     model_type: str
@@ -67,7 +68,7 @@ def package_model(parts: Path, folder: Path, packaging: Packaging, *, module: st
             code_paths=[str(package) for package in packages],
             mlflow_model=mlflow.models.Model(**mlflow_model),
             input_example=packaging.input_example,
-            signature=False if packaging.takes_table else None,
+            signature=False,
             pip_requirements=pip_requirements(*modules),
         )
 
