@@ -4,8 +4,8 @@ This module travels with every registered model of texts.
 """
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import polars as pl
 
 from tasks.errors import InputError
@@ -16,6 +16,9 @@ from tasks.text.joined import PART, with_text
 from tasks.text.readable import fault_of_text
 from tasks.text.source import TextSource
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 TEXT = "text"
 
 
@@ -25,6 +28,8 @@ def texts_of(given: object, source: FileSettings) -> list[object]:
     The only column of a table is the text, whatever it is called, if the model was trained on one. A text that is
     missing is None. Raises InputError: E-TEXT-001 for what holds no texts, E-REG-012 for a column that is missing.
     """
+    import pandas as pd
+
     if isinstance(given, pd.DataFrame):
         return list(_texts_of_table(given, source))
     if isinstance(given, str | bytes | dict) or not isinstance(given, Iterable):
@@ -33,7 +38,7 @@ def texts_of(given: object, source: FileSettings) -> list[object]:
     return list(given)
 
 
-def _texts_of_table(table: pd.DataFrame, source: FileSettings) -> pl.Series:
+def _texts_of_table(table: "pd.DataFrame", source: FileSettings) -> pl.Series:
     roles = {role: name for role, name in source.named_columns().items() if role == TEXT or role.startswith(PART)}
     if table.shape[1] == len(roles) == 1:
         table = table.set_axis([*roles.values()], axis="columns")
@@ -43,7 +48,7 @@ def _texts_of_table(table: pd.DataFrame, source: FileSettings) -> pl.Series:
 
 
 def _read_cells(column: "pd.Series") -> pl.Series:
-    """The cells of a column, missing ones null; raises InputError (E-TEXT-001) for the first that is no text."""
+    """The cells of a column, missing ones null; raises InputError (E-TEXT-001) for the first that is not a text."""
     cells = [None if is_missing else cell for cell, is_missing in zip(column, column.isna(), strict=True)]
     for row, cell in enumerate(cells):
         fault = None if cell is None else fault_of_text(cell)
