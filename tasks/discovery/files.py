@@ -41,7 +41,7 @@ class Found:
 
     location: what a recipe names. names: of all files or members, folders included. name: that of the file whose
     beginning is `head`. blocks: bytes from elsewhere in a large file, or from others, which may begin anywhere.
-    num_bytes: of all files that are wanted, without compression. num_tables, num_documents: how many there are of one or
+    num_bytes: of all files that are wanted, without compression. num_tables, num_documents: how many of one or
     the other. Of a large archive these are estimates. documents: some, by their names.
     """
 
