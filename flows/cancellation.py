@@ -1,14 +1,18 @@
 """A flow run that is to be cancelled stops itself if nobody stops it.
 
 Prefect leaves it to the worker that started a run to end its process. If that worker is dead, the process would go on
-for minutes, and might register a model that nobody wants any more. So a run on a worker asks now and then.
+for minutes, and might register a model that nobody wants any more. So a run on a worker asks now and then. What it
+prints goes to its worker, and whoever prints to a dead one ends: Prefect's log ends the process at a broken pipe, in
+the middle of whatever it says, so that the run would never get its last state.
 """
 
 import datetime
 import os
+import select
 import signal
 import threading
 import time
+from pathlib import Path
 
 from prefect.settings import PREFECT_API_URL
 
@@ -17,6 +21,7 @@ from flows.place.prefect_api import SILENCE, ask, set_state
 POLL_S = 15.0
 GRACE_S = 45.0  # a living worker ends a process at once, and kills it 30 s later
 OWN_RUN = "PREFECT__FLOW_RUN_ID"
+OUTPUTS = (1, 2)  # of a process
 CANCELLED = {"type": "CANCELLED", "message": "The run was cancelled and ended by itself."}
 
 
@@ -24,6 +29,20 @@ def watch(flow_run_id: str) -> None:
     """Look after a flow run that has this process to itself, as one on a worker does."""
     if os.environ.get(OWN_RUN) == flow_run_id:
         threading.Thread(target=_watch, args=(PREFECT_API_URL.value(), flow_run_id), daemon=True).start()
+        threading.Thread(target=outlive_readers, args=(OUTPUTS,), daemon=True).start()
+
+
+def outlive_readers(descriptors: tuple[int, ...]) -> None:
+    """Wait until whoever reads an output has died, and send what is written from then on nowhere."""
+    waiting, poll = set(descriptors), select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, 0)  # an error or a hang-up is reported whatever is asked for
+    while waiting:
+        for descriptor, _ in poll.poll():
+            poll.unregister(descriptor)
+            waiting.remove(descriptor)
+            with Path(os.devnull).open("wb") as nowhere:
+                os.dup2(nowhere.fileno(), descriptor)
 
 
 def was_asked_for(flow_run_id: str) -> bool:

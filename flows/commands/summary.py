@@ -79,7 +79,10 @@ def verdict(outcome: Outcome) -> str:
     registered = outcome.registered
     name, version, alias = (printable(str(registered[key])) for key in ("name", "version", "alias"))
     reasons = printable(" ".join(outcome.gate["reasons"]))
-    sentence = f"{printable(outcome.best)} was registered as {name}, version {version}, alias {alias}.\n{reasons}"
+    was_known = any(stage["name"] == "gate" and stage["cached"] for stage in outcome.stages)
+    decided = "As decided in an earlier run: " if was_known else ""
+    sentence = f"{printable(outcome.best)} was registered as {name}, version {version}, alias {alias}.\n"
+    sentence += f"{decided}{reasons}"
     if outcome.baseline_wins:
         beaten = find_kind(outcome.kind).report.load().PRESENTATION.beaten
         sentence += f"\nThe baseline {printable(outcome.best_baseline)} {beaten}"

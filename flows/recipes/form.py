@@ -7,9 +7,11 @@ The training that candidates share has none: what is filled in holds for every c
 """
 
 import copy
+import functools
 from typing import Any
 
 from flows.recipes.recipe_errors import resolve
+from rnnmodels.config import Settings
 from tasks.contract.recipe import Recipe
 from tasks.kinds import DEFAULT, find_kind, known_kinds
 
@@ -27,16 +29,26 @@ ADVANCED_TEXT = (
 TRAINING_TEXT = "For every candidate; what is empty here is each candidate's own."
 
 
+def _schema_of(settings: type[Settings]) -> dict:
+    """The JSON schema of some settings, for the caller to change: every flow that takes a recipe asks for it anew."""
+    return copy.deepcopy(_generate_schema(settings))
+
+
+@functools.cache
+def _generate_schema(settings: type[Settings]) -> dict:
+    return settings.model_json_schema()
+
+
 def shown_fields(kind: str) -> dict[str, dict[str, dict]]:
     """The fields that a form of a kind shows, with their schemas, by section; plain fields are in the section ``."""
     recipe = find_kind(kind).recipe
-    schema = recipe.model_json_schema()
+    schema = _schema_of(recipe)
     sections = {name: resolve(field, schema) for name, field in schema["properties"].items() if name != CANDIDATES}
     plain = {name for name, section in sections.items() if "properties" not in section}
     shown = {"": {name: sections[name] for name in sections if name in plain}}
     for name in (name for name in sections if name not in plain):
         shown[name] = {key: _tell_default(field) for key, field in _choose_first(sections[name], schema).items()}
-    training = recipe.training.model_json_schema()
+    training = _schema_of(recipe.training)
     shown[TRAINING] = {name: _without(field, "default") for name, field in _choose_first(training, training).items()}
     return {name: fields for name, fields in shown.items() if fields}
 
@@ -44,7 +56,7 @@ def shown_fields(kind: str) -> dict[str, dict[str, dict]]:
 def form_schema(kind: str) -> dict:
     """The JSON schema of a kind's form, in the order of its fields."""
     recipe = find_kind(kind).recipe
-    full, shown = recipe.model_json_schema(), shown_fields(kind)
+    full, shown = _schema_of(recipe), shown_fields(kind)
     properties = shown.pop("")
     properties["kind"] |= {"default": kind, "enum": [kind]}
     for name in sorted(shown, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER)):
@@ -75,14 +87,14 @@ def judging_schema(kind: str, full: dict) -> dict:
     A page shows what is wrong with JSON where the JSON is, not with what lies within it: `anyOf` brings it up there.
     """
     recipe = find_kind(kind).recipe
-    sections, alone = full["properties"], recipe.model_json_schema()
+    sections, alone = full["properties"], _schema_of(recipe)
     # What a section requires is shown, so it is not among the advanced settings.
     needy = [name for name, field in alone["properties"].items() if resolve(field, alone).get("required")]
     rest = {name: {"type": "object"} if name in needy else field for name, field in sections.items()}
     known = _without(rest, CANDIDATES)
     added = {
         CANDIDATES: sections[CANDIDATES] | {"items": {"anyOf": [sections[CANDIDATES]["items"]]}},
-        TRAINING: recipe.training.model_json_schema(),
+        TRAINING: _schema_of(recipe.training),
         ADVANCED: {
             "type": "object",
             "additionalProperties": False,

@@ -41,7 +41,8 @@ class Found:
 
     location: what a recipe names. names: of all files or members, folders included. name: that of the file whose
     beginning is `head`. blocks: bytes from elsewhere in a large file, or from others, which may begin anywhere.
-    num_bytes: of all tables together, without compression. documents: some, by their names.
+    num_bytes: of all files that are wanted, without compression. num_tables, num_documents: how many of one or
+    the other. Of a large archive these are estimates. documents: some, by their names.
     """
 
     location: str
@@ -53,6 +54,7 @@ class Found:
     is_whole: bool = True
     num_bytes: int = 0
     num_tables: int = 0
+    num_documents: int = 0
     documents: tuple[tuple[str, bytes], ...] = ()
 
 
@@ -147,7 +149,14 @@ def _documents(location: str, folder: Path, paths: Sequence[Path]) -> Found:
     sample = files[:: max(1, len(files) // MAX_DOCUMENTS)]
     texts = tuple((one.relative_to(folder).as_posix(), _beginning(one)) for one in sample)
     num_bytes = sum(one.stat().st_size for one in files)
-    return Found(location=location, names=names, documents=texts, num_bytes=num_bytes, path=folder)
+    return Found(
+        location=location,
+        names=names,
+        documents=texts,
+        num_bytes=num_bytes,
+        num_documents=len(names),
+        path=folder,
+    )
 
 
 def _beginning(path: Path, num_bytes: int = DOCUMENT_BYTES) -> bytes:
@@ -162,10 +171,13 @@ def _in_archive(location: str, path: Path, include: str) -> Found:
     sizes = {name: size for name, size, _ in members if name and (not include or is_document(name, include))}
     contents = {name: data for name, _, data in members if name in sizes and data is not None}
     tables = _of_commonest_form(list(sizes))
-    seen = Found(location=location, names=tuple(sizes), path=path, num_bytes=sum(sizes.values()))
+    is_whole = all(name for name, _, _ in members)
+    unseen = next((size for name, size, _ in members if name is None), 0)
+    scale = 1 + unseen / max(1, sum(size for name, size, _ in members if name))
+    seen = Found(location=location, names=tuple(sizes), path=path, num_bytes=round(scale * sum(sizes.values())))
     if len(tables) * 2 <= len(sizes):
         documents = tuple(contents.items())[:: max(1, len(contents) // MAX_DOCUMENTS)]
-        return replace(seen, documents=documents, is_whole=all(name for name, _, _ in members))
+        return replace(seen, documents=documents, is_whole=is_whole, num_documents=round(scale * len(sizes)))
     parts = {name: contents[name] for name in tables if name in contents}
     _refuse_several(parts, location, "--set source.include=")
     head = parts.get(tables[0], b"")
@@ -175,8 +187,8 @@ def _in_archive(location: str, path: Path, include: str) -> Found:
         head=head,
         blocks=tuple(data[:BLOCK_BYTES] for name, data in parts.items() if name != tables[0])[:NUM_BLOCKS],
         is_whole=len(head) == sizes[tables[0]] and len(tables) == 1,
-        num_bytes=sum(sizes[name] for name in tables),
-        num_tables=len(tables),
+        num_bytes=round(scale * sum(sizes[name] for name in tables)),
+        num_tables=round(scale * len(tables)),
     )
 
 

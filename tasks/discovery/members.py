@@ -28,9 +28,12 @@ def zip_members(path: Path, num_bytes: int) -> Iterator[tuple[str | None, int, b
 
 
 def tar_members(path: Path, num_bytes: int) -> Iterator[tuple[str | None, int, bytes | None]]:
-    """As for a zip, of a tar; None ends what is looked at of a large one, which is read from its beginning."""
+    """As for a zip, of a tar; of a large one, which is read from its beginning, a member None ends what is looked at.
+
+    Its size is about that of all members after it, if the rest of the archive shrinks as its beginning did.
+    """
     compression = suffixes_of(path.name)[1]
-    left = num_bytes
+    left, seen = num_bytes, 0
     with path.open("rb") as file, tarfile.open(fileobj=DECOMPRESSORS[compression](file), mode="r|") as archive:
         for entry in archive:
             opened = archive.extractfile(entry) if entry.isfile() and not is_hidden(entry.name) else None
@@ -38,7 +41,9 @@ def tar_members(path: Path, num_bytes: int) -> Iterator[tuple[str | None, int, b
                 continue
             data = opened.read(left)
             left -= len(data)
+            seen += entry.size
             yield posixpath.normpath(entry.name), entry.size, data
             if left <= 0:
-                yield None, 0, None
+                unread = 1 - file.tell() / path.stat().st_size
+                yield None, round(seen * unread / (1 - unread)), None
                 return

@@ -60,7 +60,7 @@ def look(found: Found, given: Mapping[str, object]) -> Seen:
     Raises InputError: E-NEW-003 for what no setting reads, E-SRC-004 for what has no rows.
     """
     if not found.name:
-        return Seen(found=found, format="folder", num_rows=len(found.names), is_whole=found.is_whole, given=given)
+        return Seen(found=found, format="folder", num_rows=found.num_documents, is_whole=found.is_whole, given=given)
     suffix = suffixes_of(found.name)[0]
     file_format = "parquet" if found.head.startswith(b"PAR1") else BY_SUFFIX.get(suffix, "")
     seen = Seen(found=found, format=file_format, given=given)

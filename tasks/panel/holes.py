@@ -5,7 +5,7 @@ from typing import NamedTuple
 import polars as pl
 
 from tasks.errors import plural
-from tasks.panel.time_grid import FOLLOWS_IN_SERIES, TimeGrid, show_time
+from tasks.panel.time_grid import FOLLOWS_IN_SERIES, TimeGrid
 from tasks.panel.workdays import WORKDAYS
 
 FEWEST_GAPS = 3
@@ -27,10 +27,16 @@ def find_holes(rows: pl.DataFrame, grid: TimeGrid) -> Holes | None:
     gaps = is_gap.fill_null(value=False).arg_true()
     if gaps.is_empty():
         return None
-    after = show_time(rows["time"].cast(pl.Int64)[gaps[0] - 1], grid.clock).removesuffix("T00:00:00")
+    after = grid.show(rows["time"].cast(pl.Int64)[gaps[0] - 1])
     every = _every(rows.with_columns(is_gap=is_gap.fill_null(value=False)), gaps.len())
     said = f"steps of {grid.frequency} are missing{every}, such as after {after} ({plural(gaps.len(), 'gap')})"
     return Holes(said, _remedy(rows, grid), are_regular=bool(every))
+
+
+def are_workdays(times: pl.Series, grid: TimeGrid) -> bool:
+    """Tell whether days, of the grid's type, go from Monday to Friday on its clocks."""
+    local = times.dt.convert_time_zone(grid.zone) if grid.zone else times
+    return grid.frequency == "1d" and bool((local.dt.weekday() <= WORKDAYS).all())
 
 
 def _every(rows: pl.DataFrame, num_gaps: int) -> str:
@@ -47,8 +53,7 @@ def _every(rows: pl.DataFrame, num_gaps: int) -> str:
 
 
 def _remedy(rows: pl.DataFrame, grid: TimeGrid) -> str:
-    time = pl.col("time").dt.convert_time_zone(grid.zone) if grid.zone else pl.col("time")
-    if grid.frequency == "1d" and rows.select((time.dt.weekday() <= WORKDAYS).all()).item():
+    if are_workdays(rows["time"], grid):
         return (
             'set source.frequency = "1bd", by which days from Monday to Friday follow one another, and '
             'source.gaps = "span", by which windows span holidays'

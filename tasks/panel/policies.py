@@ -11,11 +11,13 @@ from typing import Generic, TypeVar
 import polars as pl
 
 from tasks.errors import InputError, plural, quoted
+from tasks.panel.holes import are_workdays
 from tasks.panel.source import SeriesSource, StampedSource
 from tasks.panel.time_grid import FOLLOWS_IN_SERIES, Clock, TimeGrid, show_time
 from tasks.sources.inputs import InputFile
 
 MAX_EXAMPLES = 20
+WORKDAYS_ALONE = 'set frequency = "1bd", by which days from Monday to Friday follow one another; for holidays, set '
 
 SourceT_co = TypeVar("SourceT_co", bound=StampedSource, covariant=True)
 
@@ -75,7 +77,8 @@ def find_gaps(sheet: Sheet[SeriesSource], ordered: pl.DataFrame, grid: TimeGrid)
 
     Raises InputError (E-TIME-016) for the first of them if `gaps` is "error".
     """
-    numbered = ordered.with_columns(position=grid.positions(ordered["time"].cast(grid.dtype)))
+    times = ordered["time"].cast(grid.dtype)
+    numbered = ordered.with_columns(position=grid.positions(times))
     steps = pl.when(FOLLOWS_IN_SERIES).then(pl.col("position").diff() - 1)
     found = numbered.with_columns(steps=steps, after=pl.col("time").shift(), before="time").filter(pl.col("steps") > 0)
     if found.height and sheet.settings.gaps == "error":
@@ -83,15 +86,16 @@ def find_gaps(sheet: Sheet[SeriesSource], ordered: pl.DataFrame, grid: TimeGrid)
         raise sheet.error(
             "E-TIME-016",
             first["row"],
-            f"got {sheet.show(first['before'])} after {sheet.show(first['after'])} in series "
+            f"got {grid.show(first['before'])} after {grid.show(first['after'])} in series "
             f"{quoted(first['series'])}: {plural(first['steps'], 'missing step')} of {grid.frequency}.",
-            'fill in the rows, or set gaps = "cut", or "span" if rows that follow one another are steps.',
+            (WORKDAYS_ALONE if are_workdays(times, grid) else "fill in the rows, or set ")
+            + 'gaps = "cut", or "span" if rows that follow one another are steps.',
         )
     return found.select("row", "series", "after", "before", "steps")
 
 
-def describe_gaps(sheet: Sheet, gaps: pl.DataFrame) -> dict:
+def describe_gaps(gaps: pl.DataFrame, grid: TimeGrid) -> dict:
     """Number of gaps and of missing steps, and the first gaps with their times."""
     first = gaps.head(MAX_EXAMPLES).drop("row").to_dicts()
-    shown = [gap | {end: sheet.show(gap[end]) for end in ("after", "before")} for gap in first]
+    shown = [gap | {end: grid.show(gap[end]) for end in ("after", "before")} for gap in first]
     return {"number": gaps.height, "steps": int(gaps["steps"].sum()), "first": shown}

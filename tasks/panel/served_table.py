@@ -17,8 +17,9 @@ import polars as pl
 
 from tasks.contract.notes import Notes
 from tasks.contract.table_model import Refusal, TableModel
-from tasks.errors import InputError, quoted
+from tasks.errors import InputError
 from tasks.panel.source import StampedSource
+from tasks.sources.given_columns import check_columns
 from tasks.sources.inputs import InputFile, Inputs
 from tasks.sources.intake import Intake
 
@@ -133,15 +134,7 @@ def read_cells(table: "pl.DataFrame | pd.DataFrame", columns: Mapping[str, str])
     Other plain columns are kept, since they may explain what is wrong with a row. Raises as `stored_table`.
     """
     present = list(table.columns)
-    for column in columns.values():
-        if present.count(column) != 1:
-            raise InputError(
-                "E-REG-012",
-                f"is {'missing' if column not in present else 'repeated'}; the table has "
-                f"{', '.join(quoted(name) for name in present)}.",
-                fix=f"give the table the columns {', '.join(columns.values())}.",
-                column=column,
-            )
+    check_columns(present, columns.values())
     if not len(table):
         raise InputError("E-SRC-004", "the table has no rows.", fix="pass at least one row.")
     cells = {column: _convert(role, _to_polars(table[column]), column) for role, column in columns.items()}

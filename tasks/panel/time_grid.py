@@ -190,14 +190,24 @@ class TimeGrid:
         """A time of the type `dtype` as clocks in the zone show it."""
         return pl.Series([time], dtype=self.dtype).dt.convert_time_zone(self.zone)[0] if self.zone else time
 
+    def show(self, time: int) -> str:
+        """Show a time given in microseconds since 1970, or a step number: of days without a zone the date alone."""
+        shown = show_time(time, self.clock)
+        return shown.removesuffix("T00:00:00") if self._steps_days else shown
+
     def _anchor_time(self) -> pl.Series:
         return pl.Series([self.anchor], dtype=pl.Int64).cast(self.dtype)
 
     @property
     def _follows_clocks(self) -> bool:
         """Whether steps are counted on the clocks of a zone."""
+        return self.clock == "utc" and self._steps_days
+
+    @property
+    def _steps_days(self) -> bool:
+        """Whether a step is a day or longer."""
         number, unit = parse_frequency(self.frequency)
-        return self.clock == "utc" and (unit in UNIT_MONTHS or number * UNITS_US[unit] >= DAY_US)
+        return self.clock != "step" and (unit in UNIT_MONTHS or number * UNITS_US[unit] >= DAY_US)
 
     def _local(self, times: pl.Series) -> pl.Series:
         if not self._follows_clocks:

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 class Packaging:
     """How a kind of model is packaged: what MLflow calls the type, and an input to show.
 
-    params: what may be said with an input, and the value that holds where nothing is said.
-    A model that takes a table has no signature: MLflow would refuse whole numbers where its example holds floats or
-    texts, and read no CSV with times of any type. The model reads the columns itself, as its training rows were read.
+    params: what may be said with an input, and the value that holds where nothing is said; with them MLflow stores a
+    signature. No other model has one: MLflow would refuse whole numbers where its example holds floats or texts, read no CSV
+    with times of any type, and pass on the first column alone of a table that is given to a model of texts. The model
+    reads the columns itself, as its training rows were read.
     """
 
     model_type: str
@@ -71,7 +72,7 @@ def package_model(parts: Path, folder: Path, packaging: Packaging, *, module: st
             mlflow_model=mlflow.models.Model(**mlflow_model),
             # With the parameters MLflow stores their types and values.
             input_example=(packaging.input_example, params) if params else packaging.input_example,
-            signature=False if packaging.takes_table else None,
+            signature=None if params else False,
             pip_requirements=pip_requirements(*modules),
         )
 

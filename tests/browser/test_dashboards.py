@@ -27,7 +27,7 @@ def run(page: Page, place: Place) -> str:
     form = pages.open_custom_run(page)
     pages.fill_every(form, {"Epochs": "1"})
     form.get_by_label("Run Name").fill(RUN)
-    take_screen(page, "form", height=2500)
+    take_screen(page, "form", height=2650)
     pages.persist(lambda: pages.press(page, "Submit"), until=pages.deployment_page(page))
     return pages.await_end(page, place.prefect, RUN, limit_s=600)
 

@@ -1,7 +1,10 @@
 """A run whose worker is gone stops itself once it is to be cancelled."""
 
 import datetime
+import os
 import signal
+import stat
+import threading
 
 import pytest
 from prefect import flow
@@ -9,7 +12,7 @@ from prefect.client.orchestration import get_client
 from prefect.states import Cancelling, Crashed, Running
 
 from flows import cancellation, lifecycle
-from flows.cancellation import GRACE_S, ended_by_cancellation, must_stop
+from flows.cancellation import GRACE_S, ended_by_cancellation, must_stop, outlive_readers
 from tasks.tracking import outbox
 
 victim = flow(name="victim")(lambda: None)
@@ -79,3 +82,21 @@ def test_the_watch_ends_its_own_process_once_nobody_else_does(monkeypatch: pytes
     cancellation._watch("http://127.0.0.1:1/api", "r1")
 
     assert signals == [signal.SIGTERM]
+
+
+def test_what_is_written_to_a_dead_reader_goes_nowhere_and_to_a_living_one_arrives():
+    (dead, to_dead), (alive, to_alive) = os.pipe(), os.pipe()
+    watch = threading.Thread(target=outlive_readers, args=((to_dead, to_alive),), daemon=True)
+    watch.start()
+
+    os.close(dead)
+    while stat.S_ISFIFO(os.fstat(to_dead).st_mode):
+        assert watch.is_alive()
+    os.write(to_dead, b"lost")
+    os.write(to_alive, b"heard")
+
+    assert os.read(alive, 9) == b"heard"
+    os.close(alive)
+    watch.join()
+    os.close(to_dead)
+    os.close(to_alive)

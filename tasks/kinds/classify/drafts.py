@@ -88,14 +88,15 @@ def _of_documents(seen: Seen) -> Draft:
         return Draft(kind=KIND, lacks=f"no folders named after classes around the files ({what}), and no table")
     include, left = find_pattern(found.names)
     counted = ", ".join(f"{name} {counts[name]:,}" for name in classes[:6])
+    about, at_least = ("", "") if found.is_whole else ("about ", "at least ")
     findings: list[Setting | Question] = [Setting("source.format", "folder", "a folder for each class")]
     findings += [Setting("source.include", include, left)] if include != "*.txt" else []
     findings += find_encoding(seen)
-    findings += [Setting("", None, f"{'' if found.is_whole else 'at least '}{len(classes)} classes: {counted}")]
+    findings += [Setting("", None, f"{at_least}{len(classes)} classes: {counted}")]
     return Draft(
         kind=KIND,
         fit=0.9,
-        reason=f"{len(found.names):,} documents in {len(classes)} folders of classes",
+        reason=f"{about}{found.num_documents:,} documents in {len(classes)} folders of classes",
         findings=tuple(findings),
         values=found.num_bytes / 5,
         rate=RATE,

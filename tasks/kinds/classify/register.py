@@ -5,7 +5,7 @@ from tasks.labelled.register import LabelledRegistration
 
 REGISTRATION = LabelledRegistration(
     labeller=TextClassifier,
-    takes="raw texts",
+    takes="a list of texts, or a table with the text columns of the training rows",
     EXAMPLE="texts.txt",
     texts=("One of the best films of the year.", "Dull from start to finish."),
     encoder={"rnnflow.vocabulary": VOCABULARY_FILE},

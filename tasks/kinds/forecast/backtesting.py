@@ -10,7 +10,7 @@ from tasks.contract.contest import Scored
 from tasks.errors import InputError, plural
 from tasks.kinds.forecast.split import TimeSplitSettings, read_cut
 from tasks.kinds.forecast.summaries import CutSummary, SeriesRowsSummary
-from tasks.panel.time_grid import TimeGrid, show_time
+from tasks.panel.time_grid import TimeGrid
 from tasks.store.artefacts import Artefact
 
 MARK = ".cutoff-"
@@ -52,7 +52,7 @@ def _positions(rows: SeriesRowsSummary, splits: CutSummary) -> list[int]:
 def _as_times(grid: TimeGrid, *positions: int) -> dict[str, str]:
     times = grid.times(pl.Series(positions, dtype=pl.Int64)).cast(pl.Int64)
     names = ("train_until", "valid_until", "test_until")
-    return {name: show_time(time, grid.clock) for name, time in zip(names, times, strict=True)}
+    return {name: grid.show(time) for name, time in zip(names, times, strict=True)}
 
 
 def name_at_cutoff(name: str, number: int) -> str:

@@ -30,7 +30,7 @@ from tasks.kinds.forecast.metrics import (
 from tasks.kinds.forecast.stored_windows import SCORED_SPLITS, TRAIN, open_split, read_layout
 from tasks.kinds.forecast.summaries import WindowsSummary
 from tasks.panel.scaler import Scaler, Units
-from tasks.panel.time_grid import TimeGrid, show_time
+from tasks.panel.time_grid import TimeGrid
 from tasks.progress import Progress, emit
 from tasks.statistics.resampling import Bootstrap, plan_resampling
 from tasks.store.artefacts import Artefact
@@ -211,7 +211,7 @@ def _series_of(window: int, windows: "Windows") -> np.ndarray:
 def _place(window: int, windows: "Windows", layout: dict, grid: TimeGrid) -> dict:
     """Which series a window belongs to and when its history ends."""
     origins = windows.origins(np.array([window]))
-    origin = show_time(int(origins.time[0]), grid.clock).replace(":00Z", "Z")
+    origin = grid.show(int(origins.time[0])).replace(":00Z", "Z")
     return {"series": layout["series"][int(origins.series[0])], "origin": origin}
 
 

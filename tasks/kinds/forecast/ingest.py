@@ -107,12 +107,12 @@ def _arrange(folder: Path, sheet: Sheet[SeriesSource], zone: str | None) -> dict
         "channels": channels,
         "covariates": list(sheet.settings.covariate_columns),
         "grid": grid,
-        "first_time": sheet.show(first),
-        "last_time": sheet.show(last),
+        "first_time": grid.show(first),
+        "last_time": grid.show(last),
         "unsorted": unsorted.count,
         "unsorted_explained": unsorted.explained,
         "duplicates": duplicates.height,
-        "gaps": describe_gaps(sheet, gaps),
+        "gaps": describe_gaps(gaps, grid),
         "missing": count_missing(pl.scan_parquet(folder / ROWS_FILE)),
     }
 

@@ -17,7 +17,7 @@ from rnnmodels.config import Settings
 from tasks.errors import InputError, plural, quoted
 from tasks.kinds.forecast.summaries import CutSummary, SeriesRowsSummary
 from tasks.panel.frames import ROWS_FILE, SPLITS, TEST, TRAIN, VALID, count_splits
-from tasks.panel.time_grid import TimeGrid, show_time
+from tasks.panel.time_grid import TimeGrid
 from tasks.progress import Progress, emit
 from tasks.store.artefacts import Artefact
 
@@ -135,7 +135,7 @@ def _is_used(test_until: int | None) -> pl.Expr:
 
 
 def _shown(cut: int | None, grid: TimeGrid) -> str | None:
-    return None if cut is None else show_time(cut, grid.clock)
+    return None if cut is None else grid.show(cut)
 
 
 def _warnings(rows: pl.LazyFrame, num_unused: int) -> list[str]:

@@ -59,6 +59,14 @@ def test_a_better_baseline_is_named_plainly(outcome: Outcome):
     ) in summary_of(beaten)
 
 
+def test_a_verdict_that_was_reached_earlier_is_told_as_such(outcome: Outcome):
+    gate = {"name": "gate", "key": "e5", "cached": True, "wall_s": 0.0}
+
+    repeated = summary_of(dataclasses.replace(outcome, stages=[*outcome.stages, gate]))
+
+    assert "alias champion.\nAs decided in an earlier run: First model.\n" in repeated
+
+
 def test_a_command_in_a_reason_can_be_copied(outcome: Outcome):
     reason = (
         "refused: champion v1 is registered no longer. To accept this version: rnnflow promote reviews/3 --reason TEXT"

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import random
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -488,6 +489,21 @@ def test_a_large_file_that_is_sorted_by_its_labels_shows_all_of_them(tmp_path: P
 
     assert settings_of(found)["label_column"] == "sentiment"
     assert not found.seen.is_whole
+
+
+def test_documents_of_a_large_archive_are_counted_by_its_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(files, "HEAD_BYTES", 20_000)
+    with tarfile.open(tmp_path / "texts.tar", "w") as archive:
+        for number, text in enumerate(texts(600)):
+            member = tarfile.TarInfo(f"{('neg', 'pos')[number % 2]}/{number}.txt")
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
+
+    found = draft_recipe(str(tmp_path / "texts.tar"), given={})
+
+    assert not found.seen.is_whole
+    assert found.seen.num_rows == pytest.approx(600, rel=0.1)
+    assert found.draft.reason == f"about {found.seen.num_rows} documents in 2 folders of classes"
 
 
 def test_what_is_constant_in_the_beginning_of_a_large_file_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

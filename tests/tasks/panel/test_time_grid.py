@@ -123,6 +123,22 @@ def test_times_are_shown_as_people_write_them(time, clock, shown):
     assert show_time(time, clock) == shown
 
 
+@pytest.mark.parametrize(
+    ("frequency", "clock", "shown"),
+    [
+        ("1d", "naive", "1970-01-02"),
+        ("1mo", "naive", "1970-01-02"),
+        ("1bd", "naive", "1970-01-02"),
+        ("6h", "naive", "1970-01-02T00:00:00"),
+        ("1d", "utc", "1970-01-02T00:00:00Z"),
+    ],
+)
+def test_days_are_shown_without_their_midnight(frequency, clock, shown):
+    grid = TimeGrid(frequency, clock, "UTC" if clock == "utc" else None, 0)
+
+    assert grid.show(86_400_000_000) == shown
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     frequency=st.sampled_from(["250ms", "90s", "30m", "1h", "1d", "2w", "1mo", "1q", "1y"]),

@@ -1,5 +1,6 @@
 """The registered model answers anywhere, for any text, and refuses what is no text."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -7,7 +8,9 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
+from fastapi.testclient import TestClient
 
 from rnnmodels.durable import sha256_of_file
 from tasks.errors import InputError, IntegrityError
@@ -157,8 +160,43 @@ def test_the_package_names_exact_versions_and_holds_no_pickle(model):
 
 
 def test_the_model_as_mlflow_loads_it_refuses_a_null(model):
-    with pytest.raises(Exception, match=r"Failed to enforce schema|E-TEXT-001|Expected type"):
+    with pytest.raises(InputError, match=r"E-TEXT-001 text 1: got null"):
         registered_model.load_pyfunc(model).predict(["fine", None])
+
+
+@pytest.fixture
+def of_two_columns(model):
+    """The model as if it had been trained on the texts of two columns."""
+    served = registered_model.load_pyfunc(model)
+    python_model = served.unwrap_python_model()
+    source = {"path": "a.csv", "text_columns": ["title", "body"], "text_separator": " "}
+    serving = dataclasses.replace(python_model.model.serving, source=source)
+    python_model.model = dataclasses.replace(python_model.model, serving=serving)
+    return served
+
+
+def test_mlflow_hands_the_model_every_column_of_a_table(of_two_columns):
+    table = pd.DataFrame({"id": ["great", "dull"], "body": TEXTS[:2], "title": ["flat", "moving"]})
+
+    assert of_two_columns.predict(table) == of_two_columns.predict([f"flat {TEXTS[0]}", f"moving {TEXTS[1]}"])
+    with pytest.raises(InputError, match=r'E-REG-012 column "title": is missing'):
+        of_two_columns.predict(table[["id", "body"]])
+
+
+def test_mlflows_scoring_server_takes_texts_and_tables(of_two_columns):
+    from mlflow.pyfunc.scoring_server import init
+
+    table = pd.DataFrame({"body": TEXTS[:2], "title": ["flat", "moving"]})
+    expected = [answer.model_dump() for answer in of_two_columns.predict(table)]
+    joined = (table["title"] + " " + table["body"]).tolist()
+    split = json.loads(table.to_json(orient="split", index=False))
+    with TestClient(init(of_two_columns)) as client:
+        bodies = [{"inputs": joined}, {"instances": joined}, {"dataframe_split": split}]
+        answers = [client.post("/invocations", json=body) for body in bodies]
+
+    for answer in answers:
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["predictions"] == expected
 
 
 def test_loading_a_model_leaves_the_import_path_alone(model):

@@ -219,6 +219,19 @@ def test_gaps_are_reported_with_their_times_or_refused(tmp_path):
     )
 
 
+def test_missing_weekends_name_business_days_and_days_are_shown_as_dates(tmp_path):
+    days = [datetime(2024, 1, 1) + timedelta(days=day) for day in range(28)]
+    path = table(tmp_path / "a.csv", [(day.date(), 1) for day in days if day.weekday() < 5])
+
+    assert error_of(tmp_path, path=path, gaps="error") == (
+        'E-TIME-016 IN/a.csv:7 column "time": got 2024-01-08 after 2024-01-05 in series "series": 2 missing steps of '
+        '1d.\nFix: set frequency = "1bd", by which days from Monday to Friday follow one another; for holidays, set '
+        'gaps = "cut", or "span" if rows that follow one another are steps.'
+    )
+    _, summary = read(tmp_path, path=path, gaps="error", frequency="1bd")
+    assert (summary["first_time"], summary["last_time"]) == ("2024-01-01", "2024-01-26")
+
+
 def test_a_time_between_two_steps_is_refused(tmp_path):
     path = table(tmp_path / "a.csv", [(time, 1) for time in [*HOURS[:5], "2024-01-01T04:10", *HOURS[5:]]])
 
