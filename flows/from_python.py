@@ -128,7 +128,8 @@ def _logging(name: str, *, progress: bool) -> "Generator[Console]":
 
     from flows.place.run_log import logging_run
 
-    console = Console(stderr=True, quiet=not progress, force_jupyter=False)
+    in_notebook = {"force_terminal": False, "force_jupyter": False} if Console().is_jupyter else {}
+    console = Console(stderr=True, quiet=not progress, **in_notebook)
     with logging_run(name, console, verbose=False):
         yield console
 
