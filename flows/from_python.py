@@ -128,8 +128,8 @@ def _logging(name: str, *, progress: bool) -> "Generator[Console]":
 
     from flows.place.run_log import logging_run
 
-    in_notebook = {"force_terminal": False, "force_jupyter": False} if Console().is_jupyter else {}
-    console = Console(stderr=True, quiet=not progress, **in_notebook)
+    in_terminal = False if Console().is_jupyter else None  # notebooks say that they are terminals
+    console = Console(stderr=True, quiet=not progress, force_terminal=in_terminal, force_jupyter=False)
     with logging_run(name, console, verbose=False):
         yield console
 
