@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 
 from tasks.errors import InputError
+from tasks.kinds.classify.ingest import row_check
 from tasks.kinds.classify.source import SourceSettings
 from tasks.sources.first_rows import read_first_rows
 from tasks.sources.frames import as_polars, save_frame
-from tasks.sources.readers import read_files
 
 ROWS = {"text": ["good film", "bad film"], "label": ["pos", "neg"]}
 
@@ -30,7 +30,7 @@ def test_a_source_reads_what_was_saved(kind: pl.DataType):
     path = save_frame(pl.DataFrame(ROWS, schema_overrides={"label": kind}))
     source = SourceSettings(path=str(path))
 
-    rows = read_first_rows(source, lambda rows: rows, read_files)
+    rows = read_first_rows(source, row_check(source))
 
     assert rows["label"].to_list() == ["pos", "neg"]
 
