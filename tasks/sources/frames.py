@@ -23,7 +23,7 @@ def save_frame(frame: "pl.DataFrame | pd.DataFrame") -> Path:
     The same frame gives the same file, so a run over it finds what an earlier one computed; a frame that differs gives
     another file, and leaves the one that earlier recipes name as it is.
 
-    Raises InputError (E-SRC-013) for what is no table of plain columns.
+    Raises InputError (E-SRC-013) for what is not a table of plain columns.
     """
     folder = home() / "data" / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
@@ -40,7 +40,7 @@ def write_frame(frame: "pl.DataFrame | pd.DataFrame", path: Path) -> None:
 
     Neither compressed nor with dictionaries: a reader's limits on what a file may expand to are then never met.
 
-    Raises InputError (E-SRC-013) for what is no table of plain columns.
+    Raises InputError (E-SRC-013) for what is not a table of plain columns.
     """
     import pyarrow.parquet as pq
 
