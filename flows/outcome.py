@@ -1,6 +1,8 @@
 """What a run of the flow came to: the answer of `rnnflow train`."""
 
+import html
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 from tasks.contract.contest import Contest, Scored
@@ -16,6 +18,7 @@ from tasks.store.artefacts import Artefact
 from tasks.tracking import outbox
 
 NAMED_STAGES = ("fit", "baseline", "evaluate")
+FRAME_HEIGHT = "40em"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +55,23 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
     data: dict[str, dict] = field(default_factory=dict)
     pending: str = ""
+
+    @property
+    def model(self) -> str:
+        """What names the registered version, `NAME/3`; empty while it is still to come."""
+        return "{name}/{version}".format_map(self.registered) if self.registered else ""
+
+    @property
+    def metrics(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Those of the best candidate by split and metric, each with `value`, `low` and `high`."""
+        return next(scored["metrics"] for scored in self.candidates if scored["name"] == self.best)
+
+    def _repr_html_(self) -> str | None:
+        """What a notebook shows of it: the report, whose styles stay within a frame."""
+        if not self.report:
+            return None
+        page = html.escape(Path(self.report).read_text(encoding="utf-8"))
+        return f'<iframe srcdoc="{page}" style="width: 100%; height: {FRAME_HEIGHT}; border: 0"></iframe>'
 
 
 def describe_stage(artefact: Artefact) -> dict:

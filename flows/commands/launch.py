@@ -96,7 +96,7 @@ def launch_backtest(order: Order, cutoffs: int) -> "Backtest":
 def _launch(order: Order, load: "Callable[[], Flow[..., Result]]", notes: list[str], **parameters: object) -> Result:
     """Run a flow on the order's recipe; to `notes` is added which of its values have no effect.
 
-    What can be known to be wrong is told first; the flow is loaded while the server starts.
+    What can be known to be wrong is told first.
     """
     from flows.recipes.first_look import refuse_unreadable
     from flows.recipes.recipe import build_recipe
@@ -105,9 +105,20 @@ def _launch(order: Order, load: "Callable[[], Flow[..., Result]]", notes: list[s
     recipe = build_recipe(path, read_table(path), settings=order.settings, from_file=order.from_file, notes=notes)
     refuse_unreadable(recipe)
     console = Console(stderr=True)
+    with stopping_on_sigterm(), logging_run(path.stem, console, verbose=order.debug):
+        return run_on_server(
+            load, console, notes, recipe=recipe, resume=order.resume, refresh=order.refresh, **parameters
+        )
+
+
+def run_on_server(
+    load: "Callable[[], Flow[..., Result]]", console: Console, notes: Sequence[str] = (), **parameters: object
+) -> Result:
+    """Run a flow on a Prefect server that lives for it, or one that is up; the flow is loaded while the server starts.
+
+    Raises RnnflowError of any kind.
+    """
     with contextlib.ExitStack() as stack:
-        stack.enter_context(stopping_on_sigterm())
-        stack.enter_context(logging_run(path.stem, console, verbose=order.debug))
         with console.status("Starting the Prefect server"):
             server = stack.enter_context(prefect_server())
             for note in notes:
@@ -118,10 +129,11 @@ def _launch(order: Order, load: "Callable[[], Flow[..., Result]]", notes: list[s
             main_flow = load()
             _import_ahead(server)
             server.wait_until_ready()
+            stack.enter_context(_settings_of(server))
             tidy_up()
         console.print(f"Watch this run at {server.dashboard}", style="dim", markup=False)
         with _flow_of(server, main_flow) as flow, showing_progress(console):
-            return flow(recipe, resume=order.resume, refresh=order.refresh, **parameters)
+            return flow(**parameters)
 
 
 def _import_ahead(server: PrefectServer) -> None:
@@ -164,30 +176,37 @@ def launch_prediction(
 
 
 @contextlib.contextmanager
-def _flow_of(server: PrefectServer, flow: "Flow[..., Result]") -> "Generator[Flow[..., Result]]":
-    """Lend a flow that runs on this server, and let it be recorded to its end.
+def _settings_of(server: PrefectServer) -> "Generator[None]":
+    """Have Prefect ask this server, though it may have been imported while an earlier one was up.
 
     Heartbeats tell a lasting server that this process lives; on one that ends with the command nobody listens, and
     their thread takes a second to end.
     """
-    import httpx
     from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    heartbeat_s = None if server.own else HEARTBEAT_S
+    with temporary_settings({PREFECT_API_URL: server.url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: heartbeat_s}):
+        yield
+
+
+@contextlib.contextmanager
+def _flow_of(server: PrefectServer, flow: "Flow[..., Result]") -> "Generator[Flow[..., Result]]":
+    """Lend a flow that runs on this server, and let it be recorded to its end."""
+    import httpx
 
     flow_run_ids: list[str] = []
 
     def remember(flow: "Flow", flow_run: "FlowRun", state: "State") -> None:  # noqa: ARG001 (Prefect's names)
         flow_run_ids.append(str(flow_run.id))
 
-    heartbeat_s = None if server.own else HEARTBEAT_S
-    with temporary_settings({PREFECT_API_URL: server.url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: heartbeat_s}):
-        try:
-            yield flow.with_options(on_running=[*flow.on_running_hooks, remember])
-        except httpx.TransportError as error:
-            raise ServiceError(
-                "E-SVC-005",
-                f"the Prefect server at {server.url} stopped answering: {quoted(error)}.",
-                fix="run the same command again: finished stages are kept.",
-            ) from error
-        finally:
-            for flow_run_id in flow_run_ids:
-                server.wait_until_recorded(flow_run_id)
+    try:
+        yield flow.with_options(on_running=[*flow.on_running_hooks, remember])
+    except httpx.TransportError as error:
+        raise ServiceError(
+            "E-SVC-005",
+            f"the Prefect server at {server.url} stopped answering: {quoted(error)}.",
+            fix="run the same command again: finished stages are kept.",
+        ) from error
+    finally:
+        for flow_run_id in flow_run_ids:
+            server.wait_until_recorded(flow_run_id)

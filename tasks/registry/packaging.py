@@ -25,9 +25,9 @@ class Packaging:
     """How a kind of model is packaged: what MLflow calls the type, and an input to show.
 
     params: what may be said with an input, and the value that holds where nothing is said; with them MLflow stores a
-    signature. No other model has one: MLflow would refuse whole numbers where its example holds floats or texts, read no CSV
-    with times of any type, and pass on the first column alone of a table that is given to a model of texts. The model
-    reads the columns itself, as its training rows were read.
+    signature. No other model has one: MLflow would refuse whole numbers where its example holds floats or texts, read
+    no CSV with times of any type, and pass on the first column alone of a table that is given to a model of texts. The
+    model reads the columns itself, as its training rows were read.
     """
 
     model_type: str

@@ -1,13 +1,13 @@
 """The flow `predict`: the same work as the command's, shown on the dashboard."""
 
 import inspect
+import sys
 from pathlib import Path
 
 import pytest
 from prefect.artifacts import Artifact
 
-from flows import predict as predict_flow
-from flows.predict import describe, predict
+from flows.predict import describe, predict, predict_from_file
 from tasks.kinds import BUILT_IN, find_kind
 from tasks.kinds.classify.predict import PredictedFile
 from tasks.prediction.dispatch import predict_file
@@ -34,7 +34,7 @@ def test_the_flow_does_what_the_command_does_within_the_project_folder(project: 
         calls.append((arguments, options))
         return predicted()
 
-    monkeypatch.setattr(predict_flow, "predict_from_file", stand_in)
+    monkeypatch.setattr(sys.modules["flows.predict"], "predict_from_file", stand_in)
 
     assert predict("reviews", "in.csv", "/elsewhere/out.csv", label_column="stars") == predicted()
 
@@ -50,7 +50,7 @@ def test_the_flow_does_what_the_command_does_within_the_project_folder(project: 
 
 
 def test_the_task_is_the_function_of_the_command():
-    assert predict_flow.predict_from_file.fn is predict_file
+    assert predict_from_file.fn is predict_file
     parameters = list(inspect.signature(predict.fn).parameters)
     for kind in BUILT_IN:
         of_kind = find_kind(kind).predict.load().predict_file

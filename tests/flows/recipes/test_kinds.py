@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from flows import train
 from flows.recipes.kinds import AnyRecipe, validate_recipe
 from flows.recipes.recipe import load_recipe
 from flows.recipes.recipe_file import shipped_recipes
@@ -16,7 +15,7 @@ from tasks.contract.kind import Kind, LazyModule
 from tasks.contract.recipe import Recipe
 from tasks.kinds import BUILT_IN, find_kind
 
-ROOT = Path(train.__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 STAGES = ("ingest", "split", "encode", "shard", "fit", "baseline", "evaluate", "register", "gate", "report", "publish")
 
 
