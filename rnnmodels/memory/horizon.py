@@ -26,6 +26,7 @@ from rnnmodels.training.device import one_thread
 from rnnmodels.training.sequence_model import AnyModel, SequenceData
 
 MASS = 0.95
+LARGEST = float(np.finfo(np.float32).max)
 # What bounds the time: states kept of each cell, rows, and batches among which that with the longest rows is taken.
 MAX_POINTS, MAX_ROWS, MAX_BATCHES = 512, 32, 8
 
@@ -131,9 +132,12 @@ def _watched(probe: Probe) -> Generator[dict[str, _Watch]]:
 
 
 def _norms(gradients: Iterator[Tensor], num_parts: Sequence[int]) -> NDArray[np.float64]:
-    """Norms of the gradients in whole states, each of so many parts, by point and row (P, N)."""
+    """Norms of the gradients in whole states, each of so many parts, by point and row (P, N).
+
+    One that float32 cannot hold counts as the largest that it can.
+    """
     norms = [torch.cat(list(islice(gradients, number)), dim=-1).double().norm(dim=-1)[0] for number in num_parts]
-    return torch.stack(norms).cpu().numpy()
+    return np.nan_to_num(torch.stack(norms).cpu().numpy(), nan=LARGEST, posinf=LARGEST)
 
 
 def _average(points_P: NDArray[np.int64], norms_PN: NDArray[np.float64], length_N: NDArray[np.int64]) -> MemoryCurve:

@@ -50,12 +50,13 @@ def draw_memory(curves: Mapping[str, Mapping[str, Mapping]]) -> "Figure":
     for position, (name, cells) in enumerate(curves.items()):
         colour = PALETTE[position % len(PALETTE)]
         for dashes, (cell, curve) in zip(itertools.cycle(DASHES), cells.items()):
-            lag, norm = np.array(curve["lag"]), np.maximum(curve["norm"], FAINTEST_GRADIENT)
+            lag, norm = np.array(curve["lag"]), np.array(curve["norm"])
             at_horizon = norm[lag == curve["horizon"]]
             label = f"{plain(name)}, {cell}: {curve['horizon']:,} steps"
             axes.plot(lag, norm, color=colour, linestyle=dashes, linewidth=1.6, label=label)
             axes.plot([curve["horizon"]], at_horizon, "o", markersize=7, markerfacecolor="white", color=colour)
     axes.set_yscale("log")
+    axes.set_ylim(bottom=max(FAINTEST_GRADIENT, axes.get_ylim()[0]))
     axes.set(xlabel="time steps before the end", ylabel="|dL/d state|, 1 at the end")
     add_legend(axes)
     return figure

@@ -1,6 +1,7 @@
 """How far back a model remembers: gradients in the states of its cells, by distance from the end of each row."""
 
 import copy
+import json
 
 import numpy as np
 import pytest
@@ -115,6 +116,15 @@ def test_gradients_explode_through_a_large_recurrent_matrix():
     curve = curve_of(cell)
     assert curve.norm[100] > 1e6
     assert curve.horizon > 90
+
+
+def test_a_gradient_beyond_what_numbers_hold_is_told_as_the_largest():
+    curve = curve_of(fading_cell(100.0))
+
+    assert np.isfinite(curve.norm).all()
+    assert curve.norm[-1] > 1e30
+    assert curve.horizon > 90
+    assert "Infinity" not in json.dumps(curve.as_json(), allow_nan=False)
 
 
 @pytest.mark.parametrize("name", ["gru", "lstm"])
