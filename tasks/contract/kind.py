@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         ReportModule,
         ShardModule,
         SplitModule,
+        StackModule,
         WarmStartModule,
     )
 
@@ -49,6 +50,7 @@ class Kind:
     `monitor` nobody watches what they see. drafts: proposes a recipe from a look at some files, for `rnnflow new`.
     served_model: name of the module that MLflow runs when a registered model is loaded.
     warm_start: None where weights say nothing about other data.
+    stack: joins a candidate with a baseline; None where a kind has no join.
     package: which installed distribution brings the kind, with its version; `tasks.kinds` says so, and of ours nothing.
     """
 
@@ -66,6 +68,7 @@ class Kind:
     report: "LazyModule[ReportModule]"
     predict: "LazyModule[PredictModule]"
     served_model: str
+    stack: "LazyModule[StackModule] | None" = None
     warm_start: "LazyModule[WarmStartModule] | None" = None
     serve: "LazyModule[ServeModule[Any]] | None" = None
     monitor: "LazyModule[MonitorModule] | None" = None
@@ -75,5 +78,5 @@ class Kind:
 
 def modules_in(room: str) -> dict[str, Any]:
     """The modules of a kind that are all in one room, each named as the field of `Kind` that it is for."""
-    others = ("name", "recipe", "served_model", "drafts", "package")
+    others = ("name", "recipe", "served_model", "stack", "drafts", "package")
     return {one.name: LazyModule(f"{room}.{one.name}") for one in fields(Kind) if one.name not in others}
