@@ -80,6 +80,10 @@ def verdict(outcome: Outcome) -> str:
     name, version, alias = (printable(str(registered[key])) for key in ("name", "version", "alias"))
     reasons = printable(" ".join(outcome.gate["reasons"]))
     sentence = f"{printable(outcome.best)} was registered as {name}, version {version}, alias {alias}.\n{reasons}"
+    join = next((one for one in outcome.candidates if one["name"] == outcome.best and "joins" in one), None)
+    if join is not None:
+        parts = f"{printable(join['joins'])} and {join['weight']:g} times {printable(join['joined_with'])}"
+        sentence += f"\nIt joins {parts}."
     if outcome.baseline_wins:
         beaten = find_kind(outcome.kind).report.load().PRESENTATION.beaten
         sentence += f"\nThe baseline {printable(outcome.best_baseline)} {beaten}"

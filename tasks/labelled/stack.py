@@ -65,7 +65,7 @@ class LabelledStack:
 
 
 def read_both(candidate: Artefact, baseline: Artefact) -> pl.DataFrame:
-    """Predictions of both models on the same rows: split, row, target, logits, logits_baseline, in the first's order."""
+    """Predictions of both models: split, row, target, logits, logits_baseline, in the order of the first."""
     first, second = (pl.read_parquet(model.file("predictions.parquet")) for model in (candidate, baseline))
     both = first.join(second, on=KEYS, how="left", suffix="_baseline", validate="1:1", maintain_order="left")
     assert not both["logits_baseline"].null_count(), f"{baseline.path} does not predict each row of {candidate.path}"

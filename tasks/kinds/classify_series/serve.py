@@ -76,11 +76,8 @@ load_model = SequenceLabeller.load
 
 def warm_up(labeller: SequenceLabeller) -> bool:
     """Have a classifier answer once; returns whether its probabilities are finite."""
-    return bool(
-        np.isfinite(
-            labeller.score(ReadRows(sequences=[np.zeros((1, len(labeller.channels)), np.float32)], values={}))
-        ).all()
-    )
+    read = ReadRows(sequences=[np.zeros((1, len(labeller.channels)), np.float32)], values={})
+    return bool(np.isfinite(labeller.score(read)).all())
 
 
 def describe_model(labeller: SequenceLabeller) -> dict[str, Any]:
