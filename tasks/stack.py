@@ -25,6 +25,11 @@ class Stacked(NamedTuple):
     left_out: tuple[Artefact, ...]
 
 
+def modules_of(kind: Kind) -> tuple[str, ...]:
+    """Where the code of a join begins: this stage, and the kind's part; nowhere, where a kind has none."""
+    return () if kind.stack is None else (__name__, kind.stack.name)
+
+
 @task(name="stack", cache_policy=NO_CACHE, persist_result=False)
 def stack(kind: Kind, contest: Contest, settings: StackSettings | None) -> Stacked:
     """Join the best candidate with the best baseline; nothing is joined where there is none, or the recipe says so."""
@@ -34,7 +39,7 @@ def stack(kind: Kind, contest: Contest, settings: StackSettings | None) -> Stack
     joined = artefacts.build(
         "stack",
         partial(kind.stack.load().write_stacked, **inputs, settings=settings),
-        module=(__name__, kind.stack.name),
+        module=modules_of(kind),
         # It reads rows as the candidate does, and was fitted like it.
         config={**candidate.manifest["config"], "name": STACKED, "stack": settings.model_dump(mode="json")},
         inputs=inputs,

@@ -21,8 +21,9 @@ NUMBERS = {"classify-series", "forecast", "detect"}
 # Which kinds' results a module shapes; one of each stage of each kind, and what kinds share.
 READERS_OF = {
     **{f"tasks.kinds.classify.{name}": {"classify"} for name in ("ingest", "split", "encode", "classifier")},
-    **{f"tasks.text.{name}": {"classify"} for name in ("tokenizers", "served_model")},
-    **{f"tasks.kinds.classify.{name}": {"classify"} for name in ("baseline", "evaluate", "register")},
+    **{f"tasks.text.{name}": {"classify"} for name in ("tokenizers", "ngram_model", "class_ratios", "served_model")},
+    "tasks.stack": {"classify"},
+    **{f"tasks.kinds.classify.{name}": {"classify"} for name in ("baseline", "stack", "evaluate", "register")},
     **{f"tasks.kinds.classify_series.{name}": {"classify-series"} for name in ("ingest", "split", "encode")},
     **{f"tasks.kinds.classify_series.{name}": {"classify-series"} for name in ("fit", "baseline", "evaluate")},
     **{f"tasks.kinds.classify_series.{name}": {"classify-series"} for name in ("register", "classifier")},

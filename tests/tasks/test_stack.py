@@ -14,7 +14,6 @@ import pytest
 from rnnmodels.durable import sha256_of_file
 from tasks.contract.contest import Contest
 from tasks.contract.lineage import Lineage
-from tasks.contract.report_contents import ReportContents
 from tasks.contract.stacking import StackSettings
 from tasks.errors import IntegrityError
 from tasks.gate import gate
@@ -29,7 +28,6 @@ from tasks.labelled.register import certify_linear, sample_rows
 from tasks.promotion import named_models
 from tasks.register import candidate_record, register
 from tasks.registry.registered_model import RegisteredModel
-from tasks.report import report
 from tasks.stack import stack
 from tasks.text.ngram_model import NGRAM_FILES, NgramModel
 from tasks.tracking.outbox import end_run
@@ -44,8 +42,8 @@ pytestmark = pytest.mark.costly
 @pytest.fixture(scope="module")
 def stacked_home(
     tmp_path_factory: pytest.TempPathFactory, empty_database: Path, reviews: tuple[Lineage, Contest]
-) -> tuple[Path, Contest, Path]:
-    """A project whose champion is a join, the contest that chose it, and the page that tells of it."""
+) -> tuple[Path, Contest]:
+    """A project whose champion is a join, and the contest that chose it."""
     home, (lineage, contest) = tmp_path_factory.mktemp("stacked"), reviews
     (home / "mlruns").mkdir()
     shutil.copyfile(empty_database, home / "mlruns" / "mlflow.db")
@@ -55,17 +53,13 @@ def stacked_home(
         contest = contest.admit([score(one, lineage) for one in stacked.fitted], stacked.left_out)
         run = RunContext(recipe="reviews", flow_run_id="flow-1")
         registered = register.fn(CLASSIFY, run, lineage, contest, REGISTRY)
-        gated = gate.fn(CLASSIFY, run, lineage, registered, PromotionSettings())
-        contents = ReportContents(
-            recipe_name="reviews", lineage=lineage, contest=contest, registered=registered, gated=gated
-        )
-        page = report.fn(CLASSIFY, contents)
+        gate.fn(CLASSIFY, run, lineage, registered, PromotionSettings())
         end_run("flow-1", "COMPLETED")
-    return home, contest, page.path
+    return home, contest
 
 
 @pytest.fixture
-def contest(stacked_home: tuple[Path, Contest, Path], monkeypatch: pytest.MonkeyPatch) -> Contest:
+def contest(stacked_home: tuple[Path, Contest], monkeypatch: pytest.MonkeyPatch) -> Contest:
     monkeypatch.setenv("RNNFLOW_HOME", str(stacked_home[0]))
     return stacked_home[1]
 
@@ -103,7 +97,7 @@ def test_nothing_is_joined_where_it_is_not_wanted_or_there_is_nothing_to_join_wi
     assert stack.fn(CLASSIFY, dataclasses.replace(contest, baselines=()), wanted) == nothing
 
 
-def test_the_registered_join_repeats_its_evaluation(contest: Contest, stacked_home: tuple[Path, Contest, Path]):
+def test_the_registered_join_repeats_its_evaluation(contest: Contest, stacked_home: tuple[Path, Contest]):
     registration = registration_in(stacked_home[0])
     assert registration["best"] == "stacked"
     assert registration["smoke"]["deviations"]["logits"] < 1e-5
@@ -205,15 +199,12 @@ def test_fits_start_warm_from_the_network_of_a_join(model: RegisteredModel, revi
     assert sha256_of_file(initial.file("model.safetensors")) == sha256_of_file(network.file("model.safetensors"))
 
 
-def test_page_description_and_mlflow_tell_what_was_joined(contest: Contest, stacked_home: tuple[Path, Contest, Path]):
+def test_description_and_mlflow_tell_what_was_joined(contest: Contest):
     summary = contest.best.model.summary
     told = (
         f"It adds {summary['weight']:g} times the calibrated logits of {summary['joined_with']} to those of "
         f"{summary['joins']}."
     )
-    page = (stacked_home[2] / "report.html").read_text()
-    assert told in page
-    assert f"{summary['joins']}, and {summary['weight']:g} times {summary['joined_with']}" in page
     assert told in REGISTRATION.describe_model(contest)
     record = candidate_record(contest.best)
     assert (record.params["joins"], record.params["joined_with"]) == (summary["joins"], summary["joined_with"])
