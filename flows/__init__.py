@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tasks.kinds.classify_series.recipe import ClassifySeriesRecipe
     from tasks.kinds.detect.recipe import DetectRecipe
     from tasks.kinds.forecast.recipe import ForecastRecipe
+    from tasks.kinds.language.recipe import LanguageRecipe
 
 __all__ = [
     "Answers",
@@ -25,6 +26,7 @@ __all__ = [
     "ClassifySeriesRecipe",
     "DetectRecipe",
     "ForecastRecipe",
+    "LanguageRecipe",
     "Outcome",
     "load_model",
     "load_recipe",
@@ -41,6 +43,7 @@ DEFINED_IN = {
     "ClassifySeriesRecipe": "tasks.kinds.classify_series.recipe",
     "DetectRecipe": "tasks.kinds.detect.recipe",
     "ForecastRecipe": "tasks.kinds.forecast.recipe",
+    "LanguageRecipe": "tasks.kinds.language.recipe",
 }
 
 

@@ -17,6 +17,7 @@ from tasks.reporting.findings import describe_outdone, gather_findings
 from tasks.store.artefacts import Artefact
 from tasks.tracking import outbox
 
+OF_JOINS = ("joins", "joined_with", "weight")
 NAMED_STAGES = ("fit", "baseline", "evaluate")
 FRAME_HEIGHT = "40em"
 
@@ -27,7 +28,7 @@ class Outcome:
 
     stages: `name`, `key`, `cached`, `wall_s` of each, in the order they ran.
     candidates, baselines: `name`, `metrics` by split and metric, each with `value`, `low`, `high`, and `train_s`,
-    the seconds the fit took when it was computed.
+    the seconds the fit took when it was computed. A candidate that is a join also has `joins`, `joined_with`, `weight`.
     registered: `name`, `version`, `alias` of the model; gate: `verdict` and its `reasons`; report: path of the page;
     example: path of an input to try the model with.
     problems: why nothing was learned or no metric can be trusted; outdone: which baselines are better on test than the
@@ -91,6 +92,7 @@ def describe_model(scored: Scored) -> dict:
         "name": scored.name,
         "metrics": EvaluationSummary.of(scored.evaluation).metrics,
         "train_s": ModelSummary.of(scored.model).train_s,
+        **{name: value for name, value in scored.model.summary.items() if name in OF_JOINS},
     }
 
 

@@ -31,6 +31,7 @@ from tasks.register import register
 from tasks.report import report
 from tasks.shard import shard
 from tasks.split import split
+from tasks.stack import stack
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
 from tasks.tracking import dashboard, outbox
@@ -78,6 +79,8 @@ def train(
             settings=recipe.evaluate,
             left_out=baselines.left_out,
         )
+        stacked = stack(kind, contest, recipe.stacking)
+        contest = contest.admit(score_all(kind, stacked.fitted, lineage, recipe), stacked.left_out)
         delivery = deliver_or_defer(kind, order.run, recipe, lineage, contest)
     wall_s = time.perf_counter() - started_s
     return conclude(

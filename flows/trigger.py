@@ -1,6 +1,6 @@
 """What a training run is started from: if none of it changed, training again would compute nothing new."""
 
-from tasks import baseline, fit, register
+from tasks import baseline, fit, register, stack
 from tasks.contract.kind import Kind
 from tasks.contract.recipe import Recipe
 from tasks.kinds import find_kind
@@ -25,8 +25,8 @@ def trigger_of(recipe: Recipe, source_digest: str) -> str:
 def modules_of(kind: Kind) -> list[tuple[str, ...]]:
     """Where the code of each stage begins, from the rows to the registered model."""
     stages = (kind.ingest, kind.split, kind.encode, kind.shard, kind.evaluate)
-    others = (stage.modules_of(kind) for stage in (baseline, fit, register))
-    return [*((stage.name,) for stage in stages), *others]
+    others = (stage.modules_of(kind) for stage in (baseline, fit, stack, register))
+    return [*((stage.name,) for stage in stages), *filter(None, others)]
 
 
 def current_trigger(recipe: Recipe) -> str:

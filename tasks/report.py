@@ -73,8 +73,9 @@ def gather_facts(contents: ReportContents, presenting: "ReportModule") -> dict:
 def draw_losses(contents: ReportContents) -> "Figure":
     """Draw the loss curves of every candidate."""
     candidates = {one.name: one.model for one in contents.contest.candidates}
-    histories = {name: json.loads(model.file("history.json").read_bytes()) for name, model in candidates.items()}
-    best_epochs = {name: FittedSummary.of(model).best_epoch for name, model in candidates.items()}
+    found = {name: json.loads(model.file("history.json").read_bytes()) for name, model in candidates.items()}
+    histories = {name: epochs for name, epochs in found.items() if epochs}  # a join has none
+    best_epochs = {name: FittedSummary.of(candidates[name]).best_epoch for name in histories}
     return plots.draw_loss_curves(histories, best_epochs)
 
 

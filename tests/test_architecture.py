@@ -47,7 +47,7 @@ READERS_OF_THE_LIST = {"tasks.prediction", "tasks.monitoring", "tasks.serving"}
 # Anomalies are what a forecaster did not expect.
 KINDS_THAT_USE = {"tasks.kinds.detect": {"tasks.kinds.forecast"}}
 STAGES = {
-    *("ingest", "split", "encode", "shard", "warm_start", "corpus", "pretrain", "fit", "baseline", "evaluate"),
+    *("ingest", "split", "encode", "shard", "warm_start", "corpus", "pretrain", "fit", "baseline", "stack", "evaluate"),
     *("register", "gate", "report", "publish"),
 }
 ROOMS_WITH_PREFECT = {"a stage", "tasks.tracking"}

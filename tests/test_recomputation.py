@@ -46,7 +46,7 @@ splits = split.fn(CLASSIFY, rows, SplitSettings(seed=changed.get("split_seed", 1
 encoded = encode.fn(CLASSIFY, splits, EncodeSettings(max_size=changed.get("max_size", 1000)))
 shards = shard.fn(CLASSIFY, encoded, ShardSettings(num_widths=4))
 lineage = Lineage(rows=rows, splits=splits, encoded=encoded, shards=shards)
-(baseline,) = fit_baselines.fn(CLASSIFY, lineage, BaselineSettings()).fitted
+(baseline,) = fit_baselines.fn(CLASSIFY, lineage, BaselineSettings(naive_bayes=False)).fitted
 model = fit.fn(CLASSIFY, shards, candidate)
 evaluation = evaluate.fn(CLASSIFY, model, lineage, ClassificationSettings(resamples=100))
 print(json.dumps({a.stage: a.cached for a in (rows, splits, encoded, shards, baseline, model, evaluation)}))

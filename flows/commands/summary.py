@@ -83,6 +83,10 @@ def verdict(outcome: Outcome) -> str:
     decided = "As decided in an earlier run: " if was_known else ""
     sentence = f"{printable(outcome.best)} was registered as {name}, version {version}, alias {alias}.\n"
     sentence += f"{decided}{reasons}"
+    join = next((one for one in outcome.candidates if one["name"] == outcome.best and "joins" in one), None)
+    if join is not None:
+        parts = f"{printable(join['joins'])} and {join['weight']:g} times {printable(join['joined_with'])}"
+        sentence += f"\nIt joins {parts}."
     if outcome.baseline_wins:
         beaten = find_kind(outcome.kind).report.load().PRESENTATION.beaten
         sentence += f"\nThe baseline {printable(outcome.best_baseline)} {beaten}"

@@ -1,7 +1,8 @@
 """Who competes in a flow run: candidates and baselines, with their evaluations."""
 
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Generic, Self, TypeVar
 
 from tasks.contract.evaluation import EvaluationSettings, EvaluationSummary
 from tasks.contract.summaries import FittedSummary, NamedSummary
@@ -48,7 +49,7 @@ class Scored:
 class Contest(Generic[SettingsT_co]):
     """The candidates and the baselines, and how validation picks among them; the first of equals is taken.
 
-    left_out: baselines that could not be fitted; they hold a warning alone.
+    left_out: baselines that could not be fitted, and a join that is no better; they hold a warning alone.
     """
 
     candidates: tuple[Scored, ...]
@@ -75,6 +76,10 @@ class Contest(Generic[SettingsT_co]):
     def baseline_wins(self) -> bool:
         """Whether a baseline is better than every candidate."""
         return self.baseline is not None and self._penalty(self.baseline) < self._penalty(self.best)
+
+    def admit(self, candidates: Iterable[Scored], left_out: Iterable[Artefact]) -> Self:
+        """Have others take part, after those that do; of equals they lose."""
+        return replace(self, candidates=(*self.candidates, *candidates), left_out=(*self.left_out, *left_out))
 
     def inputs(self) -> dict[str, Artefact]:
         """Every artefact that takes part, by name."""

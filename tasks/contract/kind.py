@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         ReportModule,
         ShardModule,
         SplitModule,
+        StackModule,
         WarmStartModule,
     )
 
@@ -51,7 +52,7 @@ class Kind:
     at some files, for `rnnflow new`.
     served_model: name of the module that MLflow runs when a registered model is loaded.
     warm_start: None where weights say nothing about other data. pretrain: None where candidates start from no language
-    model.
+    model. stack: joins a candidate with a baseline; None where a kind has no join.
     package: which installed distribution brings the kind, with its version; `tasks.kinds` says so, and of ours nothing.
     """
 
@@ -69,6 +70,7 @@ class Kind:
     report: "LazyModule[ReportModule]"
     predict: "LazyModule[PredictModule]"
     served_model: str
+    stack: "LazyModule[StackModule] | None" = None
     warm_start: "LazyModule[WarmStartModule] | None" = None
     pretrain: "LazyModule[PretrainModule[Any]] | None" = None
     serve: "LazyModule[ServeModule[Any]] | None" = None
@@ -80,5 +82,5 @@ class Kind:
 
 def modules_in(room: str) -> dict[str, Any]:
     """The modules of a kind that are all in one room, each named as the field of `Kind` that it is for."""
-    others = ("name", "recipe", "served_model", "generate", "drafts", "package")
+    others = ("name", "recipe", "served_model", "stack", "pretrain", "generate", "drafts", "package")
     return {one.name: LazyModule(f"{room}.{one.name}") for one in fields(Kind) if one.name not in others}

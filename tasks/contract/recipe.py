@@ -9,6 +9,7 @@ from rnnmodels.config import Optimization, Settings
 from tasks.contract.candidate import Candidate
 from tasks.contract.evaluation import EvaluationSettings
 from tasks.contract.registration import RegistrySettings
+from tasks.contract.stacking import STACKED, StackSettings
 from tasks.promotion.settings import GateSettings
 from tasks.sources.settings import FileSettings
 from tasks.store.names import NAME_PATTERN
@@ -50,6 +51,11 @@ class Recipe(Settings):
         """Name under which the best candidate is registered."""
         return self.registry.model_name or self.name
 
+    @property
+    def stacking(self) -> StackSettings | None:
+        """Whether the best candidate is joined with the best baseline; None where the kind has no join."""
+        return None
+
     @model_validator(mode="after")
     def _names_each_candidate_once(self) -> Self:
         names = [candidate.name for candidate in self.candidates]
@@ -59,4 +65,6 @@ class Recipe(Settings):
         taken = next((name for name in self.baselines if name in names), None)
         if taken is not None:
             raise ValueError(f"a candidate has a baseline's name, {taken}")
+        if self.stacking is not None and STACKED in names:
+            raise ValueError(f"a candidate has the name of the join with a baseline, {STACKED}")
         return self

@@ -14,6 +14,7 @@ from tasks.contract.evaluation import EvaluationSummary
 from tasks.contract.lineage import Lineage
 from tasks.contract.presentation import Presentation
 from tasks.contract.report_contents import ReportContents
+from tasks.contract.stacking import StackSettings
 from tasks.contract.summaries import ModelSummary, SplitSummary
 from tasks.promotion.decision import Judging
 from tasks.promotion.scoring import Holdout, Scores
@@ -114,6 +115,18 @@ class EvaluateModule(Protocol):
     @property
     def write_evaluation(self) -> Callable[..., EvaluationSummary]:
         """Score a model."""
+
+
+class StackModule(Protocol):
+    """A candidate and a baseline to one model."""
+
+    def write_stacked(
+        self, folder: Path, *, candidate: Artefact, baseline: Artefact, settings: StackSettings
+    ) -> ModelSummary:
+        """Join both with the weight that is best on validation, and store all that answers, and the predictions.
+
+        Returns a `StackedSummary`; where no weight is better than none, one that is left out and says so.
+        """
 
 
 class RegisterModule(Protocol):

@@ -13,16 +13,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tasks.labelled.labeller import Labeller
+from tasks.labelled.labeller import Labeller, ReadRows
 
 T = TypeVar("T")
 
 
-def score_in_batches(labeller: Labeller[Any], sequences: Sequence[np.ndarray], cores: ThreadPoolExecutor) -> np.ndarray:
-    """Probabilities [n, classes] in the order of the sequences."""
-    probabilities = np.empty((len(sequences), len(labeller.labels)))
-    batches = list(batches_by_length(sequences, labeller.serving.batch_steps))
-    scored = cores.map(labeller.score, ([sequences[row] for row in rows] for rows in batches))
+def score_in_batches(labeller: Labeller[Any], read: ReadRows, cores: ThreadPoolExecutor) -> np.ndarray:
+    """Probabilities [n, classes] in the order of the rows."""
+    probabilities = np.empty((len(read), len(labeller.labels)))
+    batches = list(batches_by_length(read.sequences, labeller.serving.batch_steps))
+    scored = cores.map(labeller.score, map(read.pick, batches))
     for rows, of_batch in zip(batches, scored, strict=True):
         probabilities[rows] = of_batch
     return probabilities

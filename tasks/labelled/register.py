@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from rnnmodels.config import Optimization, Training
+from rnnmodels.deviation import largest_deviation
 from tasks.contract.contest import Contest, Scored
 from tasks.contract.lineage import Lineage
 from tasks.contract.profile import Profile, write_profile
@@ -20,6 +21,7 @@ from tasks.labelled.evaluate import read_sample
 from tasks.labelled.fit import read_layout
 from tasks.labelled.labeller import NETWORK, Labeller
 from tasks.labelled.proof import gather_judged, prove_answers, score_as_judged, tolerance_on
+from tasks.labelled.stack import describe_join, scales_of
 from tasks.registry.packaging import Packaging
 
 if TYPE_CHECKING:
@@ -48,7 +50,9 @@ class LabelledRegistration(Generic[LabellerT]):
     def assemble_parts(self, folder: Path, lineage: Lineage, best: Scored) -> None:
         """Gather in a folder what is needed to answer raw rows as the evaluated model did."""
         folder.mkdir()
-        for artefact, names in ((best.model, NETWORK), (lineage.encoded, self.labeller.encoder_files)):
+        scales = scales_of(best.model)
+        own = NETWORK if scales is None else (*NETWORK, *self.labeller.linear_files)
+        for artefact, names in ((best.model, own), (lineage.encoded, self.labeller.encoder_files)):
             for name in names:
                 shutil.copyfile(artefact.file(name), folder / name)
         layout = read_layout(lineage.shards)
@@ -59,6 +63,7 @@ class LabelledRegistration(Generic[LabellerT]):
             keep=layout["keep"],
             temperature=json.loads(best.evaluation.file("metrics.json").read_bytes())["temperature"],
             batch_steps=self.training(**best.model.manifest["config"]["training"]).batch_size,
+            scales=scales,
         )
         self.labeller.complete(folder, serving)
         write_profile(folder, profile_validation(self.labeller.load(folder), lineage, best))
@@ -68,7 +73,9 @@ class LabelledRegistration(Generic[LabellerT]):
         from rnnmodels.classifiers.certificate import certify_invariance
 
         model, rows = self.labeller.load(folder), sample_rows(lineage.splits.file("valid.parquet"), num_rows)
-        return dataclasses.asdict(certify_invariance(model.model, model.read(model.take(rows)).sequences))
+        read = model.read(model.take(rows))
+        certificate = dataclasses.asdict(certify_invariance(model.model, read.sequences))
+        return certificate if read.linear is None else certify_linear(certificate, model, rows, read.linear)
 
     def prove_served(self, served: "PyFuncModel", lineage: Lineage, best: Scored) -> dict[str, Any]:
         """Compare a loaded model with the evaluation, on the first, the middle and the last test batch.
@@ -77,9 +84,10 @@ class LabelledRegistration(Generic[LabellerT]):
         """
         labeller: LabellerT = served.unwrap_python_model().model
         judged = gather_judged(lineage, best, labeller.serving.batch_steps)
-        read, probabilities = self.ask(served, labeller, judged.read_rows(lineage))
+        rows, probabilities = self.ask(served, labeller, judged.read_rows(lineage))
+        read = labeller.read(rows)
         return prove_answers(
-            score_as_judged(labeller.model, judged, labeller.read(read).sequences),
+            labeller.join(score_as_judged(labeller.model, judged, read.sequences), read),
             probabilities,
             judged.logits,
             temperature=labeller.serving.temperature,
@@ -112,16 +120,30 @@ class LabelledRegistration(Generic[LabellerT]):
 
     def describe_model(self, contest: Contest) -> str:
         """Say in Markdown what a version scores and what it takes."""
-        accuracy = contest.best.test["accuracy"]
+        accuracy, joined = contest.best.test["accuracy"], describe_join(contest.best.model)
         return (
             f"`{contest.best.name}`: test accuracy {accuracy['value']:.4f} "
-            f"({accuracy['low']:.4f} to {accuracy['high']:.4f}). It takes {self.takes}."
+            f"({accuracy['low']:.4f} to {accuracy['high']:.4f}). {joined}It takes {self.takes}."
         )
 
     def name_encoder(self, lineage: Lineage) -> dict[str, str]:
         """Tags by which a version names its encoder."""
         files = lineage.encoded.manifest["files"]
         return {tag: files[name]["sha256"] for tag, name in self.encoder.items()}
+
+
+def certify_linear(
+    certificate: dict[str, Any], model: Labeller[Any], rows: pl.DataFrame, together: np.ndarray
+) -> dict[str, Any]:
+    """Add to a network's certificate that rows change one another's logits [n, classes] of the linear model no more."""
+    assert model.linear is not None
+    alone = np.concatenate([model.linear.logits(model.take(row)) for row in rows.iter_slices(1)])
+    deviation = largest_deviation(together, alone)
+    return {
+        **certificate,
+        "deviations": {**certificate["deviations"], "linear_batch_mates": deviation},
+        "passed": certificate["passed"] and deviation <= certificate["tolerance"],
+    }
 
 
 def profile_validation(labeller: Labeller[Any], lineage: Lineage, best: Scored) -> Profile:

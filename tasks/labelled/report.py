@@ -10,6 +10,7 @@ from tasks.contract.presentation import Presentation, ScoreColumn
 from tasks.contract.report_contents import ReportContents, read_json
 from tasks.contract.summaries import SplitSummary
 from tasks.labelled import plots
+from tasks.labelled.stack import describe_join
 from tasks.statistics.intervals import Interval, mean_with_interval
 from tasks.store.artefacts import Artefact
 
@@ -33,6 +34,7 @@ def gather_details(contents: ReportContents) -> dict:
         "shards": {**contents.lineage.shards.summary, **read_json(contents.lineage.shards, "shards.json")},
         "scored": {"unit": "rows", **SplitSummary.of(contents.lineage.splits).splits},
         "mistakes": read_mistakes(contents.contest.best.evaluation),
+        "join": describe_join(contents.contest.best.model),
     }
 
 

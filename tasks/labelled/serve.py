@@ -75,7 +75,7 @@ class LabelledService:
         if not texts:
             return Answered(answers=[part for part in asked if isinstance(part, RequestError)], profiles=[])
         read = model.read(texts)
-        probabilities = model.score(read.sequences)
+        probabilities = model.score(read)
         answered = zip(model.to_answers(probabilities), self.add(model, read), strict=True)
         predictions = iter([answer | more for answer, more in answered])
         answers = [

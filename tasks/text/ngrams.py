@@ -1,4 +1,4 @@
-"""Counting n-grams of words into sparse rows: what scikit-learn's CountVectorizer counts, in half the time.
+"""Counting n-grams of words in texts: what scikit-learn's CountVectorizer counts, in half the time.
 
 Polars splits the texts into words once; an n-gram is then a number made of two others, its first n-1 words and its
 last, so that counting is sorting. One that is rare cannot be part of a frequent longer one, which keeps them few.
@@ -6,15 +6,12 @@ last, so that counting is sorting. One that is rare cannot be part of a frequent
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
-
 WORD = r"\w\w+"
+WORD_OR_MARK = r"\w+|[^\w\s]"
 CHARACTER = r"\S"
 ABSENT = -1
 
@@ -30,10 +27,38 @@ class Words:
 
 @dataclass(frozen=True)
 class Ngrams:
-    """The n-grams worth counting: for each order the sorted numbers of the frequent ones."""
+    """The n-grams worth counting: for each order the sorted numbers of the frequent ones.
+
+    The number of a word is its place in the dictionary; that of a longer one is the place of all its words but the last
+    among the n-grams of their order, times how many words there are, plus the place of the last among these.
+    """
 
     dictionary: pl.Enum
     orders: tuple[np.ndarray, ...]
+
+    def __len__(self) -> int:
+        """How many n-grams there are, of all orders."""
+        return sum(map(len, self.orders))
+
+    def keep(self, wanted: np.ndarray) -> "Ngrams":
+        """Only the n-grams of a mask over the orders side by side, in which each is as wanted as the parts of it."""
+        masks = np.split(wanted, np.cumsum([len(known) for known in self.orders])[:-1])
+        places = [np.cumsum(mask) - 1 for mask in masks]
+        words = self.dictionary.categories.gather(self.orders[0][masks[0]])
+        orders = [np.arange(len(words))]
+        for shorter, known, mask in zip(places, self.orders[1:], masks[1:], strict=False):
+            first, last = np.divmod(known[mask], len(self.orders[0]))
+            orders.append(shorter[first] * len(words) + places[0][last])
+        return Ngrams(pl.Enum(words), tuple(orders))
+
+
+@dataclass(frozen=True)
+class Occurrences:
+    """How often each text holds an n-gram: three arrays of one length, in the order of texts, then of n-grams."""
+
+    text_index: np.ndarray
+    ngram: np.ndarray
+    count: np.ndarray
 
 
 def split_words(texts: pl.Series, pattern: str = WORD) -> Words:
@@ -53,19 +78,26 @@ def learn_ngrams(words: Words, *, ngram_max: int, min_count: int) -> Ngrams:
     return Ngrams(dictionary, tuple(known for known, _ in _walk_orders(words, dictionary, ngram_max, find_frequent)))
 
 
-def count_ngrams(words: Words, ngrams: Ngrams) -> "csr_matrix":
-    """Count each known n-gram in each text: float32 [texts, n-grams], the orders side by side."""
-    from scipy.sparse import csr_matrix, hstack
+def list_ngrams(words: Words, ngrams: Ngrams) -> Occurrences:
+    """List the known n-grams of each text."""
+    places, start = [], 0
+    for known, text_index, ids in _find(words, ngrams):
+        places.append(text_index.astype(np.int64) * len(ngrams) + start + ids)
+        start += len(known)
+    place, count = np.unique(np.concatenate(places), return_counts=True)
+    text_index, ngram = np.divmod(place, max(len(ngrams), 1))
+    return Occurrences(text_index, ngram, count)
+
+
+def _find(words: Words, ngrams: Ngrams) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield for each order its known n-grams, and which of them stand in which text, one by one."""
 
     def look_up(order: int, _keys: np.ndarray) -> np.ndarray:
         return ngrams.orders[order - 1]
 
-    blocks = []
     for known, ids in _walk_orders(words, ngrams.dictionary, len(ngrams.orders), look_up):
         present = ids != ABSENT
-        ones = np.ones(np.count_nonzero(present), dtype=np.float32)
-        blocks.append(csr_matrix((ones, (words.text_index[present], ids[present])), (words.num_texts, len(known))))
-    return hstack(blocks, format="csr")
+        yield known, words.text_index[present], ids[present]
 
 
 def _walk_orders(
@@ -106,5 +138,8 @@ def _positions(keys: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Where each key stands in the sorted known ones."""
     if not len(known):
         return np.full_like(keys, ABSENT)
-    position = np.searchsorted(known, keys).clip(max=len(known) - 1)
+    order = np.argsort(keys)  # looked up in this order, keys that are near each other are found near each other
+    position = np.empty_like(order)
+    position[order] = np.searchsorted(known, keys[order])
+    position = position.clip(max=len(known) - 1)
     return np.where(known[position] == keys, position, ABSENT)

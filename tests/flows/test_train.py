@@ -48,8 +48,9 @@ TABLE = {
     ],
 }
 STAGES = [
-    *("ingest", "split", "encode", "shard", "fit gru", "fit rnn", "baseline tfidf-logistic"),
-    *("evaluate gru", "evaluate rnn", "evaluate tfidf-logistic", "register", "gate", "report", "publish"),
+    *("ingest", "split", "encode", "shard", "fit gru", "fit rnn", "stack"),
+    *("baseline tfidf-logistic", "baseline naive-bayes-logistic", "evaluate gru", "evaluate rnn", "evaluate stacked"),
+    *("evaluate tfidf-logistic", "evaluate naive-bayes-logistic", "register", "gate", "report", "publish"),
 ]
 
 
@@ -119,15 +120,20 @@ def test_every_stage_runs_in_order_and_the_outcome_is_plain_json(first: Outcome)
 
     assert [stage["name"] for stage in described["stages"]] == STAGES
     assert not any(stage["cached"] for stage in described["stages"])
-    assert [candidate["name"] for candidate in described["candidates"]] == ["gru", "rnn"]
+    assert [candidate["name"] for candidate in described["candidates"]] == ["gru", "rnn", "stacked"]
     assert set(described["candidates"][0]["metrics"]["test"]["accuracy"]) == {"value", "low", "high"}
     assert described["registered"] == {"name": "small", "version": "1", "alias": "champion"}
     assert Path(described["report"]).is_file()
 
 
-def test_a_linear_baseline_that_wins_is_said_to_win(first: Outcome):
+def test_a_linear_baseline_that_beats_the_networks_makes_the_join_win(first: Outcome):
     assert first.baselines[0]["metrics"]["valid"]["accuracy"]["value"] == 1.0
-    assert first.baseline_wins
+    gru, rnn, stacked = first.candidates
+    assert first.best == "stacked"
+    assert stacked["joins"] in {gru["name"], rnn["name"]}
+    assert stacked["joined_with"] == first.best_baseline
+    assert stacked["metrics"]["valid"]["loss"]["value"] < gru["metrics"]["valid"]["loss"]["value"]
+    assert f"It adds {stacked['weight']:g} times" in Path(first.report).read_text()
 
 
 def test_prefect_and_mlflow_name_each_other(first: Outcome):
@@ -149,7 +155,9 @@ def test_mlflow_holds_curves_report_and_model(first: Outcome):
     )
     files = {file.path for file in client.list_artifacts(first.mlflow_run, "report")}
 
-    assert {child.info.run_name for child in children} == {"gru", "rnn", "tfidf-logistic"}
+    assert {child.info.run_name for child in children} == {
+        *("gru", "rnn", "stacked", "tfidf-logistic", "naive-bayes-logistic")
+    }
     assert {child.info.status for child in children} == {"FINISHED"}
     gru = next(child for child in children if child.info.run_name == "gru")
     assert len(client.get_metric_history(gru.info.run_id, "fit/valid_loss")) == 2
@@ -184,7 +192,8 @@ def test_a_later_best_model_is_registered_as_challenger(first: Outcome):
 
     assert outcome.registered == {"name": "small", "version": "2", "alias": "challenger"}
     assert {stage["name"] for stage in outcome.stages if stage["cached"]} == {
-        *("ingest", "split", "encode", "shard", "baseline tfidf-logistic", "evaluate tfidf-logistic")
+        *("ingest", "split", "encode", "shard", "baseline tfidf-logistic", "evaluate tfidf-logistic"),
+        *("baseline naive-bayes-logistic", "evaluate naive-bayes-logistic"),
     }
 
 
@@ -411,6 +420,7 @@ def test_manifests_hold_what_their_stages_say_that_they_report(
         "encode": kind.encode.load().write_encoded,
         "shard": kind.shard.load().write_shards,
         "fit": write_fitted,
+        **({"stack": kind.stack.load().write_stacked} if kind.stack else {}),
         "evaluate": kind.evaluate.load().write_evaluation,
         "register": register_best,
         "gate": write_verdict,

@@ -21,10 +21,13 @@ NUMBERS = {"classify-series", "forecast", "detect"}
 # Which kinds' results a module shapes; one of each stage of each kind, and what kinds share.
 READERS_OF = {
     **{f"tasks.kinds.classify.{name}": {"classify"} for name in ("ingest", "split", "encode", "classifier")},
-    "tasks.text.served_model": {"classify"},
+    **{f"tasks.text.{name}": {"classify"} for name in ("ngram_model", "class_ratios", "served_model")},
     "tasks.text.tokenizers": {"classify", "language"},
-    **{f"tasks.kinds.language.{name}": {"language"} for name in ("ingest", "split", "encode", "shard")},
-    **{f"tasks.kinds.classify.{name}": {"classify"} for name in ("baseline", "evaluate", "register")},
+    "tasks.stack": {"classify"},
+    **{f"tasks.kinds.language.{name}": {"language"} for name in ("ingest", "split", "encode", "shard", "baseline")},
+    **{f"tasks.kinds.language.{name}": {"language"} for name in ("evaluate", "register", "gate")},
+    **{f"tasks.kinds.classify.{name}": {"classify"} for name in ("baseline", "stack", "evaluate", "register")},
+    **{f"tasks.kinds.classify.{name}": {"classify"} for name in ("fit", "pretrain")},
     **{f"tasks.kinds.classify_series.{name}": {"classify-series"} for name in ("ingest", "split", "encode")},
     **{f"tasks.kinds.classify_series.{name}": {"classify-series"} for name in ("fit", "baseline", "evaluate")},
     **{f"tasks.kinds.classify_series.{name}": {"classify-series"} for name in ("register", "classifier")},

@@ -85,13 +85,13 @@ def test_the_page_and_its_figures_are_sent_to_the_run_once(
 
 
 def test_the_results_row_holds_estimates_with_intervals(reviews: tuple[Lineage, Contest]):
-    scored = reviews[1].baseline
+    scored = reviews[1].baselines[-1]
     accuracy = {name: 100 * value for name, value in scored.evaluation.summary["metrics"]["test"]["accuracy"].items()}
 
     row = results_table(reviews[1], PRESENTATION)[-1]
 
     assert list(row) == ["model", "valid accuracy, %", "valid loss", "test accuracy, %", "test loss"]
-    assert row["model"] == "tfidf-logistic"
+    assert row["model"] == "naive-bayes-logistic"
     assert row["test accuracy, %"] == f"{accuracy['value']:.1f} [{accuracy['low']:.1f}, {accuracy['high']:.1f}]"
 
 
@@ -124,7 +124,7 @@ def test_the_summary_is_a_table_of_all_models_with_the_way_to_the_report(
     ).splitlines()
 
     assert [line.split(" | ")[0] for line in lines if line.startswith("|")] == [
-        *("| model", "| ---", "| gru-8", "| lstm-8", "| tfidf-logistic")
+        *("| model", "| ---", "| gru-8", "| lstm-8", "| tfidf-logistic", "| naive-bayes-logistic")
     ]
     assert f"`{page.path}/report.html`" in lines[-1]
 

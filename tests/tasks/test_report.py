@@ -13,12 +13,15 @@ import pytest
 from tasks.contract.contest import Contest
 from tasks.contract.lineage import Lineage
 from tasks.contract.report_contents import ReportContents
+from tasks.contract.stacking import StackSettings
 from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.labelled.report import PRESENTATION, compare_with_baseline
 from tasks.report import gather_facts, render_page, report, spell_out
+from tasks.stack import stack
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
 from tasks.store.manifest import Summary
+from tests.tasks.conftest import score
 
 HOSTILE = "<script>alert(1)</script> & \u202egnp.exe\x1b[31m\x00"
 SPELLED_OUT = "&lt;script&gt;alert(1)&lt;/script&gt; &amp; \\u202egnp.exe\\x1b[31m\\x00"
@@ -98,6 +101,20 @@ def contents(home: Path, reviews: tuple[Lineage, Contest]) -> ReportContents:
         registered=write_registration(contest.best.name, baseline_wins=contest.baseline_wins),
         gated=write_artefact("gate", {"alias": "champion", "verdict": "first", "reasons": ["First model."]}),
     )
+
+
+def test_the_page_tells_of_what_the_best_model_is_joined(contents: ReportContents, reviews: tuple[Lineage, Contest]):
+    joined = stack.fn(CLASSIFY, contents.contest, StackSettings()).fitted
+    contest = contents.contest.admit([score(one, reviews[0]) for one in joined], ())
+    assert contest.best.name == "stacked"
+    registered = write_registration("stacked", baseline_wins=False)
+    page = report.fn(CLASSIFY, dataclasses.replace(contents, contest=contest, registered=registered))
+
+    shown, parts = page.file("report.html").read_text(encoding="utf-8"), joined[0].summary
+    sentence = f"It adds {parts['weight']:g} times the calibrated logits of {parts['joined_with']} to those of"
+    assert f"{sentence} {parts['joins']}." in shown
+    assert f"{parts['joins']}, and {parts['weight']:g} times {parts['joined_with']}</td>" in shown
+    assert "the baselines' penalties, the weight of the join and the best model (bold)" in shown
 
 
 @pytest.fixture(scope="module")

@@ -1,15 +1,16 @@
-"""The baseline of text classification: TF-IDF over word n-grams and a logistic regression.
+"""The baselines of text classification: two logistic regressions on word n-grams.
 
-Where words tell nothing, as in languages without spaces, it counts characters; where even these do not, all that it
-has are the shares of the classes. It reads the raw texts, so that a poor vocabulary of the recurrent models cannot
-weaken what they are compared with.
+One weighs them by TF-IDF, the other by naive Bayes' log-count ratios. Where words tell nothing, as in languages without
+spaces, they count characters; where even these do not, all that is left are the shares of the classes. They read the
+raw texts, so that a poor vocabulary of the recurrent models cannot weaken what they are compared with. What is fitted
+is stored beside its predictions, so that a network can be served together with it.
 """
 
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,32 +19,33 @@ from pydantic import Field, PositiveFloat
 from rnnmodels.config import Settings
 from tasks.contract.summaries import ModelSummary
 from tasks.errors import plural
-from tasks.labelled.linear import write_regression
+from tasks.labelled.linear import SCORED, LogisticModel, choose_regression, store_scores
 from tasks.labelled.summaries import SPLITS, LabelledSplitSummary
 from tasks.store.artefacts import Artefact
-from tasks.text.ngrams import CHARACTER, WORD, count_ngrams, learn_ngrams, split_words
+from tasks.text.class_ratios import LINK, RatioRegression
+from tasks.text.counted import CHARACTERS, NOTHING, Counted, count_nothing, count_texts, find_countable
+from tasks.text.ngram_model import NgramModel, Weighing
+from tasks.text.ngrams import CHARACTER, WORD, WORD_OR_MARK
 
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
-
-NAME = "tfidf-logistic"
+TFIDF, NAIVE_BAYES = "tfidf-logistic", "naive-bayes-logistic"
 INPUTS = ("splits",)
-# Of the validation texts must hold an n-gram that is counted, lest the baseline compare with nothing.
-LEAST_SHARE = 0.5
+FITTED_ON = ("train", "valid")
 WARNINGS = {
-    "characters": "the baseline counts characters, because most validation texts contain no word of at "
+    CHARACTERS: "the baseline counts characters, because most validation texts contain no word of at "
     "least {texts} (baseline.min_count)",
-    "nothing": "the baseline knows only the shares of the classes, because most validation texts contain no word and "
+    NOTHING: "the baseline knows only the shares of the classes, because most validation texts contain no word and "
     "no character of at least {texts} (baseline.min_count)",
 }
 
 
 class BaselineSettings(Settings):
-    """TF-IDF over word n-grams with a logistic regression."""
+    """Word n-grams with logistic regressions."""
 
-    ngram_max: int = Field(2, ge=1, le=5, description="Longest n-gram, in words.")
+    ngram_max: int = Field(2, ge=1, le=5, description="Longest n-gram that TF-IDF weighs, in words.")
     min_count: int = Field(3, ge=1, le=1_000_000, description="Minimum training texts with an n-gram.")
-    max_features: int = Field(1_000_000, ge=1, le=100_000_000, description="N-grams kept, the most frequent first.")
+    max_features: int = Field(
+        1_000_000, ge=1, le=100_000_000, description="N-grams kept for each baseline, the most frequent first."
+    )
     sublinear_tf: bool = Field(True, description="Weight a term that occurs n times in a text by 1 + ln n.")
     c_grid: tuple[PositiveFloat, ...] = Field(
         (1, 3, 10, 30, 100),
@@ -51,68 +53,126 @@ class BaselineSettings(Settings):
         max_length=50,
         description="Inverse strengths of the L2 penalty to try; the lowest validation loss decides.",
     )
+    naive_bayes: bool = Field(
+        True, description="Also fit regressions on n-grams weighed by naive Bayes' log-count ratios (NB-LR)."
+    )
+    naive_bayes_ngram_max: int = Field(3, ge=1, le=5, description="Its longest n-gram, in words and marks.")
+    naive_bayes_c_grid: tuple[PositiveFloat, ...] = Field(
+        (0.03, 0.1, 0.3, 1), min_length=1, max_length=50, description="Its inverse strengths of the L2 penalty to try."
+    )
 
 
-@dataclass(frozen=True)
-class Features:
-    """Weighed n-grams of each split, and what they are made of: `words`, `characters` or `nothing`."""
+@dataclass(frozen=True, kw_only=True)
+class LabelledTexts:
+    """Rows (row, text, target) by split, and how many classes there are."""
 
-    counted: str
-    of_split: dict[str, "csr_matrix"]
+    rows: Mapping[str, pl.DataFrame]
+    num_classes: int
 
+    @classmethod
+    def read(cls, splits: Artefact) -> "LabelledTexts":
+        """Read all splits."""
+        summary = LabelledSplitSummary.of(splits)
+        files = {split: pl.scan_parquet(splits.file(f"{split}.parquet")) for split in SPLITS}
+        rows = {split: file.select("row", "text", target=summary.target).collect() for split, file in files.items()}
+        return cls(rows=rows, num_classes=len(summary.labels))
 
-def choose_features(texts: Mapping[str, pl.Series], settings: BaselineSettings) -> Features:
-    """Weigh n-grams of words, or where these are in less than half of the validation texts those of characters."""
-    for counted, pattern in (("words", WORD), ("characters", CHARACTER)):
-        counts = count_all(texts, settings, pattern)
-        share = np.count_nonzero(counts["valid"].getnnz(axis=1)) / max(len(texts["valid"]), 1)
-        if share >= LEAST_SHARE:
-            return Features(counted, weigh(counts, settings))
-    return Features("nothing", {split: _no_features(len(series)) for split, series in texts.items()})
+    @property
+    def texts(self) -> dict[str, pl.Series]:
+        """What a regression is fitted to and chosen by."""
+        return {split: self.rows[split]["text"] for split in FITTED_ON}
 
-
-def count_all(texts: Mapping[str, pl.Series], settings: BaselineSettings, pattern: str) -> dict[str, "csr_matrix"]:
-    """Count the n-grams that are frequent in `train` in each split."""
-    words = {split: split_words(series, pattern) for split, series in texts.items()}
-    ngrams = learn_ngrams(words["train"], ngram_max=settings.ngram_max, min_count=settings.min_count)
-    return {split: count_ngrams(of_split, ngrams) for split, of_split in words.items()}
-
-
-def weigh(counts: Mapping[str, "csr_matrix"], settings: BaselineSettings) -> dict[str, "csr_matrix"]:
-    """Weigh each split's n-grams by TF-IDF, learned from `train` alone."""
-    from sklearn.feature_extraction.text import TfidfTransformer
-
-    kept = _most_frequent(counts["train"], settings.max_features)
-    weighting = TfidfTransformer(sublinear_tf=settings.sublinear_tf).fit(counts["train"][:, kept])
-    return {split: weighting.transform(matrix[:, kept], copy=False) for split, matrix in counts.items()}
+    @property
+    def targets(self) -> dict[str, np.ndarray]:
+        """The classes of these texts."""
+        return {split: self.rows[split]["target"].to_numpy() for split in FITTED_ON}
 
 
-def write_baseline(folder: Path, *, splits: Artefact, settings: BaselineSettings) -> ModelSummary:
-    """Fill the artefact's folder: predictions on validation and test, as for any model."""
-    started = time.perf_counter()
-    target = LabelledSplitSummary.of(splits).target
-    files = {split: pl.scan_parquet(splits.file(f"{split}.parquet")) for split in SPLITS}
-    rows = {split: of_split.select("row", "text", target=target).collect() for split, of_split in files.items()}
-    features = choose_features({split: frame["text"] for split, frame in rows.items()}, settings)
-    written = write_regression(folder, NAME, rows, features.of_split, settings.c_grid, started_s=started)
+def write_tfidf(folder: Path, *, splits: Artefact, settings: BaselineSettings) -> ModelSummary:
+    """Fill the artefact's folder: a regression on TF-IDF, and its predictions on validation and test."""
+    started_s, labelled = time.perf_counter(), LabelledTexts.read(splits)
+    what, counted = count_for_tfidf(labelled.texts, settings)
+    weighing: Weighing = "sublinear-tf-idf" if settings.sublinear_tf else "tf-idf"
+    idf = counted.inverse_document_frequency()
+    features = counted.weigh(weighing, idf)
+    fit = choose_regression(TFIDF, LogisticModel(), features, labelled.targets, settings.c_grid)
+    regression = fit.regression.regression
+    model = NgramModel(
+        pattern=counted.pattern,
+        ngrams=counted.ngrams,
+        weighing=weighing,
+        idf=idf,
+        weights=regression.coef_.T[: len(idf)].astype(np.float32),
+        intercept=regression.intercept_.astype(np.float64),
+        link="softmax",
+    )
     texts = plural(settings.min_count, "training text")
-    warnings = [WARNINGS[features.counted].format(texts=texts)] if features.counted in WARNINGS else []
-    return ModelSummary(**written.as_json(), counted=features.counted, warnings=warnings)
+    warnings = [WARNINGS[what].format(texts=texts)] if what in WARNINGS else []
+    told = {"C": fit.C, "counted": what, "warnings": warnings}
+    return store_model(folder, TFIDF, model, labelled.rows, started_s=started_s, **told)
 
 
-def _most_frequent(counts: "csr_matrix", max_features: int) -> np.ndarray | slice:
-    """Choose the columns with the largest counts; all of them if there are few enough."""
-    if counts.shape[1] <= max_features:
-        return slice(None)
-    totals = np.asarray(counts.sum(axis=0)).ravel()
-    return np.sort(np.argsort(-totals, kind="stable")[:max_features])
+def count_for_tfidf(texts: Mapping[str, pl.Series], settings: BaselineSettings) -> tuple[str, Counted]:
+    """What TF-IDF weighs, and what that is: words, characters or nothing."""
+    what = find_countable(texts, settings.min_count)
+    if what == NOTHING:
+        return what, count_nothing(texts)
+    return what, count_texts(
+        texts,
+        CHARACTER if what == CHARACTERS else WORD,
+        ngram_max=settings.ngram_max,
+        min_count=settings.min_count,
+        max_features=settings.max_features,
+    )
 
 
-def _no_features(num_texts: int) -> "csr_matrix":
-    """A column of zeros: a regression on it learns the shares of the classes."""
-    from scipy.sparse import csr_matrix
+def write_naive_bayes(folder: Path, *, splits: Artefact, settings: BaselineSettings) -> ModelSummary:
+    """Fill the artefact's folder: regressions on weighed presence, and their predictions on validation and test.
 
-    return csr_matrix((num_texts, 1), dtype=np.float32)
+    It is left out where the recipe says so, and where nothing can be counted, which the other baseline tells.
+    """
+    started_s, labelled = time.perf_counter(), LabelledTexts.read(splits)
+    what = find_countable(labelled.texts, settings.min_count) if settings.naive_bayes else NOTHING
+    if what == NOTHING:
+        return ModelSummary(rows=0, name=NAIVE_BAYES, train_s=0, left_out=True)
+    counted = count_texts(
+        labelled.texts,
+        CHARACTER if what == CHARACTERS else WORD_OR_MARK,
+        ngram_max=settings.naive_bayes_ngram_max,
+        min_count=settings.min_count,
+        # What is stored and fitted grows with the classes, so these share what is kept.
+        max_features=max(1, settings.max_features // max(1, labelled.num_classes - 1)),
+    )
+    no_idf = np.empty(0, dtype=np.float32)
+    features, targets = counted.weigh("presence", no_idf), labelled.targets
+    regression = RatioRegression(features["train"], targets["train"], labelled.num_classes)
+    fit = choose_regression(NAIVE_BAYES, regression, features, targets, settings.naive_bayes_c_grid)
+    model = NgramModel(
+        pattern=counted.pattern,
+        ngrams=counted.ngrams,
+        weighing="presence",
+        idf=no_idf,
+        weights=fit.regression.weights,
+        intercept=fit.regression.intercept,
+        link=LINK,
+    )
+    told = {"C": fit.C, "counted": what}
+    return store_model(folder, NAIVE_BAYES, model, labelled.rows, started_s=started_s, **told)
 
 
-BASELINES = {NAME: write_baseline}
+def store_model(
+    folder: Path,
+    name: str,
+    model: NgramModel,
+    rows: Mapping[str, pl.DataFrame],
+    *,
+    started_s: float,
+    **facts: Any,  # noqa: ANN401 (JSON values)
+) -> ModelSummary:
+    """Store a model, and what it answers on the texts of validation and test."""
+    model.save(folder)
+    logits = {split: model.logits(rows[split]["text"].to_list()) for split in SCORED}
+    return store_scores(folder, name, rows, logits, started_s=started_s, num_features=len(model.ngrams), **facts)
+
+
+BASELINES = {TFIDF: write_tfidf, NAIVE_BAYES: write_naive_bayes}

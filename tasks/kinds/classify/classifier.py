@@ -13,6 +13,7 @@ import polars as pl
 from tasks.kinds.classify.source import SourceSettings
 from tasks.labelled.labeller import Labeller, LabellerServing, ReadRows
 from tasks.labelled.summaries import LABELS_FILE
+from tasks.text.ngram_model import NGRAM_FILES, NgramModel
 from tasks.text.readable import check_texts
 from tasks.text.vocabulary import UNKNOWN_ID, Vocabulary
 
@@ -46,6 +47,7 @@ class TextClassifier(Labeller[Sequence[str]]):
     kind = "classify"
     serving_type = Serving
     encoder_files = (VOCABULARY_FILE, LABELS_FILE)
+    linear_files = NGRAM_FILES
 
     vocabulary: Vocabulary
     serving: Serving
@@ -54,6 +56,11 @@ class TextClassifier(Labeller[Sequence[str]]):
     def load_encoder(cls, folder: Path) -> dict[str, Any]:
         """Read the vocabulary."""
         return {"vocabulary": Vocabulary.load(folder / VOCABULARY_FILE)}
+
+    @classmethod
+    def load_linear(cls, folder: Path) -> NgramModel:
+        """Read the linear model of n-grams."""
+        return NgramModel.load(folder)
 
     @classmethod
     def take(cls, rows: pl.DataFrame) -> list[str]:
@@ -72,5 +79,8 @@ class TextClassifier(Labeller[Sequence[str]]):
         ids, length = pl.col("ids"), pl.col("ids").list.len()
         oov_share = ids.list.count_matches(UNKNOWN_ID) / length
         read = whole.select(sequence=self.cut(ids), length=length.cast(pl.Int64), oov_share=oov_share)
-        values = {name: read[name].to_numpy() for name in ("length", "oov_share")}
-        return ReadRows(sequences=[sequence.to_numpy() for sequence in read["sequence"]], values=values)
+        return ReadRows(
+            sequences=[sequence.to_numpy() for sequence in read["sequence"]],
+            values={name: read[name].to_numpy() for name in ("length", "oov_share")},
+            linear=None if self.linear is None else self.linear.logits(rows),
+        )

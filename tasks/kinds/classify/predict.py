@@ -109,7 +109,7 @@ class TextWork:
 
     def _answer_window(self, window: Window, read: ReadRows, cores: ThreadPoolExecutor) -> Answers:
         """Classify a window; columns row, label, one probability per class, model."""
-        rows, probabilities = window.rows, score_in_batches(self.classifier, read.sequences, cores)
+        rows, probabilities = window.rows, score_in_batches(self.classifier, read, cores)
         named = pl.repeat(self.label, rows.height, dtype=pl.String, eager=True)
         table = pl.DataFrame({"row": rows["line"], **self.classifier.tabulate(probabilities), "model": named})
         profile = self.classifier.profile(read, probabilities, rows["label"].replace("", None).to_list())

@@ -7,6 +7,7 @@ from pydantic import Field
 from rnnmodels.config import Architecture, Optimization, Training
 from tasks.contract.kind import Kind, LazyModule
 from tasks.contract.recipe import Recipe
+from tasks.contract.stacking import StackSettings
 from tasks.kinds.classify.baseline import BASELINES, BaselineSettings
 from tasks.kinds.classify.encode import EncodeSettings
 from tasks.kinds.classify.pretrain import PretrainSettings, TextCandidate
@@ -45,11 +46,17 @@ class ClassifyRecipe(Recipe):
     candidates: list[TextCandidate] = Field(
         RECURRENT_CLASSIFIERS, min_length=1, max_length=32, description="Models to fit and compare."
     )
-    baseline: BaselineSettings = Field(BaselineSettings(), description="The linear model to beat.")
+    baseline: BaselineSettings = Field(BaselineSettings(), description="The linear models to beat.")
+    stack: StackSettings = Field(StackSettings(), description="Whether the best candidate is joined with a baseline.")
     evaluate: ClassificationSettings = Field(
         ClassificationSettings(), description="How models are scored and compared."
     )
     promotion: PromotionSettings = Field(PromotionSettings(), description="What a new model must show to take over.")
+
+    @property
+    def stacking(self) -> StackSettings:
+        """Whether the best candidate is joined with the best baseline."""
+        return self.stack
 
 
 CLASSIFY = Kind(
@@ -62,6 +69,7 @@ CLASSIFY = Kind(
     pretrain=LazyModule("tasks.kinds.classify.pretrain"),
     fit=LazyModule("tasks.kinds.classify.fit"),
     baseline=LazyModule("tasks.kinds.classify.baseline"),
+    stack=LazyModule("tasks.kinds.classify.stack", "STACK"),
     evaluate=LazyModule("tasks.kinds.classify.evaluate", "EVALUATION"),
     register=LazyModule("tasks.kinds.classify.register", "REGISTRATION"),
     gate=LazyModule("tasks.kinds.classify.gate", "GATE"),

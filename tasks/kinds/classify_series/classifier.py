@@ -143,7 +143,7 @@ class SequenceLabeller(Labeller[pl.DataFrame], PanelModel[SequenceTable]):
         Raises InputError: E-SEQ-003 for a channel that is not there, E-SER-009, E-SER-010.
         """
         read = self.read(sequences)
-        probabilities = self.score(read.sequences)
+        probabilities = self.score(read)
         if profiles is not None:
             true_labels = sequences["label"].to_list() if "label" in sequences.columns else None
             profiles.append(self.profile(read, probabilities, true_labels))

@@ -9,6 +9,7 @@ from pydantic import BaseModel, JsonValue
 
 from tasks.contract.interface import with_example
 from tasks.kinds.classify_series.classifier import SEQUENCE, SequenceLabeller
+from tasks.labelled.labeller import ReadRows
 from tasks.labelled.serve import describe_labeller
 from tasks.panel.served_table import ReadTable
 from tasks.prediction.asked_tables import (
@@ -75,7 +76,8 @@ load_model = SequenceLabeller.load
 
 def warm_up(labeller: SequenceLabeller) -> bool:
     """Have a classifier answer once; returns whether its probabilities are finite."""
-    return bool(np.isfinite(labeller.score([np.zeros((1, len(labeller.channels)), np.float32)])).all())
+    read = ReadRows(sequences=[np.zeros((1, len(labeller.channels)), np.float32)], values={})
+    return bool(np.isfinite(labeller.score(read)).all())
 
 
 def describe_model(labeller: SequenceLabeller) -> dict[str, Any]:

@@ -67,6 +67,17 @@ def test_a_verdict_that_was_reached_earlier_is_told_as_such(outcome: Outcome):
     assert "alias champion.\nAs decided in an earlier run: First model.\n" in repeated
 
 
+def test_what_the_best_candidate_joins_is_named(outcome: Outcome):
+    join = {**outcome.candidates[1], "name": "stacked", "joins": "gru", "joined_with": "tfidf-logistic", "weight": 0.7}
+    joined = dataclasses.replace(outcome, candidates=[*outcome.candidates, join], best="stacked")
+
+    assert (
+        "stacked was registered as reviews, version 3, alias champion.\n"
+        "First model.\n"
+        "It joins gru and 0.7 times tfidf-logistic.\n"
+    ) in summary_of(joined)
+
+
 def test_a_command_in_a_reason_can_be_copied(outcome: Outcome):
     reason = (
         "refused: champion v1 is registered no longer. To accept this version: rnnflow promote reviews/3 --reason TEXT"

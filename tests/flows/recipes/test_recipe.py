@@ -254,6 +254,11 @@ def test_a_setting_that_does_not_fit_is_explained(own: Path, setting: str, expec
             "Fix: change the recipe so that this no longer holds.",
         ),
         (
+            f'{OWN}\n[[candidates]]\nname = "stacked"\n',
+            "E-CFG-004 RECIPE: a candidate has the name of the join with a baseline, stacked.\n"
+            "Fix: change the recipe so that this no longer holds.",
+        ),
+        (
             f"candidates = 3\n{OWN}",
             'E-CFG-004 RECIPE:1: candidates: got "3", expected a valid list.\n'
             "Fix: change candidates: models to fit and compare.",

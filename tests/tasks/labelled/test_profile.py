@@ -160,22 +160,20 @@ def test_what_is_read_is_cut_as_in_training(classifier, reviews, keep):
 def test_scoring_a_reading_is_predicting_its_texts(classifier):
     texts = ["a great and moving film", "dull, boring and flat"]
 
-    np.testing.assert_array_equal(
-        classifier.score(classifier.read(texts).sequences), classifier.predict_probabilities(texts)
-    )
+    np.testing.assert_array_equal(classifier.score(classifier.read(texts)), classifier.predict_probabilities(texts))
 
 
 def test_nothing_read_is_an_empty_profile(classifier):
     reading = classifier.read([])
 
-    assert classifier.score(reading.sequences).shape == (0, 2)
-    assert classifier.profile(reading, classifier.score(reading.sequences), []) == Profile.empty()
+    assert classifier.score(reading).shape == (0, 2)
+    assert classifier.profile(reading, classifier.score(reading), []) == Profile.empty()
 
 
 def test_the_reference_is_what_the_served_model_sees_in_the_validation_rows(folder, classifier, reviews):
     rows = validation_rows(reviews)
     reading = classifier.read(rows["text"].to_list())
-    seen = classifier.profile(reading, classifier.score(reading.sequences), rows["label"].to_list())
+    seen = classifier.profile(reading, classifier.score(reading), rows["label"].to_list())
 
     reference = read_profile(folder)
 

@@ -40,7 +40,7 @@ def generated_texts(num_rows, *, longest=30, unknown=False, positive=0.5):
 def show_texts(registered, texts, labels=None, *, batch="a"):
     classifier = TextClassifier.load(registered.parts)
     read = classifier.read(texts)
-    profile = classifier.profile(read, classifier.score(read.sequences), labels)
+    profile = classifier.profile(read, classifier.score(read), labels)
     record_seen(registered.label, profile, source="predict", batch=batch)
 
 

@@ -72,7 +72,7 @@ class LineLabeller(Labeller[Sequence[str]], TableModel[LineSource]):
     ) -> pl.DataFrame:
         """Label lines: columns row (the line in its file), label, and a probability per label."""
         read = self.read(self.take(rows))
-        probabilities = self.score(read.sequences)
+        probabilities = self.score(read)
         if profiles is not None:
             profiles.append(self.profile(read, probabilities))
         return pl.DataFrame({"row": rows["line"], **self.tabulate(probabilities)})

@@ -4,10 +4,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 from tasks.baseline import fit_baselines
 from tasks.contract.lineage import Lineage
-from tasks.kinds.classify.baseline import BaselineSettings, choose_features
+from tasks.kinds.classify.baseline import BaselineSettings, count_for_tfidf
 from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.labelled.metrics import mean_loss
 from tasks.progress import listening
@@ -19,12 +20,15 @@ SIZES = {"train": 300, "valid": 120, "test": 120}
 FILLER = ["film", "plot", "actor", "scene", "music", "story", "camera", "night"]
 
 
+def fit_both(splits: Artefact, settings: BaselineSettings) -> tuple[Artefact, ...]:
+    """The baselines of texts, which read the splits alone."""
+    lineage = Lineage(rows=splits, splits=splits, encoded=splits, shards=splits)
+    return fit_baselines.fn(CLASSIFY, lineage, settings).fitted
+
+
 def fit_baseline(splits: Artefact, settings: BaselineSettings) -> Artefact:
-    """The only baseline of texts; it reads the splits alone."""
-    (baseline,) = fit_baselines.fn(
-        CLASSIFY, Lineage(rows=splits, splits=splits, encoded=splits, shards=splits), settings
-    ).fitted
-    return baseline
+    """The baseline that weighs by TF-IDF."""
+    return fit_both(splits, settings)[0]
 
 
 def write_splits(labels: list[str], *, noise: float = 0.0, flip_test: bool = False) -> Artefact:
@@ -59,11 +63,13 @@ def read_split(baseline: Artefact, split: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("labels", [["neg", "pos"], ["c", "a", "b"]])
-def test_a_planted_word_is_learned(labels: list[str]) -> None:
-    baseline = fit_baseline(write_splits(labels), BaselineSettings())
-    logits, targets = read_split(baseline, "test")
-    assert logits.shape == (SIZES["test"], len(labels))
-    assert (logits.argmax(axis=1) == targets).all()
+def test_a_planted_word_is_learned_by_both(labels: list[str]) -> None:
+    both = fit_both(write_splits(labels), BaselineSettings())
+    assert [one.summary["name"] for one in both] == ["tfidf-logistic", "naive-bayes-logistic"]
+    for baseline in both:
+        logits, targets = read_split(baseline, "test")
+        assert logits.shape == (SIZES["test"], len(labels))
+        assert (logits.argmax(axis=1) == targets).all()
 
 
 def test_the_artefact_is_that_of_a_model() -> None:
@@ -94,7 +100,9 @@ def test_the_penalty_has_the_lowest_validation_loss_of_the_grid() -> None:
     grid = (0.01, 1, 100, 10_000)
     told = []
     with listening(told.append):
-        baseline = fit_baseline(write_splits(["neg", "pos"], noise=0.3), BaselineSettings(c_grid=grid))
+        baseline = fit_baseline(
+            write_splits(["neg", "pos"], noise=0.3), BaselineSettings(c_grid=grid, naive_bayes=False)
+        )
     losses = {event.figures["C"]: event.figures["valid_loss"] for event in told}
     assert tuple(losses) == grid
     assert baseline.summary["C"] == min(losses, key=losses.get) not in (grid[0], grid[-1])
@@ -102,7 +110,7 @@ def test_the_penalty_has_the_lowest_validation_loss_of_the_grid() -> None:
 
 
 def test_test_labels_change_nothing_but_the_recorded_targets() -> None:
-    settings = BaselineSettings(c_grid=(0.01, 1, 100))
+    settings = BaselineSettings(c_grid=(0.01, 1, 100), naive_bayes=False)
     honest = fit_baseline(write_splits(["neg", "pos"], noise=0.3), settings)
     flipped = fit_baseline(write_splits(["neg", "pos"], noise=0.3, flip_test=True), settings)
     assert honest.key != flipped.key
@@ -115,7 +123,8 @@ def test_test_labels_change_nothing_but_the_recorded_targets() -> None:
 def test_features_are_learned_from_the_training_rows_alone() -> None:
     texts = {"train": ["good film", "bad film"], "valid": ["good music"], "test": ["strange music", ""]}
     settings = BaselineSettings(min_count=1)
-    features = choose_features({split: pl.Series(column) for split, column in texts.items()}, settings).of_split
+    _, counted = count_for_tfidf({split: pl.Series(column) for split, column in texts.items()}, settings)
+    features = counted.weigh("sublinear-tf-idf", counted.inverse_document_frequency())
     assert [matrix.shape for matrix in features.values()] == [(2, 5), (1, 5), (2, 5)]
     assert features["test"].nnz == 0
     assert np.linalg.norm(features["train"].toarray(), axis=1) == pytest.approx(1)
@@ -123,8 +132,21 @@ def test_features_are_learned_from_the_training_rows_alone() -> None:
 
 def test_the_most_frequent_features_are_kept() -> None:
     texts = dict.fromkeys(("train", "valid", "test"), pl.Series(["good good good", "bad bad", "film"]))
-    features = choose_features(texts, BaselineSettings(min_count=1, ngram_max=1, max_features=2)).of_split
-    assert features["train"].toarray().astype(bool).tolist() == [[False, True], [True, False], [False, False]]
+    _, counted = count_for_tfidf(texts, BaselineSettings(min_count=1, ngram_max=1, max_features=2))
+    assert counted.ngrams.dictionary.categories.to_list() == ["bad", "good"]
+
+
+@pytest.mark.parametrize("sublinear", [True, False])
+def test_weights_are_those_of_scikit_learn(sublinear: bool) -> None:
+    generator = np.random.default_rng(2)
+    texts = [" ".join(generator.choice(FILLER, size=size)) for size in generator.integers(1, 12, size=40)]
+    split = {"train": pl.Series(texts), "valid": pl.Series(texts)}
+    _, counted = count_for_tfidf(split, BaselineSettings(min_count=2))
+    weighing = "sublinear-tf-idf" if sublinear else "tf-idf"
+    ours = counted.weigh(weighing, counted.inverse_document_frequency())["train"].toarray()
+    theirs = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=sublinear).fit_transform(texts).toarray()
+    assert ours.shape == theirs.shape
+    assert ours @ ours.T == pytest.approx(theirs @ theirs.T, abs=1e-5)  # whatever the order of the columns
 
 
 def test_the_same_rows_give_the_same_bytes() -> None:
@@ -146,6 +168,14 @@ def write_texts(texts: dict[str, list[str]], labels: dict[str, list[str]]) -> Ar
     return artefacts.build("split", write, module="tasks.store.artefacts", config={"texts": texts})
 
 
+def test_no_naive_bayes_is_fitted_where_the_recipe_says_so() -> None:
+    splits = write_splits(["neg", "pos"])
+    lineage = Lineage(rows=splits, splits=splits, encoded=splits, shards=splits)
+    baselines = fit_baselines.fn(CLASSIFY, lineage, BaselineSettings(naive_bayes=False))
+    assert [one.summary["name"] for one in baselines.fitted] == ["tfidf-logistic"]
+    assert [one.summary.get("warnings", []) for one in baselines.left_out] == [[]]
+
+
 def test_texts_without_spaces_are_counted_by_characters() -> None:
     generator, labels = np.random.default_rng(3), ["good", "bad"] * 20
     signs = {"good": "\u597d\u559c", "bad": "\u574f\u5dee"}
@@ -154,11 +184,12 @@ def test_texts_without_spaces_are_counted_by_characters() -> None:
         return ["".join(map(chr, generator.integers(0x4E00, 0x4F00, 9))) + signs[label] for label in labels]
 
     splits = write_texts({split: draw() for split in SIZES}, dict.fromkeys(SIZES, labels))
-    baseline = fit_baseline(splits, BaselineSettings())
+    baseline, other = fit_both(splits, BaselineSettings())
 
-    logits, targets = read_split(baseline, "test")
-    assert (logits.argmax(axis=1) == targets).all()
-    assert baseline.summary["counted"] == "characters"
+    for one in (baseline, other):
+        logits, targets = read_split(one, "test")
+        assert (logits.argmax(axis=1) == targets).all()
+        assert one.summary["counted"] == "characters"
     assert baseline.summary["warnings"] == [
         "the baseline counts characters, because most validation texts contain no word of at least 3 training "
         "texts (baseline.min_count)"
@@ -169,7 +200,7 @@ def test_a_baseline_with_nothing_to_count_answers_with_the_shares_of_the_classes
     texts = {split: [f"{split}{index}" for index in range(8)] for split in SIZES}
     splits = write_texts(texts, dict.fromkeys(SIZES, ["good"] * 6 + ["bad"] * 2))
 
-    baseline = fit_baseline(splits, BaselineSettings(min_count=301))
+    (baseline,) = fit_both(splits, BaselineSettings(min_count=301))
 
     logits, _ = read_split(baseline, "test")
     assert 1 / (1 + np.exp(-logits[:, 1])) == pytest.approx(0.75, abs=0.01)
