@@ -8,8 +8,10 @@ Shapes: T time steps, N rows, F input features, U hidden units.
 import functools
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor, nn
@@ -22,17 +24,28 @@ MIN_ROWS_PER_PART = 16  # with fewer, a thread waits for the weights longer than
 MIN_STEPS = 4  # with fewer, handing the parts out costs more than torch's own waiting
 LSTM_ROWS_PER_PART = 32  # the fused kernel is fastest while the gates of a step stay in the cache
 
+_DIVIDES = ContextVar("divides", default=True)
+
 
 def run_cell(cell: nn.RNNBase, x_TNF: Tensor, state: State | None = None) -> tuple[Tensor, State]:
     """Return what `cell(x_TNF, state)` returns: the hidden states (T, N, U) and the final state (1, N, U)."""
-    # Whoever watches a cell sees all rows at once, and in one graph.
-    num_parts = 1 if cell._forward_hooks else _count_parts(cell, x_TNF.shape[1])
+    num_parts = _count_parts(cell, x_TNF.shape[1]) if _DIVIDES.get() else 1
     if num_parts == 1 or x_TNF.shape[0] < MIN_STEPS or x_TNF.device.type != "cpu":
         return cell(x_TNF, state)
     inputs = (x_TNF, *as_tuple(state))
     run = functools.partial(_run_part, cell, torch.is_grad_enabled(), _autocast_type())
     states_TNU, *final = _RunParts.apply(run, num_parts, len(inputs), *inputs, *cell.parameters())
     return states_TNU, _as_state(*final)
+
+
+@contextmanager
+def undivided() -> Generator[None]:
+    """Run cells on all rows at once for the duration of a block, so that who watches one sees a single graph."""
+    token = _DIVIDES.set(False)
+    try:
+        yield
+    finally:
+        _DIVIDES.reset(token)
 
 
 def as_tuple(state: State | None) -> tuple[Tensor, ...]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rnnmodels.config import Optimization
-from rnnmodels.layers.row_parallel import State, as_tuple
+from rnnmodels.layers.row_parallel import State, as_tuple, undivided
 from rnnmodels.memory.probe import Probe, hooked
 from rnnmodels.training.device import one_thread
 from rnnmodels.training.sequence_model import AnyModel, SequenceData
@@ -125,6 +125,7 @@ def _watched(probe: Probe) -> Generator[dict[str, _Watch]]:
     points = sorted({*range(int(length_N.max()) - 1, -1, -_stride(length_N)), *(length_N - 1).tolist()})
     watches = {name: _Watch(points) for name in probe.cells}
     with ExitStack() as stack:
+        stack.enter_context(undivided())
         stack.enter_context(torch.backends.cudnn.flags(enabled=False))  # it has no gradient outside of training
         for name, cell in probe.cells.items():
             stack.enter_context(hooked(cell, watches[name]))
