@@ -133,7 +133,7 @@ def _watched(probe: Probe) -> Generator[dict[str, _Watch]]:
 
 
 def _norms(gradients: Iterator[Tensor], num_parts: Sequence[int]) -> NDArray[np.float64]:
-    """Norms of the gradients in whole states, each of so many parts, by point and row (P, N).
+    """Norms of the gradients in whole states, each of `num_parts` tensors, by point and row (P, N).
 
     One that float32 cannot hold counts as the largest that it can.
     """
