@@ -17,14 +17,8 @@ from torch import Tensor, nn
 from rnnmodels.forecasters.forecast_config import ForecastArchitecture, ForecastTraining, resolve_loss
 from rnnmodels.forecasters.forecast_outputs import WEIGHTS, Forecast, average_forecasts, build_output, measure_weights
 from rnnmodels.forecasters.line import build_views, fit_channel_lines, fit_line
-from rnnmodels.forecasters.networks import (
-    DirectNetwork,
-    ForecastNetwork,
-    NetworkSizes,
-    PointwiseNetwork,
-    SegmentNetwork,
-    Sequences,
-)
+from rnnmodels.forecasters.networks import DirectNetwork, NetworkSizes, PointwiseNetwork, SegmentNetwork, Sequences
+from rnnmodels.forecasters.stacked_cells import ForecastNetwork
 from rnnmodels.forecasters.windows import WindowBatch, Windows, WindowShape
 from rnnmodels.memory.probe import Probe
 from rnnmodels.training.evaluation import evaluating

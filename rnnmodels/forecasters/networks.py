@@ -6,7 +6,6 @@ step of a sequence, D covariates, P numbers per value, F numbers of a step, U hi
 segments, E embedding.
 """
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -14,9 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rnnmodels.forecasters.forecast_config import ForecastArchitecture
-from rnnmodels.layers.cells import build_cell
-from rnnmodels.layers.dropout import LockedDropout, drop_recurrent_weights
-from rnnmodels.layers.row_parallel import run_cell
+from rnnmodels.forecasters.stacked_cells import ForecastNetwork, StackedCells
 from rnnmodels.layers.shared_state_step import step_from_state
 from rnnmodels.layers.states import State, as_tuple
 
@@ -48,48 +45,6 @@ class NetworkSizes:
     num_values: int
     num_covariates: int
     num_outputs: int
-
-
-class StackedCells(nn.Module):
-    """Recurrent layers whose states can be taken out and put in."""
-
-    def __init__(self, architecture: ForecastArchitecture, input_size: int, *, dropout: float) -> None:
-        super().__init__()
-        sizes = [input_size] + [architecture.hidden_size] * (architecture.num_layers - 1)
-        self.cells = nn.ModuleList(build_cell(architecture, size) for size in sizes)
-        self.dropout = LockedDropout(dropout)
-        self.weight_dropout = architecture.weight_dropout
-
-    def forward(self, x_TNF: Tensor, states: list[State] | None = None) -> tuple[Tensor, list[State]]:
-        """Return the last layer's hidden states (T, N, U) and all layers' final ones (1, N, U)."""
-        finals = []
-        for index, cell in enumerate(self.cells):
-            assert isinstance(cell, nn.RNNBase)
-            weights = drop_recurrent_weights(cell, self.weight_dropout)
-            x_TNF, final = run_cell(cell, self.dropout(x_TNF), None if states is None else states[index], weights)
-            finals.append(final)
-        return x_TNF, finals
-
-    def named_cells(self) -> dict[str, nn.RNNBase]:
-        """The cells by layer, from the first up."""
-        named = {}
-        for number, cell in enumerate(self.cells, start=1):
-            assert isinstance(cell, nn.RNNBase)
-            named[f"layer {number}"] = cell
-        return named
-
-
-class ForecastNetwork(nn.Module, ABC):
-    """A network whose cells read the history, `steps_per_read` steps of it at once."""
-
-    @property
-    def steps_per_read(self) -> int:
-        """Steps of the history that the cells take at once."""
-        return 1
-
-    @abstractmethod
-    def reading_cells(self) -> dict[str, nn.RNNBase]:
-        """The cells that read the history, by layer."""
 
 
 def build_zero_linear(input_size: int, output_size: int) -> nn.Linear:

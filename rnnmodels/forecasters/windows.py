@@ -53,7 +53,7 @@ class WindowBatch:
     covariates: NDArray[np.float32]
 
     def first(self, count: int) -> "WindowBatch":
-        """The first windows of the batch, so many at most."""
+        """The first windows of the batch, at most `count`."""
         return WindowBatch(self.row[:count], self.history[:count], self.future[:count], self.covariates[:count])
 
 

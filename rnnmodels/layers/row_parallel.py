@@ -8,8 +8,10 @@ Shapes: T time steps, N rows, F input features, U hidden units.
 import functools
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +32,8 @@ FUNCTIONS: dict[str, Callable[..., tuple[Tensor, ...]]] = {
 }
 LSTM_ROWS_PER_PART = 32  # the fused kernel is fastest while the gates of a step stay in the cache
 
+_DIVIDES = ContextVar("divides", default=True)
+
 
 def run_cell(
     cell: nn.RNNBase, x_TNF: Tensor, state: State | None = None, weights: Tensors | None = None
@@ -38,8 +42,7 @@ def run_cell(
 
     `weights` take the place of the cell's own.
     """
-    # Whoever watches a cell sees all rows at once, and in one graph.
-    num_parts = 1 if cell._forward_hooks else _count_parts(cell, x_TNF.shape[1])
+    num_parts = _count_parts(cell, x_TNF.shape[1]) if _DIVIDES.get() else 1
     if num_parts == 1 or x_TNF.shape[0] < MIN_STEPS or x_TNF.device.type != "cpu":
         return call_cell(cell, x_TNF, state, weights)
     inputs = (x_TNF, *as_tuple(state))
@@ -60,6 +63,16 @@ def call_cell(
         start = (start, start)
     states_TNU, *final = FUNCTIONS[cell.mode](x_TNF, start, list(weights), True, 1, 0.0, cell.training, False, False)
     return states_TNU, as_state(*final)
+
+
+@contextmanager
+def undivided() -> Generator[None]:
+    """Run cells on all rows at once for the duration of a block, so that who watches one sees a single graph."""
+    token = _DIVIDES.set(False)
+    try:
+        yield
+    finally:
+        _DIVIDES.reset(token)
 
 
 class _PartsContext(FunctionCtx):

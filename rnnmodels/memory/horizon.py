@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rnnmodels.config import Optimization
+from rnnmodels.layers.row_parallel import undivided
 from rnnmodels.layers.states import State, as_tuple
 from rnnmodels.memory.probe import Probe, hooked
 from rnnmodels.training.device import one_thread
@@ -125,6 +126,7 @@ def _watched(probe: Probe) -> Generator[dict[str, _Watch]]:
     points = sorted({*range(int(length_N.max()) - 1, -1, -_stride(length_N)), *(length_N - 1).tolist()})
     watches = {name: _Watch(points) for name in probe.cells}
     with ExitStack() as stack:
+        stack.enter_context(undivided())
         stack.enter_context(torch.backends.cudnn.flags(enabled=False))  # it has no gradient outside of training
         for name, cell in probe.cells.items():
             stack.enter_context(hooked(cell, watches[name]))
@@ -132,7 +134,7 @@ def _watched(probe: Probe) -> Generator[dict[str, _Watch]]:
 
 
 def _norms(gradients: Iterator[Tensor], num_parts: Sequence[int]) -> NDArray[np.float64]:
-    """Norms of the gradients in whole states, each of so many parts, by point and row (P, N).
+    """Norms of the gradients in whole states, each of `num_parts` tensors, by point and row (P, N).
 
     One that float32 cannot hold counts as the largest that it can.
     """
