@@ -21,10 +21,11 @@ UNKNOWN = 1  # the id of every token outside the vocabulary
 class TokenWriter:
     """A model at one text, after what it has read and written so far.
 
-    `seed` is the one of its draws, and `has_ended` tells that the model closed the text before it was long enough.
+    `seed` is the one of its draws, and `has_ended` tells that the model closed the text before it was long enough;
+    a model that learned no ends of texts may not end them.
     """
 
-    def __init__(self, model: NextTokenModel, sampling: Sampling) -> None:
+    def __init__(self, model: NextTokenModel, sampling: Sampling, *, may_end: bool = True) -> None:
         self.model = model
         self.sampling = sampling
         self.seed = secrets.randbits(31) if sampling.seed is None else sampling.seed
@@ -32,6 +33,7 @@ class TokenWriter:
         self.generator = torch.Generator().manual_seed(self.seed)
         self.states: list[State] | None = None
         self.has_ended = False
+        self.never = [UNKNOWN] if may_end else [UNKNOWN, BOUNDARY]
         self.read([BOUNDARY])
 
     def read(self, ids: Sequence[int]) -> None:
@@ -44,7 +46,7 @@ class TokenWriter:
     def write(self) -> Iterator[int]:
         """Yield ids one by one, never that of an unknown token, until the text ends or is long enough."""
         for position in range(self.sampling.length):
-            token = choose_token(self.logits_V, self.sampling, self.generator)
+            token = choose_token(self.logits_V, self.sampling, self.generator, never=self.never)
             if token == BOUNDARY:
                 self.has_ended = True
                 return
@@ -61,12 +63,14 @@ def generate_ids(model: NextTokenModel, prompt: Sequence[int], sampling: Samplin
     yield from writer.write()
 
 
-def choose_token(logits_V: Tensor, sampling: Sampling, generator: torch.Generator) -> int:
-    """Draw an id by its logit; at temperature 0 take the likeliest.
+def choose_token(
+    logits_V: Tensor, sampling: Sampling, generator: torch.Generator, *, never: Sequence[int] = (UNKNOWN,)
+) -> int:
+    """Draw an id by its logit, but none that may `never` come; at temperature 0 take the likeliest.
 
     Source of `top_p`: Holtzman et al. 2020, https://arxiv.org/abs/1904.09751 (nucleus sampling).
     """
-    likely_V = logits_V.double().index_fill(0, torch.tensor([UNKNOWN]), -torch.inf)
+    likely_V = logits_V.double().index_fill(0, torch.tensor(never), -torch.inf)
     if sampling.temperature == 0:
         return int(likely_V.argmax())
     kept_K, ids_K = _keep_likeliest(likely_V, sampling)

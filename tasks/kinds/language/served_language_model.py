@@ -134,7 +134,8 @@ class ServedLanguageModel:
         from rnnmodels.language.generation import TokenWriter
 
         ids = self._read_prompt(prompt)
-        writer, text, num_tokens = TokenWriter(self.model, sampling), self.vocabulary.writer(), 0
+        writer = TokenWriter(self.model, sampling, may_end=self.serving.closed)
+        text, num_tokens = self.vocabulary.writer(), 0
         for first in range(0, len(ids), PROMPT_TOKENS):
             writer.read(ids[first : first + PROMPT_TOKENS])
             yield ""

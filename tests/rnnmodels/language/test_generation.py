@@ -108,6 +108,9 @@ def test_a_text_ends_at_a_boundary_or_when_it_is_long_enough():
     ended = TokenWriter(model, Sampling(length=5, seed=0))
     assert (list(ended.write()), ended.has_ended) == ([], True)
 
+    unending = TokenWriter(model, Sampling(length=5, seed=0), may_end=False)
+    assert (len(list(unending.write())), unending.has_ended) == (5, False)
+
     model.output_bias.data[BOUNDARY] = -100
     cut = TokenWriter(model, Sampling(length=5, seed=0))
     assert (len(list(cut.write())), cut.has_ended) == (5, False)

@@ -191,21 +191,21 @@ def test_others_are_answered_while_a_long_text_is_written(client: TestClient):
     done = threading.Event()
 
     def write() -> None:
-        client.post("/v1/generate", json={"length": 10_000, "seed": 1})
+        client.post("/v1/generate", json={"length": 3_000, "seed": 1})
         done.set()
 
     with ThreadPoolExecutor(1) as thread:
         thread.submit(write)
-        for _ in range(5):
+        for _ in range(3):
             assert client.post("/v1/predict", json={"texts": ["The king"]}).status_code == 200
         assert not done.is_set()
 
 
 def test_texts_that_are_written_at_once_are_what_each_is_alone(client: TestClient):
-    questions = [{"prompt": "The king" * number, "length": 60, "seed": number} for number in range(6)]
+    questions = [{"prompt": "The king" * number, "length": 40, "seed": number} for number in range(4)]
     alone = [client.post("/v1/generate", json=question).text for question in questions]
 
-    with ThreadPoolExecutor(6) as threads:
+    with ThreadPoolExecutor(4) as threads:
         together = list(threads.map(lambda question: client.post("/v1/generate", json=question).text, questions))
 
     assert [events_of(text)[-1] for text in together] == [events_of(text)[-1] for text in alone]
@@ -234,9 +234,9 @@ def test_a_failure_within_a_text_is_its_last_event(client: TestClient, monkeypat
 def test_a_text_that_takes_too_long_is_cut_off(open_client, caplog):
     client = open_client(stream_timeout_s=0.2)
 
-    with pytest.raises(Exception):  # noqa: B017, PT011 (the connection ends without an end)
-        events_of(client.post("/v1/generate", json={"length": 10_000}).text)
+    answer = client.post("/v1/generate", json={"length": 10_000})
 
+    assert "generated_text" not in answer.text
     assert "cut off after stream_timeout_s = 0.2 s" in caplog.text
 
 
@@ -265,13 +265,14 @@ def test_the_page_of_the_interface_shows_the_events(client: TestClient):
     assert "$defs" not in json.dumps(described)
 
 
-def test_hostile_bodies_are_answered_or_refused(client: TestClient):
+def test_hostile_bodies_are_answered_or_refused(open_client):
+    client = open_client(max_length=50)
     draw = random.Random(3)
     texts = [json.dumps({"texts": [draw.choice(["The king", "", "ß", "a" * 50])]}) for _ in range(40)]
     prompts = [json.dumps(draw_prompt(draw)) for _ in range(80)]
 
-    scored = [send(client, "/v1/predict", body) for body in hostile_bodies(300, "texts", texts)]
-    written = [send(client, "/v1/generate", body) for body in hostile_bodies(400, "prompt", prompts)]
+    scored = [send(client, "/v1/predict", body) for body in hostile_bodies(150, "texts", texts)]
+    written = [send(client, "/v1/generate", body) for body in hostile_bodies(250, "prompt", prompts)]
 
     assert set(scored) | set(written) <= {200, 400, 413, 422}
     for statuses in map(Counter, (scored, written)):
