@@ -66,7 +66,7 @@ def test_the_most_frequent_ngrams_count_alone_as_they_do_among_all(max_features:
     kept = ngrams.keep(wanted)
     assert len(kept) == min(max_features, len(ngrams)) == wanted.sum()
     assert count_ngrams(other, kept).tolist() == count_ngrams(other, ngrams)[:, wanted].tolist()
-    assert len(kept.dictionary.categories) == len(kept.orders[0])
+    assert len(kept.dictionary) == len(kept.orders[0])
 
 
 def test_no_ngrams_are_found_nowhere() -> None:
