@@ -54,6 +54,8 @@ class Ngrams:
 
     def number(self, words: pl.Series) -> np.ndarray:
         """The place of each word in the dictionary; a word is looked up once, however often it occurs."""
+        if words.is_empty():
+            return np.empty(0, dtype=np.int64)
         distinct = words.unique()
         places = pl.Series([self._places.get(word, ABSENT) for word in distinct], dtype=pl.Int64)
         return words.replace_strict(distinct, places, return_dtype=pl.Int64).to_numpy()

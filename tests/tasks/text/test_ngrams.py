@@ -73,3 +73,9 @@ def test_no_ngrams_are_found_nowhere() -> None:
     none = learn_ngrams(split_words(pl.Series(["good film", "bad plot"])), ngram_max=2, min_count=3)
     assert len(none) == 0
     assert count_ngrams(split_words(pl.Series(["good film", ""])), none).shape == (2, 0)
+
+
+def test_texts_of_which_none_has_a_word_have_no_ngrams() -> None:
+    words = split_words(pl.Series(["!!! ??", ""]))
+    none = learn_ngrams(words, ngram_max=3, min_count=1)
+    assert count_ngrams(words, none).shape == (2, 0)
