@@ -25,6 +25,8 @@ from tasks.store.artefacts import Artefact
 
 STAGE = "stack"
 KEYS = ["split", "row", "target"]
+# In nats; rounding and the search for a temperature explain less.
+LEAST_GAIN = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +52,8 @@ class LabelledStack:
         both, names = read_both(candidate, baseline), [ModelSummary.of(one).name for one in (candidate, baseline)]
         valid = both.filter(split="valid")
         alone, *joins = try_weights(valid, (0.0, *sorted(settings.weights)))
-        best = min((alone, *joins), key=lambda join: join.valid_loss)
-        if best is alone:
+        best = min(joins, key=lambda join: join.valid_loss)
+        if best.valid_loss > alone.valid_loss - LEAST_GAIN:
             return leave_out(names, plural(valid.height, "validation row"))
         for model, files in ((candidate, NETWORK), (baseline, self.baseline_files)):
             for name in files:

@@ -46,7 +46,7 @@ class NgramModel:
         numbers |= {f"order_{order}": known for order, known in enumerate(self.ngrams.orders, start=1)}
         content = {name: np.ascontiguousarray(values) for name, values in numbers.items()}
         (folder / NUMBERS).write_bytes(safetensors.numpy.save(content))
-        words = self.ngrams.dictionary.categories.to_list()
+        words = self.ngrams.dictionary.to_list()
         told = {"format": FORMAT, "pattern": self.pattern, "weighing": self.weighing, "link": self.link, "words": words}
         (folder / WORDS).write_text(json.dumps(told, ensure_ascii=False), encoding="utf-8")
 
@@ -57,7 +57,7 @@ class NgramModel:
         told = json.loads((folder / WORDS).read_bytes())
         orders = tuple(numbers[f"order_{order}"] for order in range(1, len(numbers) - 2))
         return cls(
-            ngrams=Ngrams(pl.Enum(told["words"]), orders),
+            ngrams=Ngrams(pl.Series(told["words"], dtype=pl.String), orders),
             idf=numbers["idf"],
             weights=numbers["weights"],
             intercept=numbers["intercept"],

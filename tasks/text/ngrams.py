@@ -6,6 +6,7 @@ last, so that counting is sorting. One that is rare cannot be part of a frequent
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -33,7 +34,7 @@ class Ngrams:
     among the n-grams of their order, times how many words there are, plus the place of the last among these.
     """
 
-    dictionary: pl.Enum
+    dictionary: pl.Series
     orders: tuple[np.ndarray, ...]
 
     def __len__(self) -> int:
@@ -44,12 +45,24 @@ class Ngrams:
         """Only the n-grams of a mask over the orders side by side, in which each is as wanted as the parts of it."""
         masks = np.split(wanted, np.cumsum([len(known) for known in self.orders])[:-1])
         places = [np.cumsum(mask) - 1 for mask in masks]
-        words = self.dictionary.categories.gather(self.orders[0][masks[0]])
+        words = self.dictionary.gather(self.orders[0][masks[0]])
         orders = [np.arange(len(words))]
         for shorter, known, mask in zip(places, self.orders[1:], masks[1:], strict=False):
             first, last = np.divmod(known[mask], len(self.orders[0]))
             orders.append(shorter[first] * len(words) + places[0][last])
-        return Ngrams(pl.Enum(words), tuple(orders))
+        return Ngrams(words, tuple(orders))
+
+    def number(self, words: pl.Series) -> np.ndarray:
+        """The place of each word in the dictionary; a word is looked up once, however often it occurs."""
+        if words.is_empty():
+            return np.empty(0, dtype=np.int64)
+        distinct = words.unique()
+        places = pl.Series([self._places.get(word, ABSENT) for word in distinct], dtype=pl.Int64)
+        return words.replace_strict(distinct, places, return_dtype=pl.Int64).to_numpy()
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {word: place for place, word in enumerate(self.dictionary)}
 
 
 @dataclass(frozen=True)
@@ -70,12 +83,14 @@ def split_words(texts: pl.Series, pattern: str = WORD) -> Words:
 
 def learn_ngrams(words: Words, *, ngram_max: int, min_count: int) -> Ngrams:
     """Find the n-grams of one to `ngram_max` words that occur in at least `min_count` texts."""
-    dictionary = pl.Enum(words.word.unique().sort())
+    dictionary = words.word.unique().sort()
+    # Of most words at once this is faster than looking each of them up.
+    keys = words.word.cast(pl.Enum(dictionary)).to_physical().cast(pl.Int64).to_numpy()
 
     def find_frequent(_order: int, keys: np.ndarray) -> np.ndarray:
         return _frequent_keys(keys, words.text_index, min_count)
 
-    return Ngrams(dictionary, tuple(known for known, _ in _walk_orders(words, dictionary, ngram_max, find_frequent)))
+    return Ngrams(dictionary, tuple(known for known, _ in _walk_orders(words, keys, ngram_max, find_frequent)))
 
 
 def list_ngrams(words: Words, ngrams: Ngrams) -> Occurrences:
@@ -95,16 +110,15 @@ def _find(words: Words, ngrams: Ngrams) -> Iterator[tuple[np.ndarray, np.ndarray
     def look_up(order: int, _keys: np.ndarray) -> np.ndarray:
         return ngrams.orders[order - 1]
 
-    for known, ids in _walk_orders(words, ngrams.dictionary, len(ngrams.orders), look_up):
+    for known, ids in _walk_orders(words, ngrams.number(words.word), len(ngrams.orders), look_up):
         present = ids != ABSENT
         yield known, words.text_index[present], ids[present]
 
 
 def _walk_orders(
-    words: Words, dictionary: pl.Enum, ngram_max: int, known_keys: Callable[[int, np.ndarray], np.ndarray]
+    words: Words, keys: np.ndarray, ngram_max: int, known_keys: Callable[[int, np.ndarray], np.ndarray]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield for each order the known n-grams and, for each word, the id of the one that begins there."""
-    keys = words.word.cast(dictionary, strict=False).to_physical().cast(pl.Int64).fill_null(ABSENT).to_numpy()
     known = known_keys(1, keys)
     unigrams = ids = _positions(keys, known)
     num_unigrams = len(known)

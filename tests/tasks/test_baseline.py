@@ -52,7 +52,7 @@ def fit_and_score(recipe: Recipe, lineage: Lineage) -> tuple[list[Scored], list[
     scored = [
         Scored(model=one, evaluation=evaluate.fn(kind, one, lineage, recipe.evaluate)) for one in baselines.fitted
     ]
-    return scored, [warning for one in baselines.left_out for warning in one.summary["warnings"]]
+    return scored, [warning for one in baselines.left_out for warning in one.summary.get("warnings", [])]
 
 
 @settings(max_examples=12, **EXAMPLES)

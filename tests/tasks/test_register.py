@@ -89,7 +89,7 @@ def test_every_model_has_a_child_run_with_its_metrics_and_its_data(registration,
 
     assert {child.info.status for child in children} == {"FINISHED"}
     assert {child.info.run_name: child.data.metrics["test/accuracy_low"] for child in children} == {
-        scored.name: scored.metrics["test/accuracy_low"] for scored in (*reviews[1].candidates, reviews[1].baseline)
+        scored.name: scored.metrics["test/accuracy_low"] for scored in reviews[1].everyone
     }
     for child in children:
         assert {logged.dataset.name for logged in child.inputs.dataset_inputs} == {"splits", "shards"}

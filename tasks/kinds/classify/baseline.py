@@ -3,7 +3,7 @@
 One weighs them by TF-IDF, the other by naive Bayes' log-count ratios. Where words tell nothing, as in languages without
 spaces, they count characters; where even these do not, all that is left are the shares of the classes. They read the
 raw texts, so that a poor vocabulary of the recurrent models cannot weaken what they are compared with. What is fitted
-is stored beside its predictions, so that a network can be served together with it.
+is stored with its predictions, so that a network can be served together with it.
 """
 
 import time

@@ -167,7 +167,7 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path: Path):
         (
             "xyz=3",
             "E-CFG-003 --set xyz: unknown key.\nFix: remove it; a recipe takes name, kind, source, split, encode, "
-            "shard, candidates, baseline, evaluate, registry, promotion, training.",
+            "shard, candidates, baseline, evaluate, registry, promotion, stack, training.",
         ),
         ("candidates=gruu", 'E-CFG-003 --set: no candidate is named "gruu".\nFix: write "gru".'),
         (

@@ -66,10 +66,16 @@ def test_the_most_frequent_ngrams_count_alone_as_they_do_among_all(max_features:
     kept = ngrams.keep(wanted)
     assert len(kept) == min(max_features, len(ngrams)) == wanted.sum()
     assert count_ngrams(other, kept).tolist() == count_ngrams(other, ngrams)[:, wanted].tolist()
-    assert len(kept.dictionary.categories) == len(kept.orders[0])
+    assert len(kept.dictionary) == len(kept.orders[0])
 
 
 def test_no_ngrams_are_found_nowhere() -> None:
     none = learn_ngrams(split_words(pl.Series(["good film", "bad plot"])), ngram_max=2, min_count=3)
     assert len(none) == 0
     assert count_ngrams(split_words(pl.Series(["good film", ""])), none).shape == (2, 0)
+
+
+def test_texts_of_which_none_has_a_word_have_no_ngrams() -> None:
+    words = split_words(pl.Series(["!!! ??", ""]))
+    none = learn_ngrams(words, ngram_max=3, min_count=1)
+    assert count_ngrams(words, none).shape == (2, 0)
