@@ -35,8 +35,8 @@ def predict(
 ) -> Predicted:
     """Classify the texts or sequences of a file, forecast what follows its series, or detect anomalies in them.
 
-    Models of other kinds answer as the packages that provide them document. The file is read as the training rows
-    were. A crashed run continues where it stopped.
+    A language model says what each text costs in nats per character. Models of other kinds answer as the packages that
+    provide them document. The file is read as the training rows were. A crashed run continues where it stopped.
 
     Args:
         model: NAME for its champion, NAME@alias or NAME/3.

@@ -13,7 +13,7 @@ ENOUGH_UPDATES, ENOUGH_ROWS = 30, 8
 
 
 RecurrentCell = Literal["rnn", "gru", "lstm"]
-AnyCell = RecurrentCell | Literal["transformer"]
+AnyCell = Literal["rnn", "gru", "lstm", "transformer"]
 CELLS = "Recurrent cell, or `transformer` for blocks of self-attention in its place."
 
 

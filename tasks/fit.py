@@ -15,7 +15,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.contract.candidate import Candidate
 from tasks.contract.kind import Kind
-from tasks.contract.summaries import MEMORY_FILE, FittedSummary
+from tasks.contract.summaries import MEMORY_FILE, FittedSummary, InitialSummary
 from tasks.errors import InputError, plural, quoted
 from tasks.progress import Progress, emit
 from tasks.store import artefacts
@@ -86,6 +86,7 @@ def write_fitted(
         "updates_per_epoch": updates,
         "settled": {f"training.{training.BATCH}": training.batch_size},
         "warnings": find_few_updates(candidate.training, data["train"], updates),
+        "start": "" if initial is None else InitialSummary.of(initial).start,
     }
     return FittedSummary.model_validate({**finished, **_summarize(candidate, model, epochs), **memory, **told})
 

@@ -81,7 +81,8 @@ def draw_losses(contents: ReportContents) -> "Figure":
 
 def draw_memory(contents: ReportContents) -> "dict[str, Figure]":
     """Draw how far back the candidates remember; no figure where none has recurrent cells."""
-    curves = {one.name: read_json(one.model, MEMORY_FILE) for one in contents.contest.candidates}
+    measured = [one for one in contents.contest.candidates if MEMORY_FILE in one.model.manifest["files"]]
+    curves = {one.name: read_json(one.model, MEMORY_FILE) for one in measured}
     return {"memory": plots.draw_memory(curves)} if any(curves.values()) else {}
 
 

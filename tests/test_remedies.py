@@ -211,6 +211,7 @@ ELSEWHERE = {
     **dict.fromkeys(("E-CFG-002", "E-CFG-006"), "an example of how anything is written: tests/flows/recipes"),
     "E-DATA-031": "needs a champion of another kind: tests/flows/recipes/test_own_name.py",
     "E-DET-010": "needs a fitted detector: tests/tasks/kinds/detect/test_evaluate.py",
+    "E-GEN-003": "needs a registered model: tests/tasks/kinds/language/test_served_language_model.py",
     "E-LED-004": "needs a ledger of others: tests/tasks/promotion/test_aliases.py",
     "E-NET-006": "needs a download: tests/tasks/sources/test_downloads.py",
     "E-OUT-006": "needs a registered model: tests/tasks/kinds/classify/test_reading_texts.py",

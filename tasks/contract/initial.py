@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tasks.contract.summaries import InitialSummary
 from tasks.errors import InputError, quoted
 from tasks.registry.registered_model import RegisteredModel
 from tasks.store.artefacts import Artefact
@@ -49,7 +50,8 @@ def store_initial(folder: Path, champion: RegisteredModel, matched: dict[str, An
     for name in WEIGHTS:
         shutil.copyfile(champion.parts / name, folder / name)
     (folder / MATCHED).write_text(json.dumps(matched), encoding="utf-8")
-    return Summary(rows=sum(map(len, matched.values())), champion=champion.label, **facts)
+    start = f"the champion, {champion.label}"
+    return InitialSummary(rows=sum(map(len, matched.values())), start=start, champion=champion.label, **facts)
 
 
 def open_initial(initial: Artefact) -> tuple[Path, dict[str, Any]]:

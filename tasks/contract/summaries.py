@@ -27,9 +27,16 @@ class ModelSummary(NamedSummary):
     left_out: bool = False
 
 
+class InitialSummary(Summary):
+    """What fits start from, in words: `start` goes on after "starts from"."""
+
+    start: str
+
+
 class FittedSummary(ModelSummary):
     """A candidate; what its kind's `finish_model` returned stands with these.
 
+    start: what it started from, in words; empty for random weights.
     clipped_share: share of all updates whose gradient was clipped. memory_horizon: the effective horizon of each
     recurrent cell, in time steps, of the `memory_span` over which it was measured; nothing of other networks.
     """
@@ -37,6 +44,7 @@ class FittedSummary(ModelSummary):
     best_epoch: int
     num_parameters: int
     device: str
+    start: str = ""
     clipped_share: float
     memory_horizon: dict[str, int] = Field(default_factory=dict)
     memory_span: int = 0

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from tasks.panel.local_times import MONTHS_PER_YEAR
+
 MINUTES_PER_HOUR = 60
 HOURS_PER_DAY = 24
 DAYS_PER_WEEK = 7
-MONTHS_PER_YEAR = 12
 
 
 def calendar_features(names: Sequence[str], zone: str | None) -> dict[str, pl.Expr]:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import polars as pl
 
+from tasks.panel.local_times import month_numbers, nominal
 from tasks.panel.time_grid import (
     BUSINESS_DAY,
     FOLLOWS_IN_SERIES,
@@ -13,8 +14,6 @@ from tasks.panel.time_grid import (
     WEEK_US,
     Clock,
     TimeGrid,
-    month_numbers,
-    nominal,
     parse_frequency,
 )
 from tasks.panel.workdays import DAY_US, WORKDAYS

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
+from tasks.panel.local_times import MONTHS_PER_YEAR, month_numbers, nominal
 from tasks.panel.workdays import (
     DAY_US,
     DAYS_PER_WEEK,
@@ -32,7 +33,6 @@ UNITS_US = {
 }
 BUSINESS_DAY = "bd"
 UNIT_MONTHS = {"mo": 1, "q": 3, "y": 12}
-MONTHS_PER_YEAR = 12
 
 # In rows sorted by series: whether the row before is of the same one. Windows over groups would take much memory.
 FOLLOWS_IN_SERIES = pl.col("series") == pl.col("series").shift()
@@ -240,19 +240,6 @@ def show_time(time: int, clock: Clock) -> str:
         return str(time)
     shown = pl.Series([time], dtype=pl.Int64).cast(pl.Datetime("us")).dt.to_string("iso:strict")[0]
     return shown.removesuffix(".000000") + ("Z" if clock == "utc" else "")
-
-
-def nominal(times: pl.Series, zone: str) -> pl.Series:
-    """Instants on the clocks of a zone; a day whose midnight these skip begins at midnight."""
-    local = times.dt.convert_time_zone(zone).dt.replace_time_zone(None)
-    before = local.dt.offset_by("-1h")
-    is_skipped = before.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").is_null()
-    return before.zip_with(is_skipped, local)
-
-
-def month_numbers(local: pl.Series) -> pl.Series:
-    """The months of local times, counted from the year 0."""
-    return local.dt.year().cast(pl.Int64) * MONTHS_PER_YEAR + local.dt.month().cast(pl.Int64)
 
 
 def parse_frequency(frequency: str) -> tuple[int, str]:

@@ -83,6 +83,7 @@ def test_the_form_says_what_each_kind_makes_of_a_file():
         "classify-series": "sequences",
         "forecast": "forecast",
         "detect": "detect",
+        "language": "nats per character",
     }
 
     assert set(said) == set(BUILT_IN)

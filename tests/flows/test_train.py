@@ -348,7 +348,7 @@ def test_series_go_through_the_same_flow(forecasting: Outcome):
     assert described["gate"]["verdict"] == "first"
     page = Path(described["report"]).read_text()
     assert "the MSE of gru is lower than that of the best baseline" in page
-    assert page.count('<img src="data:image/png;base64,') == 5
+    assert page.count('<img src="data:image/png;base64,') == 6
 
 
 def test_the_example_of_a_forecaster_is_forecast_as_it_stands(forecasting: Outcome, home: Path):

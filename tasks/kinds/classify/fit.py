@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from tasks.contract.initial import open_initial
-from tasks.kinds.classify.pretrain import LANGUAGE_MODEL, TextCandidate
+from tasks.kinds.classify.candidate import LANGUAGE_MODEL, TextCandidate
 from tasks.labelled.fit import create_model as create_labelled
 from tasks.labelled.fit import finish_model, make_classifier, open_data, read_layout
 from tasks.progress import Progress, emit

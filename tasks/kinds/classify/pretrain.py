@@ -16,9 +16,9 @@ from rnnmodels.config import Settings
 from rnnmodels.language.language_config import LanguageTraining
 from tasks.contract.initial import MATCHED, WEIGHTS
 from tasks.contract.lineage import Lineage
-from tasks.contract.summaries import FittedSummary
+from tasks.contract.summaries import FittedSummary, InitialSummary
+from tasks.kinds.classify.candidate import LANGUAGE_MODEL, TextCandidate
 from tasks.kinds.classify.encode import UNLABELLED
-from tasks.labelled.fit import ClassifierCandidate
 from tasks.labelled.summaries import EncodedSummary, LabelledSplitSummary
 from tasks.store.artefacts import Artefact
 from tasks.store.manifest import Summary
@@ -26,9 +26,14 @@ from tasks.text.vocabulary import Vocabulary
 
 # Texts that choose the epoch of a language model; more of them would choose no better.
 MOST_HELD = 500
-# How what fits start from says that it is a language model.
-LANGUAGE_MODEL = "language_model"
 DROPOUTS = {"embedding_dropout", "locked_dropout", "output_dropout", "weight_dropout"}
+
+
+class CorpusSummary(Summary):
+    """The texts of a language model: tokens by split, and how many rows were kept out, `repeats` of held ones too."""
+
+    num_tokens: dict[str, int]
+    kept_out: dict[str, int]
 
 
 class PretrainSettings(Settings):
@@ -48,14 +53,6 @@ class PretrainSettings(Settings):
     )
 
 
-class TextCandidate(ClassifierCandidate):
-    """A classifier of texts to train, and how."""
-
-    pretrained: bool = Field(
-        False, description="Start from a language model of the same layers, fitted to all texts but the held ones."
-    )
-
-
 def plan_models(candidates: Sequence[TextCandidate], settings: PretrainSettings) -> dict[str, dict[str, Any]]:
     """Which language model each candidate starts from, as a recipe would say it; equal layers share one."""
     models: list[dict[str, Any]] = []
@@ -69,7 +66,7 @@ def plan_models(candidates: Sequence[TextCandidate], settings: PretrainSettings)
     return plan
 
 
-def write_corpus(folder: Path, *, lineage: Lineage, settings: PretrainSettings) -> Summary:
+def write_corpus(folder: Path, *, lineage: Lineage, settings: PretrainSettings) -> CorpusSummary:
     """Write the texts as a language model reads them, encoded; those held for validation are drawn by their rows."""
     encoded = lineage.encoded
     shuffled = _gather_texts(lineage).sort(pl.col("row").hash(seed=1), "row").collect()
@@ -80,7 +77,7 @@ def write_corpus(folder: Path, *, lineage: Lineage, settings: PretrainSettings) 
         part.write_parquet(folder / f"{name}.parquet", compression="lz4")
     shutil.copyfile(encoded.file("vocabulary.json"), folder / "vocabulary.json")
     tokens, chars = pl.col("tokens").list.len().cast(pl.UInt64).sum(), pl.col("num_chars").cast(pl.UInt64).sum()
-    return Summary(
+    return CorpusSummary(
         rows=shuffled.height,
         tokenizer=Vocabulary.load(encoded.file("vocabulary.json")).tokenizer,
         vocabulary_size=EncodedSummary.of(encoded).vocabulary_size,
@@ -100,14 +97,23 @@ def count_kept_out(splits: Artefact) -> dict[str, int]:
     return counts | {"repeats": repeats.collect().item()}
 
 
-def write_start(folder: Path, *, model: Artefact, corpus: Artefact) -> Summary:
+def write_start(folder: Path, *, model: Artefact, corpus: Artefact) -> InitialSummary:
     """Take a fitted language model as what classifiers start from; its token ids are theirs."""
-    fitted, read = FittedSummary.of(model), Summary.of(corpus).as_json()
+    fitted, read = FittedSummary.of(model), CorpusSummary.of(corpus)
     for name in WEIGHTS:
         shutil.copyfile(model.file(name), folder / name)
     (folder / MATCHED).write_text(json.dumps({LANGUAGE_MODEL: fitted.name}), encoding="utf-8")
-    told = {name: read[name] for name in ("num_tokens", "kept_out")}
-    return Summary(rows=corpus.rows, language_model=fitted.name, **told)
+    return InitialSummary(rows=corpus.rows, start=describe_start(fitted.name, read))
+
+
+def describe_start(name: str, read: CorpusSummary) -> str:
+    """Say what a language model has learned from, and what was kept from it."""
+    kept = read.kept_out
+    repeats = f"{kept['repeats']:,} that {'repeats' if kept['repeats'] == 1 else 'repeat'} one of them"
+    return (
+        f"{name}, a language model of {read.rows:,} texts ({read.num_tokens['train']:,} tokens), without the "
+        f"{kept['valid']:,} validation and {kept['test']:,} test texts and {repeats}"
+    )
 
 
 def _layers_of(candidate: TextCandidate) -> dict[str, Any]:

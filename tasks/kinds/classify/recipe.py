@@ -9,8 +9,9 @@ from tasks.contract.kind import Kind, LazyModule
 from tasks.contract.recipe import Recipe
 from tasks.contract.stacking import StackSettings
 from tasks.kinds.classify.baseline import BASELINES, BaselineSettings
+from tasks.kinds.classify.candidate import TextCandidate
 from tasks.kinds.classify.encode import EncodeSettings
-from tasks.kinds.classify.pretrain import PretrainSettings, TextCandidate
+from tasks.kinds.classify.pretrain import PretrainSettings
 from tasks.kinds.classify.source import SourceSettings
 from tasks.kinds.classify.split import SplitSettings
 from tasks.labelled.evaluate import ClassificationSettings

@@ -24,7 +24,7 @@ LANGUAGE_MODELS = [
 
 
 class LanguageRecipe(Recipe):
-    """The next token of texts: language models of characters, words or subwords."""
+    """The next token of texts."""
 
     training: ClassVar[type[Optimization]] = LanguageTraining
     baselines: ClassVar[tuple[str, ...]] = tuple(BASELINES)

@@ -167,7 +167,7 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path: Path):
         (
             "xyz=3",
             "E-CFG-003 --set xyz: unknown key.\nFix: remove it; a recipe takes name, kind, source, split, encode, "
-            "shard, candidates, baseline, evaluate, registry, promotion, stack, training.",
+            "shard, candidates, baseline, evaluate, registry, promotion, pretrain, stack, training.",
         ),
         ("candidates=gruu", 'E-CFG-003 --set: no candidate is named "gruu".\nFix: write "gru".'),
         (
@@ -186,7 +186,7 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path: Path):
         ),
         (
             "candidates.gru.model.cell=lsmt",
-            "E-CFG-004 --set candidates.gru.model.cell: got \"lsmt\", expected 'rnn', 'gru' or 'lstm'.\n"
+            "E-CFG-004 --set candidates.gru.model.cell: got \"lsmt\", expected 'rnn', 'gru', 'lstm' or 'transformer'.\n"
             'Fix: write "lstm".',
         ),
         (

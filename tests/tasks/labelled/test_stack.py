@@ -17,7 +17,15 @@ from tasks.store.manifest import Summary
 
 STACK = LabelledStack(baseline_files=("line.json",))
 ROWS = 400
-FACTS = {"train_s": 2.0, "best_epoch": 1, "num_parameters": 9, "device": "cpu", "epochs": 2, "warnings": ["few rows"]}
+FACTS = {
+    "train_s": 2.0,
+    "best_epoch": 1,
+    "num_parameters": 9,
+    "device": "cpu",
+    "epochs": 2,
+    "clipped_share": 0.1,
+    "warnings": ["few rows"],
+}
 
 
 def draw_logits(seed: int, *, noise: float, scale: float = 1.0, classes: int = 2) -> pl.DataFrame:

@@ -1,0 +1,126 @@
+"""What classifiers of texts start from: which texts a language model learns, and what becomes of its weights."""
+
+import dataclasses
+import random
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+
+from rnnmodels.classifiers.classifier import SequenceClassifier
+from rnnmodels.config import Architecture, Training
+from rnnmodels.language.language_config import LanguageArchitecture, LanguageTraining
+from rnnmodels.language.language_model import LanguageModel
+from rnnmodels.training.checkpoint import load_model
+from tasks.contract.lineage import Lineage
+from tasks.contract.summaries import FittedSummary
+from tasks.corpus import corpus
+from tasks.encode import encode
+from tasks.fit import fit
+from tasks.ingest import ingest
+from tasks.kinds.classify.candidate import TextCandidate
+from tasks.kinds.classify.encode import EncodeSettings
+from tasks.kinds.classify.pretrain import PretrainSettings, plan_models
+from tasks.kinds.classify.recipe import CLASSIFY, ShardSettings
+from tasks.kinds.classify.source import SourceSettings
+from tasks.kinds.classify.split import SplitSettings
+from tasks.kinds.language.fit import LanguageCandidate
+from tasks.kinds.language.recipe import LANGUAGE
+from tasks.kinds.language.shard import StreamSettings
+from tasks.pretrain import pretrain
+from tasks.shard import shard
+from tasks.split import split
+from tasks.store.artefacts import Artefact
+
+SIZES = {"cell": "gru", "hidden_size": 8, "embedding_size": 6}
+WORDS = [f"word{number}" for number in range(30)]
+
+
+def draw_text(generator: random.Random) -> str:
+    return " ".join(generator.choices(WORDS, k=12))
+
+
+def write_texts(path: Path) -> list[str]:
+    """Texts of two classes with an official split, and some without a label, of which one repeats a test text."""
+    generator = random.Random(3)
+    rows = [
+        (draw_text(generator), label, part) for part in ("train", "valid", "test") for label in "ab" for _ in range(30)
+    ]
+    rows += [(draw_text(generator), None, "unlabelled") for _ in range(40)]
+    rows.append((rows[-50][0].upper(), None, "unlabelled"))
+    pl.DataFrame(rows, schema=["text", "label", "split"], orient="row").write_csv(path)
+    return [text for text, _, part in rows if part in ("valid", "test")]
+
+
+@pytest.fixture
+def lineage(project: Path) -> Lineage:
+    """Real texts through the data stages, those without a label encoded, too."""
+    write_texts(project / "texts.csv")
+    rows = ingest.fn(CLASSIFY, SourceSettings(path=str(project / "texts.csv"), split_column="split"))
+    splits = split.fn(CLASSIFY, rows, SplitSettings(near_duplicates=False), None)
+    encoded = encode.fn(CLASSIFY, splits, EncodeSettings(unlabelled=True, min_count=1))
+    return Lineage(rows=rows, splits=splits, encoded=encoded, shards=shard.fn(CLASSIFY, encoded, ShardSettings()))
+
+
+@pytest.fixture
+def learned(lineage: Lineage) -> Artefact:
+    return corpus.fn(CLASSIFY, lineage, PretrainSettings())
+
+
+def fit_language_model(learned: Artefact) -> Artefact:
+    training = LanguageTraining(epochs=1, streams=4, bptt=16, device="cpu")
+    candidate = LanguageCandidate(name="lm", model=LanguageArchitecture(**SIZES, tied=True), training=training)
+    return fit.fn(LANGUAGE, shard.fn(LANGUAGE, learned, StreamSettings()), candidate)
+
+
+def test_no_validation_or_test_text_is_learned(lineage: Lineage, learned: Artefact) -> None:
+    rows = pl.concat([pl.read_parquet(learned.file(f"{name}.parquet")) for name in ("train", "valid")])["row"]
+    texts = pl.read_parquet(lineage.rows.file("rows.parquet")).filter(pl.col("row").is_in(rows.to_list()))["text"]
+    held = pl.concat([pl.read_parquet(lineage.splits.file(f"{name}.parquet")) for name in ("valid", "test")])["text"]
+    assert len(rows) == rows.n_unique() == 60 + 40
+    assert not set(texts.str.to_lowercase()) & set(held.str.to_lowercase())
+    assert learned.summary["kept_out"] == {"valid": 60, "test": 60, "repeats": 1}
+
+
+def test_a_corpus_is_encoded_as_the_classifier_reads(lineage: Lineage, learned: Artefact) -> None:
+    own = pl.read_parquet(lineage.encoded.file("train.parquet")).select("row", "tokens")
+    read = pl.concat([pl.read_parquet(learned.file(f"{name}.parquet")) for name in ("train", "valid")])
+    both = own.join(read.select("row", "tokens"), on="row", suffix="_read")
+    assert both.height == 60
+    assert (both["tokens"] == both["tokens_read"]).all()
+    assert read["num_chars"].min() >= 5 * 12
+
+
+def test_without_unlabelled_texts_the_training_texts_are_the_corpus(lineage: Lineage) -> None:
+    encoded = encode.fn(CLASSIFY, lineage.splits, EncodeSettings(min_count=1))
+    without = dataclasses.replace(lineage, encoded=encoded)
+    assert corpus.fn(CLASSIFY, without, PretrainSettings()).rows == 60
+
+
+def test_a_classifier_starts_from_the_weights_of_the_language_model(lineage: Lineage, learned: Artefact) -> None:
+    model = fit_language_model(learned)
+    start = pretrain.fn(CLASSIFY, model, learned)
+    training = Training(epochs=1, gradual_unfreezing=True, device="cpu", batch_tokens=512)
+    candidate = TextCandidate(name="gru", pretrained=True, model=Architecture(**SIZES), training=training)
+    fitted = fit.fn(CLASSIFY, lineage.shards, candidate, initial=start)
+    weights = load_model(SequenceClassifier, fitted.path).state_dict()
+    source = load_model(LanguageModel, model.path).state_dict()
+    shared = [name for name in weights if name.startswith(("embedding.", "encoder."))]
+    assert shared
+    assert all(torch.equal(weights[name], source[name]) for name in shared)
+    assert "lm" in FittedSummary.of(fitted).start
+    assert "60 validation and 60 test texts and 1 that repeats one of them" in FittedSummary.of(fitted).start
+
+
+def test_candidates_with_equal_layers_share_a_language_model() -> None:
+    def candidate(name: str, **model: object) -> TextCandidate:
+        return TextCandidate(name=name, pretrained=True, model=Architecture(**{**SIZES, **model}))
+
+    candidates = [candidate("a"), candidate("b", pooling="mean"), candidate("c", hidden_size=9), candidate("d")]
+    fresh = TextCandidate(name="e", model=Architecture(**SIZES))
+    plan = plan_models([*candidates, fresh], PretrainSettings(weight_dropout=0.3))
+    names = {name: model["name"] for name, model in plan.items()}
+    assert names == {"a": "language-model-1", "b": "language-model-1", "c": "language-model-2", "d": "language-model-1"}
+    model = LanguageCandidate.model_validate(plan["c"]).model
+    assert (model.hidden_size, model.weight_dropout, model.tied, model.bidirectional) == (9, 0.3, True, False)
