@@ -6,7 +6,9 @@ from typing import Any
 
 from flows.gpu_pool import FitOrder, fit_all
 from rnnmodels.config import Settings
+from tasks import fit
 from tasks.contract.candidate import Candidate
+from tasks.contract.kind import Kind
 from tasks.contract.lineage import Lineage
 from tasks.contract.recipe import Recipe
 from tasks.corpus import corpus
@@ -21,17 +23,34 @@ def start_pretrained(order: FitOrder, lineage: Lineage, recipe: Recipe) -> FitOr
 
     Where all start from a champion, nothing else is to be learned before.
     """
-    kind = order.kind
-    settings: Settings | None = getattr(recipe, "pretrain", None)
-    if kind.pretrain is None or settings is None or order.initial is not None:
-        return order
-    plan = kind.pretrain.load().plan_models(order.candidates, settings)
+    plan = {} if order.initial is not None else plan_models(order.kind, recipe)
     if not plan:
         return order
-    texts = corpus(kind, lineage, settings)
+    texts = corpus(order.kind, lineage, _settings_of(recipe))
     models = fit_language_models(order, texts, {model["name"]: model for model in plan.values()})
-    starts = {name: pretrain(kind, model, texts) for name, model in models.items()}
+    starts = {name: pretrain(order.kind, model, texts) for name, model in models.items()}
     return dataclasses.replace(order, starts={name: starts[model["name"]] for name, model in plan.items()})
+
+
+def plan_models(kind: Kind, recipe: Recipe) -> Mapping[str, Mapping[str, Any]]:
+    """By candidate the language model that it starts from, as a recipe would say it."""
+    if kind.pretrain is None:
+        return {}
+    return kind.pretrain.load().plan_models(recipe.candidates, _settings_of(recipe))
+
+
+def modules_of(kind: Kind, recipe: Recipe) -> list[tuple[str, ...]]:
+    """Where the code begins that fits the language models of a recipe, if it has any."""
+    if not plan_models(kind, recipe):
+        return []
+    language = find_kind("language")
+    return [(language.shard.name,), fit.modules_of(language)]
+
+
+def _settings_of(recipe: Recipe) -> Settings:
+    settings = getattr(recipe, "pretrain", None)
+    assert isinstance(settings, Settings), "a kind that pretrains has this section"
+    return settings
 
 
 def fit_language_models(order: FitOrder, texts: Artefact, models: dict[str, Mapping[str, Any]]) -> dict[str, Artefact]:

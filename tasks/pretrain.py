@@ -10,10 +10,15 @@ from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
 
 
+def modules_of(kind: Kind) -> tuple[str, ...]:
+    """Where the code of a corpus and of a start begins; nowhere, where a kind has none."""
+    return () if kind.pretrain is None else (__name__, kind.pretrain.name)
+
+
 @task(name="pretrain", cache_policy=NO_CACHE, persist_result=False)
 def pretrain(kind: Kind, model: Artefact, corpus: Artefact) -> Artefact:
     """Take a fitted language model as the start of new fits."""
     assert kind.pretrain is not None, "only kinds that pretrain are asked"
     write = partial(kind.pretrain.load().write_start, model=model, corpus=corpus)
     inputs = {"model": model, "corpus": corpus}
-    return artefacts.build("initial", write, module=(__name__, kind.pretrain.name), config={}, inputs=inputs)
+    return artefacts.build("initial", write, module=modules_of(kind), config={}, inputs=inputs)

@@ -26,7 +26,7 @@ WINDOW = 256
 STEPS_AT_ONCE = 256
 ROWS_AT_ONCE = 64
 LOGITS_AT_ONCE = 1 << 24
-# While training, a long document is read in lanes at once, each after so many tokens of the lane before it.
+# While training, a long document is read in lanes at once, each after this number of tokens of the lane before it.
 NUM_LANES = 32
 WARM_UP = 256
 

@@ -65,7 +65,7 @@ class TransformerEncoder(nn.Module):
         return {}
 
     def _is_near(self, num_steps: int, num_known: int, device: torch.device) -> Tensor:
-        """Tell for each of the last steps which known ones it sees: itself and so many before (T, K)."""
+        """Tell for each of the last steps which known ones it sees: itself and those within the context (T, K)."""
         step_T1 = torch.arange(num_known - num_steps, num_known, device=device)[:, None]
         distance_TK = step_T1 - torch.arange(num_known, device=device)
         return (distance_TK >= 0) & (distance_TK <= self.context)

@@ -184,7 +184,7 @@ def test_a_second_run_reuses_every_stage_and_opens_no_mlflow_run(first: Outcome)
     assert [stage["name"] for stage in second.stages if not stage["cached"]] == []
     assert second.mlflow_run == first.mlflow_run
     assert len(list_runs()) == before
-    assert set(flow_run_of(second)["artifacts"]) == {"results", "summary", "verdict", "mlflow"}
+    assert set(flow_run_of(second)["artifacts"]) == {"results", "summary", "verdict", "memory", "mlflow"}
 
 
 def test_a_later_best_model_is_registered_as_challenger(first: Outcome):

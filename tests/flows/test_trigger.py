@@ -25,7 +25,7 @@ READERS_OF = {
     "tasks.text.tokenizers": {"classify", "language"},
     "tasks.stack": {"classify"},
     **{f"tasks.kinds.language.{name}": {"language"} for name in ("ingest", "split", "encode", "shard", "baseline")},
-    **{f"tasks.kinds.language.{name}": {"language"} for name in ("evaluate", "register", "gate")},
+    **{f"tasks.kinds.language.{name}": {"language"} for name in ("evaluate", "register")},
     **{f"tasks.kinds.classify.{name}": {"classify"} for name in ("baseline", "stack", "evaluate", "register")},
     **{f"tasks.kinds.classify.{name}": {"classify"} for name in ("fit", "pretrain")},
     **{f"tasks.kinds.classify_series.{name}": {"classify-series"} for name in ("ingest", "split", "encode")},
@@ -43,8 +43,8 @@ READERS_OF = {
     "tasks.panel.timestamps": NUMBERS,
     "tasks.panel.served_model": NUMBERS,
     "tasks.sources.reading_csv": EVERY,
-    "rnnmodels.layers.pooling": {"classify", "classify-series"},
-    "rnnmodels.classifiers.classifier": {"classify", "classify-series"},
+    "rnnmodels.layers.pooling": {"classify", "classify-series", "language"},
+    "rnnmodels.classifiers.classifier": {"classify", "classify-series", "language"},
     "rnnmodels.forecasters.forecaster": {"forecast", "detect"},
     "rnnmodels.layers.cells": EVERY,
     "rnnmodels.training.fitting": EVERY,
@@ -91,6 +91,22 @@ def triggers_of(recipes: dict[str, Recipe]) -> dict[str, str]:
 
 def news_for(recipes: dict[str, Recipe], before: dict[str, str]) -> set[str]:
     return {kind for kind, now in triggers_of(recipes).items() if now != before[kind]}
+
+
+def test_code_of_language_models_is_news_where_candidates_start_from_one(monkeypatch: pytest.MonkeyPatch):
+    fresh, pretrained = (
+        load_recipe("reviews", settings=[f"candidates.lstm.pretrained={on}"]) for on in ("false", "true")
+    )
+    edited, read = (
+        Path(fingerprint.__file__).parents[2] / "rnnmodels/language/language_model.py",
+        fingerprint._source_digest,
+    )
+    before = [trigger.trigger_of(recipe, "rows") for recipe in (fresh, pretrained)]
+    monkeypatch.setattr(fingerprint, "_source_digest", lambda path: "edited" if path == edited else read(path))
+
+    after = [trigger.trigger_of(recipe, "rows") for recipe in (fresh, pretrained)]
+
+    assert [new != old for new, old in zip(after, before, strict=True)] == [False, True]
 
 
 def test_edited_code_is_news_for_the_kinds_it_shapes_and_for_no_other(

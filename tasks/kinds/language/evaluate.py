@@ -19,7 +19,7 @@ from tasks.store.artefacts import Artefact
 from tasks.text.vocabulary import UNKNOWN_ID, Vocabulary
 
 INPUTS = ("shards", "encoded")
-# Of the tokens may be unknown before the figures per token say little of the text.
+# Of the tokens may be unknown before metrics per token say little of the text.
 MUCH_UNKNOWN = 0.05
 
 

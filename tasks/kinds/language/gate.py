@@ -194,7 +194,7 @@ def refuse_incomparable(case: Case[LanguageHoldout]) -> None:
 
 
 def find_other_kind(model: RegisteredModel, holdout: LanguageHoldout) -> Iterator[tuple[str, str]]:  # noqa: ARG001
-    """Yield that a champion is no language model, with a remedy."""
+    """Yield that a champion is of another kind, with a remedy."""
     kind = read_serving_fields(model.parts)["kind"]
     if kind != KIND:
         yield f"is of kind {kind}", "set registry.model_name to an unused name"
