@@ -16,6 +16,7 @@ from tasks.kinds import find_kind
 from tasks.pretrain import pretrain
 from tasks.shard import shard
 from tasks.store.artefacts import Artefact
+from tasks.tracking.runs import RunContext
 
 
 def start_pretrained(order: FitOrder, lineage: Lineage, recipe: Recipe) -> FitOrder:
@@ -27,9 +28,10 @@ def start_pretrained(order: FitOrder, lineage: Lineage, recipe: Recipe) -> FitOr
     if not plan:
         return order
     texts = corpus(order.kind, lineage, _settings_of(recipe))
-    models = fit_language_models(order, texts, {model["name"]: model for model in plan.values()})
+    models, run = fit_language_models(order, texts, {model["name"]: model for model in plan.values()})
     starts = {name: pretrain(order.kind, model, texts) for name, model in models.items()}
-    return dataclasses.replace(order, starts={name: starts[model["name"]] for name, model in plan.items()})
+    by_candidate = {name: starts[model["name"]] for name, model in plan.items()}
+    return dataclasses.replace(order, run=run, starts=by_candidate).continued()
 
 
 def plan_models(kind: Kind, recipe: Recipe) -> Mapping[str, Mapping[str, Any]]:
@@ -53,11 +55,16 @@ def _settings_of(recipe: Recipe) -> Settings:
     return settings
 
 
-def fit_language_models(order: FitOrder, texts: Artefact, models: dict[str, Mapping[str, Any]]) -> dict[str, Artefact]:
-    """Fit language models as candidates are fitted, here or on the GPU pool; returns them by name."""
+def fit_language_models(
+    order: FitOrder, texts: Artefact, models: dict[str, Mapping[str, Any]]
+) -> tuple[dict[str, Artefact], RunContext]:
+    """Fit language models as candidates are fitted, here or on the GPU pool; returns them by name, and where tracked.
+
+    An interrupted one goes on in the MLflow run in which it was begun.
+    """
     language = find_kind("language")
     candidate = language.recipe.settings_of("candidates", Candidate)
     streams = shard(language, texts, language.recipe.model_fields["shard"].default)
     candidates = tuple(candidate.model_validate(model) for model in models.values())
-    own = dataclasses.replace(order, kind=language, shards=streams, candidates=candidates)
-    return dict(zip(models, fit_all(own), strict=True))
+    own = dataclasses.replace(order, kind=language, shards=streams, candidates=candidates).continued()
+    return dict(zip(models, fit_all(own), strict=True)), own.run

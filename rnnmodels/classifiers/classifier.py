@@ -68,7 +68,7 @@ class RecurrentClassifier(SequenceModel[ArchitectureT, Batch, Shards, Classifier
     def layers_from_top(self) -> list[list[nn.Parameter]]:
         """The head with the pooling, each layer of the encoder, and what is below it."""
         layers = [list(layer.parameters()) for layer in reversed(self.encoder.layers)]
-        head = [*self.head.parameters(), *self.pooling.parameters()]
+        head = [*self.head.parameters(), *self.pooling.parameters(), *self.encoder.top_weights()]
         named = {id(weight) for part in (head, *layers) for weight in part}
         return [head, *layers, [weight for weight in self.parameters() if id(weight) not in named]]
 

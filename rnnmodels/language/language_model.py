@@ -100,18 +100,23 @@ class LanguageModel(SequenceModel[LanguageArchitecture, Chunk, TokenStream, Lang
         hidden_TSH, features_TSF, after = self.read(tokens_TS, states)
         self._carried = [map_state(Tensor.detach, state) for state in after]
         with torch.autocast(tokens_TS.device.type, enabled=False):
-            return (
-                self._cross_entropy(features_TSF.flatten(0, 1), targets_TS.flatten(), training)
-                + training.activation_penalty * features_TSF.square().mean()
-                + training.change_penalty * hidden_TSH.float().diff(dim=0).square().mean()
-            )
+            loss = self._cross_entropy(features_TSF.flatten(0, 1), targets_TS.flatten(), training)
+            if training.activation_penalty:
+                loss = loss + training.activation_penalty * features_TSF.square().mean()
+            if training.change_penalty and len(hidden_TSH) > 1:
+                loss = loss + training.change_penalty * hidden_TSH.float().diff(dim=0).square().mean()
+            return loss
 
     def validate(self, data: TokenStream, training: LanguageTraining) -> Validation:
-        """Measure the cross-entropy of every token in nats per token and per character, and write a short text."""
+        """Measure the cross-entropy of every token in nats per token and per character, and write a short text.
+
+        Raises FloatingPointError for a loss that is not finite.
+        """
+        validation = validate_stream(self, data)
         sampling = Sampling(length=SAMPLE_LENGTH, seed=training.seed)
         written = list(generate_ids(self, (), sampling))
         in_order = written[::-1] if self.architecture.direction == "backward" else written
-        return replace(validate_stream(self, data), sample=in_order)
+        return replace(validation, sample=in_order)
 
     def probe(self, batch: Chunk, training: LanguageTraining, *, max_rows: int) -> Probe:  # noqa: ARG002
         """Offer streams read from an empty state, with the loss of what comes after their last token alone."""

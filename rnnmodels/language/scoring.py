@@ -29,6 +29,7 @@ LOGITS_AT_ONCE = 1 << 24
 # While training, a long document is read in lanes at once, each after this number of tokens of the lane before it.
 NUM_LANES = 32
 WARM_UP = 256
+LARGEST_EXPONENT = 700.0  # of what a float can hold
 
 
 class Span(NamedTuple):
@@ -85,8 +86,14 @@ def validate_stream(model: NextTokenModel, stream: TokenStream) -> Validation:
     spans = [lane for span in whole for lane in _cut_lanes(span, longest if len(whole) > 1 else _lane_size(span))]
     total = float(score_spans(model, stream, spans).sum(dtype=np.float64))
     per_token = total / stream.num_rows
+    if not math.isfinite(per_token):
+        raise FloatingPointError(f"the validation loss is {per_token}")
     per_char = (total + documents.spelling_nats.sum()) / documents.num_chars.sum()
-    metrics = {"nats_per_char": per_char, "bits_per_char": per_char / math.log(2), "perplexity": math.exp(per_token)}
+    metrics = {
+        "nats_per_char": per_char,
+        "bits_per_char": per_char / math.log(2),
+        "perplexity": math.exp(min(per_token, LARGEST_EXPONENT)),
+    }
     return Validation(per_token, metrics)
 
 

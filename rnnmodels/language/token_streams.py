@@ -122,7 +122,7 @@ class TokenStream:
         if self.random_bptt and generator is not None:
             reach = self.bptt // 4
             cuts[1:] += generator.integers(-reach, reach + 1, len(cuts) - 1)
-        return [*cuts[cuts < num_steps].tolist(), num_steps]
+        return [*np.minimum(cuts, num_steps - 1).tolist(), num_steps] if num_steps > 1 else [0, num_steps]
 
 
 def open_stream(
@@ -147,10 +147,10 @@ def stream_of(documents: Sequence[Ids], *, bptt: int = 128) -> TokenStream:
     return TokenStream((), np.concatenate([[BOUNDARY], *parts]), listed, bptt)
 
 
-def reverse_documents(tokens: Ids, start: Ids) -> Ids:
-    """The same stream with each document from its end to its beginning."""
+def reverse_documents(tokens: NDArray, start: Ids) -> NDArray:
+    """The same stream, or a number for each place of it, with each document from its end to its beginning."""
     ends = [*(start[1:] - 1), len(tokens) - (len(start) > 1)]
     turned = tokens.copy()
-    for first, end in zip(start, ends, strict=True):
+    for first, end in zip(start.tolist(), ends, strict=True):
         turned[first:end] = tokens[first:end][::-1]
     return turned

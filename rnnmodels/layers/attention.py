@@ -60,6 +60,10 @@ class TransformerEncoder(nn.Module):
             x_TBH = layer(x_TBH, known_KBH, seen_B1TK)
         return self.norm(x_TBH), finals
 
+    def top_weights(self) -> list[nn.Parameter]:
+        """The weights above the last block."""
+        return list(self.norm.parameters())
+
     def named_cells(self) -> dict[str, nn.RNNBase]:
         """It has no recurrent cells."""
         return {}

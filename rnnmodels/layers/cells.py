@@ -75,6 +75,10 @@ class RecurrentEncoder(nn.Module):
             finals.append(final)
         return x_TBF, finals
 
+    def top_weights(self) -> list[nn.Parameter]:
+        """The weights above the last layer: there are none."""
+        return []
+
     def named_cells(self) -> dict[str, nn.RNNBase]:
         """The cells by layer and direction, from the first layer up."""
         cells = {}

@@ -60,6 +60,7 @@ class TrainingStep:
         loss = self._loss(batch)
         self.optimizer.zero_grad()
         loss.backward()
+        self._freeze(epoch)
         norm = torch.nn.utils.get_total_norm([weight.grad for weight in self.weights if weight.grad is not None])
         figures = StepFigures(loss.item(), norm.item(), is_clipped=norm.item() > self.training.clip_norm)
         for what, value in (("loss", figures.loss), ("gradient norm", figures.gradient_norm)):
@@ -71,6 +72,13 @@ class TrainingStep:
             group["lr"] = rate * self.training.rate_share(group["depth"], epoch)
         self.optimizer.step()
         return figures
+
+    def _freeze(self, epoch: int) -> None:
+        """Drop the gradients of layers that rest, lest they count in the norm."""
+        for group in self.optimizer.param_groups:
+            if self.training.rate_share(group["depth"], epoch) == 0:
+                for weight in group["params"]:
+                    weight.grad = None
 
     def _loss(self, batch: Batch) -> torch.Tensor:
         with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):

@@ -1,6 +1,8 @@
 """The best candidate joined with the best baseline: the settings of it, and what is told of the join."""
 
-from pydantic import Field, PositiveFloat
+from typing import Annotated
+
+from pydantic import Field
 
 from rnnmodels.config import Settings
 from tasks.contract.summaries import FittedSummary
@@ -14,7 +16,7 @@ class StackSettings(Settings):
     with_baseline: bool = Field(
         True, description="Also judge the best candidate joined with the best baseline, both chosen on validation."
     )
-    weights: tuple[PositiveFloat, ...] = Field(
+    weights: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = Field(
         (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.4, 2, 3, 5),
         min_length=1,
         max_length=50,

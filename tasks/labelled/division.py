@@ -52,7 +52,9 @@ def divide(
     Of rows with one content one is kept; `cluster` tells which of these are nearly equal, so that they stay together.
     """
     kept, dropped = keep_distinct(rows, settings, content, cluster)
-    return draw_splits(kept, settings, new_labels), dropped
+    assigned = draw_splits(kept, settings, new_labels)
+    near = find_unlabelled_repeats(assigned)
+    return assigned.join(near, on="row", how="anti", maintain_order="left"), pl.concat([dropped, near]).sort("row")
 
 
 def keep_distinct(
@@ -111,6 +113,13 @@ def find_straddling_rows(identities: pl.DataFrame) -> pl.DataFrame:
     )
     straddling = first.filter((pl.col("part") != pl.col("first_part")) & pl.col("first_part").is_in(["test", "valid"]))
     return straddling.select("row", reason=pl.lit("near duplicate"), of_row="of_row")
+
+
+def find_unlabelled_repeats(assigned: pl.DataFrame) -> pl.DataFrame:
+    """Rows without a label in whose cluster a validation or test row was drawn: columns row, reason, of_row."""
+    held = assigned.filter(pl.col("part").is_in(["valid", "test"])).group_by("cluster").agg(of_row=pl.col("row").min())
+    unlabelled = assigned.filter(part="unlabelled").join(held, on="cluster", how="inner", maintain_order="left")
+    return unlabelled.select("row", reason=pl.lit("near duplicate"), of_row="of_row")
 
 
 def draw_splits(identities: pl.DataFrame, settings: DivisionSettings, new_labels: Sequence[str] = ()) -> pl.DataFrame:

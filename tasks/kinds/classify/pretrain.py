@@ -17,15 +17,18 @@ from rnnmodels.language.language_config import LanguageTraining
 from tasks.contract.initial import MATCHED, WEIGHTS
 from tasks.contract.lineage import Lineage
 from tasks.contract.summaries import FittedSummary, InitialSummary
+from tasks.errors import InputError, plural
 from tasks.kinds.classify.candidate import LANGUAGE_MODEL, TextCandidate
 from tasks.kinds.classify.encode import UNLABELLED
 from tasks.labelled.summaries import EncodedSummary, LabelledSplitSummary
 from tasks.store.artefacts import Artefact
+from tasks.store.fingerprint import digest_of
 from tasks.store.manifest import Summary
 from tasks.text.vocabulary import Vocabulary
 
 # Texts that choose the epoch of a language model; more of them would choose no better.
 MOST_HELD = 500
+LEAST_TEXTS = 20
 DROPOUTS = {"embedding_dropout", "locked_dropout", "output_dropout", "weight_dropout"}
 
 
@@ -54,22 +57,33 @@ class PretrainSettings(Settings):
 
 
 def plan_models(candidates: Sequence[TextCandidate], settings: PretrainSettings) -> dict[str, dict[str, Any]]:
-    """Which language model each candidate starts from, as a recipe would say it; equal layers share one."""
-    models: list[dict[str, Any]] = []
-    plan = {}
-    for candidate in candidates:
-        if candidate.pretrained:
-            model = _layers_of(candidate) | settings.model_dump(include=DROPOUTS | {"tied"})
-            models += [model] * (model not in models)
-            name = f"language-model-{models.index(model) + 1}"
-            plan[candidate.name] = {"name": name, "model": model, "training": settings.training.model_dump()}
-    return plan
+    """Which language model each candidate starts from, as a recipe would say it; equal layers share one.
+
+    Its name tells its layers, so that the order of candidates changes nothing.
+    """
+    own = settings.model_dump(include=DROPOUTS | {"tied"})
+    models = {one.name: _layers_of(one) | own for one in candidates if one.pretrained}
+    training = settings.training.model_dump()
+    return {
+        name: {"name": f"language-model-{digest_of(model)[:8]}", "model": model, "training": training}
+        for name, model in models.items()
+    }
 
 
 def write_corpus(folder: Path, *, lineage: Lineage, settings: PretrainSettings) -> CorpusSummary:
-    """Write the texts as a language model reads them, encoded; those held for validation are drawn by their rows."""
+    """Write the texts as a language model reads them, encoded; those held for validation are drawn by their rows.
+
+    Raises InputError (E-DATA-061) where there are too few.
+    """
     encoded = lineage.encoded
     shuffled = _gather_texts(lineage).sort(pl.col("row").hash(seed=1), "row").collect()
+    if shuffled.height < LEAST_TEXTS:
+        raise InputError(
+            "E-DATA-061",
+            f"found {plural(shuffled.height, 'training text')} to learn a language model from, expected at least "
+            f"{LEAST_TEXTS}.",
+            fix="add texts, with or without a label, or leave out pretrained = true.",
+        )
     num_held = max(1, min(MOST_HELD, int(settings.held_share * shuffled.height)))
     held = shuffled.head(num_held)
     parts = {"train": shuffled.tail(-num_held), "valid": held, "test": held}

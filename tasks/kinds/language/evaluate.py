@@ -85,6 +85,8 @@ def find_dropped(vocabulary: Vocabulary) -> Iterator[str]:
     """What of a text cannot be told from its tokens."""
     if vocabulary.tokenizer == "word":
         yield "white space"
+    if vocabulary.tokenizer == "space":
+        yield "repeated spaces"
     if vocabulary.lowercase:
         yield "upper case"
 

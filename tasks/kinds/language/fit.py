@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from pydantic import Field
 
 from rnnmodels.language.language_config import LanguageArchitecture, LanguageTraining
 from tasks.contract.candidate import Candidate
 from tasks.contract.initial import describe_start, open_initial
+from tasks.errors import InputError, quoted
 from tasks.kinds.language.summaries import StreamSummary
 from tasks.kinds.language.token_losses import SCORED_SPLITS, TokenLosses, write_losses
 from tasks.progress import Progress, emit
@@ -50,10 +52,21 @@ def create_model(
     shards: Artefact,
     initial: Artefact | None = None,
 ) -> "LanguageModel":
-    """Make the candidate's network with its initial weights, a function of seed and `initial`."""
+    """Make the candidate's network with its initial weights, a function of seed and `initial`.
+
+    Raises InputError (E-CFG-032) for a sampled softmax over ids that do not follow the frequency of tokens.
+    """
     from rnnmodels.language.language_model import LanguageModel
 
-    size = StreamSummary.of(shards).vocabulary_size
+    streams = StreamSummary.of(shards)
+    size = streams.vocabulary_size
+    if streams.tokenizer == "subword" and candidate.training.sampled_tokens:
+        raise InputError(
+            "E-CFG-032",
+            f"candidate {quoted(candidate.name)} has a sampled softmax, which draws tokens by the order of their "
+            "frequency; subwords are in the order in which they were merged.",
+            fix="set sampled_tokens = 0 in its training.",
+        )
     model = LanguageModel(candidate.model, vocabulary_size=size, seed=candidate.training.seed)
     if initial is not None:
         _start_from_champion(model, candidate, initial)
@@ -76,10 +89,13 @@ def finish_model(
 def measure_losses(model: "LanguageModel", stream: "TokenStream") -> TokenLosses:
     """Score each token of a stream under both protocols."""
     from rnnmodels.language.scoring import score_cold, score_stream
+    from rnnmodels.language.token_streams import reverse_documents
 
-    return TokenLosses(
-        documents=stream.documents, nats=score_stream(model, stream), cold_nats=score_cold(model, stream)
-    )
+    scored = [score_stream(model, stream), score_cold(model, stream)]
+    if model.architecture.direction == "backward":
+        # Blocks and positions are those of the text, whichever way it was read.
+        scored = [reverse_documents(np.append(0, nats), stream.documents.start)[1:] for nats in scored]
+    return TokenLosses(documents=stream.documents, nats=scored[0], cold_nats=scored[1])
 
 
 def _start_from_champion(model: "LanguageModel", candidate: LanguageCandidate, initial: Artefact) -> None:

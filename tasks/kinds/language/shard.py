@@ -62,6 +62,7 @@ def write_shards(folder: Path, *, encoded: Artefact, settings: StreamSettings) -
 def _list_documents(path: Path, settings: StreamSettings) -> pl.DataFrame:
     """Row, place in the stream, and sizes of each document, the boundary after it included where there is one."""
     sizes = pl.scan_parquet(path).select("row", "num_chars", "spelling_nats", num_tokens=pl.col("tokens").list.len())
+    sizes = sizes.with_columns(pl.col("num_chars", "num_tokens").cast(pl.UInt64))
     documents = sizes.collect(engine="streaming")
     if settings.join_documents:
         documents = documents.select(pl.col("row").first(), pl.exclude("row").sum())

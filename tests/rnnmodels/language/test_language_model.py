@@ -198,3 +198,16 @@ def test_a_transformer_takes_the_place_of_recurrent_layers(make_language_model: 
     assert {name: tensor.shape for name, tensor in model.carried().items()} == {
         name: tensor.shape for name, tensor in carried.items()
     }
+
+
+def test_chunks_of_a_single_step_are_learned_from(make_language_model: MakeModel, book: np.ndarray) -> None:
+    epochs = train(make_language_model(), book[:65], epochs=1, streams=16, bptt=3, change_penalty=1.0)
+    assert np.isfinite(epochs[-1].train_loss)
+
+
+def test_a_validation_loss_that_is_not_finite_is_an_error(make_language_model: MakeModel, book: np.ndarray) -> None:
+    model = make_language_model()
+    with torch.no_grad():
+        model.output_bias.fill_(torch.nan)
+    with pytest.raises(FloatingPointError, match="the validation loss is nan"):
+        model.validate(stream_of([book]), LanguageTraining())

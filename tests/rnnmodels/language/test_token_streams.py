@@ -101,3 +101,14 @@ def test_a_stream_is_mapped_from_its_files(tmp_path: Path) -> None:
     assert len(opened.digest) == 64
     turned = open_stream(tmp_path / "tokens", tmp_path / "documents", bptt=5, backward=True)
     assert turned.targets_of(1).tolist() == [12, 11, 10, 0]
+
+
+@pytest.mark.parametrize("num_steps", [1, 2, 33, 34, 65])
+def test_random_cuts_leave_as_many_chunks_whatever_the_length(num_steps: int) -> None:
+    plain = stream_of([np.arange(2, 2 + num_steps)], bptt=16)
+    random = TokenStream((), plain.tokens, plain.documents, 16, random_bptt=True)
+    for epoch in range(20):
+        lengths = [len(chunk.tokens_TS) for chunk in random.batches(1, seed=1, epoch=epoch)]
+        assert len(lengths) == random.num_batches(1)
+        assert min(lengths) > 0
+        assert sum(lengths) == num_steps

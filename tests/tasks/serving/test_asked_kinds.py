@@ -255,17 +255,17 @@ def test_a_champion_of_another_kind_does_not_take_over(small_models: dict[str, A
                     refuse_other_kind(rival.model, served)
 
 
-def test_two_thousand_hostile_bodies_are_answered_or_refused(asked: Asked, client: TestClient):
+def test_hundreds_of_hostile_bodies_are_answered_or_refused(asked: Asked, client: TestClient):
     before, draw = ask(client, asked.rows), random.Random(3)
     shapes = {200: {"model", asked.field, "refused", "notes"}, 400: {"error"}, 422: {"error"}}
 
-    bodies = hostile_bodies(2_000, "rows", [draw_rows(asked, draw) for _ in range(80)])
+    bodies = hostile_bodies(500, "rows", [draw_rows(asked, draw) for _ in range(20)])
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda body: send(client, body), bodies))
 
     assert [answer for answer in answers if shapes.get(answer[0]) != answer[1]] == []
     statuses = Counter(status for status, _, _ in answers)
-    assert statuses.total() >= 2_000
+    assert statuses.total() >= 500
     assert min(statuses[200], statuses[400], statuses[422]) > 20
     assert ask(client, asked.rows) == before
 

@@ -17,6 +17,7 @@ from tasks.contract.lineage import Lineage
 from tasks.contract.summaries import FittedSummary
 from tasks.corpus import corpus
 from tasks.encode import encode
+from tasks.errors import InputError
 from tasks.fit import fit
 from tasks.ingest import ingest
 from tasks.kinds.classify.candidate import TextCandidate
@@ -121,6 +122,29 @@ def test_candidates_with_equal_layers_share_a_language_model() -> None:
     fresh = TextCandidate(name="e", model=Architecture(**SIZES))
     plan = plan_models([*candidates, fresh], PretrainSettings(weight_dropout=0.3))
     names = {name: model["name"] for name, model in plan.items()}
-    assert names == {"a": "language-model-1", "b": "language-model-1", "c": "language-model-2", "d": "language-model-1"}
+    assert names["a"] == names["b"] == names["d"] != names["c"]
+    assert names.keys() == {"a", "b", "c", "d"}
+    assert plan_models(candidates[2:3], PretrainSettings(weight_dropout=0.3))["c"]["name"] == names["c"]
     model = LanguageCandidate.model_validate(plan["c"]).model
     assert (model.hidden_size, model.weight_dropout, model.tied, model.bidirectional) == (9, 0.3, True, False)
+
+
+def test_texts_that_nearly_repeat_a_drawn_validation_or_test_text_are_kept_out(project: Path) -> None:
+    generator = random.Random(5)
+    texts = [" ".join(generator.choices(WORDS, k=30)) for _ in range(60)]
+    labelled = [(text, "ab"[number % 2]) for number, text in enumerate(texts)]
+    nearly = [(f"{text} again", None) for text in texts]
+    pl.DataFrame(labelled + nearly, schema=["text", "label"], orient="row").write_csv(project / "texts.csv")
+    rows = ingest.fn(CLASSIFY, SourceSettings(path=str(project / "texts.csv")))
+    splits = split.fn(CLASSIFY, rows, SplitSettings(valid=0.2, test=0.2), None)
+    held = pl.concat([pl.read_parquet(splits.file(f"{name}.parquet")) for name in ("valid", "test")])["text"]
+    free = pl.read_parquet(splits.file("unlabelled.parquet"))["text"].str.strip_suffix(" again")
+    assert len(held) == 24
+    assert not set(free) & set(held)
+    assert len(free) == 36
+
+
+def test_too_few_texts_are_refused(lineage: Lineage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.kinds.classify.pretrain.LEAST_TEXTS", 1_000)
+    with pytest.raises(InputError, match="E-DATA-061 found 100 training texts"):
+        corpus.fn(CLASSIFY, lineage, PretrainSettings())
