@@ -30,9 +30,8 @@ from tasks.labelled.metrics import (
 from tasks.labelled.summaries import EncodedSummary
 from tasks.progress import Progress, emit
 from tasks.statistics.intervals import Interval, share_with_interval
+from tasks.statistics.quarters import cut_in_quarters
 from tasks.store.artefacts import Artefact
-
-QUARTILES = (0.25, 0.5, 0.75)
 
 # What rows are sliced by, the slice's name, and a mask of its rows.
 Slice = tuple[str, str, np.ndarray]
@@ -117,14 +116,6 @@ def slice_by_length(test: pl.DataFrame, unit: str) -> Iterator[Slice]:
     """Slice rows in quarters by `length`, which is in a unit."""
     for low, high, inside in cut_in_quarters(test["length"].to_numpy()):
         yield "length", f"{low} to {high} {unit}", inside
-
-
-def cut_in_quarters(values: np.ndarray) -> Iterator[tuple[float, float, np.ndarray]]:
-    """Yield the smallest and largest value and the mask of each quarter; equal values stay together."""
-    quarter = np.searchsorted(np.unique(np.quantile(values, QUARTILES)), values)
-    for index in np.unique(quarter):
-        inside = quarter == index
-        yield values[inside].min(), values[inside].max(), inside
 
 
 def find_mistakes(

@@ -10,7 +10,6 @@ import polars as pl
 
 from tasks.contract.lineage import Lineage
 from tasks.errors import plural, quoted
-from tasks.labelled.evaluate import cut_in_quarters
 from tasks.labelled.labeller import Labeller
 from tasks.labelled.promotion import PromotionSettings
 from tasks.labelled.scoring import LabelledHoldout, Scores, build_scores, trace_holdout
@@ -21,6 +20,7 @@ from tasks.promotion.verdicts import Case
 from tasks.registry.registered_model import RegisteredModel
 from tasks.registry.served_parts import read_serving_fields
 from tasks.statistics.paired_tests import bootstrap_p_value, mcnemar_p_value
+from tasks.statistics.quarters import cut_in_quarters
 from tasks.store.artefacts import Artefact
 from tasks.store.fingerprint import digest_of
 

@@ -18,14 +18,6 @@ if TYPE_CHECKING:
     from rnnmodels.classifiers.batches import Batch
     from rnnmodels.classifiers.classifier import RecurrentClassifier
 
-# Other batch-mates, other thread counts and other devices round differently; relative to max(1, |logit|).
-TOLERANCE = {"cpu": 1e-5, "cuda": 1e-3}
-
-
-def tolerance_on(device: str) -> float:
-    """Largest difference that rounding explains on the device the evaluated logits come from."""
-    return TOLERANCE[device.partition(":")[0]]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:

@@ -20,9 +20,10 @@ from tasks.labelled.calibration import calibrated_probabilities
 from tasks.labelled.evaluate import read_sample
 from tasks.labelled.fit import read_layout
 from tasks.labelled.labeller import NETWORK, Labeller
-from tasks.labelled.proof import gather_judged, prove_answers, score_as_judged, tolerance_on
+from tasks.labelled.proof import gather_judged, prove_answers, score_as_judged
 from tasks.labelled.stack import describe_join, scales_of
 from tasks.registry.packaging import Packaging
+from tasks.registry.proving import sample_rows, tolerance_on
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
@@ -158,9 +159,3 @@ def profile_validation(labeller: Labeller[Any], lineage: Lineage, best: Scored) 
     logits, _ = read_sample(predictions)
     probabilities = calibrated_probabilities(logits, labeller.serving.temperature)
     return labeller.profile(labeller.read(labeller.take(rows)), probabilities, rows["label"].to_list())
-
-
-def sample_rows(path: Path, num_rows: int) -> pl.DataFrame:
-    """Take rows evenly spread over a split."""
-    rows = pl.read_parquet(path)
-    return rows.gather_every(max(1, rows.height // num_rows)).head(num_rows)

@@ -44,7 +44,7 @@ READERS_OF = {
     "tasks.panel.served_model": NUMBERS,
     "tasks.sources.reading_csv": EVERY,
     "rnnmodels.layers.pooling": {"classify", "classify-series", "language"},
-    "rnnmodels.classifiers.classifier": {"classify", "classify-series", "language"},
+    "rnnmodels.classifiers.classifier": {"classify", "classify-series"},
     "rnnmodels.forecasters.forecaster": {"forecast", "detect"},
     "rnnmodels.layers.cells": EVERY,
     "rnnmodels.training.fitting": EVERY,
@@ -98,7 +98,7 @@ def test_code_of_language_models_is_news_where_candidates_start_from_one(monkeyp
         load_recipe("reviews", settings=[f"candidates.lstm.pretrained={on}"]) for on in ("false", "true")
     )
     edited, read = (
-        Path(fingerprint.__file__).parents[2] / "rnnmodels/language/language_model.py",
+        Path(fingerprint.__file__).parents[2] / "tasks/kinds/language/fit.py",
         fingerprint._source_digest,
     )
     before = [trigger.trigger_of(recipe, "rows") for recipe in (fresh, pretrained)]

@@ -13,10 +13,10 @@ from tasks.errors import IntegrityError, ServiceError
 from tasks.kinds.classify.classifier import TextClassifier
 from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.kinds.classify.register import REGISTRATION
-from tasks.labelled.register import sample_rows
 from tasks.promotion import named_models
 from tasks.register import describe, flatten, register
 from tasks.registry import registered_model, registrations
+from tasks.registry.proving import sample_rows
 from tasks.store import artefacts
 from tasks.tracking import mlflow_client, recording
 from tasks.tracking.runs import RunContext

@@ -24,9 +24,10 @@ from tasks.kinds.classify.register import REGISTRATION
 from tasks.kinds.classify.serve import SERVICE, Caps, Question
 from tasks.labelled.calibration import join_logits
 from tasks.labelled.promotion import PromotionSettings
-from tasks.labelled.register import certify_linear, sample_rows
+from tasks.labelled.register import certify_linear
 from tasks.promotion import named_models
 from tasks.register import candidate_record, register
+from tasks.registry.proving import sample_rows
 from tasks.registry.registered_model import RegisteredModel
 from tasks.stack import stack
 from tasks.text.ngram_model import NGRAM_FILES, NgramModel

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from tasks.labelled.evaluate import LabelledEvaluation, Slice, cut_in_quarters
+from tasks.labelled.evaluate import LabelledEvaluation, Slice
+from tasks.statistics.quarters import cut_in_quarters
 from tasks.text.vocabulary import UNKNOWN_ID
 
 QUOTED_CHARACTERS = 300

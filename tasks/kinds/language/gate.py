@@ -18,7 +18,6 @@ from tasks.kinds.language.holdout import LanguageHoldout, read_holdout
 from tasks.kinds.language.metrics import slice_by_part
 from tasks.kinds.language.promotion import LanguagePromotionSettings
 from tasks.kinds.language.served_language_model import ServedLanguageModel
-from tasks.labelled.evaluate import cut_in_quarters
 from tasks.promotion import scoring
 from tasks.promotion.comparison import Comparison
 from tasks.promotion.decision import NotComparable, refuse_differences, refuse_other_rows
@@ -27,6 +26,7 @@ from tasks.promotion.verdicts import Case
 from tasks.registry.registered_model import RegisteredModel
 from tasks.registry.served_parts import read_serving_fields
 from tasks.statistics.paired_tests import bootstrap_p_value
+from tasks.statistics.quarters import cut_in_quarters
 from tasks.store.artefacts import Artefact
 
 __all__ = ["compare_scores", "read_holdout", "refuse_incomparable", "score_model"]

@@ -12,9 +12,9 @@ import numpy as np
 import polars as pl
 
 from tasks.kinds.language.token_losses import SCORES_FILE
-from tasks.labelled.evaluate import cut_in_quarters
 from tasks.statistics.intervals import Interval, scaled_interval
 from tasks.statistics.paired_tests import bootstrap_p_value
+from tasks.statistics.quarters import cut_in_quarters
 from tasks.statistics.resampling import Bootstrap, ResamplingPlan
 from tasks.store.artefacts import Artefact
 

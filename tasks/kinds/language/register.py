@@ -26,10 +26,10 @@ from tasks.kinds.language.served_language_model import (
     ServedLanguageModel,
 )
 from tasks.kinds.language.token_losses import BLOCK, SCORES_FILE, open_split
-from tasks.labelled.proof import tolerance_on
-from tasks.labelled.register import sample_rows
 from tasks.registry.packaging import Packaging
+from tasks.registry.proving import sample_rows, tolerance_on
 from tasks.text.vocabulary import UNKNOWN_ID, Vocabulary
+from tasks.text.writer import BOUNDARY_ID
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
@@ -130,8 +130,13 @@ def measure_blocks(model: ServedLanguageModel, lineage: Lineage, best: Scored) -
     scores = pl.scan_parquet(best.model.file(SCORES_FILE)).filter(pl.col("split") == "test")
     served, evaluated = [], []
     for index in choose_some(len(stream.documents.row)):
-        targets = stream.targets_of(index)[:PROVED_TOKENS]
+        targets = stream.targets_of(index)
+        if not model.is_backward:
+            targets = targets[:PROVED_TOKENS]
         [nats] = score_documents(model.model, [targets], closed=False)
+        if model.is_backward:  # blocks are those of the text in its own order
+            num_tokens = len(targets) - int(targets[-1] == BOUNDARY_ID)
+            nats = np.append(nats[:num_tokens][::-1], nats[num_tokens:])
         starts = np.arange(0, len(targets), BLOCK)
         sizes = np.diff([*starts, len(targets)])
         served.append(np.add.reduceat(nats, starts, dtype=np.float64) / sizes)

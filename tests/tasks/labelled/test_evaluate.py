@@ -9,8 +9,9 @@ import pytest
 from tasks.contract.lineage import Lineage
 from tasks.evaluate import evaluate
 from tasks.kinds.classify.recipe import CLASSIFY
-from tasks.labelled.evaluate import ClassificationSettings, cut_in_quarters, find_problems
+from tasks.labelled.evaluate import ClassificationSettings, find_problems
 from tasks.labelled.metrics import mean_loss
+from tasks.statistics.quarters import cut_in_quarters
 from tasks.store import artefacts
 from tasks.store.artefacts import Artefact
 from tasks.store.manifest import Summary

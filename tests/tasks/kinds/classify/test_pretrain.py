@@ -1,6 +1,7 @@
 """What classifiers of texts start from: which texts a language model learns, and what becomes of its weights."""
 
 import dataclasses
+import json
 import random
 from pathlib import Path
 
@@ -132,10 +133,11 @@ def test_candidates_with_equal_layers_share_a_language_model() -> None:
 def test_texts_that_nearly_repeat_a_drawn_validation_or_test_text_are_kept_out(project: Path) -> None:
     generator = random.Random(5)
     texts = [" ".join(generator.choices(WORDS, k=30)) for _ in range(60)]
-    labelled = [(text, "ab"[number % 2]) for number, text in enumerate(texts)]
-    nearly = [(f"{text} again", None) for text in texts]
-    pl.DataFrame(labelled + nearly, schema=["text", "label"], orient="row").write_csv(project / "texts.csv")
-    rows = ingest.fn(CLASSIFY, SourceSettings(path=str(project / "texts.csv")))
+    labelled = [{"text": text, "label": "ab"[number % 2]} for number, text in enumerate(texts)]
+    nearly = [{"text": f"{text} again", "split": "unlabelled"} for text in texts]
+    lines = "\n".join(map(json.dumps, labelled + nearly))
+    (project / "texts.jsonl").write_text(lines, encoding="utf-8")
+    rows = ingest.fn(CLASSIFY, SourceSettings(path=str(project / "texts.jsonl"), split_column="split"))
     splits = split.fn(CLASSIFY, rows, SplitSettings(valid=0.2, test=0.2), None)
     held = pl.concat([pl.read_parquet(splits.file(f"{name}.parquet")) for name in ("valid", "test")])["text"]
     free = pl.read_parquet(splits.file("unlabelled.parquet"))["text"].str.strip_suffix(" again")

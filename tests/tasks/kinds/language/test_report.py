@@ -193,7 +193,7 @@ def test_a_run_without_test_text_of_its_own_says_whose_figures_are_shown(make_sh
     write_report(project, make_contents(lineage, make_contest(lineage, gain=-0.2)), report)
 
     text = text_of((project / "report.html").read_text())
-    assert "there is no test text of its own: the figures under Test are those of validation" in text
+    assert "there is no test text of its own: the metrics under Test are those of validation" in text
     assert "A baseline wins." in text
     assert re.search(r"the gain of lstm over ngram is \N{MINUS SIGN}0\.\d{4} nats per character", text)
 
