@@ -13,6 +13,7 @@ from tasks.contract.lineage import Lineage
 from tasks.contract.recipe import Recipe
 from tasks.corpus import corpus
 from tasks.kinds import find_kind
+from tasks.pretrain import modules_of as pretrain_modules_of
 from tasks.pretrain import pretrain
 from tasks.shard import shard
 from tasks.store.artefacts import Artefact
@@ -45,8 +46,10 @@ def modules_of(kind: Kind, recipe: Recipe) -> list[tuple[str, ...]]:
     """Where the code begins that fits the language models of a recipe, if it has any."""
     if not plan_models(kind, recipe):
         return []
+    assert kind.pretrain is not None, "only kinds that pretrain have a plan"
     language = find_kind("language")
-    return [(language.shard.name,), fit.modules_of(language)]
+    own = [(kind.pretrain.name,), pretrain_modules_of(kind)]
+    return [*own, (language.shard.name,), fit.modules_of(language)]
 
 
 def _settings_of(recipe: Recipe) -> Settings:

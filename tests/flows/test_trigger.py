@@ -27,7 +27,7 @@ READERS_OF = {
     **{f"tasks.kinds.language.{name}": {"language"} for name in ("ingest", "split", "encode", "shard", "baseline")},
     **{f"tasks.kinds.language.{name}": {"language"} for name in ("evaluate", "register")},
     **{f"tasks.kinds.classify.{name}": {"classify"} for name in ("baseline", "stack", "evaluate", "register")},
-    **{f"tasks.kinds.classify.{name}": {"classify"} for name in ("fit", "pretrain")},
+    "tasks.kinds.classify.fit": {"classify"},
     **{f"tasks.kinds.classify_series.{name}": {"classify-series"} for name in ("ingest", "split", "encode")},
     **{f"tasks.kinds.classify_series.{name}": {"classify-series"} for name in ("fit", "baseline", "evaluate")},
     **{f"tasks.kinds.classify_series.{name}": {"classify-series"} for name in ("register", "classifier")},
@@ -93,14 +93,12 @@ def news_for(recipes: dict[str, Recipe], before: dict[str, str]) -> set[str]:
     return {kind for kind, now in triggers_of(recipes).items() if now != before[kind]}
 
 
-def test_code_of_language_models_is_news_where_candidates_start_from_one(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("module", ["tasks/kinds/language/fit.py", "tasks/kinds/classify/pretrain.py"])
+def test_code_of_language_models_is_news_where_candidates_start_from_one(module: str, monkeypatch: pytest.MonkeyPatch):
     fresh, pretrained = (
         load_recipe("reviews", settings=[f"candidates.lstm.pretrained={on}"]) for on in ("false", "true")
     )
-    edited, read = (
-        Path(fingerprint.__file__).parents[2] / "tasks/kinds/language/fit.py",
-        fingerprint._source_digest,
-    )
+    edited, read = Path(fingerprint.__file__).parents[2] / module, fingerprint._source_digest
     before = [trigger.trigger_of(recipe, "rows") for recipe in (fresh, pretrained)]
     monkeypatch.setattr(fingerprint, "_source_digest", lambda path: "edited" if path == edited else read(path))
 
