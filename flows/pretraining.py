@@ -6,15 +6,13 @@ from typing import Any
 
 from flows.gpu_pool import FitOrder, fit_all
 from rnnmodels.config import Settings
-from tasks import fit
+from tasks import fit, pretrain
 from tasks.contract.candidate import Candidate
 from tasks.contract.kind import Kind
 from tasks.contract.lineage import Lineage
 from tasks.contract.recipe import Recipe
 from tasks.corpus import corpus
 from tasks.kinds import find_kind
-from tasks.pretrain import modules_of as pretrain_modules_of
-from tasks.pretrain import pretrain
 from tasks.shard import shard
 from tasks.store.artefacts import Artefact
 from tasks.tracking.runs import RunContext
@@ -30,7 +28,7 @@ def start_pretrained(order: FitOrder, lineage: Lineage, recipe: Recipe) -> FitOr
         return order
     texts = corpus(order.kind, lineage, _settings_of(recipe))
     models, run = fit_language_models(order, texts, {model["name"]: model for model in plan.values()})
-    starts = {name: pretrain(order.kind, model, texts) for name, model in models.items()}
+    starts = {name: pretrain.pretrain(order.kind, model, texts) for name, model in models.items()}
     by_candidate = {name: starts[model["name"]] for name, model in plan.items()}
     return dataclasses.replace(order, run=run, starts=by_candidate).continued()
 
@@ -48,7 +46,7 @@ def modules_of(kind: Kind, recipe: Recipe) -> list[tuple[str, ...]]:
         return []
     assert kind.pretrain is not None, "only kinds that pretrain have a plan"
     language = find_kind("language")
-    own = [(kind.pretrain.name,), pretrain_modules_of(kind)]
+    own = [(kind.pretrain.name,), pretrain.modules_of(kind)]
     return [*own, (language.shard.name,), fit.modules_of(language)]
 
 

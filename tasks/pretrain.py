@@ -11,8 +11,9 @@ from tasks.store.artefacts import Artefact
 
 
 def modules_of(kind: Kind) -> tuple[str, ...]:
-    """Where the code of a corpus and of a start begins; nowhere, where a kind has none."""
-    return () if kind.pretrain is None else (__name__, kind.pretrain.name)
+    """Where the code of a start begins: this stage, and the kind's part."""
+    assert kind.pretrain is not None, "only kinds that pretrain are asked"
+    return __name__, kind.pretrain.name
 
 
 @task(name="pretrain", cache_policy=NO_CACHE, persist_result=False)

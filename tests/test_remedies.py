@@ -210,7 +210,6 @@ CASES += [
 ELSEWHERE = {
     **dict.fromkeys(("E-CFG-002", "E-CFG-006"), "an example of how anything is written: tests/flows/recipes"),
     "E-DATA-031": "needs a champion of another kind: tests/flows/recipes/test_own_name.py",
-    "E-CFG-032": "needs subwords: tests/tasks/kinds/language/test_fit.py",
     "E-DATA-061": "needs the stage corpus: tests/tasks/kinds/classify/test_pretrain.py",
     "E-DET-010": "needs a fitted detector: tests/tasks/kinds/detect/test_evaluate.py",
     "E-GEN-003": "needs a registered model: tests/tasks/kinds/language/test_served_language_model.py",

@@ -5,7 +5,6 @@ The same sequences are scored under variations that must not matter: padding, ba
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from rnnmodels.classifiers.batches import Batch, Steps
 from rnnmodels.classifiers.classifier import AnyClassifier
 from rnnmodels.classifiers.inference import pad_sequences, score_batch
 from rnnmodels.classifiers.packed import packed_twin
-from rnnmodels.deviation import largest_deviation
+from rnnmodels.deviation import Certificate, largest_deviation
 from rnnmodels.training.evaluation import evaluating
 
 TOLERANCE = 1e-5
@@ -23,16 +22,6 @@ BUCKET_STEP = 64
 
 Sequences = Sequence[Steps]
 Logits = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """Largest |difference| / max(1, |logit|) per variation; `passed` if none exceeds the tolerance."""
-
-    deviations: dict[str, float]
-    tolerance: float
-    passed: bool
-    num_sequences: int
 
 
 def certify_invariance(model: AnyClassifier, sequences: Sequences, *, seed: int = 0) -> Certificate:
@@ -53,8 +42,7 @@ def certify_invariance(model: AnyClassifier, sequences: Sequences, *, seed: int 
         logits = {name: _score(model, variation)[: len(sequences)] for name, variation in batches.items()}
         logits["packing"] = _score(packed_twin(model), [together])
     deviations = {name: largest_deviation(varied, alone) for name, varied in logits.items()}
-    passed = all(deviation <= TOLERANCE for deviation in deviations.values())
-    return Certificate(deviations, TOLERANCE, passed, len(sequences))
+    return Certificate.of(deviations, tolerance=TOLERANCE, num_sequences=len(sequences))
 
 
 def _alone(sequence: Steps, width: int = 0) -> Batch:

@@ -5,14 +5,13 @@ read on in parts with the state carried.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from rnnmodels.deviation import largest_deviation
+from rnnmodels.deviation import Certificate, largest_deviation
 from rnnmodels.language.next_token_model import NextTokenModel
 from rnnmodels.language.scoring import score_documents
 from rnnmodels.language.token_streams import BOUNDARY, Ids
@@ -21,16 +20,6 @@ from rnnmodels.training.evaluation import evaluating
 TOLERANCE = 1e-4
 PART = 7
 FIRST_TOKEN = 2  # after the ids of boundary and unknown
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """Largest |difference| / max(1, |nats|) of a token per variation; `passed` if none exceeds the tolerance."""
-
-    deviations: dict[str, float]
-    tolerance: float
-    passed: bool
-    num_sequences: int
 
 
 def certify_independence(model: NextTokenModel, documents: Sequence[Ids], *, seed: int = 0) -> Certificate:
@@ -46,8 +35,7 @@ def certify_independence(model: NextTokenModel, documents: Sequence[Ids], *, see
         "parts": [_score_in_parts(model, document) for document in documents],
     }
     deviations = {name: largest_deviation(np.concatenate(nats), alone) for name, nats in varied.items()}
-    passed = all(deviation <= TOLERANCE for deviation in deviations.values())
-    return Certificate(deviations, TOLERANCE, passed, len(documents))
+    return Certificate.of(deviations, tolerance=TOLERANCE, num_sequences=len(documents))
 
 
 def _draw_mates(model: NextTokenModel, documents: Sequence[Ids], generator: np.random.Generator) -> list[Ids]:

@@ -18,7 +18,7 @@ from rnnmodels.language.next_token_model import NextTokenModel, Read
 from rnnmodels.language.sampled_softmax import sampled_cross_entropy
 from rnnmodels.language.sampling import Sampling
 from rnnmodels.language.scoring import validate_stream
-from rnnmodels.language.token_streams import Chunk, TokenStream
+from rnnmodels.language.token_streams import Chunk, Ids, TokenStream
 from rnnmodels.layers.dropout import DropoutEmbedding, LockedDropout
 from rnnmodels.layers.encoders import build_encoder
 from rnnmodels.layers.states import State, as_state, as_tuple, map_state
@@ -42,6 +42,9 @@ class LanguageModel(SequenceModel[LanguageArchitecture, Chunk, TokenStream, Lang
         self.architecture = architecture
         self.vocabulary_size = vocabulary_size
         self._carried: list[State] | None = None
+        # By which a sampled softmax draws; it is known from the training data, and no part of what is learned.
+        self.token_shares: Tensor
+        self.register_buffer("token_shares", torch.full((vocabulary_size,), 1 / vocabulary_size), persistent=False)
         with torch.random.fork_rng(devices=[]):
             torch.random.default_generator.manual_seed(seed)
             self._build()
@@ -83,6 +86,11 @@ class LanguageModel(SequenceModel[LanguageArchitecture, Chunk, TokenStream, Lang
         """Build a language model from its architecture and size."""
         architecture = LanguageArchitecture(**description["architecture"])
         return cls(architecture, vocabulary_size=description["vocabulary_size"])
+
+    def count_tokens(self, tokens: Ids) -> None:
+        """Have a sampled softmax draw tokens as often as they are in a stream, and each now and then."""
+        counts = np.bincount(tokens, minlength=self.vocabulary_size) + 1
+        self.token_shares.copy_(torch.from_numpy(counts / counts.sum()))
 
     def check(self, data: TokenStream) -> None:
         """Raise ValueError naming the first token outside the vocabulary."""
@@ -150,7 +158,9 @@ class LanguageModel(SequenceModel[LanguageArchitecture, Chunk, TokenStream, Lang
 
     def _cross_entropy(self, features_NF: Tensor, target_N: Tensor, training: LanguageTraining) -> Tensor:
         if training.sampled_tokens:
-            return sampled_cross_entropy(*self.output_layer(), features_NF, target_N, training.sampled_tokens)
+            return sampled_cross_entropy(
+                self.output_layer(), features_NF, target_N, self.token_shares, training.sampled_tokens
+            )
         return functional.cross_entropy(self.logits(features_NF), target_N)
 
     def _states_before(self, batch: Chunk, training: LanguageTraining) -> list[State] | None:

@@ -53,11 +53,9 @@ def score_cold(model: NextTokenModel, stream: TokenStream) -> Nats:
 
 def score_documents(model: NextTokenModel, documents: Sequence[Ids], *, closed: bool = True) -> list[Nats]:
     """Score documents without their boundaries; with `closed` the boundary after each is its last target."""
-    closing = [BOUNDARY] if closed else []
-    parts = [np.append(document, closing).astype(np.int64) for document in documents]
-    tokens = np.concatenate([[BOUNDARY], *([*part, BOUNDARY] for part in parts)]).astype(np.int64)
-    sizes = np.array([len(part) for part in parts], dtype=np.int64)
-    starts = 1 + np.cumsum(sizes + 1) - (sizes + 1)
+    tokens = np.concatenate([[BOUNDARY], *(part for document in documents for part in (document, [BOUNDARY]))])
+    lengths = np.array([len(document) for document in documents], dtype=np.int64)
+    starts, sizes = 1 + np.cumsum(lengths + 1) - (lengths + 1), lengths + closed
     nats = np.zeros(len(tokens) - 1, np.float32)
     with evaluating(model):
         _score(model, tokens, _spans_of(starts, sizes), nats)

@@ -1,10 +1,11 @@
 """Certificate of a forecaster: what it says of a window depends on that window alone."""
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rnnmodels.deviation import largest_deviation
+from rnnmodels.deviation import Certificate, largest_deviation
 
 if TYPE_CHECKING:
     from rnnmodels.forecasters.forecaster import SequenceForecaster
@@ -30,10 +31,5 @@ def certify_forecasts(model: "SequenceForecaster", windows: "Windows", num_rows:
         "batch_mates": forecast_arrays(model, history, covariates)[: len(batch.row)],
     }
     deviations = {name: largest_deviation(outputs, alone) for name, outputs in varied.items()}
-    passed = all(deviation <= TOLERANCE["cpu"] for deviation in deviations.values())
-    return {
-        "deviations": deviations,
-        "tolerance": TOLERANCE["cpu"],
-        "passed": passed,
-        "num_sequences": len(batch.row),
-    }
+    certificate = Certificate.of(deviations, tolerance=TOLERANCE["cpu"], num_sequences=len(batch.row))
+    return dataclasses.asdict(certificate)

@@ -9,7 +9,6 @@ from pydantic import Field
 from rnnmodels.language.language_config import LanguageArchitecture, LanguageTraining
 from tasks.contract.candidate import Candidate
 from tasks.contract.initial import describe_start, open_initial
-from tasks.errors import InputError, quoted
 from tasks.kinds.language.summaries import StreamSummary
 from tasks.kinds.language.token_losses import SCORED_SPLITS, TokenLosses, write_losses
 from tasks.progress import Progress, emit
@@ -48,26 +47,17 @@ def open_data(candidate: LanguageCandidate, shards: Artefact) -> "dict[str, Toke
 
 def create_model(
     candidate: LanguageCandidate,
-    data: "dict[str, TokenStream]",  # noqa: ARG001 (weights do not depend on them)
+    data: "dict[str, TokenStream]",
     shards: Artefact,
     initial: Artefact | None = None,
 ) -> "LanguageModel":
-    """Make the candidate's network with its initial weights, a function of seed and `initial`.
-
-    Raises InputError (E-CFG-032) for a sampled softmax over ids that do not follow the frequency of tokens.
-    """
+    """Make the candidate's network with its initial weights, a function of seed and `initial`."""
     from rnnmodels.language.language_model import LanguageModel
 
-    streams = StreamSummary.of(shards)
-    size = streams.vocabulary_size
-    if streams.tokenizer == "subword" and candidate.training.sampled_tokens:
-        raise InputError(
-            "E-CFG-032",
-            f"candidate {quoted(candidate.name)} has a sampled softmax, which draws tokens by the order of their "
-            "frequency; subwords are in the order in which they were merged.",
-            fix="set sampled_tokens = 0 in its training.",
-        )
+    size = StreamSummary.of(shards).vocabulary_size
     model = LanguageModel(candidate.model, vocabulary_size=size, seed=candidate.training.seed)
+    if candidate.training.sampled_tokens:
+        model.count_tokens(data["train"].tokens)
     if initial is not None:
         _start_from_champion(model, candidate, initial)
     return model
