@@ -13,8 +13,8 @@ def sampled_cross_entropy(
 ) -> Tensor:
     """Mean cross-entropy over the targets of all N tokens and `num_sampled` drawn ones; `share_V` is how often each is.
 
-    layer: weights (V, F) and biases (V,) that make logits. The logit of what a token is not followed by is raised by how rarely it is among the candidates, so that their sum
-    is that of the whole vocabulary on average.
+    layer: weights (V, F) and biases (V,) that make logits. The logit of what a token is not followed by is raised by
+    how rarely it is among the candidates, so that their sum is that of the whole vocabulary on average.
     """
     weight_VF, bias_V = layer
     drawn_C = share_V.multinomial(num_sampled, replacement=True)
