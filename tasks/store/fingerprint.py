@@ -2,7 +2,7 @@
 
 Prefect keys a task on its own source text, which serves stale results when a helper changes.
 Here the key covers every module that a stage's module reaches through imports: of this project, and of the package
-that the stage's module is in, where another brings the kind.
+that the stage's module is in, where another brings the kind. A process reads each module once, as Python itself does.
 """
 
 import ast
@@ -47,6 +47,7 @@ def digest_of(value: object) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
+@functools.cache
 def reached_modules(*modules: str) -> dict[str, Path]:
     """Find every module of our packages and of theirs that `modules` import, directly or not, themselves included."""
     packages = {*PROJECT_PACKAGES, *map(_root, modules)}
@@ -109,6 +110,7 @@ def _is_ours(name: str) -> bool:
     return _root(name) in PROJECT_PACKAGES
 
 
+@functools.cache
 def _module_path(name: str) -> Path | None:
     # Asking importlib for `tasks.store.artefacts.Artefact` would import its module; looking for files imports nothing.
     package, *parts = name.split(".")
@@ -122,18 +124,20 @@ def _module_path(name: str) -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
+@functools.cache
 def _imports_of(name: str, path: Path) -> list[str]:
     """What a module imports, by full names."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    imports = _read_module(path.read_bytes()).imports
+    imports = _read_module(path).imports
     return [resolve_name(one, package) if one.startswith(".") else one for one in imports]
 
 
+@functools.cache
 def _source_digest(path: Path) -> str:
     # A template next to its module (`report.html.j2` next to `report.py`) is part of its code.
     resources = sorted(p for p in path.parent.glob(f"{path.stem}.*") if p.suffix not in (".py", ".pyc"))
     digests = [hashlib.sha256(resource.read_bytes()).hexdigest() for resource in resources]
-    return digest_of([_read_module(path.read_bytes()).code, *digests])
+    return digest_of([_read_module(path).code, *digests])
 
 
 @dataclass(frozen=True)
@@ -153,8 +157,8 @@ class _WithoutTypeChecking(ast.NodeTransformer):
 
 
 @functools.cache
-def _read_module(source: bytes) -> _Module:
-    tree = _WithoutTypeChecking().visit(ast.parse(source))
+def _read_module(path: Path) -> _Module:
+    tree = _WithoutTypeChecking().visit(ast.parse(path.read_bytes()))
     nodes = list(ast.walk(tree))
     imports = [name for node in nodes for name in _names_imported_by(node)]
     for node in nodes:
@@ -179,6 +183,7 @@ def _drop_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.Asyn
         node.body = node.body[1:] or [ast.Pass()]
 
 
+@functools.cache
 def _installed_version(distribution: str) -> str:
     try:
         return metadata.version(distribution)

@@ -1,7 +1,5 @@
 """What makes a scheduled retraining train again: exactly the code and the libraries behind the recipe's own stages."""
 
-import functools
-from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -78,13 +76,6 @@ def recipes() -> dict[str, Recipe]:
     return {recipe.kind: recipe for recipe in loaded}
 
 
-@pytest.fixture(autouse=True)
-def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No file changes in these tests, so each is read once."""
-    monkeypatch.setattr(fingerprint, "reached_modules", functools.cache(fingerprint.reached_modules))
-    monkeypatch.setattr(fingerprint, "_source_digest", functools.cache(fingerprint._source_digest))
-
-
 def triggers_of(recipes: dict[str, Recipe]) -> dict[str, str]:
     return {kind: trigger.trigger_of(recipe, "rows") for kind, recipe in recipes.items()}
 
@@ -128,10 +119,12 @@ def test_another_version_of_a_library_is_news_for_the_kinds_that_use_it(
     recipes: dict[str, Recipe], monkeypatch: pytest.MonkeyPatch
 ):
     assert set(USERS_OF) == set(fingerprint.SHAPING_LIBRARIES.values())
-    before, installed = triggers_of(recipes), metadata.version
+    before, installed = triggers_of(recipes), fingerprint._installed_version
     news = {}
     for library in USERS_OF:
-        monkeypatch.setattr(metadata, "version", lambda name, new=library: "99" if name == new else installed(name))
+        monkeypatch.setattr(
+            fingerprint, "_installed_version", lambda name, new=library: "99" if name == new else installed(name)
+        )
         news[library] = news_for(recipes, before)
 
     assert news == USERS_OF

@@ -2,7 +2,6 @@
 
 import dataclasses
 import datetime
-import functools
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,7 +29,6 @@ from tasks.promotion import named_models
 from tasks.registry import registered_model
 from tasks.sources.inputs import Inputs
 from tasks.sources.intake import Intake
-from tasks.store import fingerprint
 from tests.tasks.crashes import Crash, count_steps, interrupted_after
 
 SHORTEST = 3
@@ -304,8 +302,6 @@ def test_a_crash_at_any_step_costs_no_series_and_doubles_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ):
     monkeypatch.setattr(tables_of_numbers, "WINDOW_ROWS", 20)
-    for name in ("code_digest", "installed_versions"):  # each prediction reads all its code, which stays as it is
-        monkeypatch.setattr(fingerprint, name, functools.cache(getattr(fingerprint, name)))
     table = draw_series(15)
     predict(tmp_path, table, output=f"whole{suffix}")
     whole, crash_at = read_result(tmp_path, f"whole{suffix}"), count_steps(monkeypatch)

@@ -8,6 +8,19 @@ from tasks.registry.packaging import copy_served_code
 from tasks.store import fingerprint
 
 
+def forget_code() -> None:
+    """Let modules be read again, as a new process does."""
+    importlib.invalidate_caches()
+    readers = ("reached_modules", "_module_path", "_imports_of", "_source_digest", "_read_module")
+    for reader in readers:
+        getattr(fingerprint, reader).cache_clear()
+
+
+def digest_anew() -> str:
+    forget_code()
+    return fingerprint.code_digest("rooms.stage")
+
+
 @pytest.fixture
 def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A package `rooms` whose module `stage` reaches `helper` through `middle`."""
@@ -20,8 +33,9 @@ def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (package / "stranger.py").write_text("SIZE = 1\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(fingerprint, "PROJECT_PACKAGES", ("rooms",))
-    importlib.invalidate_caches()
+    forget_code()
     yield package
+    forget_code()
     for name in [name for name in sys.modules if name.partition(".")[0] == "rooms"]:
         del sys.modules[name]
 
@@ -31,32 +45,32 @@ def test_imports_are_followed_through_functions_and_packages(code: Path):
 
 
 def test_an_indirect_helper_changes_the_digest(code: Path):
-    before = fingerprint.code_digest("rooms.stage")
+    before = digest_anew()
     (code / "helper.py").write_text("import numpy\nSIZE = 2\n")
 
-    assert fingerprint.code_digest("rooms.stage") != before
+    assert digest_anew() != before
 
 
 @pytest.mark.parametrize("source", ["import numpy\nSIZE = 1  # one\n", '"""Sizes."""\n\nimport numpy\n\nSIZE = (1)\n'])
 def test_comments_docstrings_and_layout_do_not(code: Path, source: str):
-    before = fingerprint.code_digest("rooms.stage")
+    before = digest_anew()
     (code / "helper.py").write_text(source)
 
-    assert fingerprint.code_digest("rooms.stage") == before
+    assert digest_anew() == before
 
 
 def test_a_module_nobody_reaches_does_not(code: Path):
-    before = fingerprint.code_digest("rooms.stage")
+    before = digest_anew()
     (code / "stranger.py").write_text("SIZE = 2\n")
 
-    assert fingerprint.code_digest("rooms.stage") == before
+    assert digest_anew() == before
 
 
 def test_a_template_beside_a_module_is_part_of_it(code: Path):
-    before = fingerprint.code_digest("rooms.stage")
+    before = digest_anew()
     (code / "helper.html.j2").write_text("<p>")
 
-    assert fingerprint.code_digest("rooms.stage") != before
+    assert digest_anew() != before
 
 
 def test_versions_are_those_of_reached_libraries(code: Path):
@@ -79,13 +93,13 @@ else:
 
 def test_what_only_a_type_checker_imports_is_not_reached(code: Path):
     (code / "stage.py").write_text(TYPED)
-    before = fingerprint.code_digest("rooms.stage")
+    before = digest_anew()
 
     assert list(fingerprint.reached_modules("rooms.stage")) == ["rooms", "rooms.helper", "rooms.stage"]
     assert list(fingerprint.installed_versions("rooms.stage")) == ["python", "numpy", "scipy"]
 
     (code / "stage.py").write_text(TYPED.replace("import polars", "import pyarrow"))
-    assert fingerprint.code_digest("rooms.stage") == before
+    assert digest_anew() == before
 
 
 @pytest.fixture
@@ -96,7 +110,7 @@ def foreign(code: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (code / "stage.py").write_text("import yaml\nfrom .middle import pass_on\nfrom tasks.errors import quoted\n")
     (code / "middle.py").write_text("from . import helper\n")
     (code.parent / "lonely.py").write_text("SIZE = 1\n")
-    importlib.invalidate_caches()
+    forget_code()
     return code
 
 
@@ -105,9 +119,9 @@ def test_the_package_of_a_kind_of_others_counts_for_its_stages(foreign: Path):
     assert list(fingerprint.reached_modules("rooms.stage")) == reached
     assert list(fingerprint.reached_modules("tasks.errors", "lonely")) == ["lonely", "tasks.errors"]
     for edited in ("__init__.py", "helper.py"):
-        before = fingerprint.code_digest("rooms.stage")
+        before = digest_anew()
         (foreign / edited).write_text("SIZE = 2\n")
-        assert fingerprint.code_digest("rooms.stage") != before, edited
+        assert digest_anew() != before, edited
 
 
 def test_every_library_that_others_import_counts(foreign: Path):

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import fcntl
-import functools
 import json
 import random
 import shutil
@@ -21,7 +20,6 @@ from tasks.progress import Progress, listening
 from tasks.promotion import named_models
 from tasks.registry import registered_model
 from tasks.sources import intake
-from tasks.store import fingerprint
 from tasks.text import windows
 from tests.processes import Forked, Forker
 from tests.tasks.crashes import Crash, count_steps
@@ -272,8 +270,6 @@ def test_a_crash_at_any_step_costs_no_row_and_doubles_none(
 ):
     crash_at = count_steps(monkeypatch)
     set_window_rows(monkeypatch, 40)
-    for name in ("code_digest", "installed_versions"):  # each prediction reads all its code, which stays as it is
-        monkeypatch.setattr(fingerprint, name, functools.cache(getattr(fingerprint, name)))
     predict_file("reviews/1", source, tmp_path / f"whole{suffix}")
     whole = (tmp_path / f"whole{suffix}").read_bytes()
     crashed, step = True, 0
