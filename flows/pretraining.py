@@ -1,7 +1,7 @@
 """What candidates start from, where they ask for a language model: one more fit, of the kind `language`."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flows.gpu_pool import FitOrder, fit_all
@@ -27,14 +27,18 @@ def start_pretrained(order: FitOrder, lineage: Lineage, recipe: Recipe) -> FitOr
     if not plan:
         return order
     texts = corpus(order.kind, lineage, _settings_of(recipe))
-    models, run = fit_language_models(order, texts, {model["name"]: model for model in plan.values()})
-    starts = {name: pretrain.pretrain(order.kind, model, texts) for name, model in models.items()}
-    by_candidate = {name: starts[model["name"]] for name, model in plan.items()}
+    models, run = fit_language_models(order, texts, {one["name"]: one for needed in plan.values() for one in needed})
+    names = {candidate: tuple(one["name"] for one in needed) for candidate, needed in plan.items()}
+    starts = {
+        needed: pretrain.pretrain(order.kind, [models[name] for name in needed], texts)
+        for needed in dict.fromkeys(names.values())
+    }
+    by_candidate = {candidate: starts[needed] for candidate, needed in names.items()}
     return dataclasses.replace(order, run=run, starts=by_candidate).continued()
 
 
-def plan_models(kind: Kind, recipe: Recipe) -> Mapping[str, Mapping[str, Any]]:
-    """By candidate the language model that it starts from, as a recipe would say it."""
+def plan_models(kind: Kind, recipe: Recipe) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    """By candidate the language models that it starts from, as a recipe would say it."""
     if kind.pretrain is None:
         return {}
     return kind.pretrain.load().plan_models(recipe.candidates, _settings_of(recipe))

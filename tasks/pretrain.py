@@ -1,5 +1,6 @@
-"""Stage `pretrain`: what candidates start from, once the language model of their layers is fitted."""
+"""Stage `pretrain`: what candidates start from, once the language models of their layers are fitted."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from prefect import task
@@ -17,9 +18,9 @@ def modules_of(kind: Kind) -> tuple[str, ...]:
 
 
 @task(name="pretrain", cache_policy=NO_CACHE, persist_result=False)
-def pretrain(kind: Kind, model: Artefact, corpus: Artefact) -> Artefact:
-    """Take a fitted language model as the start of new fits."""
+def pretrain(kind: Kind, models: Sequence[Artefact], corpus: Artefact) -> Artefact:
+    """Take fitted language models as the start of new fits: the forward one, then the backward one if there is one."""
     assert kind.pretrain is not None, "only kinds that pretrain are asked"
-    write = partial(kind.pretrain.load().write_start, model=model, corpus=corpus)
-    inputs = {"model": model, "corpus": corpus}
+    write = partial(kind.pretrain.load().write_start, models=models, corpus=corpus)
+    inputs = {f"model_{number}": model for number, model in enumerate(models)} | {"corpus": corpus}
     return artefacts.build("initial", write, module=modules_of(kind), config={}, inputs=inputs)

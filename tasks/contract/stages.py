@@ -198,11 +198,13 @@ class WarmStartModule(Protocol):
 class PretrainModule(Protocol[SettingsT_contra]):
     """A language model of a recipe's texts to the start of new fits."""
 
-    def plan_models(self, candidates: Sequence[Any], settings: SettingsT_contra, /) -> Mapping[str, Mapping[str, Any]]:
-        """By candidate the language model that it starts from, as a candidate of the kind `language` is written."""
+    def plan_models(
+        self, candidates: Sequence[Any], settings: SettingsT_contra, /
+    ) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """By candidate the language models that it starts from, as candidates of the kind `language` are written."""
 
     def write_corpus(self, folder: Path, *, lineage: Lineage, settings: SettingsT_contra) -> Summary:
         """Write the texts that it may learn from in the form of that kind's stage `encode`."""
 
-    def write_start(self, folder: Path, *, model: Artefact, corpus: Artefact) -> Summary:
-        """Store the weights of a fitted one, as WarmStartModule does those of a champion."""
+    def write_start(self, folder: Path, *, models: Sequence[Artefact], corpus: Artefact) -> Summary:
+        """Store the weights of fitted ones, as WarmStartModule does those of a champion."""

@@ -1,19 +1,33 @@
-"""A classifier of texts as a candidate, which may start from a language model.
+"""A classifier of texts as a candidate, which may start from language models.
 
 Fits depend on this module alone, and not on how a language model is prepared.
 """
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from tasks.labelled.fit import ClassifierCandidate
 
-# How what fits start from says that it is a language model.
-LANGUAGE_MODEL = "language_model"
+# How what fits start from says that it is language models, and where in its folder their weights are.
+LANGUAGE_MODELS = "language_models"
+FOLDERS = (".", "backward")
 
 
 class TextCandidate(ClassifierCandidate):
     """A classifier of texts to train, and how."""
 
     pretrained: bool = Field(
-        False, description="Start from a language model of the same layers, fitted to all texts but the held ones."
+        False, description="Start from a language model per direction, of the same layers and all texts but held ones."
     )
+
+    @model_validator(mode="after")
+    def _shares_out_its_embedding(self) -> Self:
+        model = self.model
+        has_two = self.pretrained and model.bidirectional and model.cell != "transformer"
+        if has_two and model.embedding_size % 2:
+            raise ValueError(
+                f"model.embedding_size: got {model.embedding_size}; the language models of two directions have half each, "
+                "so it must be even"
+            )
+        return self

@@ -1,9 +1,10 @@
-"""Classifiers of texts as candidates: as of other rows, but that they may start from a language model."""
+"""Classifiers of texts as candidates: as of other rows, but that they may start from language models."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.contract.initial import open_initial
-from tasks.kinds.classify.candidate import LANGUAGE_MODEL, TextCandidate
+from tasks.contract.initial import WEIGHTS, open_initial
+from tasks.kinds.classify.candidate import FOLDERS, LANGUAGE_MODELS, TextCandidate
 from tasks.labelled.fit import create_model as create_labelled
 from tasks.labelled.fit import finish_model, make_classifier, open_data, read_layout
 from tasks.progress import Progress, emit
@@ -22,13 +23,20 @@ def create_model(
     """Make the candidate's network; what a language model learned of tokens is not overwritten by class ratios."""
     if initial is None:
         return create_labelled(candidate, data, shards)
-    folder, matched = open_initial(initial)
-    if LANGUAGE_MODEL not in matched:
+    _, matched = open_initial(initial)
+    if LANGUAGE_MODELS not in matched:
         return create_labelled(candidate, data, shards, initial)
-    from rnnmodels.classifiers.pretrained import start_from_language_model
+    from rnnmodels.classifiers.pretrained import start_from_language_models
 
     plain = candidate.training.model_copy(update={"class_ratio_scale": 0.0})
     model = make_classifier(candidate.model_copy(update={"training": plain}), data["train"], read_layout(shards))
-    start_from_language_model(model, folder)
-    emit(Progress("fit", candidate.name, note=f"starts from {matched[LANGUAGE_MODEL]}"))
+    names = matched[LANGUAGE_MODELS]
+    start_from_language_models(model, [_open_weights(initial, folder) for folder in FOLDERS[: len(names)]])
+    emit(Progress("fit", candidate.name, note=f"starts from {' and '.join(names)}"))
     return model
+
+
+def _open_weights(initial: Artefact, folder: str) -> Path:
+    """The checked folder of a language model's weights."""
+    weights, _ = (initial.file(Path(folder, name).as_posix()) for name in WEIGHTS)
+    return weights.parent

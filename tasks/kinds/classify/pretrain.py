@@ -1,4 +1,4 @@
-"""What classifiers of texts start from: a language model of the training texts and of those without a label.
+"""What classifiers of texts start from: language models of the training texts and of those without a label.
 
 Validation and test texts, and whatever repeats one of them exactly or nearly, have been taken out by the split.
 """
@@ -18,7 +18,7 @@ from tasks.contract.initial import MATCHED, WEIGHTS
 from tasks.contract.lineage import Lineage
 from tasks.contract.summaries import FittedSummary, InitialSummary
 from tasks.errors import InputError, plural
-from tasks.kinds.classify.candidate import LANGUAGE_MODEL, TextCandidate
+from tasks.kinds.classify.candidate import FOLDERS, LANGUAGE_MODELS, TextCandidate
 from tasks.kinds.classify.encode import UNLABELLED
 from tasks.labelled.summaries import EncodedSummary, LabelledSplitSummary
 from tasks.store.artefacts import Artefact
@@ -56,17 +56,20 @@ class PretrainSettings(Settings):
     )
 
 
-def plan_models(candidates: Sequence[TextCandidate], settings: PretrainSettings) -> dict[str, dict[str, Any]]:
-    """Which language model each candidate starts from, as a recipe would say it; equal layers share one.
+def plan_models(candidates: Sequence[TextCandidate], settings: PretrainSettings) -> dict[str, list[dict[str, Any]]]:
+    """Which language models each candidate starts from, as a recipe would say them; equal layers share them.
 
-    Its name tells its layers, so that the order of candidates changes nothing.
+    Their names tell their layers, so that the order of candidates changes nothing.
     """
     own = settings.model_dump(include=DROPOUTS | {"tied"})
-    models = {one.name: _layers_of(one) | own for one in candidates if one.pretrained}
     training = settings.training.model_dump()
     return {
-        name: {"name": f"language-model-{digest_of(model)[:8]}", "model": model, "training": training}
-        for name, model in models.items()
+        candidate.name: [
+            {"name": f"language-model-{digest_of(layers | own)[:8]}", "model": layers | own, "training": training}
+            for layers in _layers_by_direction(candidate)
+        ]
+        for candidate in candidates
+        if candidate.pretrained
     }
 
 
@@ -111,31 +114,40 @@ def count_kept_out(splits: Artefact) -> dict[str, int]:
     return counts | {"repeats": repeats.collect().item()}
 
 
-def write_start(folder: Path, *, model: Artefact, corpus: Artefact) -> InitialSummary:
-    """Take a fitted language model as what classifiers start from; its token ids are theirs."""
-    fitted, read = FittedSummary.of(model), CorpusSummary.of(corpus)
-    for name in WEIGHTS:
-        shutil.copyfile(model.file(name), folder / name)
-    (folder / MATCHED).write_text(json.dumps({LANGUAGE_MODEL: fitted.name}), encoding="utf-8")
-    return InitialSummary(rows=corpus.rows, start=describe_start(fitted.name, read))
+def write_start(folder: Path, *, models: Sequence[Artefact], corpus: Artefact) -> InitialSummary:
+    """Take fitted language models as what classifiers start from; their token ids are the classifiers'."""
+    for model, place in zip(models, FOLDERS, strict=False):
+        folder.joinpath(place).mkdir(exist_ok=True)
+        for name in WEIGHTS:
+            shutil.copyfile(model.file(name), folder / place / name)
+    names = [FittedSummary.of(model).name for model in models]
+    (folder / MATCHED).write_text(json.dumps({LANGUAGE_MODELS: names}), encoding="utf-8")
+    return InitialSummary(rows=corpus.rows, start=describe_start(names, CorpusSummary.of(corpus)))
 
 
-def describe_start(name: str, read: CorpusSummary) -> str:
-    """Say what a language model has learned from, and what was kept from it."""
-    kept = read.kept_out
+def describe_start(names: Sequence[str], read: CorpusSummary) -> str:
+    """Say what language models have learned from, and what was kept from them."""
+    kept, models = read.kept_out, "a language model" if len(names) == 1 else "language models"
     repeats = f"{kept['repeats']:,} that {'repeats' if kept['repeats'] == 1 else 'repeat'} one of them"
     return (
-        f"{name}, a language model of {read.rows:,} texts ({read.num_tokens['train']:,} tokens), without the "
+        f"{' and '.join(names)}, {models} of {read.rows:,} texts ({read.num_tokens['train']:,} tokens), without the "
         f"{kept['valid']:,} validation and {kept['test']:,} test texts and {repeats}"
     )
 
 
-def _layers_of(candidate: TextCandidate) -> dict[str, Any]:
-    """The settings of the layers that a classifier and its language model have in common."""
+def _layers_by_direction(candidate: TextCandidate) -> list[dict[str, Any]]:
+    """The settings of the layers that a classifier and its language models have in common.
+
+    Of two that read in opposite directions each has half of the embedding; a transformer has one, which reads forwards.
+    """
     from rnnmodels.language.language_config import LanguageArchitecture
 
-    shared = set(LanguageArchitecture.model_fields) & set(type(candidate.model).model_fields)
-    return candidate.model.model_dump(include=shared - DROPOUTS - {"bidirectional"})
+    model = candidate.model
+    shared = set(LanguageArchitecture.model_fields) & set(type(model).model_fields)
+    layers = model.model_dump(include=shared - DROPOUTS - {"bidirectional"})
+    if not model.bidirectional or model.cell == "transformer":
+        return [layers]
+    return [layers | {"embedding_size": model.embedding_size // 2, "direction": one} for one in ("forward", "backward")]
 
 
 def _gather_texts(lineage: Lineage) -> pl.LazyFrame:

@@ -70,9 +70,10 @@ def learned(lineage: Lineage) -> Artefact:
     return corpus.fn(CLASSIFY, lineage, PretrainSettings())
 
 
-def fit_language_model(learned: Artefact) -> Artefact:
+def fit_language_model(learned: Artefact, name: str = "lm", **architecture: object) -> Artefact:
     training = LanguageTraining(epochs=1, streams=4, bptt=16, device="cpu")
-    candidate = LanguageCandidate(name="lm", model=LanguageArchitecture(**SIZES, tied=True), training=training)
+    model = LanguageArchitecture(**SIZES | architecture, tied=True)
+    candidate = LanguageCandidate(name=name, model=model, training=training)
     return fit.fn(LANGUAGE, shard.fn(LANGUAGE, learned, StreamSettings()), candidate)
 
 
@@ -102,7 +103,7 @@ def test_without_unlabelled_texts_the_training_texts_are_the_corpus(lineage: Lin
 
 def test_a_classifier_starts_from_the_weights_of_the_language_model(lineage: Lineage, learned: Artefact) -> None:
     model = fit_language_model(learned)
-    start = pretrain.fn(CLASSIFY, model, learned)
+    start = pretrain.fn(CLASSIFY, [model], learned)
     training = Training(epochs=1, gradual_unfreezing=True, device="cpu", batch_tokens=512)
     candidate = TextCandidate(name="gru", pretrained=True, model=Architecture(**SIZES), training=training)
     fitted = fit.fn(CLASSIFY, lineage.shards, candidate, initial=start)
@@ -115,6 +116,27 @@ def test_a_classifier_starts_from_the_weights_of_the_language_model(lineage: Lin
     assert "60 validation and 60 test texts and 1 that repeats one of them" in FittedSummary.of(fitted).start
 
 
+def test_a_classifier_of_two_directions_starts_from_two_language_models(lineage: Lineage, learned: Artefact) -> None:
+    both = [fit_language_model(learned, one, embedding_size=3, direction=one) for one in ("forward", "backward")]
+    start = pretrain.fn(CLASSIFY, both, learned)
+    training = Training(epochs=1, gradual_unfreezing=True, device="cpu", batch_tokens=512)
+    architecture = Architecture(**SIZES, bidirectional=True)
+    candidate = TextCandidate(name="gru", pretrained=True, model=architecture, training=training)
+    fitted = fit.fn(CLASSIFY, lineage.shards, candidate, initial=start)
+    weights = load_model(SequenceClassifier, fitted.path).state_dict()
+    sources = [load_model(LanguageModel, model.path).state_dict() for model in both]
+    assert torch.equal(weights["embedding.weight"], torch.cat([source["embedding.weight"] for source in sources], 1))
+    for number, source in enumerate(sources):
+        name = "encoder.layers.0.directions.{}.weight_hh_l0"
+        assert torch.equal(weights[name.format(number)], source[name.format(0)])
+    assert "forward and backward, language models of" in FittedSummary.of(fitted).start
+
+
+def test_a_candidate_of_two_directions_needs_an_embedding_to_share_out() -> None:
+    with pytest.raises(ValueError, match="embedding_size: got 7; .* must be even"):
+        TextCandidate(name="a", pretrained=True, model=Architecture(bidirectional=True, embedding_size=7))
+
+
 def test_candidates_with_equal_layers_share_a_language_model() -> None:
     def candidate(name: str, **model: object) -> TextCandidate:
         return TextCandidate(name=name, pretrained=True, model=Architecture(**{**SIZES, **model}))
@@ -122,12 +144,22 @@ def test_candidates_with_equal_layers_share_a_language_model() -> None:
     candidates = [candidate("a"), candidate("b", pooling="mean"), candidate("c", hidden_size=9), candidate("d")]
     fresh = TextCandidate(name="e", model=Architecture(**SIZES))
     plan = plan_models([*candidates, fresh], PretrainSettings(weight_dropout=0.3))
-    names = {name: model["name"] for name, model in plan.items()}
+    names = {name: model["name"] for name, (model,) in plan.items()}
     assert names["a"] == names["b"] == names["d"] != names["c"]
     assert names.keys() == {"a", "b", "c", "d"}
-    assert plan_models(candidates[2:3], PretrainSettings(weight_dropout=0.3))["c"]["name"] == names["c"]
-    model = LanguageCandidate.model_validate(plan["c"]).model
+    assert plan_models(candidates[2:3], PretrainSettings(weight_dropout=0.3))["c"][0]["name"] == names["c"]
+    model = LanguageCandidate.model_validate(plan["c"][0]).model
     assert (model.hidden_size, model.weight_dropout, model.tied, model.bidirectional) == (9, 0.3, True, False)
+
+
+def test_two_directions_have_a_language_model_each() -> None:
+    architecture = Architecture(hidden_size=8, embedding_size=6, bidirectional=True)
+    candidate = TextCandidate(name="a", pretrained=True, model=architecture)
+    models = [LanguageCandidate.model_validate(one) for one in plan_models([candidate], PretrainSettings())["a"]]
+    assert [(one.model.direction, one.model.embedding_size) for one in models] == [("forward", 3), ("backward", 3)]
+    transformer = Architecture(cell="transformer", hidden_size=16, bidirectional=True)
+    candidate = TextCandidate(name="a", pretrained=True, model=transformer)
+    assert len(plan_models([candidate], PretrainSettings())["a"]) == 1
 
 
 def test_texts_that_nearly_repeat_a_drawn_validation_or_test_text_are_kept_out(project: Path) -> None:
