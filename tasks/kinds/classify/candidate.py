@@ -27,7 +27,7 @@ class TextCandidate(ClassifierCandidate):
         has_two = self.pretrained and model.bidirectional and model.cell != "transformer"
         if has_two and model.embedding_size % 2:
             raise ValueError(
-                f"model.embedding_size: got {model.embedding_size}; the language models of two directions have half each, "
-                "so it must be even"
+                f"model.embedding_size: got {model.embedding_size}, expected an even number: each of the two language "
+                "models has half of it"
             )
         return self
