@@ -1,0 +1,215 @@
+"""What a language model of unlabelled reviews brings a classifier, by the number of labelled ones.
+
+python -m benchmarks.pretraining --output benchmarks/results/NAME.md
+
+The 25,000 reviews of an installed package are divided once. Of the training texts the first have labels and all others
+none; validation and test texts never change. Language models are fitted once, by the product's own stages, and serve
+every number of labels. Validation chooses the epoch and the baselines' penalties; test is measured once.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from benchmarks import measure
+from rnnmodels.config import Architecture, Training
+from rnnmodels.language.language_config import LanguageTraining
+
+if TYPE_CHECKING:
+    from tasks.contract.lineage import Lineage
+    from tasks.kinds.classify.recipe import ClassifyRecipe
+    from tasks.store.artefacts import Artefact
+
+VERSIONS = ("torch", "scikit-learn")
+LABELLED = (200, 500, 1_000, 2_000, 5_000, 20_000)
+RESAMPLES, CONFIDENCE = 10_000, 0.95
+PRETRAINED, FRESH = "pretrained", "fresh"
+MODEL = Architecture(
+    cell="lstm",
+    hidden_size=256,
+    embedding_size=256,
+    bidirectional=True,
+    locked_dropout=0.3,
+    head_dropout=0.3,
+    embedding_dropout=0.3,
+)
+TRAINING = Training(epochs=4, learning_rate=2e-3, ema_decay=0.99)
+PRETRAINING = LanguageTraining(epochs=3, streams=64, bptt=64, sampled_tokens=1024, learning_rate=4e-3, warmup_share=0.1)
+EXPLANATION = f"""\
+Test accuracy in percent, the mean of the seeds; gains are paired by test row, with {CONFIDENCE:.0%} intervals of a \
+bootstrap over the rows. `{FRESH}` is the same network with the same training without the language models; its \
+embedding starts at the tokens' log-count ratios, as by default. The baselines do not read unlabelled texts."""
+
+
+def make_recipe(seed: int, table: Path) -> "ClassifyRecipe":
+    """The two candidates on a table whose column `part` names splits, and what is unlabelled."""
+    from tasks.kinds.classify.candidate import TextCandidate
+    from tasks.kinds.classify.encode import EncodeSettings
+    from tasks.kinds.classify.pretrain import PretrainSettings
+    from tasks.kinds.classify.recipe import ClassifyRecipe
+    from tasks.kinds.classify.source import SourceSettings
+
+    training = TRAINING.model_copy(update={"seed": seed})
+    return ClassifyRecipe(
+        name="pretraining",
+        source=SourceSettings(path=str(table), label_column="label", split_column="part"),
+        encode=EncodeSettings(unlabelled=True),
+        pretrain=PretrainSettings(training=PRETRAINING),
+        candidates=[
+            TextCandidate(name=PRETRAINED, pretrained=True, model=MODEL, training=training),
+            TextCandidate(name=FRESH, model=MODEL, training=training),
+        ],
+    )
+
+
+def write_table(num_labelled: int, home: Path) -> Path:
+    """Write the reviews as the recipe `reviews` divides them, with labels for the first training texts only."""
+    from flows.recipes.recipe import load_recipe
+    from tasks.ingest import ingest
+    from tasks.kinds.classify.recipe import CLASSIFY
+    from tasks.split import split
+
+    recipe = load_recipe("reviews")
+    splits = split.fn(CLASSIFY, ingest.fn(CLASSIFY, recipe.source), recipe.split)
+    parts = [
+        pl.read_parquet(splits.file(f"{name}.parquet")).sort("row").select("text", "label", part=pl.lit(name))
+        for name in ("train", "valid", "test")
+    ]
+    is_labelled = (pl.col("part") != "train") | (pl.int_range(pl.len()) < num_labelled)
+    table = pl.concat(parts).with_columns(
+        label=pl.when(is_labelled).then("label"), part=pl.when(is_labelled).then("part").otherwise(pl.lit("unlabelled"))
+    )
+    path = home / f"reviews-{num_labelled}.parquet"
+    table.write_parquet(path)
+    return path
+
+
+def run_once(num_labelled: int, seed: int, home: Path) -> dict[str, float]:
+    """Fit candidates and baselines, and store which test rows each classifies rightly; returns the accuracies."""
+    os.environ["RNNFLOW_HOME"] = str(home)
+    from tasks.baseline import fit_baselines
+    from tasks.contract.lineage import Lineage
+    from tasks.encode import encode
+    from tasks.fit import fit
+    from tasks.ingest import ingest
+    from tasks.kinds.classify.recipe import CLASSIFY
+    from tasks.shard import shard
+    from tasks.split import split
+
+    recipe = make_recipe(seed, write_table(num_labelled, home))
+    rows = ingest.fn(CLASSIFY, recipe.source)
+    splits = split.fn(CLASSIFY, rows, recipe.split)
+    encoded = encode.fn(CLASSIFY, splits, recipe.encode)
+    lineage = Lineage(rows=rows, splits=splits, encoded=encoded, shards=shard.fn(CLASSIFY, encoded, recipe.shard))
+    start = fit_start(recipe, lineage)
+    fitted = [
+        fit.fn(CLASSIFY, lineage.shards, candidate, initial=start if candidate.pretrained else None)
+        for candidate in recipe.candidates
+    ]
+    baselines = fit_baselines.fn(CLASSIFY, lineage, recipe.baseline).fitted
+    correct = {model.summary["name"]: find_correct(model) for model in (*fitted, *baselines)}
+    np.savez(_path_of(home, num_labelled, seed), **correct)
+    return {name: float(hits.mean()) for name, hits in correct.items()}
+
+
+def fit_start(recipe: "ClassifyRecipe", lineage: "Lineage") -> "Artefact":
+    """Fit the language models that the first candidate starts from, or find them fitted."""
+    from tasks.corpus import corpus
+    from tasks.fit import fit
+    from tasks.kinds.classify.pretrain import plan_models
+    from tasks.kinds.classify.recipe import CLASSIFY
+    from tasks.kinds.language.fit import LanguageCandidate
+    from tasks.kinds.language.recipe import LANGUAGE
+    from tasks.kinds.language.shard import StreamSettings
+    from tasks.pretrain import pretrain
+    from tasks.shard import shard
+
+    texts = corpus.fn(CLASSIFY, lineage, recipe.pretrain)
+    streams = shard.fn(LANGUAGE, texts, StreamSettings())
+    plan = plan_models(recipe.candidates, recipe.pretrain)[PRETRAINED]
+    models = [fit.fn(LANGUAGE, streams, LanguageCandidate.model_validate(one), resume=True) for one in plan]
+    return pretrain.fn(CLASSIFY, models, texts)
+
+
+def find_correct(model: "Artefact") -> np.ndarray:
+    """Which test rows, in their order, a model classifies rightly."""
+    predictions = pl.read_parquet(model.file("predictions.parquet")).filter(split="test").sort("row")
+    return (predictions["logits"].list.arg_max() == predictions["target"]).to_numpy()
+
+
+def run_all(options: argparse.Namespace, home: Path) -> Iterator[tuple[int, Mapping[str, np.ndarray]]]:
+    """Yield for each number of labels how often each model classifies each test row rightly."""
+    for num_labelled in options.rows:
+        for seed in options.seeds:
+            arguments = ["run", str(num_labelled), str(seed), str(home)]
+            sample = measure.run_fresh("benchmarks.pretraining", arguments, threads=options.threads)
+            print(num_labelled, seed, sample.figures, f"{sample.process_s:.0f} s", file=sys.stderr, flush=True)
+        stored = [np.load(_path_of(home, num_labelled, seed)) for seed in options.seeds]
+        yield num_labelled, {name: np.mean([one[name] for one in stored], axis=0) for name in stored[0]}
+
+
+def curve_table(curve: Sequence[tuple[int, Mapping[str, np.ndarray]]]) -> str:
+    """One row per number of labels: accuracies, and what pretraining gains over each other model."""
+    names = [*curve[0][1]]
+    others = [name for name in names if name != PRETRAINED]
+    rows = [
+        [
+            f"{num_labelled:,}",
+            *(f"{100 * shares[name].mean():.1f}" for name in names),
+            *(describe_gain(shares[PRETRAINED] - shares[other]) for other in others),
+        ]
+        for num_labelled, shares in curve
+    ]
+    return measure.markdown_table(["labelled", *names, *(f"gain over {other}" for other in others)], rows)
+
+
+def describe_gain(gain_per_row: np.ndarray) -> str:
+    """A mean gain in points, with its interval."""
+    from tasks.statistics.intervals import mean_with_interval
+
+    gain = mean_with_interval(gain_per_row, resamples=RESAMPLES, confidence=CONFIDENCE, seed=1)
+    value, low, high = (100 * one for one in (gain["value"], gain["low"], gain["high"]))
+    return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def _path_of(home: Path, num_labelled: int, seed: int) -> Path:
+    return home / f"correct-{num_labelled}-{seed}.npz"
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pretraining", description=__doc__)
+    parser.add_argument("--rows", nargs="+", type=int, default=LABELLED, help="numbers of labelled texts")
+    parser.add_argument("--seeds", nargs="+", type=int, default=(1, 2, 3), help="of the classifiers")
+    parser.add_argument("--threads", type=int, default=2, help="threads of each run")
+    parser.add_argument("--home", type=Path, help="folder to keep fitted models in, for another call; default: none")
+    parser.add_argument("--output", type=Path, help="Markdown file to write")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Be the driver, or what it starts: `run LABELLED SEED HOME`."""
+    if sys.argv[1:2] == ["run"]:
+        with measure.answering() as out:
+            num_labelled, seed, home = sys.argv[2:]
+            measure.answer(run_once(int(num_labelled), int(seed), Path(home)), out)
+        return
+    options = parse_arguments()
+    described = measure.describe_run(VERSIONS)
+    with tempfile.TemporaryDirectory() as temporary:
+        home = (options.home or Path(temporary)).resolve()
+        home.mkdir(parents=True, exist_ok=True)
+        curve = list(run_all(options, home))
+    sections = ["# Pretraining on unlabelled reviews", described, curve_table(curve), EXPLANATION]
+    measure.publish("\n\n".join(sections), options.output)
+
+
+if __name__ == "__main__":
+    main()
