@@ -34,7 +34,7 @@ PRETRAINED, FRESH = "pretrained", "fresh"
 MODEL = Architecture(
     cell="lstm",
     hidden_size=256,
-    embedding_size=256,
+    embedding_size=258,
     bidirectional=True,
     locked_dropout=0.3,
     head_dropout=0.3,
@@ -63,7 +63,7 @@ def make_recipe(seed: int, table: Path) -> "ClassifyRecipe":
         encode=EncodeSettings(unlabelled=True),
         pretrain=PretrainSettings(training=PRETRAINING),
         candidates=[
-            TextCandidate(name=PRETRAINED, pretrained=True, model=MODEL, training=training),
+            TextCandidate(name=PRETRAINED, pretrained=True, ratio_columns=2, model=MODEL, training=training),
             TextCandidate(name=FRESH, model=MODEL, training=training),
         ],
     )

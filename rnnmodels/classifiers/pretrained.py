@@ -16,34 +16,44 @@ from rnnmodels.training.checkpoint import load_model
 
 Weights = Mapping[str, Tensor]
 
+EMBEDDING = "embedding.weight"
+READS_EMBEDDING = ("encoder.layers.0.", "encoder.project.")
+
 
 @torch.no_grad()
 def start_from_language_models(model: SequenceClassifier, folders: Sequence[Path]) -> None:
     """Copy embedding and encoder of saved language models into a new classifier: forward, then backward.
 
-    Each direction gets a share of every embedding and at first reads that alone, so its states are those of its
-    language model. Raises ValueError for language models of other sizes.
+    Each direction gets a share of every embedding and at first reads no other's, so its states are those of its
+    language model. Columns that the classifier's embedding has before all these keep their initial weights, and so do
+    those that read them. Raises ValueError for language models of other sizes.
     """
     sources = [load_model(LanguageModel, folder).state_dict() for folder in folders]
     start = {
-        name: _join_embeddings(sources) if name.startswith("embedding.") else _find_weight(name, sources)
-        for name in model.state_dict()
-        if name.startswith(("embedding.", "encoder."))
+        name: _keep_columns(name, own, _join_embeddings(sources) if name == EMBEDDING else _find_weight(name, sources))
+        for name, own in model.state_dict().items()
+        if name.startswith((EMBEDDING, "encoder."))
     }
-    own = model.state_dict()
-    for name, weight in start.items():
-        if own[name].shape != weight.shape:
-            found, expected = tuple(weight.shape), tuple(own[name].shape)
-            raise ValueError(f"{name}: the language models have weights of shape {found}, expected {expected}")
-    model.load_state_dict(own | start)
+    model.load_state_dict(model.state_dict() | start)
+
+
+def _keep_columns(name: str, own: Tensor, weight: Tensor) -> Tensor:
+    """Put columns that the classifier's embedding has of its own before those of language models."""
+    has_rows = own.ndim > 1 and len(own) == len(weight) and name.startswith((EMBEDDING, *READS_EMBEDDING))
+    if has_rows and own.shape[1] > weight.shape[1]:
+        weight = torch.cat([own[:, : own.shape[1] - weight.shape[1]], weight], dim=1)
+    if own.shape != weight.shape:
+        found, expected = tuple(weight.shape), tuple(own.shape)
+        raise ValueError(f"{name}: the language models have weights of shape {found}, expected {expected}")
+    return weight
 
 
 def _join_embeddings(sources: Sequence[Weights]) -> Tensor:
-    return torch.cat([source["embedding.weight"] for source in sources], dim=1)
+    return torch.cat([source[EMBEDDING] for source in sources], dim=1)
 
 
 def _find_weight(name: str, sources: Sequence[Weights]) -> Tensor:
-    """A direction's weight from its language model; what comes from the other direction counts nothing at first."""
+    """A direction's weight from its language model; what belongs to the other direction counts nothing at first."""
     is_backward = ".directions.1." in name
     weight = sources[is_backward].get(name.replace(".directions.1.", ".directions.0."))
     if weight is None:

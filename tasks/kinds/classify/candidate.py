@@ -3,7 +3,7 @@
 Fits depend on this module alone, and not on how a language model is prepared.
 """
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -21,13 +21,33 @@ class TextCandidate(ClassifierCandidate):
         False, description="Start from a language model per direction, of the same layers and all texts but held ones."
     )
 
+    ratio_columns: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        description="Columns of a pretrained embedding that start at log-count ratios, one per class, and not from a "
+        "language model.",
+    )
+
+    @property
+    def directions(self) -> tuple[Literal["forward", "backward"], ...]:
+        """In which its language models read; a transformer has one, which reads forwards."""
+        has_two = self.model.bidirectional and self.model.cell != "transformer"
+        return ("forward", "backward") if has_two else ("forward",)
+
+    @property
+    def pretrained_size(self) -> int:
+        """Width of the embedding of each of its language models, which have equal shares of its own."""
+        return (self.model.embedding_size - self.ratio_columns) // len(self.directions)
+
     @model_validator(mode="after")
     def _shares_out_its_embedding(self) -> Self:
-        model = self.model
-        has_two = self.pretrained and model.bidirectional and model.cell != "transformer"
-        if has_two and model.embedding_size % 2:
+        num_models = len(self.directions)
+        width = self.pretrained_size * num_models + self.ratio_columns
+        if self.pretrained and not (self.pretrained_size > 0 and width == self.model.embedding_size):
+            shares = "1 column" if num_models == 1 else f"{num_models} equal shares"
             raise ValueError(
-                f"model.embedding_size: got {model.embedding_size}, expected an even number: each of the two language "
-                "models has half of it"
+                f"model.embedding_size: got {self.model.embedding_size}, expected at least {shares} next to "
+                f"{self.ratio_columns} ratio_columns, for example {num_models * 64 + self.ratio_columns}"
             )
         return self

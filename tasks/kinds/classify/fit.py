@@ -20,7 +20,7 @@ __all__ = ["create_model", "finish_model", "open_data"]
 def create_model(
     candidate: TextCandidate, data: "dict[str, Shards]", shards: Artefact, initial: Artefact | None = None
 ) -> "SequenceClassifier":
-    """Make the candidate's network; what a language model learned of tokens is not overwritten by class ratios."""
+    """Make the candidate's network; class ratios stay in the columns that no language model fills."""
     if initial is None:
         return create_labelled(candidate, data, shards)
     _, matched = open_initial(initial)
@@ -28,8 +28,7 @@ def create_model(
         return create_labelled(candidate, data, shards, initial)
     from rnnmodels.classifiers.pretrained import start_from_language_models
 
-    plain = candidate.training.model_copy(update={"class_ratio_scale": 0.0})
-    model = make_classifier(candidate.model_copy(update={"training": plain}), data["train"], read_layout(shards))
+    model = make_classifier(candidate, data["train"], read_layout(shards))
     names = matched[LANGUAGE_MODELS]
     start_from_language_models(model, [_open_weights(initial, folder) for folder in FOLDERS[: len(names)]])
     emit(Progress("fit", candidate.name, note=f"starts from {' and '.join(names)}"))

@@ -136,18 +136,12 @@ def describe_start(names: Sequence[str], read: CorpusSummary) -> str:
 
 
 def _layers_by_direction(candidate: TextCandidate) -> list[dict[str, Any]]:
-    """The settings of the layers that a classifier and its language models have in common.
-
-    Of two that read in opposite directions each has half of the embedding; a transformer has one, which reads forwards.
-    """
+    """The settings of the layers that a classifier has in common with its language models, one for each of these."""
     from rnnmodels.language.language_config import LanguageArchitecture
 
-    model = candidate.model
-    shared = set(LanguageArchitecture.model_fields) & set(type(model).model_fields)
-    layers = model.model_dump(include=shared - DROPOUTS - {"bidirectional"})
-    if not model.bidirectional or model.cell == "transformer":
-        return [layers]
-    return [layers | {"embedding_size": model.embedding_size // 2, "direction": one} for one in ("forward", "backward")]
+    shared = set(LanguageArchitecture.model_fields) & set(type(candidate.model).model_fields)
+    layers = candidate.model.model_dump(include=shared - DROPOUTS - {"bidirectional"})
+    return [layers | {"embedding_size": candidate.pretrained_size, "direction": one} for one in candidate.directions]
 
 
 def _gather_texts(lineage: Lineage) -> pl.LazyFrame:

@@ -47,6 +47,27 @@ def test_each_direction_has_the_states_of_its_language_model(
     torch.testing.assert_close(states_TBH, torch.cat(expected, dim=-1))
 
 
+@pytest.mark.parametrize("architecture", [{}, {"cell": "lstm", "bidirectional": True}, {"cell": "transformer"}])
+def test_columns_of_its_own_come_first_and_keep_their_weights(
+    make_model: MakeModel, tmp_path: Path, architecture: dict
+) -> None:
+    num_models = 1 + ("bidirectional" in architecture)
+    one_way = {name: value for name, value in architecture.items() if name != "bidirectional"}
+    folders = [tmp_path / str(number) for number in range(num_models)]
+    sources = [save_language_model(folder, **one_way) for folder in folders]
+    model, fresh = (make_model(embedding_size=2 + 6 * num_models, **architecture) for _ in range(2))
+    start_from_language_models(model, folders)
+    assert torch.equal(model.embedding.weight[:, :2], fresh.embedding.weight[:, :2])
+    learned = torch.cat([source.embedding.weight for source in sources], dim=1)
+    assert torch.equal(model.embedding.weight[:, 2:], learned)
+    is_transformer = architecture.get("cell") == "transformer"
+    reader = "encoder.project.weight" if is_transformer else "encoder.layers.0.directions.0.weight_ih_l0"
+    weight, initial, source = (one.state_dict()[reader] for one in (model, fresh, sources[0]))
+    assert torch.equal(weight[:, :2], initial[:, :2])
+    assert torch.equal(weight[:, 2:8], source)
+    assert not weight[:, 8:].any()
+
+
 @pytest.mark.parametrize("architecture", [{"hidden_size": 9}, {"embedding_size": 7}])
 def test_a_language_model_of_other_sizes_is_refused(make_model: MakeModel, tmp_path: Path, architecture: dict) -> None:
     save_language_model(tmp_path, **architecture)

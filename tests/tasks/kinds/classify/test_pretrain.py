@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from rnnmodels.classifiers.classifier import SequenceClassifier
+from rnnmodels.classifiers.naive_bayes import measure_class_ratios
 from rnnmodels.config import Architecture, Training
 from rnnmodels.language.language_config import LanguageArchitecture, LanguageTraining
 from rnnmodels.language.language_model import LanguageModel
@@ -23,6 +24,7 @@ from tasks.fit import fit
 from tasks.ingest import ingest
 from tasks.kinds.classify.candidate import TextCandidate
 from tasks.kinds.classify.encode import EncodeSettings
+from tasks.kinds.classify.fit import open_data
 from tasks.kinds.classify.pretrain import PretrainSettings, plan_models
 from tasks.kinds.classify.recipe import CLASSIFY, ShardSettings
 from tasks.kinds.classify.source import SourceSettings
@@ -132,9 +134,23 @@ def test_a_classifier_of_two_directions_starts_from_two_language_models(lineage:
     assert "forward and backward, language models of" in FittedSummary.of(fitted).start
 
 
-def test_a_candidate_of_two_directions_needs_an_embedding_to_share_out() -> None:
-    with pytest.raises(ValueError, match="embedding_size: got 7, expected an even number"):
-        TextCandidate(name="a", pretrained=True, model=Architecture(bidirectional=True, embedding_size=7))
+def test_columns_set_aside_start_at_class_ratios(lineage: Lineage, learned: Artefact) -> None:
+    start = pretrain.fn(CLASSIFY, [fit_language_model(learned)], learned)
+    training = Training(epochs=1, gradual_unfreezing=True, device="cpu", batch_tokens=512)
+    architecture = Architecture(**SIZES | {"embedding_size": 6 + 2})
+    settings = {"pretrained": True, "ratio_columns": 2, "model": architecture, "training": training}
+    fitted = fit.fn(CLASSIFY, lineage.shards, TextCandidate(name="gru", **settings), initial=start)
+    weight = load_model(SequenceClassifier, fitted.path).embedding.weight
+    texts = open_data(TextCandidate(name="gru", **settings), lineage.shards)["train"]
+    ratios = measure_class_ratios(texts, vocabulary_size=len(weight), num_classes=2)
+    torch.testing.assert_close(weight[:, :2], torch.from_numpy(ratios).float())
+
+
+@pytest.mark.parametrize(("size", "ratio_columns"), [(7, 0), (8, 3), (2, 2)])
+def test_an_embedding_that_language_models_cannot_share_is_refused(size: int, ratio_columns: int) -> None:
+    model = Architecture(bidirectional=True, embedding_size=size)
+    with pytest.raises(ValueError, match=rf"embedding_size: got {size}, .* for example {128 + ratio_columns}"):
+        TextCandidate(name="a", pretrained=True, ratio_columns=ratio_columns, model=model)
 
 
 def test_candidates_with_equal_layers_share_a_language_model() -> None:
