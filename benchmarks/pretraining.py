@@ -100,7 +100,9 @@ def write_table(num_labelled: int, home: Path) -> Path:
     recipe = load_recipe("reviews")
     splits = split.fn(CLASSIFY, ingest.fn(CLASSIFY, recipe.source), recipe.split)
     parts = [
-        pl.read_parquet(splits.file(f"{name}.parquet")).sort("row").select("text", "label", part=pl.lit(name))
+        pl.read_parquet(splits.file(f"{name}.parquet"))
+        .sort(pl.col("row").hash(seed=1))  # the package lists one class after the other
+        .select("text", "label", part=pl.lit(name))
         for name in ("train", "valid", "test")
     ]
     is_labelled = (pl.col("part") != "train") | (pl.int_range(pl.len()) < num_labelled)
