@@ -51,7 +51,7 @@ TRAINING = Training(
     class_ratio_scale=2,
 )
 MANY_ROWS, EPOCHS_OF_MANY = 10_000, 2
-PRETRAINING = LanguageTraining(epochs=3, streams=64, bptt=64, sampled_tokens=1024, learning_rate=4e-3, warmup_share=0.1)
+PRETRAINING = LanguageTraining(epochs=2, streams=64, bptt=64, sampled_tokens=1024, learning_rate=4e-3, warmup_share=0.1)
 JOINED = " + linear"
 GAINS = (
     (PRETRAINED, FRESH),
