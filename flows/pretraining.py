@@ -1,4 +1,4 @@
-"""What candidates start from, where they ask for a language model: one more fit, of the kind `language`."""
+"""What candidates start from, where they ask for language models: more fits, of the kind `language`, or old ones."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -19,13 +19,16 @@ from tasks.tracking.runs import RunContext
 
 
 def start_pretrained(order: FitOrder, lineage: Lineage, recipe: Recipe) -> FitOrder:
-    """Fit the language models that candidates start from, each once, and return the order with these starts.
+    """Fit the language models that candidates start from, each once, or find them registered: the order with starts.
 
     Where all start from a champion, nothing else is to be learned before.
     """
     plan = {} if order.initial is not None else plan_models(order.kind, recipe)
     if not plan:
         return order
+    if registered := _registered_models(recipe):
+        start = pretrain.take_registered(order.kind, registered, plan, lineage)
+        return dataclasses.replace(order, starts=dict.fromkeys(plan, start)).continued()
     texts = corpus(order.kind, lineage, _settings_of(recipe))
     models, run = fit_language_models(order, texts, {one["name"]: one for needed in plan.values() for one in needed})
     names = {candidate: tuple(one["name"] for one in needed) for candidate, needed in plan.items()}
@@ -49,6 +52,8 @@ def modules_of(kind: Kind, recipe: Recipe) -> list[tuple[str, ...]]:
     if not plan_models(kind, recipe):
         return []
     assert kind.pretrain is not None, "only kinds that pretrain have a plan"
+    if _registered_models(recipe):
+        return [pretrain.modules_of(kind)]
     language = find_kind("language")
     own = [(kind.pretrain.name,), pretrain.modules_of(kind)]
     return [*own, (language.shard.name,), fit.modules_of(language)]
@@ -58,6 +63,11 @@ def _settings_of(recipe: Recipe) -> Settings:
     settings = getattr(recipe, "pretrain", None)
     assert isinstance(settings, Settings), "a kind that pretrains has this section"
     return settings
+
+
+def _registered_models(recipe: Recipe) -> Sequence[str]:
+    """The registered language models that a recipe names."""
+    return getattr(_settings_of(recipe), "models", ())
 
 
 def fit_language_models(

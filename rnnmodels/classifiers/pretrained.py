@@ -13,6 +13,7 @@ from torch import Tensor
 from rnnmodels.classifiers.classifier import SequenceClassifier
 from rnnmodels.language.language_model import LanguageModel
 from rnnmodels.training.checkpoint import load_model
+from rnnmodels.training.warm_start import take_over
 
 Weights = Mapping[str, Tensor]
 
@@ -21,16 +22,22 @@ READS_EMBEDDING = ("encoder.layers.0.", "encoder.project.")
 
 
 @torch.no_grad()
-def start_from_language_models(model: SequenceClassifier, folders: Sequence[Path]) -> None:
+def start_from_language_models(
+    model: SequenceClassifier, folders: Sequence[Path], *, token_ids: Sequence[Sequence[int]] | None = None
+) -> None:
     """Copy embedding and encoder of saved language models into a new classifier: forward, then backward.
 
     Each direction gets a share of every embedding and at first reads no other's, so its states are those of its
     language model. Columns that the classifier's embedding has before all these keep their initial weights, and so do
-    those that read them. Raises ValueError for language models of other sizes.
+    those that read them. `token_ids` has for each language model the id in it of each token, -1 for one that it does
+    not know, which keeps its initial weights; without them the ids are the classifier's. Raises ValueError for language
+    models of other sizes.
     """
     sources = [load_model(LanguageModel, folder).state_dict() for folder in folders]
     start = {
-        name: _keep_columns(name, own, _join_embeddings(sources) if name == EMBEDDING else _find_weight(name, sources))
+        name: _keep_columns(
+            name, own, _join_embeddings(own, sources, token_ids) if name == EMBEDDING else _find_weight(name, sources)
+        )
         for name, own in model.state_dict().items()
         if name.startswith((EMBEDDING, "encoder."))
     }
@@ -48,8 +55,13 @@ def _keep_columns(name: str, own: Tensor, weight: Tensor) -> Tensor:
     return weight
 
 
-def _join_embeddings(sources: Sequence[Weights]) -> Tensor:
-    return torch.cat([source[EMBEDDING] for source in sources], dim=1)
+def _join_embeddings(own: Tensor, sources: Sequence[Weights], token_ids: Sequence[Sequence[int]] | None) -> Tensor:
+    parts = [source[EMBEDDING] for source in sources]
+    if token_ids is not None:
+        widths = [part.shape[1] for part in parts]
+        initial = own[:, own.shape[1] - sum(widths) :].split(widths, dim=1)
+        parts = [take_over(one, part, {0: ids}) for one, part, ids in zip(initial, parts, token_ids, strict=True)]
+    return torch.cat(parts, dim=1)
 
 
 def _find_weight(name: str, sources: Sequence[Weights]) -> Tensor:

@@ -208,3 +208,14 @@ class PretrainModule(Protocol[SettingsT_contra]):
 
     def write_start(self, folder: Path, *, models: Sequence[Artefact], corpus: Artefact) -> Summary:
         """Store the weights of fitted ones, as WarmStartModule does those of a champion."""
+
+    def write_registered_start(
+        self,
+        folder: Path,
+        *,
+        models: Sequence[RegisteredModel],
+        learned: Sequence[Artefact],
+        plan: Mapping[str, Sequence[Mapping[str, Any]]],
+        lineage: Lineage,
+    ) -> Summary:
+        """Store those of registered ones, of which none may have learned a validation or test row of the lineage."""

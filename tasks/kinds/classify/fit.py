@@ -30,7 +30,8 @@ def create_model(
 
     model = make_classifier(candidate, data["train"], read_layout(shards))
     names = matched[LANGUAGE_MODELS]
-    start_from_language_models(model, [_open_weights(initial, folder) for folder in FOLDERS[: len(names)]])
+    folders = [_open_weights(initial, folder) for folder in FOLDERS[: len(names)]]
+    start_from_language_models(model, folders, token_ids=matched.get("tokens"))
     emit(Progress("fit", candidate.name, note=f"starts from {' and '.join(names)}"))
     return model
 

@@ -20,11 +20,14 @@ from tasks.contract.summaries import FittedSummary, InitialSummary
 from tasks.errors import InputError, plural
 from tasks.kinds.classify.candidate import FOLDERS, LANGUAGE_MODELS, TextCandidate
 from tasks.kinds.classify.encode import UNLABELLED
+from tasks.kinds.classify.registered_start import write_registered_start
 from tasks.labelled.summaries import EncodedSummary, LabelledSplitSummary
 from tasks.store.artefacts import Artefact
 from tasks.store.fingerprint import digest_of
 from tasks.store.manifest import Summary
 from tasks.text.vocabulary import Vocabulary
+
+__all__ = ["PretrainSettings", "plan_models", "write_corpus", "write_registered_start", "write_start"]
 
 # Texts that choose the epoch of a language model; more of them would choose no better.
 MOST_HELD = 500
@@ -40,8 +43,14 @@ class CorpusSummary(Summary):
 
 
 class PretrainSettings(Settings):
-    """How the language model is fitted that candidates with `pretrained` start from."""
+    """How the language models are fitted that candidates with `pretrained` start from, or which registered ones are."""
 
+    models: list[str] = Field(
+        [],
+        max_length=2,
+        description="Registered language models to start from, NAME or NAME/VERSION, instead of fitting any: a forward "
+        "one, and for bidirectional candidates a backward one, too.",
+    )
     held_share: float = Field(
         0.02, gt=0, le=0.5, description="Share of the texts, at most 500, that choose its epoch and are not learned."
     )

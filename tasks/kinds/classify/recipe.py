@@ -1,8 +1,8 @@
 """One label per text: the recipe, its settings by stage, and the modules that do the stages' work."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rnnmodels.config import Architecture, Optimization, Training
 from tasks.contract.kind import Kind, LazyModule
@@ -53,6 +53,17 @@ class ClassifyRecipe(Recipe):
         ClassificationSettings(), description="How models are scored and compared."
     )
     promotion: PromotionSettings = Field(PromotionSettings(), description="What a new model must show to take over.")
+
+    @model_validator(mode="after")
+    def _names_a_model_for_each_direction(self) -> Self:
+        num_named = len(self.pretrain.models)
+        for one in self.candidates:
+            if num_named and one.pretrained and len(one.directions) != num_named:
+                raise ValueError(
+                    f"pretrain.models: got {num_named}, expected {len(one.directions)}: candidate {one.name} reads "
+                    f"{' and '.join(one.directions)}"
+                )
+        return self
 
     @property
     def stacking(self) -> StackSettings:
