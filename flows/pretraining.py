@@ -13,6 +13,7 @@ from tasks.contract.lineage import Lineage
 from tasks.contract.recipe import Recipe
 from tasks.corpus import corpus
 from tasks.kinds import find_kind
+from tasks.pretrained import pretrained
 from tasks.shard import shard
 from tasks.store.artefacts import Artefact
 from tasks.tracking.runs import RunContext
@@ -27,7 +28,7 @@ def start_pretrained(order: FitOrder, lineage: Lineage, recipe: Recipe) -> FitOr
     if not plan:
         return order
     if registered := _registered_models(recipe):
-        start = pretrain.take_registered(order.kind, registered, plan, lineage)
+        start = pretrained(order.kind, registered, plan, lineage)
         return dataclasses.replace(order, starts=dict.fromkeys(plan, start)).continued()
     texts = corpus(order.kind, lineage, _settings_of(recipe))
     models, run = fit_language_models(order, texts, {one["name"]: one for needed in plan.values() for one in needed})
@@ -53,7 +54,7 @@ def modules_of(kind: Kind, recipe: Recipe) -> list[tuple[str, ...]]:
         return []
     assert kind.pretrain is not None, "only kinds that pretrain have a plan"
     if _registered_models(recipe):
-        return [pretrain.modules_of(kind)]
+        return [(pretrained.__module__, kind.pretrain.name)]
     language = find_kind("language")
     own = [(kind.pretrain.name,), pretrain.modules_of(kind)]
     return [*own, (language.shard.name,), fit.modules_of(language)]

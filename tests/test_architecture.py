@@ -47,8 +47,8 @@ READERS_OF_THE_LIST = {"tasks.prediction", "tasks.monitoring", "tasks.serving"}
 # Anomalies are what a forecaster did not expect.
 KINDS_THAT_USE = {"tasks.kinds.detect": {"tasks.kinds.forecast"}}
 STAGES = {
-    *("ingest", "split", "encode", "shard", "warm_start", "corpus", "pretrain", "fit", "baseline", "stack", "evaluate"),
-    *("register", "gate", "report", "publish"),
+    *("ingest", "split", "encode", "shard", "warm_start", "corpus", "pretrain", "pretrained", "fit", "baseline"),
+    *("stack", "evaluate", "register", "gate", "report", "publish"),
 }
 ROOMS_WITH_PREFECT = {"a stage", "tasks.tracking"}
 HEAVY = {"torch", "mlflow", "sklearn", "matplotlib", "tokenizers", "pandas"}

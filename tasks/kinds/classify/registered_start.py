@@ -69,7 +69,7 @@ def describe_start(names: Sequence[str], tokens: Sequence[Sequence[int]]) -> str
 
 
 def refuse_other_kind(model: RegisteredModel) -> None:
-    """Raise InputError (E-TRN-004) for a model that is no language model."""
+    """Raise InputError (E-TRN-004) for a model of another kind."""
     kind = read_serving_fields(model.parts)["kind"]
     if kind != "language":
         raise InputError(
