@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec, resolve_name
@@ -98,8 +99,13 @@ def installed_versions(*modules: str) -> dict[str, str]:
 def _distributions_of(packages: set[str]) -> set[str]:
     """The installed distributions that bring packages, those of the standard library aside."""
     wanted = packages - sys.stdlib_module_names - SHAPING_LIBRARIES.keys()
-    brought_by = metadata.packages_distributions() if wanted else {}
-    return {distribution for package in wanted for distribution in brought_by.get(package, ())}
+    return {distribution for package in wanted for distribution in _installed_packages().get(package, ())}
+
+
+@functools.cache
+def _installed_packages() -> Mapping[str, list[str]]:
+    """Importable packages, and the distributions that bring each; asking them takes a second."""
+    return metadata.packages_distributions()
 
 
 def _root(name: str) -> str:
