@@ -9,14 +9,17 @@ INSTALLED := $(VENV)/.installed
 run: $(INSTALLED)
 	$(VENV)/bin/rnnflow train reviews
 
-# A process per physical core, each with one thread of torch: two that share their cores would wait for one another.
+# One process more than cores, since some tests wait for servers; each has one thread of torch, as two that share their
+# cores would wait for one another.
+PROCESSES := $(shell $(PYTHON) -c "import os; print(os.cpu_count() + 1)")
+
 # ORDER="--random-order --random-order-seed=1" shuffles the tests of each file, and the files.
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile $(ORDER)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses $(PROCESSES) --dist loadfile $(ORDER)
 
 # The tests that start no server and no process, and share no fitted models: a first answer while one works.
 quick: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile \
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses $(PROCESSES) --dist loadfile \
 	  -m "not costly and not slow and not gpu and not browser"
 
 # Libraries choose their arithmetic by the processor, so what must be equal is compared as on an old one, as on one with
