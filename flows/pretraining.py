@@ -1,4 +1,4 @@
-"""What candidates start from, where they ask for language models: more fits, of the kind `language`, or old ones."""
+"""What candidates start from, where they ask for language models: newly fitted or registered ones."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -14,6 +14,7 @@ from tasks.contract.recipe import Recipe
 from tasks.corpus import corpus
 from tasks.kinds import find_kind
 from tasks.pretrained import pretrained
+from tasks.promotion import ledger, named_models
 from tasks.shard import shard
 from tasks.store.artefacts import Artefact
 from tasks.tracking.runs import RunContext
@@ -64,6 +65,15 @@ def _settings_of(recipe: Recipe) -> Settings:
     settings = getattr(recipe, "pretrain", None)
     assert isinstance(settings, Settings), "a kind that pretrains has this section"
     return settings
+
+
+def contents_of_registered(kind: Kind, recipe: Recipe) -> list[str]:
+    """What the registered language models that a recipe names are now; a champion by what the ledger says of it."""
+    if not plan_models(kind, recipe):
+        return []
+    references = [named_models.parse_reference(text) for text in _registered_models(recipe)]
+    heads = [ledger.head(one.name) if one.alias else None for one in references]
+    return [f"{one} {head.champion_content if head else ''}" for one, head in zip(references, heads, strict=True)]
 
 
 def _registered_models(recipe: Recipe) -> Sequence[str]:

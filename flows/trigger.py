@@ -13,14 +13,20 @@ NO_NEWS = {"promotion"}
 
 
 def trigger_of(recipe: Recipe, source_digest: str) -> str:
-    """SHA-256 over the recipe, the content of its source, and the code and libraries that the stages' keys count."""
+    """SHA-256 over all that training depends on.
+
+    That is the recipe, the content of its source, the registered models that it starts from, and the code and libraries
+    that the stages' keys count.
+    """
     kind = find_kind(recipe.kind)
     stages = [*modules_of(kind), *pretraining.modules_of(kind, recipe)]
+    registered = pretraining.contents_of_registered(kind, recipe)
     return fingerprint.digest_of(
         {
             "recipe": recipe.model_dump(mode="json", exclude=NO_NEWS),
             "source": source_digest,
             "stages": [fingerprint.describe_code(*modules) for modules in stages],
+            **({"registered": registered} if registered else {}),
         }
     )
 

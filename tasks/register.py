@@ -21,6 +21,7 @@ from tasks.contract.delivery import RegistrationSummary
 from tasks.contract.kind import Kind
 from tasks.contract.lineage import Lineage
 from tasks.contract.registration import RegistrySettings
+from tasks.contract.summaries import FittedSummary
 from tasks.progress import Progress, emit
 from tasks.registry import registered_model, registrations
 from tasks.registry.identity import CHAMPION, Identity
@@ -93,6 +94,8 @@ def provenance(kind: Kind, lineage: Lineage, contest: Contest) -> dict[str, str]
     return {
         "rnnflow.best": contest.best.name,
         "rnnflow.data": lineage.rows.digest,
+        registrations.SPLITS: lineage.splits.reference,
+        registrations.START: FittedSummary.of(contest.best.model).start,
         "rnnflow.code": contest.best.model.manifest["code"],
         "rnnflow.package": metadata.version("rnnflow"),
         "rnnflow.kind": kind.name,

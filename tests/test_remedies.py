@@ -223,7 +223,7 @@ ELSEWHERE = {
     "E-TRN-001": "needs a fit that diverges: tests/tasks/test_fit.py",
     "E-TRN-004": "needs a language model: tests/tasks/kinds/classify/test_registered_start.py",
     "E-TRN-005": "needs a language model: tests/tasks/kinds/classify/test_registered_start.py",
-    "E-TRN-006": "needs a ledger: tests/tasks/promotion/test_holdout.py",
+    "E-TRN-006": "needs a language model: tests/tasks/test_pretrained.py",
 }
 
 

@@ -14,11 +14,16 @@ from rnnmodels.classifiers.classifier import SequenceClassifier
 MIN_TEXTS = 3
 
 
-def start_from_class_ratios(model: SequenceClassifier, train: Shards, *, scale: float) -> None:
-    """Set the first embedding columns, one per class, to the tokens' centred log-count ratios times `scale`."""
+def start_from_class_ratios(
+    model: SequenceClassifier, train: Shards, *, scale: float, most_columns: int | None = None
+) -> None:
+    """Set the first embedding columns, one per class, to the tokens' centred log-count ratios times `scale`.
+
+    With `most_columns`, those of further classes are left out.
+    """
     ratios_VK = measure_class_ratios(train, vocabulary_size=model.vocabulary_size, num_classes=model.num_classes)
     weight_VE = model.embedding.weight
-    num_columns = min(ratios_VK.shape[1], weight_VE.shape[1])
+    num_columns = min(ratios_VK.shape[1], weight_VE.shape[1] if most_columns is None else most_columns)
     with torch.no_grad():
         weight_VE[:, :num_columns] = torch.from_numpy(scale * ratios_VK[:, :num_columns]).to(weight_VE)
 

@@ -27,11 +27,11 @@ def start_from_language_models(
 ) -> None:
     """Copy embedding and encoder of saved language models into a new classifier: forward, then backward.
 
-    Each direction gets a share of every embedding and at first reads no other's, so its states are those of its
-    language model. Columns that the classifier's embedding has before all these keep their initial weights, and so do
-    those that read them. `token_ids` has for each language model the id in it of each token, -1 for one that it does
-    not know, which keeps its initial weights; without them the ids are the classifier's. Raises ValueError for language
-    models of other sizes.
+    Each direction reads only its own share of the embedding at first, so its states are those of its language model.
+    Columns that the classifier's embedding has before all these keep their initial weights, and so do those that read
+    them. `token_ids` has for each language model the id in it of each token, -1 for one that it does not know, which
+    keeps its initial weights; without them the ids are the classifier's. Raises ValueError for language models of other
+    sizes.
     """
     sources = [load_model(LanguageModel, folder).state_dict() for folder in folders]
     start = {
@@ -65,7 +65,7 @@ def _join_embeddings(own: Tensor, sources: Sequence[Weights], token_ids: Sequenc
 
 
 def _find_weight(name: str, sources: Sequence[Weights]) -> Tensor:
-    """A direction's weight from its language model; what belongs to the other direction counts nothing at first."""
+    """A direction's weight from its language model; what reads the other direction's share starts at zero."""
     is_backward = ".directions.1." in name
     weight = sources[is_backward].get(name.replace(".directions.1.", ".directions.0."))
     if weight is None:

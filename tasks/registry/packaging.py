@@ -1,6 +1,5 @@
 """A served model's folder as an MLflow model that loads where this repository is absent."""
 
-import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -96,7 +95,7 @@ def copy_served_code(folder: Path, *modules: str) -> list[Path]:
         target = folder.joinpath(*name.split("."))
         target = target / path.name if path.name == "__init__.py" else target.with_suffix(".py")
         target.parent.mkdir(exist_ok=True, parents=True)
-        shutil.copyfile(path, target)
+        target.write_bytes(fingerprint.read_source(path))
         for package in target.relative_to(folder).parents[:-1]:
             (folder / package / "__init__.py").touch()
     return sorted(folder.iterdir())

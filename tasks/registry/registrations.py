@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 CONTENT = "rnnflow.content"
+# Of a version: the split of the rows that it was trained on, and what its fit started from, in words.
+SPLITS, START = "rnnflow.splits", "rnnflow.start"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +79,15 @@ def find_version(name: str, *, alias: str = "", version: str = "") -> "ModelVers
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
+
+
+def read_tags(name: str, version: str) -> Mapping[str, str]:
+    """What the registry says of a version; nothing of one that is not registered.
+
+    Raises ServiceError (E-SVC-004).
+    """
+    found = find_version(name, version=version)
+    return {} if found is None else dict(found.tags)
 
 
 def list_registered() -> list[str]:

@@ -49,7 +49,7 @@ def digest_of(value: object) -> str:
 
 
 @functools.cache
-def reached_modules(*modules: str) -> dict[str, Path]:
+def reached_modules(*modules: str) -> Mapping[str, Path]:
     """Find every module of our packages and of theirs that `modules` import, directly or not, themselves included."""
     packages = {*PROJECT_PACKAGES, *map(_root, modules)}
     found: dict[str, Path] = {}
@@ -163,8 +163,14 @@ class _WithoutTypeChecking(ast.NodeTransformer):
 
 
 @functools.cache
+def read_source(path: Path) -> bytes:
+    """The source of a module as this process has read it first: what keys count is what is packaged."""
+    return path.read_bytes()
+
+
+@functools.cache
 def _read_module(path: Path) -> _Module:
-    tree = _WithoutTypeChecking().visit(ast.parse(path.read_bytes()))
+    tree = _WithoutTypeChecking().visit(ast.parse(read_source(path)))
     nodes = list(ast.walk(tree))
     imports = [name for node in nodes for name in _names_imported_by(node)]
     for node in nodes:

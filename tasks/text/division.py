@@ -21,9 +21,14 @@ class TextDivisionSettings(DivisionSettings):
     similarity: float = Field(0.7, ge=0.5, le=1, description="Jaccard similarity of word shingles that counts as near.")
 
 
+def fold_text() -> pl.Expr:
+    """A text without the differences that do not count: case, white space and Unicode form."""
+    return composed(pl.col("text").str.to_lowercase()).str.replace_all(r"\s+", " ").str.strip_chars()
+
+
 def hash_folded_text(seed: int) -> pl.Expr:
-    """Hash of a text without the differences that do not count: case, white space and Unicode form."""
-    return composed(pl.col("text").str.to_lowercase()).str.replace_all(r"\s+", " ").str.strip_chars().hash(seed)
+    """Hash of a text without the differences that do not count."""
+    return fold_text().hash(seed)
 
 
 def cluster_texts(settings: TextDivisionSettings, rows: pl.LazyFrame, kept: pl.DataFrame) -> pl.Series:

@@ -18,15 +18,15 @@ class TextCandidate(ClassifierCandidate):
     """A classifier of texts to train, and how."""
 
     pretrained: bool = Field(
-        False, description="Start from a language model per direction, of the same layers and all texts but held ones."
+        False, description="Start from a language model per direction, of the same layers, of all but the held texts."
     )
 
     ratio_columns: int = Field(
         0,
         ge=0,
         le=1000,
-        description="Columns of a pretrained embedding that start at log-count ratios, one per class, and not from a "
-        "language model.",
+        description="Columns of a pretrained embedding that belong to no language model: the first, one per class, "
+        "start at log-count ratios.",
     )
 
     @property
@@ -42,6 +42,8 @@ class TextCandidate(ClassifierCandidate):
 
     @model_validator(mode="after")
     def _shares_out_its_embedding(self) -> Self:
+        if self.ratio_columns and not self.pretrained:
+            raise ValueError("ratio_columns: got a number without pretrained = true, where all columns are its own")
         num_models = len(self.directions)
         width = self.pretrained_size * num_models + self.ratio_columns
         if self.pretrained and not (self.pretrained_size > 0 and width == self.model.embedding_size):

@@ -20,18 +20,23 @@ __all__ = ["create_model", "finish_model", "open_data"]
 def create_model(
     candidate: TextCandidate, data: "dict[str, Shards]", shards: Artefact, initial: Artefact | None = None
 ) -> "SequenceClassifier":
-    """Make the candidate's network; class ratios stay in the columns that no language model fills."""
+    """Make the candidate's network; class ratios go into the columns that no language model fills."""
     if initial is None:
         return create_labelled(candidate, data, shards)
     _, matched = open_initial(initial)
     if LANGUAGE_MODELS not in matched:
         return create_labelled(candidate, data, shards, initial)
+    from rnnmodels.classifiers.naive_bayes import start_from_class_ratios
     from rnnmodels.classifiers.pretrained import start_from_language_models
 
-    model = make_classifier(candidate, data["train"], read_layout(shards))
+    scale = candidate.training.class_ratio_scale
+    plain = candidate.training.model_copy(update={"class_ratio_scale": 0.0})
+    model = make_classifier(candidate.model_copy(update={"training": plain}), data["train"], read_layout(shards))
     names = matched[LANGUAGE_MODELS]
     folders = [_open_weights(initial, folder) for folder in FOLDERS[: len(names)]]
     start_from_language_models(model, folders, token_ids=matched.get("tokens"))
+    if scale and candidate.ratio_columns:
+        start_from_class_ratios(model, data["train"], scale=scale, most_columns=candidate.ratio_columns)
     emit(Progress("fit", candidate.name, note=f"starts from {' and '.join(names)}"))
     return model
 

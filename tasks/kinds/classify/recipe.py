@@ -57,6 +57,8 @@ class ClassifyRecipe(Recipe):
     @model_validator(mode="after")
     def _names_a_model_for_each_direction(self) -> Self:
         num_named = len(self.pretrain.models)
+        if num_named and not any(one.pretrained for one in self.candidates):
+            raise ValueError("pretrain.models: got some, but no candidate has pretrained = true")
         for one in self.candidates:
             if num_named and one.pretrained and len(one.directions) != num_named:
                 raise ValueError(

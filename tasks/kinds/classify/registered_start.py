@@ -1,6 +1,6 @@
 """What classifiers of texts start from where a recipe names registered language models: their weights by token.
 
-A language model that has learned a validation or test text, exactly or nearly, is refused.
+A language model that was trained on a validation or test text, exactly or nearly, is refused.
 """
 
 import json
@@ -16,17 +16,19 @@ from tasks.contract.lineage import Lineage
 from tasks.contract.summaries import InitialSummary
 from tasks.errors import InputError, plural, quoted
 from tasks.kinds.classify.candidate import FOLDERS, LANGUAGE_MODELS
+from tasks.kinds.classify.split import SplitSettings
 from tasks.registry.registered_model import RegisteredModel
-from tasks.registry.served_parts import read_serving_fields
 from tasks.store.artefacts import Artefact
-from tasks.text.division import hash_folded_text
+from tasks.text.division import fold_text
 from tasks.text.near_duplicates import find_clusters
 from tasks.text.vocabulary import SPECIALS, Vocabulary
 from tasks.text.warm_start import match_tokens
 
-# Settings that the weights of a network depend on.
-LAYERS = ("direction", "cell", "nonlinearity", "hidden_size", "num_layers", "embedding_size", "num_heads", "context")
-SIMILARITY = 0.7  # as texts are divided by default
+# Settings that the weights of a network depend on: of all, of simple recurrent cells, of transformers.
+LAYERS = ("direction", "cell", "hidden_size", "num_layers", "embedding_size")
+OF_CELLS = {"rnn": ("nonlinearity",), "transformer": ("num_heads", "context")}
+# So many characters from the middle of a text tell it from others, wherever they stand.
+TELLING_CHARACTERS = 64
 
 
 def write_registered_start(
@@ -39,11 +41,9 @@ def write_registered_start(
 ) -> InitialSummary:
     """Take registered language models as what candidates start from; `plan` says what networks these need.
 
-    `learned` are the splits that the models have learned from. Raises InputError: E-TRN-004 for a model of another
-    kind, network or tokenizer, E-TRN-005 for one that has learned a validation or test text.
+    `learned` are the splits of what the models were trained on. Raises InputError: E-TRN-004 for a model of another
+    network or other tokens, E-TRN-005 for one that was trained on a validation or test text.
     """
-    for model in models:
-        refuse_other_kind(model)
     refuse_other_networks(models, plan)
     present = Vocabulary.load(lineage.encoded.file("vocabulary.json"))
     tokens = [match_known_tokens(model, present) for model in models]
@@ -60,23 +60,11 @@ def write_registered_start(
 
 def describe_start(names: Sequence[str], tokens: Sequence[Sequence[int]]) -> str:
     """Name the models, how many tokens they know, and what was looked for in their texts."""
-    known = [sum(index != UNKNOWN for index in ids) for ids in tokens]
-    shares = " and ".join(f"{count:,}" for count in known)
+    shares = " and ".join(f"{_count_known(ids):,}" for ids in tokens)
     return (
-        f"{' and '.join(names)}, which {'knows' if len(names) == 1 else 'know'} {shares} of {len(tokens[0]):,} tokens "
-        "and no validation or test text"
+        f"{' and '.join(names)}, which {'knows' if len(names) == 1 else 'know'} {shares} of "
+        f"{len(tokens[0]) - len(SPECIALS):,} tokens; no validation or test text was found among those trained on"
     )
-
-
-def refuse_other_kind(model: RegisteredModel) -> None:
-    """Raise InputError (E-TRN-004) for a model of another kind."""
-    kind = read_serving_fields(model.parts)["kind"]
-    if kind != "language":
-        raise InputError(
-            "E-TRN-004",
-            f"{model.label} is a model of the kind {kind}, and classifiers start from language models.",
-            fix="name a model of the kind language in pretrain.models.",
-        )
 
 
 def refuse_other_networks(models: Sequence[RegisteredModel], plan: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
@@ -84,63 +72,105 @@ def refuse_other_networks(models: Sequence[RegisteredModel], plan: Mapping[str, 
     for candidate, needed in plan.items():
         for model, one in zip(models, needed, strict=True):
             earlier = json.loads((model.parts / "model.json").read_bytes())["architecture"]
-            wrong = next((name for name in LAYERS if one["model"][name] != earlier[name]), None)
+            names = (*LAYERS, *OF_CELLS.get(earlier["cell"], ()))
+            wrong = next((name for name in names if one["model"][name] != earlier[name]), None)
             if wrong is not None:
                 found, expected = json.dumps(earlier[wrong]), json.dumps(one["model"][wrong])
                 raise InputError(
                     "E-TRN-004",
                     f"candidate {quoted(candidate)}: the language model {model.label} has {wrong} = {found}, and the "
                     f"candidate needs {expected}.",
-                    fix=f"give the candidate the layers of its language models, or name others in pretrain.models: "
-                    f"{_describe_layers(earlier)}.",
+                    fix=_remedy(wrong, found, len(models)),
                 )
 
 
 def match_known_tokens(model: RegisteredModel, present: Vocabulary) -> list[int]:
     """For each id of the classifier the id of its token in the language model.
 
-    Raises InputError (E-TRN-004) if that cuts texts into other tokens.
+    Raises InputError (E-TRN-004) if that cuts texts into other tokens, or knows none of them.
     """
     earlier = Vocabulary.load(model.parts / "vocabulary.json")
+    for name in ("tokenizer", "lowercase", "merges"):
+        found, expected = getattr(earlier, name), getattr(present, name)
+        if found != expected:
+            raise InputError(
+                "E-TRN-004",
+                f"the language model {model.label} cuts texts into other tokens than this recipe: its {name} differs"
+                + (f", {json.dumps(found)} and not {json.dumps(expected)}." if name != "merges" else "."),
+                fix=f"set encode.{name} = {json.dumps(found)}, or name a language model that was trained with this "
+                "recipe's encode settings."
+                if name != "merges"
+                else "name a language model of words or characters, or leave pretrain.models out.",
+            )
     tokens = match_tokens(present, earlier)
-    if earlier.tokenizer != present.tokenizer or sum(index != UNKNOWN for index in tokens) == len(SPECIALS):
+    if not _count_known(tokens):
         raise InputError(
             "E-TRN-004",
-            f"the language model {model.label} reads tokens of the tokenizer {earlier.tokenizer}, none of which "
-            f"means the same here, where texts are cut by {present.tokenizer}.",
-            fix=f'set encode.tokenizer = "{earlier.tokenizer}" and encode.lowercase as that model has them.',
+            f"the language model {model.label} knows no token of these texts.",
+            fix="name a language model of texts in the same language in pretrain.models.",
         )
     return tokens
 
 
 def refuse_learned_texts(model: RegisteredModel, learned: Artefact, splits: Artefact) -> None:
-    """Raise InputError (E-TRN-005) if a model has learned a validation or test text, exactly or nearly."""
+    """Raise InputError (E-TRN-005) if a model was trained on a validation or test text, exactly or nearly."""
     held = [pl.scan_parquet(splits.file(f"{name}.parquet")).select("row", "text") for name in ("valid", "test")]
     # Its validation texts have chosen its epoch.
     read = [pl.scan_parquet(learned.file(f"{name}.parquet")).select("text") for name in ("train", "valid")]
-    known = find_known(pl.concat(held), pl.concat(read))
+    known = find_known(pl.concat(held), pl.concat(read), SplitSettings.model_validate(splits.manifest["config"]))
     if known:
         raise InputError(
             "E-TRN-005",
-            f"the language model {model.label} has learned {plural(len(known), 'validation or test text')}, "
-            f"exactly or nearly, for example row {known[0]}.",
-            fix="mark texts that it has not learned as validation and test rows (source.split_column), or leave "
-            "pretrain.models out to learn one from the other texts of this recipe.",
+            f"the language model {model.label} was trained on {plural(len(known), 'validation or test text')} of this "
+            f"recipe, exactly or nearly, for example row {known[0]}.",
+            fix="mark texts that it was not trained on as validation and test rows (source.split_column), or leave "
+            "pretrain.models out to learn a language model from the other texts of this recipe.",
         )
 
 
-def find_known(held: pl.LazyFrame, read: pl.LazyFrame) -> list[int]:
-    """Rows of held texts that equal or nearly equal a text that was read."""
-    identity = {"a": hash_folded_text(0), "b": hash_folded_text(1)}
-    equal = held.with_columns(**identity).join(read.select(**identity), on=["a", "b"], how="semi")
+def find_known(held: pl.LazyFrame, read: pl.LazyFrame, settings: SplitSettings) -> list[int]:
+    """Rows of held texts of which the equal, a near copy or the middle is among texts that were read.
+
+    Documents that were read are looked at as a whole and line by line. Near copies count where they do in the split.
+    """
+    lines = read.filter(pl.col("text").str.contains("\n", literal=True)).select(pl.col("text").str.split("\n"))
+    texts = pl.concat([read, lines.explode("text")])
+    folded = texts.select(text=fold_text()).collect()["text"]
+    targets = held.select("row", text=fold_text()).collect()
+    known = {*targets.filter(pl.col("text").is_in(folded.implode()))["row"], *_find_middles(targets, folded)}
+    if settings.near_duplicates:
+        known |= _find_near(held, texts, settings.similarity)
+    return sorted(known)
+
+
+def _find_middles(targets: pl.DataFrame, read: pl.Series) -> set[int]:
+    """Rows of long texts whose middle stands somewhere in what was read."""
+    long = targets.filter(pl.col("text").str.len_chars() >= TELLING_CHARACTERS)
+    middle = (pl.col("text").str.len_chars() - TELLING_CHARACTERS) // 2
+    passages = long.select("row", passage=pl.col("text").str.slice(middle, TELLING_CHARACTERS))
+    if passages.is_empty():
+        return set()
+    found = read.str.extract_many(passages["passage"].unique().implode(), overlapping=True).explode().unique()
+    return set(passages.filter(pl.col("passage").is_in(found.implode()))["row"])
+
+
+def _find_near(held: pl.LazyFrame, read: pl.LazyFrame, similarity: float) -> set[int]:
+    """Rows of held texts that have a near copy among what was read."""
     first = int(held.select(pl.col("row").max()).collect().item()) + 1
     both = pl.concat([held, read.with_row_index("row", offset=first)], how="vertical_relaxed")
-    clusters = find_clusters(both, threshold=SIMILARITY)
+    clusters = find_clusters(both, threshold=similarity)
     with_read = clusters.filter(pl.col("row") >= first)["cluster"]
-    near = clusters.filter((pl.col("row") < first) & pl.col("cluster").is_in(with_read.implode()))["row"]
-    return sorted({*equal.select("row").collect()["row"].to_list(), *near.to_list()})
+    return set(clusters.filter((pl.col("row") < first) & pl.col("cluster").is_in(with_read.implode()))["row"])
 
 
-def _describe_layers(architecture: Mapping[str, Any]) -> str:
-    names = ("cell", "hidden_size", "num_layers", "embedding_size")
-    return ", ".join(f"{name} = {json.dumps(architecture[name])}" for name in names)
+def _count_known(token_ids: Sequence[int]) -> int:
+    return sum(index != UNKNOWN for index in token_ids[len(SPECIALS) :])
+
+
+def _remedy(setting: str, value: str, num_models: int) -> str:
+    if setting == "direction":
+        return "name the forward model first in pretrain.models, then the backward one."
+    if setting == "embedding_size":
+        width = f"{num_models} * {value}" if num_models > 1 else value
+        return f"set model.embedding_size of the candidate to {width} columns and its ratio_columns."
+    return f"set model.{setting} = {value} in the candidate, or name other language models in pretrain.models."

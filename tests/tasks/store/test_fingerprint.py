@@ -11,7 +11,7 @@ from tasks.store import fingerprint
 def forget_code() -> None:
     """Let modules be read again, as a new process does."""
     importlib.invalidate_caches()
-    readers = ("reached_modules", "_module_path", "_imports_of", "_source_digest", "_read_module")
+    readers = ("reached_modules", "_module_path", "_imports_of", "_source_digest", "_read_module", "read_source")
     for reader in readers:
         getattr(fingerprint, reader).cache_clear()
 
