@@ -102,7 +102,8 @@ def describe(drafted: "Drafted") -> dict:
 def show_look(drafted: "Drafted", console: "Console") -> None:
     """Say what the files are."""
     about = "" if drafted.seen.is_whole else "about "
-    counted = plural(drafted.seen.num_rows, "document" if drafted.seen.format == "folder" else "row")
+    noun = {"folder": "document", "ts": "sequence"}.get(drafted.seen.format, "row")
+    counted = plural(drafted.seen.num_rows, noun)
     console.print(f"{printable(drafted.path)}: {about}{counted}", style="bold")
     console.print(f"{drafted.draft.kind}: {printable(drafted.draft.reason)}")
     for other in drafted.others:

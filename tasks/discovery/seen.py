@@ -65,7 +65,7 @@ def look(found: Found, given: Mapping[str, object]) -> Seen:
     file_format = "parquet" if found.head.startswith(b"PAR1") else BY_SUFFIX.get(suffix, "")
     seen = Seen(found=found, format=file_format, given=given)
     if file_format == "ts":
-        return seen
+        return replace(seen, num_rows=_estimate(_count_sequences(found.head), found), is_whole=found.is_whole)
     if file_format == "parquet":
         return _with_columns(seen, *read_parquet(found))
     text, findings = decode_head(found.head, found.location)
@@ -128,8 +128,20 @@ def _with_columns(seen: Seen, frame: pl.DataFrame, num_first: int, num_rows: int
         findings=(*seen.findings, *written),
         columns={one.name: as_column(one, notation, num_first) for one in raw},
         is_whole=found.is_whole and num_first == frame.height,
-        num_rows=num_rows if is_counted else round(num_rows * found.num_bytes / max(1, len(found.head))),
+        num_rows=num_rows if is_counted else _estimate(num_rows, found),
     )
+
+
+def _estimate(num_rows: int, found: Found) -> int:
+    """How many rows all files have, given those of the bytes looked at."""
+    return round(num_rows * found.num_bytes / max(1, len(found.head)))
+
+
+def _count_sequences(head: bytes) -> int:
+    """Lines after `@data`, a sequence each, in the beginning of a .ts file."""
+    lines = [line.strip() for line in head.splitlines()]
+    begin = next((number for number, line in enumerate(lines, start=1) if line.lower() == b"@data"), len(lines))
+    return sum(bool(line) for line in lines[begin:])
 
 
 def _format_of_text(text: str, found: Found) -> str:

@@ -164,6 +164,15 @@ def test_a_labelled_sequence_in_each_row(tmp_path: Path, header: str):
     assert (settings_of(found)["layout"], settings_of(found)["label_column"]) == ("series_per_row", "label")
 
 
+def test_the_sequences_of_a_ts_file_are_counted(tmp_path: Path):
+    header = "@problemName Waves\n@timestamps false\n@univariate true\n@classLabel true 1 2\n@data\n"
+    rows = [",".join(f"{wave(step + row):.3f}" for step in range(30)) + f":{row % 2 + 1}" for row in range(40)]
+
+    found = drafted(tmp_path / "Waves_TRAIN.ts", f"{header}{lines(*rows)}\n")
+
+    assert (found.draft.kind, found.seen.num_rows, found.seen.is_whole) == ("classify-series", 40, True)
+
+
 def test_a_meter_of_few_numbers_is_not_a_label_of_the_others(tmp_path: Path):
     header = ",".join(f"meter_{number}" for number in range(25))
     rows = [",".join([*(f"{wave(row + k):.2f}" for k in range(24)), str(row // 40 % 2)]) for row in range(400)]
