@@ -22,31 +22,6 @@ from tasks.store.artefacts import Artefact
 logger = logging.getLogger(__name__)
 
 
-@task(name="pretrained", cache_policy=NO_CACHE, persist_result=False)
-def pretrained(
-    kind: Kind, references: Sequence[str], plan: Mapping[str, Sequence[Mapping[str, Any]]], lineage: Lineage
-) -> Artefact:
-    """Take registered language models as the start of new fits, in the order in which `pretrain` takes fitted ones.
-
-    Raises InputError: E-REG-001 for one that is not registered, E-TRN-004 for a model of another kind, E-TRN-006 for
-    one of which nobody knows what it was trained on, and what the kind's `write_registered_start` raises;
-    IntegrityError (E-REG-003) if its files are damaged.
-    """
-    assert kind.pretrain is not None, "only kinds that pretrain are asked"
-    models = [named_models.resolve_whole_model(reference) for reference in references]
-    for model in models:
-        refuse_other_kind(model)
-    splits = [find_trained_on(model) for model in models]
-    write = partial(
-        kind.pretrain.load().write_registered_start, models=models, learned=splits, plan=plan, lineage=lineage
-    )
-    learned = {f"learned_{number}": split for number, split in enumerate(splits)}
-    weights = {f"model_{number}": sha256_of_file(model.parts / SERVING) for number, model in enumerate(models)}
-    inputs = weights | learned | lineage.pick(("splits", "encoded"))
-    modules = (__name__, kind.pretrain.name)
-    return artefacts.build("initial", write, module=modules, config={"plan": plan}, inputs=inputs)
-
-
 def refuse_other_kind(model: RegisteredModel) -> None:
     """Raise InputError (E-TRN-004) for a model of another kind."""
     kind = read_serving_fields(model.parts)["kind"]
@@ -83,3 +58,28 @@ def unknown_texts(model: RegisteredModel, reason: str) -> InputError:
         fix=f"train {model.name} in this project on documents of its own, without --warm-start, or leave "
         "pretrain.models out.",
     )
+
+
+@task(name="pretrained", cache_policy=NO_CACHE, persist_result=False)
+def pretrained(
+    kind: Kind, references: Sequence[str], plan: Mapping[str, Sequence[Mapping[str, Any]]], lineage: Lineage
+) -> Artefact:
+    """Take registered language models as the start of new fits, in the order in which `pretrain` takes fitted ones.
+
+    Raises InputError: E-REG-001 for one that is not registered, E-TRN-004 for a model of another kind, E-TRN-006 for
+    one of which nobody knows what it was trained on, and what the kind's `write_registered_start` raises;
+    IntegrityError (E-REG-003) if its files are damaged.
+    """
+    assert kind.pretrain is not None, "only kinds that pretrain are asked"
+    models = [named_models.resolve_whole_model(reference) for reference in references]
+    for model in models:
+        refuse_other_kind(model)
+    splits = [find_trained_on(model) for model in models]
+    write = partial(
+        kind.pretrain.load().write_registered_start, models=models, learned=splits, plan=plan, lineage=lineage
+    )
+    learned = {f"learned_{number}": split for number, split in enumerate(splits)}
+    weights = {f"model_{number}": sha256_of_file(model.parts / SERVING) for number, model in enumerate(models)}
+    inputs = weights | learned | lineage.pick(("splits", "encoded"))
+    modules = (__name__, kind.pretrain.name)
+    return artefacts.build("initial", write, module=modules, config={"plan": plan}, inputs=inputs)

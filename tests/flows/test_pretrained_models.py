@@ -1,6 +1,7 @@
 """A registered language model becomes the start of a classifier, through both flows."""
 
 import random
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -92,7 +93,8 @@ def test_one_that_was_trained_on_the_rows_themselves_is_refused():
         train(classifier("source.path=notes-with-labels.csv", "name=leak"))
 
 
-def test_another_champion_is_news_for_its_classifiers():
+def test_another_champion_is_news_for_its_classifiers(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RNNFLOW_HOME", str(shutil.copytree(home, tmp_path / "project")))
     numbered = classifier('pretrain.models=["notes/1"]')
     before, before_numbered = (trigger_of(recipe, "rows") for recipe in (classifier(), numbered))
     head = ledger.head("notes")
