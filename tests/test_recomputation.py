@@ -60,7 +60,8 @@ class Project:
     def __init__(self, folder: Path, forker: Fresh) -> None:
         self.folder, self.forker = folder, forker
         for room in ("tasks", "rnnmodels"):
-            shutil.copytree(ROOT / room, folder / room)  # compiled modules included, each valid until it is edited
+            # Compiled modules are valid until they are edited; one that another process is writing may be gone at once.
+            shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("*.pyc.*"))
         rng = random.Random(0)
         words = {
             label: [f"{label}{i}" for i in range(60)] + [f"word{i}" for i in range(60)] for label in ("neg", "pos")
