@@ -77,6 +77,13 @@ class Architecture(ClassifierArchitecture, TransformerArchitecture):
     cell: AnyCell = Field("gru", description=CELLS)
     embedding_size: int = Field(96, ge=1, le=4096, description="Width of the token embedding.")
     embedding_dropout: float = Field(0.1, ge=0, lt=1, description="Share of vocabulary entries dropped per batch.")
+    ngram_ratios: int = Field(
+        0,
+        ge=0,
+        le=5,
+        description="Longest n-gram whose log-count ratio per class is an input of the network, next to the embedding "
+        "of its last token; 0 for none.",
+    )
 
 
 class Optimization(Settings, ABC):

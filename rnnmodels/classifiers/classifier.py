@@ -4,7 +4,7 @@ Shapes: T time steps, B batch, F input features, H hidden units, P pooled featur
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self, TypeAlias, TypeVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from rnnmodels.classifiers.batches import Batch, Shards, check_tokens
 from rnnmodels.classifiers.inference import LogitModel, predict_shards, to_device, to_int64
+from rnnmodels.classifiers.ngram_ratios import NgramRatios
 from rnnmodels.config import Architecture, ClassifierArchitecture, ClassifierTraining
 from rnnmodels.layers.dropout import DropoutEmbedding
 from rnnmodels.layers.encoders import build_encoder
@@ -61,6 +62,11 @@ class RecurrentClassifier(SequenceModel[ArchitectureT, Batch, Shards, Classifier
     def forward(self, steps_BT: Tensor, length_B: Tensor) -> Tensor:
         """Return float32 logits (B, K); under autocast only the recurrent layers change their arithmetic."""
 
+    def classify_batch(self, batch: Batch) -> Tensor:
+        """Return the logits (B, K) of training rows."""
+        device = self.head.weight.device
+        return self(to_device(batch.steps, device), to_int64(batch.length, device))
+
     @abstractmethod
     def draw_steps(self, shape: tuple[int, ...], generator: np.random.Generator) -> NDArray:
         """Draw steps at random, any of which the model can read."""
@@ -81,9 +87,8 @@ class RecurrentClassifier(SequenceModel[ArchitectureT, Batch, Shards, Classifier
 
     def loss(self, batch: Batch, training: ClassifierTraining) -> Tensor:
         """Mean cross-entropy, in nats, smoothed as `training` says."""
-        device = self.head.weight.device
-        logits_BK = self(to_device(batch.steps, device), to_int64(batch.length, device))
-        target_B = to_int64(batch.target, device)
+        logits_BK = self.classify_batch(batch)
+        target_B = to_int64(batch.target, logits_BK.device)
         return functional.cross_entropy(logits_BK, target_B, label_smoothing=training.label_smoothing)
 
     def validate(self, data: Shards, training: ClassifierTraining) -> Validation:
@@ -118,23 +123,44 @@ AnyClassifier: TypeAlias = RecurrentClassifier[Any]
 class SequenceClassifier(RecurrentClassifier[Architecture]):
     """Maps token ids to class logits."""
 
-    def __init__(self, architecture: Architecture, *, vocabulary_size: int, num_classes: int, seed: int = 1) -> None:
+    def __init__(
+        self,
+        architecture: Architecture,
+        *,
+        vocabulary_size: int,
+        num_classes: int,
+        seed: int = 1,
+        num_ngrams: Sequence[int] | None = None,
+    ) -> None:
         super().__init__(architecture, num_classes=num_classes)
         self.vocabulary_size = vocabulary_size
+        self.ngrams = None
+        if longest := architecture.ngram_ratios:
+            sizes = {"vocabulary_size": vocabulary_size, "num_classes": num_classes}
+            self.ngrams = NgramRatios(longest, **sizes, num_known=num_ngrams)
         self._build(seed)
 
     def _build_input(self) -> int:
         size = self.architecture.embedding_size
         self.embedding = DropoutEmbedding(self.vocabulary_size, size, share=self.architecture.embedding_dropout)
-        return size
+        return size if self.ngrams is None else self.ngrams.output_size + size
 
     def _initialize(self) -> None:
         nn.init.uniform_(self.embedding.weight, -EMBEDDING_RANGE, EMBEDDING_RANGE)
         super()._initialize()
 
-    def forward(self, tokens_BT: Tensor, length_B: Tensor) -> Tensor:
-        """Return float32 logits (B, K) of token ids."""
-        return self.classify_embedded(self.embedding(tokens_BT.T), length_B)
+    def forward(self, tokens_BT: Tensor, length_B: Tensor, row_B: Tensor | None = None) -> Tensor:
+        """Return float32 logits (B, K) of token ids; `row_B` says that they are rows that it is trained on."""
+        x_TBF = self.embedding(tokens_BT.T)
+        if self.ngrams is not None:
+            x_TBF = torch.cat([self.ngrams(tokens_BT, row_B), x_TBF], dim=2)
+        return self.classify_embedded(x_TBF, length_B)
+
+    def classify_batch(self, batch: Batch) -> Tensor:
+        """Return the logits (B, K) of training rows, none of which is read with what was learned from itself."""
+        device = self.head.weight.device
+        tokens_BT, length_B, row_B = (to_int64(one, device) for one in (batch.steps, batch.length, batch.row))
+        return self(tokens_BT, length_B, row_B)
 
     def description(self) -> dict[str, object]:
         """Architecture and sizes."""
@@ -142,6 +168,7 @@ class SequenceClassifier(RecurrentClassifier[Architecture]):
             "architecture": self.architecture.model_dump(mode="json"),
             "vocabulary_size": self.vocabulary_size,
             "num_classes": self.num_classes,
+            "num_ngrams": None if self.ngrams is None else self.ngrams.num_known,
         }
 
     @classmethod
@@ -151,10 +178,13 @@ class SequenceClassifier(RecurrentClassifier[Architecture]):
             Architecture(**description["architecture"]),
             vocabulary_size=description["vocabulary_size"],
             num_classes=description["num_classes"],
+            num_ngrams=description.get("num_ngrams"),
         )
 
     def check(self, data: Shards) -> None:
         """Raise ValueError naming the first row with a token or a class the model does not know."""
+        if self.ngrams is not None and not self.ngrams.is_learned:
+            raise ValueError("ngram_ratios: none are known yet; first call model.ngrams.learn(train)")
         data.check_ids(vocabulary_size=self.vocabulary_size, num_classes=self.num_classes)
 
     def check_steps(self, batch: Batch) -> None:

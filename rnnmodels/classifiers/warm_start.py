@@ -12,10 +12,10 @@ from torch import Tensor
 from rnnmodels.classifiers.classifier import SequenceClassifier
 from rnnmodels.classifiers.series_classifier import SeriesClassifier
 from rnnmodels.training.checkpoint import load_model
-from rnnmodels.training.warm_start import find_difference, take_over_weights
+from rnnmodels.training.warm_start import UNKNOWN, find_difference, take_over_weights
 
 EMBEDDING, PROJECTION, HEAD = "embedding.", "projection.", "head."
-FIRST_LAYER = "encoder.layers.0.directions."
+FIRST_LAYER, TRANSFORMER_INPUT = "encoder.layers.0.directions.", "encoder.project."
 
 
 def start_from(model: SequenceClassifier, folder: Path, *, token_ids: Sequence[int], class_ids: Sequence[int]) -> str:
@@ -27,7 +27,13 @@ def start_from(model: SequenceClassifier, folder: Path, *, token_ids: Sequence[i
     earlier = load_model(SequenceClassifier, folder)
     difference = find_difference(model.architecture, earlier.architecture)
     if not difference:
-        take_over_weights(model, earlier.state_dict(), {EMBEDDING: (0, token_ids), HEAD: (0, class_ids)})
+        # The n-grams that it knows are counted anew in the new training texts.
+        weights = {name: weight.data for name, weight in earlier.named_parameters()}
+        ids_of = {EMBEDDING: (0, token_ids), HEAD: (0, class_ids)}
+        if model.ngrams is not None:
+            inputs = _find_inputs(model, earlier, class_ids)
+            ids_of |= dict.fromkeys((FIRST_LAYER, TRANSFORMER_INPUT), (1, inputs))
+        take_over_weights(model, weights, ids_of)
     return difference
 
 
@@ -55,6 +61,19 @@ def start_series_from(
             weights[name], weights[bias] = _change_units(weights[name], weights[bias], *units)
         take_over_weights(model, weights, {input_layer: (1, channel_ids), HEAD: (0, class_ids)})
     return difference
+
+
+def _find_inputs(model: SequenceClassifier, earlier: SequenceClassifier, class_ids: Sequence[int]) -> list[int]:
+    """Where an earlier encoder has each input of the new one: n-grams' ratios by class, then the embedding."""
+    assert model.ngrams is not None
+    assert earlier.ngrams is not None
+    first = earlier.ngrams.output_size
+    ratios = [
+        place if place == UNKNOWN else length * earlier.num_classes + place
+        for length in range(model.ngrams.longest)
+        for place in class_ids
+    ]
+    return [*ratios, *range(first, first + model.embedding.embedding_dim)]
 
 
 def _reads_input(name: str, input_layer: str) -> bool:

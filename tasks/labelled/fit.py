@@ -63,6 +63,8 @@ def make_classifier(candidate: ClassifierCandidate, train: "Shards", layout: dic
     )
     if candidate.training.class_ratio_scale:
         start_from_class_ratios(model, train, scale=candidate.training.class_ratio_scale)
+    if model.ngrams is not None:
+        model.ngrams.learn(train)
     return model
 
 

@@ -91,6 +91,7 @@ def test_noise_and_dropped_steps_disturb_training_alone():
     lengths = torch.tensor([6])
     for disturbance in ({"input_noise": 0.5}, {"step_dropout": 0.5}):
         model = make_series_model(**{"input_noise": 0, "locked_dropout": 0, "head_dropout": 0} | disturbance)
+        torch.manual_seed(1)  # one draw in 64 drops no step at all
         assert not torch.equal(model.train()(values_BTC, lengths), model(values_BTC, lengths))
         assert torch.equal(model.eval()(values_BTC, lengths), still.eval()(values_BTC, lengths))
     assert torch.equal(still.train()(values_BTC, lengths), still.eval()(values_BTC, lengths))
