@@ -177,3 +177,16 @@ class Training(ClassifierTraining):
         le=10,
         description="One embedding column per class starts at the tokens' log-count ratio, times this; 0 disables it.",
     )
+    adversarial_weight: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="Weight of virtual adversarial training on texts without a label, which are to keep their classes "
+        "when their embeddings move a little in the worst direction; 0 for none.",
+    )
+    adversarial_radius: float = Field(
+        0.03,
+        gt=0,
+        le=1,
+        description="How far embeddings then move, as a share of the norm of a text's embeddings.",
+    )

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rnnmodels.classifiers.adversarial import measure_virtual_adversarial_loss
 from rnnmodels.classifiers.batches import Batch, Shards, check_tokens
 from rnnmodels.classifiers.inference import LogitModel, predict_shards, to_device, to_int64
 from rnnmodels.classifiers.ngram_ratios import NgramRatios
-from rnnmodels.config import Architecture, ClassifierArchitecture, ClassifierTraining
+from rnnmodels.classifiers.paired import PairedBatch
+from rnnmodels.config import Architecture, ClassifierArchitecture, ClassifierTraining, Training
 from rnnmodels.layers.dropout import DropoutEmbedding
 from rnnmodels.layers.encoders import build_encoder
-from rnnmodels.layers.pooling import Pooling, last_states
+from rnnmodels.layers.pooling import Pooling, is_real_step, last_states
 from rnnmodels.memory.probe import Probe, hooked
 from rnnmodels.training.sequence_model import SequenceModel, Validation
 
@@ -149,9 +151,20 @@ class SequenceClassifier(RecurrentClassifier[Architecture]):
         nn.init.uniform_(self.embedding.weight, -EMBEDDING_RANGE, EMBEDDING_RANGE)
         super()._initialize()
 
-    def forward(self, tokens_BT: Tensor, length_B: Tensor, row_B: Tensor | None = None) -> Tensor:
-        """Return float32 logits (B, K) of token ids; `row_B` says that they are rows that it is trained on."""
+    def forward(
+        self,
+        tokens_BT: Tensor,
+        length_B: Tensor,
+        row_B: Tensor | None = None,
+        shift_TBE: Tensor | None = None,
+    ) -> Tensor:
+        """Return float32 logits (B, K) of token ids.
+
+        `row_B` says that they are rows that it is trained on, and `shift_TBE` moves their embeddings.
+        """
         x_TBF = self.embedding(tokens_BT.T)
+        if shift_TBE is not None:
+            x_TBF = x_TBF + shift_TBE
         if self.ngrams is not None:
             x_TBF = torch.cat([self.ngrams(tokens_BT, row_B), x_TBF], dim=2)
         return self.classify_embedded(x_TBF, length_B)
@@ -161,6 +174,24 @@ class SequenceClassifier(RecurrentClassifier[Architecture]):
         device = self.head.weight.device
         tokens_BT, length_B, row_B = (to_int64(one, device) for one in (batch.steps, batch.length, batch.row))
         return self(tokens_BT, length_B, row_B)
+
+    def loss(self, batch: Batch, training: ClassifierTraining) -> Tensor:
+        """Mean cross-entropy in nats; where rows without a label come along, also what these ask of the network."""
+        loss = super().loss(batch, training)
+        if not (isinstance(batch, PairedBatch) and isinstance(training, Training)):
+            return loss
+        return loss + training.adversarial_weight * self._measure_adversarial_loss(batch.unlabelled, training)
+
+    def _measure_adversarial_loss(self, batch: Batch, training: Training) -> Tensor:
+        device = self.head.weight.device
+        tokens_BT, length_B = to_int64(batch.steps, device), to_int64(batch.length, device)
+        with torch.no_grad():
+            embedded_TBE = self.embedding.weight[tokens_BT.T] * is_real_step(length_B, tokens_BT.shape[1])[..., None]
+
+        def classify(shift_TBE: Tensor | None) -> Tensor:
+            return self(tokens_BT, length_B, shift_TBE=shift_TBE)
+
+        return measure_virtual_adversarial_loss(self, classify, embedded_TBE, radius=training.adversarial_radius)
 
     def description(self) -> dict[str, object]:
         """Architecture and sizes."""

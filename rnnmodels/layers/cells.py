@@ -44,11 +44,14 @@ class RecurrentLayer(nn.Module):
     def advance(self, x_TBF: Tensor, state: State | None) -> tuple[Tensor, State]:
         """Go on from a state in the forward direction: the hidden states (T, B, H) and the final state."""
         cell = cast(nn.RNNBase, self.directions[0])
-        return run_cell(cell, x_TBF, state, drop_recurrent_weights(cell, self.weight_dropout))
+        return run_cell(cell, x_TBF, state, self._drop_weights(cell))
 
     def _call(self, cell: nn.Module, x_TBF: Tensor) -> tuple[Tensor, State]:
         cell = cast(nn.RNNBase, cell)
-        return call_cell(cell, x_TBF, weights=drop_recurrent_weights(cell, self.weight_dropout))
+        return call_cell(cell, x_TBF, weights=self._drop_weights(cell))
+
+    def _drop_weights(self, cell: nn.RNNBase) -> list[Tensor] | None:
+        return drop_recurrent_weights(cell, self.weight_dropout) if self.training else None
 
 
 class RecurrentEncoder(nn.Module):

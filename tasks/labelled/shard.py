@@ -17,7 +17,7 @@ from pydantic import Field
 
 from rnnmodels.config import Settings
 from tasks.labelled.buckets import choose_widths, fill_of
-from tasks.labelled.summaries import SPLITS, EncodedSummary
+from tasks.labelled.summaries import SPLITS, UNLABELLED, EncodedSummary
 from tasks.labelled.truncation import truncated
 from tasks.progress import Progress, emit
 from tasks.store.artefacts import Artefact
@@ -173,6 +173,9 @@ def write_shards(folder: Path, *, encoded: Artefact, settings: BucketSettings) -
     """Fill the artefact's folder: Arrow files of each split, and `shards.json` that describes them."""
     summary = EncodedSummary.of(encoded)
     whole = {split: pl.scan_parquet(encoded.file(f"{split}.parquet")) for split in SPLITS}
+    if encoded.path.joinpath(f"{UNLABELLED}.parquet").exists():
+        texts = pl.scan_parquet(encoded.file(f"{UNLABELLED}.parquet"))
+        whole[UNLABELLED] = texts.with_columns(target=pl.lit(0, pl.UInt16))
     column = StepColumn.of(whole["train"], len(summary.channels))
     cut = {"max_length": settings.max_length, "keep": settings.keep}
     steps = truncated(pl.col(column.name), **cut, size=column.numbers_per_step)
@@ -191,7 +194,7 @@ def write_shards(folder: Path, *, encoded: Artefact, settings: BucketSettings) -
         split: int(frame.select(longer).collect(engine="streaming").item()) for split, frame in whole.items()
     }
     return Summary(
-        rows=sum(entry["rows"] for entry in entries),
+        rows=sum(entry["rows"] for entry in entries if entry["split"] in SPLITS),
         widths=widths,
         fill={split: round(fill_of(*histogram, widths), 4) for split, histogram in histograms.items()},
         lengths=np.column_stack(histograms["train"]).tolist(),

@@ -9,6 +9,8 @@ from tasks.contract.summaries import SplitSummary
 from tasks.store.manifest import Summary
 
 SPLITS = ("train", "valid", "test")
+# The split of rows that have no label, from which some candidates learn nevertheless; it may be missing.
+UNLABELLED = "unlabelled"
 LABELS_FILE = "labels.json"
 # What helps where rows are mostly alike; the rows that a registered model was tested on stay as they are.
 DIVIDE_ALIKE = (

@@ -9,13 +9,18 @@ from typing import Literal
 import polars as pl
 from pydantic import Field
 
-from tasks.labelled.summaries import DIVIDE_ALIKE, LABELS_FILE, SPLITS, EncodedSummary, LabelledSplitSummary
+from tasks.labelled.summaries import (
+    DIVIDE_ALIKE,
+    LABELS_FILE,
+    SPLITS,
+    UNLABELLED,
+    EncodedSummary,
+    LabelledSplitSummary,
+)
 from tasks.store.artefacts import Artefact
 from tasks.text.encoding import OTHER_UNITS, TokenSettings, encode_subwords, encode_words
 from tasks.text.vocabulary import SPECIALS, UNKNOWN_ID, Vocabulary, tokens_of_text
 
-# The split of texts that have no label, of which some candidates learn the language.
-UNLABELLED = "unlabelled"
 # Of the words of a split may be unknown before it is a problem that the summary of a run begins with.
 MOST_UNKNOWN = 0.5
 UNITS = {"word": "words", "char": "characters", "subword": "subwords"}
@@ -30,7 +35,8 @@ class EncodeSettings(TokenSettings):
     lowercase: bool = Field(True, description="Fold case before tokenizing.")
     unlabelled: bool = Field(
         False,
-        description="Also encode texts without a label, and learn the vocabulary from them, too: for pretraining.",
+        description="Also encode texts without a label, and learn the vocabulary from them, too: for pretraining and "
+        "virtual adversarial training.",
     )
 
 

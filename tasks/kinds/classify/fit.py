@@ -1,12 +1,14 @@
-"""Classifiers of texts as candidates: as of other rows, but that they may start from language models."""
+"""Classifiers of texts as candidates: as of other rows, but that they may learn from texts without a label, too."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.contract.initial import WEIGHTS, open_initial
+from tasks.errors import InputError, quoted
 from tasks.kinds.classify.candidate import FOLDERS, LANGUAGE_MODELS, TextCandidate
 from tasks.labelled.fit import create_model as create_labelled
-from tasks.labelled.fit import finish_model, make_classifier, open_data, read_layout
+from tasks.labelled.fit import finish_model, make_classifier, open_shards_of, read_layout
+from tasks.labelled.summaries import UNLABELLED
 from tasks.progress import Progress, emit
 from tasks.store.artefacts import Artefact
 
@@ -15,6 +17,25 @@ if TYPE_CHECKING:
     from rnnmodels.classifiers.classifier import SequenceClassifier
 
 __all__ = ["create_model", "finish_model", "open_data"]
+
+
+def open_data(candidate: TextCandidate, shards: Artefact) -> "dict[str, Shards]":
+    """Open what a candidate is trained and scored on.
+
+    Raises InputError (E-TRN-007) where it is to learn from rows without a label, and there is none.
+    """
+    data = open_shards_of(shards)
+    if not candidate.training.adversarial_weight:
+        return data
+    from rnnmodels.classifiers.paired import PairedShards
+
+    if UNLABELLED not in data:
+        raise InputError(
+            "E-TRN-007",
+            f"candidate {quoted(candidate.name)} has an adversarial_weight, but no row is without a label.",
+            fix='add rows that source.split_column calls "unlabelled", or set training.adversarial_weight = 0.',
+        )
+    return {**data, "train": PairedShards.of(data["train"], data[UNLABELLED])}
 
 
 def create_model(

@@ -19,9 +19,8 @@ from tasks.contract.lineage import Lineage
 from tasks.contract.summaries import FittedSummary, InitialSummary
 from tasks.errors import InputError, plural
 from tasks.kinds.classify.candidate import FOLDERS, LANGUAGE_MODELS, TextCandidate
-from tasks.kinds.classify.encode import UNLABELLED
 from tasks.kinds.classify.registered_start import write_registered_start
-from tasks.labelled.summaries import EncodedSummary, LabelledSplitSummary
+from tasks.labelled.summaries import UNLABELLED, EncodedSummary, LabelledSplitSummary
 from tasks.store.artefacts import Artefact
 from tasks.store.fingerprint import digest_of
 from tasks.store.manifest import Summary

@@ -67,6 +67,13 @@ class ClassifyRecipe(Recipe):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _encodes_what_candidates_read(self) -> Self:
+        for one in self.candidates:
+            if one.training.adversarial_weight and not self.encode.unlabelled:
+                raise ValueError(f"encode.unlabelled: expected true for the adversarial_weight of candidate {one.name}")
+        return self
+
     @property
     def stacking(self) -> StackSettings:
         """Whether the best candidate is joined with the best baseline."""
