@@ -222,6 +222,7 @@ ELSEWHERE = {
     "E-SER-030": "needs a fit: tests/tasks/kinds/forecast/test_scales.py",
     "E-TRN-001": "needs a fit that diverges: tests/tasks/test_fit.py",
     "E-TRN-005": "needs a language model: tests/tasks/kinds/classify/test_registered_start.py",
+    "E-TRN-007": "needs a fit: tests/tasks/kinds/classify/test_unlabelled.py",
 }
 
 

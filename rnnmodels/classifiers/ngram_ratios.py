@@ -94,7 +94,7 @@ class NgramRatios(nn.Module):
         return (first_BT * self.vocabulary_size + tokens_BT).where(is_whole_BT, ABSENT)
 
     def _find(self, number_BT: Tensor, length: int) -> Tensor:
-        """The places of n-grams among the known ones of their length; behind the last for all others."""
+        """The places of n-grams among the known ones of their length; one past the last for all others."""
         keys_G = self.get_buffer(f"keys_{length}")
         if not len(keys_G):
             return torch.zeros_like(number_BT)
