@@ -12,14 +12,20 @@ run: $(INSTALLED)
 # One process more than cores, since some tests wait for servers; each has one thread of torch, as two that share their
 # cores would wait for one another.
 PROCESSES := $(shell $(PYTHON) -c "import os; print(os.cpu_count() + 1)")
+# Long files first, as tests/conftest.py puts them; without the last option those with most tests would be first.
+PARALLEL := --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
+
+# Compiled modules are kept even where the machine forbids it, as many containers do: else each of the processes that the
+# tests start compiles all of rnnflow anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 # ORDER="--random-order --random-order-seed=1" shuffles the tests of each file, and the files.
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses $(PROCESSES) --dist loadfile $(ORDER)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest $(PARALLEL) $(ORDER)
 
 # The tests that start no server and no process, and share no fitted models: a first answer while one works.
 quick: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses $(PROCESSES) --dist loadfile \
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest $(PARALLEL) \
 	  -m "not costly and not slow and not gpu and not browser"
 
 # Libraries choose their arithmetic by the processor, so what must be equal is compared as on an old one, as on one with

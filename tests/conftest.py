@@ -23,8 +23,23 @@ COSTLY = {
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         draws_examples = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
-        if draws_examples or COSTLY & set(getattr(item, "fixturenames", ())):
+        if draws_examples or COSTLY & fixtures_of(item):
             item.add_marker(pytest.mark.costly)
+    put_long_files_first(items)
+
+
+def put_long_files_first(items: list[pytest.Item]) -> None:
+    """Begin with files that need Prefect's server, then those with other costly tests.
+
+    A file is run by one process, so a long one that begins last is awaited by all others.
+    """
+    served = {item.path for item in items if "prefect_api" in fixtures_of(item)}
+    costly = {item.path for item in items if item.get_closest_marker("costly")}
+    items.sort(key=lambda item: (item.path not in served, item.path not in costly))
+
+
+def fixtures_of(item: pytest.Item) -> set[str]:
+    return set(getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(autouse=True)

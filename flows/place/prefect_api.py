@@ -61,13 +61,20 @@ def exists(url: str) -> bool:
 
     Raises one of SILENCE if the server cannot tell.
     """
+    return find(url) is not None
+
+
+def find(url: str) -> Json:
+    """Get what an address of the API holds; None if there is nothing.
+
+    Raises one of SILENCE if the server cannot tell.
+    """
     try:
-        ask(url)
+        return ask(url)
     except urllib.error.HTTPError as error:
         if error.code == NOT_FOUND:
-            return False
+            return None
         raise
-    return True
 
 
 def count_task_runs(url: str, flow_run_id: str, states: tuple[str, ...] = ()) -> int:

@@ -4,14 +4,18 @@ A deployment holds what the file states, and its version is a digest of that and
 scheduled in the dashboard stays so.
 """
 
+import copy
+import functools
 import importlib
+import json
+import re
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.place.parts import CPU_POOL, client_environment, exported
-from flows.place.prefect_api import Json, ask, exists
+from flows.place.prefect_api import Json, ask, find
 from flows.place.settings import PlaceSettings
 from flows.recipes.recipe_file import read_table
 from flows.recipes.schedule import ScheduleSettings
@@ -33,6 +37,7 @@ DESCRIPTIONS = {
 BACKTEST = {"backtest": "Train the recipe at several cut-offs in the past and score what followed each."}
 OWN_FORM = {"title": "recipe", "description": "As deployed; what is changed here holds for this run."}
 NIGHTLY = "0 2 * * *"
+REFERENCE = re.compile(r'"#/definitions/([^"]+)"')
 FROM_FILE, FROM_COMMAND = "recipe", "command"  # slugs of our schedules; those of the dashboard have others or none
 PULL = [{"prefect.deployments.steps.set_working_directory": {"directory": "{{ $RNNFLOW_HOME }}"}}]
 ONE_AT_A_TIME = {"concurrency_limit": 1, "concurrency_options": {"collision_strategy": "CANCEL_NEW"}}
@@ -129,8 +134,7 @@ def _read_recipe(file: Path, schedule: ScheduleSettings | None) -> "tuple[Recipe
 
 
 def _existing(api: str, flow: str, name: str) -> Json:
-    address = f"{api}/deployments/name/{flow}/{name}"
-    return ask(address) if exists(address) else {"tags": TAGS}
+    return find(f"{api}/deployments/name/{flow}/{name}") or {"tags": TAGS}
 
 
 def tags_of_project() -> list[str]:
@@ -171,9 +175,7 @@ def _describe_deployment(flow: str, recipe: "Recipe", around: Surroundings) -> d
 
 def _asked_by(flow: str, recipe: "Recipe") -> tuple[dict, dict]:
     """The parameters of a recipe's deployment, and the schema of its form, which offers the recipe's kind alone."""
-    from prefect.utilities.callables import parameter_schema
-
-    schema = parameter_schema(getattr(importlib.import_module(f"flows.{flow}"), flow)).model_dump(exclude_unset=True)
+    schema = copy.deepcopy(_schema_of(flow))
     if flow in TRAINING:
         from flows.recipes.form import to_form
 
@@ -182,10 +184,31 @@ def _asked_by(flow: str, recipe: "Recipe") -> tuple[dict, dict]:
         asked |= {part: [one for one in asked[part] if _is_of(recipe.kind, one)] for part in ("anyOf", "allOf")}
         asked |= asked.pop("anyOf")[0] | OWN_FORM
         schema["properties"].pop("continues", None)  # is for records that waited for MLflow
+        _keep_reached(schema)
     else:
         parameters = {"model": recipe.model_name}
     # A quick run starts at once only where nothing is required that the deployment itself does not hold.
     return parameters, schema | {"required": [name for name in schema["required"] if name not in parameters]}
+
+
+@functools.cache
+def _schema_of(flow: str) -> dict:
+    """The schema of all that a flow takes: Prefect computes for a second on one that offers every kind."""
+    from prefect.utilities.callables import parameter_schema
+
+    return parameter_schema(getattr(importlib.import_module(f"flows.{flow}"), flow)).model_dump(exclude_unset=True)
+
+
+def _keep_reached(schema: dict) -> None:
+    """Drop the definitions of other kinds: a server checks all that it is sent, which takes it seconds."""
+    defined = schema.pop("definitions", {})
+    reached, waiting = {}, REFERENCE.findall(json.dumps(schema))
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached[name] = defined[name]
+            waiting += REFERENCE.findall(json.dumps(defined[name]))
+    schema["definitions"] = reached
 
 
 def _is_of(kind: str, schema: dict) -> bool:

@@ -13,24 +13,31 @@ from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
 
 from flows.outcome import Outcome
 from flows.place.prefect_api import answers
+from flows.place.services import IDLE_SERVICES, WITHOUT_BLOCKS
+from tasks.tracking.empty_database import create_empty
 
 START_LIMIT_S = 120
 
 
 @pytest.fixture(scope="session")
 def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a Prefect server that all modules share: one takes ten seconds to start.
+    """Address of a Prefect server that all modules share: one takes seconds to start.
 
-    It evaluates automations, which that of Prefect's test harness does not.
+    It evaluates automations, which that of Prefect's test harness does not. In all else it is like the server of a
+    command, which begins with a finished database and serves no schedules.
     """
+    folder = tmp_path_factory.mktemp("prefect")
+    create_empty("prefect", folder / "prefect.db")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {
-        "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
+        "PREFECT_HOME": str(folder),
         "PREFECT_SERVER_API_HOST": "127.0.0.1",
         "PREFECT_SERVER_API_PORT": str(port),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        **{f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in IDLE_SERVICES if name != "TRIGGERS"},
+        **WITHOUT_BLOCKS,
     }
     command = [sys.executable, "-m", "prefect", "server", "start", "--no-ui"]
     process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
