@@ -61,7 +61,7 @@ GAINS = (
 EXPLANATION = f"""\
 Test accuracy in percent, the mean of the seeds; gains in points are paired by test row, with {CONFIDENCE:.0%} \
 intervals of a bootstrap over the rows. `{FRESH}` is the same network with the same training without the language \
-models; both read the log-count ratios of n-grams, and have columns of the embedding that start at those of tokens. \
+models; both read the log-count ratios of n-grams, and in both some columns of the embedding start at those of tokens. \
 `{JOINED.strip()}` is the network joined with the linear model that is better on validation, by a weight chosen \
 there: the product's stage `stack`. The linear models do not read unlabelled texts. In every row the same labelled \
 validation texts, a tenth of all, choose the epoch, the penalties and the weights of joins."""

@@ -82,7 +82,7 @@ class Architecture(ClassifierArchitecture, TransformerArchitecture):
         ge=0,
         le=5,
         description="Longest n-gram whose log-count ratio per class is an input of the network, next to the embedding "
-        "of its last token; 0 for none.",
+        "of its last token; 0 for none. Memory grows with the training texts and the number of classes.",
     )
 
 
@@ -182,7 +182,7 @@ class Training(ClassifierTraining):
         ge=0,
         le=100,
         description="Weight of virtual adversarial training on texts without a label, which are to keep their classes "
-        "when their embeddings move a little in the worst direction; 0 for none.",
+        "when their embeddings move a little in the worst direction; 0 for none. It is part of the training loss.",
     )
     adversarial_radius: float = Field(
         0.03,

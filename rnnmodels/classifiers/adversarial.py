@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 # The first, random step, as a share of the distance.
-PROBE_SHARE = 0.5
+FIRST_STEP_SHARE = 0.5
 TINY = 1e-12
 
 # Logits (B, K) of texts whose embeddings are moved by (T, B, E); by None, of the texts as they are.
@@ -34,7 +34,7 @@ def measure_virtual_adversarial_loss(
         with torch.no_grad():
             log_share_BK = classify(None).log_softmax(dim=1)
         step_TBE = torch.randn_like(embedded_TBE) * is_real_TB1
-        step_TBE = PROBE_SHARE * distance_1B1 * step_TBE / (_norm(step_TBE) + TINY)
+        step_TBE = FIRST_STEP_SHARE * distance_1B1 * step_TBE / (_norm(step_TBE) + TINY)
         step_TBE.requires_grad_()
         (worst_TBE,) = torch.autograd.grad(_divergence(log_share_BK, classify(step_TBE)).sum(), step_TBE)
     worst_TBE = worst_TBE * is_real_TB1
@@ -44,7 +44,7 @@ def measure_virtual_adversarial_loss(
 
 @contextmanager
 def without_dropout(model: nn.Module) -> Generator[None]:
-    """Switch dropout off for the duration of a block; cells stay as they are, since cuDNN's only learn in training."""
+    """Switch dropout off for the duration of a block; cuDNN has gradients for cells in training mode alone."""
     switched = [module for module in model.modules() if module.training and not isinstance(module, nn.RNNBase)]
     for module in switched:
         module.training = False

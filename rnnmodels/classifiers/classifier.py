@@ -65,7 +65,7 @@ class RecurrentClassifier(SequenceModel[ArchitectureT, Batch, Shards, Classifier
         """Return float32 logits (B, K); under autocast only the recurrent layers change their arithmetic."""
 
     def classify_batch(self, batch: Batch) -> Tensor:
-        """Return the logits (B, K) of training rows."""
+        """Return the logits (B, K) of rows."""
         device = self.head.weight.device
         return self(to_device(batch.steps, device), to_int64(batch.length, device))
 
@@ -170,10 +170,10 @@ class SequenceClassifier(RecurrentClassifier[Architecture]):
         return self.classify_embedded(x_TBF, length_B)
 
     def classify_batch(self, batch: Batch) -> Tensor:
-        """Return the logits (B, K) of training rows, none of which is read with what was learned from itself."""
+        """Return the logits (B, K) of rows, in training without what was learned from their own texts."""
         device = self.head.weight.device
         tokens_BT, length_B, row_B = (to_int64(one, device) for one in (batch.steps, batch.length, batch.row))
-        return self(tokens_BT, length_B, row_B)
+        return self(tokens_BT, length_B, row_B if self.training else None)
 
     def loss(self, batch: Batch, training: ClassifierTraining) -> Tensor:
         """Mean cross-entropy in nats; where rows without a label come along, also what these ask of the network."""

@@ -19,7 +19,7 @@ from rnnmodels.classifiers.batches import Shards
 # A rarer n-gram's ratio says more about chance than about the class.
 MIN_TEXTS = 2
 NUM_FOLDS = 10
-# Special tokens: padding, and what the vocabulary does not have.
+# Ids below are padding and unknown tokens.
 FIRST_TOKEN = 2
 ABSENT = -1
 
@@ -61,7 +61,7 @@ class NgramRatios(nn.Module):
             if row_B is None:
                 channels.append(self.get_buffer(f"ratios_{length}")[place_BT])
             else:
-                ratios_SGK = self.held_out[length - 1].to(tokens_BT.device)
+                ratios_SGK = self._held_out_on(tokens_BT.device)[length - 1]
                 channels.append(ratios_SGK[find_fold(row_B)[:, None], place_BT])
         return torch.cat(channels, dim=2).transpose(0, 1)
 
@@ -76,11 +76,10 @@ class NgramRatios(nn.Module):
         for length in range(1, self.longest + 1):
             numbers = [self._number(place, one, length) for place, one in zip(places, tokens, strict=True)]
             keys_G, text_P, place_P = find_frequent(numbers)
-            counts_SKG = self._count(fold_N[text_P], target_N[text_P], place_P, len(keys_G))
-            counts_KG = counts_SKG.sum(dim=0)
+            ratios_GK, held_out_SGK = self._measure(fold_N[text_P], target_N[text_P], place_P, len(keys_G))
             self.register_buffer(f"keys_{length}", keys_G)
-            self.register_buffer(f"ratios_{length}", measure_ratios(counts_KG))
-            self.held_out.append(torch.stack([measure_ratios(counts_KG - of_fold_KG) for of_fold_KG in counts_SKG]))
+            self.register_buffer(f"ratios_{length}", ratios_GK)
+            self.held_out.append(held_out_SGK)
             places = [self._find(number_BT, length) for number_BT in numbers]
 
     def _number(self, place_BT: Tensor, tokens_BT: Tensor, length: int) -> Tensor:
@@ -101,11 +100,27 @@ class NgramRatios(nn.Module):
         place_BT = torch.searchsorted(keys_G, number_BT).clamp(max=len(keys_G) - 1)
         return place_BT.where(keys_G[place_BT] == number_BT, len(keys_G))
 
-    def _count(self, fold_P: Tensor, target_P: Tensor, place_P: Tensor, num_known: int) -> Tensor:
-        """How many texts of each fold and class hold each known n-gram (S, K, G)."""
-        cell_P = (fold_P * self.num_classes + target_P) * num_known + place_P
-        counts = torch.bincount(cell_P, minlength=NUM_FOLDS * self.num_classes * num_known)
-        return counts.view(NUM_FOLDS, self.num_classes, num_known)
+    def _measure(self, fold_P: Tensor, target_P: Tensor, place_P: Tensor, num_known: int) -> tuple[Tensor, Tensor]:
+        """The ratios that all texts give (G + 1, K), and those that each fold reads (S, G + 1, K)."""
+        counts_KG, held_out = self._count(target_P, place_P, num_known), []
+        for fold in range(NUM_FOLDS):
+            is_in_P = fold_P == fold
+            own_KG = self._count(target_P[is_in_P], place_P[is_in_P], num_known)
+            held_out.append(measure_ratios(counts_KG - own_KG))
+        return measure_ratios(counts_KG), torch.stack(held_out)
+
+    def _count(self, target_P: Tensor, place_P: Tensor, num_known: int) -> Tensor:
+        """How many texts of each class hold each known n-gram (K, G)."""
+        counts = torch.bincount(target_P * num_known + place_P, minlength=self.num_classes * num_known)
+        return counts.view(self.num_classes, num_known)
+
+    def _held_out_on(self, device: torch.device) -> list[Tensor]:
+        """The ratios without each fold (S, G + 1, K), moved once."""
+        if not self.held_out:
+            raise ValueError("ngram_ratios: those for training are not stored; first call model.ngrams.learn(train)")
+        if self.held_out[0].device != device:
+            self.held_out = [ratios_SGK.to(device) for ratios_SGK in self.held_out]
+        return self.held_out
 
 
 def find_fold(row_B: Tensor) -> Tensor:
@@ -132,7 +147,7 @@ def find_frequent(numbers: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def measure_ratios(counts_KG: Tensor) -> Tensor:
-    """Log of each class's share of an n-gram's texts, smoothed by one text and centred over the classes: (G + 1, K).
+    """Log of an n-gram's share of all n-grams of a class, smoothed by one text, centred over the classes: (G + 1, K).
 
     N-grams of too few texts have 0, and so does the last row, which belongs to none.
     """

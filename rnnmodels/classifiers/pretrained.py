@@ -29,9 +29,9 @@ def start_from_language_models(
 
     Each direction reads only its own share of the embedding at first, so its states are those of its language model.
     Columns that the classifier's embedding has before all these keep their initial weights, and so do those that read
-    them. `token_ids` has for each language model the id in it of each token, -1 for one that it does not know, which
-    keeps its initial weights; without them the ids are the classifier's. Raises ValueError for language models of other
-    sizes.
+    them or ratios of n-grams. `token_ids` has for each language model the id in it of each token, -1 for one that it
+    does not know, which keeps its initial weights; without them the ids are the classifier's. Raises ValueError for
+    language models of other sizes.
     """
     sources = [load_model(LanguageModel, folder).state_dict() for folder in folders]
     start = {

@@ -33,7 +33,8 @@ def open_data(candidate: TextCandidate, shards: Artefact) -> "dict[str, Shards]"
         raise InputError(
             "E-TRN-007",
             f"candidate {quoted(candidate.name)} has an adversarial_weight, but no row is without a label.",
-            fix='add rows that source.split_column calls "unlabelled", or set training.adversarial_weight = 0.',
+            fix='add rows that source.split_column calls "unlabelled" and that repeat no other row, '
+            "or set training.adversarial_weight = 0.",
         )
     return {**data, "train": PairedShards.of(data["train"], data[UNLABELLED])}
 

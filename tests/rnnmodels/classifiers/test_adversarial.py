@@ -1,5 +1,6 @@
 """Virtual adversarial training: the worst direction, what it costs a network to follow it, and the rows it reads."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from rnnmodels.classifiers.adversarial import measure_virtual_adversarial_loss, 
 from rnnmodels.classifiers.batches import Shards
 from rnnmodels.classifiers.paired import PairedBatch, PairedShards
 from rnnmodels.config import Training
+from rnnmodels.training.checkpoint import newest_first
 from rnnmodels.training.fitting import fit
+from rnnmodels.training.results import EpochResult
 
 DIRECTION_TE = torch.tensor([[0.0, 3.0], [4.0, 0.0]])
 
@@ -90,25 +93,31 @@ def test_without_a_seed_labelled_rows_come_alone(paired: PairedShards):
 def test_both_sets_count_as_the_data(paired: PairedShards, make_shards: Callable):
     others = PairedShards.of(Shards(paired.paths[:2], paired.blocks), make_shards("more", 100, seed=2))
     assert paired.digest != others.digest
-    bad = PairedShards.of(Shards(paired.paths[:2], paired.blocks), paired.unlabelled)
-    bad.unlabelled.check_ids(vocabulary_size=30, num_classes=2)
+
+
+def test_rows_without_a_label_must_be_readable_too(paired: PairedShards):
+    known = dataclasses.replace(paired.blocks[0], steps=np.minimum(paired.blocks[0].steps, 4))
+    others = PairedShards.of(Shards((), (known,)), paired.unlabelled)
+    others.check_ids(vocabulary_size=30, num_classes=2)
+    Shards.check_ids(others, vocabulary_size=5, num_classes=2)
     with pytest.raises(ValueError, match="token id"):
-        bad.check_ids(vocabulary_size=5, num_classes=2)
+        others.check_ids(vocabulary_size=5, num_classes=2)
 
 
 def test_an_interrupted_fit_ends_as_an_uninterrupted_one(make_model: Callable, paired: PairedShards, tmp_path: Path):
     training = Training(epochs=3, batch_tokens=128, adversarial_weight=1, ema_decay=0.9, device="cpu")
 
-    def run(folder: Path, *, stop_after: int | None = None) -> dict[str, Tensor]:
-        model = make_model()
-        results = fit(model, paired, paired.unlabelled, training, checkpoints=folder, resume=True)
-        for number, _ in enumerate(results, start=1):
-            if number == stop_after:
-                return {}
+    def run(folder: Path, *, only_one_epoch: bool = False) -> dict[str, Tensor]:
+        model = make_model(ngram_ratios=2)
+        model.ngrams.learn(paired)
+        for result in fit(model, paired, paired.unlabelled, training, checkpoints=folder, resume=True):
+            if only_one_epoch and isinstance(result, EpochResult):
+                break
         return dict(model.state_dict())
 
     whole = run(tmp_path / "whole")
-    run(tmp_path / "parts", stop_after=1)
+    run(tmp_path / "parts", only_one_epoch=True)
+    assert [path.name[:11] for path in newest_first(tmp_path / "parts")] == ["epoch-00001"]
     resumed = run(tmp_path / "parts")
     assert all(torch.equal(weight, resumed[name]) for name, weight in whole.items())
 

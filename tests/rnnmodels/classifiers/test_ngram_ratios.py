@@ -119,6 +119,17 @@ def test_folds_are_of_one_size_even_among_every_second_row():
         assert ((sizes - 1_000).abs() < 50).all()
 
 
+def test_rows_are_read_as_training_rows_in_training_alone(texts: Shards, tmp_path: Path):
+    model, batch = make_model(texts, locked_dropout=0, head_dropout=0, embedding_dropout=0), texts.blocks[0]
+    in_training, after = model.train().classify_batch(batch), model.eval().classify_batch(batch)
+    assert not torch.allclose(in_training, after)
+    save_model(model, tmp_path)
+    stored = load_model(SequenceClassifier, tmp_path)
+    assert torch.equal(stored.classify_batch(batch), after)
+    with pytest.raises(ValueError, match=r"not stored; first call model\.ngrams\.learn\(train\)"):
+        stored.train().classify_batch(batch)
+
+
 def test_a_stored_model_reads_the_same(texts: Shards, tmp_path: Path):
     model = make_model(texts)
     save_model(model, tmp_path)
