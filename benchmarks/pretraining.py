@@ -1,10 +1,11 @@
-"""What a language model of unlabelled reviews brings a classifier, by the number of labelled ones.
+"""What unlabelled reviews bring a classifier, by the number of labelled ones.
 
 python -m benchmarks.pretraining --output benchmarks/results/NAME.md
 
 The 25,000 reviews of an installed package are divided once. Of the training texts the first have labels and all others
 none; validation and test texts never change. Language models are fitted once, by the product's own stages, and serve
-every number of labels. Validation chooses the epoch and the baselines' penalties; test is measured once.
+every number of labels; a linear model reads latent dimensions of all training texts. Validation chooses the epoch and
+the baselines' penalties; test is measured once.
 """
 
 import argparse
@@ -31,6 +32,7 @@ VERSIONS = ("torch", "scikit-learn")
 LABELLED = (200, 500, 1_000, 2_000, 5_000, 20_000)
 RESAMPLES, CONFIDENCE = 10_000, 0.95
 PRETRAINED, FRESH = "pretrained", "fresh"
+TFIDF, LATENT = "tfidf-logistic", "latent-logistic"
 MODEL = Architecture(
     cell="lstm",
     hidden_size=256,
@@ -50,25 +52,31 @@ TRAINING = Training(
     class_ratio_scale=2,
 )
 PRETRAINING = LanguageTraining(epochs=2, streams=64, bptt=64, sampled_tokens=1024, learning_rate=4e-3, warmup_share=0.1)
-JOINED = " + linear"
+LATENT_DIMENSIONS = 300
+# A network joined with the better linear model of labelled texts, and with the one that reads all texts.
+WITH_LINEAR, WITH_LATENT = " + linear", " + latent"
 GAINS = (
     (PRETRAINED, FRESH),
-    (PRETRAINED, "tfidf-logistic"),
-    (PRETRAINED + JOINED, FRESH + JOINED),
-    (PRETRAINED + JOINED, "tfidf-logistic"),
-    (PRETRAINED + JOINED, "naive-bayes-logistic"),
+    (PRETRAINED + WITH_LINEAR, FRESH + WITH_LINEAR),
+    (PRETRAINED + WITH_LATENT, FRESH + WITH_LINEAR),
+    (PRETRAINED + WITH_LATENT, FRESH + WITH_LATENT),
+    (PRETRAINED + WITH_LATENT, LATENT),
+    (PRETRAINED + WITH_LATENT, TFIDF),
 )
 EXPLANATION = f"""\
 Test accuracy in percent, the mean of the seeds; gains in points are paired by test row, with {CONFIDENCE:.0%} \
 intervals of a bootstrap over the rows. `{FRESH}` is the same network with the same training without the language \
 models; both read the log-count ratios of n-grams, and in both some columns of the embedding start at those of tokens. \
-`{JOINED.strip()}` is the network joined with the linear model that is better on validation, by a weight chosen \
-there: the product's stage `stack`. The linear models do not read unlabelled texts. In every row the same labelled \
+`{WITH_LINEAR.strip()}` is the network joined with the better one, on validation, of the two linear models that see \
+labelled texts only, by a weight chosen there: the product's stage `stack`. `{LATENT}` also reads {LATENT_DIMENSIONS} \
+latent dimensions (latent semantic analysis) of all training texts, and `{WITH_LATENT.strip()}` is the network joined \
+with it. So {FRESH + WITH_LINEAR} has seen no text without a label. In every row the same labelled \
 validation texts, a tenth of all, choose the epoch, the penalties and the weights of joins."""
 
 
 def make_recipe(num_labelled: int, seed: int, table: Path) -> "ClassifyRecipe":
     """The two candidates on a table whose column `part` names splits, and what is unlabelled."""
+    from tasks.kinds.classify.baseline import BaselineSettings
     from tasks.kinds.classify.candidate import TextCandidate
     from tasks.kinds.classify.encode import EncodeSettings
     from tasks.kinds.classify.pretrain import PretrainSettings
@@ -81,6 +89,7 @@ def make_recipe(num_labelled: int, seed: int, table: Path) -> "ClassifyRecipe":
         source=SourceSettings(path=str(table), label_column="label", split_column="part"),
         encode=EncodeSettings(unlabelled=True),
         pretrain=PretrainSettings(training=PRETRAINING),
+        baseline=BaselineSettings(latent_dimensions=LATENT_DIMENSIONS),
         candidates=[
             TextCandidate(name=PRETRAINED, pretrained=True, ratio_columns=2, model=MODEL, training=training),
             TextCandidate(name=FRESH, model=MODEL, training=training),
@@ -144,9 +153,11 @@ def run_once(num_labelled: int, seed: int, home: Path) -> dict[str, float]:
     ]
     baselines = fit_baselines.fn(CLASSIFY, lineage, recipe.baseline).fitted
     correct = {NamedSummary.of(model).name: find_correct(model) for model in (*fitted, *baselines)}
-    for model in fitted:
-        joined = join_with_best(model, baselines, lineage, recipe)
-        correct[NamedSummary.of(model).name + JOINED] = find_correct(joined)
+    *linear, latent = baselines
+    for suffix, partners in {WITH_LINEAR: linear, WITH_LATENT: [latent]}.items():
+        for model in fitted:
+            joined = join_with_best(model, partners, lineage, recipe)
+            correct[NamedSummary.of(model).name + suffix] = find_correct(joined)
     np.savez(_path_of(home, num_labelled, seed), **correct)
     return {name: float(hits.mean()) for name, hits in correct.items()}
 

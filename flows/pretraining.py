@@ -42,6 +42,12 @@ def start_pretrained(order: FitOrder, lineage: Lineage, recipe: Recipe) -> FitOr
     return dataclasses.replace(order, run=run, starts=by_candidate).continued()
 
 
+def refuse_unregistered(kind: Kind, recipe: Recipe) -> None:
+    """Raise InputError (E-REG-001) for a language model that a recipe names and that is not registered."""
+    for reference in _registered_models(recipe) if plan_models(kind, recipe) else ():
+        named_models.resolve_model(reference)
+
+
 def plan_models(kind: Kind, recipe: Recipe) -> Mapping[str, Sequence[Mapping[str, Any]]]:
     """By candidate the language models that it starts from, as a recipe would say it."""
     if kind.pretrain is None:

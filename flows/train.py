@@ -8,7 +8,7 @@ from prefect import flow
 from flows.gpu_pool import FitOrder, fit_all
 from flows.lifecycle import LIFECYCLE
 from flows.outcome import Delivery, Outcome, conclude
-from flows.pretraining import start_pretrained
+from flows.pretraining import refuse_unregistered, start_pretrained
 from flows.recipes.kinds import AnyRecipe, validate_recipe
 from flows.recipes.own_name import held_split_of
 from flows.trigger import trigger_of
@@ -56,6 +56,8 @@ def train(
     run = dashboard.run_context(recipe.name, continues=continues)
     resume = resume or dashboard.is_retry()
     check_destination(recipe.model_name)
+    if not warm_start:
+        refuse_unregistered(kind, recipe)
     with artefacts.refreshing(refresh), listening(dashboard.progress_bars()):
         held = held_split_of(recipe)
         rows = ingest(kind, recipe.source)

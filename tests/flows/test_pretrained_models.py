@@ -93,6 +93,11 @@ def test_one_that_was_trained_on_the_rows_themselves_is_refused():
         train(classifier("source.path=notes-with-labels.csv", "name=leak"))
 
 
+def test_a_misspelt_one_is_told_before_any_row_is_read(tmp_path: Path):
+    with pytest.raises(InputError, match=r'E-REG-001 model "note@champion" [^?]*did you mean "notes"\?'):
+        train(classifier('pretrain.models=["note"]', f"source.path={tmp_path / 'none.csv'}"))
+
+
 def test_another_champion_is_news_for_its_classifiers(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("RNNFLOW_HOME", str(shutil.copytree(home, tmp_path / "project")))
     numbered = classifier('pretrain.models=["notes/1"]')

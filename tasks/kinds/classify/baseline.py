@@ -1,6 +1,7 @@
-"""The baselines of text classification: two logistic regressions on word n-grams.
+"""The baselines of text classification: logistic regressions on word n-grams.
 
-One weighs them by TF-IDF, the other by naive Bayes' log-count ratios. Where words tell nothing, as in languages without
+One weighs them by TF-IDF, one by naive Bayes' log-count ratios; a third one, if the recipe asks for it, also reads the
+latent dimensions of all texts, those without a label too. Where words tell nothing, as in languages without
 spaces, they count characters; where even these do not, all that is left are the shares of the classes. They read the
 raw texts, so that a poor vocabulary of the recurrent models cannot weaken what they are compared with. What is fitted
 is stored with its predictions, so that a network can be served together with it.
@@ -20,14 +21,17 @@ from rnnmodels.config import Settings
 from tasks.contract.summaries import ModelSummary
 from tasks.errors import plural
 from tasks.labelled.linear import SCORED, LogisticModel, choose_regression, store_scores
-from tasks.labelled.summaries import SPLITS, LabelledSplitSummary
+from tasks.labelled.summaries import SPLITS, UNLABELLED, LabelledSplitSummary
 from tasks.store.artefacts import Artefact
 from tasks.text.class_ratios import LINK, RatioRegression
 from tasks.text.counted import CHARACTERS, NOTHING, Counted, count_nothing, count_texts, find_countable
+from tasks.text.latent import append_latent, find_latent_directions, fold_latent
 from tasks.text.ngram_model import NgramModel, Weighing
 from tasks.text.ngrams import CHARACTER, WORD, WORD_OR_MARK
 
-TFIDF, NAIVE_BAYES = "tfidf-logistic", "naive-bayes-logistic"
+TFIDF, NAIVE_BAYES, LATENT = "tfidf-logistic", "naive-bayes-logistic", "latent-logistic"
+# The decomposition keeps a few hundred numbers for each n-gram in memory.
+MOST_LATENT_FEATURES = 250_000
 INPUTS = ("splits",)
 FITTED_ON = ("train", "valid")
 WARNINGS = {
@@ -60,14 +64,27 @@ class BaselineSettings(Settings):
     naive_bayes_c_grid: tuple[PositiveFloat, ...] = Field(
         (0.03, 0.1, 0.3, 1), min_length=1, max_length=50, description="Its inverse strengths of the L2 penalty to try."
     )
+    latent_dimensions: int = Field(
+        0,
+        ge=0,
+        le=5_000,
+        description="Also fit a regression on TF-IDF and on this many dimensions of a latent semantic analysis of all "
+        "texts but the held ones, also of those without a label (300 are usual); 0 for none.",
+    )
+
+    @property
+    def weighing(self) -> Weighing:
+        """How TF-IDF counts a term that occurs several times in a text."""
+        return "sublinear-tf-idf" if self.sublinear_tf else "tf-idf"
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledTexts:
-    """Rows (row, text, target) by split, and how many classes there are."""
+    """Rows (row, text, target) by split, how many classes there are, and the texts without a label."""
 
     rows: Mapping[str, pl.DataFrame]
     num_classes: int
+    unlabelled: pl.Series
 
     @classmethod
     def read(cls, splits: Artefact) -> "LabelledTexts":
@@ -75,7 +92,10 @@ class LabelledTexts:
         summary = LabelledSplitSummary.of(splits)
         files = {split: pl.scan_parquet(splits.file(f"{split}.parquet")) for split in SPLITS}
         rows = {split: file.select("row", "text", target=summary.target).collect() for split, file in files.items()}
-        return cls(rows=rows, num_classes=len(summary.labels))
+        unlabelled = pl.Series(dtype=pl.String)
+        if summary.splits.get(UNLABELLED):
+            unlabelled = pl.read_parquet(splits.file(f"{UNLABELLED}.parquet"), columns=["text"])["text"]
+        return cls(rows=rows, num_classes=len(summary.labels), unlabelled=unlabelled)
 
     @property
     def texts(self) -> dict[str, pl.Series]:
@@ -92,24 +112,31 @@ def write_tfidf(folder: Path, *, splits: Artefact, settings: BaselineSettings) -
     """Fill the artefact's folder: a regression on TF-IDF, and its predictions on validation and test."""
     started_s, labelled = time.perf_counter(), LabelledTexts.read(splits)
     what, counted = count_for_tfidf(labelled.texts, settings)
-    weighing: Weighing = "sublinear-tf-idf" if settings.sublinear_tf else "tf-idf"
     idf = counted.inverse_document_frequency()
-    features = counted.weigh(weighing, idf)
+    features = counted.weigh(settings.weighing, idf)
     fit = choose_regression(TFIDF, LogisticModel(), features, labelled.targets, settings.c_grid)
     regression = fit.regression.regression
-    model = NgramModel(
-        pattern=counted.pattern,
-        ngrams=counted.ngrams,
-        weighing=weighing,
-        idf=idf,
-        weights=regression.coef_.T[: len(idf)].astype(np.float32),
-        intercept=regression.intercept_.astype(np.float64),
-        link="softmax",
-    )
+    weights = regression.coef_.T[: len(idf)].astype(np.float32)
+    model = make_tfidf_model(counted, settings.weighing, idf, weights, regression.intercept_)
     texts = plural(settings.min_count, "training text")
     warnings = [WARNINGS[what].format(texts=texts)] if what in WARNINGS else []
     told = {"C": fit.C, "counted": what, "warnings": warnings}
     return store_model(folder, TFIDF, model, labelled.rows, started_s=started_s, **told)
+
+
+def make_tfidf_model(
+    counted: Counted, weighing: Weighing, idf: np.ndarray, weights: np.ndarray, intercept: np.ndarray
+) -> NgramModel:
+    """The model of a regression on TF-IDF."""
+    return NgramModel(
+        pattern=counted.pattern,
+        ngrams=counted.ngrams,
+        weighing=weighing,
+        idf=idf,
+        weights=weights,
+        intercept=intercept.astype(np.float64),
+        link="softmax",
+    )
 
 
 def count_for_tfidf(texts: Mapping[str, pl.Series], settings: BaselineSettings) -> tuple[str, Counted]:
@@ -124,6 +151,35 @@ def count_for_tfidf(texts: Mapping[str, pl.Series], settings: BaselineSettings) 
         min_count=settings.min_count,
         max_features=settings.max_features,
     )
+
+
+def write_latent(folder: Path, *, splits: Artefact, settings: BaselineSettings) -> ModelSummary:
+    """Fill the artefact's folder: a regression on TF-IDF and latent dimensions, and its predictions on held texts.
+
+    It is left out where the recipe asks for no dimension, and where nothing can be counted.
+    """
+    if not settings.latent_dimensions:
+        return ModelSummary(rows=0, name=LATENT, train_s=0, left_out=True)
+    started_s, labelled = time.perf_counter(), LabelledTexts.read(splits)
+    texts, num_labelled = labelled.texts, len(labelled.rows["train"])
+    limit = min(settings.max_features, MOST_LATENT_FEATURES)
+    what, counted = count_for_tfidf(
+        {**texts, "train": pl.concat([texts["train"], labelled.unlabelled])},
+        settings.model_copy(update={"max_features": limit}),
+    )
+    if what == NOTHING:
+        return ModelSummary(rows=0, name=LATENT, train_s=0, left_out=True)
+    idf = counted.inverse_document_frequency()
+    features = counted.weigh(settings.weighing, idf)
+    directions = find_latent_directions(features["train"], settings.latent_dimensions)
+    features["train"] = features["train"][:num_labelled]
+    extended = {split: append_latent(of_split, directions) for split, of_split in features.items()}
+    fit = choose_regression(LATENT, LogisticModel(), extended, labelled.targets, settings.c_grid)
+    regression = fit.regression.regression
+    weights = fold_latent(regression.coef_, directions)
+    model = make_tfidf_model(counted, settings.weighing, idf, weights, regression.intercept_)
+    told = {"C": fit.C, "counted": what}
+    return store_model(folder, LATENT, model, labelled.rows, started_s=started_s, **told)
 
 
 def write_naive_bayes(folder: Path, *, splits: Artefact, settings: BaselineSettings) -> ModelSummary:
@@ -175,4 +231,4 @@ def store_model(
     return store_scores(folder, name, rows, logits, started_s=started_s, num_features=len(model.ngrams), **facts)
 
 
-BASELINES = {TFIDF: write_tfidf, NAIVE_BAYES: write_naive_bayes}
+BASELINES = {TFIDF: write_tfidf, NAIVE_BAYES: write_naive_bayes, LATENT: write_latent}

@@ -173,7 +173,8 @@ def test_no_naive_bayes_is_fitted_where_the_recipe_says_so() -> None:
     lineage = Lineage(rows=splits, splits=splits, encoded=splits, shards=splits)
     baselines = fit_baselines.fn(CLASSIFY, lineage, BaselineSettings(naive_bayes=False))
     assert [one.summary["name"] for one in baselines.fitted] == ["tfidf-logistic"]
-    assert [one.summary.get("warnings", []) for one in baselines.left_out] == [[]]
+    assert [one.summary["name"] for one in baselines.left_out] == ["naive-bayes-logistic", "latent-logistic"]
+    assert [one.summary.get("warnings", []) for one in baselines.left_out] == [[], []]
 
 
 def test_texts_without_spaces_are_counted_by_characters() -> None:
@@ -205,3 +206,63 @@ def test_a_baseline_with_nothing_to_count_answers_with_the_shares_of_the_classes
     logits, _ = read_split(baseline, "test")
     assert 1 / (1 + np.exp(-logits[:, 1])) == pytest.approx(0.75, abs=0.01)
     assert baseline.summary["warnings"][0].startswith("the baseline knows only the shares of the classes")
+
+
+# Whose letters tell nothing.
+WORDS = np.random.default_rng(1).permutation([f"{first}{second}" for first in "klmnprst" for second in "aeiouybcdf"])
+SUBJECTS = {"bad": WORDS[:40], "good": WORDS[40:]}
+
+
+def write_subjects(*, num_unlabelled: int, test_words: str = "") -> Artefact:
+    """Texts of four words of their subject: so few have a label that most of the words occur in none of these."""
+    generator = np.random.default_rng(9)
+
+    def draw(size: int) -> pl.DataFrame:
+        labels = ["bad", "good"] * (size // 2)
+        texts = [" ".join(generator.choice(SUBJECTS[label], size=4)) for label in labels]
+        columns = {"row": range(size), "text": texts, "label": labels}
+        return pl.DataFrame(columns, schema_overrides={"row": pl.UInt32})
+
+    def write(folder: Path) -> dict:
+        sizes = {"train": 8, "valid": 60, "test": 200, "unlabelled": num_unlabelled}
+        for split, size in sizes.items():
+            rows = draw(size)
+            if split == "test":
+                rows = rows.with_columns(text=pl.col("text") + test_words)
+            if split == "unlabelled":
+                rows = rows.drop("label")
+            rows.write_parquet(folder / f"{split}.parquet")
+        return Summary.model_validate({"rows": 0, "splits": sizes, "labels": ["bad", "good"]})
+
+    config = {"num_unlabelled": num_unlabelled, "test_words": test_words}
+    return artefacts.build("split", write, module="tasks.store.artefacts", config=config)
+
+
+LATENT = BaselineSettings(latent_dimensions=8, naive_bayes=False, min_count=2, ngram_max=1)
+
+
+def test_texts_without_a_label_tell_which_words_belong_together() -> None:
+    tfidf, latent = fit_both(write_subjects(num_unlabelled=1_000), LATENT)
+    assert [one.summary["name"] for one in (tfidf, latent)] == ["tfidf-logistic", "latent-logistic"]
+    right = [
+        (logits.argmax(axis=1) == targets).mean()
+        for logits, targets in (read_split(one, "test") for one in (tfidf, latent))
+    ]
+    assert right[0] < 0.85
+    assert right[1] > 0.97
+
+
+def test_latent_dimensions_need_no_text_without_a_label() -> None:
+    *_, latent = fit_both(write_subjects(num_unlabelled=0), LATENT)
+    assert latent.summary["name"] == "latent-logistic"
+    assert (
+        latent.summary["num_features"] == fit_baseline(write_subjects(num_unlabelled=0), LATENT).summary["num_features"]
+    )
+
+
+def test_latent_dimensions_are_learned_without_the_test_texts() -> None:
+    honest, other = (
+        fit_both(write_subjects(num_unlabelled=100, test_words=words), LATENT)[1] for words in ("", " planted planted")
+    )
+    assert honest.key != other.key
+    assert np.array_equal(read_split(honest, "valid")[0], read_split(other, "valid")[0])
