@@ -12,7 +12,7 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +53,9 @@ TRAINING = Training(
 )
 PRETRAINING = LanguageTraining(epochs=2, streams=64, bptt=64, sampled_tokens=1024, learning_rate=4e-3, warmup_share=0.1)
 LATENT_DIMENSIONS = 300
+# A number of labels, and the scores [2, rows] of each model.
+Scores = tuple[int, Mapping[str, np.ndarray]]
+Curve = Sequence[Scores]
 # A network joined with the better linear model of labelled texts, and with the one that reads all texts.
 WITH_LINEAR, WITH_LATENT = " + linear", " + latent"
 GAINS = (
@@ -64,14 +67,15 @@ GAINS = (
     (PRETRAINED + WITH_LATENT, TFIDF),
 )
 EXPLANATION = f"""\
-Test accuracy in percent, the mean of the seeds; gains in points are paired by test row, with {CONFIDENCE:.0%} \
-intervals of a bootstrap over the rows. `{FRESH}` is the same network with the same training without the language \
-models; both read the log-count ratios of n-grams, and in both some columns of the embedding start at those of tokens. \
-`{WITH_LINEAR.strip()}` is the network joined with the better one, on validation, of the two linear models that see \
-labelled texts only, by a weight chosen there: the product's stage `stack`. `{LATENT}` also reads {LATENT_DIMENSIONS} \
-latent dimensions (latent semantic analysis) of all training texts, and `{WITH_LATENT.strip()}` is the network joined \
-with it. So {FRESH + WITH_LINEAR} has seen no text without a label. In every row the same labelled \
-validation texts, a tenth of all, choose the epoch, the penalties and the weights of joins."""
+Test accuracy in percent and cross-entropy in nats, means of the seeds; gains of accuracy are in points, and all \
+differences are paired by test row, with {CONFIDENCE:.0%} intervals of a bootstrap over the rows. `{FRESH}` is the same \
+network with the same training without the language models; both read the log-count ratios of n-grams, and in both \
+some columns of the embedding start at those of tokens. `{WITH_LINEAR.strip()}` is the network joined with the better \
+one, on validation, of the two linear models of labelled texts, by a weight chosen there: the product's stage `stack`. \
+`{LATENT}` also reads {LATENT_DIMENSIONS} latent dimensions (latent semantic analysis) of all training texts, and \
+`{WITH_LATENT.strip()}` is the network joined with it. So `{FRESH + WITH_LINEAR}` has seen no text without a label. In \
+every row the same labelled validation texts, a tenth of all, choose the epoch, the penalties and the weights of \
+joins."""
 
 
 def make_recipe(num_labelled: int, seed: int, table: Path) -> "ClassifyRecipe":
@@ -129,7 +133,7 @@ def write_table(num_labelled: int, home: Path) -> Path:
 
 
 def run_once(num_labelled: int, seed: int, home: Path) -> dict[str, float]:
-    """Fit candidates and baselines, and store which test rows each classifies rightly; returns the accuracies."""
+    """Fit candidates and baselines, and store how each scores on each test row; returns the accuracies."""
     os.environ["RNNFLOW_HOME"] = str(home)
     from tasks.baseline import fit_baselines
     from tasks.contract.lineage import Lineage
@@ -152,14 +156,14 @@ def run_once(num_labelled: int, seed: int, home: Path) -> dict[str, float]:
         for candidate in recipe.candidates
     ]
     baselines = fit_baselines.fn(CLASSIFY, lineage, recipe.baseline).fitted
-    correct = {NamedSummary.of(model).name: find_correct(model) for model in (*fitted, *baselines)}
+    scores = {NamedSummary.of(model).name: score_rows(model) for model in (*fitted, *baselines)}
     *linear, latent = baselines
     for suffix, partners in {WITH_LINEAR: linear, WITH_LATENT: [latent]}.items():
         for model in fitted:
             joined = join_with_best(model, partners, lineage, recipe)
-            correct[NamedSummary.of(model).name + suffix] = find_correct(joined)
-    np.savez(_path_of(home, num_labelled, seed), **correct)
-    return {name: float(hits.mean()) for name, hits in correct.items()}
+            scores[NamedSummary.of(model).name + suffix] = score_rows(joined)
+    np.savez(_path_of(home, num_labelled, seed), **scores)
+    return {name: float(is_right.mean()) for name, (is_right, _) in scores.items()}
 
 
 def fit_start(recipe: "ClassifyRecipe", lineage: "Lineage") -> "Artefact":
@@ -198,14 +202,17 @@ def join_with_best(
     return next(iter(stack.fn(CLASSIFY, contest, recipe.stack).fitted), model)
 
 
-def find_correct(model: "Artefact") -> np.ndarray:
-    """Which test rows, in their order, a model classifies rightly."""
+def score_rows(model: "Artefact") -> np.ndarray:
+    """Of each test row, in their order, whether a model classifies it rightly, and its cross-entropy: [2, rows]."""
+    from tasks.labelled.metrics import log_softmax
+
     predictions = pl.read_parquet(model.file("predictions.parquet")).filter(split="test").sort("row")
-    return (predictions["logits"].list.arg_max() == predictions["target"]).to_numpy()
+    logits, target = np.array(predictions["logits"].to_list()), predictions["target"].to_numpy()
+    return np.stack([logits.argmax(axis=1) == target, -log_softmax(logits)[np.arange(len(target)), target]])
 
 
-def run_all(options: argparse.Namespace, home: Path) -> Iterator[tuple[int, Mapping[str, np.ndarray]]]:
-    """Yield for each number of labels how often each model classifies each test row rightly."""
+def run_all(options: argparse.Namespace, home: Path) -> Iterator[Scores]:
+    """Yield for each number of labels how each model scores on each test row, the mean of the seeds."""
     for num_labelled in options.rows:
         for seed in options.seeds:
             arguments = ["run", str(num_labelled), str(seed), str(home)]
@@ -215,35 +222,48 @@ def run_all(options: argparse.Namespace, home: Path) -> Iterator[tuple[int, Mapp
         yield num_labelled, {name: np.mean([one[name] for one in stored], axis=0) for name in stored[0]}
 
 
-def curve_table(curve: Sequence[tuple[int, Mapping[str, np.ndarray]]]) -> str:
-    """One row per number of labels and model: the accuracy."""
+def curve_table(curve: Curve) -> str:
+    """One row per number of labels: accuracy and cross-entropy of each model."""
     names = [*curve[0][1]]
-    rows = [
-        [f"{num_labelled:,}", *(f"{100 * shares[name].mean():.1f}" for name in names)] for num_labelled, shares in curve
-    ]
+    rows = [[f"{num_labelled:,}", *(describe_scores(scores[name]) for name in names)] for num_labelled, scores in curve]
     return measure.markdown_table(["labelled", *names], rows)
 
 
-def gain_table(curve: Sequence[tuple[int, Mapping[str, np.ndarray]]]) -> str:
-    """One row per number of labels: what pretraining gains."""
+def describe_scores(scores: np.ndarray) -> str:
+    """Accuracy in percent and cross-entropy in nats."""
+    accuracy, loss = scores.mean(axis=1)
+    return f"{100 * accuracy:.1f} ({loss:.3f})"
+
+
+def gain_table(curve: Curve, describe: Callable[[np.ndarray], str]) -> str:
+    """One row per number of labels: the difference between two models, as `describe` tells it."""
     rows = [
-        [f"{num_labelled:,}", *(describe_gain(shares[one] - shares[other]) for one, other in GAINS)]
-        for num_labelled, shares in curve
+        [f"{num_labelled:,}", *(describe(scores[one] - scores[other]) for one, other in GAINS)]
+        for num_labelled, scores in curve
     ]
     return measure.markdown_table(["labelled", *(f"{one} over {other}" for one, other in GAINS)], rows)
 
 
-def describe_gain(gain_per_row: np.ndarray) -> str:
-    """A mean gain in points, with its interval."""
+def describe_accuracy_gain(difference: np.ndarray) -> str:
+    """A mean gain of accuracy in points, with its interval."""
+    return _describe_mean(100 * difference[0], digits=1)
+
+
+def describe_loss_gain(difference: np.ndarray) -> str:
+    """A mean difference of cross-entropy in nats, with its interval; below 0 is better."""
+    return _describe_mean(difference[1], digits=3)
+
+
+def _describe_mean(values: np.ndarray, *, digits: int) -> str:
     from tasks.statistics.intervals import mean_with_interval
 
-    gain = mean_with_interval(gain_per_row, resamples=RESAMPLES, confidence=CONFIDENCE, seed=1)
-    value, low, high = (100 * one for one in (gain["value"], gain["low"], gain["high"]))
-    return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+    mean = mean_with_interval(values, resamples=RESAMPLES, confidence=CONFIDENCE, seed=1)
+    value, low, high = (f"{mean[name]:+.{digits}f}" for name in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
 
 
 def _path_of(home: Path, num_labelled: int, seed: int) -> Path:
-    return home / f"correct-{num_labelled}-{seed}.npz"
+    return home / f"scores-{num_labelled}-{seed}.npz"
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -270,7 +290,8 @@ def main() -> None:
         home = (options.home or Path(temporary)).resolve()
         home.mkdir(parents=True, exist_ok=True)
         curve = list(run_all(options, home))
-    sections = ["# Pretraining on unlabelled reviews", described, curve_table(curve), gain_table(curve), EXPLANATION]
+    tables = [curve_table(curve), *(gain_table(curve, one) for one in (describe_accuracy_gain, describe_loss_gain))]
+    sections = ["# Learning from unlabelled reviews", described, *tables, EXPLANATION]
     measure.publish("\n\n".join(sections), options.output)
 
 
