@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Collection
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -123,55 +124,96 @@ def project_imports(path: Path, names: set[str]) -> set[str]:
     return found & names - {module_name(path)}
 
 
-@pytest.fixture(params=MODULES, ids=name_of)
-def module(request: pytest.FixtureRequest) -> tuple[Path, ast.Module]:
-    return request.param, WithoutTypeChecking().visit(ast.parse(request.param.read_bytes()))
+@pytest.fixture(scope="module")
+def trees() -> dict[Path, ast.Module]:
+    """All modules; each rule looks at all of them in one test, as one test per rule and module costs more than both."""
+    return {path: WithoutTypeChecking().visit(ast.parse(path.read_bytes())) for path in MODULES}
 
 
-def test_imports_run_from_flows_to_tasks_to_models(module: tuple[Path, ast.Module]):
-    path, tree = module
-
-    assert packages_of(tree) & set(ROOMS) <= MAY_IMPORT[room_of(path)]
-    assert not packages_of(tree) & FOREIGN_TO[room_of(path)]
-
-
-def test_mlflow_has_two_doors(module: tuple[Path, ast.Module]):
-    path, tree = module
-
-    assert "mlflow" not in packages_of(tree) or path.name in ONLY_THERE["mlflow"]
+@pytest.fixture(scope="module")
+def packages(trees: dict[Path, ast.Module]) -> dict[Path, set[str]]:
+    """What each module imports at any depth, by its first name."""
+    return {path: packages_of(tree) for path, tree in trees.items()}
 
 
-@pytest.mark.parametrize("path", LIGHT, ids=name_of)
-def test_heavy_libraries_are_imported_where_they_are_used(path: Path):
-    tree = WithoutTypeChecking().visit(ast.parse(path.read_bytes()))
-
-    assert not packages_of(tree, top_level=True) & HEAVY
-
-
-def test_what_is_imported_by_name_is_known_to_the_keys_of_stages(module: tuple[Path, ast.Module]):
-    path, tree = module
-    loads = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    relative = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level]
-
-    assert not relative, "fingerprints follow absolute imports only"
-    by_name = loads & {"importlib.import_module", "import_module", "__import__"}
-    assert not by_name or room_of(path) == "flows" or name_of(path) in BY_NAME
+@pytest.fixture(scope="module")
+def calls(trees: dict[Path, ast.Module]) -> dict[Path, set[str]]:
+    """The names of what each module calls."""
+    return {
+        path: {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+        for path, tree in trees.items()
+    }
 
 
-def test_no_module_is_a_drawer_for_odds_and_ends(module: tuple[Path, ast.Module]):
-    assert not set(module[0].stem.split("_")) & BANNED_NAMES
+def only_faults(faults: dict[Path, Collection]) -> dict[str, Collection]:
+    """The faults of the modules that have any."""
+    return {name_of(path): found for path, found in faults.items() if found}
 
 
-def test_no_call_runs_or_unpacks_what_it_was_given(module: tuple[Path, ast.Module]):
-    calls = {ast.unparse(node.func) for node in ast.walk(module[1]) if isinstance(node, ast.Call)}
-    keywords = {ast.unparse(node) for node in ast.walk(module[1]) if isinstance(node, ast.keyword)}
-
-    assert not {call for call in calls if call in BANNED_CALLS or call.rpartition(".")[2] in BANNED_CALLS - {"eval"}}
-    assert not keywords & {"shell=True", "weights_only=False"}
+def test_there_are_modules_to_look_at():
+    assert {room_of(path) for path in MODULES} == set(ROOMS)
+    assert len(MODULES) > 100
 
 
-def test_modules_stay_small(module: tuple[Path, ast.Module]):
-    assert len(module[0].read_text().splitlines()) <= 260
+def test_imports_run_from_flows_to_tasks_to_models(packages: dict[Path, set[str]]):
+    upwards = {path: found & set(ROOMS) - MAY_IMPORT[room_of(path)] for path, found in packages.items()}
+    foreign = {path: found & FOREIGN_TO[room_of(path)] for path, found in packages.items()}
+
+    assert only_faults(upwards) == {}
+    assert only_faults(foreign) == {}
+
+
+def test_mlflow_has_two_doors(packages: dict[Path, set[str]]):
+    assert {path.name for path, found in packages.items() if "mlflow" in found} <= ONLY_THERE["mlflow"]
+
+
+def test_heavy_libraries_are_imported_where_they_are_used(trees: dict[Path, ast.Module]):
+    heavy = {path: packages_of(trees[path], top_level=True) & HEAVY for path in LIGHT}
+
+    assert only_faults(heavy) == {}
+
+
+def test_what_is_imported_by_name_is_known_to_the_keys_of_stages(
+    trees: dict[Path, ast.Module], calls: dict[Path, set[str]]
+):
+    relative = {
+        path: [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level]
+        for path, tree in trees.items()
+    }
+    by_name = {
+        path: found & {"importlib.import_module", "import_module", "__import__"}
+        for path, found in calls.items()
+        if room_of(path) != "flows" and name_of(path) not in BY_NAME
+    }
+
+    assert only_faults(relative) == {}, "fingerprints follow absolute imports only"
+    assert only_faults(by_name) == {}
+
+
+def test_no_module_is_a_drawer_for_odds_and_ends():
+    assert only_faults({path: set(path.stem.split("_")) & BANNED_NAMES for path in MODULES}) == {}
+
+
+def test_no_call_runs_or_unpacks_what_it_was_given(trees: dict[Path, ast.Module], calls: dict[Path, set[str]]):
+    banned = {path: {call for call in found if is_banned(call)} for path, found in calls.items()}
+    keywords = {
+        path: {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.keyword)}
+        & {"shell=True", "weights_only=False"}
+        for path, tree in trees.items()
+    }
+
+    assert only_faults(banned) == {}
+    assert only_faults(keywords) == {}
+
+
+def is_banned(call: str) -> bool:
+    return call in BANNED_CALLS or call.rpartition(".")[2] in BANNED_CALLS - {"eval"}
+
+
+def test_modules_stay_small():
+    lengths = {name_of(path): len(path.read_text().splitlines()) for path in MODULES}
+
+    assert {name: length for name, length in lengths.items() if length > 260} == {}
 
 
 def test_rooms_import_what_lies_below_them(imports: dict[str, set[str]]):
@@ -194,10 +236,10 @@ def test_no_import_runs_in_a_circle(imports: dict[str, set[str]]):
     TopologicalSorter(imports).prepare()
 
 
-def test_only_flows_stages_and_tracking_know_prefect(module: tuple[Path, ast.Module]):
-    path, tree = module
-    if "prefect" in packages_of(tree) and room_of(path) == "tasks":
-        assert place_of(module_name(path)) in ROOMS_WITH_PREFECT
+def test_only_flows_stages_and_tracking_know_prefect(packages: dict[Path, set[str]]):
+    in_tasks = {path for path, found in packages.items() if "prefect" in found and room_of(path) == "tasks"}
+
+    assert {place_of(module_name(path)) for path in in_tasks} <= ROOMS_WITH_PREFECT
 
 
 def test_the_top_of_tasks_holds_stages_alone():

@@ -137,12 +137,22 @@ def run(site: Path, home: Path, server: str, fresh_process: Fresh) -> Callable[.
 
 
 @pytest.fixture(scope="module")
-def ask(site: Path, home: Path, server: str, heavy_process: Forker) -> Callable[[str], object]:
-    """A function that answers one of `QUESTIONS` where the package is installed."""
+def fork(site: Path, home: Path, heavy_process: Forker) -> Callable[..., subprocess.CompletedProcess]:
+    """A function that runs code where the package is installed, and all that is heavy is imported."""
+
+    def run_code(code: str, *arguments: str) -> subprocess.CompletedProcess:
+        found = f"import json, sys; sys.path[:0] = [{str(site)!r}, {str(ROOT)!r}]"
+        return heavy_process.run(f"{found}\n{code}", *arguments, cwd=home, RNNFLOW_HOME=str(home))
+
+    return run_code
+
+
+@pytest.fixture(scope="module")
+def ask(fork: Callable[..., subprocess.CompletedProcess], server: str) -> Callable[[str], object]:
+    """A function that answers one of `QUESTIONS` there."""
 
     def answer(question: str) -> object:
-        code = f"import json, sys; sys.path[:0] = [{str(site)!r}, {str(ROOT)!r}]\n{QUESTIONS[question]}"
-        done = heavy_process.run(code, question, server, cwd=home, RNNFLOW_HOME=str(home))
+        done = fork(QUESTIONS[question], question, server)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout.splitlines()[-1])
 
@@ -180,12 +190,12 @@ def test_files_are_predicted_by_the_command(trained: dict, run, home: Path):
     assert answers["row"].to_list() == [2, 3]
 
 
-def test_settings_of_its_source_are_changed_for_a_file(trained: dict, run, home: Path):
+def test_settings_of_its_source_are_changed_for_a_file(trained: dict, fork, home: Path):
     (home / "other.csv").write_text("digits;x\n0001;1\n")
     settings = ("--set", "source.delimiter=;", "--set", "source.bits_column=digits")
 
-    assert run("predict", "majority", "other.csv", "others.csv", *settings).returncode == 0
-    refused = run("predict", "majority", "other.csv", "none.csv", "--set", "source.labels.a=b")
+    assert fork(COMMAND, "predict", "majority", "other.csv", "others.csv", *settings).returncode == 0
+    refused = fork(COMMAND, "predict", "majority", "other.csv", "none.csv", "--set", "source.labels.a=b")
 
     assert refused.stderr == (
         "E-OUT-005 --set source.labels.a: has no effect on a prediction.\n"
@@ -193,11 +203,11 @@ def test_settings_of_its_source_are_changed_for_a_file(trained: dict, run, home:
     )
 
 
-def test_what_it_sees_is_watched(trained: dict, run, home: Path):
+def test_what_it_sees_is_watched(trained: dict, fork, home: Path):
     (home / "seen.csv").write_text("\n".join(["bits", *["0110"] * 30, ""]))
-    assert run("predict", "majority", "seen.csv", "watched.csv").returncode == 0
+    assert fork(COMMAND, "predict", "majority", "seen.csv", "watched.csv").returncode == 0
 
-    report = json.loads(run("monitor", "majority", "--min-rows", "20", "--json").stdout)
+    report = json.loads(fork(COMMAND, "monitor", "majority", "--min-rows", "20", "--json").stdout)
 
     assert report["rows"] >= 30
     assert {one["feature"] for one in report["comparisons"]} == {"length", "confidence", "predicted"}
