@@ -68,14 +68,14 @@ GAINS = (
 )
 EXPLANATION = f"""\
 Test accuracy in percent and cross-entropy in nats, means of the seeds; gains of accuracy are in points, and all \
-differences are paired by test row, with {CONFIDENCE:.0%} intervals of a bootstrap over the rows. `{FRESH}` is the same \
-network with the same training without the language models; both read the log-count ratios of n-grams, and in both \
-some columns of the embedding start at those of tokens. `{WITH_LINEAR.strip()}` is the network joined with the better \
-one, on validation, of the two linear models of labelled texts, by a weight chosen there: the product's stage `stack`. \
-`{LATENT}` also reads {LATENT_DIMENSIONS} latent dimensions (latent semantic analysis) of all training texts, and \
-`{WITH_LATENT.strip()}` is the network joined with it. So `{FRESH + WITH_LINEAR}` has seen no text without a label. In \
-every row the same labelled validation texts, a tenth of all, choose the epoch, the penalties and the weights of \
-joins."""
+differences are paired by test row, with {CONFIDENCE:.0%} intervals of a bootstrap over the rows. `{FRESH}` is the \
+same network with the same training without the language models; both read the log-count ratios of n-grams, and in \
+both some columns of the embedding start at those of tokens. `{WITH_LINEAR.strip()}` is the network joined with the \
+better one, on validation, of the two linear models of labelled texts, by a weight chosen there: the product's stage \
+`stack`. `{LATENT}` also reads {LATENT_DIMENSIONS} latent dimensions (latent semantic analysis) of all training \
+texts, and `{WITH_LATENT.strip()}` is the network joined with it. So `{FRESH + WITH_LINEAR}` has seen no text \
+without a label. In every row the same labelled validation texts, a tenth of all, choose the epoch, the penalties \
+and the weights of joins."""
 
 
 def make_recipe(num_labelled: int, seed: int, table: Path) -> "ClassifyRecipe":
