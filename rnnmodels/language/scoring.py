@@ -25,7 +25,8 @@ Nats = NDArray[np.float32]
 WINDOW = 256
 STEPS_AT_ONCE = 256
 ROWS_AT_ONCE = 64
-LOGITS_AT_ONCE = 1 << 24
+# 16 MB of logits: many more would be new memory each time, which the system clears first.
+LOGITS_AT_ONCE = 1 << 22
 # While training, a long document is read in lanes at once, each after this number of tokens of the lane before it.
 NUM_LANES = 32
 WARM_UP = 256
