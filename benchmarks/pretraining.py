@@ -62,6 +62,7 @@ GAINS = (
     (PRETRAINED, FRESH),
     (PRETRAINED + WITH_LINEAR, FRESH + WITH_LINEAR),
     (PRETRAINED + WITH_LATENT, FRESH + WITH_LINEAR),
+    (FRESH + WITH_LATENT, FRESH + WITH_LINEAR),
     (PRETRAINED + WITH_LATENT, FRESH + WITH_LATENT),
     (PRETRAINED + WITH_LATENT, LATENT),
     (PRETRAINED + WITH_LATENT, TFIDF),
@@ -73,9 +74,9 @@ same network with the same training without the language models; both read the l
 both some columns of the embedding start at those of tokens. `{WITH_LINEAR.strip()}` is the network joined with the \
 better one, on validation, of the two linear models of labelled texts, by a weight chosen there: the product's stage \
 `stack`. `{LATENT}` also reads {LATENT_DIMENSIONS} latent dimensions (latent semantic analysis) of all training \
-texts, and `{WITH_LATENT.strip()}` is the network joined with it. So `{FRESH + WITH_LINEAR}` has seen no text \
-without a label. In every row the same labelled validation texts, a tenth of all, choose the epoch, the penalties \
-and the weights of joins."""
+texts, and `{WITH_LATENT.strip()}` is the network joined with it. `{FRESH + WITH_LINEAR}` takes only its vocabulary \
+from texts without a label. In every row the same labelled validation texts, a tenth of all, choose the epoch, the \
+penalties and the weights of joins."""
 
 
 def make_recipe(num_labelled: int, seed: int, table: Path) -> "ClassifyRecipe":
@@ -157,8 +158,9 @@ def run_once(num_labelled: int, seed: int, home: Path) -> dict[str, float]:
     ]
     baselines = fit_baselines.fn(CLASSIFY, lineage, recipe.baseline).fitted
     scores = {NamedSummary.of(model).name: score_rows(model) for model in (*fitted, *baselines)}
-    *linear, latent = baselines
-    for suffix, partners in {WITH_LINEAR: linear, WITH_LATENT: [latent]}.items():
+    reads_all = [model for model in baselines if NamedSummary.of(model).name == LATENT]
+    linear = [model for model in baselines if model not in reads_all]
+    for suffix, partners in {WITH_LINEAR: linear, WITH_LATENT: reads_all}.items():
         for model in fitted:
             joined = join_with_best(model, partners, lineage, recipe)
             scores[NamedSummary.of(model).name + suffix] = score_rows(joined)

@@ -43,9 +43,9 @@ def start_pretrained(order: FitOrder, lineage: Lineage, recipe: Recipe) -> FitOr
 
 
 def refuse_unregistered(kind: Kind, recipe: Recipe) -> None:
-    """Raise InputError (E-REG-001) for a language model that a recipe names and that is not registered."""
+    """Look for the language models that a recipe names, before any row is read; raises what `find_model` does."""
     for reference in _registered_models(recipe) if plan_models(kind, recipe) else ():
-        named_models.resolve_model(reference)
+        named_models.find_model(reference)
 
 
 def plan_models(kind: Kind, recipe: Recipe) -> Mapping[str, Sequence[Mapping[str, Any]]]:

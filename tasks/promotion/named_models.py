@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from tasks.errors import InputError, did_you_mean, quoted
 from tasks.promotion import identities, ledger, ownership
@@ -14,6 +15,9 @@ from tasks.registry.registrations import find_version, list_registered, names_in
 from tasks.registry.served_parts import SERVING
 from tasks.tracking import mlflow_client
 from tasks.tracking.mlflow_client import check_name
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +56,17 @@ def parse_reference(text: str) -> ModelReference:
 def resolve_model(text: str) -> RegisteredModel:
     """Find a registered version and bring its files to this disk; see `parse_reference` for what names it.
 
-    Raises InputError (E-REG-001) if there is none; IntegrityError (E-REG-003) if its files are not what was registered,
-    (E-REG-007) if the champion is no longer registered; ServiceError (E-LED-004, E-LED-005) if another ledger decides.
+    Raises what `find_model` does; IntegrityError (E-REG-003) if its files are not what was registered.
+    """
+    version = find_model(text)
+    return checked_model(localize(version), version.tags.get(FILES, ""))
+
+
+def find_model(text: str) -> "ModelVersion":
+    """Find a registered version, and leave its files where they are.
+
+    Raises InputError (E-REG-001) if there is none; IntegrityError (E-REG-007) if the champion is no longer registered;
+    ServiceError (E-LED-004, E-LED-005) if another ledger decides.
     """
     reference = _decided(parse_reference(text))
     known = names_in_own_store()  # asked without MLflow, whose import takes seconds
@@ -61,7 +74,7 @@ def resolve_model(text: str) -> RegisteredModel:
     version = None if is_missing else find_version(**asdict(reference))
     if version is None:
         raise _unregistered(reference, list_registered() if known is None else known)
-    return checked_model(localize(version), version.tags.get(FILES, ""))
+    return version
 
 
 def _unregistered(reference: ModelReference, known: Sequence[str]) -> InputError:

@@ -30,7 +30,7 @@ from tasks.text.ngram_model import NgramModel, Weighing
 from tasks.text.ngrams import CHARACTER, WORD, WORD_OR_MARK
 
 TFIDF, NAIVE_BAYES, LATENT = "tfidf-logistic", "naive-bayes-logistic", "latent-logistic"
-# The decomposition keeps a few hundred numbers for each n-gram in memory.
+# With 300 dimensions, the decomposition holds about a gigabyte for these.
 MOST_LATENT_FEATURES = 250_000
 INPUTS = ("splits",)
 FITTED_ON = ("train", "valid")
@@ -67,9 +67,9 @@ class BaselineSettings(Settings):
     latent_dimensions: int = Field(
         0,
         ge=0,
-        le=5_000,
+        le=1_000,
         description="Also fit a regression on TF-IDF and on this many dimensions of a latent semantic analysis of all "
-        "texts but the held ones, also of those without a label (300 are usual); 0 for none.",
+        "training texts, with or without a label (300 are usual), which counts at most 250,000 n-grams; 0 for none.",
     )
 
     @property
@@ -80,11 +80,10 @@ class BaselineSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledTexts:
-    """Rows (row, text, target) by split, how many classes there are, and the texts without a label."""
+    """Rows (row, text, target) by split, and how many classes there are."""
 
     rows: Mapping[str, pl.DataFrame]
     num_classes: int
-    unlabelled: pl.Series
 
     @classmethod
     def read(cls, splits: Artefact) -> "LabelledTexts":
@@ -92,10 +91,7 @@ class LabelledTexts:
         summary = LabelledSplitSummary.of(splits)
         files = {split: pl.scan_parquet(splits.file(f"{split}.parquet")) for split in SPLITS}
         rows = {split: file.select("row", "text", target=summary.target).collect() for split, file in files.items()}
-        unlabelled = pl.Series(dtype=pl.String)
-        if summary.splits.get(UNLABELLED):
-            unlabelled = pl.read_parquet(splits.file(f"{UNLABELLED}.parquet"), columns=["text"])["text"]
-        return cls(rows=rows, num_classes=len(summary.labels), unlabelled=unlabelled)
+        return cls(rows=rows, num_classes=len(summary.labels))
 
     @property
     def texts(self) -> dict[str, pl.Series]:
@@ -106,6 +102,13 @@ class LabelledTexts:
     def targets(self) -> dict[str, np.ndarray]:
         """The classes of these texts."""
         return {split: self.rows[split]["target"].to_numpy() for split in FITTED_ON}
+
+
+def read_unlabelled(splits: Artefact) -> pl.Series:
+    """The texts without a label, if there are any."""
+    if not LabelledSplitSummary.of(splits).splits.get(UNLABELLED):
+        return pl.Series(dtype=pl.String)
+    return pl.read_parquet(splits.file(f"{UNLABELLED}.parquet"), columns=["text"])["text"]
 
 
 def write_tfidf(folder: Path, *, splits: Artefact, settings: BaselineSettings) -> ModelSummary:
@@ -161,10 +164,10 @@ def write_latent(folder: Path, *, splits: Artefact, settings: BaselineSettings) 
     if not settings.latent_dimensions:
         return ModelSummary(rows=0, name=LATENT, train_s=0, left_out=True)
     started_s, labelled = time.perf_counter(), LabelledTexts.read(splits)
-    texts, num_labelled = labelled.texts, len(labelled.rows["train"])
+    texts, unlabelled = labelled.texts, read_unlabelled(splits)
     limit = min(settings.max_features, MOST_LATENT_FEATURES)
     what, counted = count_for_tfidf(
-        {**texts, "train": pl.concat([texts["train"], labelled.unlabelled])},
+        {**texts, "train": pl.concat([texts["train"], unlabelled])},
         settings.model_copy(update={"max_features": limit}),
     )
     if what == NOTHING:
@@ -172,13 +175,18 @@ def write_latent(folder: Path, *, splits: Artefact, settings: BaselineSettings) 
     idf = counted.inverse_document_frequency()
     features = counted.weigh(settings.weighing, idf)
     directions = find_latent_directions(features["train"], settings.latent_dimensions)
-    features["train"] = features["train"][:num_labelled]
+    features["train"] = features["train"][: len(texts["train"])]
     extended = {split: append_latent(of_split, directions) for split, of_split in features.items()}
     fit = choose_regression(LATENT, LogisticModel(), extended, labelled.targets, settings.c_grid)
     regression = fit.regression.regression
     weights = fold_latent(regression.coef_, directions)
     model = make_tfidf_model(counted, settings.weighing, idf, weights, regression.intercept_)
-    told = {"C": fit.C, "counted": what}
+    told = {
+        "C": fit.C,
+        "counted": what,
+        "num_unlabelled": len(unlabelled),
+        "latent_dimensions": len(directions),
+    }
     return store_model(folder, LATENT, model, labelled.rows, started_s=started_s, **told)
 
 

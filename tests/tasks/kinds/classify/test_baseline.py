@@ -243,21 +243,32 @@ LATENT = BaselineSettings(latent_dimensions=8, naive_bayes=False, min_count=2, n
 
 def test_texts_without_a_label_tell_which_words_belong_together() -> None:
     tfidf, latent = fit_both(write_subjects(num_unlabelled=1_000), LATENT)
-    assert [one.summary["name"] for one in (tfidf, latent)] == ["tfidf-logistic", "latent-logistic"]
-    right = [
-        (logits.argmax(axis=1) == targets).mean()
-        for logits, targets in (read_split(one, "test") for one in (tfidf, latent))
-    ]
-    assert right[0] < 0.85
-    assert right[1] > 0.97
+    _, without = fit_both(write_subjects(num_unlabelled=0), LATENT)
+    assert [one.summary["name"] for one in (tfidf, latent, without)] == ["tfidf-logistic", *["latent-logistic"] * 2]
+    assert (latent.summary["num_unlabelled"], without.summary["num_unlabelled"]) == (1_000, 0)
+    assert share_of_right(latent) > 0.97
+    assert share_of_right(tfidf) < 0.85
+    assert share_of_right(without) < 0.85
 
 
-def test_latent_dimensions_need_no_text_without_a_label() -> None:
-    *_, latent = fit_both(write_subjects(num_unlabelled=0), LATENT)
-    assert latent.summary["name"] == "latent-logistic"
-    assert (
-        latent.summary["num_features"] == fit_baseline(write_subjects(num_unlabelled=0), LATENT).summary["num_features"]
-    )
+def share_of_right(baseline: Artefact) -> float:
+    logits, targets = read_split(baseline, "test")
+    return (logits.argmax(axis=1) == targets).mean()
+
+
+def test_latent_dimensions_are_found_for_any_classes_and_as_many_as_there_are() -> None:
+    _, latent = fit_both(write_splits(["a", "b", "c"]), BaselineSettings(latent_dimensions=1_000, naive_bayes=False))
+    logits, _ = read_split(latent, "test")
+    assert share_of_right(latent) == 1
+    assert np.exp(logits).sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert latent.summary["latent_dimensions"] == latent.summary["num_features"] < 1_000
+
+
+def test_no_latent_dimensions_are_looked_for_where_nothing_can_be_counted() -> None:
+    texts = {split: [f"{split}{index}" for index in range(8)] for split in SIZES}
+    splits = write_texts(texts, dict.fromkeys(SIZES, ["good"] * 6 + ["bad"] * 2))
+    settings = BaselineSettings(min_count=301, latent_dimensions=3)
+    assert [one.summary["name"] for one in fit_both(splits, settings)] == ["tfidf-logistic"]
 
 
 def test_latent_dimensions_are_learned_without_the_test_texts() -> None:
