@@ -26,7 +26,10 @@ UNFIT = (InputError, ValueError, ArithmeticError, MemoryError)
 
 
 class Baselines(NamedTuple):
-    """Baselines with predictions, and those that could not be fitted, which hold a warning alone."""
+    """Baselines with predictions, and those that could not be fitted, which hold a warning alone.
+
+    One that the recipe does not ask for is neither.
+    """
 
     fitted: tuple[Artefact, ...]
     left_out: tuple[Artefact, ...]
@@ -72,5 +75,8 @@ def fit_baselines(kind: Kind, lineage: Lineage, settings: Settings) -> Baselines
         )
         for name, write in baselines.BASELINES.items()
     ]
-    left_out = tuple(one for one in built if ModelSummary.of(one).left_out)
-    return Baselines(tuple(one for one in built if one not in left_out), left_out)
+    summaries = [(one, ModelSummary.of(one)) for one in built]
+    return Baselines(
+        fitted=tuple(one for one, summary in summaries if not summary.left_out),
+        left_out=tuple(one for one, summary in summaries if summary.left_out and summary.warnings),
+    )
