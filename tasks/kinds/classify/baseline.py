@@ -181,12 +181,7 @@ def write_latent(folder: Path, *, splits: Artefact, settings: BaselineSettings) 
     regression = fit.regression.regression
     weights = fold_latent(regression.coef_, directions)
     model = make_tfidf_model(counted, settings.weighing, idf, weights, regression.intercept_)
-    told = {
-        "C": fit.C,
-        "counted": what,
-        "num_unlabelled": len(unlabelled),
-        "latent_dimensions": len(directions),
-    }
+    told = {"C": fit.C, "counted": what, "num_unlabelled": len(unlabelled), "latent_dimensions": len(directions)}
     return store_model(folder, LATENT, model, labelled.rows, started_s=started_s, **told)
 
 
