@@ -6,9 +6,11 @@ Source: Wang and Manning 2012, "Baselines and Bigrams", section 2.1 (log-count r
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from rnnmodels.classifiers.batches import Batch, Shards
 from rnnmodels.classifiers.classifier import SequenceClassifier
+from rnnmodels.classifiers.ngram_ratios import measure_ratios
 
 # A rarer token's ratio says more about chance than about the class.
 MIN_TEXTS = 3
@@ -25,21 +27,16 @@ def start_from_class_ratios(
     weight_VE = model.embedding.weight
     num_columns = min(ratios_VK.shape[1], weight_VE.shape[1] if most_columns is None else most_columns)
     with torch.no_grad():
-        weight_VE[:, :num_columns] = torch.from_numpy(scale * ratios_VK[:, :num_columns]).to(weight_VE)
+        weight_VE[:, :num_columns] = scale * ratios_VK[:, :num_columns]
 
 
-def measure_class_ratios(train: Shards, *, vocabulary_size: int, num_classes: int) -> NDArray[np.float64]:
-    """Log of each class's share of a token's occurrences, smoothed by one text and centred over the classes.
-
-    Returns (vocabulary, classes); padding and tokens of fewer than three texts get 0.
-    """
-    texts_VK = np.zeros((vocabulary_size, num_classes))
+def measure_class_ratios(train: Shards, *, vocabulary_size: int, num_classes: int) -> Tensor:
+    """Log-count ratios of single tokens (vocabulary, classes); padding and tokens of fewer than three texts get 0."""
+    texts_KV = np.zeros((num_classes, vocabulary_size))
     for block in train.blocks:
         token, target = _distinct_tokens(block)
-        np.add.at(texts_VK, (token, target), 1)
-    log_shares_VK = np.log((texts_VK + 1) / (texts_VK + 1).sum(axis=0))
-    centred_VK = log_shares_VK - log_shares_VK.mean(axis=1, keepdims=True)
-    return np.where(texts_VK.sum(axis=1, keepdims=True) >= MIN_TEXTS, centred_VK, 0.0)
+        np.add.at(texts_KV, (target, token), 1)
+    return measure_ratios(torch.from_numpy(texts_KV), min_texts=MIN_TEXTS)
 
 
 def _distinct_tokens(block: Batch) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

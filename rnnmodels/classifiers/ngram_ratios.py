@@ -106,8 +106,8 @@ class NgramRatios(nn.Module):
         for fold in range(NUM_FOLDS):
             is_in_P = fold_P == fold
             own_KG = self._count(target_P[is_in_P], place_P[is_in_P], num_known)
-            held_out.append(measure_ratios(counts_KG - own_KG))
-        return measure_ratios(counts_KG), torch.stack(held_out)
+            held_out.append(_with_absent(measure_ratios(counts_KG - own_KG)))
+        return _with_absent(measure_ratios(counts_KG)), torch.stack(held_out)
 
     def _count(self, target_P: Tensor, place_P: Tensor, num_known: int) -> Tensor:
         """How many texts of each class hold each known n-gram (K, G)."""
@@ -146,15 +146,20 @@ def find_frequent(numbers: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     return keys_G[is_frequent_G], text_P[is_kept_P], new_place_G[place_P[is_kept_P]]
 
 
-def measure_ratios(counts_KG: Tensor) -> Tensor:
-    """Log of an n-gram's share of all n-grams of a class, smoothed by one text, centred over the classes: (G + 1, K).
+def measure_ratios(counts_KG: Tensor, *, min_texts: int = MIN_TEXTS) -> Tensor:
+    """Log of an n-gram's share of all n-grams of a class, smoothed by one text and centred over the classes (G, K).
 
-    N-grams of too few texts have 0, and so does the last row, which belongs to none.
+    N-grams of too few texts have 0.
     """
     smoothed_KG = counts_KG.double() + 1
     log_share_KG = (smoothed_KG / smoothed_KG.sum(dim=1, keepdim=True)).log()
-    centred_KG = (log_share_KG - log_share_KG.mean(dim=0)).where(counts_KG.sum(dim=0) >= MIN_TEXTS, 0.0)
-    return nn.functional.pad(centred_KG, (0, 1)).T.float().contiguous()
+    centred_KG = log_share_KG - log_share_KG.mean(dim=0)
+    return centred_KG.where(counts_KG.sum(dim=0) >= min_texts, 0.0).T.float().contiguous()
+
+
+def _with_absent(ratios_GK: Tensor) -> Tensor:
+    """Append a last row for n-grams that are not known (G + 1, K)."""
+    return nn.functional.pad(ratios_GK, (0, 0, 0, 1))
 
 
 def _join(parts: Iterable[NDArray[np.integer]]) -> Tensor:
