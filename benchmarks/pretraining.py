@@ -21,7 +21,6 @@ import polars as pl
 
 from benchmarks import measure
 from rnnmodels.config import Architecture, Training
-from rnnmodels.language.language_config import LanguageTraining
 
 if TYPE_CHECKING:
     from tasks.contract.lineage import Lineage
@@ -51,7 +50,7 @@ TRAINING = Training(
     label_smoothing=0.2,
     class_ratio_scale=2,
 )
-PRETRAINING = LanguageTraining(epochs=2, streams=64, bptt=64, sampled_tokens=1024, learning_rate=4e-3, warmup_share=0.1)
+PRETRAINING_EPOCHS = 2
 LATENT_DIMENSIONS = 300
 # A number of labels, and the scores [2, rows] of each model.
 Scores = tuple[int, Mapping[str, np.ndarray]]
@@ -84,7 +83,7 @@ def make_recipe(num_labelled: int, seed: int, table: Path) -> "ClassifyRecipe":
     from tasks.kinds.classify.baseline import BaselineSettings
     from tasks.kinds.classify.candidate import TextCandidate
     from tasks.kinds.classify.encode import EncodeSettings
-    from tasks.kinds.classify.pretrain import PretrainSettings
+    from tasks.kinds.classify.pretrain import PretrainSettings, PretrainTraining
     from tasks.kinds.classify.recipe import ClassifyRecipe
     from tasks.kinds.classify.source import SourceSettings
 
@@ -93,7 +92,7 @@ def make_recipe(num_labelled: int, seed: int, table: Path) -> "ClassifyRecipe":
         name="pretraining",
         source=SourceSettings(path=str(table), label_column="label", split_column="part"),
         encode=EncodeSettings(unlabelled=True),
-        pretrain=PretrainSettings(training=PRETRAINING),
+        pretrain=PretrainSettings(training=PretrainTraining(epochs=PRETRAINING_EPOCHS)),
         baseline=BaselineSettings(latent_dimensions=LATENT_DIMENSIONS),
         candidates=[
             TextCandidate(name=PRETRAINED, pretrained=True, ratio_columns=2, model=MODEL, training=training),

@@ -1,5 +1,6 @@
 """Writes `docs/recipes.md` from the recipe's own fields: `python -m flows.recipes.recipe_page > docs/recipes.md`."""
 
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from types import NoneType, UnionType
@@ -14,8 +15,8 @@ from tasks.kinds import BUILT_IN, find_kind
 
 HEAD = """# Recipes
 
-A recipe is a TOML file; every field but `name`, `kind` and `source` has a default, and `kind`
-defaults to `classify`. This page is generated from the code
+A recipe is a TOML file. It needs a `name`, a `source` and, for all but the classification of texts, a `kind`; almost
+every other field has a default. This page is generated from the code
 (`python -m flows.recipes.recipe_page > docs/recipes.md`), and a test compares the two.
 
 `rnnflow new FILE` writes a recipe from a look at your data. By hand, ten lines do:
@@ -168,10 +169,10 @@ def describe_default(field: FieldInfo) -> str:
     return "none" if value is None else f"`{shown.lower() if isinstance(value, bool) else shown}`"
 
 
-def describe_section(title: str, section: type[BaseModel]) -> Iterator[str]:
+def describe_section(title: str, section: type[BaseModel], note: str = "") -> Iterator[str]:
     """A section's heading and fields, then the sections inside it."""
     summary = (section.__doc__ or "").strip().partition("\n")[0]
-    yield from ("", f"### `{title}`", "", summary, "", *describe_fields(section))
+    yield from ("", f"### `{title}`", "", f"{summary} {note}".strip(), "", *describe_fields(section))
     yield from _describe_inner(section, f"{title}.".replace("[[", "").replace("]]", ""))
 
 
@@ -186,8 +187,29 @@ def _describe_inner(section: type[BaseModel], prefix: str) -> Iterator[str]:
     for name, field in section.model_fields.items():
         inner = nested_section(field)
         if inner is not None:
-            is_list = get_origin(field.annotation) is list
-            yield from describe_section(f"[[{prefix}{name}]]" if is_list else f"{prefix}{name}", inner)
+            if get_origin(field.annotation) is list:
+                yield from describe_section(f"[[{prefix}{name}]]", inner, _describe_listed(field))
+            else:
+                yield from describe_section(f"{prefix}{name}", inner)
+
+
+def _describe_listed(field: FieldInfo) -> str:
+    """What a recipe that lists none has in the list, with the values that differ from the defaults below."""
+    listed = (one.model_dump(mode="json", exclude_defaults=True) for one in field.get_default())
+    return f"A recipe that lists none has {' and '.join(map(_describe_one, listed))}."
+
+
+def _describe_one(section: dict) -> str:
+    name, *values = (f"`{section.pop('name')}`", *_describe_values_of(section))
+    return f"{name} ({', '.join(values)})" if values else name
+
+
+def _describe_values_of(section: dict, prefix: str = "") -> Iterator[str]:
+    for name, value in section.items():
+        if isinstance(value, dict):
+            yield from _describe_values_of(value, f"{prefix}{name}.")
+        else:
+            yield f"`{prefix}{name} = {json.dumps(value)}`"
 
 
 def write_page() -> str:

@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import polars as pl
 from pydantic import Field
@@ -41,6 +41,24 @@ class CorpusSummary(Summary):
     kept_out: dict[str, int]
 
 
+class PretrainTraining(LanguageTraining):
+    """How a language model is fitted whose layers a classifier takes over: in one epoch of many short chunks."""
+
+    epochs: int = Field(1, ge=1, le=1000, description="Maximum number of epochs.")
+    learning_rate: float = Field(4e-3, gt=0, le=10, description="Peak learning rate of AdamW.")
+    warmup_share: float = Field(0.1, gt=0, lt=1, description="Share of the one-cycle schedule spent rising.")
+    streams: Annotated[int, Field(ge=1, le=65_536)] | Literal["auto"] = Field(
+        64, description="Parallel streams per batch; `auto` takes 32, or fewer where there is little text."
+    )
+    bptt: int = Field(64, ge=1, le=65_536, description="Tokens of a chunk, through which gradients flow back.")
+    sampled_tokens: int = Field(
+        1024,
+        ge=0,
+        le=1_000_000,
+        description="Tokens drawn per chunk for a sampled softmax; 0 for the whole vocabulary.",
+    )
+
+
 class PretrainSettings(Settings):
     """How the language models are fitted that candidates with `pretrained` start from, or which registered ones are."""
 
@@ -51,17 +69,14 @@ class PretrainSettings(Settings):
         "one, and for bidirectional candidates a backward one, too.",
     )
     held_share: float = Field(
-        0.02, gt=0, le=0.5, description="Share of the texts, at most 500, that choose its epoch and are not learned."
+        0.02, gt=0, le=0.5, description="Share of the texts, at most 500, held out to choose the epoch."
     )
-    tied: bool = Field(True, description="Its softmax uses the embedding.")
+    tied: bool = Field(True, description="The language model's softmax shares the embedding's weights.")
     embedding_dropout: float = Field(0.0, ge=0, lt=1, description="Share of vocabulary entries dropped per batch.")
     locked_dropout: float = Field(0.1, ge=0, lt=1, description="Locked dropout at the input of each layer.")
     output_dropout: float = Field(0.1, ge=0, lt=1, description="Locked dropout before the softmax.")
     weight_dropout: float = Field(0.0, ge=0, lt=1, description="Share of recurrent weights dropped per batch.")
-    training: LanguageTraining = Field(
-        LanguageTraining(epochs=1, streams=64, bptt=64, sampled_tokens=1024, learning_rate=4e-3, warmup_share=0.1),
-        description="How it is fitted.",
-    )
+    training: PretrainTraining = Field(PretrainTraining(), description="How it is fitted.")
 
 
 def plan_models(candidates: Sequence[TextCandidate], settings: PretrainSettings) -> dict[str, list[dict[str, Any]]]:

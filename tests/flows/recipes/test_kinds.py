@@ -2,15 +2,18 @@
 
 import ast
 import sys
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import get_origin
 
 import pytest
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from flows.recipes.kinds import AnyRecipe, validate_recipe
 from flows.recipes.recipe import load_recipe
 from flows.recipes.recipe_file import shipped_recipes
+from flows.recipes.recipe_page import nested_section
 from tasks.contract.kind import Kind, LazyModule
 from tasks.contract.recipe import Recipe
 from tasks.kinds import BUILT_IN, find_kind
@@ -50,6 +53,24 @@ def test_a_recipe_survives_json(recipe: Recipe):
 
     assert validate_recipe(stored) == recipe
     assert TypeAdapter(AnyRecipe).validate_python(stored) == recipe
+
+
+def sections_of(section: type[BaseModel], path: str) -> Iterator[tuple[str, type[BaseModel], object]]:
+    """The sections inside a section: where each stands, its class, and what it is where a recipe leaves it out."""
+    for name, field in section.model_fields.items():
+        inner, own_path = nested_section(field), f"{path}.{name}"
+        if inner is not None:
+            if get_origin(field.annotation) is not list and not field.is_required():
+                yield own_path, inner, field.get_default(call_default_factory=True)
+            yield from sections_of(inner, own_path)
+
+
+def test_a_section_that_states_one_field_keeps_the_defaults_of_all_others(kind: Kind):
+    """One that is left out would have other values than one of which a single field is stated."""
+    found = list(sections_of(kind.recipe, kind.name))
+
+    assert len(found) > 5
+    assert not [path for path, section, default in found if default != section()]
 
 
 @pytest.mark.parametrize("path", ["flows/train.py", *(f"tasks/{stage}.py" for stage in STAGES)])
