@@ -52,7 +52,10 @@ class TransformerArchitecture(RecurrentArchitecture):
 
     num_heads: int = Field(4, ge=1, le=64, description="Attention heads of a `transformer`; others ignore it.")
     context: int = Field(
-        256, ge=1, le=100_000, description="Steps that a `transformer` looks back on; both ways it sees all."
+        256,
+        ge=1,
+        le=100_000,
+        description="Steps that a `transformer` looks back on; a bidirectional one sees the whole sequence.",
     )
 
     @model_validator(mode="after")

@@ -20,18 +20,21 @@ STDIN = "-"
 @click.option(
     "--temperature",
     type=click.FloatRange(0, 100),
-    help="1 draws as the model learned, less is more careful, 0 takes the likeliest. By default 0.8.",
+    help="1 samples from the model's distribution, less is more conservative, 0 takes the likeliest token. "
+    "By default 0.8.",
 )
-@click.option("--top-k", type=click.IntRange(0), help="Draw among the K likeliest tokens; by default among all.")
+@click.option("--top-k", type=click.IntRange(0), help="Sample from the K likeliest tokens; by default from all.")
 @click.option(
-    "--top-p", type=click.FloatRange(0, 1, min_open=True), help="Draw among the likeliest that have probability P."
+    "--top-p",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Sample from the fewest likeliest tokens whose total probability reaches P.",
 )
 @click.option("--seed", type=click.IntRange(0), help="The same seed gives the same text; by default a new one.")
 @as_json_option
 def generate(model: str, prompt: str, as_json: bool, **sampling: Any) -> None:  # noqa: ANN401 (the options above)
     """Continue a text with a language model. MODEL is NAME, NAME@alias or NAME/3.
 
-    The text appears as it is written, the prompt at its head, and the seed of its draws on stderr unless one was given.
+    The text is printed as it is generated, after the prompt; without --seed, the seed that was used goes to stderr.
     """
     from flows.commands.failures import stopping_on_sigterm
     from tasks.prediction.dispatch import begin_text

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     "--min-rows",
     type=click.IntRange(0),
     default=0,
-    show_default="500 texts, 100 sequences or 20 windows",
-    help="How many are needed to judge drift.",
+    show_default="500 texts, 200 of a language model, 100 sequences or 20 windows",
+    help="Rows needed to judge drift.",
 )
 @click.option(
     "--psi-limit",

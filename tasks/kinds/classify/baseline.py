@@ -60,9 +60,11 @@ class BaselineSettings(Settings):
     naive_bayes: bool = Field(
         True, description="Also fit regressions on n-grams weighed by naive Bayes' log-count ratios (NB-LR)."
     )
-    naive_bayes_ngram_max: int = Field(3, ge=1, le=5, description="Its longest n-gram, in words and marks.")
+    naive_bayes_ngram_max: int = Field(
+        3, ge=1, le=5, description="Longest n-gram of NB-LR, in words and punctuation marks."
+    )
     naive_bayes_c_grid: tuple[PositiveFloat, ...] = Field(
-        (0.03, 0.1, 0.3, 1), min_length=1, max_length=50, description="Its inverse strengths of the L2 penalty to try."
+        (0.03, 0.1, 0.3, 1), min_length=1, max_length=50, description="Inverse strengths of NB-LR's L2 penalty to try."
     )
     latent_dimensions: int = Field(
         0,

@@ -18,7 +18,9 @@ class TextCandidate(ClassifierCandidate):
     """A classifier of texts to train, and how."""
 
     pretrained: bool = Field(
-        False, description="Start from a language model per direction, of the same layers, of all but the held texts."
+        False,
+        description="Start from one language model per direction, with the same layers, of all texts but those of "
+        "validation and test.",
     )
 
     ratio_columns: int = Field(

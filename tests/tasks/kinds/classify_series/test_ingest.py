@@ -172,7 +172,7 @@ def test_the_built_in_data_set_names_its_package(monkeypatch: pytest.MonkeyPatch
         find_inputs(SequenceSource(dataset="japanese-vowels"))
 
     assert str(caught.value) == (
-        "E-SRC-001 the package sktime is not installed.\nFix: run `pip install sktime==1.2.0`."
+        "E-SRC-001 the package sktime is not installed.\nFix: run `pip install --no-deps sktime==1.2.0`."
     )
 
 
