@@ -24,6 +24,14 @@ def test_every_model_is_invariant(make_model, sequences, cell, encoder, pooling_
     assert certificate.num_sequences == len(sequences)
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_transformer_is_invariant(make_model, sequences, bidirectional):
+    model = make_model(cell="transformer", hidden_size=16, num_heads=2, context=4, bidirectional=bidirectional)
+    certificate = certify_invariance(model, sequences)
+    assert certificate.passed, certificate
+    assert set(certificate.deviations) == VARIATIONS - {"packing"}
+
+
 @pytest.mark.parametrize("kind", ["mean", "max", "concat", "attention"])
 def test_pooling_without_its_mask_is_caught(make_model, sequences, monkeypatch, kind):
     model = make_model(pooling=kind)
