@@ -139,9 +139,12 @@ class LanguageModel(SequenceModel[LanguageArchitecture, Chunk, TokenStream, Lang
         return Probe(self.encoder.named_cells(), torch.full((num_rows,), num_steps), loss)
 
     def carried(self) -> dict[str, Tensor]:
-        """The states that the next chunk goes on from, by layer and part."""
+        """The states that the next chunk goes on from, by layer and part.
+
+        They hold bfloat16 exactly and as float32, from which another processor can go on that computes in either.
+        """
         return {
-            f"{layer}.{part}": value
+            f"{layer}.{part}": value.float()
             for layer, state in enumerate(self._carried or [])
             for part, value in enumerate(as_tuple(state))
         }

@@ -14,7 +14,7 @@ from rnnmodels.language.language_model import LanguageModel
 from rnnmodels.language.sampled_softmax import sampled_cross_entropy
 from rnnmodels.language.token_streams import TokenStream, stream_of
 from rnnmodels.language.warm_start import start_from
-from rnnmodels.training import fitting
+from rnnmodels.training import fitting, run_state
 from rnnmodels.training.checkpoint import load_model, newest_first, save_model
 from rnnmodels.training.evaluation import evaluating
 from rnnmodels.training.fitting import fit
@@ -91,37 +91,65 @@ def test_what_is_carried_comes_back(make_language_model: MakeModel) -> None:
         assert model.loss(second, LanguageTraining(reset_share=0)).item() == expected
 
 
-def test_a_run_interrupted_within_an_epoch_ends_as_if_it_had_not_been(
-    make_language_model: MakeModel, book: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class KilledError(Exception):
+    """Stands for a killed process."""
+
+
+@pytest.fixture
+def train_and_kill(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let a fit die after some steps, each of which leaves a checkpoint."""
     monkeypatch.setattr(fitting, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
-    whole = make_language_model(**TRICKS)
-    expected = train(whole, book, ema_decay=0.9)
+    loss = LanguageModel.loss
 
-    class KilledError(Exception):
-        """Stands for a killed process."""
+    def train_and_die(num_steps: int, *given: object, **settings: object) -> None:
+        steps = iter(range(num_steps))
 
-    for num_steps in (3, 25, 12):
-        steps_left = [num_steps]
-        loss = LanguageModel.loss
-
-        def dying(model: LanguageModel, *given: object, left: list[int] = steps_left, own: Callable = loss) -> object:
-            left[0] -= 1
-            if left[0] < 0:
+        def dying(model: LanguageModel, *given: object) -> object:
+            if next(steps, None) is None:
                 raise KilledError
-            return own(model, *given)
+            return loss(model, *given)
 
-        model = make_language_model(**TRICKS)
         with monkeypatch.context() as patch:
             patch.setattr(LanguageModel, "loss", dying)
             with pytest.raises(KilledError):
-                train(model, book, tmp_path, ema_decay=0.9)
+                train(*given, **settings)
+
+    return train_and_die
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_run_interrupted_within_an_epoch_ends_as_if_it_had_not_been(
+    make_language_model: MakeModel,
+    book: np.ndarray,
+    tmp_path: Path,
+    train_and_kill: Callable[..., None],
+    precision: str,
+) -> None:
+    settings = {"ema_decay": 0.9, "precision": precision}
+    whole = make_language_model(**TRICKS)
+    expected = train(whole, book, **settings)
+    for num_steps in (3, 25, 12):
+        train_and_kill(num_steps, make_language_model(**TRICKS), book, tmp_path, **settings)
     assert any(b"loss_sum" in path.read_bytes() for path in newest_first(tmp_path))
     resumed = make_language_model(**TRICKS)
-    epochs = train(resumed, book, tmp_path, ema_decay=0.9)
+    epochs = train(resumed, book, tmp_path, **settings)
     assert [epoch.train_loss for epoch in epochs] == [epoch.train_loss for epoch in expected]
     for name, weight in whole.state_dict().items():
         assert torch.equal(weight, resumed.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm", "transformer"])
+def test_a_machine_without_bfloat16_goes_on_from_an_interrupted_epoch(
+    make_language_model: MakeModel, book: np.ndarray, tmp_path: Path, train_and_kill: Callable[..., None], cell: str
+) -> None:
+    undisturbed = train(make_language_model(cell=cell), book)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_state, "resolve_precision", lambda *_: torch.bfloat16)
+        train_and_kill(12, make_language_model(cell=cell), book, tmp_path)
+
+    epochs = train(make_language_model(cell=cell), book, tmp_path)
+
+    assert epochs[-1].valid_loss == pytest.approx(undisturbed[-1].valid_loss, abs=0.05)
 
 
 def test_the_future_changes_nothing_that_was_said_before(make_language_model: MakeModel) -> None:
