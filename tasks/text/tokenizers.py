@@ -10,13 +10,18 @@ LINE_BREAK_TAG = r"<br\s*/?>"
 
 
 def normalized(text: pl.Expr, *, lowercase: bool) -> pl.Expr:
-    """Text in Unicode normal form C, line-break tags turned into spaces, lower-cased if asked.
+    """Text in Unicode normal form C, with line feeds as line ends, tags of line breaks as spaces, lower-cased if asked.
 
     Canonically equal texts ("é" as one or two code points) come out equal.
     """
-    plain = text.str.replace_all(LINE_BREAK_TAG, " ")
+    plain = with_line_feeds(text).str.replace_all(LINE_BREAK_TAG, " ")
     cased = plain.str.to_lowercase() if lowercase else plain
     return composed(cased)
+
+
+def with_line_feeds(text: pl.Expr) -> pl.Expr:
+    """Text with a line feed alone where Windows ends a line."""
+    return text.str.replace_all("\r\n", "\n", literal=True)
 
 
 def composed(text: pl.Expr) -> pl.Expr:

@@ -18,6 +18,7 @@ from tasks.sources.readers import read_files
 from tasks.sources.row_checks import Check, filter_rows, refuse_rows, split_check, with_split
 from tasks.text.joined import with_text
 from tasks.text.rows import ROWS_FILE, refuse_empty, text_checks, write_numbered
+from tasks.text.tokenizers import with_line_feeds
 
 SCHEMA = pa.schema(
     {"row": pa.uint32(), "text": pa.large_string(), "source": pa.large_string(), "split": pa.large_string()}
@@ -98,7 +99,7 @@ def check_rows(raw: pl.DataFrame, intake: Intake[LanguageSource]) -> pl.DataFram
     if settings.split_files:
         rows = rows.with_columns(split=split_of_files(rows["source"], settings))
     rows = refuse_rows(rows, row_checks(settings), intake)
-    return rows.with_columns(pl.col("text").str.replace_all("\r\n", "\n", literal=True)).select(ROW_COLUMNS)
+    return rows.with_columns(with_line_feeds(pl.col("text"))).select(ROW_COLUMNS)
 
 
 def split_of_files(names: pl.Series, settings: LanguageSource) -> pl.Series:

@@ -65,6 +65,14 @@ def test_a_text_costs_the_same_whoever_is_scored_with_it(model: ServedLanguageMo
     np.testing.assert_allclose(together["nats"], alone["nats"], rtol=1e-6)
 
 
+def test_line_ends_of_windows_are_read_as_in_training(model: ServedLanguageModel):
+    lines = ["The king went on.\nThe queen said:\n", "a\n\n"]
+    from_windows = [text.replace("\n", "\r\n") for text in lines]
+
+    assert model.score_texts(from_windows).equals(model.score_texts(lines))
+    assert [*model.generate(from_windows[0], length=5, seed=1)] == [*model.generate(lines[0], length=5, seed=1)]
+
+
 def test_no_texts_cost_nothing(model: ServedLanguageModel):
     assert model.score_texts([]).shape == (0, 4)
 
