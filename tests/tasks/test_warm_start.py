@@ -13,9 +13,10 @@ from tasks.fit import find_fitted, find_tracked, fit
 from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.labelled.fit import ClassifierCandidate
 from tasks.progress import Progress, listening
+from tasks.registry.registered_model import RegisteredModel
 from tasks.store import artefacts
 from tasks.text.vocabulary import Vocabulary
-from tasks.text.warm_start import match_tokens
+from tasks.text.warm_start import match_tokens, match_tokens_of
 from tasks.warm_start import warm_start
 from tests.tasks.conftest import CANDIDATES
 
@@ -25,6 +26,25 @@ def test_tokens_keep_the_id_they_had():
     present = Vocabulary("word", lowercase=True, tokens=("film", "new", "the"))
 
     assert match_tokens(present, earlier) == [0, 1, 3, -1, 2]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "reason"),
+    [
+        (("char", ("a", "i")), r'made by the tokenizer "char", and these by "word"\.'),
+        (("word", ("der", "Film")), r"knows no token of the new texts\."),
+    ],
+)
+def test_a_champion_that_knows_nothing_of_the_texts_is_refused(
+    reviews: tuple[Lineage, Contest], tmp_path: Path, earlier: tuple[str, tuple[str, ...]], reason: str
+):
+    champion = RegisteredModel(name="reviews", version="1", artifact_uri="", folder=tmp_path)
+    champion.parts.mkdir(parents=True)
+    tokenizer, tokens = earlier
+    Vocabulary(tokenizer, lowercase=True, tokens=tokens).save(champion.parts / "vocabulary.json")
+
+    with pytest.raises(InputError, match=f"E-TRN-002 .*reviews/1 cannot be started from: i.*{reason}"):
+        match_tokens_of(champion, reviews[0].encoded)
 
 
 def notes_of(**arguments: object) -> tuple[artefacts.Artefact, list[str]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from tasks.contract.initial import MATCHED, UNKNOWN, WEIGHTS
+from tasks.contract.initial import MATCHED, WEIGHTS
 from tasks.contract.lineage import Lineage
 from tasks.contract.summaries import InitialSummary
 from tasks.errors import InputError, plural, quoted
@@ -22,13 +22,15 @@ from tasks.store.artefacts import Artefact
 from tasks.text.division import fold_text
 from tasks.text.near_duplicates import find_clusters
 from tasks.text.vocabulary import SPECIALS, Vocabulary
-from tasks.text.warm_start import match_tokens
+from tasks.text.warm_start import count_known, match_tokens
 
 # Settings that the weights of a network depend on: of all, of simple recurrent cells, of transformers.
 LAYERS = ("direction", "cell", "hidden_size", "num_layers", "embedding_size")
 OF_CELLS = {"rnn": ("nonlinearity",), "transformer": ("num_heads", "context")}
 # So many characters from the middle of a text tell it from others, wherever they stand.
 TELLING_CHARACTERS = 64
+# A shorter line of a document says too little: many documents hold one that reads "OK".
+TELLING_LINE = 30
 
 
 def write_registered_start(
@@ -60,7 +62,7 @@ def write_registered_start(
 
 def describe_start(names: Sequence[str], tokens: Sequence[Sequence[int]]) -> str:
     """Name the models, how many tokens they know, and what was looked for in their texts."""
-    shares = " and ".join(f"{_count_known(ids):,}" for ids in tokens)
+    shares = " and ".join(f"{count_known(ids):,}" for ids in tokens)
     return (
         f"{' and '.join(names)}, which {'knows' if len(names) == 1 else 'know'} {shares} of "
         f"{len(tokens[0]) - len(SPECIALS):,} tokens; no validation or test text was found among those trained on"
@@ -97,13 +99,10 @@ def match_known_tokens(model: RegisteredModel, present: Vocabulary) -> list[int]
                 "E-TRN-004",
                 f"the language model {model.label} cuts texts into other tokens than this recipe: its {name} differs"
                 + (f", {json.dumps(found)} and not {json.dumps(expected)}." if name != "merges" else "."),
-                fix=f"set encode.{name} = {json.dumps(found)}, or name a language model that was trained with this "
-                "recipe's encode settings."
-                if name != "merges"
-                else "name a language model of words or characters, or leave pretrain.models out.",
+                fix=_remedy_of_tokens(name, found),
             )
     tokens = match_tokens(present, earlier)
-    if not _count_known(tokens):
+    if not count_known(tokens):
         raise InputError(
             "E-TRN-004",
             f"the language model {model.label} knows no token of these texts.",
@@ -131,14 +130,17 @@ def refuse_learned_texts(model: RegisteredModel, learned: Artefact, splits: Arte
 def find_known(held: pl.LazyFrame, read: pl.LazyFrame, settings: SplitSettings) -> list[int]:
     """Rows of held texts of which the equal, a near copy or the middle is among texts that were read.
 
-    Documents that were read are looked at as a whole and line by line. Near copies count where they do in the split.
+    Documents that were read are looked at as a whole, and line by line where lines are long enough to be a text of
+    their own; blank texts are everywhere. Near copies count where they do in the split.
     """
     lines = read.filter(pl.col("text").str.contains("\n", literal=True)).select(pl.col("text").str.split("\n"))
-    texts = pl.concat([read, lines.explode("text")])
+    telling = lines.explode("text").filter(pl.col("text").str.len_chars() >= TELLING_LINE)
+    texts = pl.concat([read, telling])
     folded = texts.select(text=fold_text()).collect()["text"]
+    held = held.filter(pl.col("text").str.strip_chars() != "")
     targets = held.select("row", text=fold_text()).collect()
     known = {*targets.filter(pl.col("text").is_in(folded.implode()))["row"], *_find_middles(targets, folded)}
-    if settings.near_duplicates:
+    if settings.near_duplicates and not targets.is_empty():
         known |= _find_near(held, texts, settings.similarity)
     return sorted(known)
 
@@ -163,8 +165,14 @@ def _find_near(held: pl.LazyFrame, read: pl.LazyFrame, similarity: float) -> set
     return set(clusters.filter((pl.col("row") < first) & pl.col("cluster").is_in(with_read.implode()))["row"])
 
 
-def _count_known(token_ids: Sequence[int]) -> int:
-    return sum(index != UNKNOWN for index in token_ids[len(SPECIALS) :])
+def _remedy_of_tokens(setting: str, value: object) -> str:
+    if setting == "merges":  # which each recipe learns from its own texts
+        return (
+            'set encode.tokenizer to "word" or "char" and name a language model of the same tokens, or leave '
+            "pretrain.models out."
+        )
+    other = "name a language model that was trained with this recipe's encode settings."
+    return other if value == "space" else f"set encode.{setting} = {json.dumps(value)}, or {other}"
 
 
 def _remedy(setting: str, value: str, num_models: int) -> str:

@@ -154,6 +154,23 @@ def test_near_copies_count_where_they_do_in_the_split(lineage: Lineage) -> None:
     assert find_known(asked, texts, SplitSettings(near_duplicates=False)) == []
 
 
+@pytest.mark.parametrize(
+    ("held", "is_known"),
+    [("  ", False), ("OK", False), ("The whole film was seen by all of us.", True), ("Fine", True)],
+)
+def test_what_every_book_holds_is_no_text_that_was_learned(held: str, is_known: bool) -> None:
+    book = "First paragraph.\n\nOk\nthe whole film was seen by all of us.\n"
+    texts = pl.LazyFrame({"text": [book, "", "fine"]})
+    rows = pl.LazyFrame({"row": [3, 4], "text": [held, "another text of some words that nobody has read before"]})
+
+    assert find_known(rows, texts, SplitSettings()) == [3] * is_known
+
+
+def test_only_blank_texts_are_held() -> None:
+    rows = pl.LazyFrame({"row": [3], "text": [" "]})
+    assert find_known(rows, pl.LazyFrame({"text": ["a book\n\n"]}), SplitSettings()) == []
+
+
 def test_texts_of_the_training_rows_may_be_known(lineage: Lineage, tmp_path: Path) -> None:
     trained = pl.read_parquet(lineage.splits.file("train.parquet"))["text"].to_list()
     assert start_from(lineage, register(tmp_path / "registered"), trained).path.is_dir()
@@ -164,6 +181,21 @@ def test_a_network_of_other_layers_is_refused(lineage: Lineage, tmp_path: Path) 
     with pytest.raises(InputError, match=r"E-TRN-004 .* has hidden_size = 9, and the candidate needs 8") as refused:
         start_from(lineage, model, draw_texts(40, seed=7))
     assert "set model.hidden_size = 9 in the candidate" in refused.value.fix
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "remedy"),
+    [("char", 'set encode.tokenizer = "char", or name a language model'), ("space", "name a language model")],
+)
+def test_other_tokens_are_refused_with_a_remedy_that_the_recipe_can_take(
+    lineage: Lineage, tmp_path: Path, tokenizer: str, remedy: str
+) -> None:
+    model = register(tmp_path / "registered", tokenizer=tokenizer)
+    with pytest.raises(
+        InputError, match=rf'E-TRN-004 .*its tokenizer differs, "{tokenizer}" and not "word"'
+    ) as refused:
+        start_from(lineage, model, draw_texts(40, seed=7))
+    assert refused.value.fix.startswith(remedy)
 
 
 def test_tokens_that_it_does_not_know_start_as_without_it(lineage: Lineage, tmp_path: Path) -> None:
