@@ -50,7 +50,7 @@ TRAINING = Training(
     label_smoothing=0.2,
     class_ratio_scale=2,
 )
-PRETRAINING_EPOCHS = 2
+PRETRAINING = {"epochs": 2, "streams": 64}
 LATENT_DIMENSIONS = 300
 # A number of labels, and the scores [2, rows] of each model.
 Scores = tuple[int, Mapping[str, np.ndarray]]
@@ -92,7 +92,7 @@ def make_recipe(num_labelled: int, seed: int, table: Path) -> "ClassifyRecipe":
         name="pretraining",
         source=SourceSettings(path=str(table), label_column="label", split_column="part"),
         encode=EncodeSettings(unlabelled=True),
-        pretrain=PretrainSettings(training=PretrainTraining(epochs=PRETRAINING_EPOCHS)),
+        pretrain=PretrainSettings(training=PretrainTraining(**PRETRAINING)),
         baseline=BaselineSettings(latent_dimensions=LATENT_DIMENSIONS),
         candidates=[
             TextCandidate(name=PRETRAINED, pretrained=True, ratio_columns=2, model=MODEL, training=training),

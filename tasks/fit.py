@@ -82,11 +82,12 @@ def write_fitted(
     memory = write_memory(folder / MEMORY_FILE, model, data["valid"], training)
     shutil.rmtree(checkpoints)
     updates = data["train"].num_batches(training.batch_size)
+    start = None if initial is None else InitialSummary.of(initial)
     told = {
         "updates_per_epoch": updates,
         "settled": {f"training.{training.BATCH}": training.batch_size},
-        "warnings": find_few_updates(candidate.training, data["train"], updates),
-        "start": "" if initial is None else InitialSummary.of(initial).start,
+        "warnings": find_few_updates(candidate.training, data["train"], updates) + (start.warnings if start else []),
+        "start": start.start if start else "",
     }
     return FittedSummary.model_validate({**finished, **_summarize(candidate, model, epochs), **memory, **told})
 

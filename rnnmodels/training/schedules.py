@@ -23,7 +23,9 @@ class Schedule:
         peak = self.training.learning_rate
         match self.training.schedule:
             case "one-cycle":
-                return peak * one_cycle(step / max(1, self.num_steps - 1), self.training.warmup_share)
+                warmup_share = self.training.warmup_share
+                progress = step / (self.num_steps - 1) if self.num_steps > 1 else warmup_share
+                return peak * one_cycle(progress, warmup_share)
             case "plateau":
                 return peak * self.plateau_factor
             case "constant":

@@ -19,8 +19,8 @@ class TextCandidate(ClassifierCandidate):
 
     pretrained: bool = Field(
         False,
-        description="Start from one language model per direction, with the same layers, of all texts but those of "
-        "validation and test.",
+        description="Start from one language model per direction, with the same layers, of the training texts and, by "
+        "`encode.unlabelled`, those without a label.",
     )
 
     ratio_columns: int = Field(

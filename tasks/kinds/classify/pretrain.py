@@ -7,8 +7,9 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
+import numpy as np
 import polars as pl
 from pydantic import Field
 
@@ -24,7 +25,7 @@ from tasks.labelled.summaries import UNLABELLED, EncodedSummary, LabelledSplitSu
 from tasks.store.artefacts import Artefact
 from tasks.store.fingerprint import digest_of
 from tasks.store.manifest import Summary
-from tasks.text.vocabulary import Vocabulary
+from tasks.text.vocabulary import BOUNDARY_ID, Vocabulary
 
 __all__ = ["PretrainSettings", "plan_models", "write_corpus", "write_registered_start", "write_start"]
 
@@ -42,14 +43,11 @@ class CorpusSummary(Summary):
 
 
 class PretrainTraining(LanguageTraining):
-    """How a language model is fitted whose layers a classifier takes over: in one epoch of many short chunks."""
+    """How a language model is fitted whose layers a classifier takes over: in one epoch of short chunks."""
 
     epochs: int = Field(1, ge=1, le=1000, description="Maximum number of epochs.")
     learning_rate: float = Field(4e-3, gt=0, le=10, description="Peak learning rate of AdamW.")
     warmup_share: float = Field(0.1, gt=0, lt=1, description="Share of the one-cycle schedule spent rising.")
-    streams: Annotated[int, Field(ge=1, le=65_536)] | Literal["auto"] = Field(
-        64, description="Parallel streams per batch; `auto` takes 32, or fewer where there is little text."
-    )
     bptt: int = Field(64, ge=1, le=65_536, description="Tokens of a chunk, through which gradients flow back.")
     sampled_tokens: int = Field(
         1024,
@@ -125,7 +123,17 @@ def write_corpus(folder: Path, *, lineage: Lineage, settings: PretrainSettings) 
         num_chars={name: part.select(chars).item() for name, part in parts.items()},
         oov_share={},
         kept_out=count_kept_out(lineage.splits),
+        warnings=find_unread(lineage),
     )
+
+
+def find_unread(lineage: Lineage) -> list[str]:
+    """Warn of rows without a label that are not encoded, and so not read."""
+    num_unlabelled = LabelledSplitSummary.of(lineage.splits).splits.get(UNLABELLED, 0)
+    if not num_unlabelled or _reads_unlabelled(lineage):
+        return []
+    unread = plural(num_unlabelled, "row")
+    return [f"language models do not read {unread} without a label; set encode.unlabelled = true to learn from them"]
 
 
 def count_kept_out(splits: Artefact) -> dict[str, int]:
@@ -145,7 +153,34 @@ def write_start(folder: Path, *, models: Sequence[Artefact], corpus: Artefact) -
             shutil.copyfile(model.file(name), folder / place / name)
     names = [FittedSummary.of(model).name for model in models]
     (folder / MATCHED).write_text(json.dumps({LANGUAGE_MODELS: names}), encoding="utf-8")
-    return InitialSummary(rows=corpus.rows, start=describe_start(names, CorpusSummary.of(corpus)))
+    read = CorpusSummary.of(corpus)
+    warnings = [*read.warnings, *find_untaught(models, corpus)]
+    return InitialSummary(rows=corpus.rows, start=describe_start(names, read), warnings=warnings)
+
+
+def find_untaught(models: Sequence[Artefact], corpus: Artefact) -> list[str]:
+    """What was said of the fits of language models, and which of them know no more than how frequent tokens are."""
+    said = dict.fromkeys(warning for model in models for warning in FittedSummary.of(model).warnings)
+    warnings = [f"its language model: {one.replace('training.', 'pretrain.training.')}" for one in said]
+    by_frequency = measure_frequencies(corpus)
+    for model in models:
+        history = json.loads(model.file("history.json").read_bytes())
+        loss = min(epoch["valid_loss"] for epoch in history)
+        if loss >= by_frequency:
+            warnings.append(
+                f"{FittedSummary.of(model).name} predicts no better than the frequencies of tokens ({loss:.2f} against "
+                f"{by_frequency:.2f} nats per token), so that starting from it gains nothing; raise "
+                "pretrain.training.epochs, add texts, or leave out pretrained = true"
+            )
+    return warnings
+
+
+def measure_frequencies(corpus: Artefact) -> float:
+    """Nats per token of the held texts, their ends included, by how frequent tokens are in the others."""
+    size = Vocabulary.load(corpus.file("vocabulary.json")).size
+    learned, held = (_count_tokens(corpus.file(f"{name}.parquet"), size) for name in ("train", "valid"))
+    shares = (learned + 1) / (learned + 1).sum()
+    return float(-(held * np.log(shares)).sum() / held.sum())
 
 
 def describe_start(names: Sequence[str], read: CorpusSummary) -> str:
@@ -167,10 +202,21 @@ def _layers_by_direction(candidate: TextCandidate) -> list[dict[str, Any]]:
     return [layers | {"embedding_size": candidate.pretrained_size, "direction": one} for one in candidate.directions]
 
 
+def _count_tokens(path: Path, vocabulary_size: int) -> np.ndarray:
+    """How often each token occurs in the texts of a file, each of which ends with a boundary [vocabulary]."""
+    tokens = pl.read_parquet(path, columns=["tokens"])["tokens"]
+    counts = np.bincount(tokens.explode().drop_nulls().to_numpy(), minlength=vocabulary_size)
+    counts[BOUNDARY_ID] += len(tokens)
+    return counts
+
+
+def _reads_unlabelled(lineage: Lineage) -> bool:
+    return lineage.encoded.path.joinpath(f"{UNLABELLED}.parquet").exists()
+
+
 def _gather_texts(lineage: Lineage) -> pl.LazyFrame:
     """Row, tokens and characters of training and unlabelled texts."""
-    has_unlabelled = lineage.encoded.path.joinpath(f"{UNLABELLED}.parquet").exists()
-    names = ["train", UNLABELLED] if has_unlabelled else ["train"]
+    names = ["train", UNLABELLED] if _reads_unlabelled(lineage) else ["train"]
     tokens = [pl.scan_parquet(lineage.encoded.file(f"{name}.parquet")).select("row", "tokens") for name in names]
     texts = [pl.scan_parquet(lineage.splits.file(f"{name}.parquet")).select("row", "text") for name in names]
     num_chars = pl.col("text").str.len_chars().alias("num_chars")

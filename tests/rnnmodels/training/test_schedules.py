@@ -16,8 +16,8 @@ def test_one_cycle_rises_to_the_peak_and_falls_to_nearly_nothing():
     assert rates[-1] == pytest.approx(1e-4)
 
 
-def test_a_schedule_of_one_step_has_a_rate():
-    assert Schedule(Training(learning_rate=1.0), num_steps=1).rate(0) == pytest.approx(1 / 25)
+def test_the_only_step_of_a_schedule_has_its_peak_rate():
+    assert Schedule(Training(learning_rate=1.0), num_steps=1).rate(0) == pytest.approx(1)
 
 
 def test_plateau_halves_the_rate_after_an_epoch_without_progress():

@@ -1,8 +1,11 @@
 """What classifiers of texts start from: which texts a language model learns, and what becomes of its weights."""
 
+import collections
 import dataclasses
 import json
+import math
 import random
+import re
 from pathlib import Path
 
 import polars as pl
@@ -16,7 +19,7 @@ from rnnmodels.language.language_config import LanguageArchitecture, LanguageTra
 from rnnmodels.language.language_model import LanguageModel
 from rnnmodels.training.checkpoint import load_model
 from tasks.contract.lineage import Lineage
-from tasks.contract.summaries import FittedSummary
+from tasks.contract.summaries import FittedSummary, InitialSummary
 from tasks.corpus import corpus
 from tasks.encode import encode
 from tasks.errors import InputError
@@ -25,7 +28,7 @@ from tasks.ingest import ingest
 from tasks.kinds.classify.candidate import TextCandidate
 from tasks.kinds.classify.encode import EncodeSettings
 from tasks.kinds.classify.fit import open_data
-from tasks.kinds.classify.pretrain import PretrainSettings, plan_models
+from tasks.kinds.classify.pretrain import PretrainSettings, measure_frequencies, plan_models
 from tasks.kinds.classify.recipe import CLASSIFY, ShardSettings
 from tasks.kinds.classify.source import SourceSettings
 from tasks.kinds.classify.split import SplitSettings
@@ -72,8 +75,8 @@ def learned(lineage: Lineage) -> Artefact:
     return corpus.fn(CLASSIFY, lineage, PretrainSettings())
 
 
-def fit_language_model(learned: Artefact, name: str = "lm", **architecture: object) -> Artefact:
-    training = LanguageTraining(epochs=1, streams=4, bptt=16, device="cpu")
+def fit_language_model(learned: Artefact, name: str = "lm", *, streams: int = 4, **architecture: object) -> Artefact:
+    training = LanguageTraining(epochs=1, streams=streams, bptt=16, device="cpu")
     model = LanguageArchitecture(**SIZES | architecture, tied=True)
     candidate = LanguageCandidate(name=name, model=model, training=training)
     return fit.fn(LANGUAGE, shard.fn(LANGUAGE, learned, StreamSettings()), candidate)
@@ -100,7 +103,47 @@ def test_a_corpus_is_encoded_as_the_classifier_reads(lineage: Lineage, learned: 
 def test_without_unlabelled_texts_the_training_texts_are_the_corpus(lineage: Lineage) -> None:
     encoded = encode.fn(CLASSIFY, lineage.splits, EncodeSettings(min_count=1))
     without = dataclasses.replace(lineage, encoded=encoded)
-    assert corpus.fn(CLASSIFY, without, PretrainSettings()).rows == 60
+
+    learned = corpus.fn(CLASSIFY, without, PretrainSettings())
+
+    assert learned.rows == 60
+    assert learned.summary["warnings"] == [
+        "language models do not read 40 rows without a label; set encode.unlabelled = true to learn from them"
+    ]
+
+
+def test_frequencies_of_tokens_cost_what_a_sum_over_them_says(learned: Artefact) -> None:
+    read, held = (pl.read_parquet(learned.file(f"{name}.parquet"))["tokens"].to_list() for name in ("train", "valid"))
+    counts = collections.Counter(token for text in read for token in [*text, 0])
+    total = sum(counts.values()) + learned.summary["vocabulary_size"]
+    nats = [-math.log((counts[token] + 1) / total) for text in held for token in [*text, 0]]
+
+    assert measure_frequencies(learned) == pytest.approx(sum(nats) / len(nats))
+
+
+@pytest.mark.parametrize(("shift", "is_warned"), [(0.01, True), (-0.01, False)])
+def test_a_language_model_that_learned_nothing_is_told_with_each_candidate(
+    lineage: Lineage, learned: Artefact, monkeypatch: pytest.MonkeyPatch, shift: float, is_warned: bool
+) -> None:
+    model = fit_language_model(learned)
+    loss = min(epoch["valid_loss"] for epoch in json.loads(model.file("history.json").read_bytes()))
+    monkeypatch.setattr("tasks.kinds.classify.pretrain.measure_frequencies", lambda _: loss - shift)
+    start = pretrain.fn(CLASSIFY, [model], learned)
+    candidate = TextCandidate(name="gru", pretrained=True, model=Architecture(**SIZES), training=Training(epochs=1))
+
+    warnings = FittedSummary.of(fit.fn(CLASSIFY, lineage.shards, candidate, initial=start)).warnings
+
+    told = [one for one in warnings if one.startswith("lm predicts no better than the frequencies of tokens (")]
+    assert len(told) == is_warned
+
+
+def test_few_updates_of_a_language_model_are_told(learned: Artefact) -> None:
+    start = pretrain.fn(CLASSIFY, [fit_language_model(learned, streams=64)], learned)
+
+    assert re.match(
+        r"its language model: an epoch has only 2 updates, .* set pretrain.training.streams = \"auto\"",
+        InitialSummary.of(start).warnings[0],
+    )
 
 
 def test_a_classifier_starts_from_the_weights_of_the_language_model(lineage: Lineage, learned: Artefact) -> None:
