@@ -83,10 +83,11 @@ def write_fitted(
     shutil.rmtree(checkpoints)
     updates = data["train"].num_batches(training.batch_size)
     start = None if initial is None else InitialSummary.of(initial)
+    warnings = find_few_updates(candidate.training, data["train"], updates) + find_resting(training, model, len(epochs))
     told = {
         "updates_per_epoch": updates,
         "settled": {f"training.{training.BATCH}": training.batch_size},
-        "warnings": find_few_updates(candidate.training, data["train"], updates) + (start.warnings if start else []),
+        "warnings": warnings + (start.warnings if start else []),
         "start": start.start if start else "",
     }
     return FittedSummary.model_validate({**finished, **_summarize(candidate, model, epochs), **memory, **told})
@@ -113,6 +114,18 @@ def find_few_updates(training: "Optimization", train: "SequenceData", updates: i
         f"an epoch has only {plural(updates, 'update')}, because batches of {training.batch_size:,} hold many of the "
         f'{train.num_rows:,} training rows, so that models may learn little; set training.{training.BATCH} = "auto", '
         f"which takes {settled.batch_size:,} here"
+    ]
+
+
+def find_resting(training: "Optimization", model: "AnyModel", num_epochs: int) -> list[str]:
+    """Warn of layers whose turn to learn had not come by the last epoch."""
+    num_layers = len(model.layers_from_top())
+    num_resting = sum(training.rate_share(depth, num_epochs) == 0 for depth in range(num_layers))
+    if not num_resting:
+        return []
+    return [
+        f"gradual_unfreezing had {plural(num_epochs, 'epoch')} for {num_layers} layers, so that the lowest "
+        f"{num_resting if num_resting > 1 else 'one'} never learned; set training.epochs to {num_layers} or more"
     ]
 
 

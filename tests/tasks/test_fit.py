@@ -9,6 +9,7 @@ import pytest
 from rnnmodels.config import Architecture, Training
 from tasks.contract.contest import Contest, Scored
 from tasks.contract.lineage import Lineage
+from tasks.contract.summaries import FittedSummary
 from tasks.errors import InputError
 from tasks.fit import fit, follow
 from tasks.kinds.classify.recipe import CLASSIFY
@@ -156,3 +157,31 @@ def test_a_batch_size_left_to_the_rows_is_recorded_as_what_it_came_to(reviews: t
     assert fitted.summary["settled"] == {"training.batch_tokens": size}
     assert record.metrics["updates_per_epoch"] >= 160 // 8  # batches of 8 rows on average
     assert 8 * 10 < size < 8 * 30
+
+
+@pytest.mark.parametrize(
+    ("num_epochs", "told"),
+    [
+        (
+            1,
+            [
+                "gradual_unfreezing had 1 epoch for 3 layers, so that the lowest 2 never learned; "
+                "set training.epochs to 3 or more"
+            ],
+        ),
+        (
+            2,
+            [
+                "gradual_unfreezing had 2 epochs for 3 layers, so that the lowest one never learned; "
+                "set training.epochs to 3 or more"
+            ],
+        ),
+        (3, []),
+    ],
+)
+def test_layers_whose_turn_to_learn_never_came_are_told(shards: Artefact, num_epochs: int, told: list[str]):
+    training = TRAINING.model_copy(update={"gradual_unfreezing": True, "epochs": num_epochs, "batch_tokens": "auto"})
+
+    fitted = fit.fn(CLASSIFY, shards, TINY.model_copy(update={"training": training}))
+
+    assert FittedSummary.of(fitted).warnings == told
