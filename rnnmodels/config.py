@@ -37,13 +37,23 @@ class RecurrentArchitecture(Settings):
     num_layers: int = Field(1, ge=1, le=16, description="Stacked recurrent layers.")
     bidirectional: bool = Field(False, description="Also read the sequence backwards, from its own last step.")
     locked_dropout: float = Field(
-        0.2, ge=0, lt=1, description="Dropout with one mask for all time steps, at the input of each layer."
+        0.2,
+        ge=0,
+        lt=1,
+        description="Dropout with one mask for all time steps, at the input of each layer; "
+        "in a `transformer` with a mask for each step, at the outputs of its blocks.",
     )
     weight_dropout: float = Field(
-        0.0, ge=0, lt=1, description="Share of recurrent weights dropped per batch (DropConnect)."
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of recurrent weights dropped per batch (DropConnect); none in a `transformer`.",
     )
     longest_lag: int = Field(
-        0, ge=0, le=1_000_000, description="Steps that gates should bridge from the start (chrono); 0 disables it."
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Steps that gates of a GRU or LSTM bridge from the start (chrono); 0 for none.",
     )
 
 

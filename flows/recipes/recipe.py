@@ -67,9 +67,10 @@ def build_recipe(
     raw.pop(SCHEDULE, None)  # does not belong to what is trained
     shared = raw.pop(SHARED, {})
     validated(kind.training, shared, origin, section=SHARED)
+    recipe = validated(kind, _with_shared_training(raw, shared), origin)
     if notes is not None:
-        notes.extend(_describe_shadowed(raw["candidates"], shared))
-    return validated(kind, _with_shared_training(raw, shared), origin)
+        notes.extend([*_describe_shadowed(raw["candidates"], shared), *recipe.settings_without_effect])
+    return recipe
 
 
 def read_schedule(table: dict, origin: Place) -> ScheduleSettings | None:

@@ -10,7 +10,7 @@ MAX_LENGTH = 1_000_000
 class Sampling(Settings):
     """How many tokens are written at most, and how each is chosen among those that the model thinks likely.
 
-    Temperature comes first, then `top_k`, then `top_p`. The same seed gives the same text on the same machine.
+    `top_k` comes first, then temperature, then `top_p`. The same seed gives the same text on the same machine.
     """
 
     length: int = Field(200, ge=1, le=MAX_LENGTH, description="Tokens to write at most; the model may end earlier.")
@@ -19,7 +19,7 @@ class Sampling(Settings):
         ge=0,
         le=100,
         allow_inf_nan=False,
-        description="1 draws as the model learned, less is more careful, 0 always takes the likeliest token.",
+        description="1 samples from the model's distribution, less is more conservative, 0 takes the likeliest token.",
     )
     top_k: int = Field(0, ge=0, lt=2**31, description="Draw among this many likeliest tokens; 0 means all.")
     top_p: float = Field(

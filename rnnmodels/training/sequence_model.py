@@ -96,7 +96,7 @@ class SequenceModel(nn.Module, ABC, Generic[ArchitectureT, BatchT, DataT, Traini
         """Take over what an interrupted epoch had carried."""
 
     def probe(self, batch: BatchT, training: TrainingT, *, max_rows: int) -> Probe | None:  # noqa: ARG002
-        """Offer the first rows of a batch to whoever measures the memory; None of a network that has no such cells."""
+        """Offer the first rows of a batch to whoever measures the memory; None where the network has no loss for it."""
         return None
 
 

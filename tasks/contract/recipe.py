@@ -56,6 +56,11 @@ class Recipe(Settings):
         """Whether the best candidate is joined with the best baseline; None where the kind has no join."""
         return None
 
+    @property
+    def settings_without_effect(self) -> list[str]:
+        """Which settings no candidate reads, a sentence each."""
+        return []
+
     @model_validator(mode="after")
     def _names_each_candidate_once(self) -> Self:
         names = [candidate.name for candidate in self.candidates]

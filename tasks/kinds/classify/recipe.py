@@ -75,6 +75,18 @@ class ClassifyRecipe(Recipe):
         return self
 
     @property
+    def settings_without_effect(self) -> list[str]:
+        """Those of language models that no candidate starts from, or that are not fitted but named."""
+        fitting = self.pretrain.model_copy(update={"models": []})
+        if fitting == PretrainSettings():
+            return []
+        if not any(one.pretrained for one in self.candidates):
+            return ["the section pretrain has no effect, because no candidate has pretrained = true."]
+        if self.pretrain.models:
+            return ["of the section pretrain, only models has an effect: registered language models are not fitted."]
+        return []
+
+    @property
     def stacking(self) -> StackSettings:
         """Whether the best candidate is joined with the best baseline."""
         return self.stack

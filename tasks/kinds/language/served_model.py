@@ -28,7 +28,7 @@ class ServedWriter(PythonModel):
         The prompts after it have the seeds after it. Raises InputError naming what cannot be continued.
         """
         sampling = params or {}
-        seeds = itertools.count(sampling.get("seed", 0))
+        seeds = itertools.count(sampling.get("seed") or 0)
         return [
             "".join(self.model.generate(prompt, **sampling | {"seed": seed}))
             for prompt, seed in zip(model_input, seeds, strict=False)

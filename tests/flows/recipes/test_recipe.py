@@ -103,6 +103,28 @@ def test_shared_training_that_every_candidate_overrules_is_noted(tmp_path: Path)
     assert given == []
 
 
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ([], []),
+        (
+            ["pretrain.held_share=0.1"],
+            ["the section pretrain has no effect, because no candidate has pretrained = true."],
+        ),
+        (["pretrain.held_share=0.1", "candidates.a.pretrained=true"], []),
+        (
+            ["pretrain.held_share=0.1", "candidates.a.pretrained=true", 'pretrain.models=["lm"]'],
+            ["of the section pretrain, only models has an effect: registered language models are not fitted."],
+        ),
+    ],
+)
+def test_settings_that_no_candidate_reads_are_noted(tmp_path: Path, settings: list[str], expected: list[str]):
+    path, notes = write(tmp_path, f'{OWN}[[candidates]]\nname = "a"\n'), []
+    build_recipe(path, read_table(path), settings=settings, notes=notes)
+
+    assert notes == expected
+
+
 def test_rows_are_named_once(own: Path):
     with pytest.raises(InputError) as caught:
         load_recipe(str(own), settings=["source.path=a.csv"], from_file="b.csv")
