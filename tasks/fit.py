@@ -5,7 +5,7 @@ Validation picks the epoch; the test rows are scored once, after the last decisi
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,7 +83,7 @@ def write_fitted(
     shutil.rmtree(checkpoints)
     updates = data["train"].num_batches(training.batch_size)
     start = None if initial is None else InitialSummary.of(initial)
-    warnings = find_few_updates(candidate.training, data["train"], updates) + find_resting(training, model, len(epochs))
+    warnings = find_few_updates(candidate.training, data["train"], updates) + find_resting(training, model, epochs)
     told = {
         "updates_per_epoch": updates,
         "settled": {f"training.{training.BATCH}": training.batch_size},
@@ -117,15 +117,18 @@ def find_few_updates(training: "Optimization", train: "SequenceData", updates: i
     ]
 
 
-def find_resting(training: "Optimization", model: "AnyModel", num_epochs: int) -> list[str]:
-    """Warn of layers whose turn to learn had not come by the last epoch."""
-    num_layers = len(model.layers_from_top())
-    num_resting = sum(training.rate_share(depth, num_epochs) == 0 for depth in range(num_layers))
+def find_resting(training: "Optimization", model: "AnyModel", epochs: "Sequence[EpochResult]") -> list[str]:
+    """Warn of layers whose turn to learn had not come by the best epoch, whose weights are kept."""
+    best = max(epoch.epoch for epoch in epochs if epoch.is_best)
+    depths = [depth for depth, weights in enumerate(model.layers_from_top()) if weights]
+    num_resting = sum(training.rate_share(depth, best) == 0 for depth in depths)
     if not num_resting:
         return []
+    needed = depths[-1] + 1
+    remedy = f"set training.epochs to {needed} or more" if training.epochs < needed else "leave gradual_unfreezing out"
     return [
-        f"gradual_unfreezing had {plural(num_epochs, 'epoch')} for {num_layers} layers, so that the lowest "
-        f"{num_resting if num_resting > 1 else 'one'} never learned; set training.epochs to {num_layers} or more"
+        f"gradual_unfreezing let only {len(depths) - num_resting} of {len(depths)} layers learn by the best epoch, "
+        f"{best}; {remedy}"
     ]
 
 

@@ -124,4 +124,6 @@ def _extend(state: State | None, x_TBH: Tensor) -> tuple[Tensor, Tensor]:
     real_TB1 = x_TBH.new_ones(*x_TBH.shape[:2], 1)
     if not isinstance(state, tuple):
         return x_TBH, real_TB1
-    return torch.cat([state[0], x_TBH]), torch.cat([state[1], real_TB1])
+    # A checkpoint holds them as float32, to which all steps would be promoted.
+    remembered_MBH, real_MB1 = (part.to(x_TBH.dtype) for part in state)
+    return torch.cat([remembered_MBH, x_TBH]), torch.cat([real_MB1, real_TB1])

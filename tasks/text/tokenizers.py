@@ -21,7 +21,7 @@ def normalized(text: pl.Expr, *, lowercase: bool) -> pl.Expr:
 
 def with_line_feeds(text: pl.Expr) -> pl.Expr:
     """Text with a line feed alone where Windows ends a line."""
-    return text.str.replace_all("\r\n", "\n", literal=True)
+    return text.str.replace_all(r"\r+\n", "\n")
 
 
 def composed(text: pl.Expr) -> pl.Expr:

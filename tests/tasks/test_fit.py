@@ -2,16 +2,18 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
+import torch
 
 from rnnmodels.config import Architecture, Training
 from tasks.contract.contest import Contest, Scored
 from tasks.contract.lineage import Lineage
 from tasks.contract.summaries import FittedSummary
 from tasks.errors import InputError
-from tasks.fit import fit, follow
+from tasks.fit import find_resting, fit, follow
 from tasks.kinds.classify.recipe import CLASSIFY
 from tasks.labelled.fit import ClassifierCandidate
 from tasks.progress import Progress, listening
@@ -160,28 +162,27 @@ def test_a_batch_size_left_to_the_rows_is_recorded_as_what_it_came_to(reviews: t
 
 
 @pytest.mark.parametrize(
-    ("num_epochs", "told"),
+    ("num_epochs", "best", "told"),
     [
-        (
-            1,
-            [
-                "gradual_unfreezing had 1 epoch for 3 layers, so that the lowest 2 never learned; "
-                "set training.epochs to 3 or more"
-            ],
-        ),
-        (
-            2,
-            [
-                "gradual_unfreezing had 2 epochs for 3 layers, so that the lowest one never learned; "
-                "set training.epochs to 3 or more"
-            ],
-        ),
-        (3, []),
+        (1, 1, ["1 of 3 layers learn by the best epoch, 1; set training.epochs to 3 or more"]),
+        (2, 2, ["2 of 3 layers learn by the best epoch, 2; set training.epochs to 3 or more"]),
+        (9, 2, ["2 of 3 layers learn by the best epoch, 2; leave gradual_unfreezing out"]),
+        (3, 3, []),
     ],
 )
-def test_layers_whose_turn_to_learn_never_came_are_told(shards: Artefact, num_epochs: int, told: list[str]):
-    training = TRAINING.model_copy(update={"gradual_unfreezing": True, "epochs": num_epochs, "batch_tokens": "auto"})
+def test_layers_whose_turn_to_learn_had_not_come_are_told(num_epochs: int, best: int, told: list[str]):
+    training = TRAINING.model_copy(update={"gradual_unfreezing": True, "epochs": num_epochs})
+    weight = [torch.nn.Parameter(torch.zeros(1))]
+    # The last layer has no weights, as an input that is not projected.
+    model = SimpleNamespace(layers_from_top=lambda: [weight, weight, weight, []])
+    epochs = [SimpleNamespace(epoch=epoch, is_best=epoch <= best) for epoch in range(1, best + 2)]
 
-    fitted = fit.fn(CLASSIFY, shards, TINY.model_copy(update={"training": training}))
+    assert find_resting(training, model, epochs) == [f"gradual_unfreezing let only {one}" for one in told]
 
-    assert FittedSummary.of(fitted).warnings == told
+
+def test_a_fit_tells_of_layers_that_never_learned(shards: Artefact):
+    training = TRAINING.model_copy(update={"gradual_unfreezing": True, "epochs": 1, "batch_tokens": "auto"})
+
+    (told,) = FittedSummary.of(fit.fn(CLASSIFY, shards, TINY.model_copy(update={"training": training}))).warnings
+
+    assert told.startswith("gradual_unfreezing let only 1 of 3 layers learn")

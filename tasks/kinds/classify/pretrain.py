@@ -160,8 +160,11 @@ def write_start(folder: Path, *, models: Sequence[Artefact], corpus: Artefact) -
 
 def find_untaught(models: Sequence[Artefact], corpus: Artefact) -> list[str]:
     """What was said of the fits of language models, and which of them know no more than how frequent tokens are."""
-    said = dict.fromkeys(warning for model in models for warning in FittedSummary.of(model).warnings)
-    warnings = [f"its language model: {one.replace('training.', 'pretrain.training.')}" for one in said]
+    warnings = [
+        f"{FittedSummary.of(model).name}: {warning.replace('set training.', 'set pretrain.training.')}"
+        for model in models
+        for warning in FittedSummary.of(model).warnings
+    ]
     by_frequency = measure_frequencies(corpus)
     for model in models:
         history = json.loads(model.file("history.json").read_bytes())
@@ -203,10 +206,10 @@ def _layers_by_direction(candidate: TextCandidate) -> list[dict[str, Any]]:
 
 
 def _count_tokens(path: Path, vocabulary_size: int) -> np.ndarray:
-    """How often each token occurs in the texts of a file, each of which ends with a boundary [vocabulary]."""
+    """How often each token occurs in the texts of a file; of several, each ends with a boundary [vocabulary]."""
     tokens = pl.read_parquet(path, columns=["tokens"])["tokens"]
     counts = np.bincount(tokens.explode().drop_nulls().to_numpy(), minlength=vocabulary_size)
-    counts[BOUNDARY_ID] += len(tokens)
+    counts[BOUNDARY_ID] += len(tokens) if len(tokens) > 1 else 0
     return counts
 
 

@@ -29,8 +29,9 @@ LAYERS = ("direction", "cell", "hidden_size", "num_layers", "embedding_size")
 OF_CELLS = {"rnn": ("nonlinearity",), "transformer": ("num_heads", "context")}
 # So many characters from the middle of a text tell it from others, wherever they stand.
 TELLING_CHARACTERS = 64
-# A shorter line of a document says too little: many documents hold one that reads "OK".
+# A shorter line of a document says too little, as many documents hold one that reads "OK"; many such lines do say it.
 TELLING_LINE = 30
+TELLING_SHARE = 0.1
 
 
 def write_registered_start(
@@ -130,16 +131,20 @@ def refuse_learned_texts(model: RegisteredModel, learned: Artefact, splits: Arte
 def find_known(held: pl.LazyFrame, read: pl.LazyFrame, settings: SplitSettings) -> list[int]:
     """Rows of held texts of which the equal, a near copy or the middle is among texts that were read.
 
-    Documents that were read are looked at as a whole, and line by line where lines are long enough to be a text of
-    their own; blank texts are everywhere. Near copies count where they do in the split.
+    Documents that were read are looked at as a whole and line by line; blank texts are everywhere. Equal short lines
+    count if they are those of a tenth of the held texts. Near copies count where they do in the split.
     """
     lines = read.filter(pl.col("text").str.contains("\n", literal=True)).select(pl.col("text").str.split("\n"))
-    telling = lines.explode("text").filter(pl.col("text").str.len_chars() >= TELLING_LINE)
-    texts = pl.concat([read, telling])
-    folded = texts.select(text=fold_text()).collect()["text"]
+    lines = lines.explode("text")
+    is_telling = pl.col("text").str.len_chars() >= TELLING_LINE
+    texts = pl.concat([read, lines.filter(is_telling)])
+    folded, short = (one.select(text=fold_text()).collect()["text"] for one in (texts, lines.filter(~is_telling)))
     held = held.filter(pl.col("text").str.strip_chars() != "")
     targets = held.select("row", text=fold_text()).collect()
     known = {*targets.filter(pl.col("text").is_in(folded.implode()))["row"], *_find_middles(targets, folded)}
+    as_short_line = targets.filter(pl.col("text").is_in(short.implode()))["row"]
+    if len(as_short_line) >= TELLING_SHARE * len(targets):
+        known |= {*as_short_line}
     if settings.near_duplicates and not targets.is_empty():
         known |= _find_near(held, texts, settings.similarity)
     return sorted(known)

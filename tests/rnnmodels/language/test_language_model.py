@@ -117,21 +117,33 @@ def train_and_kill(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return train_and_die
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("cell", "precision"),
+    [
+        ("lstm", "float32"),
+        ("lstm", "bfloat16"),
+        ("gru", "bfloat16"),
+        ("rnn", "bfloat16"),
+        ("transformer", "float32"),
+        ("transformer", "bfloat16"),
+    ],
+)
 def test_a_run_interrupted_within_an_epoch_ends_as_if_it_had_not_been(
     make_language_model: MakeModel,
     book: np.ndarray,
     tmp_path: Path,
     train_and_kill: Callable[..., None],
+    *,
+    cell: str,
     precision: str,
 ) -> None:
-    settings = {"ema_decay": 0.9, "precision": precision}
-    whole = make_language_model(**TRICKS)
+    settings, architecture = {"ema_decay": 0.9, "precision": precision}, TRICKS | {"cell": cell}
+    whole = make_language_model(**architecture)
     expected = train(whole, book, **settings)
     for num_steps in (3, 25, 12):
-        train_and_kill(num_steps, make_language_model(**TRICKS), book, tmp_path, **settings)
+        train_and_kill(num_steps, make_language_model(**architecture), book, tmp_path, **settings)
     assert any(b"loss_sum" in path.read_bytes() for path in newest_first(tmp_path))
-    resumed = make_language_model(**TRICKS)
+    resumed = make_language_model(**architecture)
     epochs = train(resumed, book, tmp_path, **settings)
     assert [epoch.train_loss for epoch in epochs] == [epoch.train_loss for epoch in expected]
     for name, weight in whole.state_dict().items():

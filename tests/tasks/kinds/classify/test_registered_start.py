@@ -161,9 +161,17 @@ def test_near_copies_count_where_they_do_in_the_split(lineage: Lineage) -> None:
 def test_what_every_book_holds_is_no_text_that_was_learned(held: str, is_known: bool) -> None:
     book = "First paragraph.\n\nOk\nthe whole film was seen by all of us.\n"
     texts = pl.LazyFrame({"text": [book, "", "fine"]})
-    rows = pl.LazyFrame({"row": [3, 4], "text": [held, "another text of some words that nobody has read before"]})
+    others = [f"text {number} of some words that nobody has read" for number in range(20)]
+    rows = pl.LazyFrame({"row": range(21), "text": [*others, held]})
 
-    assert find_known(rows, texts, SplitSettings()) == [3] * is_known
+    assert find_known(rows, texts, SplitSettings(near_duplicates=False)) == [20] * is_known
+
+
+def test_short_texts_that_a_document_lists_were_learned() -> None:
+    intents = ["where is my parcel", "cancel my subscription", "talk to a person"]
+    rows = pl.LazyFrame({"row": range(3), "text": intents})
+
+    assert find_known(rows, pl.LazyFrame({"text": ["\n".join(["a list", *intents])]}), SplitSettings()) == [0, 1, 2]
 
 
 def test_only_blank_texts_are_held() -> None:
