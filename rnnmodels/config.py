@@ -37,17 +37,10 @@ class RecurrentArchitecture(Settings):
     num_layers: int = Field(1, ge=1, le=16, description="Stacked recurrent layers.")
     bidirectional: bool = Field(False, description="Also read the sequence backwards, from its own last step.")
     locked_dropout: float = Field(
-        0.2,
-        ge=0,
-        lt=1,
-        description="Dropout with one mask for all time steps, at the input of each layer; "
-        "in a `transformer` with a mask for each step, at the outputs of its blocks.",
+        0.2, ge=0, lt=1, description="Dropout with one mask for all time steps, at the input of each layer."
     )
     weight_dropout: float = Field(
-        0.0,
-        ge=0,
-        lt=1,
-        description="Share of recurrent weights dropped per batch (DropConnect); none in a `transformer`.",
+        0.0, ge=0, lt=1, description="Share of recurrent weights dropped per batch (DropConnect)."
     )
     longest_lag: int = Field(
         0,
@@ -60,6 +53,19 @@ class RecurrentArchitecture(Settings):
 class TransformerArchitecture(RecurrentArchitecture):
     """Recurrent layers, or in their place a transformer to compare them with."""
 
+    locked_dropout: float = Field(
+        0.2,
+        ge=0,
+        lt=1,
+        description="Dropout with one mask for all time steps, at the input of each layer; in a `transformer` with a "
+        "mask for each step, at the outputs of its blocks.",
+    )
+    weight_dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of recurrent weights dropped per batch (DropConnect); not in a `transformer`.",
+    )
     num_heads: int = Field(4, ge=1, le=64, description="Attention heads of a `transformer`; others ignore it.")
     context: int = Field(
         256,
