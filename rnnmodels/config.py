@@ -53,19 +53,6 @@ class RecurrentArchitecture(Settings):
 class TransformerArchitecture(RecurrentArchitecture):
     """Recurrent layers, or in their place a transformer to compare them with."""
 
-    locked_dropout: float = Field(
-        0.2,
-        ge=0,
-        lt=1,
-        description="Dropout with one mask for all time steps, at the input of each layer; in a `transformer` with a "
-        "mask for each step, at the outputs of its blocks.",
-    )
-    weight_dropout: float = Field(
-        0.0,
-        ge=0,
-        lt=1,
-        description="Share of recurrent weights dropped per batch (DropConnect); not in a `transformer`.",
-    )
     num_heads: int = Field(4, ge=1, le=64, description="Attention heads of a `transformer`; others ignore it.")
     context: int = Field(
         256,

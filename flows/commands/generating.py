@@ -27,7 +27,7 @@ STDIN = "-"
 @click.option(
     "--top-p",
     type=click.FloatRange(0, 1, min_open=True),
-    help="Sample from the fewest likeliest tokens whose total probability reaches P.",
+    help="Sample from the likeliest tokens that together have probability P; by default from all.",
 )
 @click.option("--seed", type=click.IntRange(0), help="The same seed gives the same text; by default a new one.")
 @as_json_option

@@ -50,8 +50,8 @@ def deploy(recipe: str, cron: str | None, timezone: str | None, as_json: bool) -
     """Make deployments of a recipe: train, retrain, predict and monitor, each with one click in Prefect's dashboard.
 
     RECIPE is a shipped name or the path of a TOML file; its relative paths are those of the project folder. `rnnflow
-    up` deploys every recipe of the project folder. A section [schedule] in the recipe does the
-    same as --cron and --timezone.
+    up` deploys every recipe of the project folder. A section [schedule] in the recipe does the same
+    as --cron and --timezone.
     """
     from flows.place.furnishing import deploy_one
     from flows.place.settings import choose_settings, load_settings

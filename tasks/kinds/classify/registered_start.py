@@ -134,20 +134,25 @@ def find_known(held: pl.LazyFrame, read: pl.LazyFrame, settings: SplitSettings) 
     Documents that were read are looked at as a whole and line by line; blank texts are everywhere. Equal short lines
     count if they are those of a tenth of the held texts. Near copies count where they do in the split.
     """
-    lines = read.filter(pl.col("text").str.contains("\n", literal=True)).select(pl.col("text").str.split("\n"))
-    lines = lines.explode("text")
+    parted = read.filter(pl.col("text").str.contains("\n", literal=True)).select(pl.col("text").str.split("\n"))
+    lines = parted.explode("text").collect()
     is_telling = pl.col("text").str.len_chars() >= TELLING_LINE
-    texts = pl.concat([read, lines.filter(is_telling)])
-    folded, short = (one.select(text=fold_text()).collect()["text"] for one in (texts, lines.filter(~is_telling)))
+    texts = pl.concat([read, lines.lazy().filter(is_telling)])
+    folded = texts.select(text=fold_text()).collect()["text"]
     held = held.filter(pl.col("text").str.strip_chars() != "")
     targets = held.select("row", text=fold_text()).collect()
-    known = {*targets.filter(pl.col("text").is_in(folded.implode()))["row"], *_find_middles(targets, folded)}
-    as_short_line = targets.filter(pl.col("text").is_in(short.implode()))["row"]
+    known = _find_equal(targets, folded) | _find_middles(targets, folded)
+    as_short_line = _find_equal(targets, lines.filter(~is_telling).select(text=fold_text())["text"])
     if len(as_short_line) >= TELLING_SHARE * len(targets):
-        known |= {*as_short_line}
+        known |= as_short_line
     if settings.near_duplicates and not targets.is_empty():
         known |= _find_near(held, texts, settings.similarity)
     return sorted(known)
+
+
+def _find_equal(targets: pl.DataFrame, read: pl.Series) -> set[int]:
+    """Rows of texts that are among those that were read, both folded."""
+    return set(targets.filter(pl.col("text").is_in(read.implode()))["row"])
 
 
 def _find_middles(targets: pl.DataFrame, read: pl.Series) -> set[int]:
