@@ -56,8 +56,8 @@ def logging_run(name: str, console: Console, *, verbose: bool, quiet: bool = Fal
 
     `verbose` shows everything on the terminal, too; `quiet` shows nothing there, for a command that says it itself.
     """
-    for variable, value in LOGGING_ENVIRONMENT.items():
-        os.environ.setdefault(variable, value)
+    missing = {variable: value for variable, value in LOGGING_ENVIRONMENT.items() if variable not in os.environ}
+    os.environ.update(missing)
     folder = home() / "data" / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     started = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
@@ -81,6 +81,8 @@ def logging_run(name: str, console: Console, *, verbose: bool, quiet: bool = Fal
         for handler in handlers:
             root.removeHandler(handler)
             handler.close()
+        for variable in missing:  # whatever this process starts later is no part of the run
+            os.environ.pop(variable, None)
 
 
 def _file_handler(path: Path) -> logging.Handler:
