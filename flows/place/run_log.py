@@ -81,7 +81,7 @@ def logging_run(name: str, console: Console, *, verbose: bool, quiet: bool = Fal
         for handler in handlers:
             root.removeHandler(handler)
             handler.close()
-        for variable in missing:  # whatever this process starts later is no part of the run
+        for variable in missing:  # what this process starts later does not belong to the run
             os.environ.pop(variable, None)
 
 
