@@ -223,10 +223,10 @@ def score_rows(model: "Artefact") -> np.ndarray:
 
 def run_all(options: argparse.Namespace, home: Path) -> Iterator[Scores]:
     """Yield for each number of labels how each model scores on each test row, the mean of the seeds."""
-    archive = [] if options.test_archive is None else [options.test_archive.resolve()]
+    archive = [] if options.test_archive is None else [str(options.test_archive.resolve())]
     for num_labelled in options.rows:
         for seed in options.seeds:
-            arguments = ["run", str(num_labelled), str(seed), str(home), *map(str, archive)]
+            arguments = ["run", str(num_labelled), str(seed), str(home), *archive]
             sample = measure.run_fresh("benchmarks.pretraining", arguments, threads=options.threads)
             print(num_labelled, seed, sample.figures, f"{sample.process_s:.0f} s", file=sys.stderr, flush=True)
         stored = [np.load(_path_of(home, num_labelled, seed)) for seed in options.seeds]

@@ -1,8 +1,10 @@
 """The benchmark of unlabelled reviews compares what it says it compares, row by row."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import polars as pl
 import pytest
 
 from benchmarks import pretraining
@@ -45,3 +47,26 @@ def test_the_candidates_differ_in_their_language_models_alone(tmp_path: Path):
 
     same = {"name": fresh.name, "pretrained": False, "ratio_columns": 0}
     assert pretrained.model_copy(update=same) == fresh
+
+
+def test_an_archive_gives_the_test_rows_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def divide_rows(recipe_name: str, *, from_file: str | None = None) -> SimpleNamespace:
+        folder = tmp_path / recipe_name
+        folder.mkdir()
+        for part in ("train", "valid", "test"):
+            rows = {"row": range(5), "text": [f"{recipe_name} {from_file} {part}"] * 5, "label": ["pos"] * 5}
+            pl.DataFrame(rows).write_parquet(folder / f"{part}.parquet")
+        return SimpleNamespace(file=lambda name: folder / name)
+
+    monkeypatch.setattr(pretraining, "divide_rows", divide_rows)
+    monkeypatch.setattr(pretraining, "MOST_TESTED", 3)
+
+    table = pl.read_parquet(pretraining.write_table(2, tmp_path, "reviews.tar.gz"))
+
+    counts = {(text, part): count for text, part, count in table.group_by("text", "part").len().iter_rows()}
+    assert counts == {
+        ("reviews None train", "train"): 2,
+        ("reviews None train", "unlabelled"): 3,
+        ("reviews None valid", "valid"): 5,
+        ("imdb reviews.tar.gz test", "test"): 3,
+    }
